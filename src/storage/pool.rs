@@ -1,0 +1,281 @@
+//! The block pool: the one currency of memory.
+//!
+//! Every payload byte between a socket and a reader lies in a 16 KiB block of the session's pool, and every block is
+//! charged *before* it is asked of a peer. So `charged <= limit` holds by construction, whatever peers, readers and
+//! disks do:
+//!
+//! * [`Pool::reserve`] charges one block, or refuses. No memory is touched yet.
+//! * [`Reservation::into_block`] turns the charge into a buffer to fill; [`BlockMut::freeze`] into a shared [`Block`].
+//! * Dropping any of the three gives the charge back, and the buffer to a free list that never outgrows the limit.
+//!
+//! A connection's outstanding requests hold their charges in [`Credits`], from which the wire decoder takes the buffer for
+//! an arriving block without a lock on the torrent: a block nobody paid for gets no memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Bytes of a block: what one request asks for (BEP 3).
+pub const BLOCK_SIZE: u32 = 16 * 1024;
+
+/// A session's pool of blocks.
+#[derive(Debug)]
+pub struct Pool {
+    limit: AtomicU64,
+    charged: AtomicU64,
+    peak: AtomicU64,
+    free: Mutex<Vec<Box<[u8]>>>,
+}
+
+impl Pool {
+    /// A pool of `limit_bytes`, rounded down to whole blocks, at least one.
+    pub fn new(limit_bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            limit: AtomicU64::new(blocks_of(limit_bytes)),
+            charged: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            free: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Most blocks that may be charged at once.
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// Blocks charged now: in flight, stored, being hashed, written, uploaded or read.
+    pub fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Acquire)
+    }
+
+    /// The most that was ever charged at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Acquire)
+    }
+
+    /// Blocks that can be charged now.
+    pub fn available(&self) -> u64 {
+        self.limit().saturating_sub(self.charged())
+    }
+
+    /// Sets the limit. Lowered below what is charged, nothing is taken away here: reservations are refused until the
+    /// owners have evicted enough.
+    pub fn set_limit(&self, limit_bytes: u64) {
+        self.limit.store(blocks_of(limit_bytes), Ordering::Release);
+        self.trim();
+    }
+
+    /// Charges one block.
+    pub fn reserve(self: &Arc<Self>) -> Option<Reservation> {
+        self.charge().then(|| Reservation { pool: self.clone(), armed: true })
+    }
+
+    fn charge(&self) -> bool {
+        let limit = self.limit();
+        let charged = self.charged.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1));
+        match charged {
+            Ok(before) => {
+                self.peak.fetch_max(before + 1, Ordering::AcqRel);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn uncharge(&self, n: u64) {
+        let before = self.charged.fetch_sub(n, Ordering::AcqRel);
+        debug_assert!(before >= n, "a block was given back twice");
+    }
+
+    fn buffer(&self) -> Box<[u8]> {
+        self.free.lock().pop().unwrap_or_else(|| vec![0; BLOCK_SIZE as usize].into_boxed_slice())
+    }
+
+    /// Buffer back first, charge after: the memory of free and charged blocks together stays within the limit.
+    fn give_back(&self, buffer: Box<[u8]>) {
+        {
+            let mut free = self.free.lock();
+            if (free.len() as u64) < self.limit().saturating_sub(self.charged().saturating_sub(1)) {
+                free.push(buffer);
+            }
+        }
+        self.uncharge(1);
+    }
+
+    /// Frees the idle buffers that do not fit beside what is charged.
+    pub fn trim(&self) {
+        let mut free = self.free.lock();
+        free.truncate(usize::try_from(self.available()).unwrap_or(usize::MAX));
+        free.shrink_to_fit();
+    }
+
+    /// Frees every idle buffer.
+    pub fn release_idle(&self) {
+        *self.free.lock() = Vec::new();
+    }
+}
+
+fn blocks_of(bytes: u64) -> u64 {
+    (bytes / u64::from(BLOCK_SIZE)).max(1)
+}
+
+/// One charged block, without memory yet.
+#[derive(Debug)]
+pub struct Reservation {
+    pool: Arc<Pool>,
+    armed: bool,
+}
+
+impl Reservation {
+    pub fn into_block(mut self, len: u32) -> BlockMut {
+        self.armed = false;
+        let pool = self.pool.clone();
+        BlockMut { data: Some(pool.buffer()), len: len.min(BLOCK_SIZE), pool }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.armed {
+            self.pool.uncharge(1);
+        }
+    }
+}
+
+/// A block being filled.
+#[derive(Debug)]
+pub struct BlockMut {
+    data: Option<Box<[u8]>>,
+    len: u32,
+    pool: Arc<Pool>,
+}
+
+impl BlockMut {
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        let len = self.len as usize;
+        self.data.as_mut().map_or(&mut [], |d| &mut d[..len])
+    }
+
+    pub fn freeze(self) -> Block {
+        Block(Arc::new(self))
+    }
+}
+
+impl Drop for BlockMut {
+    fn drop(&mut self) {
+        if let Some(data) = self.data.take() {
+            self.pool.give_back(data);
+        }
+    }
+}
+
+/// A filled block, shared by reference; charged until the last holder drops it.
+#[derive(Debug, Clone)]
+pub struct Block(Arc<BlockMut>);
+
+impl Block {
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.data.as_ref().map_or(&[], |d| &d[..self.0.len as usize])
+    }
+
+    pub fn len(&self) -> u32 {
+        self.0.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+
+    /// Is somebody else (an upload, a reader, a writer) holding it too?
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+/// The charges behind one connection's outstanding requests.
+///
+/// The engine puts one in with each request it sends; the decoder takes one out for each block that arrives; the engine
+/// takes back what was cancelled, rejected or lost. Charges are alike, so a count is enough.
+#[derive(Debug)]
+pub struct Credits {
+    pool: Arc<Pool>,
+    count: AtomicU32,
+}
+
+impl Credits {
+    pub fn new(pool: Arc<Pool>) -> Arc<Self> {
+        Arc::new(Self { pool, count: AtomicU32::new(0) })
+    }
+
+    /// Moves a reservation in.
+    pub fn put(&self, mut reservation: Reservation) {
+        debug_assert!(Arc::ptr_eq(&self.pool, &reservation.pool));
+        reservation.armed = false;
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes one out, if there is one.
+    pub fn take(&self) -> Option<Reservation> {
+        self.count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
+            .ok()
+            .map(|_| Reservation { pool: self.pool.clone(), armed: true })
+    }
+
+    pub fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Credits {
+    fn drop(&mut self) {
+        self.pool.uncharge(u64::from(*self.count.get_mut()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_holds_and_everything_comes_back() {
+        let pool = Pool::new(3 * u64::from(BLOCK_SIZE));
+        let a = pool.reserve().expect("first");
+        let b = pool.reserve().expect("second").into_block(100);
+        let c = pool.reserve().expect("third").into_block(BLOCK_SIZE).freeze();
+        assert!(pool.reserve().is_none());
+        let shared = c.clone();
+        drop(c);
+        assert_eq!(pool.charged(), 3);
+        assert_eq!(shared.len(), BLOCK_SIZE);
+        drop((a, b, shared));
+        assert_eq!((pool.charged(), pool.peak()), (0, 3));
+    }
+
+    #[test]
+    fn credits_return_their_charges() {
+        let pool = Pool::new(4 * u64::from(BLOCK_SIZE));
+        let credits = Credits::new(pool.clone());
+        for _ in 0..3 {
+            credits.put(pool.reserve().expect("room"));
+        }
+        assert_eq!((pool.charged(), credits.count()), (3, 3));
+        let block = credits.take().expect("a credit").into_block(10);
+        drop(block);
+        assert_eq!(pool.charged(), 2);
+        drop(credits);
+        assert_eq!(pool.charged(), 0);
+    }
+
+    #[test]
+    fn lowering_the_limit_refuses_until_room() {
+        let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
+        let held: Vec<_> = (0..8).filter_map(|_| pool.reserve()).map(|r| r.into_block(1)).collect();
+        pool.set_limit(4 * u64::from(BLOCK_SIZE));
+        assert!(pool.reserve().is_none());
+        drop(held);
+        assert!(pool.reserve().is_some());
+        assert!(pool.free.lock().len() <= 4);
+    }
+}
