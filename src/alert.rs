@@ -11,26 +11,61 @@ use crate::session::StorageIndex;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Alert {
     // torrent life cycle
-    AddTorrent { info_hashes: InfoHashes, name: String, error: Option<Error> },
-    TorrentRemoved { info_hashes: InfoHashes },
-    TorrentDeleted { info_hashes: InfoHashes },
-    TorrentDeleteFailed { info_hashes: InfoHashes, error: Error },
-    StateChanged { state: TorrentState, prev_state: TorrentState },
+    AddTorrent {
+        info_hashes: InfoHashes,
+        name: String,
+        error: Option<Error>,
+    },
+    TorrentRemoved {
+        info_hashes: InfoHashes,
+    },
+    TorrentDeleted {
+        info_hashes: InfoHashes,
+    },
+    TorrentDeleteFailed {
+        info_hashes: InfoHashes,
+        error: Error,
+    },
+    StateChanged {
+        state: TorrentState,
+        prev_state: TorrentState,
+    },
     TorrentPaused,
     TorrentResumed,
     TorrentChecked,
     TorrentFinished,
-    TorrentError { error: Error, filename: String },
-    FileError { error: Error, filename: String },
+    TorrentError {
+        error: Error,
+        filename: String,
+    },
+    FileError {
+        error: Error,
+        filename: String,
+    },
     MetadataReceived,
-    MetadataFailed { error: Error },
-    FileCompleted { file: u32 },
+    MetadataFailed {
+        error: Error,
+    },
+    FileCompleted {
+        file: u32,
+    },
     // pieces
-    PieceFinished { piece: u32 },
-    HashFailed { piece: u32 },
-    PieceEvicted { piece: u32 },
+    PieceFinished {
+        piece: u32,
+    },
+    HashFailed {
+        piece: u32,
+    },
+    PieceEvicted {
+        piece: u32,
+    },
     // peers
-    PeerConnect { endpoint: SocketAddr, peer_id: [u8; 20], outgoing: bool, socket_type: SocketType },
+    PeerConnect {
+        endpoint: SocketAddr,
+        peer_id: [u8; 20],
+        outgoing: bool,
+        socket_type: SocketType,
+    },
     PeerDisconnected {
         endpoint: SocketAddr,
         peer_id: [u8; 20],
@@ -39,26 +74,83 @@ pub enum Alert {
         reason: CloseReason,
         error: Option<Error>,
     },
-    PeerBan { endpoint: SocketAddr, peer_id: [u8; 20] },
-    PeerSnubbed { endpoint: SocketAddr, peer_id: [u8; 20] },
-    PeerUnsnubbed { endpoint: SocketAddr, peer_id: [u8; 20] },
+    PeerBan {
+        endpoint: SocketAddr,
+        peer_id: [u8; 20],
+    },
+    PeerSnubbed {
+        endpoint: SocketAddr,
+        peer_id: [u8; 20],
+    },
+    PeerUnsnubbed {
+        endpoint: SocketAddr,
+        peer_id: [u8; 20],
+    },
     // trackers and DHT
-    TrackerAnnounce { url: String, event: AnnounceEvent },
-    TrackerReply { url: String, num_peers: u32 },
-    TrackerWarning { url: String, message: String },
-    TrackerError { url: String, times_in_row: u32, error: Error, failure_reason: String },
-    DhtReply { num_peers: u32 },
+    TrackerAnnounce {
+        url: String,
+        event: AnnounceEvent,
+    },
+    TrackerReply {
+        url: String,
+        num_peers: u32,
+    },
+    TrackerWarning {
+        url: String,
+        message: String,
+    },
+    TrackerError {
+        url: String,
+        times_in_row: u32,
+        error: Error,
+        failure_reason: String,
+    },
+    DhtReply {
+        num_peers: u32,
+    },
     DhtBootstrap,
     // session
-    ListenSucceeded { address: IpAddr, port: u16, socket_type: SocketType },
-    ListenFailed { interface: String, address: Option<IpAddr>, port: u16, socket_type: SocketType, error: Error },
-    ExternalIp { address: IpAddr },
-    Performance { warning: PerformanceWarning },
+    ListenSucceeded {
+        address: IpAddr,
+        port: u16,
+        socket_type: SocketType,
+    },
+    ListenFailed {
+        interface: String,
+        address: Option<IpAddr>,
+        port: u16,
+        socket_type: SocketType,
+        error: Error,
+    },
+    ExternalIp {
+        address: IpAddr,
+    },
+    Performance {
+        warning: PerformanceWarning,
+    },
     // readers
-    ReaderReady { reader: u64, file: u32, offset: u64 },
-    ReaderStalled { reader: u64, file: u32, offset: u64, piece: u32 },
-    PrebufferProgress { reader: u64, file: u32, bytes_done: u64, bytes_total: u64 },
-    MemoryPressure { limit_bytes: u64, charged_bytes: u64, needed_bytes: u64 },
+    ReaderReady {
+        reader: u64,
+        file: u32,
+        offset: u64,
+    },
+    ReaderStalled {
+        reader: u64,
+        file: u32,
+        offset: u64,
+        piece: u32,
+    },
+    PrebufferProgress {
+        reader: u64,
+        file: u32,
+        bytes_done: u64,
+        bytes_total: u64,
+    },
+    MemoryPressure {
+        limit_bytes: u64,
+        charged_bytes: u64,
+        needed_bytes: u64,
+    },
 }
 
 /// An alert on its way to the queue, with the torrent that it is about.
