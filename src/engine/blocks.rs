@@ -12,7 +12,7 @@ use super::torrent::{DiskJob, StorageKind, Torrent};
 use crate::alert::{Alert, CloseReason};
 use crate::error::Error;
 use crate::storage::pool::{BLOCK_SIZE, Block};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Pieces with suspects remembered at once.
@@ -24,7 +24,7 @@ pub struct Suspicion {
     block: u32,
     digest: [u8; 20],
     peer: PeerKey,
-    ip: IpAddr,
+    address: SocketAddr,
 }
 
 impl Torrent {
@@ -55,6 +55,7 @@ impl Torrent {
         }
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
+                self.touched.push(piece);
                 for other in others {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
@@ -72,13 +73,16 @@ impl Torrent {
 
     /// Collects what can be hashed now.
     pub(super) fn collect_hashes(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
         let Some(content) = &mut self.content else { return };
-        for i in 0..content.store.present().len() {
-            let Some(piece) = content.store.present().get(i).copied() else { break };
+        for piece in touched.drain(..) {
             if let Some(job) = content.store.hash_job(piece) {
                 self.out.hashes.push(job);
             }
         }
+        self.touched = touched;
     }
 
     /// A stretch was hashed outside the lock.
@@ -147,8 +151,9 @@ impl Torrent {
             self.counters.refetched_pieces += 1;
         }
         self.deadlines.remove(&piece);
-        if let Ok(at) = self.wants.binary_search_by_key(&piece, |w| w.piece) {
+        if let Some(at) = self.wants.iter().position(|w| w.piece == piece) {
             self.wants.remove(at);
+            self.wants_from -= usize::from(at < self.wants_from);
         }
         self.out.alerts.push(Alert::PieceFinished { piece });
         for file in content.info.layout.piece_files(piece) {
@@ -185,7 +190,7 @@ impl Torrent {
             for (i, b) in (0u32..).zip(blocks) {
                 let (Some(data), Some(peer)) = (&b.data, self.peers.get(&b.from)) else { continue };
                 let digest = Sha1::digest(data.as_slice()).into();
-                list.push(Suspicion { block: i, digest, peer: b.from, ip: peer.address.ip() });
+                list.push(Suspicion { block: i, digest, peer: b.from, address: peer.address });
             }
         }
         let asked = content.store.remove(piece);
@@ -217,16 +222,16 @@ impl Torrent {
         for suspicion in list {
             let good = content.store.block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice()).into());
             if good.is_some_and(|g: [u8; 20]| g != suspicion.digest) {
-                guilty.push((suspicion.peer, suspicion.ip));
+                guilty.push((suspicion.peer, suspicion.address));
             } else if let Some(peer) = self.peers.get_mut(&suspicion.peer) {
                 peer.parole = false;
             }
         }
-        for (key, ip) in guilty {
+        for (key, address) in guilty {
             if self.peers.contains_key(&key) {
                 self.convict(now, key);
             } else {
-                self.swarm.ban(ip);
+                self.swarm.ban(address);
             }
         }
     }
@@ -235,7 +240,7 @@ impl Torrent {
     fn convict(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get(&key) else { return };
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
-        self.swarm.ban(endpoint.ip());
+        self.swarm.ban(endpoint);
         self.alert(Alert::PeerBan { endpoint, peer_id });
         if let Some(content) = &mut self.content {
             content.store.discard_from(key);

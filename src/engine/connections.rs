@@ -13,8 +13,7 @@ use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::error::{Error, Operation};
 use crate::storage::pool::Credits;
-use crate::wire::extended::ExtendedHandshake;
-use crate::wire::{Handshake, Message, Received, WireError, allowed_fast, lt_donthave};
+use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave};
 
 /// The extended message ids that we ask peers to use (BEP 10).
 pub const UT_PEX: u8 = 1;
@@ -37,7 +36,7 @@ impl Torrent {
         let limits = self.swarm_limits();
         let refusal = if !self.is_running() || self.checking {
             Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.is_banned(address.ip()) {
+        } else if self.swarm.is_banned(address) {
             Some(CloseReason::Blocked)
         } else if handshake.peer_id == self.peer_id {
             self.swarm.dial_failed(now, address, &limits);
@@ -122,7 +121,7 @@ impl Torrent {
         if peer.extended {
             let mut hello = extended;
             if !pex {
-                hello.ut_pex = None;
+                hello.m.ut_pex = None;
             }
             peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
         }
@@ -131,15 +130,19 @@ impl Torrent {
     fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
         let agent = &self.settings.handshake_client_version;
         let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
-        ExtendedHandshake {
+        let m = ExtensionIds {
             ut_metadata: Some(UT_METADATA),
             ut_pex: Some(UT_PEX),
             lt_donthave: Some(LT_DONTHAVE),
-            client: Some(agent.clone()),
-            listen_port: (self.listen_port != 0).then_some(self.listen_port),
+            ..Default::default()
+        };
+        ExtendedHandshake {
+            m,
+            v: Some(agent.clone()),
+            p: (self.listen_port != 0).then_some(self.listen_port),
             reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
             metadata_size: self.content.as_ref().and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
-            your_ip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
+            yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
             upload_only: self.content.as_ref().map(|c| c.have.is_full()),
             ..Default::default()
         }
@@ -245,18 +248,16 @@ impl Torrent {
         let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
         let limits = self.swarm_limits();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        peer.ids.ut_metadata = hello.ut_metadata.filter(|id| *id != 0);
-        peer.ids.ut_pex = hello.ut_pex.filter(|id| *id != 0);
-        peer.ids.lt_donthave = hello.lt_donthave.filter(|id| *id != 0);
-        if let Some(client) = hello.client {
-            peer.client = client.chars().filter(|c| !c.is_control()).take(64).collect();
+        peer.ids.merge(hello.m);
+        if let Some(client) = hello.v {
+            peer.client = client;
         }
         if let Some(reqq) = hello.reqq {
             peer.reqq = (reqq as usize).clamp(1, 1 << 16);
         }
         peer.upload_only = hello.upload_only.unwrap_or(peer.upload_only);
         let mut listens = None;
-        if let Some(port) = hello.listen_port.filter(|p| *p != 0) {
+        if let Some(port) = hello.p.filter(|p| *p != 0) {
             peer.listen_port = Some(port);
             if peer.incoming {
                 listens = Some(SocketAddr::new(peer.address.ip(), port));
@@ -270,7 +271,7 @@ impl Torrent {
         if let Some(size) = hello.metadata_size {
             self.metadata_offered(now, key, size);
         }
-        if let Some(ip) = hello.your_ip {
+        if let Some(ip) = hello.yourip {
             self.out.external_ips.push(ip);
         }
         self.tell_resident(now, key);
@@ -313,7 +314,7 @@ impl Torrent {
             if peer.told.clear(piece)
                 && let Some(id) = peer.ids.lt_donthave
             {
-                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece) });
+                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
                 wake(&mut self.out.wake, peer);
             }
         }

@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use super::rate::Rate;
 use super::store::PeerKey;
 use crate::storage::pool::{BLOCK_SIZE, Credits};
-use crate::wire::{BlockRequest, Handshake, Message};
+use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
 /// Blocks asked of a peer whose speed nobody knows yet.
 const FIRST_QUEUE: usize = 16;
@@ -43,14 +43,6 @@ pub struct Request {
     pub sent: Time,
 }
 
-/// The extended message ids that the peer chose (BEP 10); None: it does not know the extension.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ExtensionIds {
-    pub ut_metadata: Option<u8>,
-    pub ut_pex: Option<u8>,
-    pub lt_donthave: Option<u8>,
-}
-
 /// One connected peer of a torrent.
 #[derive(Debug)]
 pub struct Peer {
@@ -63,6 +55,7 @@ pub struct Peer {
     pub client: String,
     pub fast: bool,
     pub extended: bool,
+    /// The extended message ids that the peer chose (BEP 10).
     pub ids: ExtensionIds,
     pub have: Bitfield,
     pub early: EarlyHaves,

@@ -164,6 +164,11 @@ impl Reader {
         self.waiting.is_some() || !self.probes.is_empty() || now.since(self.last_used) < IDLE_AFTER
     }
 
+    /// Has it read on for long enough to be a player, not a probe?
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     pub fn seek(&mut self, now: Time, position: u64) {
         if position != self.position {
             self.run = 0;

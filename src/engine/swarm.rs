@@ -46,7 +46,8 @@ pub struct SwarmLimits {
 #[derive(Debug, Default)]
 pub struct Swarm {
     peers: HashMap<SocketAddr, KnownPeer>,
-    banned: HashSet<IpAddr>,
+    /// Port 0 stands for the whole address.
+    banned: HashSet<SocketAddr>,
     dialling: usize,
     connected: usize,
 }
@@ -55,7 +56,7 @@ impl Swarm {
     /// Takes in an address; true if it is a new candidate. A full list drops its worst idle peer for it, or refuses.
     pub fn add(&mut self, address: SocketAddr, source: PeerSource, limits: &SwarmLimits) -> bool {
         let address = canonical(address);
-        if !is_dialable(address, limits) || self.banned.contains(&address.ip()) {
+        if !is_dialable(address, limits) || self.is_banned(address) {
             return false;
         }
         if let Some(known) = self.peers.get_mut(&address) {
@@ -181,16 +182,28 @@ impl Swarm {
         }
     }
 
-    pub fn ban(&mut self, ip: IpAddr) {
-        let ip = ip.to_canonical();
-        if self.banned.len() < MAX_BANNED {
-            self.banned.insert(ip);
-        }
-        self.peers.retain(|a, p| a.ip() != ip || p.connected || p.dialling);
+    /// Bans whoever is at this address. Behind a loopback address sit many: there only the port is banned.
+    pub fn ban(&mut self, address: SocketAddr) {
+        let ip = address.ip().to_canonical();
+        self.ban_exactly(SocketAddr::new(ip, if ip.is_loopback() { address.port() } else { 0 }));
     }
 
-    pub fn is_banned(&self, ip: IpAddr) -> bool {
-        self.banned.contains(&ip.to_canonical())
+    /// Bans every port of the address.
+    pub fn ban_ip(&mut self, ip: IpAddr) {
+        self.ban_exactly(SocketAddr::new(ip.to_canonical(), 0));
+    }
+
+    fn ban_exactly(&mut self, banned: SocketAddr) {
+        if self.banned.len() < MAX_BANNED {
+            self.banned.insert(banned);
+        }
+        let hit = |a: &SocketAddr| a.ip() == banned.ip() && (banned.port() == 0 || a.port() == banned.port());
+        self.peers.retain(|a, p| !hit(a) || p.connected || p.dialling);
+    }
+
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        let address = canonical(address);
+        self.banned.contains(&address) || self.banned.contains(&SocketAddr::new(address.ip(), 0))
     }
 
     pub fn source(&self, address: SocketAddr) -> PeerSource {
@@ -286,9 +299,11 @@ mod tests {
         let dialled = addr(1);
         swarm.dial_failed(Time::ZERO, dialled, &LIMITS);
         assert!(swarm.add(addr(4), PeerSource::PEX, &LIMITS));
-        swarm.ban(addr(4).ip());
+        swarm.ban(addr(4));
         assert!(!swarm.add(addr(4), PeerSource::MANUAL, &LIMITS));
-        assert!(swarm.is_banned("::ffff:10.0.0.4".parse().expect("an address")));
+        assert!(swarm.is_banned("[::ffff:10.0.0.4]:99".parse().expect("an address")));
+        swarm.ban("127.0.0.1:5".parse().expect("an address"));
+        assert!(!swarm.is_banned("127.0.0.1:6".parse().expect("an address")));
     }
 
     #[test]

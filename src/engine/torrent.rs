@@ -193,6 +193,8 @@ pub struct Torrent {
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// Pieces that got blocks in the batch at hand.
+    pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
     pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
 
@@ -265,6 +267,7 @@ impl Torrent {
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            touched: Vec::new(),
             suspects: HashMap::new(),
             down: Rate::default(),
             up: Rate::default(),
@@ -548,7 +551,7 @@ impl Torrent {
     }
 
     pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
-        self.swarm.ban(ip);
+        self.swarm.ban_ip(ip);
         let ip = ip.to_canonical();
         let keys: Vec<PeerKey> =
             self.peers.values().filter(|p| p.address.ip().to_canonical() == ip).map(|p| p.key).collect();
@@ -557,8 +560,8 @@ impl Torrent {
         }
     }
 
-    pub fn is_banned(&self, ip: std::net::IpAddr) -> bool {
-        self.swarm.is_banned(ip)
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        self.swarm.is_banned(address)
     }
 
     pub(super) fn swarm_limits(&self) -> SwarmLimits {
