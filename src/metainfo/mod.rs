@@ -8,6 +8,9 @@ pub mod magnet;
 pub mod paths;
 pub mod torrent_file;
 
+#[cfg(test)]
+mod tests;
+
 pub use create::Create;
 pub use files::{FileEntry, FileFlags, FileLayout, FileSlice};
 pub use info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
