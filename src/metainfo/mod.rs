@@ -1,4 +1,4 @@
-//! Torrent files, magnets and what they name. Pure: bytes in, values out.
+//! Torrent files (BEP 3), magnets (BEP 9) and what they name. Pure: bytes in, values out.
 
 pub mod bencode;
 pub mod create;

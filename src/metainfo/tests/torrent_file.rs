@@ -252,8 +252,9 @@ fn any_element() -> impl Strategy<Value = Entry> {
     ]
 }
 
-/// A torrent file that is valid but for what its names, attributes and other entries say.
-fn any_torrent() -> impl Strategy<Value = Vec<u8>> {
+/// A torrent file that is valid, whatever its names, attributes and other entries say, and the size of its content. Only
+/// where that is 0 it is not.
+fn any_torrent() -> impl Strategy<Value = (Vec<u8>, i64)> {
     let path = || proptest::collection::vec(any_element(), 0..4).prop_map(Entry::List);
     let file = (path(), 0i64..50, proptest::option::of("[phlxz]{0,3}"), path());
     let extra = proptest::collection::btree_map(
@@ -264,7 +265,8 @@ fn any_torrent() -> impl Strategy<Value = Vec<u8>> {
         any_entry(),
         0..4,
     );
-    (any_element(), proptest::collection::vec(file, 1..6), extra).prop_map(|(name, files, extra)| {
+    let name = any_element().prop_map(|e| if let Entry::Bytes(_) = e { e } else { "..".into() });
+    (name, proptest::collection::vec(file, 1..6), extra).prop_map(|(name, files, extra)| {
         let symlink = |attr: &Option<String>| attr.as_ref().is_some_and(|a| a.contains('l'));
         let size: i64 = files.iter().filter(|f| !symlink(&f.2)).map(|f| f.1).sum();
         let files = files.into_iter().map(|(path, length, attr, target)| {
@@ -279,7 +281,7 @@ fn any_torrent() -> impl Strategy<Value = Vec<u8>> {
         info.set("name", name);
         let mut root = Entry::Dict(extra);
         root.set("info", info);
-        root.encode()
+        (root.encode(), size)
     })
 }
 
@@ -287,8 +289,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_torrents_paths_stay_inside(bytes in any_torrent()) {
-        let Ok(file) = TorrentFile::parse(&bytes) else { return Ok(()) };
+    fn any_torrents_paths_stay_inside((bytes, size) in any_torrent()) {
+        let file = match TorrentFile::parse(&bytes) {
+            Ok(file) => file,
+            Err(error) => {
+                prop_assert_eq!(size, 0, "{}", error);
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(file.info.layout.total_size(), size as u64);
         let mut seen = HashSet::new();
         for entry in file.info.layout.files() {
             for path in [Some(&entry.path), entry.symlink_target.as_ref()].into_iter().flatten() {
@@ -303,9 +312,8 @@ proptest! {
 
     #[test]
     fn mutations_end_well(
-        bytes in any_torrent(), edits in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..3, any::<u8>()), 1..4)
+        (mut bytes, _) in any_torrent(), edits in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..3, any::<u8>()), 1..4)
     ) {
-        let mut bytes = bytes;
         for (at, kind, byte) in edits {
             if bytes.is_empty() {
                 break;
