@@ -67,7 +67,8 @@ impl Magnet {
             "xt" => self.exact_topic(&value),
             "dn" if self.name.is_none() => {
                 let decoded = raw.replace('+', " ");
-                let mut name = percent_decode_str(&decoded).decode_utf8_lossy().trim().to_owned();
+                let name = percent_decode_str(&decoded).decode_utf8_lossy();
+                let mut name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
                 while name.len() > MAX_NAME_BYTES {
                     name.pop();
                 }

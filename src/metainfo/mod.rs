@@ -1,4 +1,4 @@
-//! Torrent files, magnets and what they name. Pure: bytes in, values out.
+//! Torrent files (BEP 3), magnets (BEP 9) and what they name. Pure: bytes in, values out.
 
 pub mod bencode;
 pub mod create;
@@ -7,6 +7,9 @@ pub mod info_hash;
 pub mod magnet;
 pub mod paths;
 pub mod torrent_file;
+
+#[cfg(test)]
+mod tests;
 
 pub use create::Create;
 pub use files::{FileEntry, FileFlags, FileLayout, FileSlice};

@@ -29,14 +29,13 @@ pub fn sanitize_element(element: &[u8]) -> Option<String> {
     if matches!(out.as_str(), "." | "..") {
         return None;
     }
-    cut(&mut out);
-    let end = out.trim_end_matches(['.', ' ']).len();
-    out.truncate(end);
+    tidy(&mut out);
     if out.is_empty() {
         out.push('_');
     }
     if is_device_name(&out) {
         out.insert(0, '_');
+        tidy(&mut out);
     }
     Some(out)
 }
@@ -51,6 +50,12 @@ fn safe_character(c: char) -> Option<char> {
         c if c.is_control() => Some('_'),
         c => Some(c),
     }
+}
+
+/// Windows drops dots and spaces at the end: two names would be one file.
+fn tidy(element: &mut String) {
+    cut(element);
+    element.truncate(element.trim_end_matches(['.', ' ']).len());
 }
 
 /// Cuts an element to its limit at a character's border, and keeps its extension if it has a short one.
@@ -113,17 +118,17 @@ pub fn make_distinct<'a>(paths: impl IntoIterator<Item = &'a mut String>) {
             }
         });
     }
+    // Remembering the next number of a name keeps a million files of that name from being quadratic.
     let mut next_number: HashMap<u64, u32> = HashMap::new();
     for path in &mut paths {
-        let original = fold(path);
-        if taken.insert(original) {
+        if taken.insert(fold(path)) {
             continue;
         }
-        // Remembering the number keeps a million files of one name from being quadratic.
-        let number = next_number.entry(original).or_insert(0);
+        let (stem, extension) = split_for_number(path);
+        let number = next_number.entry(fold(&format!("{stem}{extension}"))).or_insert(0);
         loop {
             *number = number.saturating_add(1);
-            let candidate = numbered(path, *number);
+            let candidate = numbered(stem, *number, extension);
             if taken.insert(fold(&candidate)) || *number == u32::MAX {
                 **path = candidate;
                 break;
@@ -132,17 +137,23 @@ pub fn make_distinct<'a>(paths: impl IntoIterator<Item = &'a mut String>) {
     }
 }
 
-fn numbered(path: &str, number: u32) -> String {
-    let (directory, name) =
-        path.rsplit_once('/').map_or(("", path), |(_, name)| path.split_at(path.len() - name.len()));
-    let (stem, extension) = match name.rfind('.') {
-        Some(dot) if dot > 0 && name.len() - dot <= MAX_EXTENSION_BYTES => name.split_at(dot),
-        _ => (name, ""),
+/// A path cut in two where its number goes. What does not fit beside the longest number is cut off.
+fn split_for_number(path: &str) -> (&str, &str) {
+    const ROOM: usize = MAX_ELEMENT_BYTES - "_".len() - ".4294967295".len();
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    let extension = match path.rfind('.') {
+        Some(dot) if dot > name && path.len() - dot <= MAX_EXTENSION_BYTES => dot,
+        _ => path.len(),
     };
-    let suffix = format!(".{number}{extension}");
-    let stem =
-        stem.get(..floor_char_boundary(stem, MAX_ELEMENT_BYTES.saturating_sub(suffix.len()))).unwrap_or_default();
-    format!("{directory}{stem}{suffix}")
+    let end = floor_char_boundary(path, extension.min(name + ROOM - (path.len() - extension)));
+    (path.get(..end).unwrap_or_default(), path.get(extension..).unwrap_or_default())
+}
+
+fn numbered(stem: &str, number: u32, extension: &str) -> String {
+    let path = format!("{stem}.{number}{extension}");
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    // Cut short, a stem may have become the name of a device.
+    if is_device_name(name) { sanitize_path(directory, [name.as_bytes()]) } else { path }
 }
 
 /// The hash of a path without its case.
@@ -162,4 +173,147 @@ fn fold_prefixes(path: &str, mut f: impl FnMut(u64, bool)) {
         c.to_lowercase().for_each(|c| hasher.write_u32(c.into()));
     }
     f(hasher.finish(), true);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn element(bytes: &[u8]) -> String {
+        sanitize_element(bytes).expect("an element")
+    }
+
+    #[test]
+    fn plain_names_stay() {
+        for name in
+            ["a", "Big Buck Bunny (2008).mkv", ".hidden", "日本語.txt", "a..b", "console", "com10", "lpt", "..a"]
+        {
+            assert_eq!(element(name.as_bytes()), name);
+        }
+    }
+
+    #[test]
+    fn nothing_climbs_out() {
+        for dots in [&b"."[..], b"..", b"./", b"/..", b"..\\", b".\xe2\x80\xae."] {
+            assert_eq!(sanitize_element(dots), None, "{}", dots.escape_ascii());
+        }
+        assert_eq!(element(b"..."), "_");
+        assert_eq!(element(b". ."), "_");
+        assert_eq!(element(b"../../etc/passwd"), "....etcpasswd");
+        assert_eq!(element(b"C:\\Windows"), "C_Windows");
+        assert_eq!(element(b""), "_");
+        assert_eq!(sanitize_path("", [&b".."[..], b"."]), "_");
+        assert_eq!(sanitize_path("t", [&b".."[..]]), "t/_");
+        assert_eq!(sanitize_path("t", [&b"a"[..], b"..", b"/b"]), "t/a/b");
+    }
+
+    #[test]
+    fn hostile_characters() {
+        assert_eq!(element(b"a\0b\nc\x7f"), "a_b_c_");
+        assert_eq!(element(b"<>:\"|?*"), "_______");
+        assert_eq!(element(b"a\xff\xfeb"), "a__b");
+        assert_eq!(element("exe\u{202e}fdp\u{2066}.\u{200f}x".as_bytes()), "exefdp.x");
+        assert_eq!(element(b"name. . ."), "name");
+    }
+
+    #[test]
+    fn device_names() {
+        for (name, safe) in
+            [("con", "_con"), ("CON.txt", "_CON.txt"), ("Lpt9", "_Lpt9"), ("aux .x", "_aux .x"), ("com¹", "_com¹")]
+        {
+            assert_eq!(element(name.as_bytes()), safe);
+        }
+        // Cutting makes a device of it, and the mark would make it too long.
+        let long = format!("con{}x", " ".repeat(300));
+        assert_eq!(element(long.as_bytes()), "_con");
+        assert_eq!(element(format!("nul.{}", "a".repeat(236)).as_bytes()).len(), MAX_ELEMENT_BYTES);
+    }
+
+    #[test]
+    fn long_names_keep_their_extension() {
+        let cut = element(format!("{}.mkv", "é".repeat(200)).as_bytes());
+        assert_eq!(cut, format!("{}.mkv", "é".repeat(118)));
+        let cut = element(format!("{}.{}", "a".repeat(200), "b".repeat(100)).as_bytes());
+        assert_eq!(cut.len(), MAX_ELEMENT_BYTES);
+    }
+
+    fn distinct(paths: &[&str]) -> Vec<String> {
+        let mut paths: Vec<String> = paths.iter().map(|&p| p.to_owned()).collect();
+        make_distinct(&mut paths);
+        paths
+    }
+
+    #[test]
+    fn duplicates_get_numbers() {
+        assert_eq!(distinct(&["t/a.mkv", "t/A.MKV", "t/a.mkv"]), ["t/a.mkv", "t/A.1.MKV", "t/a.2.mkv"]);
+        assert_eq!(distinct(&["a.1", "a", "a", "a"]), ["a.1", "a", "a.2", "a.3"]);
+        // Whatever the order, a file yields to a directory.
+        assert_eq!(distinct(&["t/d", "t/D/x"]), ["t/d.1", "t/D/x"]);
+        assert_eq!(distinct(&["t/.x", "t/.x"]), ["t/.x", "t/.x.1"]);
+        let long = "a".repeat(MAX_ELEMENT_BYTES);
+        let names = distinct(&[&long, &long]);
+        assert!(names[0] != names[1] && names[1].len() <= MAX_ELEMENT_BYTES && names[1].ends_with(".1"));
+        let device = format!("con{}x", " ".repeat(236));
+        assert_eq!(distinct(&[&device, &device])[1].get(..4), Some("_con"));
+    }
+
+    /// Long names that differ only where they are cut must not try each other's numbers.
+    #[test]
+    fn many_duplicates_are_not_quadratic() {
+        let mut paths: Vec<String> = (0..20_000).map(|i| format!("{}{:020}", "a".repeat(220), i / 2)).collect();
+        make_distinct(&mut paths);
+        let all: HashSet<&String> = paths.iter().collect();
+        assert_eq!(all.len(), paths.len());
+    }
+
+    /// What holds for any element of any path.
+    fn check_element(element: &str) {
+        assert!(!element.is_empty() && element.len() <= MAX_ELEMENT_BYTES, "{element:?}");
+        assert!(!matches!(element, "." | "..") && !element.ends_with(['.', ' ']), "{element:?}");
+        assert!(!is_device_name(element), "{element:?}");
+        assert!(!element.contains(|c: char| c.is_control() || "/\\<>:\"|?*\u{202e}".contains(c)), "{element:?}");
+    }
+
+    fn hostile_element() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..300),
+            "[./\\\\ a\u{202e}]{0,6}".prop_map(String::into_bytes),
+            "(?i)(con|aux|a|b|com1)[. ]{0,3}(mkv)?".prop_map(String::into_bytes),
+            "[a.é ]{200,300}".prop_map(String::into_bytes),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn any_element_is_safe_and_stays_so(bytes in hostile_element()) {
+            if let Some(element) = sanitize_element(&bytes) {
+                check_element(&element);
+                prop_assert_eq!(sanitize_element(element.as_bytes()), Some(element));
+            }
+        }
+
+        #[test]
+        fn any_paths_are_safe_and_distinct(
+            paths in proptest::collection::vec(proptest::collection::vec(hostile_element(), 0..4), 0..20)
+        ) {
+            let mut paths: Vec<String> =
+                paths.iter().map(|p| sanitize_path("t", p.iter().map(Vec::as_slice))).collect();
+            make_distinct(&mut paths);
+            let mut seen = HashSet::new();
+            let directories: HashSet<String> = paths
+                .iter()
+                .flat_map(|p| p.match_indices('/').map(|(at, _)| p[..at].to_lowercase()).collect::<Vec<_>>())
+                .collect();
+            for path in &paths {
+                prop_assert!(path.starts_with("t/"));
+                path.split('/').for_each(check_element);
+                prop_assert!(seen.insert(path.to_lowercase()), "{} twice", path);
+                prop_assert!(!directories.contains(&path.to_lowercase()), "{} is a directory", path);
+            }
+        }
+    }
 }

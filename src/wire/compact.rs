@@ -67,10 +67,7 @@ mod tests {
 
     #[test]
     fn a_mapped_address_is_ipv4() {
-        let mut bytes = addr("[::ffff:5.6.7.8]:9").ip().to_string().into_bytes();
-        bytes.clear();
-        bytes.extend_from_slice(&"::ffff:5.6.7.8".parse::<Ipv6Addr>().expect("v6").octets());
-        bytes.extend_from_slice(&[0, 9]);
+        let bytes = [&Ipv4Addr::new(5, 6, 7, 8).to_ipv6_mapped().octets()[..], &[0, 9]].concat();
         assert_eq!(parse_v6(&bytes).collect::<Vec<_>>(), [addr("5.6.7.8:9")]);
     }
 

@@ -127,10 +127,15 @@ impl Decoder {
         self.header_len + self.body.len() + block
     }
 
+    #[cfg(test)]
+    pub(super) fn body_capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Takes some bytes off the front, at least one, and gives the rest.
     fn step<'b>(&mut self, bytes: &'b [u8], out: &mut Vec<Received>) -> Result<&'b [u8], WireError> {
         match &mut self.state {
-            State::Header => return self.header(bytes, out),
+            State::Header => self.header(bytes, out),
             State::Block { got, block, .. } => {
                 let left = block.as_mut_slice().get_mut(*got..).unwrap_or_default();
                 let n = left.len().min(bytes.len());

@@ -10,6 +10,9 @@ pub mod message;
 pub mod ut_metadata;
 pub mod ut_pex;
 
+#[cfg(test)]
+mod tests;
+
 pub use allowed_fast::allowed_fast_set;
 pub use decoder::{Decoder, DecoderLimits, Received};
 pub use extended::{ExtendedHandshake, ExtensionIds};
