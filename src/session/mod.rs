@@ -2,6 +2,7 @@
 
 pub mod alert_queue;
 pub mod event_fd;
+pub mod rate_limit;
 
 /// A torrent's name in its session: slot and generation in one number. 0 is never handed out, and no number twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
