@@ -80,6 +80,7 @@ async fn receive(
             Some(room) => stream.try_read(room),
             None => Err(io::ErrorKind::InvalidInput.into()),
         };
+        let at_end = matches!(got, Ok(0)) && granted > 0;
         let n = match got {
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
@@ -93,7 +94,7 @@ async fn receive(
         }
         if n == 0 {
             driver.session.give_buffer(buffer);
-            if matches!(got, Ok(0)) && granted > 0 {
+            if at_end {
                 return Some(ended());
             }
             continue;

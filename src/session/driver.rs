@@ -20,6 +20,9 @@ use crate::engine::{Output, Time, Torrent};
 use crate::error::{Error, Operation, Result, Status};
 use crate::storage::disk::DiskStorage;
 
+/// A name that is not found by then is not waited for.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A connection as the rest of the session sees it.
 #[derive(Debug, Default)]
 pub struct ConnectionHandle {
@@ -286,6 +289,23 @@ impl Driver {
             core.handle_timeout(now);
         });
         self.spawn(async move { driver.keep_time().await });
+    }
+
+    /// Peers that a magnet names by host.
+    pub fn look_up_peers(self: &Arc<Self>, peers: Vec<(String, u16)>) {
+        if peers.is_empty() {
+            return;
+        }
+        let driver = self.clone();
+        self.spawn(async move {
+            for (host, port) in peers {
+                let lookup = tokio::net::lookup_host((host.as_str(), port));
+                if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
+                    let found: Vec<SocketAddr> = found.collect();
+                    driver.run(|core, now| core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &found));
+                }
+            }
+        });
     }
 
     async fn keep_time(self: Arc<Self>) {
