@@ -1,5 +1,6 @@
 //! The shell: sessions, their runtime, sockets, timers and tasks.
 
+pub mod dht;
 pub mod rate_limit;
 pub mod tracker;
 
