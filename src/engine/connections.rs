@@ -13,7 +13,9 @@ use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::error::{Error, Operation};
 use crate::storage::pool::Credits;
-use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave};
+use crate::wire::{
+    ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave,
+};
 
 /// The extended message ids that we ask peers to use (BEP 10).
 pub const UT_PEX: u8 = 1;
@@ -379,7 +381,8 @@ impl Torrent {
             return Ok(());
         };
         let pieces = content.info.layout.num_pieces();
-        let field = Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
+        let field =
+            Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
         self.replace_have(now, key, field);
         Ok(())
     }

@@ -74,9 +74,11 @@ impl MetadataFetch {
             return None;
         }
         // Spread first: what nobody was asked for, then what is asked of few.
-        let free = self.pieces.iter().enumerate().filter(|(_, p)| {
-            p.data.is_none() && p.asked.len() < COPIES && !p.asked.iter().any(|(k, _)| *k == key)
-        });
+        let free = self
+            .pieces
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.data.is_none() && p.asked.len() < COPIES && !p.asked.iter().any(|(k, _)| *k == key));
         let piece = free.min_by_key(|(i, p)| (p.asked.len(), *i)).map(|(i, _)| i)?;
         self.pieces.get_mut(piece)?.asked.push((key, now));
         Some(piece as u32)

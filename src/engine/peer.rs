@@ -109,7 +109,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(now: Time, key: PeerKey, address: SocketAddr, incoming: bool, handshake: &Handshake, credits: Arc<Credits>) -> Self {
+    pub fn new(
+        now: Time,
+        key: PeerKey,
+        address: SocketAddr,
+        incoming: bool,
+        handshake: &Handshake,
+        credits: Arc<Credits>,
+    ) -> Self {
         Self {
             key,
             address,

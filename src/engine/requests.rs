@@ -140,8 +140,8 @@ impl Torrent {
             Some(s) => s.exclusive == PeerKey::NOBODY || s.exclusive == key,
         };
         while let Some(want) = self.wants.get(self.wants_from) {
-            let full = !content.is_missing(want.piece)
-                || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block());
+            let full =
+                !content.is_missing(want.piece) || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block());
             if !full {
                 break;
             }
@@ -156,7 +156,8 @@ impl Torrent {
             if content.store.slot(want.piece).is_none() {
                 // Windows on memory storage fit by construction; everything else must leave room for what is begun.
                 let fits = self.storage == StorageKind::Memory && want.class != Class::Deadline
-                    || self.readers.values().any(|r| r.window.contains(want.piece)) && self.storage == StorageKind::Memory
+                    || self.readers.values().any(|r| r.window.contains(want.piece))
+                        && self.storage == StorageKind::Memory
                     || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
                 if fits {
                     return Some(Pick { piece: want.piece, block: 0, class: want.class });
@@ -194,9 +195,11 @@ impl Torrent {
             })
         };
         if let Some(piece) = next {
-            return keepers
-                .admits(content, &self.pool, Class::Priority, piece)
-                .then_some(Pick { piece, block: 0, class: Class::Priority });
+            return keepers.admits(content, &self.pool, Class::Priority, piece).then_some(Pick {
+                piece,
+                block: 0,
+                class: Class::Priority,
+            });
         }
         // End game: everything wanted is asked for; copies of what is slow.
         let eta = peer.expected_arrival(now);

@@ -251,8 +251,12 @@ fn is_dialable(address: SocketAddr, limits: &SwarmLimits) -> bool {
 mod tests {
     use super::*;
 
-    const LIMITS: SwarmLimits =
-        SwarmLimits { max_peers: 3, max_failcount: 2, min_reconnect: Duration::from_secs(60), no_privileged_ports: false };
+    const LIMITS: SwarmLimits = SwarmLimits {
+        max_peers: 3,
+        max_failcount: 2,
+        min_reconnect: Duration::from_secs(60),
+        no_privileged_ports: false,
+    };
 
     fn addr(n: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, n], 6881))

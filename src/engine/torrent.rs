@@ -133,8 +133,7 @@ impl Content {
 
     /// Is the piece still to be fetched (not had, not being written)?
     pub fn is_missing(&self, piece: u32) -> bool {
-        !self.have.get(piece)
-            && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
+        !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
     }
 }
 
@@ -597,7 +596,8 @@ impl Torrent {
         let speed = self.settings.connection_speed.max(0) as f64;
         self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
         self.last_dial = now;
-        let boost = u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
+        let boost =
+            u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
         let allowed = (self.dial_tokens as usize).max(boost as usize);
         let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);

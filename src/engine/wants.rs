@@ -99,7 +99,8 @@ mod tests {
         let fast = ReaderOptions { bitrate: 1 << 20, ..Default::default() };
         let slow = ReaderOptions { bitrate: 1 << 10, ..Default::default() };
         let background = ReaderOptions { background: true, ..Default::default() };
-        let mut readers = BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
+        let mut readers =
+            BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
         readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
         let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);

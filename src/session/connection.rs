@@ -69,11 +69,8 @@ async fn receive(
         if let Err(e) = stream.readable().await {
             return Some(lost(Operation::SockRead, &e));
         }
-        let granted = if limits.is_unlimited() {
-            RECEIVE_BYTES
-        } else {
-            limits.acquire(RECEIVE_BYTES as u32).await as usize
-        };
+        let granted =
+            if limits.is_unlimited() { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
         // The buffer is the session's, not the connection's: none is held across an await.
         let mut buffer = driver.session.take_buffer();
         let got = match buffer.get_mut(..granted.min(RECEIVE_BYTES)) {
@@ -195,7 +192,12 @@ fn slices(chunks: &[Chunk], mut skip: usize, mut len: usize) -> Vec<io::IoSlice<
 }
 
 fn lost(operation: Operation, error: &io::Error) -> Error {
-    Error { status: Status::Network, operation, os_error: error.raw_os_error().unwrap_or(0), message: error.to_string() }
+    Error {
+        status: Status::Network,
+        operation,
+        os_error: error.raw_os_error().unwrap_or(0),
+        message: error.to_string(),
+    }
 }
 
 fn ended() -> Error {

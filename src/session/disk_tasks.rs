@@ -57,11 +57,7 @@ fn serve(driver: &Arc<Driver>, disk: &DiskStorage, read: UploadRead) {
 }
 
 /// Reads what a peer asked for into blocks of the pool. None: no memory for it now, or no such data.
-fn read_blocks(
-    driver: &Arc<Driver>,
-    disk: &DiskStorage,
-    request: BlockRequest,
-) -> Option<Vec<(Block, u32, u32)>> {
+fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) -> Option<Vec<(Block, u32, u32)>> {
     let mut parts = Vec::new();
     let mut done = 0;
     while done < request.length {

@@ -84,10 +84,7 @@ impl Driver {
             torrent: torrent.clone(),
             session: session.clone(),
         };
-        (
-            both(&self.download_limit, &self.session.download_limit),
-            both(&self.upload_limit, &self.session.upload_limit),
-        )
+        (both(&self.download_limit, &self.session.download_limit), both(&self.upload_limit, &self.session.upload_limit))
     }
 
     /// Is the torrent still in an open session?
@@ -260,9 +257,7 @@ impl Driver {
     pub fn disk(&self) -> Option<Arc<DiskStorage>> {
         let info = self.core.lock().info().cloned()?;
         let mut disk = self.disk.lock();
-        let made = || {
-            Arc::new(DiskStorage::with_pool(&self.save_path, &info.layout, self.session.files.clone()))
-        };
+        let made = || Arc::new(DiskStorage::with_pool(&self.save_path, &info.layout, self.session.files.clone()));
         Some(disk.get_or_insert_with(made).clone())
     }
 
@@ -401,4 +396,3 @@ fn merge(output: &mut Output, more: Output) {
 pub fn unix_now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
-

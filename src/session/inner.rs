@@ -31,7 +31,6 @@ use crate::wire::Handshake;
 const MAX_BUFFERS: usize = 8;
 
 /// A session's common ground.
-#[derive(Debug)]
 pub struct Inner {
     epoch: Instant,
     runtime: Handle,
@@ -48,6 +47,8 @@ pub struct Inner {
     connection_limit: AtomicU64,
     trackers: Mutex<Arc<TrackerClient>>,
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
+    /// Where the DHT listens, what it was restored from, and whether it is being started.
+    pub dht_start: Mutex<super::dht_search::Start>,
     pub peer_id: [u8; 20],
     pub announce_key: u32,
     listen_port: AtomicU16,
@@ -57,6 +58,12 @@ pub struct Inner {
     pub paused: AtomicBool,
     closed: AtomicBool,
     closing: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("closed", &self.closed).finish_non_exhaustive()
+    }
 }
 
 impl Inner {
@@ -74,10 +81,7 @@ impl Inner {
         Ok(Arc::new(Self {
             epoch: Instant::now(),
             runtime,
-            alerts: AlertQueue::new(
-                usize::try_from(settings.alert_queue_size).unwrap_or(1),
-                alert_mask(&settings),
-            ),
+            alerts: AlertQueue::new(usize::try_from(settings.alert_queue_size).unwrap_or(1), alert_mask(&settings)),
             pool: Pool::new(u64::try_from(settings.memory_limit).unwrap_or(0)),
             shares: Arc::new(Shares::default()),
             files: FilePool::new(40),
@@ -89,6 +93,7 @@ impl Inner {
             connection_limit: AtomicU64::new(connections as u64),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
+            dht_start: Mutex::new(super::dht_search::Start::default()),
             peer_id,
             announce_key: rng.u32(..),
             listen_port: AtomicU16::new(0),
@@ -222,7 +227,7 @@ impl Inner {
     /// A peer told where its DHT node listens.
     pub fn add_dht_endpoint(&self, node: SocketAddr) {
         if let Some(dht) = self.dht.lock().clone() {
-            dht.add_node(node);
+            dht.add_node(&node.ip().to_string(), node.port());
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::{StorageIndex, dialer};
 use super::inner::Inner;
+use super::{StorageIndex, dialer};
 use crate::alert::{Alert, SocketType};
 use crate::error::{Error, Operation, Status};
 
@@ -40,8 +40,11 @@ pub fn start(session: &Arc<Inner>) -> Vec<SocketAddr> {
         match outcome {
             Ok((listener, address)) => {
                 bound.push(address);
-                let alert =
-                    Alert::ListenSucceeded { address: address.ip(), port: address.port(), socket_type: SocketType::Tcp };
+                let alert = Alert::ListenSucceeded {
+                    address: address.ip(),
+                    port: address.port(),
+                    socket_type: SocketType::Tcp,
+                };
                 session.alerts.post(StorageIndex::INVALID, &alert);
                 let session = session.clone();
                 let accepting = session.clone();

@@ -97,6 +97,9 @@ struct Shutdown {
     finished: Condvar,
 }
 
+/// How long the DHT may take to close its socket.
+const DHT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a session that is dropped without a close waits for its threads.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -127,7 +130,7 @@ impl Session {
             listen::start(&inner)
         };
         inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
-        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default());
+        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), bound.first().copied());
         Ok(session)
     }
 
@@ -383,7 +386,7 @@ impl Session {
     /// Makes a node known to the DHT. Names are looked up in the background.
     pub fn add_dht_node(&self, host: &str, port: u16) -> Result<()> {
         check_open(&self.inner)?;
-        dht_search::add_node(&self.inner, host.to_owned(), port)
+        dht_search::add_node(&self.inner, host, port)
     }
 
     /// Changes the memory limit, also downwards: then pieces are evicted until it holds.
@@ -457,7 +460,8 @@ impl Shutdown {
             runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
         }
         if let Some(dht) = dht {
-            dht.shutdown();
+            let wait = DHT_TIMEOUT.min(left().unwrap_or(Duration::MAX));
+            runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });
         }
         drop(drivers);
         match left() {

@@ -58,7 +58,10 @@ impl<T: Clone> Registry<T> {
     pub fn insert(&mut self, hashes: &InfoHashes, make: impl FnOnce(StorageIndex) -> T) -> Result<StorageIndex, Error> {
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if slot >= MAX_SLOTS || self.generation >= GENERATION_MASK {
-            return Err(Error::new(Status::OutOfMemory, format!("no more than {MAX_SLOTS} torrents fit into a session")));
+            return Err(Error::new(
+                Status::OutOfMemory,
+                format!("no more than {MAX_SLOTS} torrents fit into a session"),
+            ));
         }
         let index = StorageIndex::new(slot, self.generation);
         self.generation += 1;

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::{LookbehindStats, PartialPiece, PeerInfo, PeerSource, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
+use super::{
+    LookbehindStats, PartialPiece, PeerInfo, PeerSource, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus,
+};
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Result, Status};
 use crate::metainfo::{Info, TorrentFile};
@@ -34,9 +36,8 @@ impl Torrent {
 
     /// A torrent file of it: the info dictionary byte for byte, the trackers of now.
     pub fn metainfo(&self) -> Result<Vec<u8>> {
-        let (info, trackers, web_seeds) = self.driver.look(|core, _| {
-            (core.info().cloned(), core.trackers().tiers(), core.web_seeds().to_vec())
-        })?;
+        let (info, trackers, web_seeds) =
+            self.driver.look(|core, _| (core.info().cloned(), core.trackers().tiers(), core.web_seeds().to_vec()))?;
         let mut file = TorrentFile::new(info.ok_or_else(no_metadata)?.as_ref().clone());
         file.trackers = trackers;
         file.web_seeds = web_seeds;
