@@ -36,6 +36,21 @@ struct Swarm {
     _dir: tempfile::TempDir,
 }
 
+impl Swarm {
+    /// What both sides say, for a test that fails.
+    fn describe(&self) -> String {
+        let leech = self.leecher.torrent(self.index).expect("there");
+        let seed = self.seeder.torrent(self.seeder.torrents().expect("open")[0]).expect("there");
+        let mut text = String::new();
+        for (who, torrent) in [("leecher", leech), ("seeder", seed)] {
+            let (status, peers) = (torrent.status().expect("a status"), torrent.peers().expect("peers"));
+            let stats = torrent.storage_stats().expect("stats");
+            text += &format!("\n{who}: {status:?}\n  {peers:?}\n  {stats:?}\n  {:?}", torrent.download_queue());
+        }
+        text
+    }
+}
+
 fn swarm(len: usize, piece_length: u32, memory: i64) -> Swarm {
     let dir = tempfile::tempdir().expect("a directory");
     let data = content(len);
@@ -45,7 +60,12 @@ fn swarm(len: usize, piece_length: u32, memory: i64) -> Swarm {
     let mut params = AddTorrentParams::new(TorrentSource::File(torrent.clone()));
     params.storage = Some(StorageKind::Disk);
     params.save_path = Some(dir.path().to_owned());
-    seeder.add_torrent(params).expect("added");
+    let seeding = seeder.add_torrent(params).expect("added");
+    let began = std::time::Instant::now();
+    while !seeder.torrent(seeding).expect("there").status().expect("a status").is_seeding {
+        assert!(began.elapsed() < Duration::from_secs(30), "the check takes for ever");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let leecher = Session::open(Some(settings(memory)), &[]).expect("a session");
     let mut params = AddTorrentParams::new(TorrentSource::File(torrent));
     params.peers = vec![([127, 0, 0, 1], seeder.listen_port().expect("a port")).into()];
@@ -60,7 +80,7 @@ fn reads_front_to_back_within_the_limit() {
     let mut buf = vec![0; 100_000];
     let mut at = 0;
     while at < s.data.len() {
-        let n = reader.read(&mut buf, WAIT).expect("data");
+        let n = reader.read(&mut buf, WAIT).unwrap_or_else(|e| panic!("{e:?} at {at}: {}", s.describe()));
         assert!(buf[..n] == s.data[at..at + n], "wrong bytes at {at}");
         at += n;
     }

@@ -181,7 +181,8 @@ impl Torrent {
         self.collect_hashes();
         self.fill(now, key);
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.woken = true;
+            // Its own task looks at the outbox after this; only what comes later needs a wake.
+            peer.woken = !peer.outbox.is_empty();
         }
         self.out.wake.retain(|k| *k != key);
     }

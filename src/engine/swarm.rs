@@ -20,6 +20,8 @@ bitflags::bitflags! {
     }
 }
 
+/// The first wait before a peer that the caller named is dialled again.
+const MANUAL_RETRY: Duration = Duration::from_secs(1);
 /// Banned addresses remembered a torrent.
 const MAX_BANNED: usize = 10_000;
 
@@ -125,7 +127,9 @@ impl Swarm {
         {
             self.dialling -= 1;
             p.fails += 1;
-            p.not_before = now + limits.min_reconnect * p.fails;
+            // One that the caller named may just be starting: it is tried again soon.
+            let patience = if p.source.contains(PeerSource::MANUAL) { MANUAL_RETRY } else { limits.min_reconnect };
+            p.not_before = now + (patience * p.fails).min(limits.min_reconnect * p.fails);
         }
     }
 
@@ -290,6 +294,8 @@ mod tests {
         assert!(swarm.next_dials(Time::NEVER, 1, false, &LIMITS).is_empty());
         swarm.add(addr(1), PeerSource::MANUAL, &LIMITS);
         assert_eq!(swarm.next_dials(Time::ZERO, 1, false, &LIMITS), [addr(1)]);
+        swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
+        assert_eq!(swarm.next_dial_time(&LIMITS), Some(Time::from_millis(1000)));
     }
 
     #[test]
