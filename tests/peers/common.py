@@ -22,10 +22,23 @@ def say(*words):
     print(*words, flush=True)
 
 
+# What must be undone before the process ends.
+at_end = []
+
+
+def end(status):
+    """Ends the process from whichever thread this is, its client and temporary files with it."""
+    try:
+        while at_end:
+            at_end.pop()()
+    finally:
+        os._exit(status)
+
+
 def fail(message):
-    """Reports in the output that the driver reads, and ends the process from whichever thread this is."""
+    """Reports in the output that the driver reads, and ends the process."""
     say("error", " ".join(str(message).split()))
-    os._exit(1)
+    end(1)
 
 
 def client_arguments(description, dht=False):
@@ -88,22 +101,16 @@ def listens(port, kind=socket.SOCK_STREAM):
         return False
 
 
-def on_end_of_input(stop):
-    """Runs `stop` and ends the process when the standard input ends or a signal asks for it."""
-
-    def end(*_):
-        try:
-            stop()
-        finally:
-            os._exit(0)
+def on_end_of_input():
+    """Ends the process when its standard input ends or a signal asks for it."""
 
     def watch():
         while os.read(0, 4096):
             pass
-        end()
+        end(0)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, lambda *_: end(0))
+    signal.signal(signal.SIGINT, lambda *_: end(0))
     threading.Thread(target=watch, daemon=True).start()
 
 
@@ -121,6 +128,7 @@ class Program:
         self.directory = tempfile.TemporaryDirectory(prefix="et-peer-")
         self.process = None
         self.stopping = False
+        at_end.append(self.stop)
 
     def path(self, name):
         return os.path.join(self.directory.name, name)
@@ -141,9 +149,8 @@ class Program:
                 preexec_fn=die_with_parent,
             )
         except FileNotFoundError:
-            self.directory.cleanup()
             fail(f"{command[0]} is not installed: run `make deps`")
-        on_end_of_input(self.stop)
+        on_end_of_input()
         threading.Thread(target=self.watch, daemon=True).start()
 
     def watch(self):
@@ -153,11 +160,11 @@ class Program:
             return
         self.log.seek(0)
         tail = self.log.read()[-600:].decode(errors="replace")
-        self.directory.cleanup()
         fail(f"the client ended with status {status}: {tail}")
 
     def stop(self):
         self.stopping = True
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
         self.directory.cleanup()

@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--torrent")
     parser.add_argument("--data")
     arguments = parser.parse_args()
-    on_end_of_input(lambda: None)
+    on_end_of_input()
 
     nodes = [lt.session(dict(DHT_SETTINGS, listen_interfaces=f"{HOST}:0")) for _ in range(arguments.nodes)]
     ports = [wait_until(node.listen_port, "a node listens") for node in nodes]

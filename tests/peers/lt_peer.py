@@ -5,7 +5,7 @@
                                                      prints `torrent PATH`, `info-hash HEX`, `magnet URI`
     lt_peer.py seed  --torrent PATH --data DIR ...   prints `port N` when it has checked its data
     lt_peer.py leech (--torrent PATH | --magnet URI) --data DIR --peer IP:PORT ...
-                                                     prints `port N`, `metadata` (magnet), `done`
+                                                     prints `port N`, `metadata` (magnet), `done`; `hash-failed PIECE`
 Both take --dht-node IP:PORT (repeated), which turns the DHT on; `dht_nodes.py` is a network to name.
 """
 
@@ -116,7 +116,7 @@ def client():
     params.trackers = list(params.trackers) + arguments.tracker
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     torrent = session.add_torrent(params)
-    on_end_of_input(lambda: None)
+    on_end_of_input()
 
     seeding = arguments.mode == "seed"
     if not seeding:
@@ -131,6 +131,8 @@ def client():
                 print(alert.message(), file=sys.stderr)
             if isinstance(alert, (lt.listen_failed_alert, lt.torrent_error_alert, lt.metadata_failed_alert)):
                 fail(alert.message())
+            if isinstance(alert, lt.hash_failed_alert):
+                say("hash-failed", alert.piece_index)
         status = torrent.status()
         if status.has_metadata and not said_metadata:
             said_metadata = True
