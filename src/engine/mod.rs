@@ -1,5 +1,30 @@
 //! The core: what to ask of whom, what to keep, what to say. Sans-IO: events and the time come in, actions go out.
 
+pub mod bitfield;
+pub mod blocks;
+pub mod choker;
+pub mod connections;
+pub mod external_ip;
+pub mod memory;
+pub mod metadata;
+pub mod outbox;
+pub mod peer;
+pub mod pex;
+pub mod picker;
+pub mod priorities;
+pub mod rate;
+pub mod reader;
+pub mod reading;
+pub mod requests;
+pub mod share;
+pub mod status;
+pub mod store;
+pub mod swarm;
 pub mod time;
+pub mod torrent;
+pub mod trackers;
+pub mod uploads;
+pub mod wants;
 
 pub use time::Time;
+pub use torrent::{Output, StorageKind, Torrent, TorrentConfig, TorrentFlags};

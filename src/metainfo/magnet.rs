@@ -1,1 +1,192 @@
+//! Magnet links (BEP 9; BEP 52 `btmh`, BEP 53 `so`).
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::ParseError;
+use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
+use super::torrent_file::{MAX_TRACKERS, MAX_WEB_SEEDS, clean_url};
+
+/// Most bytes of a link.
+pub const MAX_URI_BYTES: usize = 256 * 1024;
+/// Most peers and most ranges of files that are taken; further ones are left out.
+pub const MAX_PEERS: usize = 100;
+pub const MAX_RANGES: usize = 1000;
+/// A name is cut to this many bytes.
+const MAX_NAME_BYTES: usize = 1024;
+/// Before the digest in `btmh`: it is SHA-256 (0x12), and of 32 bytes (0x20).
+const MULTIHASH_SHA256: &str = "1220";
+
+/// What a magnet link says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Magnet {
+    pub info_hashes: InfoHashes,
+    /// As it stands there: not a path.
+    pub name: Option<String>,
+    /// Each `tr` is a tier of its own.
+    pub trackers: Vec<Vec<String>>,
+    pub web_seeds: Vec<String>,
+    /// Host (an IPv6 address without brackets) and port.
+    pub peers: Vec<(String, u16)>,
+    /// The files wanted, by index. Empty: nothing was said.
+    pub select_only: Vec<RangeInclusive<u32>>,
+}
+
+impl Magnet {
+    /// Parses a link. Parameters that mean nothing here are passed over, but one usable `xt` must be there.
+    pub fn parse(uri: &str) -> Result<Self, ParseError> {
+        let uri = uri.trim();
+        if uri.len() > MAX_URI_BYTES {
+            return Err(ParseError(format!("magnet link of more than {MAX_URI_BYTES} bytes")));
+        }
+        let query = uri
+            .get(..8)
+            .filter(|scheme| scheme.eq_ignore_ascii_case("magnet:?"))
+            .and_then(|scheme| uri.get(scheme.len()..))
+            .ok_or_else(|| ParseError::new("not a magnet link: it does not begin with `magnet:?`"))?;
+        let mut magnet = Self::default();
+        for parameter in query.split('&') {
+            // Copied out of HTML, separators are `&amp;`.
+            let parameter = parameter.strip_prefix("amp;").unwrap_or(parameter);
+            if let Some((key, value)) = parameter.split_once('=') {
+                magnet.parameter(base_key(key), value);
+            }
+        }
+        if magnet.info_hashes.is_empty() {
+            return Err(ParseError::new("magnet link without a usable `xt` (urn:btih or urn:btmh)"));
+        }
+        Ok(magnet)
+    }
+
+    fn parameter(&mut self, key: &str, raw: &str) {
+        let value: Cow<'_, str> = percent_decode_str(raw).decode_utf8_lossy();
+        match key.to_ascii_lowercase().as_str() {
+            "xt" => self.exact_topic(&value),
+            "dn" if self.name.is_none() => {
+                let decoded = raw.replace('+', " ");
+                let name = percent_decode_str(&decoded).decode_utf8_lossy();
+                let mut name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+                while name.len() > MAX_NAME_BYTES {
+                    name.pop();
+                }
+                self.name = Some(name).filter(|n| !n.is_empty());
+            }
+            "tr" => {
+                if let Some(url) = clean_url(&value)
+                    && self.trackers.len() < MAX_TRACKERS
+                    && !self.trackers.iter().flatten().any(|t| t == url)
+                {
+                    self.trackers.push(vec![url.to_owned()]);
+                }
+            }
+            "ws" => {
+                if let Some(url) = clean_url(&value)
+                    && self.web_seeds.len() < MAX_WEB_SEEDS
+                    && !self.web_seeds.iter().any(|s| s == url)
+                {
+                    self.web_seeds.push(url.to_owned());
+                }
+            }
+            "x.pe" => {
+                if let Some(peer) = endpoint(&value)
+                    && self.peers.len() < MAX_PEERS
+                    && !self.peers.contains(&peer)
+                {
+                    self.peers.push(peer);
+                }
+            }
+            "so" => {
+                let room = MAX_RANGES.saturating_sub(self.select_only.len());
+                self.select_only.extend(value.split(',').filter_map(range).take(room));
+            }
+            _ => {}
+        }
+    }
+
+    /// The first hash of each kind counts.
+    fn exact_topic(&mut self, urn: &str) {
+        let prefix = urn.get(..9).unwrap_or_default();
+        let hash = urn.get(9..).unwrap_or_default();
+        if prefix.eq_ignore_ascii_case("urn:btih:") {
+            let parsed = || Sha1Hash::from_hex(hash).or_else(|| Sha1Hash::from_base32(hash));
+            self.info_hashes.v1 = self.info_hashes.v1.or_else(parsed);
+        } else if prefix.eq_ignore_ascii_case("urn:btmh:") {
+            let parsed = || Sha256Hash::from_hex(hash.strip_prefix(MULTIHASH_SHA256)?);
+            self.info_hashes.v2 = self.info_hashes.v2.or_else(parsed);
+        }
+    }
+
+    /// The link that parses to this.
+    pub fn to_uri(&self) -> String {
+        let mut uri = String::from("magnet:");
+        let mut add = |key: &str, value: &str| {
+            let separator = if uri.ends_with(':') { '?' } else { '&' };
+            // Writing to a string does not fail.
+            let _ = write!(uri, "{separator}{key}={value}");
+        };
+        if let Some(v1) = self.info_hashes.v1 {
+            add("xt", &format!("urn:btih:{v1}"));
+        }
+        if let Some(v2) = self.info_hashes.v2 {
+            add("xt", &format!("urn:btmh:{MULTIHASH_SHA256}{v2}"));
+        }
+        if let Some(name) = &self.name {
+            add("dn", &escape(name));
+        }
+        for url in self.trackers.iter().flatten() {
+            add("tr", &escape(url));
+        }
+        for url in &self.web_seeds {
+            add("ws", &escape(url));
+        }
+        for (host, port) in &self.peers {
+            let host = if host.contains(':') { Cow::from(format!("[{host}]")) } else { Cow::from(escape(host)) };
+            add("x.pe", &format!("{host}:{port}"));
+        }
+        if !self.select_only.is_empty() {
+            let range = |r: &RangeInclusive<u32>| match (r.start(), r.end()) {
+                (start, end) if start == end => start.to_string(),
+                (start, end) => format!("{start}-{end}"),
+            };
+            add("so", &self.select_only.iter().map(range).collect::<Vec<_>>().join(","));
+        }
+        uri
+    }
+}
+
+/// `tr.1` is `tr`: some writers number what they repeat.
+fn base_key(key: &str) -> &str {
+    match key.rsplit_once('.') {
+        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => key,
+    }
+}
+
+/// All but RFC 3986's unreserved characters.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+/// `host:port` or `[IPv6]:port`.
+fn endpoint(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.trim().rsplit_once(':')?;
+    let port = port.parse().ok().filter(|&port: &u16| port != 0)?;
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.strip_suffix(']').filter(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok())?,
+        None => Some(host).filter(|h| !h.is_empty() && !h.contains([':', '[', ']', ' ', '/']))?,
+    };
+    (host.len() <= 255 && !host.contains(char::is_control)).then(|| (host.to_owned(), port))
+}
+
+/// `3` or `3-7`.
+fn range(text: &str) -> Option<RangeInclusive<u32>> {
+    let (start, end) = text.split_once('-').unwrap_or((text, text));
+    let digits = |s: &str| s.trim().parse::<u32>().ok();
+    let range = digits(start)?..=digits(end)?;
+    (!range.is_empty()).then_some(range)
+}

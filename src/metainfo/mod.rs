@@ -1,15 +1,32 @@
-//! Torrent files, magnets and what they name. Pure: bytes in, values out.
+//! Torrent files (BEP 3), magnets (BEP 9) and what they name. Pure: bytes in, values out.
 
 pub mod bencode;
+pub mod create;
 pub mod files;
 pub mod info_hash;
 pub mod magnet;
+pub mod paths;
 pub mod torrent_file;
+
+#[cfg(test)]
+mod tests;
+
+pub use create::Create;
+pub use files::{FileEntry, FileFlags, FileLayout, FileSlice};
+pub use info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
+pub use magnet::Magnet;
+pub use torrent_file::{Info, TorrentFile};
 
 /// Why bytes are not a torrent file, a magnet, or a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseError(pub String);
+
+impl ParseError {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
 
 impl From<ParseError> for crate::error::Error {
     fn from(e: ParseError) -> Self {

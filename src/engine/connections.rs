@@ -1,0 +1,598 @@
+//! Connections of a torrent: who is let in, what their messages mean, who has to go.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Time;
+use super::bitfield::Bitfield;
+use super::peer::Peer;
+use super::store::PeerKey;
+use super::swarm::PeerSource;
+use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use crate::alert::{Alert, CloseReason, SocketType};
+use crate::error::{Error, Operation};
+use crate::storage::pool::Credits;
+use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave};
+
+/// The extended message ids that we ask peers to use (BEP 10).
+pub const UT_PEX: u8 = 1;
+pub const UT_METADATA: u8 = 2;
+pub const LT_DONTHAVE: u8 = 3;
+
+/// Requests of a peer that we remember while it is choked or slow.
+const MAX_ALLOWED_TO_US: usize = 64;
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+impl Torrent {
+    /// A handshake was exchanged with a peer: it is let in, or turned away with a reason.
+    pub fn peer_connected(
+        &mut self,
+        now: Time,
+        address: SocketAddr,
+        incoming: bool,
+        handshake: &Handshake,
+    ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
+        let limits = self.swarm_limits();
+        let refusal = if !self.is_running() || self.checking {
+            Some(CloseReason::TorrentRemoved)
+        } else if self.swarm.is_banned(address) {
+            Some(CloseReason::Blocked)
+        } else if handshake.peer_id == self.peer_id {
+            self.swarm.dial_failed(now, address, &limits);
+            return Err(CloseReason::SelfConnection);
+        } else if self.peers.values().any(|p| p.peer_id == handshake.peer_id) {
+            Some(CloseReason::DuplicatePeerId)
+        } else if !self.settings.allow_multiple_connections_per_ip
+            && !address.ip().to_canonical().is_loopback()
+            && self.peers.values().any(|p| p.address.ip().to_canonical() == address.ip().to_canonical())
+        {
+            Some(CloseReason::DuplicatePeerId)
+        } else if self.peers.len() >= self.connection_limit() && !self.drop_worst_peer(now) {
+            Some(CloseReason::TooManyConnections)
+        } else {
+            None
+        };
+        if let Some(reason) = refusal {
+            self.swarm.dial_failed(now, address, &limits);
+            return Err(reason);
+        }
+        let key = PeerKey(self.next_key);
+        self.next_key += 1;
+        let credits = Credits::new(self.pool.clone());
+        let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone());
+        if let Some(content) = &self.content {
+            peer.have = Bitfield::new(content.info.layout.num_pieces());
+            peer.told = Bitfield::new(content.info.layout.num_pieces());
+        }
+        self.swarm.connected(address, incoming);
+        self.peers.insert(key, peer);
+        self.alert(Alert::PeerConnect {
+            endpoint: address,
+            peer_id: handshake.peer_id,
+            outgoing: !incoming,
+            socket_type: SocketType::Tcp,
+        });
+        self.greet(now, key);
+        Ok((key, credits))
+    }
+
+    /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.
+    fn greet(&mut self, now: Time, key: PeerKey) {
+        let stays = self.pieces_stay();
+        let extended = self.extended_handshake(key);
+        let pex = self.settings.enable_pex && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_PEX);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if let Some(content) = &self.content {
+            let have = &content.have;
+            // Pieces in memory may leave any time: they are told one by one, to peers that understand that they went.
+            let message = if stays && have.is_full() && peer.fast {
+                Some(Message::HaveAll)
+            } else if stays && !have.is_empty() {
+                Some(Message::Bitfield(have.as_bytes().to_vec()))
+            } else {
+                peer.fast.then_some(Message::HaveNone)
+            };
+            if stays {
+                peer.told = have.clone();
+            }
+            if let Some(message) = message {
+                peer.send(now, &message);
+            }
+            if peer.fast
+                && let IpAddr::V4(ip) = peer.address.ip().to_canonical()
+                && !peer.incoming
+            {
+                let n = usize::try_from(self.settings.allowed_fast_set_size).unwrap_or(0);
+                let set = allowed_fast::allowed_fast_set(
+                    ip,
+                    &self.info_hashes.best(),
+                    content.info.layout.num_pieces(),
+                    n.min(content.info.layout.num_pieces() as usize),
+                );
+                for piece in set.into_iter().filter(|p| have.get(*p) && stays) {
+                    peer.send(now, &Message::AllowedFast(piece));
+                    peer.allowed_to_peer.push(piece);
+                }
+            }
+        } else if peer.fast {
+            peer.send(now, &Message::HaveNone);
+        }
+        if peer.extended {
+            let mut hello = extended;
+            if !pex {
+                hello.m.ut_pex = None;
+            }
+            peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
+        }
+    }
+
+    fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
+        let agent = &self.settings.handshake_client_version;
+        let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
+        let m = ExtensionIds {
+            ut_metadata: Some(UT_METADATA),
+            ut_pex: Some(UT_PEX),
+            lt_donthave: Some(LT_DONTHAVE),
+            ..Default::default()
+        };
+        ExtendedHandshake {
+            m,
+            v: Some(agent.clone()),
+            p: (self.listen_port != 0).then_some(self.listen_port),
+            reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
+            metadata_size: self.content.as_ref().and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
+            yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
+            upload_only: self.content.as_ref().map(|c| c.have.is_full()),
+            ..Default::default()
+        }
+    }
+
+    /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
+    pub fn peer_received(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
+        self.protocol_down.add(now, bytes);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.last_received = now;
+            peer.protocol_down.add(now, bytes);
+        }
+        for received in batch.drain(..) {
+            if !self.peers.contains_key(&key) {
+                return;
+            }
+            let outcome = match received {
+                Received::Block { piece, begin, data } => {
+                    self.block_arrived(now, key, piece, begin, data);
+                    Ok(())
+                }
+                Received::Unpaid { piece, begin, length } => {
+                    self.block_unpaid(key, piece, begin, length);
+                    Ok(())
+                }
+                Received::Message(message) => self.handle_message(now, key, message),
+            };
+            if let Err(what) = outcome {
+                let error = Error::new(crate::error::Status::Network, what).with_operation(Operation::Bittorrent);
+                self.close(now, key, CloseReason::InvalidMessage, Some(error));
+                return;
+            }
+        }
+        self.collect_hashes();
+        self.fill(now, key);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.woken = true;
+        }
+        self.out.wake.retain(|k| *k != key);
+    }
+
+    /// The stream of a peer broke the protocol.
+    pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
+        let reason = error.close_reason();
+        let error = Error::new(crate::error::Status::Network, error.to_string()).with_operation(Operation::Bittorrent);
+        self.close(now, key, reason, Some(error));
+    }
+
+    /// The connection ended under it.
+    pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
+        self.close(now, key, CloseReason::None, error);
+        self.out.close.retain(|(k, _)| *k != key);
+    }
+
+    fn handle_message(&mut self, now: Time, key: PeerKey, message: Message) -> Result<(), String> {
+        match message {
+            Message::KeepAlive | Message::Suggest(_) | Message::Unknown(_) => {}
+            Message::Choke => self.choked(key),
+            Message::Unchoke => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.peer_choking = false;
+                }
+            }
+            Message::Interested => self.peer_interested(now, key, true),
+            Message::NotInterested => self.peer_interested(now, key, false),
+            Message::Have(piece) => self.peer_has(now, key, piece)?,
+            Message::Bitfield(bytes) => self.peer_bitfield(now, key, bytes)?,
+            Message::HaveAll => self.peer_has_all(now, key)?,
+            Message::HaveNone => {}
+            Message::Request(request) => self.upload_requested(now, key, request)?,
+            Message::Cancel(request) => self.upload_cancelled(now, key, request),
+            Message::Reject(request) => self.rejected(now, key, request),
+            Message::AllowedFast(piece) => {
+                let pieces = self.content.as_ref().map(|c| c.info.layout.num_pieces());
+                if let Some(peer) = self.peers.get_mut(&key)
+                    && peer.allowed_to_us.len() < MAX_ALLOWED_TO_US
+                    && pieces.is_none_or(|n| piece < n)
+                    && !peer.allowed_to_us.contains(&piece)
+                {
+                    peer.allowed_to_us.push(piece);
+                }
+            }
+            Message::Port(port) => {
+                if let Some(peer) = self.peers.get(&key)
+                    && port != 0
+                {
+                    self.out.dht_nodes.push(SocketAddr::new(peer.address.ip(), port));
+                }
+            }
+            Message::Extended { id: 0, payload } => self.extended_hello(now, key, &payload)?,
+            Message::Extended { id: UT_METADATA, payload } => self.metadata_message(now, key, &payload)?,
+            Message::Extended { id: UT_PEX, payload } => self.pex_message(now, key, &payload)?,
+            Message::Extended { id: LT_DONTHAVE, payload } => {
+                let piece = lt_donthave::parse(&payload).map_err(|e| e.to_string())?;
+                self.peer_lost(key, piece);
+            }
+            Message::Extended { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn extended_hello(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
+        let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
+        let limits = self.swarm_limits();
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        peer.ids.merge(hello.m);
+        if let Some(client) = hello.v {
+            peer.client = client;
+        }
+        if let Some(reqq) = hello.reqq {
+            peer.reqq = (reqq as usize).clamp(1, 1 << 16);
+        }
+        peer.upload_only = hello.upload_only.unwrap_or(peer.upload_only);
+        let mut listens = None;
+        if let Some(port) = hello.p.filter(|p| *p != 0) {
+            peer.listen_port = Some(port);
+            if peer.incoming {
+                listens = Some(SocketAddr::new(peer.address.ip(), port));
+            }
+        }
+        if let Some(address) = listens {
+            // The same peer by the address that it listens on: not to be dialled while it is here.
+            self.swarm.add(address, PeerSource::INCOMING, &limits);
+            self.swarm.connected(address, true);
+        }
+        if let Some(size) = hello.metadata_size {
+            self.metadata_offered(now, key, size);
+        }
+        if let Some(ip) = hello.yourip {
+            self.out.external_ips.push(ip);
+        }
+        self.tell_resident(now, key);
+        Ok(())
+    }
+
+    /// After the extended handshake: a peer that knows lt_donthave may hear of pieces that will not stay.
+    fn tell_resident(&mut self, now: Time, key: PeerKey) {
+        if self.pieces_stay() {
+            return;
+        }
+        let Some(content) = &self.content else { return };
+        let Some(peer) = self.peers.get_mut(&key).filter(|p| p.ids.lt_donthave.is_some()) else { return };
+        for piece in content.have.iter() {
+            if peer.told.set(piece) {
+                peer.send(now, &Message::Have(piece));
+            }
+        }
+    }
+
+    /// Is a piece that we have ours for good?
+    pub(super) fn pieces_stay(&self) -> bool {
+        self.storage == StorageKind::Disk
+    }
+
+    /// Tells the peers that we have the piece. One that goes again soon is told only to peers that can be told so.
+    pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
+        let stays = self.pieces_stay();
+        for peer in self.peers.values_mut() {
+            if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
+                peer.send(now, &Message::Have(piece));
+                wake(&mut self.out.wake, peer);
+            }
+        }
+    }
+
+    /// The piece is gone: those who were told are told.
+    pub(super) fn withdraw_piece(&mut self, now: Time, piece: u32) {
+        for peer in self.peers.values_mut() {
+            if peer.told.clear(piece)
+                && let Some(id) = peer.ids.lt_donthave
+            {
+                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
+                wake(&mut self.out.wake, peer);
+            }
+        }
+    }
+
+    fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &mut self.content else {
+            return if peer.early.push(piece) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) };
+        };
+        let pieces = content.info.layout.num_pieces();
+        if piece >= pieces {
+            return Err(format!("HAVE of piece {piece} of {pieces}"));
+        }
+        if !peer.have.set(piece) {
+            return Ok(());
+        }
+        if peer.have.is_full() {
+            // It moves from the pieces' counts to the seeds' count.
+            for other in (0..pieces).filter(|p| *p != piece) {
+                content.picker.peer_lost(other);
+            }
+            content.picker.peer_joined(&peer.have);
+            let address = peer.address;
+            self.swarm.set_seed(address, true);
+        } else {
+            content.picker.peer_has(piece);
+        }
+        if !content.have.get(piece) {
+            peer.offers += 1;
+        }
+        self.update_interest(now, key);
+        Ok(())
+    }
+
+    pub(super) fn peer_lost(&mut self, key: PeerKey, piece: u32) {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
+        let was_full = peer.is_seed();
+        if !peer.have.clear(piece) {
+            return;
+        }
+        if was_full {
+            content.picker.peer_left(&Bitfield::full(peer.have.len()));
+            content.picker.peer_joined(&peer.have);
+            self.swarm.set_seed(peer.address, false);
+        } else {
+            content.picker.peer_lost(piece);
+        }
+        if !content.have.get(piece) {
+            peer.offers = peer.offers.saturating_sub(1);
+        }
+        let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        for block in dropped {
+            self.release_request(key, piece, block);
+        }
+    }
+
+    fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &self.content else {
+            peer.early.bitfield = Some(bytes);
+            return Ok(());
+        };
+        let pieces = content.info.layout.num_pieces();
+        let field = Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
+        self.replace_have(now, key, field);
+        Ok(())
+    }
+
+    fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if !peer.fast {
+            return Err("HAVE_ALL without the fast extension".into());
+        }
+        let Some(content) = &self.content else {
+            peer.early.all = true;
+            return Ok(());
+        };
+        let field = Bitfield::full(content.info.layout.num_pieces());
+        self.replace_have(now, key, field);
+        Ok(())
+    }
+
+    fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
+        content.picker.peer_left(&peer.have);
+        content.picker.peer_joined(&field);
+        peer.have = field;
+        peer.offers = if content.have.is_empty() {
+            peer.have.count()
+        } else {
+            peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32
+        };
+        let seed = peer.is_seed();
+        let address = peer.address;
+        self.swarm.set_seed(address, seed);
+        self.update_interest(now, key);
+    }
+
+    /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
+    pub(super) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
+        let Some(content) = &self.content else { return };
+        let pieces = content.info.layout.num_pieces();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.told = Bitfield::new(pieces);
+        peer.have = Bitfield::new(pieces);
+        let early = std::mem::take(&mut peer.early);
+        peer.allowed_to_us.retain(|p| *p < pieces);
+        let mut field = match (early.all, early.bitfield) {
+            (true, _) => Some(Bitfield::full(pieces)),
+            (false, Some(bytes)) => Bitfield::from_bytes(bytes, pieces),
+            (false, None) => Some(Bitfield::new(pieces)),
+        };
+        if let Some(field) = &mut field {
+            for piece in &early.pieces {
+                field.set(*piece);
+            }
+        }
+        match field.filter(|_| early.pieces.iter().all(|p| *p < pieces)) {
+            Some(field) => self.replace_have(now, key, field),
+            None => {
+                let error = Error::new(crate::error::Status::Network, format!("bitfield does not fit {pieces} pieces"));
+                self.close(now, key, CloseReason::InvalidMessage, Some(error));
+            }
+        }
+    }
+
+    fn choked(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.peer_choking = true;
+        if peer.fast {
+            return; // it rejects what it will not send, one by one
+        }
+        let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
+        for (piece, block) in lost {
+            self.release_request(key, piece, block);
+        }
+    }
+
+    pub(super) fn update_interests(&mut self, now: Time) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.update_interest(now, key);
+        }
+    }
+
+    /// Interest follows from what the peer has and we lack. On memory storage it is kept while anything is lacking at all:
+    /// what is not wanted now will be after the next seek, and an unchoke takes longer to get than a block.
+    pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
+        let wants_any = self.storage == StorageKind::Memory
+            || !self.readers.is_empty()
+            || !self.deadlines.is_empty()
+            || self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
+        let upload_mode = self.flags.contains(TorrentFlags::UPLOAD_MODE);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let interested = peer.offers > 0 && wants_any && !upload_mode;
+        if interested != peer.am_interested {
+            peer.am_interested = interested;
+            peer.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
+    pub(super) fn check_peers(&mut self, now: Time) {
+        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
+        let peer_timeout = seconds(self.settings.peer_timeout);
+        let inactivity = seconds(self.settings.inactivity_timeout);
+        let request_timeout = seconds(self.settings.request_timeout);
+        let close_redundant = self.settings.close_redundant_connections && self.storage == StorageKind::Disk;
+        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let crowded = self.peers.len() >= self.connection_limit();
+        let mut gone = Vec::new();
+        let mut snubbed = Vec::new();
+        for peer in self.peers.values_mut() {
+            for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
+                rate.update(now);
+            }
+            if now.since(peer.last_received) > peer_timeout {
+                gone.push((peer.key, CloseReason::TimedOutActivity));
+            } else if close_redundant && full && (peer.is_seed() || peer.upload_only) {
+                gone.push((peer.key, CloseReason::UploadToUpload));
+            } else if crowded && peer.is_idle() && now.since(peer.last_useful.max(peer.connected_at)) > inactivity {
+                gone.push((peer.key, CloseReason::TimedOutInterest));
+            }
+            if !peer.snubbed
+                && peer.requests.front().is_some_and(|r| now.since(r.sent.max(peer.last_block)) > request_timeout)
+            {
+                snubbed.push(peer.key);
+            }
+            if now.since(peer.last_sent) > KEEP_ALIVE {
+                peer.send(now, &Message::KeepAlive);
+                wake(&mut self.out.wake, peer);
+            }
+        }
+        for key in snubbed {
+            self.snub(now, key);
+        }
+        for (key, reason) in gone {
+            self.close(now, key, reason, None);
+        }
+    }
+
+    fn snub(&mut self, now: Time, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.snubbed = true;
+        let (endpoint, peer_id) = (peer.address, peer.peer_id);
+        self.alert(Alert::PeerSnubbed { endpoint, peer_id });
+        self.cancel_requests(now, key, |_| true);
+    }
+
+    /// Makes room for a new connection at the limit: an idle peer that has nothing for us goes.
+    fn drop_worst_peer(&mut self, now: Time) -> bool {
+        let worst = self
+            .peers
+            .values()
+            .filter(|p| p.is_idle() && now.since(p.connected_at) > Duration::from_secs(30))
+            .min_by_key(|p| (p.offers > 0, p.last_useful))
+            .map(|p| p.key);
+        let Some(key) = worst else { return false };
+        self.close(now, key, CloseReason::TooManyConnections, None);
+        true
+    }
+
+    pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.close(now, key, reason, None);
+        }
+    }
+
+    /// Ends a connection: what was asked of it is free again, what it has no longer counts.
+    pub(super) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.fetch.peer_gone(key);
+        let limits = self.swarm_limits();
+        if let Some(content) = &mut self.content {
+            content.picker.peer_left(&peer.have);
+            for r in &peer.requests {
+                content.store.unmark_asked(r.piece, r.block, key);
+            }
+            for piece in content.store.present().to_vec() {
+                if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
+                    slot.exclusive = PeerKey::NOBODY;
+                }
+            }
+        }
+        if !peer.requests.is_empty() {
+            self.wants_from = 0;
+        }
+        if self.optimistic == key {
+            self.optimistic = PeerKey::NOBODY;
+        }
+        while peer.credits.take().is_some() {}
+        let failed = peer.down.total() == 0 && peer.up.total() == 0
+            || matches!(reason, CloseReason::InvalidMessage | CloseReason::CorruptData | CloseReason::MessageTooBig);
+        self.swarm.disconnected(now, peer.address, failed, &limits);
+        if let Some(port) = peer.listen_port.filter(|_| peer.incoming) {
+            self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), failed, &limits);
+        }
+        let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
+        self.alert(Alert::PeerDisconnected {
+            endpoint: peer.address,
+            peer_id: peer.peer_id,
+            socket_type: SocketType::Tcp,
+            operation,
+            reason,
+            error,
+        });
+        self.out.wake.retain(|k| *k != key);
+        self.out.close.push((key, reason));
+        self.fill_all(now);
+    }
+}
+
+/// Reports a peer as having something to write, once until the shell took it.
+pub(super) fn wake(list: &mut Vec<PeerKey>, peer: &mut Peer) {
+    if !std::mem::replace(&mut peer.woken, true) {
+        list.push(peer.key);
+    }
+}

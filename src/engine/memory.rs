@@ -1,0 +1,333 @@
+//! What stays in memory and what goes: eviction as one transaction, lookbehind, shares.
+//!
+//! A piece leaves memory storage all at once: its blocks, the have-map, the picker, the peers' view of us. Nobody is to
+//! blame for it and it can be wanted again at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Time;
+use super::reader::{Reader, ReaderId};
+use super::status::{LookbehindStats, StorageStats};
+use super::store::{PeerKey, Stage};
+use super::torrent::{Content, StorageKind, Torrent};
+use super::wants::Class;
+use crate::alert::Alert;
+use crate::error::{Error, Result, Status};
+use crate::storage::pool::{BLOCK_SIZE, Pool};
+
+/// How much a piece in memory is worth keeping; the smallest goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// Nobody wants it: not verified, outside all windows.
+    Scrap,
+    /// Verified, outside all windows: somebody may seek back.
+    Old,
+    /// Wanted by its priority only.
+    Wanted,
+    /// In the window of a background or idle reader.
+    Background,
+    /// The far half of a playing reader's lookahead.
+    FarAhead,
+    /// Pinned, protected, near a playing position, or with a deadline: it stays.
+    Kept,
+}
+
+/// Who has a say in what is kept.
+pub(super) struct Keepers<'a> {
+    pub readers: &'a BTreeMap<ReaderId, Reader>,
+    pub deadlines: &'a BTreeMap<u32, Time>,
+    pub protected: &'a BTreeSet<u32>,
+}
+
+impl Keepers<'_> {
+    pub fn worth(&self, content: &Content, piece: u32) -> Worth {
+        let Some(slot) = content.store.slot(piece) else { return Worth::Kept };
+        if slot.stage == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
+            return Worth::Kept;
+        }
+        let mut worth = match (content.picker.priority(piece), slot.stage) {
+            (0, Stage::Partial) => Worth::Scrap,
+            (0, _) => Worth::Old,
+            _ => Worth::Wanted,
+        };
+        for reader in self.readers.values() {
+            let window = &reader.window;
+            let probed = reader.probes.iter().any(|o| reader.span.piece_at(*o) == piece);
+            let by_this = if probed {
+                Worth::Kept
+            } else if !window.contains(piece) {
+                continue;
+            } else if reader.options.background {
+                Worth::Background
+            } else if window.ahead.contains(&piece) && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32 {
+                Worth::FarAhead
+            } else {
+                Worth::Kept
+            };
+            worth = worth.max(by_this);
+        }
+        worth
+    }
+
+    /// May a piece be begun for `class`? Only if what is begun already can be completed beside it.
+    pub fn admits(&self, content: &Content, pool: &Pool, class: Class, piece: u32) -> bool {
+        let bound = evictable_by(class);
+        let mut open = 0u64;
+        let mut evictable = 0u64;
+        for present in content.store.present() {
+            let Some(slot) = content.store.slot(*present) else { continue };
+            if self.worth(content, *present) < bound {
+                evictable += u64::from(slot.received());
+            } else if slot.stage == Stage::Partial {
+                open += u64::from(slot.blocks.len() as u32 - slot.received() - slot.asked());
+            }
+        }
+        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
+        let alone = open == 0 && content.store.partial_blocks() == 0;
+        alone || pool.available() + evictable >= open + blocks
+    }
+}
+
+/// What a request of this class may push out: everything worth less.
+fn evictable_by(class: Class) -> Worth {
+    match class {
+        Class::Blocked => Worth::Kept,
+        Class::Deadline => Worth::FarAhead,
+        Class::Pinned | Class::Background => Worth::Background,
+        Class::Priority => Worth::Wanted,
+    }
+}
+
+impl Torrent {
+    /// Frees memory for one block of `class`: evicts the piece worth least, if it is worth less than the request.
+    pub(super) fn make_room(&mut self, now: Time, class: Class, wanted: u32) {
+        self.evict_one(now, evictable_by(class), wanted);
+    }
+
+    fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
+        let Some(content) = &self.content else { return false };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let victim = content
+            .store
+            .present()
+            .iter()
+            .filter(|p| **p != except)
+            .map(|p| (keepers.worth(content, *p), content.store.slot(*p).map_or(0, |s| s.used), *p))
+            .filter(|(worth, ..)| *worth < below)
+            // The oldest use goes first; of a lookahead the far end.
+            .min_by_key(|(worth, used, p)| {
+                (*worth, if *worth == Worth::FarAhead { u64::from(u32::MAX - p) } else { *used })
+            });
+        let Some((_, _, piece)) = victim else { return false };
+        self.evict(now, piece);
+        true
+    }
+
+    /// The transaction. Whoever was asked for blocks of the piece is told to stop.
+    pub(super) fn evict(&mut self, now: Time, piece: u32) {
+        let Some(content) = &mut self.content else { return };
+        let kept = content.store.slot(piece).is_some_and(|s| s.stage == Stage::Kept);
+        let asked = content.store.remove(piece);
+        for (block, key) in asked {
+            self.send_cancel(now, key, piece, block);
+            if let Some(peer) = self.peers.get_mut(&key)
+                && peer.take_request(piece, block).is_some()
+            {
+                drop(peer.credits.take());
+            }
+        }
+        if kept {
+            self.lose(now, piece);
+            self.counters.evicted_pieces += 1;
+            self.alert(Alert::PieceEvicted { piece });
+        }
+        self.wants_dirty = true;
+    }
+
+    /// A piece that we had is had no more.
+    fn lose(&mut self, now: Time, piece: u32) {
+        let Some(content) = &mut self.content else { return };
+        content.have.clear(piece);
+        content.picker.set_done(piece, false);
+        content.evicted.set(piece);
+        for file in content.info.layout.piece_files(piece) {
+            content.files_completed.clear(file as u32);
+        }
+        let offered: Vec<PeerKey> = self.peers.values().filter(|p| p.have.get(piece)).map(|p| p.key).collect();
+        for key in offered {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.offers += 1;
+            }
+            self.update_interest(now, key);
+        }
+        self.withdraw_piece(now, piece);
+        self.update_state(now);
+    }
+
+    /// Other torrents need memory: what lies beyond this one's share goes, worst first. True if anything did.
+    pub fn yield_memory(&mut self, now: Time) -> bool {
+        self.wants_dirty = true;
+        self.refresh_wants(now);
+        let share = self.share_blocks();
+        let mut any = false;
+        while self.blocks_held() > share && self.evict_one(now, Worth::Background, u32::MAX) {
+            any = true;
+        }
+        any
+    }
+
+    /// The session's limit was lowered: evicts until it holds, or nothing is left that may go.
+    pub fn enforce_limit(&mut self, now: Time) {
+        self.wants_dirty = true;
+        self.refresh_wants(now);
+        while self.pool.charged() > self.pool.limit() && self.evict_one(now, Worth::Kept, u32::MAX) {}
+        self.wants_dirty = true;
+        self.fill_all(now);
+    }
+
+    /// Blocks of this torrent: stored, and reserved for requests in flight.
+    pub(super) fn blocks_held(&self) -> u64 {
+        let stored = self.content.as_ref().map_or(0, |c| c.store.blocks());
+        stored + self.peers.values().map(|p| p.requests.len() as u64).sum::<u64>()
+    }
+
+    fn share_blocks(&self) -> u64 {
+        self.share.of(self.pool.limit())
+    }
+
+    /// Weighs the torrent in the session by what it wants now, and cuts the readers' windows from its share.
+    pub(super) fn update_windows(&mut self, now: Time) {
+        self.update_shares(now);
+        let playing = self.readers.values().filter(|r| r.is_active(now)).count().max(1);
+        let any_active = self.readers.values().any(|r| r.is_active(now));
+        let protected = self.protected_blocks();
+        let share = self.share_blocks().saturating_sub(protected) * u64::from(BLOCK_SIZE) / playing as u64;
+        let share = (self.storage == StorageKind::Memory).then_some(share);
+        let percent = u64::try_from(self.settings.reader_lookbehind_percent).unwrap_or(0);
+        for reader in self.readers.values_mut() {
+            // One that sleeps beside others that play gives its share to them.
+            let share = if any_active && !reader.is_active(now) { share.map(|_| 0) } else { share };
+            reader.window = if share == Some(0) { Default::default() } else { reader.compute_window(share, percent) };
+        }
+    }
+
+    pub(super) fn update_shares(&mut self, now: Time) {
+        let playing = self.readers.values().filter(|r| r.is_active(now)).count() as u64;
+        let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
+        if self.share.set_weight(playing.max(u64::from(wants_some))) {
+            self.out.shares_changed = true;
+            self.wants_dirty = true;
+        }
+    }
+
+    /// Shares of the session changed: the windows follow.
+    pub fn shares_changed(&mut self, now: Time) {
+        self.wants_dirty = true;
+        self.fill_all(now);
+    }
+
+    fn protected_blocks(&self) -> u64 {
+        let Some(content) = &self.content else { return 0 };
+        self.protected.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
+    }
+
+    /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
+    pub fn set_lookbehind(&mut self, now: Time, pieces: &[i64]) -> Result<()> {
+        let mut protected = BTreeSet::new();
+        for piece in pieces {
+            protected.insert(self.check_piece(*piece)?);
+        }
+        let Some(content) = &self.content else { return Err(no_metadata()) };
+        let layout = &content.info.layout;
+        let bytes: u64 = protected.iter().map(|p| u64::from(layout.blocks_in_piece(*p)) * u64::from(BLOCK_SIZE)).sum();
+        let most = self.pool.limit() * u64::from(BLOCK_SIZE) / 2;
+        if bytes > most && self.storage == StorageKind::Memory {
+            return Err(Error::new(
+                Status::OutOfMemory,
+                format!("lookbehind of {bytes} bytes: at most half of memory_limit ({most} bytes) can be protected"),
+            ));
+        }
+        self.protected = protected;
+        self.wants_dirty = true;
+        self.fill_all(now);
+        Ok(())
+    }
+
+    pub fn clear_lookbehind(&mut self, now: Time) {
+        self.protected.clear();
+        self.wants_dirty = true;
+        self.fill_all(now);
+    }
+
+    /// Can the piece be read back now, without the network?
+    pub fn is_lookbehind_available(&mut self, piece: i64) -> Result<bool> {
+        let piece = self.check_piece(piece)?;
+        let available = self.content.as_ref().is_some_and(|c| c.have.get(piece));
+        let counter =
+            if available { &mut self.counters.lookbehind_hits } else { &mut self.counters.lookbehind_misses };
+        *counter += 1;
+        Ok(available)
+    }
+
+    pub fn lookbehind_stats(&self) -> LookbehindStats {
+        let available = |p: &&u32| self.content.as_ref().is_some_and(|c| c.have.get(**p));
+        LookbehindStats {
+            protected_pieces: self.protected.len() as u32,
+            available_pieces: self.protected.iter().filter(available).count() as u32,
+            protected_bytes: self.protected_blocks() * u64::from(BLOCK_SIZE),
+            limit_bytes: self.pool.limit() * u64::from(BLOCK_SIZE) / 2,
+            hits: self.counters.lookbehind_hits,
+            misses: self.counters.lookbehind_misses,
+        }
+    }
+
+    pub fn storage_stats(&self) -> StorageStats {
+        let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
+        let held = |pieces: &mut dyn Iterator<Item = u32>| {
+            self.content.as_ref().map_or(0, |c| {
+                pieces.filter_map(|p| c.store.slot(p)).map(|s| bytes(u64::from(s.received()))).sum()
+            })
+        };
+        let pinned: BTreeSet<u32> =
+            self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
+        StorageStats {
+            session_limit: bytes(self.pool.limit()),
+            session_charged: bytes(self.pool.charged()),
+            session_peak: bytes(self.pool.peak()),
+            resident: bytes(self.content.as_ref().map_or(0, |c| c.store.kept_blocks())),
+            partial: bytes(self.content.as_ref().map_or(0, |c| c.store.partial_blocks())),
+            in_flight: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
+            pinned: held(&mut pinned.into_iter()),
+            protected_bytes: held(&mut self.protected.iter().copied()),
+            resident_pieces: self.content.as_ref().map_or(0, |c| c.store.kept_pieces()),
+            protected_pieces: self.protected.len() as u32,
+            evicted_pieces: self.counters.evicted_pieces,
+            refetched_pieces: self.counters.refetched_pieces,
+            share: bytes(self.share_blocks()),
+        }
+    }
+
+    /// A piece number from a caller.
+    pub(super) fn check_piece(&self, piece: i64) -> Result<u32> {
+        let Some(content) = &self.content else { return Err(no_metadata()) };
+        let pieces = content.info.layout.num_pieces();
+        u32::try_from(piece)
+            .ok()
+            .filter(|p| *p < pieces)
+            .ok_or_else(|| Error::invalid(format!("piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}", i64::from(pieces) - 1)))
+    }
+
+    /// A file number from a caller.
+    pub(super) fn check_file(&self, file: i64) -> Result<u32> {
+        let Some(content) = &self.content else { return Err(no_metadata()) };
+        let files = content.info.layout.num_files();
+        u32::try_from(file)
+            .ok()
+            .filter(|f| (*f as usize) < files)
+            .ok_or_else(|| Error::invalid(format!("file {file} is out of range: the torrent has {files} files, 0 to {}", files as i64 - 1)))
+    }
+}
+
+pub(super) fn no_metadata() -> Error {
+    Error::new(Status::NoMetadata, "the metadata is not here yet")
+}

@@ -1,0 +1,81 @@
+//! What is to be written to a peer: messages already encoded, and blocks by reference.
+
+use std::collections::VecDeque;
+
+use crate::storage::pool::Block;
+use crate::wire::{self, BlockRequest, Message};
+
+/// A stretch of the stream to a peer.
+#[derive(Debug)]
+pub enum Chunk {
+    Bytes(Vec<u8>),
+    /// `len` bytes of a block from `offset` on; the block stays charged until they are written.
+    Payload {
+        block: Block,
+        offset: u32,
+        len: u32,
+    },
+}
+
+impl Chunk {
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Payload { block, offset, len } => {
+                block.as_slice().get(*offset as usize..(*offset + *len) as usize).unwrap_or(&[])
+            }
+        }
+    }
+}
+
+/// The queue of chunks, in the order of the stream.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    chunks: VecDeque<Chunk>,
+    /// Messages behind the last payload: the end of the stream.
+    tail: Vec<u8>,
+    bytes: usize,
+}
+
+impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Bytes waiting.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn push(&mut self, message: &Message) {
+        let before = self.tail.len();
+        message.encode(&mut self.tail);
+        self.bytes += self.tail.len() - before;
+    }
+
+    /// A piece message whose payload lies in `parts` (block, offset in it, length).
+    pub fn push_piece(&mut self, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
+        let before = self.tail.len();
+        wire::encode_piece_header(request.piece, request.begin, request.length, &mut self.tail);
+        self.bytes += self.tail.len() - before + request.length as usize;
+        self.flush_tail();
+        for (block, offset, len) in parts {
+            self.chunks.push_back(Chunk::Payload { block, offset, len });
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<Chunk> {
+        if self.chunks.is_empty() {
+            self.flush_tail();
+        }
+        let chunk = self.chunks.pop_front()?;
+        self.bytes -= chunk.as_slice().len().min(self.bytes);
+        Some(chunk)
+    }
+
+    fn flush_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(Chunk::Bytes(std::mem::take(&mut self.tail)));
+        }
+    }
+}

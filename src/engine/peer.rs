@@ -1,0 +1,235 @@
+//! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Time;
+use super::bitfield::Bitfield;
+use super::outbox::Outbox;
+use super::rate::Rate;
+use super::store::PeerKey;
+use crate::storage::pool::{BLOCK_SIZE, Credits};
+use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
+
+/// Blocks asked of a peer whose speed nobody knows yet.
+const FIRST_QUEUE: usize = 16;
+/// The least queue of an unchoked peer that is not snubbed.
+pub const MIN_QUEUE: usize = 2;
+/// HAVEs kept from a peer while the metadata is missing.
+const MAX_EARLY_HAVES: usize = 1 << 16;
+
+/// What a peer said it has before we knew how many pieces there are.
+#[derive(Debug, Default)]
+pub struct EarlyHaves {
+    pub all: bool,
+    pub bitfield: Option<Vec<u8>>,
+    pub pieces: Vec<u32>,
+}
+
+impl EarlyHaves {
+    pub fn push(&mut self, piece: u32) -> bool {
+        self.pieces.push(piece);
+        self.pieces.len() <= MAX_EARLY_HAVES
+    }
+}
+
+/// A block asked of a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    pub piece: u32,
+    pub block: u32,
+    pub sent: Time,
+}
+
+/// One connected peer of a torrent.
+#[derive(Debug)]
+pub struct Peer {
+    pub key: PeerKey,
+    pub address: SocketAddr,
+    /// Where it listens, if it told.
+    pub listen_port: Option<u16>,
+    pub incoming: bool,
+    pub peer_id: [u8; 20],
+    pub client: String,
+    pub fast: bool,
+    pub extended: bool,
+    /// The extended message ids that the peer chose (BEP 10).
+    pub ids: ExtensionIds,
+    pub have: Bitfield,
+    pub early: EarlyHaves,
+    pub upload_only: bool,
+
+    pub am_choking: bool,
+    pub am_interested: bool,
+    pub peer_choking: bool,
+    pub peer_interested: bool,
+    pub optimistic: bool,
+    pub last_unchoked: Time,
+    /// Pieces that we may ask for while choked (BEP 6), and those that it may.
+    pub allowed_to_us: Vec<u32>,
+    pub allowed_to_peer: Vec<u32>,
+
+    pub requests: VecDeque<Request>,
+    pub credits: Arc<Credits>,
+    /// What the peer says it queues at most (BEP 10 `reqq`).
+    pub reqq: usize,
+    queue: usize,
+    slow_start: bool,
+    pub snubbed: bool,
+    pub parole: bool,
+    pub hash_fails: u32,
+    /// Pieces that it has and we lack: why we are interested.
+    pub offers: u32,
+
+    /// What it asked us for and has not got, and how much of that is being read from disk.
+    pub uploads: VecDeque<BlockRequest>,
+    pub reading: usize,
+    pub outbox: Outbox,
+    /// It was reported to the shell as having something to write.
+    pub woken: bool,
+    /// Pieces that we told it we have.
+    pub told: Bitfield,
+
+    pub down: Rate,
+    pub up: Rate,
+    pub protocol_down: Rate,
+    pub protocol_up: Rate,
+    /// Smoothed time from request to block of an otherwise idle queue.
+    pub rtt: Duration,
+    pub connected_at: Time,
+    pub last_received: Time,
+    pub last_sent: Time,
+    pub last_block: Time,
+    pub last_useful: Time,
+    pub next_pex: Time,
+    pub pex_told: Vec<SocketAddr>,
+    pub pex_received: Time,
+}
+
+impl Peer {
+    pub fn new(now: Time, key: PeerKey, address: SocketAddr, incoming: bool, handshake: &Handshake, credits: Arc<Credits>) -> Self {
+        Self {
+            key,
+            address,
+            listen_port: None,
+            incoming,
+            peer_id: handshake.peer_id,
+            client: String::new(),
+            fast: handshake.supports_fast(),
+            extended: handshake.supports_extensions(),
+            ids: ExtensionIds::default(),
+            have: Bitfield::default(),
+            early: EarlyHaves::default(),
+            upload_only: false,
+            am_choking: true,
+            am_interested: false,
+            peer_choking: true,
+            peer_interested: false,
+            optimistic: false,
+            last_unchoked: Time::ZERO,
+            allowed_to_us: Vec::new(),
+            allowed_to_peer: Vec::new(),
+            requests: VecDeque::new(),
+            credits,
+            reqq: 250,
+            queue: FIRST_QUEUE,
+            slow_start: true,
+            snubbed: false,
+            parole: false,
+            hash_fails: 0,
+            offers: 0,
+            uploads: VecDeque::new(),
+            reading: 0,
+            outbox: Outbox::default(),
+            woken: false,
+            told: Bitfield::default(),
+            down: Rate::default(),
+            up: Rate::default(),
+            protocol_down: Rate::default(),
+            protocol_up: Rate::default(),
+            rtt: Duration::ZERO,
+            connected_at: now,
+            last_received: now,
+            last_sent: now,
+            last_block: now,
+            last_useful: now,
+            next_pex: now,
+            pex_told: Vec::new(),
+            pex_received: Time::ZERO,
+        }
+    }
+
+    pub fn send(&mut self, now: Time, message: &Message) {
+        self.outbox.push(message);
+        self.last_sent = now;
+    }
+
+    /// May it be asked for this piece now?
+    pub fn serves(&self, piece: u32) -> bool {
+        self.have.get(piece) && (!self.peer_choking || self.allowed_to_us.contains(&piece))
+    }
+
+    /// How many blocks to keep asked of it: what it delivers in `seconds`, while its speed is still being found out twice
+    /// as many with each round trip.
+    pub fn target_queue(&self, max: usize) -> usize {
+        if self.snubbed {
+            return 1;
+        }
+        self.queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
+    }
+
+    /// Adapts the queue after a block arrived.
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, sent: Time, queue_time: Duration) {
+        let took = now.since(sent);
+        // The round trip is what a request takes when nothing stands before it; the least seen recently is near that.
+        if self.rtt.is_zero() || took < self.rtt {
+            self.rtt = took;
+        } else {
+            self.rtt += (took - self.rtt) / 64;
+        }
+        self.down.add(now, u64::from(bytes));
+        self.last_block = now;
+        let rate = f64::from(self.down.per_second());
+        let by_rate = (rate * queue_time.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
+        if self.slow_start {
+            self.queue += 1;
+            // The rate stopped growing with the queue: its speed is known.
+            if by_rate > 0 && self.queue > by_rate.saturating_mul(2).max(FIRST_QUEUE * 2) {
+                self.slow_start = false;
+            }
+        } else {
+            self.queue = by_rate.max(MIN_QUEUE);
+        }
+    }
+
+    /// When a block asked now would arrive.
+    pub fn expected_arrival(&self, now: Time) -> Time {
+        let rate = u64::from(self.down.per_second());
+        let queued = (self.requests.len() as u64 + 1) * u64::from(BLOCK_SIZE);
+        let wait = if rate > 0 {
+            Duration::from_micros(queued.saturating_mul(1_000_000) / rate)
+        } else if self.slow_start && self.down.total() == 0 {
+            Duration::from_millis(1500)
+        } else {
+            Duration::from_secs(5)
+        };
+        now + wait + self.rtt.min(Duration::from_secs(1))
+    }
+
+    /// Takes a request off the list; blocks mostly come in the order in which they were asked.
+    pub fn take_request(&mut self, piece: u32, block: u32) -> Option<Request> {
+        let at = self.requests.iter().position(|r| r.piece == piece && r.block == block)?;
+        self.requests.remove(at)
+    }
+
+    pub fn is_seed(&self) -> bool {
+        self.have.len() > 0 && self.have.is_full()
+    }
+
+    /// Does it, or did it lately, do anything for us or we for it?
+    pub fn is_idle(&self) -> bool {
+        !self.am_interested && !self.peer_interested
+    }
+}

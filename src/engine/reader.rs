@@ -1,0 +1,389 @@
+//! A reader: a position in a file, and the window of pieces that follows from it.
+//!
+//! The window is what the reader may count on: `behind` is kept, `ahead` is fetched. It is cut from the reader's share of
+//! the memory limit in whole pieces, because a piece is kept or evicted as a whole.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::Time;
+
+/// Names a reader in its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ReaderId(pub u64);
+
+/// A reader that did not read for so long gives up its share, where others could use it.
+const IDLE_AFTER: Duration = Duration::from_secs(10);
+/// Players probe: the full window opens when so much was read in one run.
+const PROBE_BYTES: u64 = 512 * 1024;
+/// Most bytes pinned at each end by default.
+const PIN_MAX: u64 = 8 << 20;
+/// Lookahead on disk storage, where memory does not bound it.
+const DISK_LOOKAHEAD: u64 = 32 << 20;
+
+/// How a reader is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReaderOptions {
+    /// Bytes to fetch ahead. None: what the share of the memory limit holds.
+    pub lookahead: Option<u64>,
+    /// Bytes to keep behind. None: a part of the share, never nothing.
+    pub lookbehind: Option<u64>,
+    /// Bytes a second that the player consumes, 0: unknown.
+    pub bitrate: u64,
+    /// Bytes at the file's head to fetch at once and keep. None: one piece, at most 8 MiB. Some(0): none.
+    pub pin_head: Option<u64>,
+    /// The same at the file's tail.
+    pub pin_tail: Option<u64>,
+    /// Asked for after everything that plays now.
+    pub background: bool,
+    /// Read blocks before their piece is verified.
+    pub unverified: bool,
+}
+
+/// Counters of a reader.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReaderCounters {
+    pub bytes_read: u64,
+    pub seeks: u64,
+    pub stalls: u64,
+    pub stall_time: Duration,
+    pub time_to_first_byte: Option<Duration>,
+    pub last_seek_latency: Option<Duration>,
+}
+
+/// A read that waits for its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// In the file.
+    pub offset: u64,
+    pub since: Time,
+    /// Was `reader_stalled` said for it?
+    pub told: bool,
+}
+
+/// A prebuffer asked for: the pieces from the position on and those of the file's tail, as far as the window holds them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prebuffer {
+    pub ahead: Range<u32>,
+    pub tail: Range<u32>,
+    /// Bytes done when progress was last told.
+    pub told: Option<u64>,
+}
+
+/// The pieces that a reader wants and keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    pub behind: Range<u32>,
+    pub ahead: Range<u32>,
+    pub head: Range<u32>,
+    pub tail: Range<u32>,
+}
+
+impl Window {
+    pub fn contains(&self, piece: u32) -> bool {
+        self.behind.contains(&piece) || self.ahead.contains(&piece) || self.is_pinned(piece)
+    }
+
+    pub fn is_pinned(&self, piece: u32) -> bool {
+        self.head.contains(&piece) || self.tail.contains(&piece)
+    }
+}
+
+/// Where a reader's file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The file's first byte in the torrent.
+    pub begin: u64,
+    pub size: u64,
+    pub piece_length: u64,
+}
+
+impl Span {
+    pub fn piece_at(&self, offset: u64) -> u32 {
+        ((self.begin + offset.min(self.size.saturating_sub(1))) / self.piece_length) as u32
+    }
+
+    /// The pieces of the file.
+    pub fn pieces(&self) -> Range<u32> {
+        if self.size == 0 { 0..0 } else { self.piece_at(0)..self.piece_at(self.size - 1) + 1 }
+    }
+
+    /// The pieces that hold `len` bytes from `offset` on.
+    pub fn pieces_of(&self, offset: u64, len: u64) -> Range<u32> {
+        let end = offset.saturating_add(len).min(self.size);
+        if offset >= end { 0..0 } else { self.piece_at(offset)..self.piece_at(end - 1) + 1 }
+    }
+}
+
+/// One reader of a torrent.
+#[derive(Debug)]
+pub struct Reader {
+    pub id: ReaderId,
+    pub file: u32,
+    pub span: Span,
+    pub options: ReaderOptions,
+    /// In the file.
+    pub position: u64,
+    pub waiting: Option<Waiting>,
+    /// Offsets that `read_at` calls wait for.
+    pub probes: Vec<u64>,
+    pub prebuffer: Option<Prebuffer>,
+    pub window: Window,
+    pub counters: ReaderCounters,
+    opened: Time,
+    last_used: Time,
+    seek_began: Option<Time>,
+    /// Bytes read in one run since the last seek.
+    run: u64,
+    proven: bool,
+}
+
+impl Reader {
+    pub fn new(now: Time, id: ReaderId, file: u32, span: Span, options: ReaderOptions) -> Self {
+        Self {
+            id,
+            file,
+            span,
+            options,
+            position: 0,
+            waiting: None,
+            probes: Vec::new(),
+            prebuffer: None,
+            window: Window::default(),
+            counters: ReaderCounters::default(),
+            opened: now,
+            last_used: now,
+            seek_began: None,
+            run: 0,
+            proven: false,
+        }
+    }
+
+    /// Is it reading, or was it until a moment ago?
+    pub fn is_active(&self, now: Time) -> bool {
+        self.waiting.is_some() || !self.probes.is_empty() || now.since(self.last_used) < IDLE_AFTER
+    }
+
+    /// Has it read on for long enough to be a player, not a probe?
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    pub fn seek(&mut self, now: Time, position: u64) {
+        if position != self.position {
+            self.run = 0;
+            self.counters.seeks += 1;
+        }
+        self.position = position;
+        self.seek_began = Some(now);
+        self.last_used = now;
+    }
+
+    /// `n` bytes at the position went to the caller.
+    pub fn advanced(&mut self, now: Time, n: u64) {
+        self.position += n;
+        self.run += n;
+        self.last_used = now;
+        self.counters.bytes_read += n;
+        if self.run >= PROBE_BYTES.min(self.span.piece_length) {
+            self.proven = true;
+        }
+        if self.counters.time_to_first_byte.is_none() {
+            self.counters.time_to_first_byte = Some(now.since(self.opened));
+        }
+        if let Some(began) = self.seek_began.take() {
+            self.counters.last_seek_latency = Some(now.since(began));
+        }
+        if let Some(waiting) = self.waiting.take() {
+            self.end_wait(now, waiting);
+        }
+    }
+
+    /// Takes the time of a wait into the counters. The very first wait, and the one after a seek, are no stalls.
+    fn end_wait(&mut self, now: Time, waiting: Waiting) {
+        if waiting.told {
+            self.counters.stall_time += now.since(waiting.since);
+        }
+    }
+
+    /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
+    pub fn begin_wait(&mut self, now: Time) -> bool {
+        self.last_used = now;
+        if self.waiting.is_some_and(|w| w.offset == self.position) {
+            return false;
+        }
+        let stalled = self.run > 0;
+        self.waiting = Some(Waiting { offset: self.position, since: now, told: stalled });
+        if stalled {
+            self.counters.stalls += 1;
+        }
+        stalled
+    }
+
+    /// The caller gave up waiting.
+    pub fn stop_waiting(&mut self, now: Time) {
+        if let Some(waiting) = self.waiting.take() {
+            self.end_wait(now, waiting);
+        }
+        self.last_used = now;
+    }
+
+    /// Asks for `head` bytes from the position on and `tail` bytes at the end: the window opens for them at once.
+    pub fn prebuffer(&mut self, head: u64, tail: u64) {
+        self.proven = true;
+        if tail > 0 {
+            self.options.pin_tail = Some(tail.max(self.options.pin_tail.unwrap_or(0)));
+        }
+        if let Some(ahead) = self.options.lookahead {
+            self.options.lookahead = Some(ahead.max(head));
+        }
+        let ahead = self.span.pieces_of(self.position, head);
+        let tail = self.span.pieces_of(self.span.size - tail.min(self.span.size), tail);
+        self.prebuffer = Some(Prebuffer { ahead, tail, told: None });
+    }
+
+    /// The first piece at the position, if any is left.
+    pub fn current_piece(&self) -> Option<u32> {
+        (self.position < self.span.size).then(|| self.span.piece_at(self.position))
+    }
+
+    /// The window for `share` bytes of memory (None: disk storage, where nothing need be kept).
+    pub fn compute_window(&self, share: Option<u64>, lookbehind_percent: u64) -> Window {
+        let span = &self.span;
+        let all = span.pieces();
+        if all.is_empty() {
+            return Window::default();
+        }
+        let len = span.piece_length;
+        // Without a memory bound everything is kept anyway; only what to fetch matters.
+        let fit = share.map_or(u64::from(u32::MAX), |s| s / len);
+        let default_pin = len.min(PIN_MAX);
+        let mut head = span.pieces_of(0, self.options.pin_head.unwrap_or(default_pin));
+        let tail_len = self.options.pin_tail.unwrap_or(default_pin).min(span.size);
+        let mut tail = span.pieces_of(span.size - tail_len, tail_len);
+        // Pins take a quarter of the share at most; the head goes first, since the tail is read once.
+        let budget = fit / 4;
+        if u64::from(head.end - head.start) > budget {
+            head = 0..0;
+        }
+        if u64::from(tail.end - tail.start) + u64::from(head.end - head.start) > budget {
+            tail = 0..0;
+        }
+        let Some(current) = self.current_piece() else {
+            // At the end: what lies behind is all that may be read again.
+            let keep = fit.saturating_sub(pieces(&head) + pieces(&tail)).min(pieces(&all)) as u32;
+            return Window { behind: all.end - keep..all.end, ahead: 0..0, head, tail };
+        };
+        let free = fit.saturating_sub(pieces(&head) + pieces(&tail)).max(1);
+        let behind_want = match self.options.lookbehind {
+            Some(bytes) => span.pieces_of(self.position.saturating_sub(bytes), bytes.min(self.position)).len() as u64,
+            None => (free * lookbehind_percent / 100).max(1),
+        };
+        // The piece at the position comes first, then what was asked behind, up to half, then the rest ahead.
+        let behind_n = behind_want.min(free / 2);
+        let ahead_room = free - behind_n;
+        let ahead_bytes = match (self.options.lookahead, share) {
+            _ if !self.proven && self.options.lookahead.is_none() => 1,
+            (Some(bytes), _) => bytes.max(1),
+            (None, Some(_)) => u64::MAX,
+            (None, None) => DISK_LOOKAHEAD,
+        };
+        let wanted = span.pieces_of(self.position, ahead_bytes);
+        // A reader that is not proven still gets the piece after the current one.
+        let wanted_n = if self.proven { pieces(&wanted) } else { pieces(&wanted).max(2) };
+        let ahead_end = current + wanted_n.min(ahead_room).max(1).min(u64::from(all.end - current)) as u32;
+        let behind_start = current.saturating_sub(behind_n.min(u64::from(u32::MAX)) as u32).max(all.start);
+        Window { behind: behind_start..current, ahead: current..ahead_end, head, tail }
+    }
+}
+
+fn pieces(range: &Range<u32>) -> u64 {
+    u64::from(range.end.saturating_sub(range.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn reader(begin: u64, size: u64, piece_length: u64) -> Reader {
+        Reader::new(Time::ZERO, ReaderId(1), 0, Span { begin, size, piece_length }, ReaderOptions::default())
+    }
+
+    fn proven(mut r: Reader, position: u64) -> Reader {
+        r.advanced(Time::ZERO, r.span.piece_length.min(PROBE_BYTES));
+        r.seek(Time::ZERO, position);
+        r
+    }
+
+    #[test]
+    fn a_share_is_split_between_pins_behind_and_ahead() {
+        let r = proven(reader(0, 1024 * MIB, 4 * MIB), 400 * MIB);
+        let w = r.compute_window(Some(64 * MIB), 15);
+        assert_eq!((w.head.clone(), w.tail.clone()), (0..1, 255..256));
+        assert_eq!(w.behind, 98..100);
+        assert_eq!(w.ahead, 100..112, "16 pieces less 2 pins and 2 behind");
+    }
+
+    #[test]
+    fn a_new_reader_looks_ahead_one_piece() {
+        let r = reader(0, 1024 * MIB, 4 * MIB);
+        assert_eq!(r.compute_window(Some(64 * MIB), 15).ahead, 0..2);
+    }
+
+    #[test]
+    fn tiny_memory_still_gets_the_piece_at_the_position() {
+        let r = proven(reader(0, 64 * MIB, 16 * MIB), 20 * MIB);
+        let w = r.compute_window(Some(MIB), 15);
+        assert_eq!(w.ahead, 1..2);
+        assert!(w.head.is_empty() && w.tail.is_empty() && w.behind.is_empty());
+    }
+
+    #[test]
+    fn lookbehind_is_never_nothing_when_two_pieces_fit() {
+        let r = proven(reader(0, 64 * MIB, MIB), 20 * MIB);
+        assert_eq!(r.compute_window(Some(2 * MIB), 15).behind, 19..20);
+    }
+
+    #[test]
+    fn stalls_count_only_in_a_flow() {
+        let mut r = reader(0, MIB, MIB);
+        assert!(!r.begin_wait(Time::ZERO), "the first wait is the start");
+        r.advanced(Time::from_millis(10), 100);
+        assert_eq!(r.counters.time_to_first_byte, Some(Duration::from_millis(10)));
+        assert!(r.begin_wait(Time::from_millis(20)));
+        assert!(!r.begin_wait(Time::from_millis(25)), "still the same wait");
+        r.advanced(Time::from_millis(50), 100);
+        assert_eq!((r.counters.stalls, r.counters.stall_time), (1, Duration::from_millis(30)));
+        r.seek(Time::from_millis(60), 0);
+        assert!(!r.begin_wait(Time::from_millis(60)), "a seek may wait");
+        r.advanced(Time::from_millis(80), 1);
+        assert_eq!(r.counters.last_seek_latency, Some(Duration::from_millis(20)));
+    }
+
+    proptest! {
+        /// Windows stay inside the file and inside the share (one piece is the least).
+        #[test]
+        fn windows_fit(begin in 0u64..1 << 30, size in 1u64..1 << 32, shift in 14u32..25, share in 0u64..1 << 30,
+                       position in 0u64..1 << 32, look in proptest::option::of(0u64..1 << 33),
+                       back in proptest::option::of(0u64..1 << 33), is_proven: bool) {
+            let mut r = reader(begin, size, 1 << shift);
+            r.options.lookahead = look;
+            r.options.lookbehind = back;
+            r.proven = is_proven;
+            r.position = position.min(size);
+            let w = r.compute_window(Some(share), 15);
+            let all = r.span.pieces();
+            let total: u64 = (all.start..all.end).filter(|p| w.contains(*p)).take(100_000).count() as u64;
+            prop_assert!(total * (1 << shift) <= share.max(1 << shift));
+            for range in [&w.behind, &w.ahead, &w.head, &w.tail] {
+                prop_assert!(range.is_empty() || (range.start >= all.start && range.end <= all.end));
+            }
+            if let Some(current) = r.current_piece() {
+                prop_assert!(w.ahead.contains(&current));
+            }
+        }
+    }
+}

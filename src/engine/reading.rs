@@ -1,0 +1,335 @@
+//! Readers at work: open, read, seek, prebuffer; what they wait for and what wakes them.
+
+use super::Time;
+use super::reader::{Reader, ReaderId, ReaderOptions, Span};
+use super::status::ReaderStatus;
+use super::torrent::{Content, StorageKind, Torrent};
+use crate::alert::Alert;
+use crate::error::{Error, Result, Status};
+use crate::storage::pool::{BLOCK_SIZE, Block};
+
+/// A stretch of a block to copy out.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub block: Block,
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// What a read finds.
+#[derive(Debug)]
+pub enum ReadOutcome {
+    /// Copy these, in order.
+    Memory(Vec<Part>),
+    /// Verified and on disk: read it there.
+    Disk { piece: u32, offset: u32, len: u32 },
+    /// Nothing is there yet.
+    Wait,
+    EndOfFile,
+}
+
+/// Blocks handed out by one read at most (1 MiB); a reader with a larger buffer comes again.
+const MAX_PARTS: usize = 64;
+
+impl Torrent {
+    pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
+        let file = self.check_file(file)?;
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let layout = &content.info.layout;
+        let Some(entry) = layout.file(file as usize) else { return Err(super::memory::no_metadata()) };
+        let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
+        let blocks = u64::from(layout.blocks_in_piece(0));
+        if self.storage == StorageKind::Memory && blocks > self.pool.limit() && !options.unverified {
+            return Err(Error::new(
+                Status::OutOfMemory,
+                format!(
+                    "one piece ({} bytes) does not fit into memory_limit ({} bytes); raise it, or read unverified",
+                    layout.piece_length(),
+                    self.pool.limit() * u64::from(BLOCK_SIZE)
+                ),
+            ));
+        }
+        let size = entry.size;
+        self.readers.insert(id, Reader::new(now, id, file, span, options));
+        self.wants_dirty = true;
+        self.update_interests(now);
+        self.fill_all(now);
+        Ok(size)
+    }
+
+    pub fn close_reader(&mut self, now: Time, id: ReaderId) {
+        if self.readers.remove(&id).is_some() {
+            self.wants_dirty = true;
+            self.cancel_unwanted_memory(now);
+            self.update_interests(now);
+            self.fill_all(now);
+        }
+    }
+
+    /// Reads at the reader's position and moves it, or notes that it waits there.
+    pub fn read(&mut self, now: Time, id: ReaderId, len: usize) -> Result<ReadOutcome> {
+        let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
+        let (span, position, unverified) = (reader.span, reader.position, reader.options.unverified);
+        let outcome = self.find(&span, position, len, unverified);
+        let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
+        match &outcome {
+            ReadOutcome::Wait => {
+                let first = reader.waiting.is_none();
+                let stalled = reader.begin_wait(now);
+                let (file, offset, piece) = (reader.file, position, span.piece_at(position));
+                if stalled {
+                    self.alert(Alert::ReaderStalled { reader: id.0, file, offset, piece });
+                }
+                if first {
+                    self.wants_dirty = true;
+                    self.fill_all(now);
+                }
+            }
+            ReadOutcome::Memory(parts) => {
+                let n: usize = parts.iter().map(|p| p.len).sum();
+                self.moved_on(now, id, n as u64);
+            }
+            ReadOutcome::Disk { len, .. } => self.moved_on(now, id, u64::from(*len)),
+            ReadOutcome::EndOfFile => {}
+        }
+        Ok(outcome)
+    }
+
+    /// The bytes could not be read from disk after all: the position goes back, for the caller to try again.
+    pub fn read_failed(&mut self, id: ReaderId, n: u64) {
+        if let Some(reader) = self.readers.get_mut(&id) {
+            reader.position = reader.position.saturating_sub(n);
+        }
+    }
+
+    fn moved_on(&mut self, now: Time, id: ReaderId, n: u64) {
+        let Some(reader) = self.readers.get_mut(&id) else { return };
+        let before = reader.current_piece();
+        let was_waiting = reader.waiting.is_some_and(|w| w.told);
+        let proven = reader.is_proven();
+        let (file, offset) = (reader.file, reader.position);
+        reader.advanced(now, n);
+        let moved = reader.current_piece() != before || reader.is_proven() != proven;
+        let touched = before;
+        if was_waiting {
+            self.alert(Alert::ReaderReady { reader: id.0, file, offset });
+        }
+        if let (Some(piece), Some(content)) = (touched, &mut self.content) {
+            content.store.touch(piece);
+        }
+        if moved || was_waiting {
+            self.wants_dirty = true;
+            self.fill_all(now);
+        }
+    }
+
+    /// Reads anywhere in the reader's file without moving it; `Wait` makes the place wanted until `stop_probe`.
+    pub fn read_at(&mut self, now: Time, id: ReaderId, offset: u64, len: usize, waiting: bool) -> Result<ReadOutcome> {
+        let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
+        let (span, unverified) = (reader.span, reader.options.unverified);
+        let outcome = self.find(&span, offset, len, unverified);
+        if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
+            reader.probes.push(offset);
+            self.wants_dirty = true;
+            self.fill_all(now);
+        }
+        Ok(outcome)
+    }
+
+    pub fn stop_probe(&mut self, id: ReaderId, offset: u64) {
+        if let Some(reader) = self.readers.get_mut(&id)
+            && let Some(at) = reader.probes.iter().position(|o| *o == offset)
+        {
+            reader.probes.swap_remove(at);
+            self.wants_dirty = true;
+        }
+    }
+
+    /// The caller's wait ended without data.
+    pub fn stop_waiting(&mut self, now: Time, id: ReaderId) {
+        if let Some(reader) = self.readers.get_mut(&id) {
+            reader.stop_waiting(now);
+            self.wants_dirty = true;
+        }
+    }
+
+    /// Moves a reader. In the same event, requests outside all windows are taken back and the new first blocks go out.
+    pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
+        let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
+        let near = reader.window.ahead.contains(&reader.span.piece_at(position)) && position < reader.span.size;
+        reader.seek(now, position);
+        self.wants_dirty = true;
+        if !near {
+            self.cancel_unwanted(now);
+        }
+        self.fill_all(now);
+        self.readers_changed();
+        Ok(())
+    }
+
+    /// Without its reader a window is wanted no more: what was asked for it is taken back.
+    fn cancel_unwanted_memory(&mut self, now: Time) {
+        if self.content.as_ref().is_some_and(|c| !c.picker.has_wanted()) {
+            self.cancel_unwanted(now);
+        }
+    }
+
+    /// Can the reader's next read return at once? (Data, or the end.)
+    pub fn is_ready(&self, id: ReaderId) -> bool {
+        let Some(reader) = self.readers.get(&id) else { return true };
+        !matches!(self.find(&reader.span, reader.position, 1, reader.options.unverified), ReadOutcome::Wait)
+    }
+
+    pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
+        let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
+        reader.prebuffer(head, tail);
+        self.wants_dirty = true;
+        self.fill_all(now);
+        self.prebuffer_progress();
+        Ok(())
+    }
+
+    /// Tells how prebuffering readers get on: with each piece, until all is there.
+    pub(super) fn prebuffer_progress(&mut self) {
+        let Some(content) = &self.content else { return };
+        for reader in self.readers.values_mut() {
+            let Some(prebuffer) = &reader.prebuffer else { continue };
+            let (done, total) = prebuffer_bytes(content, reader);
+            if prebuffer.told == Some(done) || prebuffer.told == Some(total) {
+                continue;
+            }
+            self.out.alerts.push(Alert::PrebufferProgress {
+                reader: reader.id.0,
+                file: reader.file,
+                bytes_done: done,
+                bytes_total: total,
+            });
+            if let Some(prebuffer) = &mut reader.prebuffer {
+                prebuffer.told = Some(done);
+            }
+        }
+    }
+
+    /// What lies at an offset of a file and can be read now.
+    fn find(&self, span: &Span, offset: u64, len: usize, unverified: bool) -> ReadOutcome {
+        if offset >= span.size {
+            return ReadOutcome::EndOfFile;
+        }
+        let Some(content) = &self.content else { return ReadOutcome::Wait };
+        let len = (len as u64).min(span.size - offset);
+        let at = span.begin + offset;
+        if self.storage == StorageKind::Disk {
+            let piece = (at / span.piece_length) as u32;
+            if content.have.get(piece) {
+                let inside = at % span.piece_length;
+                let left = u64::from(content.info.layout.piece_size(piece)) - inside;
+                return ReadOutcome::Disk { piece, offset: inside as u32, len: left.min(len).min(1 << 20) as u32 };
+            }
+        }
+        let parts = memory_parts(content, at, len, unverified);
+        if parts.is_empty() { ReadOutcome::Wait } else { ReadOutcome::Memory(parts) }
+    }
+
+    /// Reads a piece without waiting and without a reader.
+    pub fn find_in_piece(&self, piece: i64, offset: u64, len: usize) -> Result<ReadOutcome> {
+        let piece = self.check_piece(piece)?;
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let size = u64::from(content.info.layout.piece_size(piece));
+        if offset > size {
+            return Err(Error::invalid(format!("offset {offset} is out of range: piece {piece} has {size} bytes")));
+        }
+        let len = (len as u64).min(size - offset);
+        if len == 0 {
+            return Ok(ReadOutcome::Memory(Vec::new()));
+        }
+        if self.storage == StorageKind::Disk && content.have.get(piece) {
+            return Ok(ReadOutcome::Disk { piece, offset: offset as u32, len: len.min(1 << 20) as u32 });
+        }
+        let parts = memory_parts(content, content.info.layout.piece_offset(piece) + offset, len, false);
+        Ok(if parts.is_empty() { ReadOutcome::Wait } else { ReadOutcome::Memory(parts) })
+    }
+
+    pub fn reader_status(&self, id: ReaderId) -> Result<ReaderStatus> {
+        let (Some(r), Some(content)) = (self.readers.get(&id), &self.content) else { return Err(gone()) };
+        let (prebuffer_done, prebuffer_total) = prebuffer_bytes(content, r);
+        let clip = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin).min(r.span.size);
+        let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        Ok(ReaderStatus {
+            file: r.file,
+            position: r.position,
+            size: r.span.size,
+            buffered_ahead: self.buffered(content, r, true),
+            buffered_behind: self.buffered(content, r, false),
+            window_begin: clip(r.window.behind.start.min(r.window.ahead.start)),
+            window_end: clip(r.window.ahead.end.max(r.window.behind.end)),
+            lookahead: clip(r.window.ahead.end).saturating_sub(r.position),
+            lookbehind: r.position.saturating_sub(clip(r.window.behind.start)),
+            stalls: r.counters.stalls,
+            stall_time_us: r.counters.stall_time.as_micros() as u64,
+            time_to_first_byte_us: r.counters.time_to_first_byte.map_or(-1, micros),
+            last_seek_latency_us: r.counters.last_seek_latency.map_or(-1, micros),
+            bytes_read: r.counters.bytes_read,
+            seeks: r.counters.seeks,
+            bitrate: r.options.bitrate,
+            background: r.options.background,
+            waiting: r.waiting.is_some(),
+            prebuffer_done,
+            prebuffer_total,
+        })
+    }
+
+    /// Contiguous bytes of the file that can be read from the position on, or right before it.
+    fn buffered(&self, content: &Content, r: &Reader, ahead: bool) -> u64 {
+        let Some(current) = r.current_piece().or_else(|| r.span.pieces().end.checked_sub(1)) else { return 0 };
+        let pieces = r.span.pieces();
+        let start = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin);
+        let end = |piece: u32| start(piece + 1).min(r.span.size);
+        if ahead {
+            let run = (current..pieces.end).take_while(|p| content.have.get(*p)).last();
+            run.map_or(0, |last| end(last).saturating_sub(r.position))
+        } else {
+            let run = (pieces.start..=current).rev().take_while(|p| content.have.get(*p)).last();
+            run.map_or(0, |first| r.position.saturating_sub(start(first)))
+        }
+    }
+
+    pub fn num_readers(&self) -> u32 {
+        self.readers.len() as u32
+    }
+}
+
+/// Blocks of kept pieces that follow one another from `at` on.
+fn memory_parts(content: &Content, mut at: u64, len: u64, unverified: bool) -> Vec<Part> {
+    let piece_length = content.piece_length();
+    let end = at + len;
+    let mut parts = Vec::new();
+    while at < end && parts.len() < MAX_PARTS {
+        let inside = at % piece_length;
+        let index = (inside / u64::from(BLOCK_SIZE)) as u32;
+        let Some(block) = content.store.block((at / piece_length) as u32, index, unverified) else { break };
+        let offset = (inside % u64::from(BLOCK_SIZE)) as usize;
+        let n = (block.len() as usize).saturating_sub(offset).min((end - at) as usize);
+        if n == 0 {
+            break;
+        }
+        parts.push(Part { block: block.clone(), offset, len: n });
+        at += n as u64;
+    }
+    parts
+}
+
+/// How much of a prebuffer is here, in bytes, and how much it is.
+fn prebuffer_bytes(content: &Content, reader: &Reader) -> (u64, u64) {
+    let Some(prebuffer) = &reader.prebuffer else { return (0, 0) };
+    let layout = &content.info.layout;
+    let inside = |p: &u32| reader.window.contains(*p) || content.have.get(*p);
+    let pieces: std::collections::BTreeSet<u32> =
+        prebuffer.ahead.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
+    let total = pieces.iter().map(|p| u64::from(layout.piece_size(*p))).sum();
+    let done = pieces.iter().filter(|p| content.have.get(**p)).map(|p| u64::from(layout.piece_size(*p))).sum();
+    (done, total)
+}
+
+fn gone() -> Error {
+    Error::new(Status::InvalidStorageIndex, "the torrent of this reader was removed")
+}

@@ -1,0 +1,317 @@
+//! Requests: which block is asked of which peer, and when one is taken back.
+//!
+//! A peer is given work when something changed for it: it unchoked us, brought a block, a reader moved, a block got late.
+//! The order is that of `wants`, then the picker's. A block's memory is charged before its request goes out.
+
+use std::time::Duration;
+
+use super::Time;
+use super::connections::wake;
+use super::memory::Keepers;
+use super::peer::Request;
+use super::store::{PeerKey, Stage};
+use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::wants::{self, Class};
+use crate::storage::pool::BLOCK_SIZE;
+use crate::wire::{BlockRequest, Message};
+
+/// How many of the most urgent pieces are looked at for late blocks.
+const LATE_PIECES: usize = 4;
+/// Copies of late blocks asked of one peer in one go.
+const LATE_AT_ONCE: usize = 8;
+/// Pieces of the picker's order looked at for one request.
+const PICKER_SCAN: usize = 2048;
+
+/// A block to ask for.
+#[derive(Debug, Clone, Copy)]
+struct Pick {
+    piece: u32,
+    block: u32,
+    class: Class,
+}
+
+impl Torrent {
+    /// Gives every peer that has room something to do, the fastest first.
+    pub(super) fn fill_all(&mut self, now: Time) {
+        if self.content.is_none() || self.checking || !self.is_running() {
+            return;
+        }
+        let mut keys: Vec<(Time, PeerKey)> = self
+            .peers
+            .values()
+            .filter(|p| p.am_interested && (!p.peer_choking || !p.allowed_to_us.is_empty()))
+            .map(|p| (p.expected_arrival(now), p.key))
+            .collect();
+        keys.sort_unstable();
+        for (_, key) in keys {
+            self.fill(now, key);
+        }
+    }
+
+    /// Asks a peer for blocks until its queue is full.
+    pub(super) fn fill(&mut self, now: Time, key: PeerKey) {
+        if self.checking || !self.is_running() || self.flags.contains(TorrentFlags::UPLOAD_MODE) {
+            return;
+        }
+        self.refresh_wants(now);
+        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let Some(peer) = self.peers.get(&key) else { return };
+        if !peer.am_interested || (peer.peer_choking && peer.allowed_to_us.is_empty()) {
+            return;
+        }
+        let target = peer.target_queue(max);
+        // A queue that is nearly full is left alone, so that requests go out in batches.
+        if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() > target - target / 4) {
+            return;
+        }
+        let slow = self.is_slow(now, key);
+        self.ask_late(now, key, slow);
+        loop {
+            let Some(peer) = self.peers.get(&key) else { return };
+            if peer.requests.len() >= target {
+                break;
+            }
+            let Some(pick) = self.pick(now, key, slow) else { break };
+            if !self.request(now, key, pick) {
+                break;
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !peer.outbox.is_empty()
+        {
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// Would another peer bring a block much sooner? Such a peer is kept away from the most urgent pieces.
+    fn is_slow(&self, now: Time, key: PeerKey) -> bool {
+        if self.peers.len() < 2 {
+            return false;
+        }
+        let best = self.peers.values().filter(|p| !p.peer_choking && !p.snubbed).map(|p| p.expected_arrival(now)).min();
+        let mine = self.peers.get(&key).map(|p| p.expected_arrival(now));
+        matches!((best, mine), (Some(b), Some(m)) if m.since(now) > b.since(now) * 4 + Duration::from_millis(250))
+    }
+
+    pub(super) fn refresh_wants(&mut self, now: Time) {
+        if !std::mem::take(&mut self.wants_dirty) {
+            return;
+        }
+        self.update_windows(now);
+        let Some(content) = &self.content else { return };
+        self.wants = wants::order(now, &self.readers, &self.deadlines, |p| content.is_missing(p));
+        self.wants_from = 0;
+    }
+
+    /// Asks for further copies of urgent blocks that are late.
+    fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool) {
+        if slow {
+            return;
+        }
+        for _ in 0..LATE_AT_ONCE {
+            let (Some(peer), Some(content)) = (self.peers.get(&key), &self.content) else { return };
+            if peer.parole || peer.snubbed {
+                return;
+            }
+            let eta = peer.expected_arrival(now);
+            let late = self.wants.iter().take(LATE_PIECES).filter(|w| peer.serves(w.piece)).find_map(|w| {
+                let free = content.store.slot(w.piece).is_none_or(|s| s.exclusive == PeerKey::NOBODY);
+                let block = free.then(|| content.store.late_block(w.piece, now, key, eta, false)).flatten()?;
+                Some(Pick { piece: w.piece, block, class: w.class })
+            });
+            match late {
+                Some(pick) if self.request(now, key, pick) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// The next block for this peer.
+    fn pick(&mut self, now: Time, key: PeerKey, slow: bool) -> Option<Pick> {
+        let peer = self.peers.get(&key)?;
+        let content = self.content.as_mut()?;
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let parole = peer.parole;
+        // What it may take of a piece: a peer on parole only pieces of its own.
+        let usable = |store: &super::store::Store, piece: u32| match store.slot(piece) {
+            None => true,
+            Some(s) if s.stage != Stage::Partial => false,
+            Some(s) if parole => s.exclusive == key,
+            Some(s) => s.exclusive == PeerKey::NOBODY || s.exclusive == key,
+        };
+        while let Some(want) = self.wants.get(self.wants_from) {
+            let full = !content.is_missing(want.piece)
+                || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block());
+            if !full {
+                break;
+            }
+            self.wants_from += 1;
+        }
+        let skip = if slow { 2 } else { 0 };
+        let mut admitted = None;
+        for want in self.wants.iter().skip(self.wants_from.max(skip)) {
+            if !peer.serves(want.piece) || !content.is_missing(want.piece) || !usable(&content.store, want.piece) {
+                continue;
+            }
+            if content.store.slot(want.piece).is_none() {
+                // Windows on memory storage fit by construction; everything else must leave room for what is begun.
+                let fits = self.storage == StorageKind::Memory && want.class != Class::Deadline
+                    || self.readers.values().any(|r| r.window.contains(want.piece)) && self.storage == StorageKind::Memory
+                    || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
+                if fits {
+                    return Some(Pick { piece: want.piece, block: 0, class: want.class });
+                }
+            } else if let Some(block) = content.store.free_block(want.piece) {
+                return Some(Pick { piece: want.piece, block, class: want.class });
+            }
+        }
+        if !content.picker.has_wanted() {
+            return None;
+        }
+        // Pieces begun come first: a whole piece is worth more than two halves, and memory is freed sooner.
+        let begun = content.store.present().iter().copied().filter(|p| {
+            content.picker.priority(*p) > 0
+                && peer.serves(*p)
+                && usable(&content.store, *p)
+                && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+        });
+        if let Some(piece) = begun.max_by_key(|p| (content.picker.priority(*p), std::cmp::Reverse(*p))) {
+            let block = content.store.free_block(piece)?;
+            return Some(Pick { piece, block, class: Class::Priority });
+        }
+        let fresh = |p: &u32| peer.serves(*p) && content.store.slot(*p).is_none();
+        let next = if self.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
+            content.picker.in_file_order().take(PICKER_SCAN.max(content.store.present().len() * 2)).find(fresh)
+        } else {
+            // Among the rarest, one by chance: peers that all take the same piece have nothing to trade.
+            let mut rarest = content.picker.in_order().take(PICKER_SCAN).filter(fresh).take(8);
+            let first = rarest.next();
+            first.map(|first| {
+                let alike = (content.picker.priority(first), content.picker.availability(first));
+                let mut pool: Vec<u32> = vec![first];
+                pool.extend(rarest.filter(|p| (content.picker.priority(*p), content.picker.availability(*p)) == alike));
+                pool.get(self.rng.usize(0..pool.len())).copied().unwrap_or(first)
+            })
+        };
+        if let Some(piece) = next {
+            return keepers
+                .admits(content, &self.pool, Class::Priority, piece)
+                .then_some(Pick { piece, block: 0, class: Class::Priority });
+        }
+        // End game: everything wanted is asked for; copies of what is slow.
+        let eta = peer.expected_arrival(now);
+        if peer.requests.len() >= 2 && self.settings.strict_end_game_mode {
+            return None;
+        }
+        content
+            .store
+            .present()
+            .iter()
+            .copied()
+            .filter(|p| peer.serves(*p) && usable(&content.store, *p) && content.picker.priority(*p) > 0)
+            .find_map(|piece| {
+                let block = content.store.late_block(piece, now, key, eta, true)?;
+                Some(Pick { piece, block, class: Class::Priority })
+            })
+    }
+
+    /// Charges the block and sends the request. False: there is no memory for it.
+    fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
+        let Some(reservation) = self.pool.reserve().or_else(|| {
+            self.make_room(now, pick.class, pick.piece);
+            self.pool.reserve()
+        }) else {
+            self.starved = true;
+            self.out.memory_wanted = true;
+            return false;
+        };
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
+        let layout = &content.info.layout;
+        let begin = pick.block * BLOCK_SIZE;
+        let length = layout.block_size(pick.piece, pick.block);
+        content.store.open(now, pick.piece, layout.blocks_in_piece(pick.piece));
+        if peer.parole
+            && let Some(slot) = content.store.slot_mut(pick.piece)
+        {
+            slot.exclusive = key;
+        }
+        let expected = peer.expected_arrival(now).since(now);
+        let due = now + expected + expected / 2 + Duration::from_millis(200);
+        content.store.mark_asked(pick.piece, pick.block, key, due);
+        peer.credits.put(reservation);
+        if peer.requests.is_empty() {
+            peer.last_block = now;
+        }
+        peer.requests.push_back(Request { piece: pick.piece, block: pick.block, sent: now });
+        peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
+        true
+    }
+
+    /// The request will not be answered: the block is free again, its charge comes back.
+    pub(super) fn release_request(&mut self, key: PeerKey, piece: u32, block: u32) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.take_request(piece, block).is_some() {
+            drop(peer.credits.take());
+            if let Some(content) = &mut self.content {
+                content.store.unmark_asked(piece, block, key);
+            }
+            self.wants_from = 0;
+        }
+    }
+
+    /// Takes back what was asked of a peer, as far as `which` says; tells it.
+    pub(super) fn cancel_requests(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let cancelled: Vec<(u32, u32)> =
+            peer.requests.iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
+        for (piece, block) in cancelled {
+            self.send_cancel(now, key, piece, block);
+            self.release_request(key, piece, block);
+        }
+    }
+
+    pub(super) fn send_cancel(&mut self, now: Time, key: PeerKey, piece: u32, block: u32) {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
+        let length = content.info.layout.block_size(piece, block);
+        peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
+        self.counters.cancelled_blocks += 1;
+        wake(&mut self.out.wake, peer);
+    }
+
+    /// Nothing is to be downloaded any more.
+    pub(super) fn cancel_all(&mut self, now: Time) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.cancel_requests(now, key, |_| true);
+        }
+    }
+
+    /// After a seek: what stands before the new window in the peers' queues is taken back.
+    pub(super) fn cancel_unwanted(&mut self, now: Time) {
+        self.refresh_wants(now);
+        let wanted: std::collections::HashSet<u32> = self.wants.iter().map(|w| w.piece).collect();
+        let keys: Vec<PeerKey> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
+        for key in keys {
+            self.cancel_requests(now, key, |piece| !wanted.contains(&piece));
+        }
+    }
+
+    /// The peer will not serve the block (BEP 6).
+    pub(super) fn rejected(&mut self, now: Time, key: PeerKey, request: BlockRequest) {
+        let block = request.begin / BLOCK_SIZE;
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let asked = peer.requests.iter().any(|r| r.piece == request.piece && r.block == block);
+        let choking = peer.peer_choking;
+        peer.allowed_to_us.retain(|p| *p != request.piece);
+        if !asked {
+            return;
+        }
+        self.release_request(key, request.piece, block);
+        if choking {
+            return;
+        }
+        // It lets us ask and refuses: it has lost the piece. Asking again would go round in circles.
+        self.peer_lost(key, request.piece);
+        self.update_interest(now, key);
+    }
+}

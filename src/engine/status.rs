@@ -1,0 +1,431 @@
+//! What a torrent tells of itself: snapshots, every number true at the moment they are taken.
+
+use std::net::SocketAddr;
+
+use super::Time;
+use super::store::{PeerKey, Stage};
+use super::swarm::PeerSource;
+use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use crate::alert::TorrentState;
+use crate::error::{Error, Result};
+use crate::metainfo::InfoHashes;
+use crate::storage::pool::BLOCK_SIZE;
+
+bitflags::bitflags! {
+    /// libtorrent's `peer_flags_t`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct PeerFlags: u32 {
+        const INTERESTING = 1;
+        const CHOKED = 1 << 1;
+        const REMOTE_INTERESTED = 1 << 2;
+        const REMOTE_CHOKED = 1 << 3;
+        const SUPPORTS_EXTENSIONS = 1 << 4;
+        const OUTGOING = 1 << 5;
+        const ON_PAROLE = 1 << 9;
+        const SEED = 1 << 10;
+        const OPTIMISTIC_UNCHOKE = 1 << 11;
+        const SNUBBED = 1 << 12;
+        const UPLOAD_ONLY = 1 << 13;
+    }
+}
+
+/// A torrent's state and counters. Sizes in bytes, rates in bytes a second.
+#[derive(Debug, Clone)]
+pub struct TorrentStatus {
+    pub state: TorrentState,
+    pub flags: TorrentFlags,
+    pub paused: bool,
+    pub info_hashes: InfoHashes,
+    pub has_metadata: bool,
+    pub name: String,
+    /// Directory of disk storage; empty on memory storage. Filled in by the shell.
+    pub save_path: String,
+    pub error: Option<Error>,
+    pub storage: StorageKind,
+    /// Of wanted bytes; of the check, or of the metadata, while that is the state. Parts per million.
+    pub progress_ppm: u32,
+    pub total: u64,
+    pub total_done: u64,
+    pub total_wanted: u64,
+    pub total_wanted_done: u64,
+    pub total_download: u64,
+    pub total_upload: u64,
+    pub total_payload_download: u64,
+    pub total_payload_upload: u64,
+    pub total_failed_bytes: u64,
+    pub total_redundant_bytes: u64,
+    pub download_rate: u32,
+    pub upload_rate: u32,
+    pub download_payload_rate: u32,
+    pub upload_payload_rate: u32,
+    pub num_peers: u32,
+    pub num_seeds: u32,
+    /// Connections, and dials under way.
+    pub num_connections: u32,
+    /// Peers that we let download.
+    pub num_uploads: u32,
+    pub list_peers: u32,
+    pub list_seeds: u32,
+    pub connect_candidates: u32,
+    /// Seeds and downloaders as a tracker counts them, -1: unknown.
+    pub num_complete: i32,
+    pub num_incomplete: i32,
+    /// Pieces that we have, and that there are.
+    pub num_pieces: u32,
+    pub pieces_total: u32,
+    pub piece_length: u32,
+    pub block_size: u32,
+    /// Filled in by the shell: bytes a second, 0: unlimited.
+    pub download_limit: u32,
+    pub upload_limit: u32,
+    pub max_connections: u32,
+    pub max_uploads: u32,
+    /// Milliseconds until the next tracker announce, -1: none planned.
+    pub next_announce_ms: i64,
+    pub current_tracker: String,
+    pub announcing_to_trackers: bool,
+    pub announcing_to_dht: bool,
+    pub has_incoming: bool,
+    pub is_seeding: bool,
+    pub is_finished: bool,
+    /// Unix seconds, 0: never.
+    pub added_time: i64,
+    pub completed_time: i64,
+    /// Seconds.
+    pub active_duration: u64,
+    pub finished_duration: u64,
+    pub seeding_duration: u64,
+    pub num_readers: u32,
+}
+
+/// A connected peer.
+#[derive(Debug, Clone)]
+pub struct PeerInfo {
+    pub endpoint: SocketAddr,
+    pub peer_id: [u8; 20],
+    pub client: String,
+    pub flags: PeerFlags,
+    pub source: PeerSource,
+    pub down_speed: u32,
+    pub up_speed: u32,
+    pub payload_down_speed: u32,
+    pub payload_up_speed: u32,
+    pub total_download: u64,
+    pub total_upload: u64,
+    /// Pieces that it has.
+    pub num_pieces: u32,
+    pub progress_ppm: u32,
+    /// Blocks asked of it, and how many it should be.
+    pub download_queue_length: u32,
+    pub target_dl_queue_length: u32,
+    /// Requests of it that wait for us.
+    pub upload_queue_length: u32,
+    /// Bytes waiting to be written to it.
+    pub send_buffer_bytes: u32,
+    pub rtt_ms: u32,
+    pub num_hashfails: u32,
+    /// Milliseconds since it sent anything, and since it sent a block that we used.
+    pub last_active_ms: u64,
+    pub last_useful_ms: u64,
+    /// The piece and block asked of it first, -1: none.
+    pub downloading_piece: i32,
+    pub downloading_block: i32,
+}
+
+/// A piece on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartialPiece {
+    pub piece: u32,
+    pub blocks_in_piece: u32,
+    pub finished: u32,
+    pub writing: u32,
+    pub requested: u32,
+    /// A block each: none 0, requested 1, writing 2, finished 3 (libtorrent's `block_state_t`).
+    pub blocks: Vec<u8>,
+}
+
+/// Memory, in bytes: of the whole session and of one torrent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StorageStats {
+    pub session_limit: u64,
+    pub session_charged: u64,
+    pub session_peak: u64,
+    /// Verified pieces in memory.
+    pub resident: u64,
+    /// Blocks of pieces that are not whole, not verified, or not written to disk yet.
+    pub partial: u64,
+    /// Reserved for requests under way.
+    pub in_flight: u64,
+    /// Of it: heads and tails that readers pin; protected lookbehind.
+    pub pinned: u64,
+    pub protected_bytes: u64,
+    pub resident_pieces: u32,
+    pub protected_pieces: u32,
+    pub evicted_pieces: u64,
+    /// Pieces that were evicted and fetched again.
+    pub refetched_pieces: u64,
+    /// What of the session's limit is this torrent's now.
+    pub share: u64,
+}
+
+/// The explicitly protected pieces of a torrent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LookbehindStats {
+    pub protected_pieces: u32,
+    /// Of them, those that can be read now.
+    pub available_pieces: u32,
+    pub protected_bytes: u64,
+    /// The most that can be protected.
+    pub limit_bytes: u64,
+    /// Answers of `is_lookbehind_available`.
+    pub hits: u64,
+    pub misses: u64,
+}
+
+/// A reader's state. Offsets and sizes in bytes of its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReaderStatus {
+    pub file: u32,
+    pub position: u64,
+    pub size: u64,
+    /// Contiguous bytes that can be read from the position on; and right before it.
+    pub buffered_ahead: u64,
+    pub buffered_behind: u64,
+    pub window_begin: u64,
+    pub window_end: u64,
+    pub lookahead: u64,
+    pub lookbehind: u64,
+    pub stalls: u64,
+    pub stall_time_us: u64,
+    /// -1: nothing was read yet.
+    pub time_to_first_byte_us: i64,
+    /// -1: no read followed a seek yet.
+    pub last_seek_latency_us: i64,
+    pub bytes_read: u64,
+    pub seeks: u64,
+    pub bitrate: u64,
+    pub background: bool,
+    pub waiting: bool,
+    pub prebuffer_done: u64,
+    pub prebuffer_total: u64,
+}
+
+impl Torrent {
+    pub fn status(&self, now: Time) -> TorrentStatus {
+        let mut wanted = (0u64, 0u64);
+        let mut done = 0u64;
+        if let Some(content) = &self.content {
+            for piece in 0..content.picker.num_pieces() {
+                let size = u64::from(content.info.layout.piece_size(piece));
+                let had = content.have.get(piece);
+                done += if had { size } else { 0 };
+                if content.picker.priority(piece) > 0 {
+                    wanted.0 += size;
+                    wanted.1 += if had { size } else { 0 };
+                }
+            }
+        }
+        let pieces_total = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces());
+        let ppm = |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
+        let progress_ppm = match self.state {
+            TorrentState::CheckingFiles => ppm(u64::from(self.check_progress), u64::from(pieces_total)),
+            TorrentState::DownloadingMetadata => self.metadata_progress(),
+            _ if wanted.0 == 0 => 0,
+            _ => ppm(wanted.1, wanted.0),
+        };
+        let limits = self.swarm_limits();
+        let trackers = self.trackers.status(now);
+        let next_announce = trackers.iter().map(|t| t.next_announce_ms).filter(|ms| *ms >= 0).min();
+        let (complete, incomplete) = self.trackers.swarm_size();
+        let count = |n: Option<u32>| n.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
+        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        TorrentStatus {
+            state: self.state,
+            flags: self.flags,
+            paused: self.flags.contains(TorrentFlags::PAUSED) || self.session_paused,
+            info_hashes: self.info_hashes,
+            has_metadata: self.content.is_some(),
+            name: self.name.clone(),
+            save_path: String::new(),
+            error: self.error.clone(),
+            storage: self.storage,
+            progress_ppm,
+            total: self.content.as_ref().map_or(0, |c| c.info.layout.total_size()),
+            total_done: done,
+            total_wanted: wanted.0,
+            total_wanted_done: wanted.1,
+            total_download: self.protocol_down.total(),
+            total_upload: self.protocol_up.total(),
+            total_payload_download: self.down.total(),
+            total_payload_upload: self.up.total(),
+            total_failed_bytes: self.counters.failed_bytes,
+            total_redundant_bytes: self.counters.redundant_bytes,
+            download_rate: self.protocol_down.per_second(),
+            upload_rate: self.protocol_up.per_second(),
+            download_payload_rate: self.down.per_second(),
+            upload_payload_rate: self.up.per_second(),
+            num_peers: self.peers.len() as u32,
+            num_seeds: self.peers.values().filter(|p| p.is_seed()).count() as u32,
+            num_connections: (self.peers.len() + self.swarm.num_dialling()) as u32,
+            num_uploads: self.peers.values().filter(|p| !p.am_choking).count() as u32,
+            list_peers: self.swarm.len() as u32,
+            list_seeds: self.swarm.num_seeds() as u32,
+            connect_candidates: self.swarm.num_candidates(&limits) as u32,
+            num_complete: count(complete),
+            num_incomplete: count(incomplete),
+            num_pieces: self.content.as_ref().map_or(0, |c| c.have.count()),
+            pieces_total,
+            piece_length: self.content.as_ref().map_or(0, |c| c.info.layout.piece_length()),
+            block_size: BLOCK_SIZE,
+            download_limit: 0,
+            upload_limit: 0,
+            max_connections: self.connection_limit() as u32,
+            max_uploads: self.max_uploads,
+            next_announce_ms: next_announce.unwrap_or(-1),
+            current_tracker: self.trackers.current().unwrap_or_default().to_owned(),
+            announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
+            announcing_to_dht: self.wants_dht() && self.settings.enable_dht,
+            has_incoming: self.peers.values().any(|p| p.incoming),
+            is_seeding: full,
+            is_finished: matches!(self.state, TorrentState::Finished | TorrentState::Seeding),
+            added_time: self.added_time,
+            completed_time: self.completed_time,
+            active_duration: self.active.as_secs(),
+            finished_duration: self.finished_for.as_secs(),
+            seeding_duration: self.seeding_for.as_secs(),
+            num_readers: self.num_readers(),
+        }
+    }
+
+    pub fn peers(&self, now: Time) -> Vec<PeerInfo> {
+        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let millis = |since: Time| now.since(since).as_millis() as u64;
+        self.peers
+            .values()
+            .map(|p| {
+                let mut flags = PeerFlags::empty();
+                flags.set(PeerFlags::INTERESTING, p.am_interested);
+                flags.set(PeerFlags::CHOKED, p.am_choking);
+                flags.set(PeerFlags::REMOTE_INTERESTED, p.peer_interested);
+                flags.set(PeerFlags::REMOTE_CHOKED, p.peer_choking);
+                flags.set(PeerFlags::SUPPORTS_EXTENSIONS, p.extended);
+                flags.set(PeerFlags::OUTGOING, !p.incoming);
+                flags.set(PeerFlags::ON_PAROLE, p.parole);
+                flags.set(PeerFlags::SEED, p.is_seed());
+                flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
+                flags.set(PeerFlags::SNUBBED, p.snubbed);
+                flags.set(PeerFlags::UPLOAD_ONLY, p.upload_only);
+                let first = p.requests.front();
+                let number = |n: u32| i32::try_from(n).unwrap_or(-1);
+                PeerInfo {
+                    endpoint: p.address,
+                    peer_id: p.peer_id,
+                    client: p.client.clone(),
+                    flags,
+                    source: self.swarm.source(p.address),
+                    down_speed: p.protocol_down.per_second(),
+                    up_speed: p.protocol_up.per_second(),
+                    payload_down_speed: p.down.per_second(),
+                    payload_up_speed: p.up.per_second(),
+                    total_download: p.down.total(),
+                    total_upload: p.up.total(),
+                    num_pieces: p.have.count(),
+                    progress_ppm: (u64::from(p.have.count()) * 1_000_000 / u64::from(p.have.len().max(1))) as u32,
+                    download_queue_length: p.requests.len() as u32,
+                    target_dl_queue_length: p.target_queue(max) as u32,
+                    upload_queue_length: p.uploads.len() as u32,
+                    send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
+                    rtt_ms: p.rtt.as_millis().min(u128::from(u32::MAX)) as u32,
+                    num_hashfails: p.hash_fails,
+                    last_active_ms: millis(p.last_received),
+                    last_useful_ms: millis(p.last_useful),
+                    downloading_piece: first.map_or(-1, |r| number(r.piece)),
+                    downloading_block: first.map_or(-1, |r| number(r.block)),
+                }
+            })
+            .collect()
+    }
+
+    pub fn num_peers(&self) -> usize {
+        self.peers.len()
+    }
+
+    pub fn num_dialling(&self) -> usize {
+        self.swarm.num_dialling()
+    }
+
+    /// How many pieces there are, and which we have: bits, most significant first.
+    pub fn pieces(&self) -> Result<(u32, Vec<u8>)> {
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        Ok((content.have.len(), content.have.as_bytes().to_vec()))
+    }
+
+    pub fn piece_availability(&self) -> Result<Vec<u32>> {
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        Ok((0..content.picker.num_pieces()).map(|p| content.picker.availability(p)).collect())
+    }
+
+    pub fn download_queue(&self) -> Result<Vec<PartialPiece>> {
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let mut queue: Vec<PartialPiece> = content
+            .store
+            .present()
+            .iter()
+            .filter_map(|piece| {
+                let slot = content.store.slot(*piece).filter(|s| s.stage != Stage::Kept)?;
+                let writing = slot.stage == Stage::Writing;
+                let blocks: Vec<u8> = slot
+                    .blocks
+                    .iter()
+                    .map(|b| match (&b.data, b.copies()) {
+                        (Some(_), _) if writing => 2,
+                        (Some(_), _) => 3,
+                        (None, 0) => 0,
+                        (None, _) => 1,
+                    })
+                    .collect();
+                let count = |state: u8| blocks.iter().filter(|b| **b == state).count() as u32;
+                Some(PartialPiece {
+                    piece: *piece,
+                    blocks_in_piece: blocks.len() as u32,
+                    finished: count(3),
+                    writing: count(2),
+                    requested: count(1),
+                    blocks,
+                })
+            })
+            .collect();
+        queue.sort_unstable_by_key(|p| p.piece);
+        Ok(queue)
+    }
+
+    /// Bytes of each file that we have, in whole pieces.
+    pub fn file_progress(&self) -> Result<Vec<u64>> {
+        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let layout = &content.info.layout;
+        Ok(layout
+            .files()
+            .iter()
+            .enumerate()
+            .map(|(i, file)| {
+                let pieces = layout.file_pieces(i).filter(|p| content.have.get(*p));
+                pieces
+                    .map(|p| {
+                        let start = layout.piece_offset(p).max(file.offset);
+                        let end = (layout.piece_offset(p) + u64::from(layout.piece_size(p))).min(file.offset + file.size);
+                        end.saturating_sub(start)
+                    })
+                    .sum()
+            })
+            .collect())
+    }
+
+    pub fn counters(&self) -> &super::torrent::Counters {
+        &self.counters
+    }
+
+    /// Is this connection still there?
+    pub fn has_peer(&self, key: PeerKey) -> bool {
+        self.peers.contains_key(&key)
+    }
+}

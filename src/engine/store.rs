@@ -1,0 +1,515 @@
+//! The storage map of a torrent: which blocks of which pieces are in memory, asked for, hashed, kept.
+//!
+//! A piece begins as a slot with no data, fills block by block from any number of peers, is hashed while its blocks are hot
+//! (the SHA-1 advances over the blocks that lie in order), and is kept, written to disk, or thrown away. The slot owns its
+//! blocks, so a piece that leaves the map gives its memory back in one move.
+
+use sha1::{Digest, Sha1};
+
+use super::Time;
+use crate::storage::pool::Block;
+
+/// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PeerKey(pub u32);
+
+impl PeerKey {
+    pub const NOBODY: Self = Self(0);
+}
+
+/// Most copies of one block asked for at once.
+pub const MAX_COPIES: usize = 3;
+
+/// One block of a piece on its way.
+#[derive(Debug, Clone, Default)]
+pub struct BlockSlot {
+    pub data: Option<Block>,
+    /// Who was asked for it and has not answered.
+    asked: [PeerKey; MAX_COPIES],
+    /// Who sent it.
+    pub from: PeerKey,
+    /// When the last one asked should have brought it.
+    pub due: Time,
+}
+
+impl BlockSlot {
+    pub fn is_free(&self) -> bool {
+        self.data.is_none() && self.copies() == 0
+    }
+
+    pub fn copies(&self) -> usize {
+        self.asked.iter().filter(|p| **p != PeerKey::NOBODY).count()
+    }
+
+    pub fn is_asked_of(&self, peer: PeerKey) -> bool {
+        self.asked.contains(&peer)
+    }
+}
+
+/// How far a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Blocks are missing, or the hash is not known yet.
+    Partial,
+    /// Verified, on its way to disk.
+    Writing,
+    /// Verified and kept in memory.
+    Kept,
+}
+
+/// A piece in memory.
+#[derive(Debug)]
+pub struct Slot {
+    pub blocks: Vec<BlockSlot>,
+    pub stage: Stage,
+    /// Only this peer may be asked for it (parole).
+    pub exclusive: PeerKey,
+    /// Order of last use; the smallest is evicted first.
+    pub used: u64,
+    pub began: Time,
+    received: u32,
+    asked: u32,
+    free_hint: u32,
+    hasher: Option<Sha1>,
+    hashed: u32,
+    generation: u64,
+}
+
+impl Slot {
+    pub fn received(&self) -> u32 {
+        self.received
+    }
+
+    /// Blocks asked for and not here.
+    pub fn asked(&self) -> u32 {
+        self.asked
+    }
+
+    pub fn has_free_block(&self) -> bool {
+        self.received + self.asked < self.blocks.len() as u32
+    }
+
+    /// The peers that sent blocks of it, each once.
+    pub fn senders(&self) -> Vec<PeerKey> {
+        let mut senders: Vec<PeerKey> =
+            self.blocks.iter().filter(|b| b.data.is_some()).map(|b| b.from).filter(|p| *p != PeerKey::NOBODY).collect();
+        senders.sort_unstable();
+        senders.dedup();
+        senders
+    }
+}
+
+/// Hashing to be done outside the torrent's lock: `run`, then hand back with [`Store::hash_done`].
+#[derive(Debug)]
+pub struct HashJob {
+    pub piece: u32,
+    generation: u64,
+    hasher: Sha1,
+    blocks: Vec<Block>,
+}
+
+impl HashJob {
+    pub fn run(&mut self) {
+        for block in self.blocks.drain(..) {
+            self.hasher.update(block.as_slice());
+        }
+    }
+}
+
+/// What a hashed stretch led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Hashed {
+    /// The piece changed meanwhile, or blocks are missing still.
+    Pending,
+    /// All blocks are in: the piece's SHA-1.
+    Digest([u8; 20]),
+}
+
+/// What became of a block that arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Stored. Who else was asked for it and may be told to stop.
+    Stored { others: Vec<PeerKey> },
+    /// We had it already, or do not want it.
+    Redundant,
+}
+
+/// All pieces of a torrent that have anything in memory.
+#[derive(Debug)]
+pub struct Store {
+    slots: Vec<Option<Box<Slot>>>,
+    /// The pieces that have a slot, in no order; each slot's place in it is found through `place`.
+    present: Vec<u32>,
+    place: Vec<u32>,
+    clock: u64,
+    kept_blocks: u64,
+    partial_blocks: u64,
+    kept_pieces: u32,
+}
+
+impl Store {
+    pub fn new(num_pieces: u32) -> Self {
+        Self {
+            slots: (0..num_pieces).map(|_| None).collect(),
+            present: Vec::new(),
+            place: vec![0; num_pieces as usize],
+            clock: 0,
+            kept_blocks: 0,
+            partial_blocks: 0,
+            kept_pieces: 0,
+        }
+    }
+
+    pub fn slot(&self, piece: u32) -> Option<&Slot> {
+        self.slots.get(piece as usize).and_then(|s| s.as_deref())
+    }
+
+    pub fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(piece as usize).and_then(|s| s.as_deref_mut())
+    }
+
+    /// Pieces with a slot, in no particular order.
+    pub fn present(&self) -> &[u32] {
+        &self.present
+    }
+
+    /// Blocks of kept pieces.
+    pub fn kept_blocks(&self) -> u64 {
+        self.kept_blocks
+    }
+
+    /// Blocks of pieces that are not verified, or not written yet.
+    pub fn partial_blocks(&self) -> u64 {
+        self.partial_blocks
+    }
+
+    pub fn kept_pieces(&self) -> u32 {
+        self.kept_pieces
+    }
+
+    /// Blocks in memory in all.
+    pub fn blocks(&self) -> u64 {
+        self.kept_blocks + self.partial_blocks
+    }
+
+    /// The block of a kept piece, or, with `unverified`, of any.
+    pub fn block(&self, piece: u32, block: u32, unverified: bool) -> Option<&Block> {
+        let slot = self.slot(piece)?;
+        (slot.stage != Stage::Partial || unverified)
+            .then(|| slot.blocks.get(block as usize).and_then(|b| b.data.as_ref()))
+            .flatten()
+    }
+
+    pub fn touch(&mut self, piece: u32) {
+        self.clock += 1;
+        let clock = self.clock;
+        if let Some(slot) = self.slot_mut(piece) {
+            slot.used = clock;
+        }
+    }
+
+    /// Gives the piece a slot of `blocks` blocks, if it has none.
+    pub fn open(&mut self, now: Time, piece: u32, blocks: u32) {
+        if self.slot(piece).is_some() {
+            return;
+        }
+        self.clock += 1;
+        let slot = Slot {
+            blocks: vec![BlockSlot::default(); blocks as usize],
+            stage: Stage::Partial,
+            exclusive: PeerKey::NOBODY,
+            used: self.clock,
+            began: now,
+            received: 0,
+            asked: 0,
+            free_hint: 0,
+            hasher: Some(Sha1::new()),
+            hashed: 0,
+            generation: self.clock,
+        };
+        if let (Some(entry), Some(place)) = (self.slots.get_mut(piece as usize), self.place.get_mut(piece as usize)) {
+            *entry = Some(Box::new(slot));
+            *place = self.present.len() as u32;
+            self.present.push(piece);
+        }
+    }
+
+    /// The first block of the piece that nobody was asked for.
+    pub fn free_block(&mut self, piece: u32) -> Option<u32> {
+        let slot = self.slot_mut(piece)?;
+        if !slot.has_free_block() {
+            return None;
+        }
+        let from = slot.free_hint as usize;
+        let found = slot.blocks.iter().skip(from).position(BlockSlot::is_free).map(|i| i + from);
+        slot.free_hint = found.unwrap_or(slot.blocks.len()) as u32;
+        found.map(|i| i as u32)
+    }
+
+    /// A block of the piece that is late, may have another copy, and was not asked of `peer`: the one longest overdue.
+    /// `eta`: when `peer` would bring it; a block also counts as late if that is less than half the wait still ahead.
+    pub fn late_block(&self, piece: u32, now: Time, peer: PeerKey, eta: Time, endgame: bool) -> Option<u32> {
+        let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial)?;
+        let hysteresis = std::time::Duration::from_millis(300);
+        let late = |b: &BlockSlot| {
+            let copies = b.copies();
+            let slow = b.due > now + hysteresis && eta.since(now) * 2 < b.due.since(now);
+            b.data.is_none()
+                && (1..MAX_COPIES).contains(&copies)
+                && !b.is_asked_of(peer)
+                && (b.due <= now || (copies == 1 && (slow || endgame)))
+        };
+        slot.blocks.iter().enumerate().filter(|(_, b)| late(b)).min_by_key(|(_, b)| b.due).map(|(i, _)| i as u32)
+    }
+
+    pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, due: Time) {
+        let Some(slot) = self.slot_mut(piece) else { return };
+        let Some(b) = slot.blocks.get_mut(block as usize) else { return };
+        let first = b.copies() == 0;
+        if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
+            *place = peer;
+            b.due = due;
+            if first && b.data.is_none() {
+                slot.asked += 1;
+            }
+        }
+    }
+
+    /// The peer will not bring the block. A slot in which nothing is left is closed.
+    pub fn unmark_asked(&mut self, piece: u32, block: u32, peer: PeerKey) {
+        let Some(slot) = self.slot_mut(piece) else { return };
+        let Some(b) = slot.blocks.get_mut(block as usize) else { return };
+        let Some(place) = b.asked.iter_mut().find(|p| **p == peer) else { return };
+        *place = PeerKey::NOBODY;
+        if b.data.is_none() && b.copies() == 0 {
+            slot.asked -= 1;
+            slot.free_hint = slot.free_hint.min(block);
+        }
+        if slot.stage == Stage::Partial && slot.received == 0 && slot.asked == 0 {
+            self.remove(piece);
+        }
+    }
+
+    /// A block arrived.
+    pub fn receive(&mut self, piece: u32, block: u32, data: Block, from: PeerKey) -> Arrival {
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { return Arrival::Redundant };
+        let Some(b) = slot.blocks.get_mut(block as usize) else { return Arrival::Redundant };
+        let was_asked = b.copies() > 0;
+        if b.data.is_some() {
+            b.asked.iter_mut().filter(|p| **p == from).for_each(|p| *p = PeerKey::NOBODY);
+            return Arrival::Redundant;
+        }
+        let others = b.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY && *p != from).collect();
+        b.asked = [PeerKey::NOBODY; MAX_COPIES];
+        b.data = Some(data);
+        b.from = from;
+        slot.received += 1;
+        if was_asked {
+            slot.asked -= 1;
+        }
+        self.partial_blocks += 1;
+        Arrival::Stored { others }
+    }
+
+    /// The stretch of the piece that can be hashed now, if no other job is out for it.
+    pub fn hash_job(&mut self, piece: u32) -> Option<HashJob> {
+        let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial)?;
+        let start = slot.hashed as usize;
+        slot.blocks.get(start).and_then(|b| b.data.as_ref())?;
+        let hasher = slot.hasher.take()?;
+        let blocks: Vec<Block> = slot.blocks.iter().skip(start).map_while(|b| b.data.clone()).collect();
+        slot.hashed += blocks.len() as u32;
+        Some(HashJob { piece, generation: slot.generation, hasher, blocks })
+    }
+
+    /// Takes a finished job back.
+    pub fn hash_done(&mut self, job: HashJob) -> Hashed {
+        let Some(slot) = self.slot_mut(job.piece).filter(|s| s.generation == job.generation) else {
+            return Hashed::Pending;
+        };
+        if slot.hashed as usize == slot.blocks.len() {
+            return Hashed::Digest(job.hasher.finalize().into());
+        }
+        slot.hasher = Some(job.hasher);
+        Hashed::Pending
+    }
+
+    /// The piece passed its hash: it stays in memory.
+    pub fn keep(&mut self, piece: u32) {
+        self.touch(piece);
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage != Stage::Kept) else { return };
+        slot.stage = Stage::Kept;
+        slot.exclusive = PeerKey::NOBODY;
+        let blocks = u64::from(slot.received);
+        self.kept_blocks += blocks;
+        self.partial_blocks -= blocks;
+        self.kept_pieces += 1;
+    }
+
+    /// The piece passed its hash: it waits for the disk. Its blocks, to be written.
+    pub fn begin_write(&mut self, piece: u32) -> Vec<Block> {
+        let Some(slot) = self.slot_mut(piece) else { return Vec::new() };
+        slot.stage = Stage::Writing;
+        slot.blocks.iter().filter_map(|b| b.data.clone()).collect()
+    }
+
+    /// Takes the piece out, with all its blocks. Who is still asked for blocks of it.
+    pub fn remove(&mut self, piece: u32) -> Vec<(u32, PeerKey)> {
+        let Some(slot) = self.slots.get_mut(piece as usize).and_then(Option::take) else { return Vec::new() };
+        let at = self.place.get(piece as usize).map_or(0, |p| *p as usize);
+        if at < self.present.len() {
+            self.present.swap_remove(at);
+        }
+        if let Some(moved) = self.present.get(at).copied()
+            && let Some(place) = self.place.get_mut(moved as usize)
+        {
+            *place = at as u32;
+        }
+        let blocks = u64::from(slot.received);
+        if slot.stage == Stage::Kept {
+            self.kept_blocks -= blocks;
+            self.kept_pieces -= 1;
+        } else {
+            self.partial_blocks -= blocks;
+        }
+        let asked = |(i, b): (usize, &BlockSlot)| {
+            b.asked.iter().filter(|p| **p != PeerKey::NOBODY).map(|p| (i as u32, *p)).collect::<Vec<_>>()
+        };
+        slot.blocks.iter().enumerate().flat_map(asked).collect()
+    }
+
+    /// Throws away what `peer` sent of pieces that are not verified yet. The pieces that it touched.
+    pub fn discard_from(&mut self, peer: PeerKey) -> Vec<u32> {
+        let mut touched = Vec::new();
+        for piece in self.present.clone() {
+            let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { continue };
+            let mut dropped = 0;
+            for (i, b) in slot.blocks.iter_mut().enumerate() {
+                if b.data.is_some() && b.from == peer {
+                    b.data = None;
+                    b.from = PeerKey::NOBODY;
+                    dropped += 1;
+                    slot.free_hint = slot.free_hint.min(i as u32);
+                }
+            }
+            if dropped == 0 {
+                continue;
+            }
+            slot.received -= dropped;
+            slot.hashed = 0;
+            slot.hasher = Some(Sha1::new());
+            let empty = slot.received == 0 && slot.asked == 0;
+            self.clock += 1;
+            let clock = self.clock;
+            if let Some(slot) = self.slot_mut(piece) {
+                slot.generation = clock;
+            }
+            self.partial_blocks -= u64::from(dropped);
+            touched.push(piece);
+            if empty {
+                self.remove(piece);
+            }
+        }
+        touched
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::pool::{BLOCK_SIZE, Pool};
+
+    fn block(pool: &std::sync::Arc<Pool>, byte: u8) -> Block {
+        let mut b = pool.reserve().expect("room").into_block(BLOCK_SIZE);
+        b.as_mut_slice().fill(byte);
+        b.freeze()
+    }
+
+    #[test]
+    fn fills_out_of_order_and_hashes_in_order() {
+        let pool = Pool::new(1 << 20);
+        let mut store = Store::new(4);
+        store.open(Time::ZERO, 2, 3);
+        let peer = PeerKey(7);
+        for i in 0..3 {
+            assert_eq!(store.free_block(2), Some(i));
+            store.mark_asked(2, i, peer, Time::ZERO);
+        }
+        assert_eq!(store.free_block(2), None);
+        assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
+        assert!(store.hash_job(2).is_none(), "block 0 is missing");
+        store.receive(2, 0, block(&pool, 0), peer);
+        let mut job = store.hash_job(2).expect("block 0 can be hashed");
+        store.receive(2, 1, block(&pool, 1), peer);
+        assert!(store.hash_job(2).is_none(), "one job at a time");
+        job.run();
+        assert_eq!(store.hash_done(job), Hashed::Pending);
+        let mut job = store.hash_job(2).expect("blocks 1 and 2");
+        job.run();
+        let mut expect = Sha1::new();
+        for byte in 0..3u8 {
+            expect.update(vec![byte; BLOCK_SIZE as usize]);
+        }
+        assert_eq!(store.hash_done(job), Hashed::Digest(expect.finalize().into()));
+        assert_eq!(store.partial_blocks(), 3);
+        store.keep(2);
+        assert_eq!((store.kept_blocks(), store.partial_blocks(), store.kept_pieces()), (3, 0, 1));
+        assert_eq!(store.slot(2).map(Slot::senders), Some(vec![peer]));
+        store.remove(2);
+        assert_eq!((store.blocks(), pool.charged()), (0, 0));
+        assert!(store.present().is_empty());
+    }
+
+    #[test]
+    fn duplicates_name_the_others_and_unmarked_slots_close() {
+        let pool = Pool::new(1 << 20);
+        let mut store = Store::new(2);
+        store.open(Time::ZERO, 0, 2);
+        let (a, b) = (PeerKey(1), PeerKey(2));
+        store.mark_asked(0, 0, a, Time(10));
+        assert_eq!(store.late_block(0, Time(5), b, Time(6), false), None);
+        assert_eq!(store.late_block(0, Time(11), b, Time(12), false), Some(0));
+        assert_eq!(store.late_block(0, Time(11), a, Time(12), false), None, "never twice of one peer");
+        store.mark_asked(0, 0, b, Time(20));
+        let Arrival::Stored { others } = store.receive(0, 0, block(&pool, 1), b) else { panic!("stored") };
+        assert_eq!(others, [a]);
+        assert_eq!(store.receive(0, 0, block(&pool, 1), a), Arrival::Redundant);
+        store.open(Time::ZERO, 1, 2);
+        store.mark_asked(1, 1, a, Time(9));
+        store.unmark_asked(1, 1, a);
+        assert!(store.slot(1).is_none());
+        assert_eq!(store.present(), [0]);
+    }
+
+    #[test]
+    fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
+        let pool = Pool::new(1 << 20);
+        let mut store = Store::new(2);
+        let (good, bad) = (PeerKey(1), PeerKey(2));
+        store.open(Time::ZERO, 0, 2);
+        store.receive(0, 0, block(&pool, 9), bad);
+        let mut stale = store.hash_job(0).expect("a job");
+        store.receive(0, 1, block(&pool, 1), good);
+        assert_eq!(store.discard_from(bad), [0]);
+        stale.run();
+        assert_eq!(store.hash_done(stale), Hashed::Pending);
+        assert_eq!(store.free_block(0), Some(0));
+        store.receive(0, 0, block(&pool, 0), good);
+        let mut job = store.hash_job(0).expect("all of it");
+        job.run();
+        assert!(matches!(store.hash_done(job), Hashed::Digest(_)));
+    }
+
+    #[test]
+    fn stale_hash_jobs_do_not_touch_a_new_slot() {
+        let pool = Pool::new(1 << 20);
+        let mut store = Store::new(1);
+        store.open(Time::ZERO, 0, 1);
+        store.receive(0, 0, block(&pool, 1), PeerKey(1));
+        let mut job = store.hash_job(0).expect("a job");
+        job.run();
+        store.remove(0);
+        store.open(Time::ZERO, 0, 1);
+        assert_eq!(store.hash_done(job), Hashed::Pending);
+    }
+}

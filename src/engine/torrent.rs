@@ -1,0 +1,724 @@
+//! A torrent: the state machine that its shell drives.
+//!
+//! Events come in through methods that take the time; what is to be done comes out of [`Torrent::take_output`] and each
+//! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `connections` (peers and
+//! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
+//! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Time;
+use super::bitfield::Bitfield;
+use super::metadata::MetadataFetch;
+use super::peer::Peer;
+use super::picker::{DEFAULT_PRIORITY, Picker};
+use super::rate::Rate;
+use super::reader::{Reader, ReaderId};
+use super::share::{Share, Shares};
+use super::store::{HashJob, PeerKey, Store};
+use super::swarm::{PeerSource, Swarm, SwarmLimits};
+use super::trackers::{AnnounceJob, Policy, Trackers};
+use super::wants::Want;
+use crate::alert::{Alert, CloseReason, PerformanceWarning, TorrentState};
+use crate::error::Error;
+use crate::metainfo::{Info, InfoHashes};
+use crate::settings::Settings;
+use crate::storage::pool::{BLOCK_SIZE, Block, Pool};
+use crate::wire::BlockRequest;
+
+bitflags::bitflags! {
+    /// libtorrent's `torrent_flags_t`, those that mean something here.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct TorrentFlags: u64 {
+        const UPLOAD_MODE = 1 << 1;
+        const PAUSED = 1 << 4;
+        const DUPLICATE_IS_ERROR = 1 << 6;
+        const SEQUENTIAL_DOWNLOAD = 1 << 9;
+        const DISABLE_DHT = 1 << 19;
+        const DISABLE_PEX = 1 << 21;
+        const DEFAULT_DONT_DOWNLOAD = 1 << 23;
+    }
+}
+
+/// Where a torrent's pieces live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StorageKind {
+    #[default]
+    Memory,
+    Disk,
+}
+
+/// What a torrent is made from.
+#[derive(Debug)]
+pub struct TorrentConfig {
+    pub info_hashes: InfoHashes,
+    /// A name to show until the metadata tells.
+    pub name: String,
+    pub info: Option<Arc<Info>>,
+    pub trackers: Vec<Vec<String>>,
+    pub web_seeds: Vec<String>,
+    pub storage: StorageKind,
+    pub flags: TorrentFlags,
+    pub file_priorities: Vec<u8>,
+    pub piece_priorities: Vec<u8>,
+    /// Connections at most, 0: as the settings say.
+    pub max_connections: u32,
+    /// Peers unchoked at most, 0: as the settings say.
+    pub max_uploads: u32,
+    pub peer_id: [u8; 20],
+    pub listen_port: u16,
+    /// Unix seconds.
+    pub added_time: i64,
+}
+
+/// A read that the shell carries out on disk storage, for an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRead {
+    pub peer: PeerKey,
+    pub requests: Vec<BlockRequest>,
+}
+
+/// Work for the disk.
+#[derive(Debug)]
+pub enum DiskJob {
+    Write { piece: u32, blocks: Vec<Block> },
+    Read(UploadRead),
+}
+
+/// What the shell is to do.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub alerts: Vec<Alert>,
+    /// Peers that got something to write (other than the one whose event this was).
+    pub wake: Vec<PeerKey>,
+    pub close: Vec<(PeerKey, CloseReason)>,
+    pub dial: Vec<SocketAddr>,
+    pub announces: Vec<AnnounceJob>,
+    pub hashes: Vec<HashJob>,
+    pub disk: Vec<DiskJob>,
+    pub dht_nodes: Vec<SocketAddr>,
+    /// Our address, as peers see it.
+    pub external_ips: Vec<std::net::IpAddr>,
+    /// Data became readable, or a reader's wait ended otherwise.
+    pub readers_changed: bool,
+    /// Memory is wanted that other torrents hold beyond their share.
+    pub memory_wanted: bool,
+    /// Shares changed: other torrents should look at theirs.
+    pub shares_changed: bool,
+    /// Start the check of what is on disk.
+    pub check: bool,
+}
+
+/// What exists from the metadata on.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub info: Arc<Info>,
+    pub have: Bitfield,
+    pub picker: Picker,
+    pub store: Store,
+    pub file_priorities: Vec<u8>,
+    /// Pieces evicted at least once: fetching one again counts.
+    pub evicted: Bitfield,
+    /// Pieces whose files were told to be complete.
+    pub files_completed: Bitfield,
+}
+
+impl Content {
+    pub fn piece_length(&self) -> u64 {
+        u64::from(self.info.layout.piece_length())
+    }
+
+    /// Is the piece still to be fetched (not had, not being written)?
+    pub fn is_missing(&self, piece: u32) -> bool {
+        !self.have.get(piece)
+            && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
+    }
+}
+
+/// Byte and event counts of a torrent's life.
+#[derive(Debug, Default, Clone)]
+pub struct Counters {
+    pub failed_bytes: u64,
+    pub redundant_bytes: u64,
+    pub cancelled_blocks: u64,
+    pub hash_failures: u64,
+    pub evicted_pieces: u64,
+    pub refetched_pieces: u64,
+    pub lookbehind_hits: u64,
+    pub lookbehind_misses: u64,
+}
+
+/// One torrent.
+#[derive(Debug)]
+pub struct Torrent {
+    pub(super) settings: Arc<Settings>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) share: Share,
+    pub(super) rng: fastrand::Rng,
+    pub(super) info_hashes: InfoHashes,
+    pub(super) name: String,
+    pub(super) storage: StorageKind,
+    pub(super) flags: TorrentFlags,
+    pub(super) max_connections: u32,
+    pub(super) max_uploads: u32,
+    pub(super) peer_id: [u8; 20],
+    pub(super) listen_port: u16,
+    pub(super) added_time: i64,
+    pub(super) completed_time: i64,
+    pub(super) wanted_file_priorities: Vec<u8>,
+    pub(super) wanted_piece_priorities: Vec<u8>,
+    pub(super) web_seeds: Vec<String>,
+
+    pub(super) state: TorrentState,
+    pub(super) error: Option<Error>,
+    pub(super) session_paused: bool,
+    pub(super) checking: bool,
+    pub(super) check_progress: u32,
+    pub(super) content: Option<Content>,
+    pub(super) fetch: MetadataFetch,
+
+    pub(super) peers: BTreeMap<PeerKey, Peer>,
+    pub(super) next_key: u32,
+    pub(super) swarm: Swarm,
+    pub(super) trackers: Trackers,
+    pub(super) optimistic: PeerKey,
+
+    pub(super) readers: BTreeMap<ReaderId, Reader>,
+    pub(super) deadlines: BTreeMap<u32, Time>,
+    pub(super) protected: BTreeSet<u32>,
+    pub(super) wants: Vec<Want>,
+    pub(super) wants_dirty: bool,
+    pub(super) wants_from: usize,
+    pub(super) starved: bool,
+    /// Pieces that got blocks in the batch at hand.
+    pub(super) touched: Vec<u32>,
+    /// Per failed piece: who sent which block, by its hash (smart ban).
+    pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
+
+    pub(super) down: Rate,
+    pub(super) up: Rate,
+    pub(super) protocol_down: Rate,
+    pub(super) protocol_up: Rate,
+    pub(super) counters: Counters,
+    pub(super) active: Duration,
+    pub(super) finished_for: Duration,
+    pub(super) seeding_for: Duration,
+    pub(super) last_tick: Time,
+    pub(super) next_choke: Time,
+    pub(super) next_optimistic: Time,
+    pub(super) dials_since_start: u32,
+    pub(super) dial_tokens: f64,
+    pub(super) last_dial: Time,
+    pub(super) out: Output,
+}
+
+/// The pulse of an active torrent; of one that waits for late blocks; of an idle one.
+const TICK: Duration = Duration::from_millis(500);
+const URGENT_TICK: Duration = Duration::from_millis(50);
+
+impl Torrent {
+    pub fn new(
+        now: Time,
+        config: TorrentConfig,
+        settings: Arc<Settings>,
+        pool: Arc<Pool>,
+        shares: &Arc<Shares>,
+        seed: u64,
+    ) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let trackers = Trackers::new(&config.trackers, &mut rng);
+        let mut torrent = Self {
+            settings,
+            pool,
+            share: shares.join(),
+            rng,
+            info_hashes: config.info_hashes,
+            name: config.name,
+            storage: config.storage,
+            flags: config.flags,
+            max_connections: config.max_connections,
+            max_uploads: config.max_uploads,
+            peer_id: config.peer_id,
+            listen_port: config.listen_port,
+            added_time: config.added_time,
+            completed_time: 0,
+            wanted_file_priorities: config.file_priorities,
+            wanted_piece_priorities: config.piece_priorities,
+            web_seeds: config.web_seeds,
+            state: TorrentState::DownloadingMetadata,
+            error: None,
+            session_paused: false,
+            checking: false,
+            check_progress: 0,
+            content: None,
+            fetch: MetadataFetch::default(),
+            peers: BTreeMap::new(),
+            next_key: 1,
+            swarm: Swarm::default(),
+            trackers,
+            optimistic: PeerKey::NOBODY,
+            readers: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            protected: BTreeSet::new(),
+            wants: Vec::new(),
+            wants_dirty: true,
+            wants_from: 0,
+            starved: false,
+            touched: Vec::new(),
+            suspects: HashMap::new(),
+            down: Rate::default(),
+            up: Rate::default(),
+            protocol_down: Rate::default(),
+            protocol_up: Rate::default(),
+            counters: Counters::default(),
+            active: Duration::ZERO,
+            finished_for: Duration::ZERO,
+            seeding_for: Duration::ZERO,
+            last_tick: now,
+            next_choke: now,
+            next_optimistic: now,
+            dials_since_start: 0,
+            dial_tokens: 0.0,
+            last_dial: now,
+            out: Output::default(),
+        };
+        if let Some(info) = config.info {
+            torrent.set_info(now, info);
+        }
+        torrent
+    }
+
+    /// What piled up for the shell.
+    pub fn take_output(&mut self) -> Output {
+        std::mem::take(&mut self.out)
+    }
+
+    pub fn info(&self) -> Option<&Arc<Info>> {
+        self.content.as_ref().map(|c| &c.info)
+    }
+
+    pub fn info_hashes(&self) -> InfoHashes {
+        self.info_hashes
+    }
+
+    pub fn storage_kind(&self) -> StorageKind {
+        self.storage
+    }
+
+    pub fn trackers(&self) -> &Trackers {
+        &self.trackers
+    }
+
+    pub fn trackers_mut(&mut self) -> &mut Trackers {
+        &mut self.trackers
+    }
+
+    pub fn web_seeds(&self) -> &[String] {
+        &self.web_seeds
+    }
+
+    pub fn flags(&self) -> TorrentFlags {
+        self.flags
+    }
+
+    pub fn is_private(&self) -> bool {
+        self.content.as_ref().is_some_and(|c| c.info.private)
+    }
+
+    /// May peers be looked for in the DHT?
+    pub fn wants_dht(&self) -> bool {
+        self.is_running() && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_DHT)
+    }
+
+    /// Not paused, by itself or by its session, and not in an error.
+    pub fn is_running(&self) -> bool {
+        !self.flags.contains(TorrentFlags::PAUSED) && !self.session_paused && self.error.is_none()
+    }
+
+    pub fn set_settings(&mut self, now: Time, settings: Arc<Settings>) {
+        self.settings = settings;
+        self.wants_dirty = true;
+        self.fill_all(now);
+    }
+
+    pub fn set_listen_port(&mut self, port: u16) {
+        self.listen_port = port;
+    }
+
+    /// Takes in the metadata: from the torrent file, or assembled from peers.
+    pub(super) fn set_info(&mut self, now: Time, info: Arc<Info>) {
+        if self.content.is_some() {
+            return;
+        }
+        let pieces = info.layout.num_pieces();
+        self.info_hashes = info.info_hashes;
+        self.name = info.name.clone();
+        let dont = self.storage == StorageKind::Memory || self.flags.contains(TorrentFlags::DEFAULT_DONT_DOWNLOAD);
+        let default = if dont { 0 } else { DEFAULT_PRIORITY };
+        let files = info.layout.num_files();
+        let mut file_priorities = vec![default; files];
+        for (mine, wanted) in file_priorities.iter_mut().zip(&self.wanted_file_priorities) {
+            *mine = *wanted;
+        }
+        let piece_length = u64::from(info.layout.piece_length());
+        self.content = Some(Content {
+            have: Bitfield::new(pieces),
+            picker: Picker::new(pieces, 0),
+            store: Store::new(pieces),
+            file_priorities,
+            evicted: Bitfield::new(pieces),
+            files_completed: Bitfield::new(files as u32),
+            info,
+        });
+        self.apply_file_priorities();
+        let wanted: Vec<u8> = std::mem::take(&mut self.wanted_piece_priorities);
+        if let Some(content) = &mut self.content {
+            for (piece, priority) in (0..pieces).zip(wanted) {
+                content.picker.set_priority(piece, priority);
+            }
+        }
+        let limit = self.pool.limit() * u64::from(BLOCK_SIZE);
+        if limit / piece_length < 3 {
+            self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
+        }
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.adopt_early_haves(now, key);
+        }
+        if self.storage == StorageKind::Disk {
+            self.begin_check();
+        } else {
+            self.update_state(now);
+        }
+        self.wants_dirty = true;
+    }
+
+    fn begin_check(&mut self) {
+        self.checking = true;
+        self.check_progress = 0;
+        self.out.check = true;
+        self.enter(TorrentState::CheckingFiles);
+    }
+
+    /// Looks at everything again that is on disk. Memory storage has nothing to look at.
+    pub fn force_recheck(&mut self, now: Time) {
+        if self.storage != StorageKind::Disk || self.checking {
+            return;
+        }
+        self.error = None;
+        self.close_all(now, CloseReason::None);
+        let Some(content) = &mut self.content else { return };
+        let had: Vec<u32> = content.have.iter().collect();
+        for piece in had {
+            content.have.clear(piece);
+            content.picker.set_done(piece, false);
+        }
+        for piece in content.store.present().to_vec() {
+            content.store.remove(piece);
+        }
+        content.files_completed = Bitfield::new(content.files_completed.len());
+        self.begin_check();
+    }
+
+    /// The checker found a piece whole on disk.
+    pub fn piece_checked(&mut self, piece: u32, good: bool) {
+        let Some(content) = self.content.as_mut().filter(|_| self.checking) else { return };
+        self.check_progress = piece + 1;
+        if good && content.have.set(piece) {
+            content.picker.set_done(piece, true);
+        }
+    }
+
+    pub fn check_finished(&mut self, now: Time) {
+        if !std::mem::take(&mut self.checking) {
+            return;
+        }
+        if let Some(content) = &mut self.content {
+            for file in 0..content.info.layout.num_files() {
+                if content.info.layout.file_pieces(file).all(|p| content.have.get(p)) {
+                    content.files_completed.set(file as u32);
+                }
+            }
+        }
+        self.alert(Alert::TorrentChecked);
+        self.wants_dirty = true;
+        self.update_state(now);
+        self.readers_changed();
+    }
+
+    pub fn is_checking(&self) -> bool {
+        self.checking
+    }
+
+    /// Something failed for good (the disk): the torrent stops until it is resumed or checked.
+    pub fn fail(&mut self, now: Time, error: Error, filename: String) {
+        self.checking = false;
+        self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
+        if self.error.is_none() {
+            self.alert(Alert::TorrentError { error: error.clone(), filename });
+        }
+        self.error = Some(error);
+        self.close_all(now, CloseReason::None);
+        self.readers_changed();
+    }
+
+    pub fn pause(&mut self, now: Time) {
+        if !self.flags.contains(TorrentFlags::PAUSED) {
+            self.flags |= TorrentFlags::PAUSED;
+            self.stopped(now);
+        }
+    }
+
+    /// Starts again, after a pause or an error.
+    pub fn resume(&mut self, now: Time) {
+        let failed = self.error.take().is_some();
+        if self.flags.contains(TorrentFlags::PAUSED) || failed {
+            self.flags -= TorrentFlags::PAUSED;
+            self.started(now);
+        }
+    }
+
+    pub fn set_session_paused(&mut self, now: Time, paused: bool) {
+        if std::mem::replace(&mut self.session_paused, paused) == paused || self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        if paused { self.stopped(now) } else { self.started(now) }
+    }
+
+    fn stopped(&mut self, now: Time) {
+        self.close_all(now, CloseReason::None);
+        let jobs = self.trackers.stop();
+        self.out.announces.extend(jobs);
+        self.alert(Alert::TorrentPaused);
+    }
+
+    fn started(&mut self, now: Time) {
+        if self.session_paused {
+            return;
+        }
+        self.trackers.restart(now);
+        self.dials_since_start = 0;
+        self.alert(Alert::TorrentResumed);
+        self.handle_timeout(now);
+    }
+
+    /// The torrent goes away: the last announces, and nobody waits any more.
+    pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
+        self.close_all(now, CloseReason::TorrentRemoved);
+        self.readers.clear();
+        self.share.set_weight(0);
+        self.content = None;
+        self.readers_changed();
+        self.trackers.stop()
+    }
+
+    pub fn set_flags(&mut self, now: Time, flags: TorrentFlags, on: bool) {
+        let changed = flags - TorrentFlags::PAUSED;
+        self.flags.set(changed, on);
+        if flags.contains(TorrentFlags::PAUSED) {
+            if on { self.pause(now) } else { self.resume(now) }
+        }
+        if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
+            self.cancel_all(now);
+        }
+        self.update_interests(now);
+        self.fill_all(now);
+    }
+
+    pub fn set_limits(&mut self, max_connections: Option<u32>, max_uploads: Option<u32>) {
+        self.max_connections = max_connections.unwrap_or(self.max_connections);
+        self.max_uploads = max_uploads.unwrap_or(self.max_uploads);
+    }
+
+    pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
+        let limits = self.swarm_limits();
+        let new = addresses.iter().filter(|a| self.swarm.add(**a, source, &limits)).count();
+        self.dial(now);
+        new as u32
+    }
+
+    pub fn dial_failed(&mut self, now: Time, address: SocketAddr) {
+        let limits = self.swarm_limits();
+        self.swarm.dial_failed(now, address, &limits);
+        self.dial(now);
+    }
+
+    pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
+        self.swarm.dial_deferred(now + Duration::from_millis(200), address);
+    }
+
+    pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
+        self.swarm.ban_ip(ip);
+        let ip = ip.to_canonical();
+        let keys: Vec<PeerKey> =
+            self.peers.values().filter(|p| p.address.ip().to_canonical() == ip).map(|p| p.key).collect();
+        for key in keys {
+            self.close(now, key, CloseReason::Blocked, None);
+        }
+    }
+
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        self.swarm.is_banned(address)
+    }
+
+    pub(super) fn swarm_limits(&self) -> SwarmLimits {
+        let s = &self.settings;
+        SwarmLimits {
+            max_peers: usize::try_from(s.max_peerlist_size).unwrap_or(0).max(1),
+            max_failcount: u32::try_from(s.max_failcount).unwrap_or(u32::MAX),
+            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0)),
+            no_privileged_ports: s.no_connect_privileged_ports,
+        }
+    }
+
+    pub(super) fn connection_limit(&self) -> usize {
+        let own = self.max_connections;
+        let limit = if own > 0 { i64::from(own) } else { self.settings.max_connections_per_torrent };
+        usize::try_from(limit).unwrap_or(0)
+    }
+
+    /// Dials what may be dialled: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
+    pub(super) fn dial(&mut self, now: Time) {
+        if !self.is_running() || self.checking {
+            return;
+        }
+        let limits = self.swarm_limits();
+        let room = self.connection_limit().saturating_sub(self.peers.len() + self.swarm.num_dialling());
+        let speed = self.settings.connection_speed.max(0) as f64;
+        self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
+        self.last_dial = now;
+        let boost = u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
+        let allowed = (self.dial_tokens as usize).max(boost as usize);
+        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);
+        self.dial_tokens = (self.dial_tokens - dials.len() as f64).max(0.0);
+        self.dials_since_start = self.dials_since_start.saturating_add(dials.len() as u32);
+        self.out.dial.extend(dials);
+    }
+
+    /// When `handle_timeout` should be called next.
+    pub fn next_timeout(&self) -> Option<Time> {
+        if !self.is_running() {
+            return None;
+        }
+        let urgent = self.starved
+            || self.readers.values().any(|r| r.waiting.is_some() || !r.probes.is_empty())
+            || !self.deadlines.is_empty();
+        let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
+        let tick = if urgent && !self.peers.is_empty() {
+            Some(self.last_tick + URGENT_TICK)
+        } else {
+            active.then(|| self.last_tick + TICK)
+        };
+        let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
+        [tick, dial, self.trackers.next_timeout()].into_iter().flatten().min()
+    }
+
+    /// What time alone brings about.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let elapsed = now.since(self.last_tick);
+        self.last_tick = now;
+        for rate in [&mut self.down, &mut self.up, &mut self.protocol_down, &mut self.protocol_up] {
+            rate.update(now);
+        }
+        if !self.is_running() {
+            return;
+        }
+        self.active += elapsed;
+        match self.state {
+            TorrentState::Finished => self.finished_for += elapsed,
+            TorrentState::Seeding => {
+                self.finished_for += elapsed;
+                self.seeding_for += elapsed;
+            }
+            _ => {}
+        }
+        self.poll_trackers(now);
+        self.check_peers(now);
+        self.dial(now);
+        self.choke_round(now);
+        self.metadata_timeouts(now);
+        self.send_pex(now);
+        self.update_shares(now);
+        if self.checking {
+            return;
+        }
+        self.starved = false;
+        self.fill_all(now);
+    }
+
+    pub(super) fn poll_trackers(&mut self, now: Time) {
+        let s = &self.settings;
+        let policy = Policy {
+            announce_to_all_trackers: s.announce_to_all_trackers,
+            announce_to_all_tiers: s.announce_to_all_tiers,
+            min_announce_interval_s: u32::try_from(s.min_announce_interval).unwrap_or(0),
+            tracker_backoff: u32::try_from(s.tracker_backoff).unwrap_or(0),
+        };
+        let jobs = self.trackers.poll(now, &policy);
+        self.out.announces.extend(jobs);
+    }
+
+    /// The state that follows from what is had and wanted; its alerts.
+    pub(super) fn update_state(&mut self, now: Time) {
+        let Some(content) = &self.content else { return };
+        if self.checking {
+            return;
+        }
+        let all = content.have.is_full();
+        // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
+        let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
+        let state = if all {
+            TorrentState::Seeding
+        } else if wanted_some && !content.picker.has_wanted() {
+            TorrentState::Finished
+        } else {
+            TorrentState::Downloading
+        };
+        let before = self.state;
+        self.enter(state);
+        let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
+        if done(state) && !done(before) && before == TorrentState::Downloading {
+            self.alert(Alert::TorrentFinished);
+        }
+        if all && before == TorrentState::Downloading {
+            self.trackers.completed(now);
+        }
+    }
+
+    fn enter(&mut self, state: TorrentState) {
+        let prev_state = std::mem::replace(&mut self.state, state);
+        if prev_state != state {
+            self.alert(Alert::StateChanged { state, prev_state });
+        }
+    }
+
+    /// Unix time of the completion, which only the shell knows.
+    pub fn set_completed_time(&mut self, unix: i64) {
+        self.completed_time = unix;
+    }
+
+    pub(super) fn alert(&mut self, alert: Alert) {
+        self.out.alerts.push(alert);
+    }
+
+    pub(super) fn readers_changed(&mut self) {
+        self.out.readers_changed = true;
+    }
+
+    /// Bytes still to fetch, for trackers.
+    pub fn bytes_left(&self) -> u64 {
+        let Some(content) = &self.content else { return u64::from(BLOCK_SIZE) };
+        let layout = &content.info.layout;
+        let had: u64 = content.have.iter().map(|p| u64::from(layout.piece_size(p))).sum();
+        layout.total_size() - had
+    }
+
+    /// Payload (down, up) and bytes that failed, since the torrent was added.
+    pub fn totals(&self) -> (u64, u64, u64) {
+        (self.down.total(), self.up.total(), self.counters.failed_bytes)
+    }
+}

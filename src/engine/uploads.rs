@@ -1,0 +1,239 @@
+//! Uploads: what peers ask of us, what they get, and who may ask (the choker at work).
+
+use std::time::Duration;
+
+use super::Time;
+use super::choker::{self, Candidate};
+use super::connections::wake;
+use super::store::PeerKey;
+use super::torrent::{DiskJob, StorageKind, Torrent, UploadRead};
+use crate::storage::pool::{BLOCK_SIZE, Block};
+use crate::wire::{BlockRequest, Message};
+
+/// The longest request that is served; 16 KiB is what everybody asks.
+const MAX_REQUEST: u32 = 128 * 1024;
+/// Requests read from disk for a peer in one go.
+const READ_BATCH: usize = 16;
+
+impl Torrent {
+    pub(super) fn upload_requested(&mut self, now: Time, key: PeerKey, request: BlockRequest) -> Result<(), String> {
+        let most = usize::try_from(self.settings.max_allowed_in_request_queue).unwrap_or(0);
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_ref()) else { return Ok(()) };
+        let layout = &content.info.layout;
+        let end = u64::from(request.begin) + u64::from(request.length);
+        if request.piece >= layout.num_pieces()
+            || request.length == 0
+            || request.length > MAX_REQUEST
+            || end > u64::from(layout.piece_size(request.piece))
+        {
+            return Err(format!(
+                "request of {} bytes at {} of piece {} is out of range",
+                request.length, request.begin, request.piece
+            ));
+        }
+        let allowed = !peer.am_choking || peer.allowed_to_peer.contains(&request.piece);
+        if !allowed || !content.have.get(request.piece) || peer.uploads.len() >= most {
+            if peer.fast {
+                peer.send(now, &Message::Reject(request));
+                wake(&mut self.out.wake, peer);
+            }
+            return Ok(());
+        }
+        peer.uploads.push_back(request);
+        self.serve(now, key);
+        Ok(())
+    }
+
+    pub(super) fn upload_cancelled(&mut self, now: Time, key: PeerKey, request: BlockRequest) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let before = peer.uploads.len();
+        peer.uploads.retain(|r| *r != request);
+        if peer.uploads.len() != before && peer.fast {
+            peer.send(now, &Message::Reject(request));
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// Moves what a peer asked for into its outbox, as far as the send buffer allows; from disk it takes the long way.
+    pub(super) fn serve(&mut self, now: Time, key: PeerKey) {
+        let watermark = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0).max(BLOCK_SIZE as usize);
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
+        let mut reads = Vec::new();
+        while let Some(request) = peer.uploads.front().copied() {
+            if peer.outbox.bytes() + peer.reading + reads_bytes(&reads) >= watermark || reads.len() >= READ_BATCH {
+                break;
+            }
+            peer.uploads.pop_front();
+            if !content.have.get(request.piece) {
+                if peer.fast {
+                    peer.send(now, &Message::Reject(request));
+                }
+            } else if self.storage == StorageKind::Disk {
+                reads.push(request);
+            } else {
+                let parts = parts_of(content, request);
+                peer.outbox.push_piece(request, parts);
+                peer.last_sent = now;
+                peer.last_useful = now;
+                content.store.touch(request.piece);
+            }
+        }
+        if !reads.is_empty() {
+            peer.reading += reads_bytes(&reads);
+            self.out.disk.push(DiskJob::Read(UploadRead { peer: key, requests: reads }));
+        }
+        if !peer.outbox.is_empty() {
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// The disk read for an upload, or could not (None): then the request is rejected.
+    pub fn upload_read(&mut self, now: Time, key: PeerKey, request: BlockRequest, data: Option<Vec<(Block, u32, u32)>>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.reading = peer.reading.saturating_sub(request.length as usize);
+        match data {
+            Some(parts) => {
+                peer.outbox.push_piece(request, parts);
+                peer.last_sent = now;
+                peer.last_useful = now;
+            }
+            None if peer.fast => peer.send(now, &Message::Reject(request)),
+            None => {}
+        }
+        wake(&mut self.out.wake, peer);
+    }
+
+    /// The shell wrote `payload` and `protocol` bytes to the peer and has room for more.
+    pub fn peer_sent(&mut self, now: Time, key: PeerKey, payload: u64, all: u64) {
+        self.up.add(now, payload);
+        self.protocol_up.add(now, all);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.up.add(now, payload);
+            peer.protocol_up.add(now, all);
+            peer.last_sent = now;
+        }
+        self.serve(now, key);
+    }
+
+    /// The next stretch to write to a peer. None: nothing, until it is woken.
+    pub fn take_chunk(&mut self, now: Time, key: PeerKey) -> Option<super::outbox::Chunk> {
+        let chunk = self.peers.get_mut(&key)?.outbox.pop();
+        if chunk.is_none() {
+            self.serve(now, key);
+            let peer = self.peers.get_mut(&key)?;
+            let chunk = peer.outbox.pop();
+            if chunk.is_none() {
+                peer.woken = false;
+            }
+            self.out.wake.retain(|k| *k != key);
+            return chunk;
+        }
+        chunk
+    }
+
+    /// Bytes waiting to be written to a peer.
+    pub fn outgoing_bytes(&self, key: PeerKey) -> usize {
+        self.peers.get(&key).map_or(0, |p| p.outbox.bytes())
+    }
+
+    pub(super) fn peer_interested(&mut self, now: Time, key: PeerKey, interested: bool) {
+        let slots = self.upload_slots();
+        let unchoked = self.peers.values().filter(|p| !p.am_choking && p.peer_interested).count();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.peer_interested = interested;
+        if interested && peer.am_choking && unchoked < slots {
+            self.set_choking(now, key, false);
+        } else if !interested && !peer.am_choking {
+            self.set_choking(now, key, true);
+            self.next_choke = now;
+            self.choke_round(now);
+        }
+    }
+
+    fn upload_slots(&self) -> usize {
+        let own = self.max_uploads;
+        let slots = if own > 0 { i64::from(own) } else { self.settings.unchoke_slots_limit };
+        if slots < 0 { usize::MAX } else { usize::try_from(slots).unwrap_or(0) }
+    }
+
+    fn set_choking(&mut self, now: Time, key: PeerKey, choking: bool) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.am_choking == choking {
+            return;
+        }
+        peer.am_choking = choking;
+        if choking {
+            peer.send(now, &Message::Choke);
+            let allowed = std::mem::take(&mut peer.allowed_to_peer);
+            let dropped: Vec<BlockRequest> = peer.uploads.iter().filter(|r| !allowed.contains(&r.piece)).copied().collect();
+            peer.uploads.retain(|r| allowed.contains(&r.piece));
+            peer.allowed_to_peer = allowed;
+            if peer.fast {
+                for request in dropped {
+                    peer.send(now, &Message::Reject(request));
+                }
+            }
+        } else {
+            peer.last_unchoked = now;
+            peer.send(now, &Message::Unchoke);
+        }
+        wake(&mut self.out.wake, peer);
+    }
+
+    /// Every `unchoke_interval`: the slots go to those who give most (or, while we seed, take fastest).
+    pub(super) fn choke_round(&mut self, now: Time) {
+        if now < self.next_choke {
+            return;
+        }
+        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(1).max(1));
+        self.next_choke = now + seconds(self.settings.unchoke_interval);
+        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let candidates: Vec<Candidate<PeerKey>> = self
+            .peers
+            .values()
+            .filter(|p| p.peer_interested)
+            .map(|p| Candidate {
+                key: p.key,
+                rate: if seeding { p.up.per_second() } else { p.down.per_second() },
+                last_unchoked: p.last_unchoked,
+            })
+            .collect();
+        let slots = self.upload_slots();
+        if now >= self.next_optimistic || !self.peers.contains_key(&self.optimistic) {
+            self.next_optimistic = now + seconds(self.settings.optimistic_unchoke_interval);
+            let regular = choker::unchoke(candidates.clone(), slots.saturating_sub(1), None);
+            self.optimistic = choker::optimistic(&candidates, &regular).unwrap_or(PeerKey::NOBODY);
+        }
+        let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
+        let chosen = choker::unchoke(candidates, slots, optimistic);
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.optimistic = Some(key) == optimistic;
+            }
+            self.set_choking(now, key, !chosen.contains(&key));
+        }
+    }
+}
+
+fn reads_bytes(reads: &[BlockRequest]) -> usize {
+    reads.iter().map(|r| r.length as usize).sum()
+}
+
+/// The blocks that hold a request's bytes; the piece is in memory and the request inside it.
+fn parts_of(content: &super::torrent::Content, request: BlockRequest) -> Vec<(Block, u32, u32)> {
+    let mut parts = Vec::new();
+    let mut at = request.begin;
+    let end = request.begin + request.length;
+    while at < end {
+        let Some(block) = content.store.block(request.piece, at / BLOCK_SIZE, false) else { break };
+        let offset = at % BLOCK_SIZE;
+        let n = block.len().saturating_sub(offset).min(end - at);
+        if n == 0 {
+            break;
+        }
+        parts.push((block.clone(), offset, n));
+        at += n;
+    }
+    parts
+}

@@ -1,0 +1,120 @@
+//! The order of wants: which pieces are asked for first, for readers and deadlines.
+//!
+//! 1. pieces that a blocked read waits for; 2. playing windows and explicit deadlines, by time; 3. file heads and
+//! tails; 4. background readers. After these the picker's priorities follow (see `picker`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Time;
+use super::reader::Reader;
+
+/// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    Blocked,
+    Deadline,
+    Pinned,
+    Background,
+    Priority,
+}
+
+/// One piece wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Want {
+    pub class: Class,
+    /// When it is needed; only the order counts where no bitrate is known.
+    pub due: Time,
+    pub piece: u32,
+}
+
+/// What a reader without a bitrate is taken to consume, to merge its window with those of others.
+const ASSUMED_BITRATE: u64 = 1 << 20;
+
+/// Most pieces of one window that are looked at; the rest follows as the window moves.
+const MAX_WINDOW: usize = 8192;
+
+/// Builds the order. `missing` says whether a piece is still to be fetched.
+pub fn order(
+    now: Time,
+    readers: &BTreeMap<super::reader::ReaderId, Reader>,
+    deadlines: &BTreeMap<u32, Time>,
+    missing: impl Fn(u32) -> bool,
+) -> Vec<Want> {
+    let mut wants = Vec::new();
+    let mut push = |class, due, piece| {
+        if missing(piece) {
+            wants.push(Want { class, due, piece });
+        }
+    };
+    for reader in readers.values() {
+        let base = if reader.options.background { Class::Background } else { Class::Deadline };
+        if let Some(piece) = reader.waiting.and(reader.current_piece()) {
+            push(if reader.options.background { Class::Background } else { Class::Blocked }, now, piece);
+        }
+        for offset in &reader.probes {
+            push(Class::Blocked, now, reader.span.piece_at(*offset));
+        }
+        let bitrate = if reader.options.bitrate == 0 { ASSUMED_BITRATE } else { reader.options.bitrate };
+        let piece_time = Duration::from_micros(reader.span.piece_length.saturating_mul(1_000_000) / bitrate);
+        for (i, piece) in (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW) {
+            push(base, now + piece_time.saturating_mul(i), piece);
+        }
+        let pinned = if reader.options.background { Class::Background } else { Class::Pinned };
+        for range in [reader.window.head.clone(), reader.window.tail.clone()] {
+            for (i, piece) in (0u64..).zip(range).take(MAX_WINDOW) {
+                push(pinned, Time(i), piece);
+            }
+        }
+    }
+    for (piece, due) in deadlines {
+        push(Class::Deadline, *due, *piece);
+    }
+    wants.sort_unstable();
+    let mut seen = BTreeSet::new();
+    wants.retain(|w| seen.insert(w.piece));
+    wants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::reader::{ReaderId, ReaderOptions, Span};
+
+    const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
+
+    fn reader(id: u64, ahead: std::ops::Range<u32>, options: ReaderOptions) -> (ReaderId, Reader) {
+        let mut r = Reader::new(Time::ZERO, ReaderId(id), 0, SPAN, options);
+        r.position = u64::from(ahead.start) << 14;
+        r.window.ahead = ahead;
+        (ReaderId(id), r)
+    }
+
+    fn pieces(wants: &[Want]) -> Vec<u32> {
+        wants.iter().map(|w| w.piece).collect()
+    }
+
+    #[test]
+    fn blocked_reads_then_windows_by_time_then_pins_then_background() {
+        let fast = ReaderOptions { bitrate: 1 << 20, ..Default::default() };
+        let slow = ReaderOptions { bitrate: 1 << 10, ..Default::default() };
+        let background = ReaderOptions { background: true, ..Default::default() };
+        let mut readers = BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
+        readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
+        assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
+        readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true);
+        assert_eq!(pieces(&wants)[0], 20);
+        assert_eq!(wants[0].class, Class::Blocked);
+    }
+
+    #[test]
+    fn deadlines_share_the_order_with_windows() {
+        let fast = ReaderOptions { bitrate: 1 << 14, ..Default::default() };
+        let readers = BTreeMap::from([reader(1, 10..13, fast)]);
+        let deadlines = BTreeMap::from([(50, Time::from_millis(1500)), (60, Time::ZERO)]);
+        let wants = order(Time::ZERO, &readers, &deadlines, |_| true);
+        assert_eq!(pieces(&wants), [10, 60, 11, 50, 12]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Tests of the file layout.
+
+use proptest::prelude::*;
+
+use crate::metainfo::files::{FileEntry, FileLayout, FileSlice, MAX_PIECE_LENGTH, MAX_PIECES};
+use crate::storage::pool::BLOCK_SIZE;
+
+fn layout(sizes: &[u64], piece_length: u32) -> FileLayout {
+    let file = |&size: &u64| FileEntry { size, ..FileEntry::default() };
+    FileLayout::new(sizes.iter().map(file).collect(), piece_length).expect("a layout")
+}
+
+#[test]
+fn pieces_and_blocks() {
+    let layout = layout(&[40_000, 10_001], 40_000);
+    assert_eq!((layout.num_files(), layout.total_size(), layout.piece_length()), (2, 50_001, 40_000));
+    assert_eq!(
+        (layout.num_pieces(), layout.piece_size(0), layout.piece_size(1), layout.piece_size(2)),
+        (2, 40_000, 10_001, 0)
+    );
+    assert_eq!((layout.blocks_in_piece(0), layout.blocks_in_piece(1), layout.blocks_in_piece(2)), (3, 1, 0));
+    assert_eq!(
+        (0..4).map(|b| layout.block_size(0, b)).collect::<Vec<_>>(),
+        [BLOCK_SIZE, BLOCK_SIZE, 40_000 - 2 * BLOCK_SIZE, 0]
+    );
+    assert_eq!((layout.block_size(1, 0), layout.block_size(1, 1), layout.block_size(9, 0)), (10_001, 0, 0));
+    assert_eq!(layout.block_size(0, u32::MAX), 0);
+    assert_eq!(layout.piece_size(u32::MAX), 0);
+    assert_eq!(layout.total_blocks(), 4);
+}
+
+#[test]
+fn slices_and_ranges() {
+    let layout = layout(&[10, 0, 5, 0, 0, 20, 0], 8);
+    let slices = |offset, len| layout.slices(offset, len).map(|s| (s.file, s.offset, s.len)).collect::<Vec<_>>();
+    assert_eq!(slices(0, 35), [(0, 0, 10), (2, 0, 5), (5, 0, 20)]);
+    assert_eq!(slices(9, 2), [(0, 9, 1), (2, 0, 1)]);
+    assert_eq!(slices(10, 1), [(2, 0, 1)]);
+    assert_eq!(slices(34, 100), [(5, 19, 1)]);
+    assert_eq!(slices(35, 1), []);
+    assert_eq!(slices(0, 0), []);
+    assert_eq!(slices(u64::MAX, u64::MAX), []);
+    assert_eq!(
+        (0..8).map(|f| layout.file_pieces(f)).collect::<Vec<_>>(),
+        [0..2, 0..0, 1..2, 0..0, 0..0, 1..5, 0..0, 0..0]
+    );
+    assert_eq!((0..6).map(|p| layout.piece_files(p)).collect::<Vec<_>>(), [0..1, 0..6, 5..6, 5..6, 5..6, 0..0]);
+    assert_eq!(layout.file(5).map(|f| f.offset), Some(15));
+}
+
+#[test]
+fn refusals() {
+    let new = |sizes: &[u64], piece_length| {
+        let file = |&size: &u64| FileEntry { size, ..FileEntry::default() };
+        FileLayout::new(sizes.iter().map(file).collect(), piece_length).map_err(|e| e.0)
+    };
+    assert!(new(&[1], 0).is_err());
+    assert!(new(&[1], MAX_PIECE_LENGTH + 1).is_err());
+    assert!(new(&[], 1).is_err());
+    assert!(new(&[0, 0], 1).is_err());
+    assert!(new(&[u64::MAX], MAX_PIECE_LENGTH).is_err());
+    assert!(new(&[i64::MAX as u64, 1], MAX_PIECE_LENGTH).expect_err("too much").contains("64-bit"));
+    assert!(new(&[u64::from(MAX_PIECES) + 1], 1).expect_err("too many").contains("pieces"));
+    assert!(new(&[u64::from(MAX_PIECES)], 1).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Everything agrees with counting bytes one by one.
+    #[test]
+    fn agrees_with_counting(
+        sizes in proptest::collection::vec(0u64..40, 1..12), piece_length in 1u32..50, offset in 0u64..300, len in 0u64..300
+    ) {
+        prop_assume!(sizes.iter().sum::<u64>() > 0);
+        let layout = layout(&sizes, piece_length);
+        let bytes: Vec<(usize, u64)> =
+            sizes.iter().enumerate().flat_map(|(file, &size)| (0..size).map(move |at| (file, at))).collect();
+        let wanted = bytes.iter().copied().skip(offset as usize).take(len as usize);
+        let got = layout.slices(offset, len).flat_map(|FileSlice { file, offset, len }| (offset..offset + len).map(move |at| (file, at)));
+        prop_assert_eq!(got.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+
+        let pieces: Vec<_> = bytes.chunks(piece_length as usize).collect();
+        prop_assert_eq!(layout.num_pieces() as usize, pieces.len());
+        for (p, piece) in pieces.iter().enumerate() {
+            prop_assert_eq!(layout.piece_size(p as u32) as usize, piece.len());
+            prop_assert_eq!(layout.piece_files(p as u32), piece[0].0..piece[piece.len() - 1].0 + 1);
+        }
+        for file in 0..sizes.len() {
+            let holding: Vec<u32> =
+                (0..layout.num_pieces()).filter(|&p| pieces[p as usize].iter().any(|b| b.0 == file)).collect();
+            prop_assert_eq!(layout.file_pieces(file).collect::<Vec<_>>(), holding);
+        }
+        let blocks: u64 = (0..layout.num_pieces()).map(|p| u64::from(layout.blocks_in_piece(p))).sum();
+        prop_assert_eq!(layout.total_blocks(), blocks);
+    }
+
+    #[test]
+    fn blocks_fill_their_piece(size in 1u64..1_000_000, piece_length in 1u32..200_000) {
+        let layout = layout(&[size], piece_length);
+        let mut total = 0;
+        for piece in [0, layout.num_pieces() / 2, layout.num_pieces() - 1] {
+            let sum: u32 = (0..layout.blocks_in_piece(piece)).map(|b| layout.block_size(piece, b)).sum();
+            prop_assert_eq!(sum, layout.piece_size(piece));
+            total += u64::from(sum);
+        }
+        prop_assert!(total > 0);
+    }
+}

@@ -1,0 +1,117 @@
+//! Tests of magnet links.
+
+use proptest::prelude::*;
+
+use crate::metainfo::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
+use crate::metainfo::magnet::{MAX_PEERS, MAX_RANGES, Magnet};
+use crate::metainfo::torrent_file::{MAX_TRACKERS, MAX_WEB_SEEDS};
+
+const V1: &str = "0123456789abcdef0123456789abcdef01234567";
+const XT: &str = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567";
+
+fn parse(uri: &str) -> Magnet {
+    Magnet::parse(uri).expect("a magnet")
+}
+
+fn with(parameters: &str) -> Magnet {
+    parse(&format!("{XT}&{parameters}"))
+}
+
+#[test]
+fn hashes() {
+    let v1 = Sha1Hash::from_hex(V1);
+    let v2 = "ab".repeat(32);
+    assert_eq!(parse(XT).info_hashes, InfoHashes { v1, v2: None });
+    assert_eq!(parse(&format!("  MAGNET:?XT=URN:BTIH:{}\n", V1.to_uppercase())).info_hashes.v1, v1);
+    assert_eq!(parse("magnet:?xt=urn:btih:AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH").info_hashes.v1, v1);
+    assert_eq!(parse(&format!("magnet:?dn=x&xt.1=urn%3Abtih%3A{V1}")).info_hashes.v1, v1);
+    let hybrid = with(&format!("xt=urn:btmh:1220{v2}")).info_hashes;
+    assert_eq!(hybrid, InfoHashes { v1, v2: Sha256Hash::from_hex(&v2) });
+    assert_eq!(parse(&format!("magnet:?xt=urn:btmh:1220{v2}")).info_hashes.v1, None);
+    // Unknown topics beside a known one are nobody's fault; the first of a kind counts.
+    let uri = format!("magnet:?xt=urn:tree:tiger:ABC&xt=urn:btih:{V1}&xt=urn:btih:{}", "0".repeat(40));
+    assert_eq!(parse(&uri).info_hashes.v1, v1);
+}
+
+#[test]
+fn refusals() {
+    let short = format!("magnet:?xt=urn:btih:{}", &V1[1..]);
+    let wrong_multihash = format!("magnet:?xt=urn:btmh:1114{}", "0".repeat(64));
+    let long = format!("{XT}&dn={}", "a".repeat(300_000));
+    let bad = ["", "magnet:", "magnet:?", "http://a/b.torrent", "magnet:?dn=x", "magnet:?xt=urn:sha1:X", "é"];
+    for uri in bad.into_iter().chain([short.as_str(), &wrong_multihash, &long]) {
+        assert!(Magnet::parse(uri).is_err(), "{uri}");
+    }
+}
+
+#[test]
+fn parameters() {
+    let magnet = with(
+        "dn=Big+Buck%20Bunny&amp;tr=udp%3A%2F%2Ft.example%3A80%2Fa&tr.1=http://t.example/x%2By+z&tr=&tr=udp://t.example:80/a\
+         &ws=http%3A%2F%2Fw.example%2F&x.pe=1.2.3.4:5&x.pe=[2001:db8::1]:6&x.pe=host.example:7&so=0,2,4-6&foo=bar&baz&=",
+    );
+    assert_eq!(magnet.name.as_deref(), Some("Big Buck Bunny"));
+    assert_eq!(magnet.trackers, [["udp://t.example:80/a"], ["http://t.example/x+y+z"]]);
+    assert_eq!(magnet.web_seeds, ["http://w.example/"]);
+    let peers = [("1.2.3.4", 5), ("2001:db8::1", 6), ("host.example", 7)].map(|(h, p)| (h.to_owned(), p));
+    assert_eq!(magnet.peers, peers);
+    assert_eq!(magnet.select_only, [0..=0, 2..=2, 4..=6]);
+}
+
+#[test]
+fn broken_parameters_are_left_out() {
+    let magnet =
+        with("dn=%ff%00x&x.pe=a&x.pe=a:0&x.pe=a:99999&x.pe=:5&x.pe=::1:5&x.pe=[x]:5&so=5-3,a,1-,-,99999999999,7");
+    assert_eq!((magnet.name.as_deref(), magnet.peers.len()), (Some("\u{fffd}x"), 0));
+    assert_eq!(magnet.select_only, [7..=7]);
+}
+
+#[test]
+fn everything_is_bounded() {
+    let many = |key: &str, value: &str| (0..3000).map(|i| format!("{key}={value}{i}&")).collect::<String>();
+    assert_eq!(with(&many("tr", "udp://t:1/")).trackers.len(), MAX_TRACKERS);
+    assert_eq!(with(&many("ws", "http://w/")).web_seeds.len(), MAX_WEB_SEEDS);
+    assert_eq!(with(&many("x.pe", "h:1")).peers.len(), MAX_PEERS);
+    assert_eq!(with(&many("so", "1")).select_only.len(), MAX_RANGES);
+    assert_eq!(with(&format!("so={}", "1,".repeat(5000))).select_only.len(), MAX_RANGES);
+    assert!(with(&format!("dn={}", "é".repeat(5000))).name.is_some_and(|n| n.len() == 1024));
+}
+
+#[test]
+fn back_to_a_link() {
+    let uri = with("dn=a b&tr=http://t/?x=1&x.pe=[::1]:6&x.pe=h:7&so=1,2-3&ws=http://w/").to_uri();
+    assert_eq!(
+        uri,
+        format!("{XT}&dn=a%20b&tr=http%3A%2F%2Ft%2F%3Fx%3D1&ws=http%3A%2F%2Fw%2F&x.pe=[::1]:6&x.pe=h:7&so=1,2-3")
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn round_trip(
+        v1 in any::<[u8; 20]>(), v2 in proptest::option::of(any::<[u8; 32]>()), name in "\\PC{0,20}",
+        trackers in proptest::collection::hash_set("udp://\\PC{1,20}x", 0..4),
+        peers in proptest::collection::hash_set(("[a-z.0-9]{1,10}", 1u16..), 0..4),
+        ranges in proptest::collection::vec((0u32..1000, 0u32..1000), 0..4),
+    ) {
+        let magnet = Magnet {
+            info_hashes: InfoHashes { v1: Some(Sha1Hash(v1)), v2: v2.map(Sha256Hash) },
+            name: Some(name.trim().to_owned()).filter(|n| !n.is_empty()),
+            trackers: trackers.into_iter().map(|t| vec![t]).collect(),
+            web_seeds: Vec::new(),
+            peers: peers.into_iter().collect(),
+            select_only: ranges.into_iter().map(|(start, more)| start..=start + more).collect(),
+        };
+        prop_assert_eq!(Magnet::parse(&magnet.to_uri()), Ok(magnet));
+    }
+
+    #[test]
+    fn any_text_ends_well(text in "\\PC{0,200}", query in "[a-z.0-9&=%:+\\[\\]é,-]{0,200}") {
+        let _ = Magnet::parse(&text);
+        if let Ok(magnet) = Magnet::parse(&format!("{XT}&{query}")) {
+            prop_assert_eq!(Magnet::parse(&magnet.to_uri()), Ok(magnet));
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Tests of torrent files and info dictionaries.
+
+use std::collections::HashSet;
+use std::path::{Component, Path};
+
+use proptest::prelude::*;
+
+use super::bencode::any_entry;
+use crate::metainfo::bencode::Entry;
+use crate::metainfo::create::Create;
+use crate::metainfo::files::FileFlags;
+use crate::metainfo::info_hash::{Sha1Hash, Sha256Hash};
+use crate::metainfo::torrent_file::{Info, MAX_NODES, MAX_TRACKERS, MAX_WEB_SEEDS, TorrentFile};
+
+/// A file of a torrent: its path, size, and other entries.
+fn file(path: &[&str], length: i64) -> Entry {
+    let mut file = Entry::dict();
+    file.set("length", length).set("path", list(path));
+    file
+}
+
+fn list(items: &[&str]) -> Entry {
+    Entry::List(items.iter().map(|&s| s.into()).collect())
+}
+
+/// An info dictionary with enough piece hashes for `size` bytes in pieces of 16.
+fn info(size: usize) -> Entry {
+    let mut info = Entry::dict();
+    info.set("name", "t").set("piece length", 16u32).set("pieces", vec![7u8; size.div_ceil(16) * 20]);
+    info
+}
+
+fn single(size: i64) -> Entry {
+    let mut info = info(size as usize);
+    info.set("length", size);
+    info
+}
+
+fn multi(files: Vec<Entry>, size: usize) -> Entry {
+    let mut info = info(size);
+    info.set("files", files);
+    info
+}
+
+fn parse(info: &Entry) -> Result<Info, String> {
+    Info::parse(&info.encode()).map_err(|e| e.0)
+}
+
+fn torrent(set: impl FnOnce(&mut Entry) -> &mut Entry) -> TorrentFile {
+    let mut root = Entry::dict();
+    root.set("info", single(20));
+    set(&mut root);
+    TorrentFile::parse(&root.encode()).expect("a torrent file")
+}
+
+#[test]
+fn single_file() {
+    let mut info = single(40);
+    info.set("private", 1u32).set("source", "X").set("mtime", 5u32);
+    let bytes = info.encode();
+    let info = Info::parse(&bytes).expect("valid");
+    assert_eq!(info.info_hashes.v1, Some(Sha1Hash::of(&bytes)));
+    assert_eq!((info.info_hashes.v2, &*info.bytes), (None, &bytes[..]));
+    assert_eq!((info.name.as_str(), info.private, info.source.as_deref()), ("t", true, Some("X")));
+    let [file] = info.layout.files() else { panic!("one file") };
+    assert_eq!((file.path.as_str(), file.size, file.offset, file.mtime), ("t", 40, 0, Some(5)));
+    assert_eq!((info.layout.num_pieces(), info.piece_hashes()), (3, &[7u8; 60][..]));
+    assert_eq!((info.piece_hash(2), info.piece_hash(3)), (Some(Sha1Hash([7; 20])), None));
+    assert_eq!(info.piece_hash(u32::MAX), None);
+}
+
+#[test]
+fn multi_file() {
+    let mut attributes = file(&["d", "b.bin"], 20);
+    attributes.set("attr", "hx");
+    let mut pad = file(&[".pad", "12"], 12);
+    pad.set("attr", "p");
+    let mut link = file(&["link"], 99);
+    link.set("attr", "l").set("symlink path", list(&["d", "..", "b.bin"]));
+    let mut broken_link = file(&["d", "B.BIN"], 0);
+    broken_link.set("attr", "l");
+    let bitcomet = file(&["_____padding_file_0_if you see this file"], 1);
+    let mut utf8 = file(&["wrong"], 1);
+    utf8.set("path.utf-8", list(&["é"]));
+    let files = vec![attributes, pad.clone(), pad, link, broken_link, bitcomet, utf8];
+    let mut info = multi(files, 46);
+    info.set("name.utf-8", "ü");
+    let info = parse(&info).expect("valid");
+    let files: Vec<_> = info.layout.files().iter().map(|f| (f.path.as_str(), f.offset, f.size, f.flags)).collect();
+    assert_eq!(
+        files,
+        [
+            ("ü/d/b.bin", 0, 20, FileFlags::HIDDEN | FileFlags::EXECUTABLE),
+            ("ü/.pad/12", 20, 12, FileFlags::PAD),
+            ("ü/.pad/12", 32, 12, FileFlags::PAD),
+            ("ü/link", 44, 0, FileFlags::SYMLINK),
+            ("ü/d/B.1.BIN", 44, 0, FileFlags::empty()),
+            ("ü/_____padding_file_0_if you see this file", 44, 1, FileFlags::PAD),
+            ("ü/é", 45, 1, FileFlags::empty()),
+        ]
+    );
+    assert_eq!(info.layout.files()[3].symlink_target.as_deref(), Some("ü/d/b.bin"));
+}
+
+#[test]
+fn names() {
+    for (name, safe) in [("..", None), ("", None), ("a/b", Some("ab")), ("/etc", Some("etc"))] {
+        let mut info = single(10);
+        info.set("name", name);
+        let info = parse(&info).expect("valid");
+        let hash = info.info_hashes.best().to_hex();
+        assert_eq!(info.name, safe.unwrap_or(&hash));
+        assert_eq!(info.layout.files()[0].path, info.name);
+    }
+}
+
+#[test]
+fn refusals() {
+    let changed = |key: &str, value: Entry| {
+        let mut info = single(40);
+        info.set(key, value);
+        parse(&info).expect_err(key)
+    };
+    assert!(changed("piece length", 0u32.into()).contains("piece length 0"));
+    assert!(changed("piece length", (-16i64).into()).contains("piece length -16"));
+    assert!(changed("piece length", (1i64 << 32).into()).contains("piece length 4294967296"));
+    assert!(changed("piece length", "16".into()).contains("without `piece length`"));
+    assert!(changed("length", (-1i64).into()).contains("negative"));
+    assert!(changed("length", 0u32.into()).contains("without a byte"));
+    assert!(changed("length", i64::MAX.into()).contains("pieces"));
+    assert!(changed("length", "40".into()).contains("`length`"));
+    assert!(changed("pieces", vec![0u8; 59].into()).contains("59 bytes"));
+    assert!(changed("pieces", vec![0u8; 80].into()).contains("80 bytes"));
+    assert!(changed("pieces", 1u32.into()).contains("not a string"));
+    assert!(changed("name", 1u32.into()).contains("`name`"));
+    assert!(changed("files", Entry::List(Vec::new())).contains("without files"));
+    let error = |files, size| parse(&multi(files, size)).expect_err("an error");
+    assert!(error(vec![file(&["a"], i64::MAX), file(&["b"], i64::MAX)], 16).contains("64-bit"));
+    assert!(error(vec![file(&["a"], -5)], 16).contains("negative"));
+    assert!(error(vec![file(&["a"], 5), Entry::from("x")], 16).contains("file 1 without a `path`"));
+    assert!(error(vec![file(&["a"; 100], 5)], 16).contains("deep"));
+    assert!(parse(&multi(vec![file(&["a"; 99], 5)], 5)).is_ok());
+    assert!(Info::parse(b"le").is_err() && Info::parse(b"").is_err());
+    // Bytes behind the dictionary would change the hash.
+    assert!(Info::parse(&[&single(5).encode()[..], b"\n"].concat()).is_err());
+    for bad in [&b""[..], b"le", b"de", b"d4:infoi1ee", b"<html>"] {
+        assert!(TorrentFile::parse(bad).is_err());
+    }
+}
+
+#[test]
+fn hybrid_and_v2() {
+    let mut hybrid = single(40);
+    hybrid.set("meta version", 2u32).set("file tree", Entry::dict());
+    let bytes = hybrid.encode();
+    let mut root = Entry::dict();
+    root.set("info", hybrid).set("piece layers", Entry::dict());
+    let file = TorrentFile::parse(&root.encode()).expect("valid");
+    assert_eq!(file.info.info_hashes.v1, Some(Sha1Hash::of(&bytes)));
+    assert_eq!(file.info.info_hashes.v2, Some(Sha256Hash::of(&bytes)));
+    assert_eq!(TorrentFile::parse(&file.encode()), Ok(file));
+
+    let mut v2 = Entry::dict();
+    v2.set("name", "t").set("piece length", 16384u32).set("meta version", 2u32).set("file tree", Entry::dict());
+    let error = parse(&v2).expect_err("no v1 part");
+    assert!(error.contains("v2 only") && error.contains("`pieces`"), "{error}");
+}
+
+#[test]
+fn info_bytes_are_exact_however_odd() {
+    // Keys out of order, a leading zero, an unknown entry.
+    let info = b"d4:name1:t6:lengthi05e3:xyzle12:piece lengthi16e6:pieces20:AAAAAAAAAAAAAAAAAAAAe";
+    let bytes = [b"d8:announce8:http://t4:info", &info[..], b"e\r\n"].concat();
+    let file = TorrentFile::parse(&bytes).expect("lenient");
+    assert_eq!((&*file.info.bytes, file.info.info_hashes.v1), (&info[..], Some(Sha1Hash::of(info))));
+    assert_eq!(file.info.piece_hash(0), Some(Sha1Hash(*b"AAAAAAAAAAAAAAAAAAAA")));
+    assert!(file.encode().windows(info.len()).any(|w| w == info));
+}
+
+#[test]
+fn trackers() {
+    let tiers = |lists: &[&[&str]]| Entry::List(lists.iter().map(|l| list(l)).collect());
+    let only = torrent(|t| t.set("announce", " http://a "));
+    assert_eq!(only.trackers, [["http://a"]]);
+    let both = torrent(|t| {
+        t.set("announce", "http://x")
+            .set("announce-list", tiers(&[&["http://b ", "", "udp://c"], &[], &["http://b"], &["http://d"]]))
+    });
+    assert_eq!(both.trackers, [vec!["http://b", "udp://c"], vec!["http://d"]]);
+    let empty = torrent(|t| t.set("announce", "http://x").set("announce-list", tiers(&[&[""], &["a\nb"]])));
+    assert_eq!(empty.trackers, [["http://x"]]);
+    let flat = torrent(|t| t.set("announce-list", list(&["http://a", "http://b"])));
+    assert_eq!(flat.trackers, [["http://a"], ["http://b"]]);
+    let urls: Vec<String> = (0..3000).map(|i| format!("http://{i}")).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let many = torrent(|t| t.set("announce-list", tiers(&[&urls])).set("url-list", list(&urls)));
+    assert_eq!((many.trackers[0].len(), many.web_seeds.len()), (MAX_TRACKERS, MAX_WEB_SEEDS));
+}
+
+#[test]
+fn other_fields() {
+    let node = |host: &str, port: i64| Entry::List(vec![host.into(), port.into()]);
+    let file = torrent(|t| {
+        t.set("url-list", "http://w/")
+            .set("comment", &b"a\xff"[..])
+            .set("created by", "me")
+            .set("creation date", -5i64);
+        t.set(
+            "nodes",
+            vec![node("h", 6881), node("h", 0), node("h", 70000), node("", 1), Entry::from("x"), list(&["h"])],
+        )
+    });
+    assert_eq!((file.web_seeds, file.nodes), (vec!["http://w/".to_owned()], vec![("h".to_owned(), 6881)]));
+    assert_eq!((file.comment.as_deref(), file.created_by.as_deref()), (Some("a\u{fffd}"), Some("me")));
+    assert_eq!(file.creation_date, Some(-5));
+    let list = torrent(|t| t.set("url-list", list(&["http://a", "", "http://a", " http://b"])));
+    assert_eq!(list.web_seeds, ["http://a", "http://b"]);
+    let many = torrent(|t| t.set("nodes", vec![node("h", 1); 500]));
+    assert_eq!(many.nodes.len(), MAX_NODES);
+}
+
+#[test]
+fn create_makes_what_parses() {
+    let create = Create {
+        name: "dir".into(),
+        piece_length: 16,
+        files: vec![(vec!["a".into()], 20), (vec!["b".into(), "c".into()], 13)],
+        private: true,
+        trackers: vec![vec!["http://a".into(), "http://b".into()], vec!["http://c".into()]],
+        web_seeds: vec!["http://w/".into()],
+        comment: Some("c".into()),
+        created_by: Some("d".into()),
+        creation_date: Some(7),
+        ..Create::default()
+    };
+    let file = create.clone().v1(vec![1; 60]).expect("a torrent");
+    assert!(file.info.private);
+    assert_eq!(file.info.layout.files()[1].path, "dir/b/c");
+    assert_eq!(TorrentFile::parse(&file.encode()), Ok(file));
+    assert!(create.v1(vec![1; 40]).is_err());
+    let single = Create::single("x.bin", 100, 64).v1(vec![2; 40]).expect("a torrent");
+    assert_eq!((single.info.layout.files()[0].path.as_str(), single.info.layout.num_pieces()), ("x.bin", 2));
+    assert!(Create { files: Vec::new(), ..Create::single("x", 1, 1) }.v1(vec![0; 20]).is_err());
+    assert!(Create::single("x", u64::MAX, 1).v1(Vec::new()).is_err());
+}
+
+fn any_element() -> impl Strategy<Value = Entry> {
+    prop_oneof![
+        "[./\\\\a-c ]{0,4}".prop_map(Entry::from),
+        proptest::collection::vec(any::<u8>(), 0..12).prop_map(Entry::Bytes),
+        any_entry(),
+    ]
+}
+
+/// A torrent file that is valid, whatever its names, attributes and other entries say, and the size of its content. Only
+/// where that is 0 it is not.
+fn any_torrent() -> impl Strategy<Value = (Vec<u8>, i64)> {
+    let path = || proptest::collection::vec(any_element(), 0..4).prop_map(Entry::List);
+    let file = (path(), 0i64..50, proptest::option::of("[phlxz]{0,3}"), path());
+    let extra = proptest::collection::btree_map(
+        prop_oneof![
+            "announce|announce-list|url-list|nodes|comment|creation date|created by|piece layers|x"
+                .prop_map(String::into_bytes)
+        ],
+        any_entry(),
+        0..4,
+    );
+    let name = any_element().prop_map(|e| if let Entry::Bytes(_) = e { e } else { "..".into() });
+    (name, proptest::collection::vec(file, 1..6), extra).prop_map(|(name, files, extra)| {
+        let symlink = |attr: &Option<String>| attr.as_ref().is_some_and(|a| a.contains('l'));
+        let size: i64 = files.iter().filter(|f| !symlink(&f.2)).map(|f| f.1).sum();
+        let files = files.into_iter().map(|(path, length, attr, target)| {
+            let mut file = Entry::dict();
+            file.set("path", path).set("length", length).set("symlink path", target);
+            if let Some(attr) = attr {
+                file.set("attr", attr);
+            }
+            file
+        });
+        let mut info = multi(files.collect(), size as usize);
+        info.set("name", name);
+        let mut root = Entry::Dict(extra);
+        root.set("info", info);
+        (root.encode(), size)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_torrents_paths_stay_inside((bytes, size) in any_torrent()) {
+        let file = match TorrentFile::parse(&bytes) {
+            Ok(file) => file,
+            Err(error) => {
+                prop_assert_eq!(size, 0, "{}", error);
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(file.info.layout.total_size(), size as u64);
+        let mut seen = HashSet::new();
+        for entry in file.info.layout.files() {
+            for path in [Some(&entry.path), entry.symlink_target.as_ref()].into_iter().flatten() {
+                prop_assert!(!path.contains('\\') && !path.contains('\0'));
+                prop_assert!(Path::new(path).components().all(|c| matches!(c, Component::Normal(_))), "{}", path);
+                prop_assert!(path.starts_with(&format!("{}/", file.info.name)), "{}", path);
+            }
+            prop_assert!(entry.flags.contains(FileFlags::PAD) || seen.insert(entry.path.to_lowercase()), "{}", entry.path);
+        }
+        prop_assert_eq!(TorrentFile::parse(&file.encode()), Ok(file));
+    }
+
+    #[test]
+    fn mutations_end_well(
+        (mut bytes, _) in any_torrent(), edits in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..3, any::<u8>()), 1..4)
+    ) {
+        for (at, kind, byte) in edits {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = at.index(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        if let Ok(file) = TorrentFile::parse(&bytes) {
+            prop_assert_eq!(Info::parse(&file.info.bytes), Ok((*file.info).clone()));
+            prop_assert_eq!(TorrentFile::parse(&file.encode()), Ok(file));
+        }
+    }
+}

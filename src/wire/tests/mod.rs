@@ -1,0 +1,5 @@
+//! Tests of the peer protocol's codecs.
+
+mod decoder;
+mod extensions;
+mod message;
