@@ -1,6 +1,14 @@
 //! The alerts: what a session has to say, typed. Numbers and names are libtorrent's where it has the thing; ours begin at
 //! 1000.
 
+pub mod category;
+pub mod kind;
+pub mod message;
+pub mod pack;
+pub mod record;
+pub mod records;
+pub mod types;
+
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Error, Operation};

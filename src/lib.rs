@@ -16,4 +16,5 @@ pub mod metainfo;
 pub mod session;
 pub mod settings;
 pub mod storage;
+pub mod text;
 pub mod wire;

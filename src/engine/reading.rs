@@ -28,6 +28,21 @@ pub enum ReadOutcome {
     EndOfFile,
 }
 
+impl ReadOutcome {
+    /// Bytes found.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Memory(parts) => parts.iter().map(|p| p.len).sum(),
+            Self::Disk { len, .. } => *len as usize,
+            Self::Wait | Self::EndOfFile => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Blocks handed out by one read at most (1 MiB); a reader with a larger buffer comes again.
 const MAX_PARTS: usize = 64;
 
@@ -178,6 +193,12 @@ impl Torrent {
     pub fn is_ready(&self, id: ReaderId) -> bool {
         let Some(reader) = self.readers.get(&id) else { return true };
         !matches!(self.find(&reader.span, reader.position, 1, reader.options.unverified), ReadOutcome::Wait)
+    }
+
+    /// Can a read at this offset return at once?
+    pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
+        let Some(reader) = self.readers.get(&id) else { return true };
+        !matches!(self.find(&reader.span, offset, 1, reader.options.unverified), ReadOutcome::Wait)
     }
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {

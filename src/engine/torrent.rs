@@ -338,6 +338,13 @@ impl Torrent {
         !self.flags.contains(TorrentFlags::PAUSED) && !self.session_paused && self.error.is_none()
     }
 
+    /// Replaces the trackers; those that are gone hear that we stopped.
+    pub fn replace_trackers(&mut self, now: Time, tiers: &[Vec<String>]) {
+        let stopped = self.trackers.replace(tiers, &mut self.rng);
+        self.out.announces.extend(stopped);
+        self.handle_timeout(now);
+    }
+
     pub fn set_settings(&mut self, now: Time, settings: Arc<Settings>) {
         self.settings = settings;
         self.wants_dirty = true;

@@ -1,0 +1,150 @@
+//! What is known of a type of alert: its number, name, categories and urgency.
+
+use super::{Alert, category};
+
+/// How urgent: an alert of priority p may fill the queue up to `alert_queue_size * (1 + p)`, as in libtorrent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    Normal = 0,
+    High = 1,
+    /// The answer to a call.
+    Critical = 2,
+    /// About the queue itself.
+    Meta = 3,
+}
+
+/// A type of alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The number in records: libtorrent's, ours from 1000.
+    pub id: u32,
+    pub name: &'static str,
+    pub category: u64,
+    pub priority: Priority,
+    /// Posted whatever the mask says.
+    pub always: bool,
+}
+
+const fn normal(id: u32, name: &'static str, category: u64) -> Kind {
+    Kind { id, name, category, priority: Priority::Normal, always: false }
+}
+
+const fn high(id: u32, name: &'static str, category: u64) -> Kind {
+    Kind { id, name, category, priority: Priority::High, always: false }
+}
+
+const fn critical(id: u32, name: &'static str, category: u64) -> Kind {
+    Kind { id, name, category, priority: Priority::Critical, always: true }
+}
+
+macro_rules! kinds {
+    ($($constant:ident = $kind:expr;)+) => {
+        $(pub const $constant: Kind = $kind;)+
+
+        /// Every type of alert that this library posts, by number.
+        pub const ALL: &[Kind] = &[$($constant),+];
+    };
+}
+
+kinds! {
+    TORRENT_REMOVED = critical(4, "torrent_removed", category::STATUS);
+    FILE_COMPLETED = normal(6, "file_completed", category::FILE_PROGRESS);
+    PERFORMANCE = normal(9, "performance", category::PERFORMANCE_WARNING);
+    STATE_CHANGED = high(10, "state_changed", category::STATUS);
+    TRACKER_ERROR = high(11, "tracker_error", category::TRACKER | category::ERROR);
+    TRACKER_WARNING = normal(12, "tracker_warning", category::TRACKER | category::ERROR);
+    TRACKER_REPLY = normal(15, "tracker_reply", category::TRACKER);
+    DHT_REPLY = normal(16, "dht_reply", category::DHT | category::TRACKER);
+    TRACKER_ANNOUNCE = normal(17, "tracker_announce", category::TRACKER);
+    HASH_FAILED = normal(18, "hash_failed", category::STATUS);
+    PEER_BAN = normal(19, "peer_ban", category::PEER);
+    PEER_UNSNUBBED = normal(20, "peer_unsnubbed", category::PEER);
+    PEER_SNUBBED = normal(21, "peer_snubbed", category::PEER);
+    PEER_CONNECT = normal(23, "peer_connect", category::CONNECT);
+    PEER_DISCONNECTED = normal(24, "peer_disconnected", category::CONNECT);
+    TORRENT_FINISHED = high(26, "torrent_finished", category::STATUS);
+    PIECE_FINISHED = normal(27, "piece_finished", category::PIECE_PROGRESS);
+    TORRENT_DELETED = critical(35, "torrent_deleted", category::STORAGE);
+    TORRENT_DELETE_FAILED = critical(36, "torrent_delete_failed", category::STORAGE | category::ERROR);
+    TORRENT_PAUSED = high(39, "torrent_paused", category::STATUS);
+    TORRENT_RESUMED = high(40, "torrent_resumed", category::STATUS);
+    TORRENT_CHECKED = high(41, "torrent_checked", category::STATUS);
+    FILE_ERROR = high(43, "file_error", category::STATUS | category::ERROR | category::STORAGE);
+    METADATA_FAILED = normal(44, "metadata_failed", category::ERROR);
+    METADATA_RECEIVED = normal(45, "metadata_received", category::STATUS);
+    EXTERNAL_IP = normal(47, "external_ip", category::STATUS);
+    LISTEN_FAILED = critical(48, "listen_failed", category::STATUS | category::ERROR);
+    LISTEN_SUCCEEDED = Kind { always: false, ..critical(49, "listen_succeeded", category::STATUS) };
+    DHT_BOOTSTRAP = normal(62, "dht_bootstrap", category::DHT);
+    TORRENT_ERROR = high(64, "torrent_error", category::STATUS | category::ERROR);
+    ADD_TORRENT = critical(67, "add_torrent", category::STATUS);
+    ALERTS_DROPPED = Kind { priority: Priority::Meta, ..critical(95, "alerts_dropped", category::ERROR) };
+    READER_READY = high(1000, "reader_ready", category::READER);
+    READER_STALLED = high(1001, "reader_stalled", category::READER);
+    PREBUFFER_PROGRESS = normal(1002, "prebuffer_progress", category::READER);
+    PIECE_EVICTED = normal(1003, "piece_evicted", category::MEMORY | category::PIECE_PROGRESS);
+    MEMORY_PRESSURE = high(1004, "memory_pressure", category::MEMORY | category::PERFORMANCE_WARNING);
+}
+
+/// The type of that number.
+pub fn by_id(id: u32) -> Option<&'static Kind> {
+    ALL.binary_search_by_key(&id, |k| k.id).ok().and_then(|i| ALL.get(i))
+}
+
+impl Alert {
+    pub fn kind(&self) -> &'static Kind {
+        match self {
+            Self::AddTorrent { .. } => &ADD_TORRENT,
+            Self::TorrentRemoved { .. } => &TORRENT_REMOVED,
+            Self::TorrentDeleted { .. } => &TORRENT_DELETED,
+            Self::TorrentDeleteFailed { .. } => &TORRENT_DELETE_FAILED,
+            Self::StateChanged { .. } => &STATE_CHANGED,
+            Self::TorrentPaused => &TORRENT_PAUSED,
+            Self::TorrentResumed => &TORRENT_RESUMED,
+            Self::TorrentChecked => &TORRENT_CHECKED,
+            Self::TorrentFinished => &TORRENT_FINISHED,
+            Self::TorrentError { .. } => &TORRENT_ERROR,
+            Self::FileError { .. } => &FILE_ERROR,
+            Self::MetadataReceived => &METADATA_RECEIVED,
+            Self::MetadataFailed { .. } => &METADATA_FAILED,
+            Self::FileCompleted { .. } => &FILE_COMPLETED,
+            Self::PieceFinished { .. } => &PIECE_FINISHED,
+            Self::HashFailed { .. } => &HASH_FAILED,
+            Self::PieceEvicted { .. } => &PIECE_EVICTED,
+            Self::PeerConnect { .. } => &PEER_CONNECT,
+            Self::PeerDisconnected { .. } => &PEER_DISCONNECTED,
+            Self::PeerBan { .. } => &PEER_BAN,
+            Self::PeerSnubbed { .. } => &PEER_SNUBBED,
+            Self::PeerUnsnubbed { .. } => &PEER_UNSNUBBED,
+            Self::TrackerAnnounce { .. } => &TRACKER_ANNOUNCE,
+            Self::TrackerReply { .. } => &TRACKER_REPLY,
+            Self::TrackerWarning { .. } => &TRACKER_WARNING,
+            Self::TrackerError { .. } => &TRACKER_ERROR,
+            Self::DhtReply { .. } => &DHT_REPLY,
+            Self::DhtBootstrap => &DHT_BOOTSTRAP,
+            Self::ListenSucceeded { .. } => &LISTEN_SUCCEEDED,
+            Self::ListenFailed { .. } => &LISTEN_FAILED,
+            Self::ExternalIp { .. } => &EXTERNAL_IP,
+            Self::Performance { .. } => &PERFORMANCE,
+            Self::ReaderReady { .. } => &READER_READY,
+            Self::ReaderStalled { .. } => &READER_STALLED,
+            Self::PrebufferProgress { .. } => &PREBUFFER_PROGRESS,
+            Self::MemoryPressure { .. } => &MEMORY_PRESSURE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_sorted_and_found() {
+        assert!(ALL.is_sorted_by(|a, b| a.id < b.id));
+        for kind in ALL {
+            assert_eq!(by_id(kind.id), Some(kind));
+            assert_ne!(kind.category, 0, "{}", kind.name);
+        }
+        assert_eq!(by_id(3), None);
+    }
+}

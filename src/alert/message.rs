@@ -1,0 +1,212 @@
+//! One line for logs out of an alert's record.
+
+use std::fmt::Write as _;
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use super::kind;
+use super::record::{et_alert, et_alert_error, et_endpoint, et_text};
+use super::records::*;
+use crate::text::sanitise;
+
+/// The line: the alert's name, then what its record says. `None` where the bytes are no record.
+///
+/// It is for people: without control characters, without what follows the host in a tracker's URL (there may be a passkey).
+/// A type this version does not know gives its number.
+pub fn message(record: &[u8]) -> Option<String> {
+    let (base, _) = et_alert::read_from_prefix(record).ok()?;
+    let Some(kind) = kind::by_id(base.r#type) else { return Some(format!("alert {}", base.r#type)) };
+    let mut line = String::from(kind.name);
+    if base.torrent != 0 {
+        let _ = write!(line, " torrent={:#x}", base.torrent);
+    }
+    Fields { record, line: &mut line }.of(base.r#type)?;
+    Some(sanitise(&line))
+}
+
+struct Fields<'a> {
+    record: &'a [u8],
+    line: &'a mut String,
+}
+
+impl Fields<'_> {
+    fn read<T: FromBytes + KnownLayout + Immutable>(&self) -> Option<T> {
+        T::read_from_prefix(self.record).ok().map(|(fixed, _)| fixed)
+    }
+
+    fn put(&mut self, name: &str, value: impl std::fmt::Display) -> Option<()> {
+        write!(self.line, " {name}={value}").ok()
+    }
+
+    fn text(&mut self, name: &str, text: et_text) -> Option<()> {
+        let start = usize::try_from(text.offset).ok()?;
+        let end = start.checked_add(usize::try_from(text.length).ok()?)?;
+        let text = String::from_utf8_lossy(self.record.get(start..end)?).into_owned();
+        if text.is_empty() { Some(()) } else { self.put(name, text) }
+    }
+
+    fn error(&mut self, error: et_alert_error) -> Option<()> {
+        if error.status == 0 { Some(()) } else { self.text("error", error.message) }
+    }
+
+    fn endpoint(&mut self, endpoint: et_endpoint) -> Option<()> {
+        endpoint.address().map_or(Some(()), |address| self.put("endpoint", address))
+    }
+
+    fn of(&mut self, id: u32) -> Option<()> {
+        match id {
+            10 => {
+                let r: et_state_changed_alert = self.read()?;
+                self.put("from", state(r.prev_state))?;
+                self.put("to", state(r.state))
+            }
+            67 => {
+                let r: et_add_torrent_alert = self.read()?;
+                self.text("name", r.name)?;
+                self.error(r.error)
+            }
+            36 => self.read::<et_torrent_delete_failed_alert>().and_then(|r| self.error(r.error)),
+            44 => self.read::<et_metadata_failed_alert>().and_then(|r| self.error(r.error)),
+            43 | 64 => {
+                // Both have the same fields.
+                let r: et_file_error_alert = self.read()?;
+                self.text("file", r.filename)?;
+                self.error(r.error)
+            }
+            6 => self.read::<et_file_completed_alert>().and_then(|r| self.put("file", r.file)),
+            18 | 27 | 1003 => self.read::<et_piece_finished_alert>().and_then(|r| self.put("piece", r.piece)),
+            19..=24 => self.peer(id),
+            11 | 12 | 15 | 17 => self.tracker(id),
+            16 => self.read::<et_dht_reply_alert>().and_then(|r| self.put("peers", r.num_peers)),
+            47 => self.read::<et_external_ip_alert>().and_then(|r| self.endpoint(r.endpoint)),
+            49 => self.read::<et_listen_succeeded_alert>().and_then(|r| self.endpoint(r.endpoint)),
+            48 => {
+                let r: et_listen_failed_alert = self.read()?;
+                self.text("interface", r.interface_name)?;
+                self.endpoint(r.endpoint)?;
+                self.error(r.error)
+            }
+            9 => self.read::<et_performance_alert>().and_then(|r| self.put("warning", r.warning)),
+            95 => self.read::<et_alerts_dropped_alert>().and_then(|r| self.put("total", r.total)),
+            1000..=1004 => self.reader(id),
+            _ => Some(()),
+        }
+    }
+
+    fn peer(&mut self, id: u32) -> Option<()> {
+        // All of them begin alike.
+        self.read::<et_peer_ban_alert>().and_then(|r| self.endpoint(r.endpoint))?;
+        match id {
+            23 => {
+                let r: et_peer_connect_alert = self.read()?;
+                self.put("direction", if r.direction == 0 { "in" } else { "out" })
+            }
+            24 => {
+                let r: et_peer_disconnected_alert = self.read()?;
+                self.put("reason", r.reason)?;
+                self.error(r.error)
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn tracker(&mut self, id: u32) -> Option<()> {
+        // All of them begin alike.
+        self.read::<et_tracker_announce_alert>().and_then(|r| self.text("url", r.url))?;
+        match id {
+            11 => {
+                let r: et_tracker_error_alert = self.read()?;
+                self.put("times", r.times_in_row)?;
+                self.text("reason", r.failure_reason)?;
+                self.error(r.error)
+            }
+            12 => self.read::<et_tracker_warning_alert>().and_then(|r| self.text("warning", r.message)),
+            15 => self.read::<et_tracker_reply_alert>().and_then(|r| self.put("peers", r.num_peers)),
+            _ => self.read::<et_tracker_announce_alert>().and_then(|r| self.put("event", r.event)),
+        }
+    }
+
+    fn reader(&mut self, id: u32) -> Option<()> {
+        match id {
+            1000 | 1001 => {
+                let r: et_reader_stalled_alert = self.read()?;
+                self.put("reader", r.reader)?;
+                self.put("file", r.file)?;
+                self.put("offset", r.offset)?;
+                if id == 1001 { self.put("piece", r.piece) } else { Some(()) }
+            }
+            1002 => {
+                let r: et_prebuffer_progress_alert = self.read()?;
+                self.put("reader", r.reader)?;
+                self.put("done", r.bytes_done)?;
+                self.put("total", r.bytes_total)
+            }
+            _ => {
+                let r: et_memory_pressure_alert = self.read()?;
+                self.put("limit", r.limit_bytes)?;
+                self.put("charged", r.charged_bytes)?;
+                self.put("needed", r.needed_bytes)
+            }
+        }
+    }
+}
+
+fn state(number: i32) -> &'static str {
+    match number {
+        1 => "checking_files",
+        2 => "downloading_metadata",
+        3 => "downloading",
+        4 => "finished",
+        5 => "seeding",
+        _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pack::{Stamp, pack};
+    use super::super::{Alert, TorrentState};
+    use super::*;
+    use crate::error::{Error, Status};
+
+    fn line(torrent: u64, alert: &Alert) -> String {
+        let mut out = Vec::new();
+        pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent }, alert);
+        message(&out).expect("a record")
+    }
+
+    #[test]
+    fn lines() {
+        let changed = Alert::StateChanged { state: TorrentState::Seeding, prev_state: TorrentState::Downloading };
+        assert_eq!(line(0x1_0000_0001, &changed), "state_changed torrent=0x100000001 from=downloading to=seeding");
+        assert_eq!(line(0, &Alert::DhtBootstrap), "dht_bootstrap");
+        let failed = Alert::TrackerError {
+            url: "http://t.example/secret/announce".into(),
+            times_in_row: 2,
+            error: Error::new(Status::TimedOut, "no answer\nin time"),
+            failure_reason: String::new(),
+        };
+        assert_eq!(line(0, &failed), "tracker_error url=http://t.example/… times=2 error=no answer in time");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_record() {
+        let mut out = Vec::new();
+        pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent: 0 }, &Alert::PieceFinished { piece: 3 });
+        assert_eq!(message(&out).as_deref(), Some("piece_finished piece=3"));
+        assert_eq!(message(&out[..40]), None);
+        assert_eq!(message(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_get_an_answer(mut bytes in prop::collection::vec(any::<u8>(), 0..300), known in 0_usize..40) {
+            if let (Some(kind), Some(place)) = (kind::ALL.get(known), bytes.get_mut(4..8)) {
+                place.copy_from_slice(&kind.id.to_ne_bytes());
+            }
+            let _ = message(&bytes);
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! Settings: string keys with libtorrent's names at the border, typed fields inside.
+//!
+//! Every name of libtorrent 1.1 to 2.1 is known. Those that mean something here are fields of [`Settings`]; the rest is
+//! accepted, so that a program which set them for libtorrent still starts, checked for its type, and does nothing. Two
+//! exceptions: a name nobody knows is an error that tells the nearest one, and a setting that hides or protects its user
+//! (a proxy, an interface to go out by, forced encryption) is refused, not ignored, as long as it is not carried out.
+
+mod check;
+mod ignored;
+mod parse;
+mod table;
+
+use std::fmt;
+
+pub use self::check::{Check, MAX_TEXT};
+pub use self::parse::{ListenInterface, parse_host_ports, parse_listen_interfaces};
+pub use self::table::Settings;
+use crate::error::{Error, Result, Status};
+
+/// The type of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Int,
+    Bool,
+    Str,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Int => "an integer",
+            Self::Bool => "a bool",
+            Self::Str => "a string",
+        })
+    }
+}
+
+/// A setting's value, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    Int(i64),
+    Bool(bool),
+    Str(&'a str),
+}
+
+impl Value<'_> {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Int(_) => Kind::Int,
+            Self::Bool(_) => Kind::Bool,
+            Self::Str(_) => Kind::Str,
+        }
+    }
+}
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(v) => write!(f, "{v}"),
+            Self::Bool(v) => write!(f, "{v}"),
+            Self::Str(v) => write!(f, "{v:?}"),
+        }
+    }
+}
+
+/// A setting's value, owned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    Int(i64),
+    Bool(bool),
+    Str(String),
+}
+
+impl Stored {
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Int(v) => Value::Int(*v),
+            Self::Bool(v) => Value::Bool(*v),
+            Self::Str(v) => Value::Str(v),
+        }
+    }
+
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Int(v) => Self::Int(v),
+            Value::Bool(v) => Self::Bool(v),
+            Value::Str(v) => Self::Str(v.to_owned()),
+        }
+    }
+}
+
+/// What is known of one setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Descriptor {
+    pub name: &'static str,
+    pub default: Value<'static>,
+    pub check: Check,
+    /// One line, with the unit.
+    pub doc: &'static str,
+    /// Can it be changed while the session runs?
+    pub live: bool,
+    /// Does it do anything?
+    pub effective: bool,
+}
+
+impl Descriptor {
+    pub fn kind(&self) -> Kind {
+        self.default.kind()
+    }
+
+    /// Least and greatest integer.
+    pub fn range(&self) -> (i64, i64) {
+        self.check.range()
+    }
+}
+
+const COUNT: usize = table::EFFECTIVE.len() + ignored::IGNORED.len();
+
+static DESCRIPTORS: [Descriptor; COUNT] = {
+    let mut all = [table::EFFECTIVE[0]; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        all[i] =
+            if i < table::EFFECTIVE.len() { table::EFFECTIVE[i] } else { ignored::IGNORED[i - table::EFFECTIVE.len()] };
+        i += 1;
+    }
+    all
+};
+
+/// Every setting: first those that do something, then the rest.
+pub fn descriptors() -> &'static [Descriptor] {
+    &DESCRIPTORS
+}
+
+/// The setting of that name; `UnknownSetting` with the nearest name otherwise.
+pub fn descriptor(name: &str) -> Result<&'static Descriptor> {
+    descriptors().iter().find(|d| d.name == name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(64).collect();
+    let message = match nearest(name) {
+        Some(nearest) => format!("there is no setting {shown:?}; the nearest name is {nearest:?}"),
+        None => format!("there is no setting {shown:?}"),
+    };
+    Error::new(Status::UnknownSetting, message)
+}
+
+/// The known name at the least edit distance, unless even that is another word altogether.
+fn nearest(name: &str) -> Option<&'static str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let (distance, known) = descriptors().iter().map(|d| (edit_distance(name, d.name), d.name)).min()?;
+    (distance <= (name.len() / 2).max(2)).then_some(known)
+}
+
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b = b.as_bytes();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (y, above) in b.iter().zip(row.iter_mut().skip(1)) {
+            let cost = diagonal + usize::from(x != *y);
+            diagonal = *above;
+            left = cost.min(diagonal + 1).min(left + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// A type that a field of [`Settings`] has.
+trait Field {
+    fn of_default(value: Value<'static>) -> Self;
+    fn value(&self) -> Value<'_>;
+    /// Takes a value of its own kind, ignores any other.
+    fn store(&mut self, value: Value<'_>);
+}
+
+impl Field for i64 {
+    fn of_default(value: Value<'static>) -> Self {
+        if let Value::Int(v) = value { v } else { 0 }
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Int(*self)
+    }
+
+    fn store(&mut self, value: Value<'_>) {
+        if let Value::Int(v) = value {
+            *self = v;
+        }
+    }
+}
+
+impl Field for bool {
+    fn of_default(value: Value<'static>) -> Self {
+        value == Value::Bool(true)
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Bool(*self)
+    }
+
+    fn store(&mut self, value: Value<'_>) {
+        if let Value::Bool(v) = value {
+            *self = v;
+        }
+    }
+}
+
+impl Field for String {
+    fn of_default(value: Value<'static>) -> Self {
+        if let Value::Str(v) = value { v.to_owned() } else { Self::new() }
+    }
+
+    fn value(&self) -> Value<'_> {
+        Value::Str(self)
+    }
+
+    fn store(&mut self, value: Value<'_>) {
+        if let Value::Str(v) = value {
+            v.clone_into(self);
+        }
+    }
+}
+
+impl Settings {
+    /// Sets a value of any kind. Unknown names, other kinds and values that are not allowed are refused.
+    pub fn set(&mut self, key: &str, value: Value<'_>) -> Result<()> {
+        let descriptor = descriptor(key)?;
+        expect_kind(descriptor, value.kind())?;
+        descriptor.check.check(descriptor.name, value)?;
+        if descriptor.effective {
+            self.store_field(descriptor.name, value);
+        } else {
+            self.ignored.insert(descriptor.name, Stored::of(value));
+        }
+        Ok(())
+    }
+
+    /// The value now, or the default.
+    pub fn get(&self, key: &str) -> Result<Value<'_>> {
+        let descriptor = descriptor(key)?;
+        let stored = || self.ignored.get(descriptor.name).map_or(descriptor.default, Stored::value);
+        Ok(self.field(descriptor.name).unwrap_or_else(stored))
+    }
+
+    pub fn set_int(&mut self, key: &str, value: i64) -> Result<()> {
+        self.set(key, Value::Int(value))
+    }
+
+    pub fn set_bool(&mut self, key: &str, value: bool) -> Result<()> {
+        self.set(key, Value::Bool(value))
+    }
+
+    pub fn set_str(&mut self, key: &str, value: &str) -> Result<()> {
+        self.set(key, Value::Str(value))
+    }
+
+    pub fn get_int(&self, key: &str) -> Result<i64> {
+        expect_kind(descriptor(key)?, Kind::Int)?;
+        Ok(if let Value::Int(v) = self.get(key)? { v } else { 0 })
+    }
+
+    pub fn get_bool(&self, key: &str) -> Result<bool> {
+        expect_kind(descriptor(key)?, Kind::Bool)?;
+        Ok(self.get(key)? == Value::Bool(true))
+    }
+
+    pub fn get_str(&self, key: &str) -> Result<&str> {
+        expect_kind(descriptor(key)?, Kind::Str)?;
+        Ok(if let Value::Str(v) = self.get(key)? { v } else { "" })
+    }
+
+    /// Checks every field: they are public, so that Rust callers can have set anything.
+    pub fn validate(&self) -> Result<()> {
+        table::EFFECTIVE.iter().try_for_each(|d| self.field(d.name).map_or(Ok(()), |v| d.check.check(d.name, v)))
+    }
+
+    /// Checks that `new` differs only in settings that can be changed while the session runs.
+    pub fn check_live_change(&self, new: &Self) -> Result<()> {
+        let fixed = table::EFFECTIVE.iter().find(|d| !d.live && self.field(d.name) != new.field(d.name));
+        fixed.map_or(Ok(()), |d| {
+            let message = format!("{} is set when the session opens, and cannot be changed while it runs", d.name);
+            Err(Error::new(Status::Unsupported, message))
+        })
+    }
+
+    /// The alert categories of `alert_mask`, -1 meaning all.
+    pub fn alert_categories(&self) -> u64 {
+        u64::try_from(self.alert_mask).unwrap_or(u64::MAX)
+    }
+}
+
+fn expect_kind(descriptor: &Descriptor, kind: Kind) -> Result<()> {
+    if descriptor.kind() == kind {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{} is {}, not {kind}", descriptor.name, descriptor.kind())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn defaults_pass_their_own_checks_and_read_back() {
+        let settings = Settings::default();
+        assert_eq!(settings.validate(), Ok(()));
+        for d in descriptors() {
+            assert_eq!(d.check.check(d.name, d.default), Ok(()), "{}", d.name);
+            assert_eq!(settings.get(d.name), Ok(d.default), "{}", d.name);
+            assert_eq!(settings.field(d.name).is_some(), d.effective, "{}", d.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let names: HashSet<_> = descriptors().iter().map(|d| d.name).collect();
+        assert_eq!(names.len(), descriptors().len());
+        for d in descriptors() {
+            assert!(!d.doc.is_empty() && !d.doc.contains('\n') && d.doc.len() < 256, "{}", d.name);
+            assert!(d.name.len() < 64, "{}", d.name);
+        }
+    }
+
+    #[test]
+    fn every_setting_can_be_set_and_read() {
+        let mut settings = Settings::default();
+        for d in descriptors() {
+            let value = match (d.default, d.check) {
+                (v, Check::Only(_)) => v,
+                (Value::Bool(v), _) => Value::Bool(!v),
+                (Value::Int(_), Check::Range(_, max)) => Value::Int(max),
+                (Value::Int(v), _) => Value::Int(v + 1),
+                (Value::Str(_), Check::OneOf(_)) => Value::Str("disk"),
+                (Value::Str(_), Check::IpOrEmpty) => Value::Str("192.0.2.1"),
+                (Value::Str(_), Check::HostPorts | Check::ListenInterfaces) => Value::Str("192.0.2.1:7"),
+                (Value::Str(_), _) => Value::Str("other"),
+            };
+            settings.set(d.name, value).unwrap_or_else(|e| panic!("{}: {e}", d.name));
+            assert_eq!(settings.get(d.name), Ok(value), "{}", d.name);
+        }
+        assert_eq!(settings.validate(), Ok(()));
+    }
+
+    #[test]
+    fn unknown_names_tell_the_nearest() {
+        let mut settings = Settings::default();
+        let error = settings.set_bool("allows_i2p_mixed", true).expect_err("no such name");
+        assert_eq!(error.status, Status::UnknownSetting);
+        assert!(error.message.contains("\"allow_i2p_mixed\""), "{error}");
+        let error = settings.set_int("conections_limit", 5).expect_err("no such name");
+        assert!(error.message.contains("\"connections_limit\""), "{error}");
+        let error = settings.get_int(&"x".repeat(10_000)).expect_err("no such name");
+        assert!(error.status == Status::UnknownSetting && error.message.len() < 256, "{error}");
+    }
+
+    #[test]
+    fn wrong_kinds_and_ranges_are_refused() {
+        let mut settings = Settings::default();
+        for error in [
+            settings.set_bool("connections_limit", true).expect_err("an integer"),
+            settings.set_int("enable_dht", 1).expect_err("a bool"),
+            settings.set_str("cache_size", "1").expect_err("ignored, but an integer"),
+            settings.set_int("memory_limit", 1).expect_err("too small"),
+            settings.set_str("storage", "tape").expect_err("no such storage"),
+            settings.get_str("connections_limit").map(drop).expect_err("an integer"),
+        ] {
+            assert_eq!(error.status, Status::InvalidArgument, "{error}");
+        }
+        assert_eq!(settings, Settings::default());
+        let error = settings.set_int("memory_limit", 7).expect_err("too small");
+        assert!(error.message.contains("memory_limit is 7, allowed is 262144 to"), "{error}");
+    }
+
+    #[test]
+    fn old_names_do_nothing_but_read_back() {
+        let mut settings = Settings::default();
+        settings.set_int("cache_size", -1).expect("accepted");
+        settings.set_bool("lazy_bitfields", true).expect("accepted");
+        assert_eq!(settings.get_int("cache_size"), Ok(-1));
+        assert_eq!(settings.get_bool("lazy_bitfields"), Ok(true));
+        assert!(!descriptor("cache_size").expect("known").effective);
+    }
+
+    #[test]
+    fn protection_is_never_silently_absent() {
+        let mut settings = Settings::default();
+        for (key, value) in [
+            ("proxy_type", Value::Int(2)),
+            ("force_proxy", Value::Bool(true)),
+            ("anonymous_mode", Value::Bool(true)),
+            ("outgoing_interfaces", Value::Str("tun0")),
+        ] {
+            assert_eq!(settings.set(key, value).expect_err(key).status, Status::Unsupported);
+        }
+        settings.set_int("proxy_type", 0).expect("none is what there is");
+    }
+
+    #[test]
+    fn changes_at_start_only_are_told() {
+        let old = Settings::default();
+        let mut new = old.clone();
+        new.connections_limit = 10;
+        assert_eq!(old.check_live_change(&new), Ok(()));
+        new.worker_threads = 2;
+        let error = old.check_live_change(&new).expect_err("fixed at start");
+        assert!(error.message.contains("worker_threads"), "{error}");
+    }
+
+    #[test]
+    fn edit_distances() {
+        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("flaw", "lawn", 2)]
+        {
+            assert_eq!((edit_distance(a, b), edit_distance(b, a)), (d, d), "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_and_value_gets_an_answer(key in "\\PC*", int in any::<i64>(), text in "\\PC*") {
+            let mut settings = Settings::default();
+            let _ = settings.set_int(&key, int);
+            let _ = settings.set_str(&key, &text);
+            for d in descriptors() {
+                let _ = settings.set_int(d.name, int);
+                let _ = settings.set_str(d.name, &text);
+            }
+            prop_assert_eq!(settings.validate(), Ok(()));
+        }
+    }
+}

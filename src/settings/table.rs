@@ -1,0 +1,226 @@
+//! The settings that do something: one row each, from which the typed fields, the defaults, the checks and the
+//! descriptions all follow.
+//!
+//! Names and meanings are libtorrent's where it has the setting. Where a default differs, the row says so: a library that
+//! plays while it downloads, out of bounded memory, wants other defaults than one that keeps files for years.
+
+use std::collections::BTreeMap;
+
+use super::check::Check;
+use super::{Descriptor, Field, Stored, Value};
+
+macro_rules! field_type {
+    (Int) => {
+        i64
+    };
+    (Bool) => {
+        bool
+    };
+    (Str) => {
+        String
+    };
+}
+
+macro_rules! is_live {
+    (live) => {
+        true
+    };
+    (start) => {
+        false
+    };
+}
+
+macro_rules! settings {
+    ($($name:ident: $kind:ident($default:expr), $check:expr, $when:ident, $doc:expr;)+) => {
+        /// The settings of one session.
+        ///
+        /// Each field is one setting that does something; `ignored` holds what was set of the rest, so that it reads back.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings {
+            $(#[doc = $doc] pub $name: field_type!($kind),)+
+            /// Settings of libtorrent that are accepted and do nothing here, where they were set.
+            pub ignored: BTreeMap<&'static str, Stored>,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Self { $($name: Field::of_default(Value::$kind($default)),)+ ignored: BTreeMap::new() }
+            }
+        }
+
+        /// One row a setting that does something, in the order of the table.
+        pub(super) const EFFECTIVE: &[Descriptor] = &[$(Descriptor {
+            name: stringify!($name),
+            default: Value::$kind($default),
+            check: $check,
+            doc: $doc,
+            live: is_live!($when),
+            effective: true,
+        },)+];
+
+        impl Settings {
+            pub(super) fn field(&self, name: &str) -> Option<Value<'_>> {
+                match name {
+                    $(stringify!($name) => Some(self.$name.value()),)+
+                    _ => None,
+                }
+            }
+
+            /// The value is of the row's kind and has passed its check.
+            pub(super) fn store_field(&mut self, name: &str, value: Value<'_>) {
+                match name {
+                    $(stringify!($name) => self.$name.store(value),)+
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+const SECONDS_A_DAY: i64 = 86_400;
+/// Rates and sizes fit into the 32-bit fields of the engine.
+const MAX_U32: i64 = u32::MAX as i64;
+
+settings! {
+    // who and where we are
+    listen_interfaces: Str("0.0.0.0:6881,[::]:6881"), Check::ListenInterfaces, start,
+        "Comma-separated address:port pairs to listen on; [v6]:port; a port of 0 takes any; empty: do not listen.";
+    user_agent: Str(concat!("libelementum_torrent/", env!("CARGO_PKG_VERSION"))), Check::Text(128), live,
+        "User-Agent of HTTP trackers, and the client version told to peers where handshake_client_version is empty.";
+    peer_fingerprint: Str("-EL0100-"), Check::Fingerprint, start,
+        "First bytes of the peer id, at most 20; the rest is random.";
+    handshake_client_version: Str(""), Check::Text(128), live,
+        "Client name and version told to peers in the extension handshake; empty: user_agent.";
+    announce_ip: Str(""), Check::IpOrEmpty, live,
+        "Our own address, told to trackers; empty: they take the one they see.";
+    announce_port: Int(0), Check::Range(0, 65_535), live,
+        "The port told to trackers and peers; 0: the one we listen on.";
+
+    // connections
+    enable_incoming_tcp: Bool(true), Check::Any, live,
+        "Accept TCP connections.";
+    enable_outgoing_tcp: Bool(true), Check::Any, live,
+        "Dial TCP connections.";
+    connections_limit: Int(200), Check::Range(2, 65_535), live,
+        "Most connections of the session, half-open ones too.";
+    max_connections_per_torrent: Int(100), Check::Range(1, 65_535), live,
+        "Most connections of one torrent that has no limit of its own. (Not libtorrent's: there it is a torrent's alone.)";
+    connection_speed: Int(200), Check::Range(1, 10_000), live,
+        "Most dials a second. (libtorrent: 30.)";
+    torrent_connect_boost: Int(30), Check::Range(0, 1000), live,
+        "Dials made at once for a new torrent, beyond connection_speed.";
+    peer_connect_timeout: Int(15), Check::Range(1, 3600), live,
+        "Seconds until a dial is given up.";
+    handshake_timeout: Int(10), Check::Range(1, 3600), live,
+        "Seconds a peer may take for its handshake.";
+    peer_timeout: Int(120), Check::Range(5, SECONDS_A_DAY), live,
+        "Seconds without a byte after which a peer is dropped.";
+    inactivity_timeout: Int(600), Check::Range(5, SECONDS_A_DAY), live,
+        "Seconds without mutual interest after which a peer may be dropped, where connections are short.";
+    request_timeout: Int(60), Check::Range(1, 3600), live,
+        "Seconds an unchoked peer may leave requests unanswered before it counts as snubbed.";
+    piece_timeout: Int(20), Check::Range(1, 3600), live,
+        "Seconds until a block that nobody waits for is asked of another peer too.";
+    max_peerlist_size: Int(3000), Check::Range(1, 1_000_000), live,
+        "Most known peers of a torrent.";
+    max_failcount: Int(3), Check::Range(1, 100), live,
+        "Failed dials after which a peer is not tried again.";
+    min_reconnect_time: Int(60), Check::Range(0, SECONDS_A_DAY), live,
+        "Seconds until a peer is dialled again, times the failures so far.";
+    close_redundant_connections: Bool(false), Check::Any, live,
+        "Drop a peer when neither side has what the other wants. (libtorrent: on. With eviction it will be wanted again.)";
+    allow_multiple_connections_per_ip: Bool(false), Check::Any, live,
+        "Allow more than one peer of a torrent at one address.";
+    no_connect_privileged_ports: Bool(false), Check::Any, live,
+        "Never dial ports below 1024.";
+
+    // requests
+    request_queue_time: Int(1), Check::Range(1, 60), live,
+        "Seconds of a peer's proven rate to keep asked for. (libtorrent: 3; a seek waits behind what is asked for.)";
+    max_out_request_queue: Int(500), Check::Range(2, 100_000), live,
+        "Most unanswered requests to one peer.";
+    max_allowed_in_request_queue: Int(2000), Check::Range(1, 100_000), live,
+        "Most unanswered requests of one peer; further ones are rejected.";
+    strict_end_game_mode: Bool(true), Check::Any, live,
+        "Ask a second peer for a block only when nothing else is left to ask for.";
+    allowed_fast_set_size: Int(5), Check::Range(0, 100), live,
+        "Pieces a choked peer may ask for (BEP 6).";
+
+    // choking and rates
+    unchoke_slots_limit: Int(8), Check::Range(-1, 65_535), live,
+        "Peers we upload to at once; -1: no limit.";
+    unchoke_interval: Int(15), Check::Range(1, 3600), live,
+        "Seconds between choices of whom to upload to.";
+    optimistic_unchoke_interval: Int(30), Check::Range(1, 3600), live,
+        "Seconds between tries of a new peer.";
+    upload_rate_limit: Int(0), Check::Range(0, MAX_U32), live,
+        "Bytes a second sent to peers, whole session; 0: no limit.";
+    download_rate_limit: Int(0), Check::Range(0, MAX_U32), live,
+        "Bytes a second taken from peers, whole session; 0: no limit.";
+    send_buffer_watermark: Int(512_000), Check::Range(16_384, 1 << 30), live,
+        "Bytes waiting to be sent to a peer, above which no further blocks are queued for it.";
+
+    // trackers
+    announce_to_all_trackers: Bool(true), Check::Any, live,
+        "Announce to every tracker of a tier at once. (libtorrent: off. It is the quickest way to peers.)";
+    announce_to_all_tiers: Bool(true), Check::Any, live,
+        "Announce to every tier at once. (libtorrent: off.)";
+    min_announce_interval: Int(300), Check::Range(1, SECONDS_A_DAY), live,
+        "Least seconds between two announces, whatever the tracker says.";
+    num_want: Int(200), Check::Range(0, 65_535), live,
+        "Peers asked for in an announce.";
+    tracker_completion_timeout: Int(30), Check::Range(1, 3600), live,
+        "Seconds until an announce is given up.";
+    tracker_receive_timeout: Int(10), Check::Range(1, 3600), live,
+        "Seconds without a byte of the reply until an announce is given up.";
+    stop_tracker_timeout: Int(5), Check::Range(0, 600), live,
+        "Seconds that closing a session waits for the trackers' answers; 0: none are told.";
+    tracker_backoff: Int(250), Check::Range(0, 100_000), live,
+        "Percent by which the wait after a failed announce grows.";
+    max_http_recv_buffer_size: Int(4 * 1024 * 1024), Check::Range(16_384, 1 << 30), live,
+        "Bytes, above which an HTTP reply is refused.";
+    max_concurrent_http_announces: Int(50), Check::Range(1, 10_000), live,
+        "HTTP announces under way at once.";
+    validate_https_trackers: Bool(true), Check::Any, live,
+        "Check the certificates of HTTPS trackers.";
+
+    // DHT and peer exchange
+    enable_dht: Bool(true), Check::Any, live,
+        "Take part in the DHT.";
+    dht_bootstrap_nodes: Str(
+        "dht.libtorrent.org:25401,router.bittorrent.com:6881,router.utorrent.com:6881,dht.transmissionbt.com:6881"
+    ), Check::HostPorts, start,
+        "Comma-separated host:port pairs to enter the DHT by. (libtorrent: the first of ours alone.)";
+    dht_announce_interval: Int(900), Check::Range(10, SECONDS_A_DAY), live,
+        "Seconds between a torrent's announces to the DHT.";
+    enable_pex: Bool(true), Check::Any, live,
+        "Exchange peers with peers (ut_pex), except for private torrents. (Not libtorrent's: there it is a plugin.)";
+    max_pex_peers: Int(50), Check::Range(0, 1000), live,
+        "Most peers taken from one peer's exchange, and sent in one.";
+
+    // torrents
+    max_metadata_size: Int(3 * 1024 * 1024 * 10), Check::Range(16_384, 1 << 30), live,
+        "Bytes of the largest metadata taken from peers.";
+    max_piece_count: Int(0x20_0000), Check::Range(1, 0x200_0000), live,
+        "Most pieces of a torrent whose metadata comes from peers.";
+
+    // memory, threads, storage: ours
+    memory_limit: Int(64 * 1024 * 1024), Check::Range(256 * 1024, 1 << 46), live,
+        "Bytes of payload in memory, whole session: in flight, stored, being read, sent or written. Never exceeded.";
+    storage: Str("memory"), Check::OneOf(&["memory", "disk"]), live,
+        "Where the pieces of torrents live that do not say it themselves: memory or disk.";
+    reader_lookbehind_percent: Int(15), Check::Range(0, 90), live,
+        "Share of a reader's memory kept behind its position.";
+    send_dont_have: Bool(true), Check::Any, live,
+        "Tell peers that know lt_donthave of evicted pieces.";
+    worker_threads: Int(0), Check::Range(0, 64), start,
+        "Threads for sockets and hashing; 0: as many as there are cores, at most 4.";
+    max_blocking_threads: Int(8), Check::Range(1, 512), start,
+        "Most threads for disk and name lookups.";
+
+    // alerts
+    alert_mask: Int(crate::alert::category::DEFAULT as i64), Check::Range(-1, MAX_U32), live,
+        "Categories of alerts to post (ET_ALERT_CATEGORY_*); -1: all. (libtorrent: errors only.)";
+    alert_queue_size: Int(2000), Check::Range(1, 10_000_000), live,
+        "Alerts that may wait; urgent ones up to four times as many.";
+}
