@@ -79,11 +79,7 @@ async fn run(seed: bool, args: &Args) -> Result<()> {
     if !seed {
         println!("port {port}");
     }
-    let options = AddTorrentOptions {
-        overwrite: true,
-        initial_peers: Some(peers),
-        ..Default::default()
-    };
+    let options = AddTorrentOptions { overwrite: true, initial_peers: Some(peers), ..Default::default() };
     // A magnet is added when its metadata has come, not before.
     let handle = session.add_torrent(source, Some(options)).await?.into_handle().context("not added")?;
     if args.text("magnet").is_some() {

@@ -14,7 +14,8 @@ pub const MEMORY_LIMIT: u64 = 64 << 20;
 const LIBRARY: &str = "libelementum_torrent.so";
 
 const POP: Figure = Figure::new("abi.pop_c_ns", 30.0, "ns", "a record, batches of 256");
-const IDLE: Figure = Figure::new("memory.idle_session_mib", 8.0, "MiB", "private memory of a process, before and after");
+const IDLE: Figure =
+    Figure::new("memory.idle_session_mib", 8.0, "MiB", "private memory of a process, before and after");
 const OPEN: Figure = Figure::new("time.open_session_ms", 5.0, "ms", "et_session_open to a listening port");
 const SIZE: Figure = Figure::new("size.so_mib", 8.0, "MiB", "stripped shared library");
 

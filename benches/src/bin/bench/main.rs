@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use elementum_bench::args::Args;
 use results::Results;
 
-const USAGE: &str = "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] [--strict (fail when a bar does not hold)]";
+const USAGE: &str =
+    "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] [--strict (fail when a bar does not hold)]";
 
 /// Where things are, and how much to do. The driver runs in the repository's root, as `make` does.
 pub struct Plan {
