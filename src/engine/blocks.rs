@@ -42,11 +42,13 @@ impl Torrent {
             && layout.block_size(piece, block) == length;
         let request = if in_grid { peer.take_request(piece, block) } else { None };
         let Some(request) = request else {
-            // Not asked for, or taken back since: its charge was another request's, so that one is released too.
+            // Taken back while it came in.
             self.counters.redundant_bytes += u64::from(length);
             peer.down.add(now, u64::from(length));
             return;
         };
+        // It came in while it was taken back and asked again: the second charge is of no use.
+        drop(peer.credits.take(piece, begin));
         peer.block_arrived(now, length, request.sent, queue_time);
         peer.last_useful = now;
         if std::mem::take(&mut peer.snubbed) {
@@ -198,7 +200,7 @@ impl Torrent {
             if let Some(peer) = self.peers.get_mut(&key)
                 && peer.take_request(piece, block).is_some()
             {
-                drop(peer.credits.take());
+                drop(peer.credits.take(piece, block * BLOCK_SIZE));
             }
         }
         for key in &senders {

@@ -468,18 +468,23 @@ impl Torrent {
     /// Interest follows from what the peer has and we lack. On memory storage it is kept while anything is lacking at all:
     /// what is not wanted now will be after the next seek, and an unchoke takes longer to get than a block.
     pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
-        let wants_any = self.storage == StorageKind::Memory
-            || !self.readers.is_empty()
-            || !self.deadlines.is_empty()
-            || self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
-        let upload_mode = self.flags.contains(TorrentFlags::UPLOAD_MODE);
+        let Some(peer) = self.peers.get(&key) else { return };
+        let interested = self.is_interesting(peer);
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let interested = peer.offers > 0 && wants_any && !upload_mode;
         if interested != peer.am_interested {
             peer.am_interested = interested;
             peer.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
             wake(&mut self.out.wake, peer);
         }
+    }
+
+    pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
+        peer.offers > 0
+            && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+            && (self.storage == StorageKind::Memory
+                || !self.readers.is_empty()
+                || !self.deadlines.is_empty()
+                || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
     }
 
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
@@ -572,7 +577,7 @@ impl Torrent {
         if self.optimistic == key {
             self.optimistic = PeerKey::NOBODY;
         }
-        while peer.credits.take().is_some() {}
+        peer.credits.clear();
         let failed = peer.down.total() == 0 && peer.up.total() == 0
             || matches!(reason, CloseReason::InvalidMessage | CloseReason::CorruptData | CloseReason::MessageTooBig);
         self.swarm.disconnected(now, peer.address, failed, &limits);

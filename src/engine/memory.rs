@@ -135,7 +135,7 @@ impl Torrent {
             if let Some(peer) = self.peers.get_mut(&key)
                 && peer.take_request(piece, block).is_some()
             {
-                drop(peer.credits.take());
+                drop(peer.credits.take(piece, block * BLOCK_SIZE));
             }
         }
         if kept {

@@ -241,7 +241,7 @@ impl Torrent {
         let expected = peer.expected_arrival(now).since(now);
         let due = now + expected + expected / 2 + Duration::from_millis(200);
         content.store.mark_asked(pick.piece, pick.block, key, due);
-        peer.credits.put(reservation);
+        peer.credits.put(pick.piece, begin, reservation);
         if peer.requests.is_empty() {
             peer.last_block = now;
         }
@@ -254,7 +254,7 @@ impl Torrent {
     pub(super) fn release_request(&mut self, key: PeerKey, piece: u32, block: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.take_request(piece, block).is_some() {
-            drop(peer.credits.take());
+            drop(peer.credits.take(piece, block * BLOCK_SIZE));
             if let Some(content) = &mut self.content {
                 content.store.unmark_asked(piece, block, key);
             }

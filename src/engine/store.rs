@@ -41,6 +41,11 @@ impl BlockSlot {
         self.asked.iter().filter(|p| **p != PeerKey::NOBODY).count()
     }
 
+    /// Who was asked and has not answered.
+    pub fn askees(&self) -> impl Iterator<Item = PeerKey> + '_ {
+        self.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY)
+    }
+
     pub fn is_asked_of(&self, peer: PeerKey) -> bool {
         self.asked.contains(&peer)
     }
