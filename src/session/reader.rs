@@ -76,10 +76,13 @@ impl Reader {
             return Ok(0);
         }
         loop {
-            let outcome = self.driver.command(|core, now| core.read(now, self.id, buf.len()))??;
+            self.driver.check()?;
+            let outcome = self.driver.run(|core, now| core.read(now, self.id, buf.len()))?;
             match outcome {
                 ReadOutcome::EndOfFile => return Err(end_of_file(self.size)),
                 ReadOutcome::Wait => {
+                    // Only a read that waits changes when the core must look at the time.
+                    self.driver.look_at_time();
                     if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
                         let _ = self.driver.command(|core, now| core.stop_waiting(now, self.id));
                         return Err(error);
