@@ -7,5 +7,7 @@ mod driver;
 mod focused;
 mod link;
 mod node;
+mod scenario;
 mod script;
+mod seeds;
 mod world;
