@@ -43,6 +43,7 @@ impl Torrent {
         let request = if in_grid { peer.take_request(piece, block) } else { None };
         let Some(request) = request else {
             // Taken back while it came in.
+            peer.answers_cancelled(piece, block);
             self.counters.redundant_bytes += u64::from(length);
             peer.down.add(now, u64::from(length));
             return;
@@ -70,7 +71,12 @@ impl Torrent {
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
     pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
         self.counters.redundant_bytes += u64::from(length);
-        self.release_request(key, piece, begin / BLOCK_SIZE);
+        let block = begin / BLOCK_SIZE;
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !peer.answers_cancelled(piece, block)
+        {
+            self.release_request(key, piece, block);
+        }
     }
 
     /// Collects what can be hashed now.

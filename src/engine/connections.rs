@@ -76,6 +76,9 @@ impl Torrent {
             socket_type: SocketType::Tcp,
         });
         self.greet(now, key);
+        if self.refill {
+            self.fill_all(now);
+        }
         Ok((key, credits))
     }
 
@@ -179,7 +182,7 @@ impl Torrent {
             }
         }
         self.collect_hashes();
-        self.fill(now, key);
+        if self.refill { self.fill_all(now) } else { self.fill(now, key) }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
             peer.woken = !peer.outbox.is_empty();
@@ -192,11 +195,13 @@ impl Torrent {
         let reason = error.close_reason();
         let error = Error::new(crate::error::Status::Network, error.to_string()).with_operation(Operation::Bittorrent);
         self.close(now, key, reason, Some(error));
+        self.fill_all(now);
     }
 
     /// The connection ended under it.
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
+        self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
 
@@ -240,7 +245,7 @@ impl Torrent {
             Message::Extended { id: UT_PEX, payload } => self.pex_message(now, key, &payload)?,
             Message::Extended { id: LT_DONTHAVE, payload } => {
                 let piece = lt_donthave::parse(&payload).map_err(|e| e.to_string())?;
-                self.peer_lost(key, piece);
+                self.peer_lost(now, key, piece);
             }
             Message::Extended { .. } => {}
         }
@@ -353,7 +358,7 @@ impl Torrent {
         Ok(())
     }
 
-    pub(super) fn peer_lost(&mut self, key: PeerKey, piece: u32) {
+    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
         let was_full = peer.is_seed();
         if !peer.have.clear(piece) {
@@ -372,7 +377,9 @@ impl Torrent {
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         for block in dropped {
             self.release_request(key, piece, block);
+            self.refill = true;
         }
+        self.update_interest(now, key);
     }
 
     fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
@@ -455,10 +462,11 @@ impl Torrent {
         let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
         for (piece, block) in lost {
             self.release_request(key, piece, block);
+            self.refill = true;
         }
     }
 
-    pub(super) fn update_interests(&mut self, now: Time) {
+    fn update_interests(&mut self, now: Time) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.update_interest(now, key);
@@ -479,12 +487,23 @@ impl Torrent {
     }
 
     pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
-        peer.offers > 0
-            && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+        peer.offers > 0 && self.wants_any()
+    }
+
+    fn wants_any(&self) -> bool {
+        !self.flags.contains(TorrentFlags::UPLOAD_MODE)
             && (self.storage == StorageKind::Memory
                 || !self.readers.is_empty()
                 || !self.deadlines.is_empty()
                 || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
+    }
+
+    /// After anything that may have changed whether we want something at all.
+    pub(super) fn review_interests(&mut self, now: Time) {
+        let wants_any = self.wants_any();
+        if std::mem::replace(&mut self.wanted_any, wants_any) != wants_any {
+            self.update_interests(now);
+        }
     }
 
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
@@ -502,6 +521,7 @@ impl Torrent {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
             }
+            peer.forgive(now);
             if now.since(peer.last_received) > peer_timeout {
                 gone.push((peer.key, CloseReason::TimedOutActivity));
             } else if close_redundant && full && (peer.is_seed() || peer.upload_only) {
@@ -595,7 +615,7 @@ impl Torrent {
         });
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
-        self.fill_all(now);
+        self.refill = true;
     }
 }
 

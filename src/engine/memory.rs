@@ -10,6 +10,7 @@ use super::reader::{Reader, ReaderId};
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};
+use super::requests::Pick;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
@@ -52,7 +53,7 @@ impl Keepers<'_> {
         };
         for reader in self.readers.values() {
             let window = &reader.window;
-            let probed = reader.probes.iter().any(|o| reader.span.piece_at(*o) == piece);
+            let probed = reader.probes.iter().any(|p| reader.span.piece_at(p.offset) == piece);
             let by_this = if probed {
                 Worth::Kept
             } else if !window.contains(piece) {
@@ -101,9 +102,21 @@ fn evictable_by(class: Class) -> Worth {
 }
 
 impl Torrent {
-    /// Frees memory for one block of `class`: evicts the piece worth least, if it is worth less than the request.
-    pub(super) fn make_room(&mut self, now: Time, class: Class, wanted: u32) {
-        self.evict_one(now, evictable_by(class), wanted);
+    /// Frees memory for one block: evicts the piece worth least, if it is worth less than the request. What a read waits
+    /// for may also push out what was begun for wants behind it, or a memory full of beginnings would never end.
+    pub(super) fn make_room(&mut self, now: Time, pick: Pick) {
+        if self.evict_one(now, evictable_by(pick.class), pick.piece) {
+            return;
+        }
+        let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
+        let mine = rank(pick.piece);
+        let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else { return };
+        let behind = content.store.present().iter().copied().filter(|p| {
+            content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial && !s.is_shared()) && rank(*p) > mine
+        });
+        if let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) {
+            self.evict(now, piece);
+        }
     }
 
     fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
@@ -114,6 +127,8 @@ impl Torrent {
             .present()
             .iter()
             .filter(|p| **p != except)
+            // Somebody else holds its blocks: to let go of them would free nothing.
+            .filter(|p| content.store.slot(**p).is_some_and(|s| !s.is_shared()))
             .map(|p| (keepers.worth(content, *p), content.store.slot(*p).map_or(0, |s| s.used), *p))
             .filter(|(worth, ..)| *worth < below)
             // The oldest use goes first; of a lookahead the far end.

@@ -61,6 +61,14 @@ pub struct Waiting {
     pub told: bool,
 }
 
+/// A `read_at` that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// In the file.
+    pub offset: u64,
+    pub since: Time,
+}
+
 /// A prebuffer asked for: the pieces from the position on and those of the file's tail, as far as the window holds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prebuffer {
@@ -125,8 +133,8 @@ pub struct Reader {
     /// In the file.
     pub position: u64,
     pub waiting: Option<Waiting>,
-    /// Offsets that `read_at` calls wait for.
-    pub probes: Vec<u64>,
+    /// What `read_at` calls wait for.
+    pub probes: Vec<Probe>,
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
@@ -170,6 +178,9 @@ impl Reader {
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
+        if let Some(waiting) = self.waiting.take() {
+            self.end_wait(now, waiting);
+        }
         if position != self.position {
             self.run = 0;
             self.counters.seeks += 1;

@@ -3,12 +3,13 @@
 //! A peer is given work when something changed for it: it unchoked us, brought a block, a reader moved, a block got late.
 //! The order is that of `wants`, then the picker's. A block's memory is charged before its request goes out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Time;
 use super::connections::wake;
 use super::memory::Keepers;
-use super::peer::Request;
+use super::peer::{Peer, Request};
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use super::wants::{self, Class};
@@ -19,20 +20,40 @@ use crate::wire::{BlockRequest, Message};
 const LATE_PIECES: usize = 4;
 /// Copies of late blocks asked of one peer in one go.
 const LATE_AT_ONCE: usize = 8;
+/// The first pieces wanted, which slow peers leave to fast ones.
+const URGENT_PIECES: usize = 2;
 /// Pieces of the picker's order looked at for one request.
 const PICKER_SCAN: usize = 2048;
 
 /// A block to ask for.
 #[derive(Debug, Clone, Copy)]
-struct Pick {
-    piece: u32,
-    block: u32,
-    class: Class,
+pub(super) struct Pick {
+    pub piece: u32,
+    pub block: u32,
+    pub class: Class,
+}
+
+/// Will another peer, a much faster one, serve the piece?
+fn faster_serves(peers: &BTreeMap<PeerKey, Peer>, now: Time, slow: &Peer, piece: u32) -> bool {
+    let mine = slow.expected_arrival(now).since(now);
+    peers.values().any(|p| {
+        p.key != slow.key
+            && p.am_interested
+            && !p.snubbed
+            && !p.parole
+            && p.serves(piece)
+            && is_much_slower(mine, p.expected_arrival(now).since(now))
+    })
+}
+
+fn is_much_slower(mine: Duration, best: Duration) -> bool {
+    mine > best * 4 + Duration::from_millis(250)
 }
 
 impl Torrent {
     /// Gives every peer that has room something to do, the fastest first.
     pub(super) fn fill_all(&mut self, now: Time) {
+        self.refill = false;
         if self.content.is_none() || self.checking || !self.is_running() {
             return;
         }
@@ -65,7 +86,7 @@ impl Torrent {
             return;
         }
         let slow = self.is_slow(now, key);
-        self.ask_late(now, key, slow);
+        self.ask_late(now, key, slow, max);
         loop {
             let Some(peer) = self.peers.get(&key) else { return };
             if peer.requests.len() >= target {
@@ -90,7 +111,7 @@ impl Torrent {
         }
         let best = self.peers.values().filter(|p| !p.peer_choking && !p.snubbed).map(|p| p.expected_arrival(now)).min();
         let mine = self.peers.get(&key).map(|p| p.expected_arrival(now));
-        matches!((best, mine), (Some(b), Some(m)) if m.since(now) > b.since(now) * 4 + Duration::from_millis(250))
+        matches!((best, mine), (Some(b), Some(m)) if is_much_slower(m.since(now), b.since(now)))
     }
 
     pub(super) fn refresh_wants(&mut self, now: Time) {
@@ -104,13 +125,13 @@ impl Torrent {
     }
 
     /// Asks for further copies of urgent blocks that are late.
-    fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool) {
+    fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool, max: usize) {
         if slow {
             return;
         }
         for _ in 0..LATE_AT_ONCE {
             let (Some(peer), Some(content)) = (self.peers.get(&key), &self.content) else { return };
-            if peer.parole || peer.snubbed {
+            if peer.parole || peer.snubbed || peer.requests.len() >= max {
                 return;
             }
             let eta = peer.expected_arrival(now);
@@ -147,10 +168,12 @@ impl Torrent {
             }
             self.wants_from += 1;
         }
-        let skip = if slow { 2 } else { 0 };
         let mut admitted = None;
-        for want in self.wants.iter().skip(self.wants_from.max(skip)) {
+        for (rank, want) in self.wants.iter().enumerate().skip(self.wants_from) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !usable(&content.store, want.piece) {
+                continue;
+            }
+            if slow && rank < self.wants_from + URGENT_PIECES && faster_serves(&self.peers, now, peer, want.piece) {
                 continue;
             }
             if content.store.slot(want.piece).is_none() {
@@ -221,7 +244,7 @@ impl Torrent {
     /// Charges the block and sends the request. False: there is no memory for it.
     fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
         let Some(reservation) = self.pool.reserve().or_else(|| {
-            self.make_room(now, pick.class, pick.piece);
+            self.make_room(now, pick);
             self.pool.reserve()
         }) else {
             self.starved = true;
@@ -277,6 +300,7 @@ impl Torrent {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
         let length = content.info.layout.block_size(piece, block);
         peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
+        peer.note_cancelled(piece, block);
         self.counters.cancelled_blocks += 1;
         wake(&mut self.out.wake, peer);
     }
@@ -303,18 +327,19 @@ impl Torrent {
     pub(super) fn rejected(&mut self, now: Time, key: PeerKey, request: BlockRequest) {
         let block = request.begin / BLOCK_SIZE;
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let asked = peer.requests.iter().any(|r| r.piece == request.piece && r.block == block);
-        let choking = peer.peer_choking;
-        peer.allowed_to_us.retain(|p| *p != request.piece);
-        if !asked {
+        // The answer to a cancel is no answer to a request made after it.
+        if peer.answers_cancelled(request.piece, block) {
             return;
+        }
+        if !peer.requests.iter().any(|r| r.piece == request.piece && r.block == block) {
+            return;
+        }
+        if peer.peer_choking {
+            peer.allowed_to_us.retain(|p| *p != request.piece);
+        } else {
+            peer.note_refused(now, request.piece);
         }
         self.release_request(key, request.piece, block);
-        if choking {
-            return;
-        }
-        // It lets us ask and refuses: it has lost the piece. Asking again would go round in circles.
-        self.peer_lost(key, request.piece);
-        self.update_interest(now, key);
+        self.refill = true;
     }
 }

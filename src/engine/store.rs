@@ -94,6 +94,11 @@ impl Slot {
         self.received + self.asked < self.blocks.len() as u32
     }
 
+    /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
+    pub fn is_shared(&self) -> bool {
+        self.blocks.iter().filter_map(|b| b.data.as_ref()).any(Block::is_shared)
+    }
+
     /// The peers that sent blocks of it, each once.
     pub fn senders(&self) -> Vec<PeerKey> {
         let mut senders: Vec<PeerKey> =

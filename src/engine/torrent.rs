@@ -192,6 +192,10 @@ pub struct Torrent {
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// Requests came free: every peer is to be looked at again.
+    pub(super) refill: bool,
+    /// Did we want anything when interests were last looked at?
+    pub(super) wanted_any: bool,
     /// Pieces that got blocks in the batch at hand.
     pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
@@ -266,6 +270,8 @@ impl Torrent {
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            refill: false,
+            wanted_any: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
             down: Rate::default(),
@@ -530,7 +536,7 @@ impl Torrent {
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
             self.cancel_all(now);
         }
-        self.update_interests(now);
+        self.review_interests(now);
         self.fill_all(now);
     }
 
@@ -671,10 +677,11 @@ impl Torrent {
 
     /// The state that follows from what is had and wanted; its alerts.
     pub(super) fn update_state(&mut self, now: Time) {
-        let Some(content) = &self.content else { return };
         if self.checking {
             return;
         }
+        self.review_interests(now);
+        let Some(content) = &self.content else { return };
         let all = content.have.is_full();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
         let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
