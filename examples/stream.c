@@ -56,25 +56,24 @@ int main(int argc, char **argv)
     et_error error = { .struct_size = sizeof error };
     et_settings *settings = NULL;
     et_session *session = NULL;
-    check(et_settings_new(&settings), &error, "et_settings_new");
-    check(et_settings_set_int(settings, "memory_limit", strlen("memory_limit"), MEMORY_LIMIT, &error), &error, "memory_limit");
+    check(et_settings_new(&settings, &error), &error, "et_settings_new");
+    check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, MEMORY_LIMIT, &error), &error, "memory_limit");
     check(et_session_open(settings, NULL, 0, &session, &error), &error, "et_session_open");
     et_settings_free(settings);
 
     et_add_torrent_params params = { .struct_size = sizeof params };
     uint8_t *torrent = NULL;
     if (strncmp(argv[1], "magnet:", 7) == 0) {
-        params.magnet = argv[1];
-        params.magnet_len = strlen(argv[1]);
+        params.magnet = (et_str){ argv[1], ET_NUL_TERMINATED };
     } else {
-        torrent = read_file(argv[1], &params.torrent_file_len);
-        params.torrent_file = torrent;
+        torrent = read_file(argv[1], &params.torrent_len);
+        params.torrent = torrent;
     }
     et_storage_index index = 0;
     check(et_session_add_torrent(session, &params, &index, &error), &error, "et_session_add_torrent");
     free(torrent);
     if (argc > 2)
-        check(et_torrent_connect_peer(session, index, argv[2], strlen(argv[2]), &error), &error, "et_torrent_connect_peer");
+        check(et_torrent_connect_peer(session, index, argv[2], ET_NUL_TERMINATED, &error), &error, "et_torrent_connect_peer");
 
     /* A magnet's files are known when its metadata has come; alerts come meanwhile, and there is nothing to do but wait. */
     et_reader *reader = NULL;

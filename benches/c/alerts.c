@@ -28,9 +28,7 @@ int main(void)
     et_settings_free(settings);
     /* A magnet that nobody has: a torrent that does nothing by itself. */
     et_add_torrent_params params = { .struct_size = sizeof params };
-    static const char magnet[] = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567";
-    params.magnet = magnet;
-    params.magnet_len = sizeof magnet - 1;
+    params.magnet = (et_str){ "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567", ET_NUL_TERMINATED };
     et_storage_index index = 0;
     check(et_session_add_torrent(session, &params, &index, &error), &error, "et_session_add_torrent");
 
@@ -40,7 +38,7 @@ int main(void)
             continue;
         for (int n = 0; n < BATCH / 2; n++) {
             check(et_torrent_pause(session, index, 0, &error), &error, "et_torrent_pause");
-            check(et_torrent_resume(session, index, 0, &error), &error, "et_torrent_resume");
+            check(et_torrent_resume(session, index, &error), &error, "et_torrent_resume");
         }
         /* Alerts may be posted by another thread than the caller's: all must be there before the clock starts. */
         struct timespec pause = { 0, 2 * 1000 * 1000 };

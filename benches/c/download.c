@@ -52,15 +52,15 @@ int main(int argc, char **argv)
     double began = seconds(CLOCK_MONOTONIC);
     et_error error = { .struct_size = sizeof error };
     et_settings *settings = quiet_settings(&error);
-    check(et_settings_set_int(settings, TEXT("memory_limit"), memory_limit, &error), &error, "memory_limit");
+    check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, memory_limit, &error), &error, "memory_limit");
     et_session *session = NULL;
     check(et_session_open(settings, NULL, 0, &session, &error), &error, "et_session_open");
     et_settings_free(settings);
 
-    et_add_torrent_params params = { .struct_size = sizeof params, .torrent_file = torrent, .torrent_file_len = torrent_length };
+    et_add_torrent_params params = { .struct_size = sizeof params, .torrent = torrent, .torrent_len = torrent_length };
     et_storage_index index = 0;
     check(et_session_add_torrent(session, &params, &index, &error), &error, "et_session_add_torrent");
-    check(et_torrent_connect_peer(session, index, argv[2], strlen(argv[2]), &error), &error, "et_torrent_connect_peer");
+    check(et_torrent_connect_peer(session, index, argv[2], ET_NUL_TERMINATED, &error), &error, "et_torrent_connect_peer");
     et_reader *reader = NULL;
     check(et_reader_open(session, index, 0, NULL, &reader, &error), &error, "et_reader_open");
 
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "the file ended after %llu bytes\n", (unsigned long long)offset);
         return 1;
     }
-    struct et_storage_stats stats = { .struct_size = sizeof stats };
+    et_storage_stats_info stats = { .struct_size = sizeof stats };
     check(et_storage_stats(session, index, &stats, &error), &error, "et_storage_stats");
     printf("{\"peer\":\"ours\",\"wall\":%.4f,\"user\":%.4f,\"sys\":%.4f,\"verify_cpu\":%.4f,\"rss_peak_kib\":%ld,"
            "\"storage_peak\":%llu,\"verified_bytes\":%llu}\n",

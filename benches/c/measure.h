@@ -14,9 +14,6 @@
 
 #include "elementum_torrent.h"
 
-/* Text with its length, as the ABI takes it. */
-#define TEXT(literal) (literal), sizeof(literal) - 1
-
 static inline double seconds(clockid_t clock)
 {
     struct timespec time;
@@ -55,12 +52,12 @@ static inline void check(et_status status, const et_error *error, const char *wh
 static inline et_settings *quiet_settings(et_error *error)
 {
     et_settings *settings = NULL;
-    check(et_settings_new(&settings), error, "et_settings_new");
-    check(et_settings_set_str(settings, TEXT("listen_interfaces"), TEXT("127.0.0.1:0"), error), error, "listen_interfaces");
-    check(et_settings_set_bool(settings, TEXT("enable_dht"), 0, error), error, "enable_dht");
-    check(et_settings_set_bool(settings, TEXT("enable_lsd"), 0, error), error, "enable_lsd");
-    check(et_settings_set_bool(settings, TEXT("enable_upnp"), 0, error), error, "enable_upnp");
-    check(et_settings_set_bool(settings, TEXT("enable_natpmp"), 0, error), error, "enable_natpmp");
+    check(et_settings_new(&settings, error), error, "et_settings_new");
+    check(et_settings_set_str(settings, "listen_interfaces", ET_NUL_TERMINATED, "127.0.0.1:0", ET_NUL_TERMINATED, error), error,
+          "listen_interfaces");
+    static const char *const off[] = { "enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp" };
+    for (size_t n = 0; n < sizeof off / sizeof off[0]; n++)
+        check(et_settings_set_bool(settings, off[n], ET_NUL_TERMINATED, 0, error), error, off[n]);
     return settings;
 }
 

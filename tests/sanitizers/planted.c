@@ -8,13 +8,11 @@
 
 #include "elementum_torrent.h"
 
-static const char key[] = "user_agent";
-
 /* The library writes a setting into a buffer of the caller's. */
-static void library_writes(const et_settings *settings, char *buffer, size_t capacity)
+static void library_writes(et_settings *settings, char *buffer, size_t capacity)
 {
     size_t length = 0;
-    et_settings_get_str(settings, key, sizeof key - 1, buffer, capacity, &length, NULL);
+    et_settings_get_str(settings, "user_agent", ET_NUL_TERMINATED, buffer, capacity, &length, NULL);
 }
 
 /* Nothing on the stack may still point to what was lost when the leak check runs. */
@@ -27,7 +25,7 @@ __attribute__((noinline)) static void lose_settings(int depth)
         return;
     }
     et_settings *settings = NULL;
-    et_settings_new(&settings);
+    et_settings_new(&settings, NULL);
 }
 
 static et_settings *shared_settings;
@@ -44,7 +42,7 @@ int main(int argc, char **argv)
 {
     const char *fault = argc > 1 ? argv[1] : "nothing";
     et_settings *settings = NULL;
-    if (et_settings_new(&settings) != ET_OK)
+    if (et_settings_new(&settings, NULL) != ET_OK)
         return 3;
     if (strcmp(fault, "overflow") == 0) {
         /* The buffer is shorter than the library is told. */
