@@ -145,11 +145,7 @@ impl Torrent {
         let asked = content.store.remove(piece);
         for (block, key) in asked {
             self.send_cancel(now, key, piece, block);
-            if let Some(peer) = self.peers.get_mut(&key)
-                && peer.take_request(piece, block).is_some()
-            {
-                drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            }
+            self.drop_request(key, piece, block);
         }
         if kept {
             self.lose(now, piece);

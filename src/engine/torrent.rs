@@ -5,13 +5,14 @@
 //! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
 //! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
@@ -200,7 +201,9 @@ pub struct Torrent {
     /// Pieces that got blocks in the batch at hand.
     pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
-    pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
+    pub(super) suspects: HashMap<u32, Vec<Suspicion>>,
+    /// Who left lately.
+    pub(super) departed: VecDeque<Departed>,
 
     pub(super) down: Rate,
     pub(super) up: Rate,
@@ -275,6 +278,7 @@ impl Torrent {
             wanted_any: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
+            departed: VecDeque::new(),
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),
@@ -414,9 +418,12 @@ impl Torrent {
         if self.storage != StorageKind::Disk || self.checking {
             return;
         }
-        self.error = None;
+        if self.error.take().is_some() && self.is_running() {
+            self.trackers.restart(now);
+        }
         self.close_all(now, CloseReason::None);
         let Some(content) = &mut self.content else { return };
+        self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.have.clear(piece);
@@ -465,15 +472,22 @@ impl Torrent {
         self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
+            let jobs = self.trackers.stop();
+            self.out.announces.extend(jobs);
         }
         self.error = Some(error);
+        self.wants_dirty = true;
         self.close_all(now, CloseReason::None);
         self.readers_changed();
     }
 
     pub fn pause(&mut self, now: Time) {
-        if !self.flags.contains(TorrentFlags::PAUSED) {
-            self.flags |= TorrentFlags::PAUSED;
+        if self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        self.flags |= TorrentFlags::PAUSED;
+        // Where its session is paused, it stands already.
+        if !self.session_paused {
             self.stopped(now);
         }
     }
@@ -502,7 +516,7 @@ impl Torrent {
     }
 
     fn started(&mut self, now: Time) {
-        if self.session_paused {
+        if !self.is_running() {
             return;
         }
         self.trackers.restart(now);
@@ -517,6 +531,8 @@ impl Torrent {
         self.readers.clear();
         self.share.set_weight(0);
         self.content = None;
+        // Whatever the shell still asks of it, it does nothing any more.
+        self.flags |= TorrentFlags::PAUSED;
         self.readers_changed();
         self.trackers.stop()
     }
