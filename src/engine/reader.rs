@@ -93,6 +93,20 @@ impl Window {
         self.behind.contains(&piece) || self.ahead.contains(&piece) || self.is_pinned(piece)
     }
 
+    /// What stays of it while its reader sleeps.
+    pub fn pins_only(self) -> Self {
+        Self { behind: 0..0, ahead: 0..0, ..self }
+    }
+
+    /// Pieces in it, each counted once for each part of it that it is in.
+    pub fn len(&self) -> u64 {
+        [&self.behind, &self.ahead, &self.head, &self.tail].into_iter().map(pieces).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn is_pinned(&self, piece: u32) -> bool {
         self.head.contains(&piece) || self.tail.contains(&piece)
     }

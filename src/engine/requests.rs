@@ -152,7 +152,7 @@ impl Torrent {
     fn pick(&mut self, now: Time, key: PeerKey, slow: bool) -> Option<Pick> {
         let peer = self.peers.get(&key)?;
         let content = self.content.as_mut()?;
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let parole = peer.parole;
         // What it may take of a piece: a peer on parole only pieces of its own.
         let usable = |store: &super::store::Store, piece: u32| match store.slot(piece) {

@@ -189,7 +189,9 @@ pub struct Torrent {
 
     pub(super) readers: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
+    /// Pieces that the service protects; and of them those that fit into half the limit.
     pub(super) protected: BTreeSet<u32>,
+    pub(super) kept_lookbehind: BTreeSet<u32>,
     pub(super) wants: Vec<Want>,
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
@@ -270,6 +272,7 @@ impl Torrent {
             readers: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             protected: BTreeSet::new(),
+            kept_lookbehind: BTreeSet::new(),
             wants: Vec::new(),
             wants_dirty: true,
             wants_from: 0,
@@ -390,8 +393,7 @@ impl Torrent {
                 content.picker.set_priority(piece, priority);
             }
         }
-        let limit = self.pool.limit() * u64::from(BLOCK_SIZE);
-        if limit / piece_length < 3 {
+        if self.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE)) < 3 {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
