@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::Departed;
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::swarm::PeerSource;
@@ -552,6 +553,7 @@ impl Torrent {
         peer.snubbed = true;
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
+        self.give_up_exclusive(key);
         self.cancel_requests(now, key, |_| true);
     }
 
@@ -585,12 +587,11 @@ impl Torrent {
             for r in &peer.requests {
                 content.store.unmark_asked(r.piece, r.block, key);
             }
-            for piece in content.store.present().to_vec() {
-                if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
-                    slot.exclusive = PeerKey::NOBODY;
-                }
-            }
         }
+        if peer.parole {
+            self.give_up_exclusive(key);
+        }
+        self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.wants_from = 0;
         }

@@ -121,7 +121,7 @@ impl Torrent {
 
     fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
         let Some(content) = &self.content else { return false };
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let victim = content
             .store
             .present()
@@ -147,11 +147,7 @@ impl Torrent {
         let asked = content.store.remove(piece);
         for (block, key) in asked {
             self.send_cancel(now, key, piece, block);
-            if let Some(peer) = self.peers.get_mut(&key)
-                && peer.take_request(piece, block).is_some()
-            {
-                drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            }
+            self.drop_request(key, piece, block);
         }
         if kept {
             self.lose(now, piece);
@@ -215,16 +211,46 @@ impl Torrent {
     /// Weighs the torrent in the session by what it wants now, and cuts the readers' windows from its share.
     pub(super) fn update_windows(&mut self, now: Time) {
         self.update_shares(now);
-        let playing = self.readers.values().filter(|r| r.is_active(now)).count().max(1);
-        let any_active = self.readers.values().any(|r| r.is_active(now));
-        let protected = self.protected_blocks();
-        let share = self.share_blocks().saturating_sub(protected) * u64::from(BLOCK_SIZE) / playing as u64;
-        let share = (self.storage == StorageKind::Memory).then_some(share);
         let percent = u64::try_from(self.settings.reader_lookbehind_percent).unwrap_or(0);
-        for reader in self.readers.values_mut() {
-            // One that sleeps beside others that play gives its share to them.
-            let share = if any_active && !reader.is_active(now) { share.map(|_| 0) } else { share };
-            reader.window = if share == Some(0) { Default::default() } else { reader.compute_window(share, percent) };
+        if self.storage != StorageKind::Memory {
+            self.readers.values_mut().for_each(|r| r.window = r.compute_window(None, percent));
+            return;
+        }
+        self.update_kept_lookbehind();
+        let active = self.readers.values().filter(|r| r.is_active(now)).count();
+        let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
+        let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
+        if active > 0 {
+            // Those that sleep beside others that play keep what they pin, out of a quarter at most, and no more.
+            let asleep = self.readers.len() - active;
+            let each = share / 4 / asleep.max(1) as u64;
+            for reader in self.readers.values_mut().filter(|r| !r.is_active(now)) {
+                reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
+                share -= reader.window.len() * reader.span.piece_cost();
+            }
+        }
+        let playing = if active > 0 { active } else { self.readers.len() };
+        let each = share / playing.max(1) as u64;
+        for reader in self.readers.values_mut().filter(|r| active == 0 || r.is_active(now)) {
+            // What it reads elsewhere must fit beside its window.
+            let elsewhere: BTreeSet<u32> = reader.probes.iter().map(|p| reader.span.piece_at(p.offset)).collect();
+            let cost = reader.span.piece_cost() * elsewhere.len() as u64;
+            reader.window = reader.compute_window(Some(each.saturating_sub(cost)), percent);
+        }
+    }
+
+    /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
+    fn update_kept_lookbehind(&mut self) {
+        let Some(content) = &self.content else { return };
+        let mut left = self.pool.limit() / 2;
+        self.kept_lookbehind.clear();
+        for piece in &self.protected {
+            let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
+            if blocks > left {
+                break;
+            }
+            left -= blocks;
+            self.kept_lookbehind.insert(*piece);
         }
     }
 
@@ -245,7 +271,7 @@ impl Torrent {
 
     fn protected_blocks(&self) -> u64 {
         let Some(content) = &self.content else { return 0 };
-        self.protected.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
+        self.kept_lookbehind.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
     }
 
     /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
@@ -265,6 +291,7 @@ impl Torrent {
             ));
         }
         self.protected = protected;
+        self.update_kept_lookbehind();
         self.wants_dirty = true;
         self.fill_all(now);
         Ok(())
@@ -272,6 +299,7 @@ impl Torrent {
 
     pub fn clear_lookbehind(&mut self, now: Time) {
         self.protected.clear();
+        self.kept_lookbehind.clear();
         self.wants_dirty = true;
         self.fill_all(now);
     }

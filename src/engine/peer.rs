@@ -97,7 +97,10 @@ pub struct Peer {
     queue: usize,
     slow_start: bool,
     pub snubbed: bool,
+    /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
     pub parole: bool,
+    /// Pieces of its own that passed since.
+    pub parole_passed: u32,
     pub hash_fails: u32,
     /// Pieces that it has and we lack: why we are interested.
     pub offers: u32,
@@ -167,6 +170,7 @@ impl Peer {
             slow_start: true,
             snubbed: false,
             parole: false,
+            parole_passed: 0,
             hash_fails: 0,
             offers: 0,
             uploads: VecDeque::new(),

@@ -136,11 +136,12 @@ impl Torrent {
             }
             let eta = peer.expected_arrival(now);
             let late = self.wants.iter().take(LATE_PIECES).filter(|w| peer.serves(w.piece)).find_map(|w| {
-                let free = content.store.slot(w.piece).is_none_or(|s| s.exclusive == PeerKey::NOBODY);
-                let block = free.then(|| content.store.late_block(w.piece, now, key, eta, false)).flatten()?;
+                let block = content.store.late_block(w.piece, now, key, eta, false)?;
                 Some(Pick { piece: w.piece, block, class: w.class })
             });
+            let owner = late.and_then(|l| content.store.slot(l.piece)).map_or(PeerKey::NOBODY, |s| s.exclusive);
             match late {
+                Some(pick) if owner != PeerKey::NOBODY => return self.take_over(now, pick.piece),
                 Some(pick) if self.request(now, key, pick) => {}
                 _ => return,
             }
@@ -151,7 +152,7 @@ impl Torrent {
     fn pick(&mut self, now: Time, key: PeerKey, slow: bool) -> Option<Pick> {
         let peer = self.peers.get(&key)?;
         let content = self.content.as_mut()?;
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let parole = peer.parole;
         // What it may take of a piece: a peer on parole only pieces of its own.
         let usable = |store: &super::store::Store, piece: u32| match store.slot(piece) {
@@ -282,6 +283,15 @@ impl Torrent {
                 content.store.unmark_asked(piece, block, key);
             }
             self.wants_from = 0;
+        }
+    }
+
+    /// The same where the store has forgotten the block already.
+    pub(super) fn drop_request(&mut self, key: PeerKey, piece: u32, block: u32) {
+        if let Some(peer) = self.peers.get_mut(&key)
+            && peer.take_request(piece, block).is_some()
+        {
+            drop(peer.credits.take(piece, block * BLOCK_SIZE));
         }
     }
 

@@ -5,13 +5,14 @@
 //! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
 //! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
@@ -187,7 +188,9 @@ pub struct Torrent {
 
     pub(super) readers: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
+    /// Pieces that the service protects; and of them those that fit into half the limit.
     pub(super) protected: BTreeSet<u32>,
+    pub(super) kept_lookbehind: BTreeSet<u32>,
     pub(super) wants: Vec<Want>,
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
@@ -199,7 +202,9 @@ pub struct Torrent {
     /// Pieces that got blocks in the batch at hand.
     pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
-    pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
+    pub(super) suspects: HashMap<u32, Vec<Suspicion>>,
+    /// Who left lately.
+    pub(super) departed: VecDeque<Departed>,
 
     pub(super) down: Rate,
     pub(super) up: Rate,
@@ -266,6 +271,7 @@ impl Torrent {
             readers: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             protected: BTreeSet::new(),
+            kept_lookbehind: BTreeSet::new(),
             wants: Vec::new(),
             wants_dirty: true,
             wants_from: 0,
@@ -274,6 +280,7 @@ impl Torrent {
             wanted_any: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
+            departed: VecDeque::new(),
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),
@@ -392,8 +399,7 @@ impl Torrent {
                 content.picker.set_priority(piece, priority);
             }
         }
-        let limit = self.pool.limit() * u64::from(BLOCK_SIZE);
-        if limit / piece_length < 3 {
+        if self.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE)) < 3 {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
@@ -420,9 +426,12 @@ impl Torrent {
         if self.storage != StorageKind::Disk || self.checking {
             return;
         }
-        self.error = None;
+        if self.error.take().is_some() && self.is_running() {
+            self.trackers.restart(now);
+        }
         self.close_all(now, CloseReason::None);
         let Some(content) = &mut self.content else { return };
+        self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.have.clear(piece);
@@ -471,15 +480,22 @@ impl Torrent {
         self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
+            let jobs = self.trackers.stop();
+            self.out.announces.extend(jobs);
         }
         self.error = Some(error);
+        self.wants_dirty = true;
         self.close_all(now, CloseReason::None);
         self.readers_changed();
     }
 
     pub fn pause(&mut self, now: Time) {
-        if !self.flags.contains(TorrentFlags::PAUSED) {
-            self.flags |= TorrentFlags::PAUSED;
+        if self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        self.flags |= TorrentFlags::PAUSED;
+        // Where its session is paused, it stands already.
+        if !self.session_paused {
             self.stopped(now);
         }
     }
@@ -508,7 +524,7 @@ impl Torrent {
     }
 
     fn started(&mut self, now: Time) {
-        if self.session_paused {
+        if !self.is_running() {
             return;
         }
         self.trackers.restart(now);
@@ -523,6 +539,8 @@ impl Torrent {
         self.readers.clear();
         self.share.set_weight(0);
         self.content = None;
+        // Whatever the shell still asks of it, it does nothing any more.
+        self.flags |= TorrentFlags::PAUSED;
         self.readers_changed();
         self.trackers.stop()
     }

@@ -108,7 +108,8 @@ impl Driver {
                             for part in parts {
                                 let got = &part.block.as_slice()[part.offset..part.offset + part.len];
                                 let expected = content.file(self.file, self.position + n as u64, part.len);
-                                assert!(got == expected, "wrong bytes at {}", self.position + n as u64);
+                                let fine = got == expected || self.options.unverified;
+                                assert!(fine, "wrong bytes at {}", self.position + n as u64);
                                 n += part.len;
                             }
                             assert!(n > 0 && n <= want, "read {n} of {want}");
@@ -141,7 +142,8 @@ impl Driver {
                             let mut at = offset;
                             for part in parts {
                                 let got = &part.block.as_slice()[part.offset..part.offset + part.len];
-                                assert!(got == content.file(self.file, at, part.len), "wrong bytes at {at}");
+                                let fine = got == content.file(self.file, at, part.len) || self.options.unverified;
+                                assert!(fine, "wrong bytes at {at}");
                                 at += part.len as u64;
                             }
                         }
