@@ -191,6 +191,13 @@ impl Torrent {
         self.out.wake.retain(|k| *k != key);
     }
 
+    /// How far the block is that comes in from the peer now.
+    pub fn peer_receiving(&mut self, key: PeerKey, block: Option<(u32, u32, u32)>) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.receiving = block;
+        }
+    }
+
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         let reason = error.close_reason();

@@ -124,6 +124,9 @@ pub struct Peer {
     pub last_received: Time,
     pub last_sent: Time,
     pub last_block: Time,
+    pub last_request: Time,
+    /// The block that is coming in: piece, begin, bytes here.
+    pub receiving: Option<(u32, u32, u32)>,
     pub last_useful: Time,
     pub next_pex: Time,
     pub pex_told: Vec<SocketAddr>,
@@ -187,6 +190,8 @@ impl Peer {
             last_received: now,
             last_sent: now,
             last_block: now,
+            last_request: now,
+            receiving: None,
             last_useful: now,
             next_pex: now,
             pex_told: Vec::new(),

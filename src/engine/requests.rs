@@ -269,6 +269,7 @@ impl Torrent {
         if peer.requests.is_empty() {
             peer.last_block = now;
         }
+        peer.last_request = now;
         peer.requests.push_back(Request { piece: pick.piece, block: pick.block, sent: now });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
         true

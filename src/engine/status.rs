@@ -52,6 +52,9 @@ pub struct TorrentStatus {
     pub total_upload: u64,
     pub total_payload_download: u64,
     pub total_payload_upload: u64,
+    /// Payload over all sessions that the torrent was in.
+    pub all_time_download: u64,
+    pub all_time_upload: u64,
     pub total_failed_bytes: u64,
     pub total_redundant_bytes: u64,
     pub download_rate: u32,
@@ -120,6 +123,8 @@ pub struct PeerInfo {
     pub target_dl_queue_length: u32,
     /// Requests of it that wait for us.
     pub upload_queue_length: u32,
+    /// Bytes asked of it and not here.
+    pub queue_bytes: u32,
     /// Bytes waiting to be written to it.
     pub send_buffer_bytes: u32,
     pub rtt_ms: u32,
@@ -127,9 +132,14 @@ pub struct PeerInfo {
     /// Milliseconds since it sent anything, and since it sent a block that we used.
     pub last_active_ms: u64,
     pub last_useful_ms: u64,
-    /// The piece and block asked of it first, -1: none.
+    /// Since it was last asked for a block.
+    pub last_request_ms: u64,
+    /// The piece and block that comes in now, -1: none.
     pub downloading_piece: i32,
     pub downloading_block: i32,
+    /// Bytes of that block that are here, and that it has.
+    pub downloading_progress: u32,
+    pub downloading_total: u32,
 }
 
 /// A piece on its way.
@@ -259,6 +269,8 @@ impl Torrent {
             total_upload: self.protocol_up.total(),
             total_payload_download: self.down.total(),
             total_payload_upload: self.up.total(),
+            all_time_download: self.down.total(),
+            all_time_upload: self.up.total(),
             total_failed_bytes: self.counters.failed_bytes,
             total_redundant_bytes: self.counters.redundant_bytes,
             download_rate: self.protocol_down.per_second(),
@@ -316,8 +328,9 @@ impl Torrent {
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
                 flags.set(PeerFlags::UPLOAD_ONLY, p.upload_only);
-                let first = p.requests.front();
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
+                let size = |piece, block| self.content.as_ref().map_or(0, |c| c.info.layout.block_size(piece, block));
+                let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
                     endpoint: p.address,
                     peer_id: p.peer_id,
@@ -335,13 +348,17 @@ impl Torrent {
                     download_queue_length: p.requests.len() as u32,
                     target_dl_queue_length: p.target_queue(max) as u32,
                     upload_queue_length: p.uploads.len() as u32,
+                    queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
                     rtt_ms: p.rtt.as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.hash_fails,
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),
-                    downloading_piece: first.map_or(-1, |r| number(r.piece)),
-                    downloading_block: first.map_or(-1, |r| number(r.block)),
+                    last_request_ms: millis(p.last_request),
+                    downloading_piece: receiving.map_or(-1, |(piece, ..)| number(piece)),
+                    downloading_block: receiving.map_or(-1, |(_, block, _)| number(block)),
+                    downloading_progress: receiving.map_or(0, |(.., got)| got),
+                    downloading_total: receiving.map_or(0, |(piece, block, _)| size(piece, block)),
                 }
             })
             .collect()

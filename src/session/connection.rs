@@ -100,6 +100,7 @@ async fn receive(
         driver.session.give_buffer(buffer);
         let waiting = driver.run(|core, now| {
             core.peer_received(now, key, &mut batch, n as u64);
+            core.peer_receiving(key, decoder.block_in_progress());
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }

@@ -105,9 +105,9 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Opens a session. `state`: what `save_state` gave, or nothing. None: settings as in the state, else the defaults.
-    pub fn open(settings: Option<Settings>, state: &[u8]) -> Result<Self> {
+    pub fn open(settings: impl Into<Option<Settings>>, state: &[u8]) -> Result<Self> {
         let saved = if state.is_empty() { None } else { Some(state::parse(state)?) };
-        let settings = match (settings, &saved) {
+        let settings = match (settings.into(), &saved) {
             (Some(settings), _) => settings,
             (None, Some(saved)) => saved.settings.clone(),
             (None, None) => Settings::default(),
@@ -399,10 +399,10 @@ impl Session {
     }
 
     /// Opens a reader on a file of a torrent.
-    pub fn open_reader(&self, index: StorageIndex, file: i64, options: ReaderOptions) -> Result<Reader> {
+    pub fn open_reader(&self, index: StorageIndex, file: impl Into<i64>, options: ReaderOptions) -> Result<Reader> {
         check_open(&self.inner)?;
         let driver = self.inner.torrents.lock().get(index).cloned().ok_or_else(unknown_index)?;
-        Reader::open(driver, file, options)
+        Reader::open(driver, file.into(), options)
     }
 }
 

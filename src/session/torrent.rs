@@ -160,8 +160,8 @@ impl Torrent {
         })?
     }
 
-    pub fn replace_trackers(&self, tiers: &[Vec<String>]) -> Result<()> {
-        self.driver.command(|core, now| core.replace_trackers(now, tiers))
+    pub fn replace_trackers(&self, tiers: Vec<Vec<String>>) -> Result<()> {
+        self.driver.command(|core, now| core.replace_trackers(now, &tiers))
     }
 
     pub fn web_seeds(&self) -> Result<Vec<String>> {
