@@ -280,6 +280,7 @@ impl Torrent {
         let clip = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin).min(r.span.size);
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Ok(ReaderStatus {
+            torrent: crate::session::StorageIndex::INVALID,
             file: r.file,
             position: r.position,
             size: r.span.size,

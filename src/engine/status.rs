@@ -9,6 +9,7 @@ use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use crate::alert::TorrentState;
 use crate::error::{Error, Result};
 use crate::metainfo::InfoHashes;
+use crate::session::StorageIndex;
 use crate::storage::pool::BLOCK_SIZE;
 
 bitflags::bitflags! {
@@ -195,6 +196,8 @@ pub struct LookbehindStats {
 /// A reader's state. Offsets and sizes in bytes of its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReaderStatus {
+    /// Filled in by the shell.
+    pub torrent: StorageIndex,
     pub file: u32,
     pub position: u64,
     pub size: u64,

@@ -173,7 +173,8 @@ impl Reader {
     }
 
     pub fn status(&self) -> Result<ReaderStatus> {
-        self.driver.look(|core, _| core.reader_status(self.id))?
+        let status = self.driver.look(|core, _| core.reader_status(self.id))??;
+        Ok(ReaderStatus { torrent: self.driver.index, ..status })
     }
 
     /// Asks for `head` bytes from the position on and `tail` bytes at the file's end at once; the status and an alert tell
