@@ -69,7 +69,10 @@ impl Torrent {
         }
         let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
         if (kept, partial, kept_pieces) != counted {
-            return Err(format!("blocks kept, partial, pieces: {:?}, counted {counted:?}", (kept, partial, kept_pieces)));
+            return Err(format!(
+                "blocks kept, partial, pieces: {:?}, counted {counted:?}",
+                (kept, partial, kept_pieces)
+            ));
         }
         if self.storage == StorageKind::Memory && content.have.count() != kept_pieces {
             return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));

@@ -3,5 +3,6 @@
 // Each test program is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod ours;
 pub mod peers;
 pub mod temp;

@@ -101,6 +101,12 @@ impl Peer {
         }
     }
 
+    /// Ends the client without a goodbye, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Where the client listens, once it does.
     pub fn address(&mut self) -> SocketAddr {
         let port = self.wait("port").parse().unwrap();

@@ -41,7 +41,7 @@ def fail(message):
     end(1)
 
 
-def client_arguments(description, dht=False):
+def client_arguments(description, libtorrent=False):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("mode", choices=("seed", "leech"))
     parser.add_argument("--torrent", help="path of the .torrent file")
@@ -51,7 +51,9 @@ def client_arguments(description, dht=False):
     parser.add_argument("--tracker", action="append", default=[], metavar="URL", help="tracker to announce to")
     parser.add_argument("--port", type=int, default=0, help="port to listen at; 0: any free one")
     parser.add_argument("--verbose", action="store_true", help="the client's log on the standard error")
-    if dht:
+    if libtorrent:
+        parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen at")
+        parser.add_argument("--upload-limit", type=int, default=0, metavar="BYTES_A_SECOND")
         parser.add_argument("--dht-node", action="append", default=[], metavar="IP:PORT", help="turns the DHT on and joins it there")
     arguments = parser.parse_args()
     if bool(arguments.torrent) == bool(arguments.magnet):

@@ -6,7 +6,8 @@
     lt_peer.py seed  --torrent PATH --data DIR ...   prints `port N` when it has checked its data
     lt_peer.py leech (--torrent PATH | --magnet URI) --data DIR --peer IP:PORT ...
                                                      prints `port N`, `metadata` (magnet), `done`; `hash-failed PIECE`
-Both take --dht-node IP:PORT (repeated), which turns the DHT on; `dht_nodes.py` is a network to name.
+Both take --dht-node IP:PORT (repeated), which turns the DHT on (`dht_nodes.py` is a network to name), --host IP to listen
+at (::1 for IPv6), and --upload-limit BYTES_A_SECOND.
 """
 
 import os
@@ -103,9 +104,10 @@ def make():
 
 
 def client():
-    arguments = client_arguments("libtorrent", dht=True)
+    arguments = client_arguments("libtorrent", libtorrent=True)
     settings = DHT_SETTINGS if arguments.dht_node else SETTINGS
-    session = lt.session(dict(settings, listen_interfaces=f"{HOST}:{arguments.port}"))
+    host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+    session = lt.session(dict(settings, listen_interfaces=f"{host}:{arguments.port}", upload_rate_limit=arguments.upload_limit))
     for node in arguments.dht_node:
         session.add_dht_node(address(node))
     if arguments.magnet:
