@@ -48,7 +48,7 @@ deps: ## what the tests need: Debian packages, and libtorrent in .venv
 peers: ## the clients of the tests that are built here: librqbit, the plain seeder
 	$(CARGO) build -p elementum-bench --features rqbit --bin rqbit-peer --bin plain-seeder
 
-test: test-rust ## every test
+test: test-rust test-loom test-asan test-valgrind test-tsan test-install ## every test
 
 test-rust: deps peers
 	$(CARGO) test
@@ -79,7 +79,7 @@ lint: ## rustfmt and clippy, warnings are errors
 check: lint test ## lint and test
 
 run: build ## the C example: plays a demo torrent from loopback, or TORRENT
-	$(CARGO) build --release -p elementum-bench --bin plain-seeder
+	$(CARGO) build --release --example demo_seeder
 	examples/run.sh "$(TORRENT)"
 
 bench: deps build ## ours beside libtorrent and librqbit, about 10 minutes; results in target/bench/results.json

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh [TORRENT]: builds stream.c with the release library and plays a torrent: the one that is named (file or magnet, from the
-# real network), or a generated one from a seeder on loopback.
+# real network), or a generated one from a second session of ours on loopback.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,12 +15,12 @@ fi
 work=$(mktemp -d)
 mkfifo "$work/input"
 # The seeder lives as long as its input is open, which is as long as this script.
-"$release/plain-seeder" --size $((100 << 20)) --rate 20000000 --torrent "$work/demo.torrent" < "$work/input" > "$work/output" &
+"$release/examples/demo_seeder" "$work" 100 20000000 < "$work/input" > "$work/output" &
 exec 3> "$work/input"
 trap 'exec 3>&-; wait; rm -rf "$work"' EXIT
 for _ in {1..600}; do
     grep -q '^port ' "$work/output" && break
     sleep 0.05
 done
-echo "streaming 100 MiB from a seeder on loopback that gives 20 MB/s"
+echo "streaming 100 MiB from a second session on loopback that gives 20 MB/s"
 "$program" "$work/demo.torrent" "127.0.0.1:$(sed -n 's/^port //p' "$work/output")"
