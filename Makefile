@@ -69,7 +69,7 @@ test-tsan: ## C programs with ThreadSanitizer
 	tests/sanitizers/tsan.sh
 
 test-loom: ## every order of the lock-free parts' steps
-	RUSTFLAGS="--cfg loom" $(CARGO) test --lib --release --target-dir $(TARGET)/loom loom_
+	$(CARGO) test --lib --features loom loom_
 
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -12,6 +12,8 @@
 pub mod alert;
 pub mod engine;
 pub mod error;
+#[allow(unsafe_code)]
+pub mod ffi;
 pub mod metainfo;
 pub mod session;
 pub mod settings;

@@ -1,5 +1,7 @@
 //! What is known of a type of alert: its number, name, categories and urgency.
 
+use std::ffi::CStr;
+
 use super::{Alert, category};
 
 /// How urgent: an alert of priority p may fill the queue up to `alert_queue_size * (1 + p)`, as in libtorrent.
@@ -19,22 +21,31 @@ pub struct Kind {
     /// The number in records: libtorrent's, ours from 1000.
     pub id: u32,
     pub name: &'static str,
+    /// The same for C.
+    pub c_name: &'static CStr,
     pub category: u64,
     pub priority: Priority,
     /// Posted whatever the mask says.
     pub always: bool,
 }
 
-const fn normal(id: u32, name: &'static str, category: u64) -> Kind {
-    Kind { id, name, category, priority: Priority::Normal, always: false }
+const fn text(name: &'static CStr) -> &'static str {
+    match name.to_str() {
+        Ok(name) => name,
+        Err(_) => "",
+    }
 }
 
-const fn high(id: u32, name: &'static str, category: u64) -> Kind {
-    Kind { id, name, category, priority: Priority::High, always: false }
+const fn normal(id: u32, c_name: &'static CStr, category: u64) -> Kind {
+    Kind { id, name: text(c_name), c_name, category, priority: Priority::Normal, always: false }
 }
 
-const fn critical(id: u32, name: &'static str, category: u64) -> Kind {
-    Kind { id, name, category, priority: Priority::Critical, always: true }
+const fn high(id: u32, c_name: &'static CStr, category: u64) -> Kind {
+    Kind { id, name: text(c_name), c_name, category, priority: Priority::High, always: false }
+}
+
+const fn critical(id: u32, c_name: &'static CStr, category: u64) -> Kind {
+    Kind { id, name: text(c_name), c_name, category, priority: Priority::Critical, always: true }
 }
 
 macro_rules! kinds {
@@ -47,43 +58,43 @@ macro_rules! kinds {
 }
 
 kinds! {
-    TORRENT_REMOVED = critical(4, "torrent_removed", category::STATUS);
-    FILE_COMPLETED = normal(6, "file_completed", category::FILE_PROGRESS);
-    PERFORMANCE = normal(9, "performance", category::PERFORMANCE_WARNING);
-    STATE_CHANGED = high(10, "state_changed", category::STATUS);
-    TRACKER_ERROR = high(11, "tracker_error", category::TRACKER | category::ERROR);
-    TRACKER_WARNING = normal(12, "tracker_warning", category::TRACKER | category::ERROR);
-    TRACKER_REPLY = normal(15, "tracker_reply", category::TRACKER);
-    DHT_REPLY = normal(16, "dht_reply", category::DHT | category::TRACKER);
-    TRACKER_ANNOUNCE = normal(17, "tracker_announce", category::TRACKER);
-    HASH_FAILED = normal(18, "hash_failed", category::STATUS);
-    PEER_BAN = normal(19, "peer_ban", category::PEER);
-    PEER_UNSNUBBED = normal(20, "peer_unsnubbed", category::PEER);
-    PEER_SNUBBED = normal(21, "peer_snubbed", category::PEER);
-    PEER_CONNECT = normal(23, "peer_connect", category::CONNECT);
-    PEER_DISCONNECTED = normal(24, "peer_disconnected", category::CONNECT);
-    TORRENT_FINISHED = high(26, "torrent_finished", category::STATUS);
-    PIECE_FINISHED = normal(27, "piece_finished", category::PIECE_PROGRESS);
-    TORRENT_DELETED = critical(35, "torrent_deleted", category::STORAGE);
-    TORRENT_DELETE_FAILED = critical(36, "torrent_delete_failed", category::STORAGE | category::ERROR);
-    TORRENT_PAUSED = high(39, "torrent_paused", category::STATUS);
-    TORRENT_RESUMED = high(40, "torrent_resumed", category::STATUS);
-    TORRENT_CHECKED = high(41, "torrent_checked", category::STATUS);
-    FILE_ERROR = high(43, "file_error", category::STATUS | category::ERROR | category::STORAGE);
-    METADATA_FAILED = normal(44, "metadata_failed", category::ERROR);
-    METADATA_RECEIVED = normal(45, "metadata_received", category::STATUS);
-    EXTERNAL_IP = normal(47, "external_ip", category::STATUS);
-    LISTEN_FAILED = critical(48, "listen_failed", category::STATUS | category::ERROR);
-    LISTEN_SUCCEEDED = Kind { always: false, ..critical(49, "listen_succeeded", category::STATUS) };
-    DHT_BOOTSTRAP = normal(62, "dht_bootstrap", category::DHT);
-    TORRENT_ERROR = high(64, "torrent_error", category::STATUS | category::ERROR);
-    ADD_TORRENT = critical(67, "add_torrent", category::STATUS);
-    ALERTS_DROPPED = Kind { priority: Priority::Meta, ..critical(95, "alerts_dropped", category::ERROR) };
-    READER_READY = high(1000, "reader_ready", category::READER);
-    READER_STALLED = high(1001, "reader_stalled", category::READER);
-    PREBUFFER_PROGRESS = normal(1002, "prebuffer_progress", category::READER);
-    PIECE_EVICTED = normal(1003, "piece_evicted", category::MEMORY | category::PIECE_PROGRESS);
-    MEMORY_PRESSURE = high(1004, "memory_pressure", category::MEMORY | category::PERFORMANCE_WARNING);
+    TORRENT_REMOVED = critical(4, c"torrent_removed", category::STATUS);
+    FILE_COMPLETED = normal(6, c"file_completed", category::FILE_PROGRESS);
+    PERFORMANCE = normal(9, c"performance", category::PERFORMANCE_WARNING);
+    STATE_CHANGED = high(10, c"state_changed", category::STATUS);
+    TRACKER_ERROR = high(11, c"tracker_error", category::TRACKER | category::ERROR);
+    TRACKER_WARNING = normal(12, c"tracker_warning", category::TRACKER | category::ERROR);
+    TRACKER_REPLY = normal(15, c"tracker_reply", category::TRACKER);
+    DHT_REPLY = normal(16, c"dht_reply", category::DHT | category::TRACKER);
+    TRACKER_ANNOUNCE = normal(17, c"tracker_announce", category::TRACKER);
+    HASH_FAILED = normal(18, c"hash_failed", category::STATUS);
+    PEER_BAN = normal(19, c"peer_ban", category::PEER);
+    PEER_UNSNUBBED = normal(20, c"peer_unsnubbed", category::PEER);
+    PEER_SNUBBED = normal(21, c"peer_snubbed", category::PEER);
+    PEER_CONNECT = normal(23, c"peer_connect", category::CONNECT);
+    PEER_DISCONNECTED = normal(24, c"peer_disconnected", category::CONNECT);
+    TORRENT_FINISHED = high(26, c"torrent_finished", category::STATUS);
+    PIECE_FINISHED = normal(27, c"piece_finished", category::PIECE_PROGRESS);
+    TORRENT_DELETED = critical(35, c"torrent_deleted", category::STORAGE);
+    TORRENT_DELETE_FAILED = critical(36, c"torrent_delete_failed", category::STORAGE | category::ERROR);
+    TORRENT_PAUSED = high(39, c"torrent_paused", category::STATUS);
+    TORRENT_RESUMED = high(40, c"torrent_resumed", category::STATUS);
+    TORRENT_CHECKED = high(41, c"torrent_checked", category::STATUS);
+    FILE_ERROR = high(43, c"file_error", category::STATUS | category::ERROR | category::STORAGE);
+    METADATA_FAILED = normal(44, c"metadata_failed", category::ERROR);
+    METADATA_RECEIVED = normal(45, c"metadata_received", category::STATUS);
+    EXTERNAL_IP = normal(47, c"external_ip", category::STATUS);
+    LISTEN_FAILED = critical(48, c"listen_failed", category::STATUS | category::ERROR);
+    LISTEN_SUCCEEDED = Kind { always: false, ..critical(49, c"listen_succeeded", category::STATUS) };
+    DHT_BOOTSTRAP = normal(62, c"dht_bootstrap", category::DHT);
+    TORRENT_ERROR = high(64, c"torrent_error", category::STATUS | category::ERROR);
+    ADD_TORRENT = critical(67, c"add_torrent", category::STATUS);
+    ALERTS_DROPPED = Kind { priority: Priority::Meta, ..critical(95, c"alerts_dropped", category::ERROR) };
+    READER_READY = high(1000, c"reader_ready", category::READER);
+    READER_STALLED = high(1001, c"reader_stalled", category::READER);
+    PREBUFFER_PROGRESS = normal(1002, c"prebuffer_progress", category::READER);
+    PIECE_EVICTED = normal(1003, c"piece_evicted", category::MEMORY | category::PIECE_PROGRESS);
+    MEMORY_PRESSURE = high(1004, c"memory_pressure", category::MEMORY | category::PERFORMANCE_WARNING);
 }
 
 /// The type of that number.

@@ -32,20 +32,25 @@ pub struct Stamp {
 }
 
 /// Puts strings behind the fixed part of the record that begins at `start`.
-struct Strings<'a> {
+pub struct Strings<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
 }
 
 impl Strings<'_> {
-    fn text(&mut self, text: &str) -> et_text {
-        if text.is_empty() {
+    /// Adds a string, cut to [`MAX_TEXT`].
+    pub fn text(&mut self, text: &str) -> et_text {
+        self.bytes(cut(text, MAX_TEXT).as_bytes())
+    }
+
+    /// Adds bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> et_text {
+        if bytes.is_empty() {
             return et_text::default();
         }
-        let text = cut(text, MAX_TEXT);
         let offset = self.offset();
-        self.out.extend_from_slice(text.as_bytes());
-        et_text { offset, length: u32::try_from(text.len()).unwrap_or(0) }
+        self.out.extend_from_slice(bytes);
+        et_text { offset, length: u32::try_from(bytes.len()).unwrap_or(0) }
     }
 
     fn error(&mut self, error: &Error) -> et_alert_error {
@@ -79,16 +84,20 @@ where
         timestamp_us: stamp.timestamp_us,
         torrent: stamp.torrent,
     };
+    put_record(out, |strings| fixed(base, strings));
+}
+
+/// Appends a record: its fixed part, its strings, zeros up to a multiple of 8. Its first field, a `u32`, becomes its size.
+pub fn put_record<T: IntoBytes + Immutable>(out: &mut Vec<u8>, fixed: impl FnOnce(&mut Strings<'_>) -> T) {
     let start = out.len();
     let strings = start + size_of::<T>();
     out.resize(strings, 0);
-    let fixed = fixed(base, &mut Strings { out, start });
+    let fixed = fixed(&mut Strings { out, start });
     out.resize(start + (out.len() - start).next_multiple_of(8), 0);
     let size = u32::try_from(out.len() - start).unwrap_or(0);
     if let Some(place) = out.get_mut(start..strings) {
         place.copy_from_slice(fixed.as_bytes());
     }
-    // `size` is the record's first field, and known only now.
     if let Some(place) = out.get_mut(start..start + size_of::<u32>()) {
         place.copy_from_slice(&size.to_ne_bytes());
     }

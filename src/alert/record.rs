@@ -6,6 +6,7 @@
 //! They grow at the end only: a program built against an older header finds its fields, and the strings, where they were.
 #![allow(non_camel_case_types)]
 
+use super::types::{et_alert_categories, et_alert_type, et_info_hash_versions, et_operation, et_status};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A torrent's name in its session, from `et_session_add_torrent` on. Never handed out twice.
@@ -28,9 +29,9 @@ pub struct et_alert {
     /// Bytes of the whole record with its strings, a multiple of 8: the next one begins there.
     pub size: u32,
     /// Which alert it is: `ET_ALERT_*`, and so which struct the record begins with.
-    pub r#type: u32,
+    pub r#type: et_alert_type,
     /// What it is about: `ET_ALERT_CATEGORY_*` bits.
-    pub category: u64,
+    pub category: et_alert_categories,
     /// Counts the session's alerts from 1. A gap is where alerts were dropped.
     pub sequence: u64,
     /// When it was posted: microseconds since 1970-01-01 UTC.
@@ -44,7 +45,7 @@ pub struct et_alert {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_info_hashes {
     /// `ET_INFO_HASH_V1`, `ET_INFO_HASH_V2`: which of the two are there. The other is zeros.
-    pub has: u32,
+    pub has: et_info_hash_versions,
     pub v1: [u8; 20],
     pub v2: [u8; 32],
 }
@@ -68,11 +69,11 @@ pub struct et_endpoint {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_alert_error {
     /// `ET_OK` where there was none.
-    pub status: i32,
+    pub status: et_status,
     /// The operating system's error number, or 0.
     pub os_error: i32,
     /// What was being done: `ET_OPERATION_*`.
-    pub operation: i32,
+    pub operation: et_operation,
     pub reserved: u32,
     pub message: et_text,
 }
@@ -81,7 +82,6 @@ pub struct et_alert_error {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_dropped_count {
-    /// `ET_ALERT_*`.
-    pub r#type: u32,
+    pub r#type: et_alert_type,
     pub count: u32,
 }

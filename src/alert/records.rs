@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::record::{et_alert, et_alert_error, et_endpoint, et_info_hashes, et_text};
 use super::types::{
-    et_announce_event, et_close_reason, et_file_index, et_operation, et_performance_warning, et_piece_index,
-    et_socket_type, et_torrent_state,
+    et_announce_event, et_close_reason, et_direction, et_file_index, et_operation, et_performance_warning,
+    et_piece_index, et_socket_type, et_torrent_state,
 };
 
 /// `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be.
@@ -165,7 +165,7 @@ pub struct et_peer_connect_alert {
     pub endpoint: et_endpoint,
     pub peer_id: [u8; 20],
     /// `ET_DIRECTION_IN`: it came to us, or `ET_DIRECTION_OUT`.
-    pub direction: i32,
+    pub direction: et_direction,
     /// `ET_SOCKET_*`.
     pub socket_type: et_socket_type,
     pub reserved: u32,

@@ -8,7 +8,7 @@
 //!
 //! Two buffers: posts append to one, pops read from the other, and they change places when the latter is used up.
 
-#[cfg(not(all(loom, test)))]
+#[cfg(not(all(feature = "loom", test)))]
 use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use std::sync::{
 use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-#[cfg(all(loom, test))]
+#[cfg(all(feature = "loom", test))]
 use loom::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
@@ -332,10 +332,10 @@ fn head(records: &[u8], at: usize) -> Option<(usize, u32)> {
     Some((size, u32::from_ne_bytes([e, f, g, h])))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(feature = "loom")))]
 #[path = "alert_queue_tests.rs"]
 mod tests;
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, feature = "loom"))]
 #[path = "alert_queue_loom.rs"]
 mod loom_tests;

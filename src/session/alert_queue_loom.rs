@@ -1,6 +1,6 @@
 //! The queue under loom: every interleaving of a few threads.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --lib --release loom_`
+//! `cargo test --lib --features loom loom_` (a feature, since tokio builds without sockets under `--cfg loom`)
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,0 +1,214 @@
+//! Memory: what a torrent keeps of it, and what it must not lose.
+
+use std::ffi::c_void;
+
+use super::bytes::{Out, buffer_in, slice_in};
+use super::error::{et_error, et_status};
+use super::guard::guard;
+use super::session::{et_session, session_of};
+use super::sized::{CStruct, OutStruct};
+use super::torrent::torrent_of;
+use crate::alert::record::et_storage_index;
+use crate::alert::types::et_piece_index;
+
+/// Payload memory of a session and of one torrent; see `et_storage_stats`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct et_storage_stats_info {
+    /// `sizeof(et_storage_stats_info)`.
+    pub struct_size: usize,
+    /// Whole session, bytes: what may be in use, what is, the most that ever was. Never above the limit.
+    pub session_limit: u64,
+    pub session_charged: u64,
+    pub session_peak: u64,
+    /// This torrent, bytes: of verified pieces; of pieces that are not whole; on their way from peers.
+    pub resident: u64,
+    pub partial: u64,
+    pub in_flight: u64,
+    /// Bytes that are not evicted: heads and tails of files being read.
+    pub pinned: u64,
+    /// Bytes that are not evicted: `et_storage_set_lookbehind`.
+    pub protected_bytes: u64,
+    /// What it may keep now of the session's limit, bytes.
+    pub share: u64,
+    /// Pieces that left memory, and pieces that were fetched again after that.
+    pub evicted_pieces: u64,
+    pub refetched_pieces: u64,
+    /// Pieces that are there, and those of them that lookbehind protects.
+    pub resident_pieces: u32,
+    pub protected_pieces: u32,
+}
+
+// SAFETY: plain numbers, `struct_size` first.
+unsafe impl CStruct for et_storage_stats_info {}
+
+/// What a torrent's lookbehind holds; see `et_storage_lookbehind_stats`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct et_lookbehind_info {
+    /// `sizeof(et_lookbehind_info)`.
+    pub struct_size: usize,
+    /// Pieces that are to be kept, and those of them that are there.
+    pub protected_pieces: u32,
+    pub available_pieces: u32,
+    /// Bytes of them, and how many there may be: half the session's limit.
+    pub protected_bytes: u64,
+    pub limit_bytes: u64,
+    /// Reads of pieces behind a reader that were there, and that were not.
+    pub hits: u64,
+    pub misses: u64,
+}
+
+// SAFETY: plain numbers, `struct_size` first.
+unsafe impl CStruct for et_lookbehind_info {}
+
+/// Gives what a torrent and its session hold in memory. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_stats(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    out_stats: *mut et_storage_stats_info,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let out = OutStruct::new(out_stats, "out_stats")?;
+            let s = torrent_of(session, torrent)?.storage_stats()?;
+            out.write(&et_storage_stats_info {
+                struct_size: size_of::<et_storage_stats_info>(),
+                session_limit: s.session_limit,
+                session_charged: s.session_charged,
+                session_peak: s.session_peak,
+                resident: s.resident,
+                partial: s.partial,
+                in_flight: s.in_flight,
+                pinned: s.pinned,
+                protected_bytes: s.protected_bytes,
+                share: s.share,
+                evicted_pieces: s.evicted_pieces,
+                refetched_pieces: s.refetched_pieces,
+                resident_pieces: s.resident_pieces,
+                protected_pieces: s.protected_pieces,
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted.
+///
+/// bytes: of payload, 262144 at least. Errors: `ET_ERR_INVALID_ARGUMENT`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_set_limit(session: *mut et_session, bytes: u64, error: *mut et_error) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe { guard(error, || session_of(session)?.set_memory_limit(bytes)) }
+}
+
+/// Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
+/// but stay once they are.
+///
+/// Errors: `ET_ERR_OUT_OF_MEMORY` for more than half the memory limit, `ET_ERR_INVALID_ARGUMENT` for no such piece,
+/// `ET_ERR_NO_METADATA`; then nothing has changed. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_set_lookbehind(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    pieces: *const et_piece_index,
+    pieces_len: usize,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let torrent = torrent_of(session, torrent)?;
+            let pieces: Vec<i64> = slice_in(pieces, pieces_len, "pieces")?.iter().map(|p| i64::from(*p)).collect();
+            torrent.set_lookbehind(&pieces)
+        })
+    }
+}
+
+/// Ends the protection of all pieces of a torrent. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_clear_lookbehind(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe { guard(error, || torrent_of(session, torrent)?.clear_lookbehind()) }
+}
+
+/// Is a piece protected and there? 1 or 0.
+///
+/// Errors: `ET_ERR_INVALID_ARGUMENT` for no such piece, `ET_ERR_NO_METADATA`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_is_lookbehind_available(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    piece: et_piece_index,
+    out_available: *mut i32,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(out_available, "out_available")?;
+            out.write(torrent_of(session, torrent)?.is_lookbehind_available(piece.into())?.into());
+            Ok(())
+        })
+    }
+}
+
+/// Gives what a torrent's lookbehind holds. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_lookbehind_stats(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    out_stats: *mut et_lookbehind_info,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let out = OutStruct::new(out_stats, "out_stats")?;
+            let s = torrent_of(session, torrent)?.lookbehind_stats()?;
+            out.write(&et_lookbehind_info {
+                struct_size: size_of::<et_lookbehind_info>(),
+                protected_pieces: s.protected_pieces,
+                available_pieces: s.available_pieces,
+                protected_bytes: s.protected_bytes,
+                limit_bytes: s.limit_bytes,
+                hits: s.hits,
+                misses: s.misses,
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Reads from a piece that is there, without waiting and without wanting it: the bytes from `offset` in the piece on.
+///
+/// out_n: bytes read, less than `len` at the piece's end. Errors: `ET_ERR_WOULD_BLOCK` where the piece is not there,
+/// `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_storage_read(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    piece: et_piece_index,
+    offset: u64,
+    buf: *mut c_void,
+    len: usize,
+    out_n: *mut usize,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let out = Out::new(out_n, "out_n")?;
+            let torrent = torrent_of(session, torrent)?;
+            out.write(torrent.read_piece(piece.into(), offset, buffer_in(buf, len, "buf")?)?);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,103 @@
+//! The header is what cbindgen makes of the source. `ET_UPDATE_HEADER=1 cargo test --test header` writes it anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What the header is made of, in its order.
+const SOURCES: &[&str] = &[
+    "src/ffi/version.rs",
+    "src/ffi/error.rs",
+    "src/ffi/bytes.rs",
+    "src/alert/types.rs",
+    "src/alert/record.rs",
+    "src/ffi/constants.rs",
+    "src/ffi/record.rs",
+    "src/ffi/info_hash.rs",
+    "src/ffi/endpoint.rs",
+    "src/ffi/settings.rs",
+    "src/ffi/session.rs",
+    "src/ffi/session_stats.rs",
+    "src/ffi/add_torrent.rs",
+    "src/alert/records.rs",
+    "src/ffi/alert.rs",
+    "src/ffi/torrent.rs",
+    "src/ffi/torrent_status.rs",
+    "src/ffi/files.rs",
+    "src/ffi/priorities.rs",
+    "src/ffi/pieces.rs",
+    "src/ffi/download_queue.rs",
+    "src/ffi/peers.rs",
+    "src/ffi/trackers.rs",
+    "src/ffi/storage.rs",
+    "src/ffi/reader.rs",
+    "src/ffi/reader_status.rs",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The structs that no function names: C programs cast to them.
+fn records() -> Vec<String> {
+    ["src/alert/record.rs", "src/alert/records.rs", "src/ffi/files.rs", "src/ffi/peers.rs", "src/ffi/trackers.rs"]
+        .iter()
+        .chain(&["src/ffi/download_queue.rs"])
+        .flat_map(|file| structs(&root().join(file)))
+        .collect()
+}
+
+fn structs(file: &Path) -> Vec<String> {
+    let source = fs::read_to_string(file).expect("a source file");
+    let names = source.lines().filter_map(|l| l.strip_prefix("pub struct ")?.split([' ', '(']).next());
+    names.map(str::to_owned).collect()
+}
+
+/// Type aliases that only constants and records use.
+fn aliases() -> Vec<String> {
+    let sources = ["src/alert/types.rs", "src/ffi/constants.rs", "src/ffi/settings.rs", "src/ffi/reader.rs"];
+    let lines = sources.iter().map(|f| fs::read_to_string(root().join(f)).expect("a source file"));
+    let names = lines.flat_map(|source| {
+        let names = source.lines().filter_map(|l| Some(l.strip_prefix("pub type ")?.split(' ').next()?.to_owned()));
+        names.collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+fn generate() -> String {
+    let mut config = cbindgen::Config::from_file(root().join("cbindgen.toml")).expect("cbindgen.toml");
+    config.export.include.extend(records());
+    config.export.include.extend(aliases());
+    let builder = SOURCES.iter().fold(cbindgen::Builder::new().with_config(config), |b, s| b.with_src(root().join(s)));
+    let mut header = Vec::new();
+    builder.generate().expect("bindings").write(&mut header);
+    String::from_utf8(header).expect("UTF-8")
+}
+
+#[test]
+fn header_is_up_to_date() {
+    let path = root().join("include/elementum_torrent.h");
+    let header = generate();
+    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
+        fs::create_dir_all(root().join("include")).expect("a directory");
+        fs::write(&path, &header).expect("the header");
+    }
+    let found = fs::read_to_string(&path).expect("include/elementum_torrent.h");
+    let differs = found.lines().zip(header.lines()).position(|(a, b)| a != b);
+    assert!(
+        found == header,
+        "include/elementum_torrent.h is not what the source says, from line {} on; \
+         ET_UPDATE_HEADER=1 cargo test --test header writes it anew",
+        differs.map_or_else(|| found.lines().count().min(header.lines().count()), |l| l) + 1
+    );
+}
+
+/// Every file of the ABI is in the list above: an extern function elsewhere would be missing in the header.
+#[test]
+fn every_extern_function_is_in_a_listed_file() {
+    for entry in fs::read_dir(root().join("src/ffi")).expect("src/ffi") {
+        let path = entry.expect("an entry").path();
+        let source = fs::read_to_string(&path).expect("a source file");
+        let name = path.strip_prefix(root()).expect("below the root").to_str().expect("ASCII").to_owned();
+        assert!(SOURCES.contains(&name.as_str()) || !source.contains("extern \"C\" fn"), "{name}");
+    }
+}
