@@ -3,24 +3,26 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use common::peers::{Client, Source, Torrent, dht, opentracker, plain_seeder};
+use common::peers::{Client, Peer, Source, Torrent, dht, opentracker, plain_seeder};
 use common::temp::{TempDir, assert_same};
 
-/// Four exchanges at once: libtorrent gets the torrent from `client`, `client` gets it from libtorrent, by file and by magnet.
+/// Four exchanges: libtorrent gets the torrent from `client`, `client` gets it from libtorrent, by file and by magnet.
 fn exchange_with_libtorrent(client: Client) {
     let torrent = Torrent::make("some files", 3_000_000, 3, &[]);
     let out = TempDir::new();
-    let mut seeder = client.seed(&torrent, &[]);
-    let from_client = seeder.address().to_string();
+    let expect = |mut leecher: Peer, source: Source, to: &Path| {
+        if source == Source::Magnet {
+            leecher.wait("metadata");
+        }
+        leecher.wait("done");
+        assert_same(&torrent.content(), &to.join(&torrent.name));
+    };
 
-    let mut leechers = Vec::new();
-    for source in [Source::File, Source::Magnet] {
-        let to = out.dir(&format!("libtorrent by {source:?}"));
-        leechers.push((Client::Libtorrent.leech(&torrent, source, &to, &["--peer", &from_client]), source, to));
-    }
-    let mut seeders = vec![seeder];
+    // These go on by themselves while libtorrent downloads below.
+    let (mut seeders, mut leechers) = (Vec::new(), Vec::new());
     for source in [Source::File, Source::Magnet] {
         let to = out.dir(&format!("{client:?} by {source:?}"));
         if client.dials_loopback() {
@@ -35,12 +37,15 @@ fn exchange_with_libtorrent(client: Client) {
             leechers.push((leecher, source, to));
         }
     }
-    for (mut leecher, source, to) in leechers {
-        if source == Source::Magnet {
-            leecher.wait("metadata");
-        }
-        leecher.wait("done");
-        assert_same(&torrent.content(), &to.join(&torrent.name));
+    let mut seeder = client.seed(&torrent, &[]);
+    let address = seeder.address().to_string();
+    // One after the other: Transmission keeps one connection an address, and here all have the same.
+    for source in [Source::File, Source::Magnet] {
+        let to = out.dir(&format!("libtorrent by {source:?}"));
+        expect(Client::Libtorrent.leech(&torrent, source, &to, &["--peer", &address]), source, &to);
+    }
+    for (leecher, source, to) in leechers {
+        expect(leecher, source, &to);
     }
 }
 
@@ -91,7 +96,7 @@ fn a_dht_on_loopback_finds_a_seed() {
     assert_same(&torrent.content(), &out.path().join(&torrent.name));
 }
 
-fn leech_plain(out: &TempDir, options: &[&str]) -> (common::peers::Peer, common::peers::Peer) {
+fn leech_plain(out: &TempDir, options: &[&str]) -> (Peer, Peer) {
     let (mut seeder, file) = plain_seeder(out.path(), 5_000_001, options);
     let address = seeder.address().to_string();
     // The seeder's torrent is no torrent of `lt_peer.py make`; a leecher needs its file only.

@@ -24,10 +24,13 @@ def say(*words):
 
 # What must be undone before the process ends.
 at_end = []
+# Two reasons to end may come at once, in two threads. The second must not cut off what the first one is undoing.
+ending = threading.RLock()
 
 
 def end(status):
     """Ends the process from whichever thread this is, its client and temporary files with it."""
+    ending.acquire()
     try:
         while at_end:
             at_end.pop()()
