@@ -119,16 +119,32 @@ impl Torrent {
         self.wants_from = 0;
     }
 
-    /// The pieces that only this peer may bring are open to all again.
-    pub(super) fn give_up_exclusive(&mut self, key: PeerKey) {
+    /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
+    pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
         let Some(content) = &mut self.content else { return };
         for piece in content.store.present().to_vec() {
             if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
                 slot.exclusive = PeerKey::NOBODY;
-                content.store.discard(piece, |from| from == key);
+                if !trusted {
+                    content.store.discard(piece, |from| from == key);
+                }
                 self.wants_from = 0;
+                self.refill = true;
             }
         }
+    }
+
+    /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
+    pub(super) fn suspect_stops(&mut self, key: PeerKey) {
+        if self.peers.get(&key).is_some_and(|p| p.parole) {
+            self.give_up_exclusive(key, false);
+        }
+    }
+
+    /// Is whoever connects from here under suspicion from before?
+    pub(super) fn was_suspect(&self, address: SocketAddr) -> bool {
+        let same = |d: &Departed| same_host(d.address, address);
+        !self.suspects.is_empty() && self.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
     }
 
     fn is_suspect(&self, key: PeerKey) -> bool {
@@ -156,6 +172,7 @@ impl Torrent {
             let suspect = self.is_suspect(key);
             if let Some(peer) = self.peers.get_mut(&key).filter(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
                 peer.parole = false;
+                self.give_up_exclusive(key, true);
             }
         }
         for key in guilty {
@@ -176,6 +193,15 @@ impl Torrent {
         }
         self.wants_dirty = true;
         self.close(now, key, CloseReason::CorruptData, None);
+        // It may have come back meanwhile.
+        let again: Vec<PeerKey> =
+            self.peers.values().filter(|p| self.swarm.is_banned(p.address)).map(|p| p.key).collect();
+        for key in again {
+            if let Some(content) = &mut self.content {
+                content.store.discard_from(key);
+            }
+            self.close(now, key, CloseReason::CorruptData, None);
+        }
     }
 
     /// Remembers who left, for as long as blame may fall on it.
@@ -185,4 +211,10 @@ impl Torrent {
         }
         self.departed.push_back(who);
     }
+}
+
+/// Behind a loopback address sit many, told apart by their ports only.
+fn same_host(a: SocketAddr, b: SocketAddr) -> bool {
+    let (ip, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    ip == other && (!ip.is_loopback() || a.port() == b.port())
 }

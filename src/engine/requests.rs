@@ -347,6 +347,7 @@ impl Torrent {
             peer.note_refused(now, request.piece);
         }
         self.release_request(key, request.piece, block);
+        self.suspect_stops(key);
         self.refill = true;
     }
 }

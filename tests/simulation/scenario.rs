@@ -51,7 +51,7 @@ fn shape(rng: &mut fastrand::Rng) -> Shape {
         8 => 256 << 10,
         _ => 1 << 20,
     };
-    let most = (u64::from(piece_length) * 24).clamp(300 * KIB, 3000 * KIB);
+    let most = (u64::from(piece_length) * 60).clamp(300 * KIB, 6000 * KIB);
     let total = rng.u64(1..most);
     if rng.u8(..) < 150 {
         return Shape { piece_length, files: vec![(total, false)] };
@@ -149,7 +149,7 @@ impl Plan<'_> {
             11 => Manner::Double,
             12 => Manner::Shuffler,
             13 => Manner::Garbage,
-            14 => Manner::HugeMetadata(self.rng.u32(1..u32::MAX)),
+            14 => Manner::HugeMetadata(if self.rng.bool() { self.rng.u32(1..200_000) } else { self.rng.u32(1..u32::MAX) }),
             15 => Manner::WrongMetadata,
             16 => Manner::Plain,
             17 => Manner::Gossip,
