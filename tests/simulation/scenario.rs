@@ -87,10 +87,10 @@ fn stuck(world: &mut World, node: usize) -> Option<String> {
         .iter()
         .map(|p| format!("{} {} {:?} asked {}", p.endpoint, p.client, p.flags, p.download_queue_length))
         .collect();
-    let queue = engine.torrent.download_queue().map(|q| q.iter().map(|p| (p.piece, p.blocks.clone())).collect::<Vec<_>>());
+    let queue = engine.torrent.describe();
     let memory = (engine.pool.charged(), engine.pool.limit());
     let windows: Vec<_> = engine.drivers.iter().map(|d| engine.torrent.reader_status(d.id)).collect();
-    Some(format!("node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue:?} windows {windows:?}"))
+    Some(format!("node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue} windows {windows:?}"))
 }
 
 /// What must be true of a node of ours at the end.
