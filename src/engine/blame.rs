@@ -81,26 +81,22 @@ impl Torrent {
     fn separate(&mut self, now: Time, suspects: &[PeerKey]) {
         let Some(content) = &mut self.content else { return };
         for piece in content.store.present().to_vec() {
-            let Some(content) = &mut self.content else { return };
+            let (Some(content), peers) = (&mut self.content, &self.peers) else { return };
             let Some(slot) = content.store.slot(piece).filter(|s| s.stage == Stage::Partial) else { continue };
             let senders = slot.senders();
             let asked: BTreeSet<PeerKey> = slot.blocks.iter().flat_map(|b| b.askees()).collect();
             if !senders.iter().chain(&asked).any(|k| suspects.contains(k)) {
                 continue;
             }
-            let owner = if senders.is_empty() {
-                // Nothing came yet. An innocent may go on; among suspects the first.
-                asked.iter().min_by_key(|k| (suspects.contains(k), **k)).copied()
-            } else {
-                let sent = |key: &PeerKey| slot.blocks.iter().filter(|b| b.data.is_some() && b.from == *key).count();
-                senders.iter().max_by_key(|k| (!suspects.contains(k), sent(k))).copied()
-            };
-            let Some(owner) = owner else { continue };
-            let guarded = suspects.contains(&owner);
-            // A suspect has it alone; innocents share it among themselves.
-            let stays = |key: PeerKey| if guarded { key == owner } else { !suspects.contains(&key) };
+            // Innocents share it among themselves. A suspect has it alone, if it is still here.
+            let sent = |key: &PeerKey| slot.blocks.iter().filter(|b| b.data.is_some() && b.from == *key).count();
+            let involved = || senders.iter().chain(&asked);
+            let innocent = involved().any(|k| !suspects.contains(k));
+            let suspect = involved().filter(|k| peers.contains_key(k)).max_by_key(|k| sent(k)).copied();
+            let owner = if innocent { PeerKey::NOBODY } else { suspect.unwrap_or(PeerKey::NOBODY) };
+            let stays = |key: PeerKey| key == owner || !suspects.contains(&key);
             content.store.discard(piece, |from| !stays(from));
-            if let Some(slot) = content.store.slot_mut(piece).filter(|_| guarded) {
+            if let Some(slot) = content.store.slot_mut(piece) {
                 slot.exclusive = owner;
             }
             for key in asked.into_iter().filter(|k| !stays(*k)) {
@@ -119,16 +115,47 @@ impl Torrent {
         self.wants_from = 0;
     }
 
-    /// The pieces that only this peer may bring are open to all again.
-    pub(super) fn give_up_exclusive(&mut self, key: PeerKey) {
+    /// A suspect begins to bring a piece that others left: alone, so what is there of others goes.
+    pub(super) fn claim_for_suspect(&mut self, now: Time, key: PeerKey, piece: u32) {
+        if !self.peers.get(&key).is_some_and(|p| p.parole) {
+            return;
+        }
+        let Some(content) = &mut self.content else { return };
+        let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive != key) else { return };
+        slot.exclusive = key;
+        let asked: BTreeSet<PeerKey> = slot.blocks.iter().flat_map(|b| b.askees()).filter(|k| *k != key).collect();
+        content.store.discard(piece, |from| from != key);
+        for other in asked {
+            self.cancel_requests(now, other, |p| p == piece);
+        }
+    }
+
+    /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
+    pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
         let Some(content) = &mut self.content else { return };
         for piece in content.store.present().to_vec() {
             if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
                 slot.exclusive = PeerKey::NOBODY;
-                content.store.discard(piece, |from| from == key);
+                if !trusted {
+                    content.store.discard(piece, |from| from == key);
+                }
                 self.wants_from = 0;
+                self.refill = true;
             }
         }
+    }
+
+    /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
+    pub(super) fn suspect_stops(&mut self, key: PeerKey) {
+        if self.peers.get(&key).is_some_and(|p| p.parole) {
+            self.give_up_exclusive(key, false);
+        }
+    }
+
+    /// Is whoever connects from here under suspicion from before?
+    pub(super) fn was_suspect(&self, address: SocketAddr) -> bool {
+        let same = |d: &Departed| same_host(d.address, address);
+        !self.suspects.is_empty() && self.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
     }
 
     fn is_suspect(&self, key: PeerKey) -> bool {
@@ -156,6 +183,7 @@ impl Torrent {
             let suspect = self.is_suspect(key);
             if let Some(peer) = self.peers.get_mut(&key).filter(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
                 peer.parole = false;
+                self.give_up_exclusive(key, true);
             }
         }
         for key in guilty {
@@ -176,6 +204,15 @@ impl Torrent {
         }
         self.wants_dirty = true;
         self.close(now, key, CloseReason::CorruptData, None);
+        // It may have come back meanwhile.
+        let again: Vec<PeerKey> =
+            self.peers.values().filter(|p| self.swarm.is_banned(p.address)).map(|p| p.key).collect();
+        for key in again {
+            if let Some(content) = &mut self.content {
+                content.store.discard_from(key);
+            }
+            self.close(now, key, CloseReason::CorruptData, None);
+        }
     }
 
     /// Remembers who left, for as long as blame may fall on it.
@@ -185,4 +222,10 @@ impl Torrent {
         }
         self.departed.push_back(who);
     }
+}
+
+/// Behind a loopback address sit many, told apart by their ports only.
+fn same_host(a: SocketAddr, b: SocketAddr) -> bool {
+    let (ip, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    ip == other && (!ip.is_loopback() || a.port() == b.port())
 }

@@ -92,7 +92,7 @@ impl Torrent {
     }
 
     fn piece_passed(&mut self, now: Time, piece: u32) {
-        self.acquit(now, piece);
+        // Verified first: what becomes of its senders then must not touch it.
         let Some(content) = &mut self.content else { return };
         match self.storage {
             StorageKind::Memory => {
@@ -104,6 +104,10 @@ impl Torrent {
                 self.out.disk.push(DiskJob::Write { piece, blocks });
                 self.wants_from = 0;
             }
+        }
+        self.acquit(now, piece);
+        if self.refill {
+            self.fill_all(now);
         }
     }
 

@@ -64,6 +64,7 @@ impl Torrent {
         self.next_key += 1;
         let credits = Credits::new(self.pool.clone());
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone());
+        peer.parole = self.was_suspect(address);
         if let Some(content) = &self.content {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
@@ -86,8 +87,6 @@ impl Torrent {
     /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.
     fn greet(&mut self, now: Time, key: PeerKey) {
         let stays = self.pieces_stay();
-        let extended = self.extended_handshake(key);
-        let pex = self.settings.enable_pex && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_PEX);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if let Some(content) = &self.content {
             let have = &content.have;
@@ -125,11 +124,15 @@ impl Torrent {
             peer.send(now, &Message::HaveNone);
         }
         if peer.extended {
-            let mut hello = extended;
-            if !pex {
-                hello.m.ut_pex = None;
-            }
+            self.send_extended_handshake(now, key);
+        }
+    }
+
+    pub(super) fn send_extended_handshake(&mut self, now: Time, key: PeerKey) {
+        let hello = self.extended_handshake(key);
+        if let Some(peer) = self.peers.get_mut(&key) {
             peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
+            wake(&mut self.out.wake, peer);
         }
     }
 
@@ -138,7 +141,7 @@ impl Torrent {
         let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
         let m = ExtensionIds {
             ut_metadata: Some(UT_METADATA),
-            ut_pex: Some(UT_PEX),
+            ut_pex: self.pex_enabled().then_some(UT_PEX),
             lt_donthave: Some(LT_DONTHAVE),
             ..Default::default()
         };
@@ -387,6 +390,7 @@ impl Torrent {
             self.release_request(key, piece, block);
             self.refill = true;
         }
+        self.suspect_stops(key);
         self.update_interest(now, key);
     }
 
@@ -464,9 +468,12 @@ impl Torrent {
     fn choked(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
-        if peer.fast {
+        let fast = peer.fast;
+        self.suspect_stops(key);
+        if fast {
             return; // it rejects what it will not send, one by one
         }
+        let Some(peer) = self.peers.get(&key) else { return };
         let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
         for (piece, block) in lost {
             self.release_request(key, piece, block);
@@ -560,7 +567,7 @@ impl Torrent {
         peer.snubbed = true;
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
-        self.give_up_exclusive(key);
+        self.suspect_stops(key);
         self.cancel_requests(now, key, |_| true);
     }
 
@@ -595,9 +602,7 @@ impl Torrent {
                 content.store.unmark_asked(r.piece, r.block, key);
             }
         }
-        if peer.parole {
-            self.give_up_exclusive(key);
-        }
+        self.give_up_exclusive(key, !peer.parole);
         self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.wants_from = 0;

@@ -154,12 +154,14 @@ impl Torrent {
         let content = self.content.as_mut()?;
         let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let parole = peer.parole;
-        // What it may take of a piece: a peer on parole only pieces of its own.
+        let peers = &self.peers;
+        // What it may take of a piece: a peer on parole only pieces of its own, and what nobody free of suspicion brings.
         let usable = |store: &super::store::Store, piece: u32| match store.slot(piece) {
             None => true,
             Some(s) if s.stage != Stage::Partial => false,
-            Some(s) if parole => s.exclusive == key,
-            Some(s) => s.exclusive == PeerKey::NOBODY || s.exclusive == key,
+            Some(s) if s.exclusive == key => true,
+            Some(s) if s.exclusive != PeerKey::NOBODY => false,
+            Some(_) => !parole || !peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece)),
         };
         while let Some(want) = self.wants.get(self.wants_from) {
             let full =
@@ -252,6 +254,7 @@ impl Torrent {
             self.out.memory_wanted = true;
             return false;
         };
+        self.claim_for_suspect(now, key, pick.piece);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
@@ -351,6 +354,7 @@ impl Torrent {
             peer.note_refused(now, request.piece);
         }
         self.release_request(key, request.piece, block);
+        self.suspect_stops(key);
         self.refill = true;
     }
 }

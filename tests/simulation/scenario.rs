@@ -51,7 +51,7 @@ fn shape(rng: &mut fastrand::Rng) -> Shape {
         8 => 256 << 10,
         _ => 1 << 20,
     };
-    let most = (u64::from(piece_length) * 24).clamp(300 * KIB, 3000 * KIB);
+    let most = (u64::from(piece_length) * 60).clamp(300 * KIB, 6000 * KIB);
     let total = rng.u64(1..most);
     if rng.u8(..) < 150 {
         return Shape { piece_length, files: vec![(total, false)] };
@@ -87,10 +87,10 @@ fn stuck(world: &mut World, node: usize) -> Option<String> {
         .iter()
         .map(|p| format!("{} {} {:?} asked {}", p.endpoint, p.client, p.flags, p.download_queue_length))
         .collect();
-    let queue = engine.torrent.download_queue().map(|q| q.iter().map(|p| (p.piece, p.blocks.clone())).collect::<Vec<_>>());
+    let queue = engine.torrent.describe();
     let memory = (engine.pool.charged(), engine.pool.limit());
     let windows: Vec<_> = engine.drivers.iter().map(|d| engine.torrent.reader_status(d.id)).collect();
-    Some(format!("node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue:?} windows {windows:?}"))
+    Some(format!("node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue} windows {windows:?}"))
 }
 
 /// What must be true of a node of ours at the end.
@@ -149,7 +149,7 @@ impl Plan<'_> {
             11 => Manner::Double,
             12 => Manner::Shuffler,
             13 => Manner::Garbage,
-            14 => Manner::HugeMetadata(self.rng.u32(1..u32::MAX)),
+            14 => Manner::HugeMetadata(if self.rng.bool() { self.rng.u32(1..200_000) } else { self.rng.u32(1..u32::MAX) }),
             15 => Manner::WrongMetadata,
             16 => Manner::Plain,
             17 => Manner::Gossip,

@@ -50,6 +50,15 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
+/// More of them: `ET_SIM_SEEDS=1000..5000 cargo test --test simulation soak -- --ignored`.
+#[test]
+#[ignore = "as long as one likes"]
+fn soak() {
+    let range = std::env::var("ET_SIM_SEEDS").unwrap_or_default();
+    let (from, to) = range.split_once("..").unwrap_or(("1000", "2000"));
+    run_all(from.parse().expect("a seed")..to.parse().expect("a seed"));
+}
+
 #[test]
 fn replay() {
     if let Some(seed) = std::env::var("ET_SIM_SEED").ok().and_then(|s| s.parse().ok()) {
