@@ -186,7 +186,11 @@ impl Torrent {
             }
         }
         self.collect_hashes();
-        if self.refill { self.fill_all(now) } else { self.fill(now, key) }
+        if self.refill {
+            self.fill_all(now)
+        } else {
+            self.fill(now, key)
+        }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
             peer.woken = !peer.outbox.is_empty();
