@@ -1,6 +1,8 @@
 //! The core: what to ask of whom, what to keep, what to say. Sans-IO: events and the time come in, actions go out.
 
+pub mod audit;
 pub mod bitfield;
+pub mod blame;
 pub mod blocks;
 pub mod choker;
 pub mod connections;

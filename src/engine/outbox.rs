@@ -47,6 +47,14 @@ impl Outbox {
         self.bytes
     }
 
+    /// The blocks that wait in it.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.chunks.iter().filter_map(|c| match c {
+            Chunk::Payload { block, .. } => Some(block),
+            Chunk::Bytes(_) => None,
+        })
+    }
+
     pub fn push(&mut self, message: &Message) {
         let before = self.tail.len();
         message.encode(&mut self.tail);

@@ -96,7 +96,7 @@ impl Torrent {
     fn priorities_changed(&mut self, now: Time) {
         self.wants_dirty = true;
         self.update_state(now);
-        self.update_interests(now);
+        self.review_interests(now);
         self.cancel_unpicked(now);
         self.fill_all(now);
     }
@@ -152,7 +152,7 @@ impl Torrent {
 
     fn deadlines_changed(&mut self, now: Time) {
         self.wants_dirty = true;
-        self.update_interests(now);
+        self.review_interests(now);
         self.cancel_unpicked(now);
         self.fill_all(now);
     }

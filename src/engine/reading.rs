@@ -1,7 +1,7 @@
 //! Readers at work: open, read, seek, prebuffer; what they wait for and what wakes them.
 
 use super::Time;
-use super::reader::{Reader, ReaderId, ReaderOptions, Span};
+use super::reader::{Probe, Reader, ReaderId, ReaderOptions, Span};
 use super::status::ReaderStatus;
 use super::torrent::{Content, StorageKind, Torrent};
 use crate::alert::Alert;
@@ -22,10 +22,29 @@ pub enum ReadOutcome {
     /// Copy these, in order.
     Memory(Vec<Part>),
     /// Verified and on disk: read it there.
-    Disk { piece: u32, offset: u32, len: u32 },
+    Disk {
+        piece: u32,
+        offset: u32,
+        len: u32,
+    },
     /// Nothing is there yet.
     Wait,
     EndOfFile,
+}
+
+impl ReadOutcome {
+    /// Bytes found.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Memory(parts) => parts.iter().map(|p| p.len).sum(),
+            Self::Disk { len, .. } => *len as usize,
+            Self::Wait | Self::EndOfFile => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Blocks handed out by one read at most (1 MiB); a reader with a larger buffer comes again.
@@ -52,7 +71,7 @@ impl Torrent {
         let size = entry.size;
         self.readers.insert(id, Reader::new(now, id, file, span, options));
         self.wants_dirty = true;
-        self.update_interests(now);
+        self.review_interests(now);
         self.fill_all(now);
         Ok(size)
     }
@@ -61,7 +80,7 @@ impl Torrent {
         if self.readers.remove(&id).is_some() {
             self.wants_dirty = true;
             self.cancel_unwanted_memory(now);
-            self.update_interests(now);
+            self.review_interests(now);
             self.fill_all(now);
         }
     }
@@ -129,7 +148,7 @@ impl Torrent {
         let (span, unverified) = (reader.span, reader.options.unverified);
         let outcome = self.find(&span, offset, len, unverified);
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
-            reader.probes.push(offset);
+            reader.probes.push(Probe { offset, since: now });
             self.wants_dirty = true;
             self.fill_all(now);
         }
@@ -138,7 +157,7 @@ impl Torrent {
 
     pub fn stop_probe(&mut self, id: ReaderId, offset: u64) {
         if let Some(reader) = self.readers.get_mut(&id)
-            && let Some(at) = reader.probes.iter().position(|o| *o == offset)
+            && let Some(at) = reader.probes.iter().position(|p| p.offset == offset)
         {
             reader.probes.swap_remove(at);
             self.wants_dirty = true;
@@ -178,6 +197,12 @@ impl Torrent {
     pub fn is_ready(&self, id: ReaderId) -> bool {
         let Some(reader) = self.readers.get(&id) else { return true };
         !matches!(self.find(&reader.span, reader.position, 1, reader.options.unverified), ReadOutcome::Wait)
+    }
+
+    /// Can a read at this offset return at once?
+    pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
+        let Some(reader) = self.readers.get(&id) else { return true };
+        !matches!(self.find(&reader.span, offset, 1, reader.options.unverified), ReadOutcome::Wait)
     }
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
@@ -255,6 +280,7 @@ impl Torrent {
         let clip = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin).min(r.span.size);
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Ok(ReaderStatus {
+            torrent: crate::session::StorageIndex::INVALID,
             file: r.file,
             position: r.position,
             size: r.span.size,

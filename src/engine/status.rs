@@ -9,6 +9,7 @@ use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use crate::alert::TorrentState;
 use crate::error::{Error, Result};
 use crate::metainfo::InfoHashes;
+use crate::session::StorageIndex;
 use crate::storage::pool::BLOCK_SIZE;
 
 bitflags::bitflags! {
@@ -52,6 +53,9 @@ pub struct TorrentStatus {
     pub total_upload: u64,
     pub total_payload_download: u64,
     pub total_payload_upload: u64,
+    /// Payload over all sessions that the torrent was in.
+    pub all_time_download: u64,
+    pub all_time_upload: u64,
     pub total_failed_bytes: u64,
     pub total_redundant_bytes: u64,
     pub download_rate: u32,
@@ -120,6 +124,8 @@ pub struct PeerInfo {
     pub target_dl_queue_length: u32,
     /// Requests of it that wait for us.
     pub upload_queue_length: u32,
+    /// Bytes asked of it and not here.
+    pub queue_bytes: u32,
     /// Bytes waiting to be written to it.
     pub send_buffer_bytes: u32,
     pub rtt_ms: u32,
@@ -127,9 +133,14 @@ pub struct PeerInfo {
     /// Milliseconds since it sent anything, and since it sent a block that we used.
     pub last_active_ms: u64,
     pub last_useful_ms: u64,
-    /// The piece and block asked of it first, -1: none.
+    /// Since it was last asked for a block.
+    pub last_request_ms: u64,
+    /// The piece and block that comes in now, -1: none.
     pub downloading_piece: i32,
     pub downloading_block: i32,
+    /// Bytes of that block that are here, and that it has.
+    pub downloading_progress: u32,
+    pub downloading_total: u32,
 }
 
 /// A piece on its way.
@@ -185,6 +196,8 @@ pub struct LookbehindStats {
 /// A reader's state. Offsets and sizes in bytes of its file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReaderStatus {
+    /// Filled in by the shell.
+    pub torrent: StorageIndex,
     pub file: u32,
     pub position: u64,
     pub size: u64,
@@ -226,7 +239,8 @@ impl Torrent {
             }
         }
         let pieces_total = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces());
-        let ppm = |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
+        let ppm =
+            |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
         let progress_ppm = match self.state {
             TorrentState::CheckingFiles => ppm(u64::from(self.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.metadata_progress(),
@@ -258,6 +272,8 @@ impl Torrent {
             total_upload: self.protocol_up.total(),
             total_payload_download: self.down.total(),
             total_payload_upload: self.up.total(),
+            all_time_download: self.down.total(),
+            all_time_upload: self.up.total(),
             total_failed_bytes: self.counters.failed_bytes,
             total_redundant_bytes: self.counters.redundant_bytes,
             download_rate: self.protocol_down.per_second(),
@@ -315,8 +331,9 @@ impl Torrent {
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
                 flags.set(PeerFlags::UPLOAD_ONLY, p.upload_only);
-                let first = p.requests.front();
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
+                let size = |piece, block| self.content.as_ref().map_or(0, |c| c.info.layout.block_size(piece, block));
+                let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
                     endpoint: p.address,
                     peer_id: p.peer_id,
@@ -334,13 +351,17 @@ impl Torrent {
                     download_queue_length: p.requests.len() as u32,
                     target_dl_queue_length: p.target_queue(max) as u32,
                     upload_queue_length: p.uploads.len() as u32,
+                    queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
                     rtt_ms: p.rtt.as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.hash_fails,
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),
-                    downloading_piece: first.map_or(-1, |r| number(r.piece)),
-                    downloading_block: first.map_or(-1, |r| number(r.block)),
+                    last_request_ms: millis(p.last_request),
+                    downloading_piece: receiving.map_or(-1, |(piece, ..)| number(piece)),
+                    downloading_block: receiving.map_or(-1, |(_, block, _)| number(block)),
+                    downloading_progress: receiving.map_or(0, |(.., got)| got),
+                    downloading_total: receiving.map_or(0, |(piece, block, _)| size(piece, block)),
                 }
             })
             .collect()
@@ -412,7 +433,8 @@ impl Torrent {
                 pieces
                     .map(|p| {
                         let start = layout.piece_offset(p).max(file.offset);
-                        let end = (layout.piece_offset(p) + u64::from(layout.piece_size(p))).min(file.offset + file.size);
+                        let end =
+                            (layout.piece_offset(p) + u64::from(layout.piece_size(p))).min(file.offset + file.size);
                         end.saturating_sub(start)
                     })
                     .sum()

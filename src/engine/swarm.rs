@@ -20,6 +20,8 @@ bitflags::bitflags! {
     }
 }
 
+/// The first wait before a peer that the caller named is dialled again.
+const MANUAL_RETRY: Duration = Duration::from_secs(1);
 /// Banned addresses remembered a torrent.
 const MAX_BANNED: usize = 10_000;
 
@@ -78,7 +80,7 @@ impl Swarm {
 
     fn drop_worst(&mut self) -> bool {
         let idle = self.peers.iter().filter(|(_, p)| !p.connected && !p.dialling);
-        let worst = idle.max_by_key(|(_, p)| (p.fails, p.source == PeerSource::PEX)).filter(|(_, p)| p.fails > 0);
+        let worst = idle.max_by_key(|(a, p)| (p.fails, p.source == PeerSource::PEX, **a)).filter(|(_, p)| p.fails > 0);
         let Some(address) = worst.map(|(a, _)| *a) else { return false };
         self.peers.remove(&address).is_some()
     }
@@ -125,7 +127,9 @@ impl Swarm {
         {
             self.dialling -= 1;
             p.fails += 1;
-            p.not_before = now + limits.min_reconnect * p.fails;
+            // One that the caller named may just be starting: it is tried again soon.
+            let patience = if p.source.contains(PeerSource::MANUAL) { MANUAL_RETRY } else { limits.min_reconnect };
+            p.not_before = now + (patience * p.fails).min(limits.min_reconnect * p.fails);
         }
     }
 
@@ -251,8 +255,12 @@ fn is_dialable(address: SocketAddr, limits: &SwarmLimits) -> bool {
 mod tests {
     use super::*;
 
-    const LIMITS: SwarmLimits =
-        SwarmLimits { max_peers: 3, max_failcount: 2, min_reconnect: Duration::from_secs(60), no_privileged_ports: false };
+    const LIMITS: SwarmLimits = SwarmLimits {
+        max_peers: 3,
+        max_failcount: 2,
+        min_reconnect: Duration::from_secs(60),
+        no_privileged_ports: false,
+    };
 
     fn addr(n: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, n], 6881))
@@ -286,6 +294,8 @@ mod tests {
         assert!(swarm.next_dials(Time::NEVER, 1, false, &LIMITS).is_empty());
         swarm.add(addr(1), PeerSource::MANUAL, &LIMITS);
         assert_eq!(swarm.next_dials(Time::ZERO, 1, false, &LIMITS), [addr(1)]);
+        swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
+        assert_eq!(swarm.next_dial_time(&LIMITS), Some(Time::from_millis(1000)));
     }
 
     #[test]

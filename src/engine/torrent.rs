@@ -5,13 +5,14 @@
 //! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
 //! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
@@ -133,8 +134,7 @@ impl Content {
 
     /// Is the piece still to be fetched (not had, not being written)?
     pub fn is_missing(&self, piece: u32) -> bool {
-        !self.have.get(piece)
-            && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
+        !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
     }
 }
 
@@ -188,15 +188,23 @@ pub struct Torrent {
 
     pub(super) readers: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
+    /// Pieces that the service protects; and of them those that fit into half the limit.
     pub(super) protected: BTreeSet<u32>,
+    pub(super) kept_lookbehind: BTreeSet<u32>,
     pub(super) wants: Vec<Want>,
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// Requests came free: every peer is to be looked at again.
+    pub(super) refill: bool,
+    /// Did we want anything when interests were last looked at?
+    pub(super) wanted_any: bool,
     /// Pieces that got blocks in the batch at hand.
     pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
-    pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
+    pub(super) suspects: HashMap<u32, Vec<Suspicion>>,
+    /// Who left lately.
+    pub(super) departed: VecDeque<Departed>,
 
     pub(super) down: Rate,
     pub(super) up: Rate,
@@ -263,12 +271,16 @@ impl Torrent {
             readers: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             protected: BTreeSet::new(),
+            kept_lookbehind: BTreeSet::new(),
             wants: Vec::new(),
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            refill: false,
+            wanted_any: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
+            departed: VecDeque::new(),
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),
@@ -338,6 +350,13 @@ impl Torrent {
         !self.flags.contains(TorrentFlags::PAUSED) && !self.session_paused && self.error.is_none()
     }
 
+    /// Replaces the trackers; those that are gone hear that we stopped.
+    pub fn replace_trackers(&mut self, now: Time, tiers: &[Vec<String>]) {
+        let stopped = self.trackers.replace(tiers, &mut self.rng);
+        self.out.announces.extend(stopped);
+        self.handle_timeout(now);
+    }
+
     pub fn set_settings(&mut self, now: Time, settings: Arc<Settings>) {
         self.settings = settings;
         self.wants_dirty = true;
@@ -380,8 +399,7 @@ impl Torrent {
                 content.picker.set_priority(piece, priority);
             }
         }
-        let limit = self.pool.limit() * u64::from(BLOCK_SIZE);
-        if limit / piece_length < 3 {
+        if self.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE)) < 3 {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
@@ -408,9 +426,12 @@ impl Torrent {
         if self.storage != StorageKind::Disk || self.checking {
             return;
         }
-        self.error = None;
+        if self.error.take().is_some() && self.is_running() {
+            self.trackers.restart(now);
+        }
         self.close_all(now, CloseReason::None);
         let Some(content) = &mut self.content else { return };
+        self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.have.clear(piece);
@@ -459,15 +480,22 @@ impl Torrent {
         self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
+            let jobs = self.trackers.stop();
+            self.out.announces.extend(jobs);
         }
         self.error = Some(error);
+        self.wants_dirty = true;
         self.close_all(now, CloseReason::None);
         self.readers_changed();
     }
 
     pub fn pause(&mut self, now: Time) {
-        if !self.flags.contains(TorrentFlags::PAUSED) {
-            self.flags |= TorrentFlags::PAUSED;
+        if self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        self.flags |= TorrentFlags::PAUSED;
+        // Where its session is paused, it stands already.
+        if !self.session_paused {
             self.stopped(now);
         }
     }
@@ -496,7 +524,7 @@ impl Torrent {
     }
 
     fn started(&mut self, now: Time) {
-        if self.session_paused {
+        if !self.is_running() {
             return;
         }
         self.trackers.restart(now);
@@ -511,6 +539,8 @@ impl Torrent {
         self.readers.clear();
         self.share.set_weight(0);
         self.content = None;
+        // Whatever the shell still asks of it, it does nothing any more.
+        self.flags |= TorrentFlags::PAUSED;
         self.readers_changed();
         self.trackers.stop()
     }
@@ -524,7 +554,7 @@ impl Torrent {
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
             self.cancel_all(now);
         }
-        self.update_interests(now);
+        self.review_interests(now);
         self.fill_all(now);
     }
 
@@ -590,7 +620,8 @@ impl Torrent {
         let speed = self.settings.connection_speed.max(0) as f64;
         self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
         self.last_dial = now;
-        let boost = u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
+        let boost =
+            u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
         let allowed = (self.dial_tokens as usize).max(boost as usize);
         let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);
@@ -664,10 +695,11 @@ impl Torrent {
 
     /// The state that follows from what is had and wanted; its alerts.
     pub(super) fn update_state(&mut self, now: Time) {
-        let Some(content) = &self.content else { return };
         if self.checking {
             return;
         }
+        self.review_interests(now);
+        let Some(content) = &self.content else { return };
         let all = content.have.is_full();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
         let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);

@@ -11,12 +11,15 @@
 //! A tracker that failed is retried when its back-off ends, beside the ones after it, so that a dead first tracker never
 //! delays the rest. One that answers moves to the front of its tier.
 
+mod tracker;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::alert::AnnounceEvent;
 use crate::engine::Time;
 use crate::error::Error;
+use tracker::{Completed, Tracker};
 
 /// Most trackers of one torrent.
 pub const MAX_TRACKERS: usize = 256;
@@ -116,112 +119,6 @@ pub struct TrackerStatus {
     /// Milliseconds until the next announce; -1: none planned.
     pub next_announce_ms: i64,
     pub last_error: String,
-}
-
-/// Has the `completed` event gone out?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Completed {
-    No,
-    Due,
-    Sent,
-}
-
-#[derive(Debug, Clone)]
-struct Tracker {
-    id: TrackerId,
-    url: String,
-    tier: u32,
-    enabled: bool,
-    /// It told us never to come back.
-    refused: bool,
-    verified: bool,
-    fails: u32,
-    in_flight: Option<AnnounceEvent>,
-    started: bool,
-    completed: Completed,
-    next_announce: Time,
-    min_announce: Time,
-    tracker_id: Option<Vec<u8>>,
-    message: String,
-    last_error: String,
-    num_peers: Option<u32>,
-    complete: Option<u32>,
-    incomplete: Option<u32>,
-}
-
-impl Tracker {
-    fn new(id: TrackerId, url: String, tier: u32) -> Self {
-        let message = match unusable(&url) {
-            Some(why) => why.to_owned(),
-            None => String::new(),
-        };
-        Self {
-            id,
-            url,
-            tier,
-            enabled: message.is_empty(),
-            refused: false,
-            verified: false,
-            fails: 0,
-            in_flight: None,
-            started: false,
-            completed: Completed::No,
-            next_announce: Time::ZERO,
-            min_announce: Time::ZERO,
-            tracker_id: None,
-            message,
-            last_error: String::new(),
-            num_peers: None,
-            complete: None,
-            incomplete: None,
-        }
-    }
-
-    fn usable(&self) -> bool {
-        self.enabled && !self.refused
-    }
-
-    /// It answered last time, or was not tried yet: the ones after it need not be asked.
-    fn holds(&self) -> bool {
-        self.usable() && self.fails == 0
-    }
-
-    fn completed_due(&self) -> bool {
-        self.started && self.completed == Completed::Due
-    }
-
-    /// When it may be announced to, if it may.
-    fn due(&self) -> Option<Time> {
-        if !self.usable() || self.in_flight.is_some() {
-            return None;
-        }
-        Some(if self.completed_due() { self.next_announce } else { self.next_announce.max(self.min_announce) })
-    }
-
-    fn event(&self) -> AnnounceEvent {
-        if !self.started {
-            AnnounceEvent::Started
-        } else if self.completed_due() {
-            AnnounceEvent::Completed
-        } else {
-            AnnounceEvent::None
-        }
-    }
-
-    fn job(&self, event: AnnounceEvent) -> AnnounceJob {
-        AnnounceJob { tracker: self.id, url: self.url.clone(), event, tracker_id: self.tracker_id.clone() }
-    }
-}
-
-/// Why a URL cannot be announced to, if it cannot.
-fn unusable(url: &str) -> Option<&'static str> {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    match scheme.as_deref() {
-        Some("http" | "https" | "udp") => None,
-        Some("ws" | "wss") => Some("WebTorrent trackers are not supported"),
-        Some(_) => Some("unsupported tracker protocol"),
-        None => Some("not a URL"),
-    }
 }
 
 /// The trackers of one torrent.

@@ -88,7 +88,13 @@ impl Torrent {
     }
 
     /// The disk read for an upload, or could not (None): then the request is rejected.
-    pub fn upload_read(&mut self, now: Time, key: PeerKey, request: BlockRequest, data: Option<Vec<(Block, u32, u32)>>) {
+    pub fn upload_read(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        request: BlockRequest,
+        data: Option<Vec<(Block, u32, u32)>>,
+    ) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.reading = peer.reading.saturating_sub(request.length as usize);
         match data {
@@ -165,7 +171,8 @@ impl Torrent {
         if choking {
             peer.send(now, &Message::Choke);
             let allowed = std::mem::take(&mut peer.allowed_to_peer);
-            let dropped: Vec<BlockRequest> = peer.uploads.iter().filter(|r| !allowed.contains(&r.piece)).copied().collect();
+            let dropped: Vec<BlockRequest> =
+                peer.uploads.iter().filter(|r| !allowed.contains(&r.piece)).copied().collect();
             peer.uploads.retain(|r| allowed.contains(&r.piece));
             peer.allowed_to_peer = allowed;
             if peer.fast {

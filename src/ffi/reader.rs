@@ -317,7 +317,7 @@ pub unsafe extern "C" fn et_reader_fd(reader: *mut et_reader, out_fd: *mut i32, 
     unsafe {
         guard(error, || {
             let out = Out::new(out_fd, "out_fd")?;
-            out.write(reader_of(reader)?.fd());
+            out.write(reader_of(reader)?.fd()?);
             Ok(())
         })
     }

@@ -1,14 +1,479 @@
-//! The shell: sessions, their runtime, sockets, timers and tasks.
+//! The shell: sessions, their runtime, sockets, timers and tasks. It decides nothing; the engine does.
+//!
+//! A [`Session`] is a handle that may be cloned and used from any thread. Closing it, by any clone, wakes everybody who
+//! waits and makes every later call answer [`Status::Closed`].
 
 pub mod alert_queue;
+mod announcer;
+mod connection;
+pub mod dht;
+mod dht_search;
+mod dialer;
+mod disk_tasks;
+mod driver;
 pub mod event_fd;
+mod inner;
+mod listen;
+pub mod params;
 pub mod rate_limit;
+mod reader;
+mod runtime;
+mod state;
+pub mod storage_index;
+mod torrent;
+pub mod tracker;
 
-/// A torrent's name in its session: slot and generation in one number. 0 is never handed out, and no number twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct StorageIndex(pub u64);
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-impl StorageIndex {
-    /// No torrent.
-    pub const INVALID: Self = Self(0);
+use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Runtime;
+
+pub use crate::engine::reader::ReaderOptions;
+pub use crate::engine::status::{
+    LookbehindStats, PartialPiece, PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus,
+};
+pub use crate::engine::swarm::PeerSource;
+pub use crate::engine::trackers::TrackerStatus;
+pub use crate::engine::{StorageKind, TorrentFlags};
+pub use params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
+pub use reader::{Reader, Whence};
+pub use storage_index::StorageIndex;
+pub use torrent::Torrent;
+
+use crate::alert::Alert;
+use crate::engine;
+use crate::error::{Error, Result, Status};
+use crate::metainfo::InfoHashes;
+use crate::settings::Settings;
+use alert_queue::AlertQueue;
+use driver::{Driver, unix_now};
+use inner::{Inner, check_open};
+
+/// Counters of a whole session. Sizes in bytes, rates in bytes a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    pub num_torrents: u32,
+    pub num_peers: u32,
+    pub num_readers: u32,
+    /// Connections being made.
+    pub half_open: u32,
+    pub dht_nodes: u32,
+    pub total_download: u64,
+    pub total_upload: u64,
+    pub total_payload_download: u64,
+    pub total_payload_upload: u64,
+    pub download_rate: u32,
+    pub upload_rate: u32,
+    pub payload_download_rate: u32,
+    pub payload_upload_rate: u32,
+    pub memory_limit: u64,
+    pub memory_charged: u64,
+    pub memory_peak: u64,
+    pub alerts_posted: u64,
+    pub alerts_dropped: u64,
+    pub uptime_ms: u64,
+    /// Over the torrents that are in the session now.
+    pub hash_failures: u64,
+    pub redundant_bytes: u64,
+}
+
+/// A session: torrents, and all that they share.
+#[derive(Debug, Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+    shutdown: Arc<Shutdown>,
+}
+
+/// How a session ends: the first to close it takes the runtime and stops it, the others wait for that.
+#[derive(Debug)]
+struct Shutdown {
+    inner: Arc<Inner>,
+    runtime: Mutex<Option<Runtime>>,
+    done: Mutex<bool>,
+    finished: Condvar,
+}
+
+/// How long the DHT may take to close its socket.
+const DHT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a session that is dropped without a close waits for its threads.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Opens a session. `state`: what `save_state` gave, or nothing. None: settings as in the state, else the defaults.
+    pub fn open(settings: impl Into<Option<Settings>>, state: &[u8]) -> Result<Self> {
+        let saved = if state.is_empty() { None } else { Some(state::parse(state)?) };
+        let settings = match (settings.into(), &saved) {
+            (Some(settings), _) => settings,
+            (None, Some(saved)) => saved.settings.clone(),
+            (None, None) => Settings::default(),
+        };
+        let runtime = runtime::start(&settings)?;
+        let mut rng = fastrand::Rng::new();
+        let inner = Inner::new(runtime.handle().clone(), settings, &mut rng)?;
+        let session = Self {
+            inner: inner.clone(),
+            shutdown: Arc::new(Shutdown {
+                inner: inner.clone(),
+                runtime: Mutex::new(Some(runtime)),
+                done: Mutex::new(false),
+                finished: Condvar::new(),
+            }),
+        };
+        let bound = {
+            let shutdown = session.shutdown.runtime.lock();
+            let _context = shutdown.as_ref().map(Runtime::enter);
+            listen::start(&inner)
+        };
+        inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
+        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), bound.first().copied());
+        Ok(session)
+    }
+
+    /// Closes the session: wakes all who wait, tells the trackers, ends the threads. None: waits as long as it takes.
+    /// [`Status::TimedOut`] if something still runs after the time; it ends by itself.
+    pub fn close(&self, timeout: Option<Duration>) -> Result<()> {
+        self.shutdown.close(timeout)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
+    /// The alerts. The queue itself may be used after the close.
+    pub fn alerts(&self) -> &AlertQueue {
+        &self.inner.alerts
+    }
+
+    pub fn settings(&self) -> Result<Settings> {
+        check_open(&self.inner)?;
+        Ok(self.inner.settings().as_ref().clone())
+    }
+
+    /// Takes new settings in. Those that count at the start only are kept, and count when a session is opened with them.
+    pub fn apply_settings(&self, settings: &Settings) -> Result<()> {
+        check_open(&self.inner)?;
+        self.inner.apply(settings.clone())?;
+        dht_search::settings_changed(&self.inner);
+        Ok(())
+    }
+
+    /// Settings, DHT nodes and identity, as bytes for the next `open`.
+    pub fn save_state(&self) -> Result<Vec<u8>> {
+        check_open(&self.inner)?;
+        Ok(state::encode(&self.inner.settings(), &dht_search::save(&self.inner)))
+    }
+
+    pub fn stats(&self) -> Result<SessionStats> {
+        check_open(&self.inner)?;
+        let pool = &self.inner.pool;
+        let bytes = |blocks: u64| blocks * u64::from(crate::storage::pool::BLOCK_SIZE);
+        let (alerts_posted, alerts_dropped) = self.inner.alerts.totals();
+        let mut stats = SessionStats {
+            memory_limit: bytes(pool.limit()),
+            memory_charged: bytes(pool.charged()),
+            memory_peak: bytes(pool.peak()),
+            alerts_posted,
+            alerts_dropped,
+            uptime_ms: self.inner.now().micros() / 1000,
+            dht_nodes: self.inner.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
+            ..SessionStats::default()
+        };
+        for driver in self.inner.drivers() {
+            let Ok((s, half_open, hash_failures)) =
+                driver.look(|c, now| (c.status(now), c.num_dialling(), c.counters().hash_failures))
+            else {
+                continue;
+            };
+            stats.num_torrents += 1;
+            stats.num_peers += s.num_peers;
+            stats.num_readers += s.num_readers;
+            stats.half_open += half_open as u32;
+            stats.total_download += s.total_download;
+            stats.total_upload += s.total_upload;
+            stats.total_payload_download += s.total_payload_download;
+            stats.total_payload_upload += s.total_payload_upload;
+            stats.download_rate = stats.download_rate.saturating_add(s.download_rate);
+            stats.upload_rate = stats.upload_rate.saturating_add(s.upload_rate);
+            stats.payload_download_rate = stats.payload_download_rate.saturating_add(s.download_payload_rate);
+            stats.payload_upload_rate = stats.payload_upload_rate.saturating_add(s.upload_payload_rate);
+            stats.hash_failures += hash_failures;
+            stats.redundant_bytes += s.total_redundant_bytes;
+        }
+        Ok(stats)
+    }
+
+    /// Pauses every torrent, without touching what each has been told.
+    pub fn pause(&self) -> Result<()> {
+        self.set_paused(true)
+    }
+
+    pub fn resume(&self) -> Result<()> {
+        self.set_paused(false)
+    }
+
+    pub fn is_paused(&self) -> Result<bool> {
+        check_open(&self.inner)?;
+        Ok(self.inner.paused.load(Ordering::Acquire))
+    }
+
+    fn set_paused(&self, paused: bool) -> Result<()> {
+        check_open(&self.inner)?;
+        self.inner.paused.store(paused, Ordering::Release);
+        for driver in self.inner.drivers() {
+            // One that is removed meanwhile needs no pause.
+            let _ = driver.command(|core, now| core.set_session_paused(now, paused));
+        }
+        Ok(())
+    }
+
+    /// Adds a torrent. Its index is good at once, for a magnet too.
+    pub fn add_torrent(&self, params: AddTorrentParams) -> std::result::Result<StorageIndex, AddTorrentError> {
+        check_open(&self.inner)?;
+        let hashes = params.source.info_hashes();
+        if hashes.v1.is_none() {
+            let what = if hashes.is_empty() { "there is no info-hash" } else { "only a v2 info-hash is named" };
+            return Err(Error::new(Status::Unsupported, format!("{what}; a v1 info-hash (btih) is needed")).into());
+        }
+        let settings = self.inner.settings();
+        let storage = params.storage.unwrap_or(match settings.storage.as_str() {
+            "disk" => StorageKind::Disk,
+            _ => StorageKind::Memory,
+        });
+        let save_path = match storage {
+            StorageKind::Disk => std::path::absolute(params.save_path.unwrap_or_else(|| PathBuf::from(".")))
+                .map_err(|e| Error::io(crate::error::Operation::File, &e, "save_path"))?,
+            StorageKind::Memory => PathBuf::new(),
+        };
+        let mut named_peers = Vec::new();
+        let (info, name, mut trackers, web_seeds, mut peers, select) = match params.source {
+            TorrentSource::File(file) => {
+                (Some(file.info.clone()), file.info.name.clone(), file.trackers, file.web_seeds, Vec::new(), Vec::new())
+            }
+            TorrentSource::Magnet(m) => {
+                let parse = |(h, p): &(String, u16)| Some(SocketAddr::new(h.parse().ok()?, *p));
+                let peers: Vec<SocketAddr> = m.peers.iter().filter_map(parse).collect();
+                named_peers = m.peers.into_iter().filter(|(h, _)| h.parse::<IpAddr>().is_err()).collect();
+                (None, m.name.unwrap_or_default(), m.trackers, m.web_seeds, peers, m.select_only)
+            }
+        };
+        trackers.extend(params.trackers.into_iter().map(|t| vec![t]));
+        peers.extend(params.peers);
+        let file_priorities =
+            if params.file_priorities.is_empty() { selected_files(&select) } else { params.file_priorities };
+        let config = engine::TorrentConfig {
+            info_hashes: hashes,
+            name: name.clone(),
+            info,
+            trackers,
+            web_seeds,
+            storage,
+            flags: params.flags,
+            file_priorities,
+            piece_priorities: params.piece_priorities,
+            max_connections: params.max_connections,
+            max_uploads: params.max_uploads,
+            peer_id: self.inner.peer_id,
+            listen_port: self.inner.listen_port(),
+            added_time: unix_now(),
+        };
+        let limits = (params.download_limit, params.upload_limit);
+        let mut core = engine::Torrent::new(
+            self.inner.now(),
+            config,
+            settings,
+            self.inner.pool.clone(),
+            &self.inner.shares,
+            fastrand::u64(..),
+        );
+        core.set_session_paused(self.inner.now(), self.inner.paused.load(Ordering::Acquire));
+        let mut driver = None;
+        let index = {
+            let mut torrents = self.inner.torrents.lock();
+            // Looked at under the lock that closes and removes: nothing is added behind their backs.
+            check_open(&self.inner)?;
+            if let Some(existing) = torrents.find(&hashes) {
+                let error = Error::new(Status::DuplicateTorrent, "the torrent is in the session already");
+                return Err(AddTorrentError { error, existing: Some(existing) });
+            }
+            torrents.insert(&hashes, |index| {
+                let made = Driver::new(self.inner.clone(), index, core, save_path, limits);
+                driver = Some(made.clone());
+                made
+            })?
+        };
+        self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
+        if let Some(driver) = driver {
+            driver.start(peers);
+            driver.look_up_peers(named_peers);
+        }
+        Ok(index)
+    }
+
+    /// Takes a torrent out. Its index is void at once; what it wrote to disk is deleted if asked for.
+    pub fn remove_torrent(&self, index: StorageIndex, flags: RemoveFlags) -> Result<()> {
+        check_open(&self.inner)?;
+        let driver = self.inner.torrents.lock().remove(index).ok_or_else(unknown_index)?;
+        let hashes = driver.look(|core, _| core.info_hashes()).unwrap_or_default();
+        let disk = driver.disk().filter(|_| driver.look(|c, _| c.storage_kind() == StorageKind::Disk).unwrap_or(false));
+        let goodbyes = driver.retire();
+        let requests: Vec<_> = goodbyes.iter().map(|job| announcer::request(&driver, job)).collect();
+        let inner = self.inner.clone();
+        self.inner.spawn(announcer::say_goodbye(inner.clone(), requests));
+        let session = inner.clone();
+        let finish = move || {
+            if let Some(disk) = disk {
+                disk.release();
+                if flags.contains(RemoveFlags::DELETE_FILES) {
+                    let alert = match disk.delete_files() {
+                        Ok(()) => Alert::TorrentDeleted { info_hashes: hashes },
+                        Err(error) => Alert::TorrentDeleteFailed { info_hashes: hashes, error },
+                    };
+                    session.alerts.post(index, &alert);
+                }
+            } else if flags.contains(RemoveFlags::DELETE_FILES) {
+                session.alerts.post(index, &Alert::TorrentDeleted { info_hashes: hashes });
+            }
+        };
+        // Said when it is true: its files are closed, and gone if that was wanted.
+        self.inner.spawn_blocking(move || {
+            finish();
+            inner.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
+        });
+        Ok(())
+    }
+
+    /// The torrents, in the order in which they were added.
+    pub fn torrents(&self) -> Result<Vec<StorageIndex>> {
+        check_open(&self.inner)?;
+        Ok(self.inner.torrents.lock().all().into_iter().map(|(i, _)| i).collect())
+    }
+
+    pub fn find_torrent(&self, hashes: &InfoHashes) -> Result<StorageIndex> {
+        check_open(&self.inner)?;
+        let found = self.inner.torrents.lock().find(hashes);
+        found.ok_or_else(|| Error::new(Status::NotFound, "no torrent of this info-hash is in the session"))
+    }
+
+    pub fn torrent(&self, index: StorageIndex) -> Result<Torrent> {
+        check_open(&self.inner)?;
+        let driver = self.inner.torrents.lock().get(index).cloned();
+        driver.map(Torrent::new).ok_or_else(unknown_index)
+    }
+
+    /// The state of every torrent, in the order of `torrents`.
+    pub fn statuses(&self) -> Result<Vec<(StorageIndex, TorrentStatus)>> {
+        let mut statuses = Vec::new();
+        for index in self.torrents()? {
+            // One that is removed meanwhile is left out.
+            if let Ok(status) = self.torrent(index).and_then(|t| t.status()) {
+                statuses.push((index, status));
+            }
+        }
+        Ok(statuses)
+    }
+
+    /// The first bound TCP port, 0: none.
+    pub fn listen_port(&self) -> Result<u16> {
+        check_open(&self.inner)?;
+        Ok(self.inner.listen_port())
+    }
+
+    /// Makes a node known to the DHT. Names are looked up in the background.
+    pub fn add_dht_node(&self, host: &str, port: u16) -> Result<()> {
+        check_open(&self.inner)?;
+        dht_search::add_node(&self.inner, host, port)
+    }
+
+    /// Changes the memory limit, also downwards: then pieces are evicted until it holds.
+    pub fn set_memory_limit(&self, bytes: u64) -> Result<()> {
+        check_open(&self.inner)?;
+        let mut settings = self.inner.settings().as_ref().clone();
+        let value = i64::try_from(bytes).unwrap_or(i64::MAX);
+        settings.set_int("memory_limit", value)?;
+        self.inner.apply(settings)
+    }
+
+    /// Opens a reader on a file of a torrent.
+    pub fn open_reader(&self, index: StorageIndex, file: impl Into<i64>, options: ReaderOptions) -> Result<Reader> {
+        check_open(&self.inner)?;
+        let driver = self.inner.torrents.lock().get(index).cloned().ok_or_else(unknown_index)?;
+        Reader::open(driver, file.into(), options)
+    }
+}
+
+/// `so=` of a magnet as file priorities: the files named, and no others.
+fn selected_files(select: &[std::ops::RangeInclusive<u32>]) -> Vec<u8> {
+    let Some(last) = select.iter().map(|r| *r.end()).max() else { return Vec::new() };
+    (0..=last).map(|f| if select.iter().any(|r| r.contains(&f)) { 4 } else { 0 }).collect()
+}
+
+fn unknown_index() -> Error {
+    Error::new(Status::InvalidStorageIndex, "no torrent of this session has this storage index")
+}
+
+impl Shutdown {
+    fn close(&self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.map(|t| Instant::now() + t);
+        if self.inner.begin_close() {
+            self.end(deadline);
+            *self.done.lock() = true;
+            self.finished.notify_all();
+        }
+        let mut done = self.done.lock();
+        while !*done {
+            match deadline {
+                None => self.finished.wait(&mut done),
+                Some(at) if self.finished.wait_until(&mut done, at).timed_out() && !*done => {
+                    return Err(Error::new(Status::TimedOut, "the session is still closing"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&self, deadline: Option<Instant>) {
+        let left = || deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let drivers: Vec<Arc<Driver>> = {
+            let mut torrents = self.inner.torrents.lock();
+            let all = torrents.all();
+            all.into_iter().filter_map(|(i, _)| torrents.remove(i)).collect()
+        };
+        let mut goodbyes = Vec::new();
+        for driver in &drivers {
+            let jobs = driver.retire();
+            goodbyes.extend(jobs.iter().map(|job| announcer::request(driver, job)));
+        }
+        self.inner.alerts.close();
+        let dht = self.inner.dht.lock().take();
+        let Some(runtime) = self.runtime.lock().take() else { return };
+        if !goodbyes.is_empty() {
+            let patience = u64::try_from(self.inner.settings().stop_tracker_timeout).unwrap_or(0);
+            let wait = Duration::from_secs(patience).min(left().unwrap_or(Duration::MAX));
+            let farewell = announcer::say_goodbye(self.inner.clone(), goodbyes);
+            // Trackers that do not answer in time find out by themselves.
+            runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
+        }
+        if let Some(dht) = dht {
+            let wait = DHT_TIMEOUT.min(left().unwrap_or(Duration::MAX));
+            runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });
+        }
+        drop(drivers);
+        match left() {
+            Some(wait) => runtime.shutdown_timeout(wait),
+            None => drop(runtime),
+        }
+    }
+}
+
+impl Drop for Shutdown {
+    fn drop(&mut self) {
+        // A timeout here leaves threads that end by themselves.
+        let _ = self.close(Some(DROP_TIMEOUT));
+    }
 }

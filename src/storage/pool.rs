@@ -11,8 +11,9 @@
 //! A connection's outstanding requests hold their charges in [`Credits`], from which the wire decoder takes the buffer for
 //! an arriving block without a lock on the torrent: a block nobody paid for gets no memory.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -193,44 +194,52 @@ impl Block {
     }
 }
 
-/// The charges behind one connection's outstanding requests.
+/// The charges behind one connection's outstanding requests: which blocks it was asked for, each paid.
 ///
-/// The engine puts one in with each request it sends; the decoder takes one out for each block that arrives; the engine
-/// takes back what was cancelled, rejected or lost. Charges are alike, so a count is enough.
+/// The engine puts one in with each request it sends; the decoder takes it out when that block begins to arrive; the engine
+/// takes back what was cancelled, rejected or lost. A block that comes though nobody asks for it (any more) finds none, so
+/// late answers to cancelled requests cannot eat what new requests have paid for.
 #[derive(Debug)]
 pub struct Credits {
     pool: Arc<Pool>,
-    count: AtomicU32,
+    /// Piece and begin; blocks mostly come in the order in which they were asked.
+    expected: Mutex<VecDeque<(u32, u32)>>,
 }
 
 impl Credits {
     pub fn new(pool: Arc<Pool>) -> Arc<Self> {
-        Arc::new(Self { pool, count: AtomicU32::new(0) })
+        Arc::new(Self { pool, expected: Mutex::new(VecDeque::new()) })
     }
 
-    /// Moves a reservation in.
-    pub fn put(&self, mut reservation: Reservation) {
+    /// Moves a reservation in, for the block of `piece` at `begin`.
+    pub fn put(&self, piece: u32, begin: u32, mut reservation: Reservation) {
         debug_assert!(Arc::ptr_eq(&self.pool, &reservation.pool));
         reservation.armed = false;
-        self.count.fetch_add(1, Ordering::AcqRel);
+        self.expected.lock().push_back((piece, begin));
     }
 
-    /// Takes one out, if there is one.
-    pub fn take(&self) -> Option<Reservation> {
-        self.count
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
-            .ok()
-            .map(|_| Reservation { pool: self.pool.clone(), armed: true })
+    /// Takes that block's out, if it is there.
+    pub fn take(&self, piece: u32, begin: u32) -> Option<Reservation> {
+        let mut expected = self.expected.lock();
+        let at = expected.iter().position(|e| *e == (piece, begin))?;
+        expected.remove(at);
+        Some(Reservation { pool: self.pool.clone(), armed: true })
+    }
+
+    /// Gives all of them back.
+    pub fn clear(&self) {
+        let n = std::mem::take(&mut *self.expected.lock()).len();
+        self.pool.uncharge(n as u64);
     }
 
     pub fn count(&self) -> u32 {
-        self.count.load(Ordering::Acquire)
+        self.expected.lock().len() as u32
     }
 }
 
 impl Drop for Credits {
     fn drop(&mut self) {
-        self.pool.uncharge(u64::from(*self.count.get_mut()));
+        self.clear();
     }
 }
 
@@ -257,11 +266,12 @@ mod tests {
     fn credits_return_their_charges() {
         let pool = Pool::new(4 * u64::from(BLOCK_SIZE));
         let credits = Credits::new(pool.clone());
-        for _ in 0..3 {
-            credits.put(pool.reserve().expect("room"));
+        for piece in 0..3 {
+            credits.put(piece, 0, pool.reserve().expect("room"));
         }
         assert_eq!((pool.charged(), credits.count()), (3, 3));
-        let block = credits.take().expect("a credit").into_block(10);
+        assert!(credits.take(1, BLOCK_SIZE).is_none(), "nobody asked for that one");
+        let block = credits.take(1, 0).expect("a credit").into_block(10);
         drop(block);
         assert_eq!(pool.charged(), 2);
         drop(credits);

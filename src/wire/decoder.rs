@@ -237,7 +237,7 @@ impl Decoder {
     fn begin_block(&mut self, length: u32) {
         let [_, _, _, _, _, p0, p1, p2, p3, b0, b1, b2, b3] = self.header;
         let (piece, begin) = (u32::from_be_bytes([p0, p1, p2, p3]), u32::from_be_bytes([b0, b1, b2, b3]));
-        let credit = if length <= BLOCK_SIZE { self.credits.take() } else { None };
+        let credit = if length <= BLOCK_SIZE { self.credits.take(piece, begin) } else { None };
         self.state = match credit {
             Some(credit) => State::Block { piece, begin, got: 0, block: credit.into_block(length) },
             None => State::Skip { left: length as usize, then: Received::Unpaid { piece, begin, length } },

@@ -8,11 +8,13 @@ use super::message::any_message;
 use crate::storage::pool::{BLOCK_SIZE, Credits, Pool};
 use crate::wire::{Decoder, DecoderLimits, Message, Received, WireError, encode_piece_header};
 
-/// A pool, and a decoder whose connection has some credits of it.
-fn decoder(credits: u32) -> (Arc<Pool>, Arc<Credits>, Decoder) {
+/// A pool, and a decoder whose connection paid for these blocks out of it (piece, begin).
+fn decoder(paid: &[(u32, u32)]) -> (Arc<Pool>, Arc<Credits>, Decoder) {
     let pool = Pool::new(1000 * u64::from(BLOCK_SIZE));
     let holder = Credits::new(pool.clone());
-    (0..credits).filter_map(|_| pool.reserve()).for_each(|r| holder.put(r));
+    paid.iter()
+        .filter_map(|at| Some((*at, pool.reserve()?)))
+        .for_each(|((piece, begin), r)| holder.put(piece, begin, r));
     let decoder = Decoder::new(holder.clone(), DecoderLimits::default());
     (pool, holder, decoder)
 }
@@ -49,7 +51,7 @@ fn frame(length: u32, id: u8) -> Vec<u8> {
 
 #[test]
 fn blocks_and_messages() {
-    let (pool, credits, mut decoder) = decoder(2);
+    let (pool, credits, mut decoder) = decoder(&[(3, 4), (1, 2)]);
     let data = vec![0xab; BLOCK_SIZE as usize];
     let bytes = [
         &piece(1, 2, &data)[..],
@@ -80,8 +82,19 @@ fn blocks_and_messages() {
 }
 
 #[test]
+fn a_block_nobody_asks_for_leaves_other_credits_alone() {
+    let (pool, credits, mut decoder) = decoder(&[(1, 0)]);
+    let mut out = Vec::new();
+    decoder
+        .push(&[piece(9, 0, b"late"), piece(1, 0, b"good"), piece(1, 0, b"again")].concat(), &mut out)
+        .expect("valid");
+    let expected = [Plain::Unpaid(9, 0, 4), Plain::Block(1, 0, b"good".to_vec()), Plain::Unpaid(1, 0, 5)];
+    assert_eq!((plain(&out), credits.count(), pool.charged()), (expected.to_vec(), 0, 1));
+}
+
+#[test]
 fn a_block_in_progress_is_told() {
-    let (pool, credits, mut decoder) = decoder(3);
+    let (pool, credits, mut decoder) = decoder(&[(7, 0), (7, 16384), (8, 0)]);
     let mut out = Vec::new();
     let bytes = piece(7, 16384, &[9; 100]);
     decoder.push(&bytes[..12], &mut out).expect("valid");
@@ -98,14 +111,14 @@ fn a_block_in_progress_is_told() {
 
 #[test]
 fn a_block_larger_than_ours_takes_no_credit() {
-    let (_, credits, mut decoder) = decoder(1);
+    let (_, credits, mut decoder) = decoder(&[(1, 0)]);
     let mut out = Vec::new();
     decoder.push(&piece(1, 0, &vec![0; BLOCK_SIZE as usize + 1]), &mut out).expect("valid");
     assert_eq!((plain(&out), credits.count()), (vec![Plain::Unpaid(1, 0, BLOCK_SIZE + 1)], 1));
 }
 
 fn error_of(bytes: &[u8]) -> WireError {
-    let (pool, credits, mut decoder) = decoder(1);
+    let (pool, credits, mut decoder) = decoder(&[(0, 0)]);
     let mut out = Vec::new();
     let error = decoder.push(bytes, &mut out).expect_err("an error");
     // It stays.
@@ -153,7 +166,7 @@ fn hostile_lengths() {
 
 #[test]
 fn a_bitfield_is_bounded_by_the_pieces() {
-    let (_, _, mut decoder) = decoder(0);
+    let (_, _, mut decoder) = decoder(&[]);
     decoder.set_num_pieces(9);
     let mut out = Vec::new();
     decoder.push(&[&frame(3, 5)[..], b"ab"].concat(), &mut out).expect("two bytes for nine pieces");
@@ -164,7 +177,7 @@ fn a_bitfield_is_bounded_by_the_pieces() {
 /// A peer that promises a long message and sends little gets little memory.
 #[test]
 fn memory_follows_what_came() {
-    let (_, _, mut decoder) = decoder(0);
+    let (_, _, mut decoder) = decoder(&[]);
     let mut out = Vec::new();
     decoder.push(&frame(1024 * 1024, 20), &mut out).expect("allowed");
     decoder.push(&[0; 100], &mut out).expect("allowed");
@@ -198,11 +211,18 @@ proptest! {
     #[test]
     fn any_cut_gives_the_same(
         sent in proptest::collection::vec(any_sent(), 0..12),
-        credits in 0u32..8,
+        credits in 0usize..8,
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..30),
         small in any::<bool>(),
     ) {
-        let (mut bytes, mut expected, mut paid) = (Vec::new(), Vec::new(), credits);
+        let (mut bytes, mut expected) = (Vec::new(), Vec::new());
+        // The first blocks are paid for, and some that never come.
+        let blocks = sent.iter().filter_map(|one| match one {
+            Sent::Block(index, begin, _) => Some((*index, *begin)),
+            _ => None,
+        });
+        let mut paid: Vec<(u32, u32)> = blocks.chain((0..8).map(|i| (i, u32::MAX))).take(credits).collect();
+        let all_paid = paid.clone();
         for one in sent {
             match one {
                 Sent::Message(message) => {
@@ -211,8 +231,9 @@ proptest! {
                 }
                 Sent::Block(index, begin, data) => {
                     bytes.extend(piece(index, begin, &data));
-                    if paid > 0 && data.len() <= BLOCK_SIZE as usize {
-                        paid -= 1;
+                    let credit = paid.iter().position(|p| *p == (index, begin));
+                    if let Some(at) = credit.filter(|_| data.len() <= BLOCK_SIZE as usize) {
+                        paid.remove(at);
                         expected.push(Plain::Block(index, begin, data));
                     } else {
                         expected.push(Plain::Unpaid(index, begin, data.len() as u32));
@@ -231,13 +252,13 @@ proptest! {
             cuts.extend(0..bytes.len().min(400));
         }
         cuts.sort_unstable();
-        let (pool, holder, mut decoder) = decoder(credits);
+        let (pool, holder, mut decoder) = decoder(&all_paid);
         let mut out = Vec::new();
         for pair in cuts.windows(2) {
             prop_assert_eq!(decoder.push(&bytes[pair[0]..pair[1]], &mut out), Ok(()));
         }
         prop_assert_eq!(plain(&out), expected);
-        prop_assert_eq!((decoder.buffered(), holder.count()), (0, paid));
+        prop_assert_eq!((decoder.buffered(), holder.count() as usize), (0, paid.len()));
         drop((out, decoder, holder));
         prop_assert_eq!(pool.charged(), 0);
     }
@@ -248,9 +269,10 @@ proptest! {
     ) {
         let whole = chunks.concat();
         let (mut out, mut out_whole) = (Vec::new(), Vec::new());
-        let (pool, credits, mut cut) = decoder(3);
+        let some = [(0, 0), (0, 1), (1, 0)];
+        let (pool, credits, mut cut) = decoder(&some);
         let result = chunks.iter().try_for_each(|chunk| cut.push(chunk, &mut out));
-        prop_assert_eq!(decoder(3).2.push(&whole, &mut out_whole), result);
+        prop_assert_eq!(decoder(&some).2.push(&whole, &mut out_whole), result);
         prop_assert_eq!(plain(&out), plain(&out_whole));
         drop((out, cut, credits));
         prop_assert_eq!(pool.charged(), 0);

@@ -1,0 +1,64 @@
+/* What the measured C programs share: clocks, memory as the kernel counts it, and an end that says why. */
+#ifndef ELEMENTUM_BENCH_MEASURE_H
+#define ELEMENTUM_BENCH_MEASURE_H
+
+/* Strict C11 hides the clocks. This header comes first in its programs, so that the request reaches the system's. */
+#define _XOPEN_SOURCE 700
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "elementum_torrent.h"
+
+static inline double seconds(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static inline double cpu_seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* A figure of /proc/self/FILE in KiB; 0 where there is none. */
+static inline long kernel_kib(const char *path, const char *name)
+{
+    char line[256];
+    long kib = 0;
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib += strtol(line + strlen(name), NULL, 10);
+    if (file)
+        fclose(file);
+    return kib;
+}
+
+static inline void check(et_status status, const et_error *error, const char *what)
+{
+    if (status == ET_OK)
+        return;
+    fprintf(stderr, "%s: %s: %s\n", what, et_status_name(status), error->message);
+    exit(1);
+}
+
+/* Settings of a session that talks to nobody but the peers it is told of. */
+static inline et_settings *quiet_settings(et_error *error)
+{
+    et_settings *settings = NULL;
+    check(et_settings_new(&settings, error), error, "et_settings_new");
+    check(et_settings_set_str(settings, "listen_interfaces", ET_NUL_TERMINATED, "127.0.0.1:0", ET_NUL_TERMINATED, error), error,
+          "listen_interfaces");
+    static const char *const off[] = { "enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp" };
+    for (size_t n = 0; n < sizeof off / sizeof off[0]; n++)
+        check(et_settings_set_bool(settings, off[n], ET_NUL_TERMINATED, 0, error), error, off[n]);
+    return settings;
+}
+
+#endif

@@ -1,0 +1,80 @@
+"""libtorrent's side of a download benchmark: fetches one torrent from one peer to a directory, and says what that took.
+
+    libtorrent_leech.py --torrent PATH --peer IP:PORT --data DIR [--setting NAME=VALUE]...
+
+Prints one JSON line. The clock and the process's CPU time start after the imports and before the session is made, and stop
+when libtorrent says that the torrent is finished. The driver compares the file with the source afterwards.
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import libtorrent as lt
+
+# What libtorrent's manual recommends for throughput, and nothing on that the benchmark does not use.
+SETTINGS = {
+    "listen_interfaces": "127.0.0.1:0",
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "enable_incoming_utp": False,
+    "enable_outgoing_utp": False,
+    "in_enc_policy": int(lt.enc_policy.disabled),
+    "out_enc_policy": int(lt.enc_policy.disabled),
+    "alert_mask": int(lt.alert.category_t.status_notification | lt.alert.category_t.error_notification),
+    # Deep enough that the seeder never waits for a request.
+    "max_out_request_queue": 2000,
+    "request_queue_time": 10,
+    "whole_pieces_threshold": 30,
+    "max_queued_disk_bytes": 64 * 1024 * 1024,
+    "recv_socket_buffer_size": 1024 * 1024,
+    "predictive_piece_announce": 0,
+    "max_allowed_in_request_queue": 2000,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--torrent", required=True)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--setting", action="append", default=[], help="another value, for finding the best ones")
+    arguments = parser.parse_args()
+    settings = dict(SETTINGS)
+    for setting in arguments.setting:
+        name, _, value = setting.partition("=")
+        settings[name] = value == "true" if value in ("true", "false") else int(value)
+    host, _, port = arguments.peer.rpartition(":")
+
+    used_before = resource.getrusage(resource.RUSAGE_SELF)
+    began = time.perf_counter()
+    session = lt.session(settings)
+    params = lt.load_torrent_file(arguments.torrent)
+    params.save_path = arguments.data
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    torrent = session.add_torrent(params)
+    torrent.connect_peer((host, int(port)))
+    finished = False
+    while not finished:
+        session.wait_for_alert(1000)
+        for alert in session.pop_alerts():
+            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.hash_failed_alert, lt.peer_disconnected_alert)):
+                raise SystemExit(alert.message())
+            finished = finished or isinstance(alert, lt.torrent_finished_alert)
+    wall = time.perf_counter() - began
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({
+        "peer": "libtorrent " + lt.version,
+        "wall": wall,
+        "user": used.ru_utime - used_before.ru_utime,
+        "sys": used.ru_stime - used_before.ru_stime,
+        "verify_cpu": 0.0,
+        "rss_peak_kib": used.ru_maxrss,
+    }))
+
+
+if __name__ == "__main__":
+    main()

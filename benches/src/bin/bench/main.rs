@@ -1,0 +1,63 @@
+//! `bench`: the driver of `make bench`. It runs ours and each peer in turn on the same work, compares the bytes with the
+//! source every time, and writes ratios, never bare times, to `results.json` and a table.
+//!
+//! Ours is measured through the C ABI by the C programs in `benches/c`; so is what a user's program would see.
+
+mod abi;
+mod download;
+mod program;
+mod results;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use elementum_bench::args::Args;
+use results::Results;
+
+const USAGE: &str =
+    "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] [--strict (fail when a bar does not hold)]";
+
+/// Where things are, and how much to do. The driver runs in the repository's root, as `make` does.
+pub struct Plan {
+    /// Cargo's target directory, the one that this program is in.
+    pub target: PathBuf,
+    /// A directory on tmpfs, ours alone, gone at the end.
+    pub scratch: PathBuf,
+    pub pairs: usize,
+    pub size: u64,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("bench: {message}\n{USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, String> {
+    let args = Args::parse(&["only", "pairs", "size", "results"], &["strict"])?;
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let target = program.ancestors().nth(2).ok_or("not in a target directory")?.to_owned();
+    let scratch = program::scratch_directory()?;
+    let plan = Plan {
+        scratch: scratch.path().to_owned(),
+        pairs: args.number("pairs", 5)?,
+        size: args.number("size", 1u64 << 30)?,
+        target,
+    };
+    if plan.pairs == 0 || plan.size == 0 {
+        return Err("--pairs and --size are at least 1".to_owned());
+    }
+    let path = args.text("results").map_or_else(|| plan.target.join("bench/results.json"), PathBuf::from);
+    let mut results = Results::new(args.all("only").to_vec());
+    abi::measure(&plan, &mut results);
+    download::measure(&plan, &mut results);
+    results.save(&path)?;
+    print!("{}", results.table());
+    println!("written to {}", path.display());
+    Ok(results.all_hold() || !args.flag("strict"))
+}

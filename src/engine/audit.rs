@@ -1,0 +1,176 @@
+//! The books, done again from scratch: what the torrent keeps count of as it goes must be what is there.
+//!
+//! For tests and the simulator. Nothing here is needed to run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::store::{PeerKey, Stage};
+use super::torrent::{StorageKind, Torrent};
+use crate::storage::pool::Block;
+
+/// What a torrent holds.
+#[derive(Debug, Default)]
+pub struct Audit {
+    /// Where the blocks lie that it holds, each once, however many refer to it.
+    pub blocks: BTreeSet<usize>,
+    /// Charges behind requests that were not answered.
+    pub credits: u64,
+    /// Most requests outstanding at one peer.
+    pub most_requests: usize,
+}
+
+/// What tells one block from another.
+pub fn identity(block: &Block) -> usize {
+    block.as_slice().as_ptr() as usize
+}
+
+impl Torrent {
+    /// Checks everything that is counted twice; the first difference is the error.
+    #[doc(hidden)]
+    pub fn audit(&self) -> Result<Audit, String> {
+        let mut audit = Audit::default();
+        for peer in self.peers.values() {
+            audit.credits += u64::from(peer.credits.count());
+            audit.most_requests = audit.most_requests.max(peer.requests.len());
+            audit.blocks.extend(peer.outbox.blocks().map(identity));
+            if (peer.credits.count() as usize) > peer.requests.len() {
+                return Err(format!("{} credits for {} requests", peer.credits.count(), peer.requests.len()));
+            }
+        }
+        let Some(content) = &self.content else { return Ok(audit) };
+        let (mut kept, mut partial, mut kept_pieces) = (0u64, 0u64, 0u32);
+        let mut asked: BTreeMap<PeerKey, BTreeSet<(u32, u32)>> = BTreeMap::new();
+        for piece in content.store.present().iter().copied() {
+            let Some(slot) = content.store.slot(piece) else { return Err(format!("piece {piece} has no slot")) };
+            let received = slot.blocks.iter().filter(|b| b.data.is_some()).count() as u32;
+            let waiting = slot.blocks.iter().filter(|b| b.data.is_none() && b.copies() > 0).count() as u32;
+            if (received, waiting) != (slot.received(), slot.asked()) {
+                return Err(format!(
+                    "piece {piece}: {received} blocks received and {waiting} asked, counted {} and {}",
+                    slot.received(),
+                    slot.asked()
+                ));
+            }
+            if received + waiting == 0 {
+                return Err(format!("piece {piece} has an empty slot"));
+            }
+            let stays = slot.stage == Stage::Kept;
+            if self.storage == StorageKind::Memory && stays != content.have.get(piece) {
+                return Err(format!("piece {piece} is {:?} and had: {}", slot.stage, content.have.get(piece)));
+            }
+            *if stays { &mut kept } else { &mut partial } += u64::from(received);
+            kept_pieces += u32::from(stays);
+            for (i, b) in (0u32..).zip(&slot.blocks) {
+                audit.blocks.extend(b.data.as_ref().map(identity));
+                for key in b.askees() {
+                    asked.entry(key).or_default().insert((piece, i));
+                }
+            }
+        }
+        let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
+        if (kept, partial, kept_pieces) != counted {
+            return Err(format!(
+                "blocks kept, partial, pieces: {:?}, counted {counted:?}",
+                (kept, partial, kept_pieces)
+            ));
+        }
+        if self.storage == StorageKind::Memory && content.have.count() != kept_pieces {
+            return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));
+        }
+        for peer in self.peers.values() {
+            let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
+            let marked = asked.remove(&peer.key).unwrap_or_default();
+            if requests.len() != peer.requests.len() {
+                return Err(format!("a block is asked twice of {}", peer.address));
+            }
+            if requests != marked {
+                return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
+            }
+            let offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
+            if offers != peer.offers {
+                return Err(format!("{} offers {offers} pieces, counted {}", peer.address, peer.offers));
+            }
+            if self.is_interesting(peer) != peer.am_interested {
+                return Err(format!("interest in {} is stale: {}", peer.address, peer.am_interested));
+            }
+        }
+        if let Some((key, blocks)) = asked.into_iter().next() {
+            return Err(format!("{blocks:?} are asked of {key:?}, which is not there"));
+        }
+        for piece in 0..content.picker.num_pieces() {
+            let peers = self.peers.values().filter(|p| p.have.get(piece)).count() as u32;
+            if peers != content.picker.availability(piece) {
+                return Err(format!("{peers} have piece {piece}, counted {}", content.picker.availability(piece)));
+            }
+        }
+        if !self.wants_dirty {
+            for want in self.wants.iter().take(self.wants_from) {
+                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_block());
+                if content.is_missing(want.piece) && free {
+                    return Err(format!("piece {} is wanted and passed over", want.piece));
+                }
+            }
+        }
+        Ok(audit)
+    }
+
+    /// Blocks of the pool that the audit accounts for.
+    #[doc(hidden)]
+    pub fn charged_blocks(&self) -> Result<u64, String> {
+        let audit = self.audit()?;
+        Ok(audit.blocks.len() as u64 + audit.credits)
+    }
+
+    /// The pieces that we have.
+    #[doc(hidden)]
+    pub fn had_pieces(&self) -> Vec<u32> {
+        self.content.as_ref().map(|c| c.have.iter().collect()).unwrap_or_default()
+    }
+
+    /// Why nothing goes on, for people.
+    #[doc(hidden)]
+    pub fn describe(&self) -> String {
+        let peers: Vec<String> = self
+            .peers
+            .values()
+            .map(|p| {
+                format!(
+                    "{:?} {}: choking {} interested {} snubbed {} parole {} refused {:?} requests {} queue {} have {}",
+                    p.key,
+                    p.address,
+                    p.peer_choking,
+                    p.am_interested,
+                    p.snubbed,
+                    p.parole,
+                    p.refused,
+                    p.requests.len(),
+                    p.target_queue(usize::MAX),
+                    p.have.count()
+                )
+            })
+            .collect();
+        let slots: Vec<String> = self
+            .content
+            .iter()
+            .flat_map(|c| c.store.present().iter().filter_map(|p| Some((*p, c.store.slot(*p)?))))
+            .map(|(p, s)| {
+                format!(
+                    "{p}: {:?} {}+{} of {}, only {:?}",
+                    s.stage,
+                    s.received(),
+                    s.asked(),
+                    s.blocks.len(),
+                    s.exclusive
+                )
+            })
+            .collect();
+        let windows: Vec<_> = self.readers.values().map(|r| (r.id, r.waiting, r.window.clone())).collect();
+        format!(
+            "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
+            self.is_running(),
+            self.wants,
+            self.wants_from,
+            self.wants_dirty
+        )
+    }
+}

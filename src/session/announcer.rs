@@ -1,0 +1,122 @@
+//! Carries out the announces that a torrent's core asks for, and tells it how they went.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::StorageIndex;
+use super::driver::Driver;
+use super::inner::Inner;
+use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, redact_url};
+use crate::alert::Alert;
+use crate::engine::swarm::PeerSource;
+use crate::engine::trackers::AnnounceJob;
+use crate::error::{Error, Status};
+
+/// Starts the announces of a torrent.
+pub fn announce(driver: &Arc<Driver>, jobs: Vec<AnnounceJob>) {
+    for job in jobs {
+        let driver = driver.clone();
+        driver.clone().spawn(async move {
+            let request = request(&driver, &job);
+            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: redact_url(&job.url), event: job.event });
+            let outcome = carry_out(&driver.session, request).await;
+            finish(&driver, &job, outcome);
+        });
+    }
+}
+
+/// The last announces of a torrent that is gone; nobody waits for their answers longer than `stop_tracker_timeout`.
+pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
+    let all = requests.into_iter().map(|request| {
+        let session = session.clone();
+        tokio::spawn(async move { drop(carry_out(&session, request).await) })
+    });
+    for goodbye in all.collect::<Vec<_>>() {
+        let _ = goodbye.await;
+    }
+}
+
+async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
+    let Ok(_turn) = session.announce_slots.acquire().await else {
+        return Err(AnnounceFailure::new(crate::error::Operation::Unknown, "the session is closing"));
+    };
+    let client = session.tracker_client();
+    client.announce(&request, &limits(session)).await
+}
+
+fn limits(session: &Inner) -> AnnounceLimits {
+    let settings = session.settings();
+    let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
+    AnnounceLimits {
+        completion_timeout: seconds(settings.tracker_completion_timeout),
+        receive_timeout: seconds(settings.tracker_receive_timeout),
+        stop_timeout: seconds(settings.stop_tracker_timeout),
+        max_response: usize::try_from(settings.max_http_recv_buffer_size).unwrap_or(0),
+        ..AnnounceLimits::default()
+    }
+}
+
+pub fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
+    let session = &driver.session;
+    let settings = session.settings();
+    // Asked of the core even while the torrent is being removed: the goodbye carries the last numbers.
+    let (hash, left, (downloaded, uploaded, corrupt)) = driver.totals();
+    let port = u16::try_from(settings.announce_port).ok().filter(|p| *p != 0).unwrap_or_else(|| session.listen_port());
+    AnnounceRequest {
+        url: job.url.clone(),
+        info_hash: hash,
+        peer_id: session.peer_id,
+        port,
+        uploaded,
+        downloaded,
+        left,
+        corrupt,
+        event: job.event,
+        num_want: i32::try_from(settings.num_want).unwrap_or(i32::MAX),
+        key: session.announce_key,
+        ip: (!settings.announce_ip.is_empty()).then(|| settings.announce_ip.clone()),
+        tracker_id: job.tracker_id.clone(),
+        user_agent: settings.user_agent.clone(),
+    }
+}
+
+fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply, AnnounceFailure>) {
+    if driver.removed.load(Ordering::Acquire) {
+        return;
+    }
+    let url = redact_url(&job.url);
+    match outcome {
+        Ok(reply) => {
+            let num_peers = u32::try_from(reply.peers.len()).unwrap_or(u32::MAX);
+            post(&driver.session, driver.index, Alert::TrackerReply { url: url.clone(), num_peers });
+            if let Some(message) = reply.warning.clone() {
+                post(&driver.session, driver.index, Alert::TrackerWarning { url, message });
+            }
+            if let Some(ip) = reply.external_ip {
+                driver.session.external_ip_vote(ip);
+            }
+            driver.run(|core, now| {
+                core.trackers_mut().reply(now, job.tracker, &reply);
+                core.add_peers(now, PeerSource::TRACKER, &reply.peers);
+            });
+        }
+        Err(failure) => {
+            let times_in_row = driver
+                .run(|core, now| core.trackers_mut().failed(now, job.tracker, &failure.message, failure.retry_in));
+            let failure_reason = failure.failure_reason.clone().unwrap_or_default();
+            let error = Error {
+                status: Status::Network,
+                operation: failure.operation,
+                os_error: failure.os_error,
+                message: failure.message,
+            };
+            post(&driver.session, driver.index, Alert::TrackerError { url, times_in_row, error, failure_reason });
+        }
+    }
+    driver.look_at_time();
+}
+
+fn post(session: &Inner, torrent: StorageIndex, alert: Alert) {
+    session.alerts.post(torrent, &alert);
+}

@@ -1,0 +1,220 @@
+//! A peer connection's two halves: what arrives is decoded outside the torrent's lock and handed over in batches; what is to
+//! be written is taken in batches and written with one system call each.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::driver::{ConnectionHandle, Driver};
+use crate::engine::outbox::Chunk;
+use crate::engine::store::PeerKey;
+use crate::error::{Error, Operation, Status};
+use crate::storage::pool::Credits;
+use crate::wire::{Decoder, DecoderLimits};
+
+/// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
+pub const RECEIVE_BYTES: usize = 256 * 1024;
+/// One write takes at most so many chunks and bytes.
+const WRITE_CHUNKS: usize = 64;
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// A peer that the core let in.
+pub struct LetIn {
+    pub key: PeerKey,
+    pub credits: Arc<Credits>,
+    /// Its place under the session's connection limit.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// Runs the connection until either side ends it.
+pub async fn run(
+    driver: Arc<Driver>,
+    stream: TcpStream,
+    key: PeerKey,
+    credits: Arc<Credits>,
+    handle: Arc<ConnectionHandle>,
+) {
+    // Requests are small and urgent.
+    let _ = stream.set_nodelay(true);
+    // The core may have changed its mind before the connection was known to be closed.
+    if !driver.has_peer(key) {
+        driver.drop_connection(key);
+        return;
+    }
+    handle.wake.notify_one();
+    let error = tokio::select! {
+        end = receive(&driver, &stream, key, credits, &handle) => end,
+        end = transmit(&driver, &stream, key, &handle) => end,
+        () = handle.close.notified() => None,
+        () = driver.session.closing() => None,
+    };
+    driver.drop_connection(key);
+    driver.run(|core, now| core.peer_closed(now, key, error));
+}
+
+async fn receive(
+    driver: &Arc<Driver>,
+    stream: &TcpStream,
+    key: PeerKey,
+    credits: Arc<Credits>,
+    handle: &ConnectionHandle,
+) -> Option<Error> {
+    let (limits, _) = driver.rate_limits();
+    let mut decoder = Decoder::new(credits, DecoderLimits::default());
+    let mut batch = Vec::new();
+    loop {
+        if let Err(e) = stream.readable().await {
+            return Some(lost(Operation::SockRead, &e));
+        }
+        let granted =
+            if limits.is_unlimited() { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
+        // The buffer is the session's, not the connection's: none is held across an await.
+        let mut buffer = driver.session.take_buffer();
+        let got = match buffer.get_mut(..granted.min(RECEIVE_BYTES)) {
+            Some(room) => stream.try_read(room),
+            None => Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let at_end = matches!(got, Ok(0)) && granted > 0;
+        let n = match got {
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(e) => {
+                driver.session.give_buffer(buffer);
+                return Some(lost(Operation::SockRead, &e));
+            }
+        };
+        if n < granted && !limits.is_unlimited() {
+            limits.refund((granted - n) as u32);
+        }
+        if n == 0 {
+            driver.session.give_buffer(buffer);
+            if at_end {
+                return Some(ended());
+            }
+            continue;
+        }
+        let decoded = decoder.push(buffer.get(..n).unwrap_or(&[]), &mut batch);
+        driver.session.give_buffer(buffer);
+        let waiting = driver.run(|core, now| {
+            core.peer_received(now, key, &mut batch, n as u64);
+            core.peer_receiving(key, decoder.block_in_progress());
+            if let Err(e) = &decoded {
+                core.peer_violated(now, key, e);
+            }
+            core.outgoing_bytes(key) > 0
+        });
+        batch.clear();
+        if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        if waiting {
+            handle.wake.notify_one();
+        }
+    }
+}
+
+async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle: &ConnectionHandle) -> Option<Error> {
+    let (_, limits) = driver.rate_limits();
+    let mut chunks: Vec<Chunk> = Vec::new();
+    loop {
+        let bytes = driver.run(|core, now| {
+            let mut bytes = 0;
+            while bytes < WRITE_BYTES && chunks.len() < WRITE_CHUNKS {
+                let Some(chunk) = core.take_chunk(now, key) else { break };
+                bytes += chunk.as_slice().len();
+                chunks.push(chunk);
+            }
+            bytes
+        });
+        if bytes == 0 {
+            handle.wake.notified().await;
+            continue;
+        }
+        let payload: usize =
+            chunks.iter().filter(|c| matches!(c, Chunk::Payload { .. })).map(|c| c.as_slice().len()).sum();
+        if let Err(e) = write_all(stream, &chunks, &limits).await {
+            return Some(lost(Operation::SockWrite, &e));
+        }
+        chunks.clear();
+        driver.run(|core, now| core.peer_sent(now, key, payload as u64, bytes as u64));
+    }
+}
+
+/// Writes all chunks, as many as the limit and the socket take at once.
+async fn write_all(stream: &TcpStream, chunks: &[Chunk], limits: &super::rate_limit::RateLimits) -> io::Result<()> {
+    let total: usize = chunks.iter().map(|c| c.as_slice().len()).sum();
+    let mut done = 0;
+    while done < total {
+        let granted = if limits.is_unlimited() {
+            total - done
+        } else {
+            limits.acquire(u32::try_from(total - done).unwrap_or(u32::MAX)).await as usize
+        };
+        let mut left = granted;
+        while left > 0 {
+            stream.writable().await?;
+            let slices = slices(chunks, done, left);
+            match stream.try_write_vectored(&slices) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    done += n;
+                    left -= n.min(left);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `len` bytes of the chunks' concatenation from `skip` on.
+fn slices(chunks: &[Chunk], mut skip: usize, mut len: usize) -> Vec<io::IoSlice<'_>> {
+    let mut slices = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        let bytes = chunk.as_slice();
+        if skip >= bytes.len() {
+            skip -= bytes.len();
+            continue;
+        }
+        let end = (skip + len).min(bytes.len());
+        let part = bytes.get(skip..end).unwrap_or(&[]);
+        skip = 0;
+        len -= part.len();
+        slices.push(io::IoSlice::new(part));
+        if len == 0 {
+            break;
+        }
+    }
+    slices
+}
+
+fn lost(operation: Operation, error: &io::Error) -> Error {
+    Error {
+        status: Status::Network,
+        operation,
+        os_error: error.raw_os_error().unwrap_or(0),
+        message: error.to_string(),
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Status::Network, "the peer closed the connection").with_operation(Operation::SockRead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cut_across_chunks() {
+        let chunks = [Chunk::Bytes(vec![1, 2, 3]), Chunk::Bytes(vec![4, 5]), Chunk::Bytes(vec![6])];
+        let all = |skip, len| -> Vec<u8> { slices(&chunks, skip, len).iter().flat_map(|s| s.to_vec()).collect() };
+        assert_eq!(all(0, 6), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(all(2, 2), [3, 4]);
+        assert_eq!(all(3, 9), [4, 5, 6]);
+    }
+}

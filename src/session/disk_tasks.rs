@@ -1,0 +1,108 @@
+//! Disk work of a torrent, on the session's bounded blocking threads: writing pieces, reading for uploads, checking.
+
+use std::sync::Arc;
+
+use super::driver::Driver;
+use super::runtime;
+use crate::engine::torrent::{DiskJob, UploadRead};
+use crate::storage::checker;
+use crate::storage::disk::DiskStorage;
+use crate::storage::pool::{BLOCK_SIZE, Block};
+use crate::wire::BlockRequest;
+
+/// Pieces handed to the core at once while checking.
+const CHECK_BATCH: usize = 64;
+
+/// Starts a job.
+pub fn start(driver: &Arc<Driver>, job: DiskJob) {
+    let Some(disk) = driver.disk() else { return };
+    let task_driver = driver.clone();
+    blocking(driver, move || match job {
+        DiskJob::Write { piece, blocks } => write(&task_driver, &disk, piece, blocks),
+        DiskJob::Read(read) => serve(&task_driver, &disk, read),
+    });
+}
+
+/// Runs on a blocking thread; a panic there ends the torrent, not the session.
+fn blocking(driver: &Arc<Driver>, work: impl FnOnce() + Send + 'static) {
+    let driver = driver.clone();
+    driver.session.clone().spawn_blocking(move || {
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+            driver.panicked(runtime::panic_message(panic.as_ref()));
+        }
+    });
+}
+
+fn write(driver: &Arc<Driver>, disk: &DiskStorage, piece: u32, blocks: Vec<Block>) {
+    let outcome = disk.write_blocks(piece, &blocks);
+    drop(blocks);
+    driver.run(|core, now| {
+        core.piece_written(now, piece, outcome.map_err(|e| (e, file_of(disk, piece))));
+    });
+}
+
+/// The file that a piece begins in, for messages.
+fn file_of(disk: &DiskStorage, piece: u32) -> String {
+    let layout = disk.layout();
+    let file = layout.piece_files(piece).next();
+    file.and_then(|f| layout.file(f)).map(|f| f.path.clone()).unwrap_or_default()
+}
+
+fn serve(driver: &Arc<Driver>, disk: &DiskStorage, read: UploadRead) {
+    let UploadRead { peer, requests } = read;
+    for request in requests {
+        let data = read_blocks(driver, disk, request);
+        driver.run(|core, now| core.upload_read(now, peer, request, data));
+    }
+}
+
+/// Reads what a peer asked for into blocks of the pool. None: no memory for it now, or no such data.
+fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) -> Option<Vec<(Block, u32, u32)>> {
+    let mut parts = Vec::new();
+    let mut done = 0;
+    while done < request.length {
+        let len = (request.length - done).min(BLOCK_SIZE);
+        // An upload is worth less than a download: without room it is refused, and the peer asks again.
+        let mut block = driver.session.pool.reserve()?.into_block(len);
+        let begin = request.begin + done;
+        if let Err(error) = disk.read(request.piece, begin, block.as_mut_slice()) {
+            let filename = file_of(disk, request.piece);
+            driver.run(|core, now| core.fail(now, error, filename));
+            return None;
+        }
+        parts.push((block.freeze(), 0, len));
+        done += len;
+    }
+    Some(parts)
+}
+
+/// Looks at what is on disk, piece by piece.
+pub fn check(driver: &Arc<Driver>) {
+    let Some(disk) = driver.disk() else { return };
+    let Ok(Some(info)) = driver.look(|core, _| core.info().cloned()) else { return };
+    let task_driver = driver.clone();
+    blocking(driver, move || {
+        let driver = task_driver;
+        let mut batch = Vec::with_capacity(CHECK_BATCH);
+        let flush = |batch: &mut Vec<checker::Progress>| {
+            driver.run(|core, _| batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have)));
+        };
+        let outcome = checker::check(
+            &disk,
+            |piece| info.piece_hash(piece),
+            |progress| {
+                batch.push(progress);
+                if batch.len() == CHECK_BATCH {
+                    flush(&mut batch);
+                }
+                driver.check().is_ok()
+            },
+        );
+        flush(&mut batch);
+        driver.run(|core, now| match outcome {
+            Ok(_) => core.check_finished(now),
+            Err(error) => core.fail(now, error, info.name.clone()),
+        });
+        driver.look_at_time();
+    });
+}

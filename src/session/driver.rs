@@ -1,0 +1,398 @@
+//! What drives one torrent's core: locks it, hands it events and the time, and carries out what it says.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::event_fd::EventFd;
+use super::inner::Inner;
+use super::rate_limit::{RateLimiter, RateLimits};
+use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
+use crate::alert::Alert;
+use crate::engine::reader::ReaderId;
+use crate::engine::store::PeerKey;
+use crate::engine::{Output, Time, Torrent};
+use crate::error::{Error, Operation, Result, Status};
+use crate::storage::disk::DiskStorage;
+
+/// A name that is not found by then is not waited for.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection as the rest of the session sees it.
+#[derive(Debug, Default)]
+pub struct ConnectionHandle {
+    /// There is something to write.
+    pub wake: Notify,
+    /// It is to end.
+    pub close: Notify,
+    pub closed: AtomicBool,
+}
+
+/// One torrent of a session, core and shell.
+#[derive(Debug)]
+pub struct Driver {
+    pub session: Arc<Inner>,
+    pub index: StorageIndex,
+    core: Mutex<Torrent>,
+    /// Readers' threads wait here, on the core's lock.
+    readable: Condvar,
+    /// The timer task looks again.
+    timer: Notify,
+    pub removed: AtomicBool,
+    connections: Mutex<HashMap<PeerKey, Arc<ConnectionHandle>>>,
+    disk: Mutex<Option<Arc<DiskStorage>>>,
+    pub save_path: std::path::PathBuf,
+    reader_fds: Mutex<HashMap<ReaderId, Arc<EventFd>>>,
+    pub download_limit: Arc<RateLimiter>,
+    pub upload_limit: Arc<RateLimiter>,
+    pub dht: dht_search::DhtSearch,
+}
+
+impl Driver {
+    pub fn new(
+        session: Arc<Inner>,
+        index: StorageIndex,
+        core: Torrent,
+        save_path: std::path::PathBuf,
+        limits: (u32, u32),
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            session,
+            index,
+            core: Mutex::new(core),
+            readable: Condvar::new(),
+            timer: Notify::new(),
+            removed: AtomicBool::new(false),
+            connections: Mutex::new(HashMap::new()),
+            disk: Mutex::new(None),
+            save_path,
+            reader_fds: Mutex::new(HashMap::new()),
+            download_limit: RateLimiter::new(limits.0),
+            upload_limit: RateLimiter::new(limits.1),
+            dht: dht_search::DhtSearch::default(),
+        })
+    }
+
+    /// The limits that a connection is under, downwards and upwards.
+    pub fn rate_limits(&self) -> (RateLimits, RateLimits) {
+        let both = |torrent: &Arc<RateLimiter>, session: &Arc<RateLimiter>| RateLimits {
+            torrent: torrent.clone(),
+            session: session.clone(),
+        };
+        (both(&self.download_limit, &self.session.download_limit), both(&self.upload_limit, &self.session.upload_limit))
+    }
+
+    /// Is the torrent still in an open session?
+    pub fn check(&self) -> Result<()> {
+        if self.session.is_closed() {
+            return Err(Error::closed());
+        }
+        if self.removed.load(Ordering::Acquire) {
+            return Err(Error::new(Status::InvalidStorageIndex, "the torrent was removed"));
+        }
+        Ok(())
+    }
+
+    /// A caller's command: runs it, carries out what follows, and lets the timer look again.
+    pub fn command<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> Result<R> {
+        self.check()?;
+        let result = self.run(f);
+        self.timer.notify_one();
+        Ok(result)
+    }
+
+    /// A look at the core that changes nothing.
+    pub fn look<R>(&self, f: impl FnOnce(&Torrent, Time) -> R) -> Result<R> {
+        self.check()?;
+        let now = self.session.now();
+        Ok(f(&self.core.lock(), now))
+    }
+
+    /// An event: runs it on the core and carries out what follows.
+    pub fn run<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
+        let now = self.session.now();
+        let (result, output) = {
+            let mut core = self.core.lock();
+            let result = f(&mut core, now);
+            (result, core.take_output())
+        };
+        self.carry_out(output);
+        result
+    }
+
+    /// Hashing goes first, and here: its blocks are hot on this core.
+    fn carry_out(self: &Arc<Self>, mut output: Output) {
+        while !output.hashes.is_empty() {
+            let jobs = std::mem::take(&mut output.hashes);
+            for mut job in jobs {
+                job.run();
+                let now = self.session.now();
+                let mut core = self.core.lock();
+                core.hash_done(now, job);
+                merge(&mut output, core.take_output());
+            }
+        }
+        self.act(output);
+    }
+
+    fn act(self: &Arc<Self>, output: Output) {
+        for alert in output.alerts {
+            match &alert {
+                Alert::TorrentFinished => {
+                    let now = unix_now();
+                    self.core.lock().set_completed_time(now);
+                }
+                Alert::MetadataReceived => {
+                    let hashes = self.core.lock().info_hashes();
+                    self.session.torrents.lock().name(self.index, &hashes);
+                }
+                _ => {}
+            }
+            self.session.alerts.post(self.index, &alert);
+        }
+        if !output.wake.is_empty() || !output.close.is_empty() {
+            let mut connections = self.connections.lock();
+            for key in output.wake {
+                if let Some(connection) = connections.get(&key) {
+                    connection.wake.notify_one();
+                }
+            }
+            for (key, _reason) in output.close {
+                if let Some(connection) = connections.remove(&key) {
+                    end(&connection);
+                }
+            }
+        }
+        for address in output.dial {
+            dialer::dial(self, address);
+        }
+        if !output.announces.is_empty() {
+            announcer::announce(self, output.announces);
+        }
+        for job in output.disk {
+            disk_tasks::start(self, job);
+        }
+        if output.check {
+            disk_tasks::check(self);
+        }
+        for node in output.dht_nodes {
+            self.session.add_dht_endpoint(node);
+        }
+        for ip in output.external_ips {
+            self.session.external_ip_vote(ip);
+        }
+        if output.readers_changed {
+            self.wake_readers();
+        }
+        if output.memory_wanted {
+            self.session.memory_wanted(self.index);
+        }
+        if output.shares_changed {
+            self.session.shares_changed(self.index);
+        }
+    }
+
+    pub fn wake_readers(self: &Arc<Self>) {
+        self.readable.notify_all();
+        let fds: Vec<(ReaderId, Arc<EventFd>)> =
+            self.reader_fds.lock().iter().map(|(id, fd)| (*id, fd.clone())).collect();
+        for (id, fd) in fds {
+            self.update_fd(id, &fd);
+        }
+    }
+
+    /// Makes a reader's descriptor say what its next read would find.
+    pub fn update_fd(&self, id: ReaderId, fd: &EventFd) {
+        let over = self.check().is_err();
+        let core = self.core.lock();
+        if over || core.is_ready(id) { fd.set() } else { fd.clear() }
+    }
+
+    pub fn reader_fd(&self, id: ReaderId) -> Option<Arc<EventFd>> {
+        self.reader_fds.lock().get(&id).cloned()
+    }
+
+    pub fn add_reader_fd(&self, id: ReaderId, fd: Arc<EventFd>) -> Arc<EventFd> {
+        self.reader_fds.lock().entry(id).or_insert(fd).clone()
+    }
+
+    pub fn remove_reader_fd(&self, id: ReaderId) {
+        self.reader_fds.lock().remove(&id);
+    }
+
+    /// Waits for a change that may make `ready` true; it is asked under the core's lock, so that no change is missed.
+    pub fn wait_readable(&self, deadline: Option<std::time::Instant>, ready: impl Fn(&Torrent) -> bool) {
+        let mut core = self.core.lock();
+        if self.check().is_err() || ready(&core) {
+            return;
+        }
+        match deadline {
+            Some(at) => drop(self.readable.wait_until(&mut core, at)),
+            None => self.readable.wait(&mut core),
+        }
+    }
+
+    /// Wakes the waiting, who look at their flags again. Passing through the lock orders the flag before their look.
+    pub fn nudge_readers(&self) {
+        drop(self.core.lock());
+        self.readable.notify_all();
+    }
+
+    pub fn add_connection(&self, key: PeerKey) -> Arc<ConnectionHandle> {
+        let handle = Arc::new(ConnectionHandle::default());
+        self.connections.lock().insert(key, handle.clone());
+        handle
+    }
+
+    pub fn drop_connection(&self, key: PeerKey) {
+        self.connections.lock().remove(&key);
+    }
+
+    /// The files, from the metadata on.
+    pub fn disk(&self) -> Option<Arc<DiskStorage>> {
+        let info = self.core.lock().info().cloned()?;
+        let mut disk = self.disk.lock();
+        let made = || Arc::new(DiskStorage::with_pool(&self.save_path, &info.layout, self.session.files.clone()));
+        Some(disk.get_or_insert_with(made).clone())
+    }
+
+    /// Time may be asked for earlier than before: the timer looks again.
+    pub fn look_at_time(&self) {
+        self.timer.notify_one();
+    }
+
+    /// For trackers: the hash on the wire, bytes left, and (down, up, failed) totals. Good after the removal too.
+    pub fn totals(&self) -> (crate::metainfo::Sha1Hash, u64, (u64, u64, u64)) {
+        let core = self.core.lock();
+        (core.info_hashes().best(), core.bytes_left(), core.totals())
+    }
+
+    pub fn has_peer(&self, key: PeerKey) -> bool {
+        self.core.lock().has_peer(key)
+    }
+
+    /// Starts the torrent's timer task.
+    pub fn start(self: &Arc<Self>, first_peers: Vec<SocketAddr>) {
+        let driver = self.clone();
+        self.run(|core, now| {
+            core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &first_peers);
+            core.handle_timeout(now);
+        });
+        self.spawn(async move { driver.keep_time().await });
+    }
+
+    /// Peers that a magnet names by host.
+    pub fn look_up_peers(self: &Arc<Self>, peers: Vec<(String, u16)>) {
+        if peers.is_empty() {
+            return;
+        }
+        let driver = self.clone();
+        self.spawn(async move {
+            for (host, port) in peers {
+                let lookup = tokio::net::lookup_host((host.as_str(), port));
+                if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
+                    let found: Vec<SocketAddr> = found.collect();
+                    driver.run(|core, now| core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &found));
+                }
+            }
+        });
+    }
+
+    async fn keep_time(self: Arc<Self>) {
+        while self.check().is_ok() {
+            self.dht.update(&self);
+            let next = self.core.lock().next_timeout();
+            let now = self.session.now();
+            // A core that asks for moments in the past gets a tick all the same, never a busy loop.
+            let wait = next.map(|t| t.since(now).max(Duration::from_millis(5)));
+            let slept = tokio::select! {
+                () = sleep(wait) => true,
+                () = self.timer.notified() => false,
+                () = self.session.closing() => return,
+            };
+            if slept && self.check().is_ok() {
+                self.run(|core, now| core.handle_timeout(now));
+            }
+        }
+    }
+
+    /// Runs a task of this torrent; its panic ends the torrent with an error, not the session.
+    pub fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        let driver = self.clone();
+        self.session.spawn(async move {
+            if let Err(message) = runtime::guarded(task).await {
+                driver.panicked(message);
+            }
+        });
+    }
+
+    pub fn panicked(self: &Arc<Self>, message: String) {
+        let error = Error::new(Status::Panic, message).with_operation(Operation::Exception);
+        self.run(|core, now| core.fail(now, error, String::new()));
+    }
+
+    /// Starts the connection task of a peer that was let in.
+    pub fn start_connection(self: &Arc<Self>, stream: tokio::net::TcpStream, let_in: connection::LetIn) {
+        let handle = self.add_connection(let_in.key);
+        let session_permit = let_in.permit;
+        let (driver, key, credits) = (self.clone(), let_in.key, let_in.credits);
+        self.spawn(async move {
+            connection::run(driver, stream, key, credits, handle).await;
+            drop(session_permit);
+        });
+    }
+
+    /// The torrent leaves its session: everybody who waits is woken, connections end.
+    pub fn retire(self: &Arc<Self>) -> Vec<crate::engine::trackers::AnnounceJob> {
+        self.removed.store(true, Ordering::Release);
+        self.dht.stop();
+        let goodbyes = self.run(|core, now| core.remove(now));
+        self.timer.notify_one();
+        for (_, connection) in self.connections.lock().drain() {
+            end(&connection);
+        }
+        self.wake_readers();
+        goodbyes
+    }
+}
+
+fn end(connection: &ConnectionHandle) {
+    connection.closed.store(true, Ordering::Release);
+    connection.close.notify_waiters();
+    connection.close.notify_one();
+    connection.wake.notify_one();
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Appends what came out later.
+fn merge(output: &mut Output, more: Output) {
+    output.alerts.extend(more.alerts);
+    output.wake.extend(more.wake);
+    output.close.extend(more.close);
+    output.dial.extend(more.dial);
+    output.announces.extend(more.announces);
+    output.hashes.extend(more.hashes);
+    output.disk.extend(more.disk);
+    output.dht_nodes.extend(more.dht_nodes);
+    output.external_ips.extend(more.external_ips);
+    output.readers_changed |= more.readers_changed;
+    output.memory_wanted |= more.memory_wanted;
+    output.shares_changed |= more.shares_changed;
+    output.check |= more.check;
+}
+
+/// Seconds since 1970.
+pub fn unix_now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}

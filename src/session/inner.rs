@@ -1,0 +1,279 @@
+//! What the torrents of a session share: runtime, memory, alerts, limits, sockets, trackers, DHT.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::StorageIndex;
+use super::alert_queue::AlertQueue;
+use super::connection::RECEIVE_BYTES;
+use super::dht::Dht;
+use super::driver::Driver;
+use super::rate_limit::RateLimiter;
+use super::storage_index::Registry;
+use super::tracker::{TrackerClient, TrackerOptions};
+use crate::alert::Alert;
+use crate::engine::Time;
+use crate::engine::external_ip::ExternalIp;
+use crate::engine::share::Shares;
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use crate::storage::file_pool::FilePool;
+use crate::storage::pool::Pool;
+use crate::wire::Handshake;
+
+/// Receive buffers kept for reuse.
+const MAX_BUFFERS: usize = 8;
+
+/// A session's common ground.
+pub struct Inner {
+    epoch: Instant,
+    runtime: Handle,
+    settings: RwLock<Arc<Settings>>,
+    pub alerts: AlertQueue,
+    pub pool: Arc<Pool>,
+    pub shares: Arc<Shares>,
+    pub files: Arc<FilePool>,
+    pub torrents: Mutex<Registry<Arc<Driver>>>,
+    pub download_limit: Arc<RateLimiter>,
+    pub upload_limit: Arc<RateLimiter>,
+    pub announce_slots: Semaphore,
+    connections: Mutex<Arc<Semaphore>>,
+    connection_limit: AtomicU64,
+    trackers: Mutex<Arc<TrackerClient>>,
+    pub dht: Mutex<Option<Arc<dyn Dht>>>,
+    /// Where the DHT listens, what it was restored from, and whether it is being started.
+    pub dht_start: Mutex<super::dht_search::Start>,
+    pub peer_id: [u8; 20],
+    pub announce_key: u32,
+    listen_port: AtomicU16,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    external_ip: Mutex<ExternalIp>,
+    pub next_reader: AtomicU64,
+    pub paused: AtomicBool,
+    closed: AtomicBool,
+    closing: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub fn new(runtime: Handle, settings: Settings, rng: &mut fastrand::Rng) -> Result<Arc<Self>> {
+        let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
+        let connections = usize::try_from(settings.connections_limit).unwrap_or(0);
+        let mut peer_id = [0; 20];
+        for (i, byte) in peer_id.iter_mut().enumerate() {
+            *byte = settings.peer_fingerprint.as_bytes().get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8);
+        }
+        let trackers = {
+            let _context = runtime.enter();
+            TrackerClient::new(&tracker_options(&settings))?
+        };
+        Ok(Arc::new(Self {
+            epoch: Instant::now(),
+            runtime,
+            alerts: AlertQueue::new(usize::try_from(settings.alert_queue_size).unwrap_or(1), alert_mask(&settings)),
+            pool: Pool::new(u64::try_from(settings.memory_limit).unwrap_or(0)),
+            shares: Arc::new(Shares::default()),
+            files: FilePool::new(40),
+            torrents: Mutex::new(Registry::new(rng.u64(..))),
+            download_limit: rate(settings.download_rate_limit),
+            upload_limit: rate(settings.upload_rate_limit),
+            announce_slots: Semaphore::new(usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1).max(1)),
+            connections: Mutex::new(Arc::new(Semaphore::new(connections))),
+            connection_limit: AtomicU64::new(connections as u64),
+            trackers: Mutex::new(Arc::new(trackers)),
+            dht: Mutex::new(None),
+            dht_start: Mutex::new(super::dht_search::Start::default()),
+            peer_id,
+            announce_key: rng.u32(..),
+            listen_port: AtomicU16::new(0),
+            buffers: Mutex::new(Vec::new()),
+            external_ip: Mutex::new(ExternalIp::default()),
+            next_reader: AtomicU64::new(1),
+            paused: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            closing: watch::channel(false).0,
+            settings: RwLock::new(Arc::new(settings)),
+        }))
+    }
+
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.epoch.elapsed()
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().clone()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Marks the session closed; true for the one call that did it.
+    pub fn begin_close(&self) -> bool {
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        self.closing.send_replace(true);
+        first
+    }
+
+    /// Resolves when the session closes.
+    pub async fn closing(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as this session does.
+        let _ = closing.wait_for(|c| *c).await;
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
+    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(work);
+    }
+
+    /// Takes new settings in, as far as they can change while the session runs.
+    pub fn apply(&self, settings: Settings) -> Result<()> {
+        let before = self.settings();
+        if tracker_options(&settings) != tracker_options(&before) {
+            let _context = self.runtime.enter();
+            *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings))?);
+        }
+        self.download_limit.set_rate(u32::try_from(settings.download_rate_limit).unwrap_or(0));
+        self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));
+        self.alerts.set_mask(alert_mask(&settings));
+        self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
+        self.set_connection_limit(u64::try_from(settings.connections_limit).unwrap_or(0));
+        let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
+        let settings = Arc::new(settings);
+        *self.settings.write() = settings.clone();
+        for driver in self.drivers() {
+            driver.run(|core, now| core.set_settings(now, settings.clone()));
+        }
+        self.set_memory_limit(memory);
+        Ok(())
+    }
+
+    /// A lower limit counts for new connections: a semaphore of the right size replaces the old one, whose permits run out.
+    fn set_connection_limit(&self, limit: u64) {
+        if self.connection_limit.swap(limit, Ordering::AcqRel) != limit {
+            let open: usize = self.drivers().iter().filter_map(|d| d.look(|c, _| c.num_peers()).ok()).sum();
+            let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(open);
+            *self.connections.lock() = Arc::new(Semaphore::new(room));
+        }
+    }
+
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.pool.set_limit(bytes);
+        for driver in self.drivers() {
+            driver.run(|core, now| core.enforce_limit(now));
+        }
+        self.pool.trim();
+    }
+
+    /// A place under the session's connection limit.
+    pub fn connection_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.connections.lock().clone().try_acquire_owned().ok()
+    }
+
+    pub fn tracker_client(&self) -> Arc<TrackerClient> {
+        self.trackers.lock().clone()
+    }
+
+    pub fn drivers(&self) -> Vec<Arc<Driver>> {
+        self.torrents.lock().all().into_iter().map(|(_, d)| d).collect()
+    }
+
+    pub fn listen_port(&self) -> u16 {
+        self.listen_port.load(Ordering::Acquire)
+    }
+
+    pub fn set_listen_port(&self, port: u16) {
+        self.listen_port.store(port, Ordering::Release);
+    }
+
+    /// Our side of a handshake for a torrent.
+    pub fn handshake(&self, driver: &Driver) -> Handshake {
+        let (hash, ..) = driver.totals();
+        Handshake::new(hash, self.peer_id, self.dht.lock().is_some())
+    }
+
+    pub fn take_buffer(&self) -> Vec<u8> {
+        self.buffers.lock().pop().unwrap_or_else(|| vec![0; RECEIVE_BYTES])
+    }
+
+    pub fn give_buffer(&self, buffer: Vec<u8>) {
+        let mut buffers = self.buffers.lock();
+        if buffers.len() < MAX_BUFFERS {
+            buffers.push(buffer);
+        }
+    }
+
+    pub fn external_ip_vote(&self, ip: IpAddr) {
+        if self.external_ip.lock().vote(ip) {
+            self.alerts.post(StorageIndex::INVALID, &Alert::ExternalIp { address: ip });
+        }
+    }
+
+    /// A peer told where its DHT node listens.
+    pub fn add_dht_endpoint(&self, node: SocketAddr) {
+        if let Some(dht) = self.dht.lock().clone() {
+            dht.add_node(&node.ip().to_string(), node.port());
+        }
+    }
+
+    /// A torrent found no memory: the others give back what is beyond their share. Not from within their locks.
+    pub fn memory_wanted(self: &Arc<Self>, by: StorageIndex) {
+        let others: Vec<Arc<Driver>> = self.drivers().into_iter().filter(|d| d.index != by).collect();
+        if others.is_empty() {
+            return;
+        }
+        let session = self.clone();
+        self.spawn(async move {
+            let mut any = false;
+            for driver in others {
+                any |= driver.run(|core, now| core.yield_memory(now));
+            }
+            let wanting = session.torrents.lock().get(by).cloned();
+            if let Some(driver) = wanting.filter(|_| any) {
+                driver.run(|core, now| core.shares_changed(now));
+            }
+        });
+    }
+
+    /// A torrent's weight changed, so all shares did.
+    pub fn shares_changed(self: &Arc<Self>, by: StorageIndex) {
+        let others: Vec<Arc<Driver>> = self.drivers().into_iter().filter(|d| d.index != by).collect();
+        if others.is_empty() {
+            return;
+        }
+        self.spawn(async move {
+            for driver in others {
+                driver.run(|core, now| core.shares_changed(now));
+            }
+        });
+    }
+}
+
+fn alert_mask(settings: &Settings) -> u64 {
+    // The whole mask is -1 in a setting of 32 bits.
+    if settings.alert_mask < 0 { u64::MAX } else { u64::try_from(settings.alert_mask).unwrap_or(u64::MAX) }
+}
+
+fn tracker_options(settings: &Settings) -> TrackerOptions {
+    TrackerOptions { validate_https: settings.validate_https_trackers, ..TrackerOptions::default() }
+}
+
+/// What a closed session answers.
+pub fn check_open(session: &Inner) -> Result<()> {
+    if session.is_closed() { Err(Error::closed()) } else { Ok(()) }
+}

@@ -1,0 +1,134 @@
+//! Listening sockets: one for each address of `listen_interfaces`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+use super::inner::Inner;
+use super::{StorageIndex, dialer};
+use crate::alert::{Alert, SocketType};
+use crate::error::{Error, Operation, Status};
+
+/// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
+const PORT_RETRIES: u16 = 10;
+const BACKLOG: i32 = 128;
+
+/// The entries `address:port` of the setting, as far as they are such; the others as they are.
+pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
+    let entries = setting.split(',').map(str::trim).filter(|e| !e.is_empty());
+    entries.map(|e| e.parse::<SocketAddr>().map_err(|_| e.to_owned())).collect()
+}
+
+/// Opens the listening sockets, says how it went, and starts to accept. The ports that were bound.
+pub fn start(session: &Arc<Inner>) -> Vec<SocketAddr> {
+    let settings = session.settings();
+    let mut bound = Vec::new();
+    if !settings.enable_incoming_tcp {
+        return bound;
+    }
+    for entry in parse_interfaces(&settings.listen_interfaces) {
+        let outcome = match entry {
+            Ok(address) => bind(address).map_err(|e| (address.to_string(), Some(address), e)),
+            Err(text) => {
+                let error = Error::new(Status::InvalidArgument, format!("{text} is not an address and a port"));
+                Err((text, None, error.with_operation(Operation::ParseAddress)))
+            }
+        };
+        match outcome {
+            Ok((listener, address)) => {
+                bound.push(address);
+                let alert = Alert::ListenSucceeded {
+                    address: address.ip(),
+                    port: address.port(),
+                    socket_type: SocketType::Tcp,
+                };
+                session.alerts.post(StorageIndex::INVALID, &alert);
+                let session = session.clone();
+                let accepting = session.clone();
+                session.spawn(async move { accept_loop(accepting, listener).await });
+            }
+            Err((interface, address, error)) => {
+                let alert = Alert::ListenFailed {
+                    interface,
+                    address: address.map(|a| a.ip()),
+                    port: address.map_or(0, |a| a.port()),
+                    socket_type: SocketType::Tcp,
+                    error,
+                };
+                session.alerts.post(StorageIndex::INVALID, &alert);
+            }
+        }
+    }
+    bound
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let mut last = None;
+    for retry in 0..=PORT_RETRIES {
+        let port = if address.port() == 0 { 0 } else { address.port().saturating_add(retry) };
+        match bind_exactly(SocketAddr::new(address.ip(), port)) {
+            Ok(listener) => return Ok(listener),
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 => last = Some(e),
+            Err(e) => return Err(Error::io(Operation::SockBind, &e, address)),
+        }
+    }
+    let e = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
+    Err(Error::io(Operation::SockBind, &e, address))
+}
+
+fn bind_exactly(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let IpAddr::V6(_) = address.ip() {
+        // IPv4 has sockets of its own.
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+async fn accept_loop(session: Arc<Inner>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = session.closing() => return,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let accepting = session.clone();
+                session.spawn(async move { dialer::accept(accepting, stream, address).await });
+            }
+            // Out of descriptors, or the peer is gone already: the next one may do better.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interfaces_are_addresses_with_ports() {
+        let parsed = parse_interfaces("0.0.0.0:6881, [::1]:0,,eth0:6881");
+        assert_eq!(parsed.len(), 3);
+        assert_eq!(parsed[0], Ok("0.0.0.0:6881".parse().expect("an address")));
+        assert_eq!(parsed[1], Ok("[::1]:0".parse().expect("an address")));
+        assert_eq!(parsed[2], Err("eth0:6881".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_gives_way_to_the_next() {
+        let (_first, one) = bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let (_second, two) = bind(one).expect("bound beside it");
+        assert!(two.port() > one.port() && two.port() <= one.port() + PORT_RETRIES);
+    }
+}

@@ -1,0 +1,244 @@
+//! A reader as callers see it: reads block on the caller's own thread, with a timeout and an interrupt.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::driver::Driver;
+use super::event_fd::EventFd;
+use super::{ReaderOptions, ReaderStatus, StorageIndex};
+use crate::engine::reader::ReaderId;
+use crate::engine::reading::ReadOutcome;
+use crate::error::{Error, Operation, Result, Status};
+
+/// What a seek's offset counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whence {
+    Set,
+    Current,
+    End,
+}
+
+/// A position in a file of a torrent. Dropping it gives its window up.
+#[derive(Debug)]
+pub struct Reader {
+    driver: Arc<Driver>,
+    id: ReaderId,
+    size: u64,
+    /// A read or a seek is under way.
+    busy: AtomicBool,
+    interrupted: AtomicBool,
+}
+
+/// Ends the exclusive use of a reader's position.
+struct Turn<'a>(&'a AtomicBool);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Reader {
+    pub(super) fn open(driver: Arc<Driver>, file: i64, options: ReaderOptions) -> Result<Self> {
+        let id = ReaderId(driver.session.next_reader.fetch_add(1, Ordering::Relaxed));
+        let size = driver.command(|core, now| core.open_reader(now, id, file, options))??;
+        Ok(Self { driver, id, size, busy: AtomicBool::new(false), interrupted: AtomicBool::new(false) })
+    }
+
+    /// Its number in the alerts about it.
+    pub fn id(&self) -> u64 {
+        self.id.0
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub fn torrent(&self) -> StorageIndex {
+        self.driver.index
+    }
+
+    fn turn(&self) -> Result<Turn<'_>> {
+        if self.busy.swap(true, Ordering::AcqRel) {
+            return Err(Error::new(Status::Busy, "another read or seek of this reader is under way"));
+        }
+        Ok(Turn(&self.busy))
+    }
+
+    /// Reads at the position: what is there, at least one byte, else it waits. None: for ever.
+    pub fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        let _turn = self.turn()?;
+        let deadline = timeout.map(|t| Instant::now() + t);
+        if buf.is_empty() {
+            self.driver.check()?;
+            return Ok(0);
+        }
+        loop {
+            self.driver.check()?;
+            let outcome = self.driver.run(|core, now| core.read(now, self.id, buf.len()))?;
+            match outcome {
+                ReadOutcome::EndOfFile => return Err(end_of_file(self.size)),
+                ReadOutcome::Wait => {
+                    // Only a read that waits changes when the core must look at the time.
+                    self.driver.look_at_time();
+                    if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
+                        let _ = self.driver.command(|core, now| core.stop_waiting(now, self.id));
+                        return Err(error);
+                    }
+                }
+                found => {
+                    let expected = found.len();
+                    let copied = copy(&self.driver, found, buf);
+                    if copied.is_err() {
+                        let _ = self.driver.command(|core, _| core.read_failed(self.id, expected as u64));
+                    }
+                    self.refresh_fd();
+                    return copied;
+                }
+            }
+        }
+    }
+
+    /// Reads anywhere in the file and leaves the position alone. While it waits, the place is fetched first.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        let deadline = timeout.map(|t| Instant::now() + t);
+        if buf.is_empty() {
+            self.driver.check()?;
+            return Ok(0);
+        }
+        let mut waiting = false;
+        let result = loop {
+            let len = buf.len();
+            let outcome = self.driver.command(|core, now| core.read_at(now, self.id, offset, len, waiting))?;
+            match outcome {
+                Err(error) => break Err(error),
+                Ok(ReadOutcome::EndOfFile) => break Err(end_of_file(self.size)),
+                Ok(ReadOutcome::Wait) => {
+                    waiting = true;
+                    let there = |core: &crate::engine::Torrent| core.is_readable_at(self.id, offset);
+                    if let Err(error) = self.wait(timeout, deadline, there) {
+                        break Err(error);
+                    }
+                }
+                Ok(found) => break copy(&self.driver, found, buf),
+            }
+        };
+        if waiting {
+            let _ = self.driver.command(|core, _| core.stop_probe(self.id, offset));
+        }
+        result
+    }
+
+    /// Waits until `ready`, or says why it waits no longer.
+    fn wait(
+        &self,
+        timeout: Option<Duration>,
+        deadline: Option<Instant>,
+        ready: impl Fn(&crate::engine::Torrent) -> bool,
+    ) -> Result<()> {
+        if timeout.is_some_and(|t| t.is_zero()) {
+            return Err(Error::new(Status::WouldBlock, "the data is not here yet"));
+        }
+        let stirred = |core: &crate::engine::Torrent| self.interrupted.load(Ordering::Acquire) || ready(core);
+        self.driver.wait_readable(deadline, stirred);
+        self.driver.check()?;
+        if self.interrupted.swap(false, Ordering::AcqRel) {
+            return Err(Error::new(Status::Interrupted, "the read was interrupted"));
+        }
+        if deadline.is_some_and(|d| Instant::now() >= d) && !self.driver.look(|core, _| ready(core))? {
+            return Err(Error::new(Status::TimedOut, "the data did not come in time"));
+        }
+        Ok(())
+    }
+
+    /// Moves the position, also beyond the end, where reads find the end of the file. The new position.
+    pub fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
+        let _turn = self.turn()?;
+        let position = self.driver.command(|core, now| {
+            let base = match whence {
+                Whence::Set => 0,
+                Whence::Current => core.reader_status(self.id)?.position,
+                Whence::End => self.size,
+            };
+            let position = base.checked_add_signed(offset).ok_or_else(|| {
+                Error::invalid(format!("offset {offset} from {base} lies before the file's first byte"))
+            })?;
+            core.seek(now, self.id, position)?;
+            Ok(position)
+        })?;
+        self.refresh_fd();
+        position
+    }
+
+    pub fn status(&self) -> Result<ReaderStatus> {
+        let status = self.driver.look(|core, _| core.reader_status(self.id))??;
+        Ok(ReaderStatus { torrent: self.driver.index, ..status })
+    }
+
+    /// Asks for `head` bytes from the position on and `tail` bytes at the file's end at once; the status and an alert tell
+    /// how far that is.
+    pub fn prebuffer(&self, head: u64, tail: u64) -> Result<()> {
+        self.driver.command(|core, now| core.prebuffer(now, self.id, head, tail))?
+    }
+
+    /// A descriptor, readable while the next read would not wait. It is the reader's; -1 where the platform has none.
+    pub fn fd(&self) -> Result<i32> {
+        self.driver.check()?;
+        if let Some(fd) = self.driver.reader_fd(self.id) {
+            return Ok(fd.as_raw_fd());
+        }
+        let made = EventFd::new().map_err(|e| Error::io(Operation::File, &e, "no descriptor for the reader"))?;
+        let fd = self.driver.add_reader_fd(self.id, Arc::new(made));
+        self.driver.update_fd(self.id, &fd);
+        Ok(fd.as_raw_fd())
+    }
+
+    fn refresh_fd(&self) {
+        if let Some(fd) = self.driver.reader_fd(self.id) {
+            self.driver.update_fd(self.id, &fd);
+        }
+    }
+
+    /// Ends a waiting read, or the next one that would wait.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
+        self.driver.nudge_readers();
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.driver.remove_reader_fd(self.id);
+        let _ = self.driver.command(|core, now| core.close_reader(now, self.id));
+    }
+}
+
+/// Copies what a read found. Blocks are held by reference meanwhile, outside the torrent's lock.
+pub(super) fn copy(driver: &Driver, found: ReadOutcome, buf: &mut [u8]) -> Result<usize> {
+    match found {
+        ReadOutcome::Memory(parts) => {
+            let mut done = 0;
+            for part in parts {
+                let from = part.block.as_slice().get(part.offset..part.offset + part.len);
+                if let (Some(to), Some(from)) = (buf.get_mut(done..done + part.len), from) {
+                    to.copy_from_slice(from);
+                    done += part.len;
+                }
+            }
+            Ok(done)
+        }
+        ReadOutcome::Disk { piece, offset, len } => {
+            let disk = driver.disk().ok_or_else(Error::closed)?;
+            let to = buf.get_mut(..len as usize).unwrap_or(&mut []);
+            disk.read(piece, offset, to)?;
+            Ok(to.len())
+        }
+        ReadOutcome::Wait | ReadOutcome::EndOfFile => Ok(0),
+    }
+}
+
+fn end_of_file(size: u64) -> Error {
+    Error::new(Status::EndOfFile, format!("the end of the file ({size} bytes)"))
+}

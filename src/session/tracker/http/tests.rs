@@ -1,0 +1,214 @@
+use std::time::Instant;
+
+use super::super::fake::{HttpTracker, REPLY, gzip, reply_with, request};
+use super::super::{TrackerClient, redact_url};
+use super::*;
+
+fn client() -> TrackerClient {
+    TrackerClient::new(&TrackerOptions::default()).expect("a client")
+}
+
+fn quick() -> AnnounceLimits {
+    AnnounceLimits {
+        completion_timeout: Duration::from_secs(3),
+        receive_timeout: Duration::from_millis(500),
+        stop_timeout: Duration::from_millis(500),
+        max_response: 100_000,
+        udp_retry: Duration::from_millis(200),
+    }
+}
+
+#[test]
+fn the_query_is_byte_exact() {
+    let mut request = request("http://t.example/announce");
+    request.info_hash.0 = *b"\x00\x12 4V.x\x9a\xbc\xde\xf1#Eg-\x89_~%&";
+    request.peer_id = *b"-ET0100-+/=?abc12345";
+    assert_eq!(
+        announce_url(&request),
+        "http://t.example/announce?info_hash=%00%12%204V.x%9A%BC%DE%F1%23Eg-%89_~%25%26\
+         &peer_id=-ET0100-%2B%2F%3D%3Fabc12345&port=6881&uploaded=1&downloaded=2&left=3&corrupt=4&key=0000BEEF\
+         &event=started&numwant=200&compact=1&no_peer_id=1"
+    );
+    // and stays so in what is sent
+    let sent = reqwest::Url::parse(&announce_url(&request)).expect("a URL");
+    assert!(announce_url(&request).ends_with(sent.query().expect("a query")));
+    request.event = AnnounceEvent::None;
+    request.num_want = -1;
+    request.ip = Some("2001:db8::1".to_owned());
+    request.tracker_id = Some(b"a b".to_vec());
+    assert!(
+        announce_url(&request).ends_with("&key=0000BEEF&compact=1&no_peer_id=1&ip=2001%3Adb8%3A%3A1&trackerid=a%20b")
+    );
+}
+
+#[test]
+fn queries_of_the_tracker_are_kept() {
+    for (url, begin) in [
+        ("http://t/a?passkey=x%2Fy", "http://t/a?passkey=x%2Fy&info_hash="),
+        ("http://t/a?", "http://t/a?info_hash="),
+        ("http://t/a?x=1&", "http://t/a?x=1&info_hash="),
+        ("http://t/a#part", "http://t/a?info_hash="),
+        ("http://t", "http://t?info_hash="),
+    ] {
+        let full = announce_url(&request(url));
+        assert!(full.starts_with(begin), "{full}");
+    }
+}
+
+#[tokio::test]
+async fn announces_and_reads_the_reply() {
+    let tracker = HttpTracker::start(|_| reply_with("200 OK", "", REPLY)).await;
+    let reply = client().announce(&request(&tracker.url("/announce?k=v")), &quick()).await.expect("a reply");
+    assert_eq!((reply.interval_s, reply.peers.len()), (1800, 1));
+    let seen = tracker.requests();
+    assert_eq!(seen.len(), 1);
+    let head = &seen[0];
+    assert!(head.starts_with("GET /announce?k=v&info_hash="), "{head}");
+    let head = head.to_ascii_lowercase();
+    assert!(head.contains("\r\nuser-agent: test/1\r\n") && head.contains("\r\naccept-encoding: gzip\r\n"), "{head}");
+    assert!(!head.contains("referer"));
+}
+
+#[tokio::test]
+async fn gzip_is_unpacked_within_the_bound() {
+    let small = gzip(REPLY);
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", "Content-Encoding: gzip\r\n", &small)).await;
+    let reply = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+    assert_eq!((reply.interval_s, reply.peers.len()), (1800, 1));
+    let bomb = gzip(&[0; 1_000_000]);
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", "Content-Encoding: gzip\r\n", &bomb)).await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("a bomb");
+    assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn refusals_come_with_their_reason() {
+    for status in ["200 OK", "403 Forbidden"] {
+        let tracker = HttpTracker::start(move |_| {
+            reply_with(status, "", b"d14:failure reason23:key 0123456789abcdef no8:retry ini5ee")
+        })
+        .await;
+        let url = tracker.url("/0123456789abcdef/announce");
+        let failure = client().announce(&request(&url), &quick()).await.expect_err("refused");
+        assert_eq!(failure.failure_reason.as_deref(), Some("key *** no"), "no passkey in messages");
+        assert_eq!(failure.message, "the tracker refuses: key *** no");
+        assert!(failure.retry_in.is_some());
+    }
+}
+
+#[tokio::test]
+async fn error_statuses_and_strange_bodies() {
+    for (status, body, want) in [
+        ("404 Not Found", &b"<html>nothing here</html>"[..], "HTTP 404 Not Found"),
+        ("500 Internal Server Error", REPLY, "HTTP 500 Internal Server Error"),
+        ("200 OK", b"", "is empty"),
+        ("200 OK", b"<html>log in</html>", "cannot be read"),
+        ("200 OK", b"d5:peers6:ab", "cannot be read"),
+    ] {
+        let tracker = HttpTracker::start(move |_| reply_with(status, "", body)).await;
+        let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("no reply");
+        assert!(failure.message.contains(want), "{failure:?}");
+        assert_eq!(failure.operation, Operation::Bittorrent);
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_followed_a_few_times() {
+    let target = HttpTracker::start(|_| reply_with("200 OK", "", REPLY)).await;
+    let location = format!("Location: {}\r\n", target.url("/elsewhere?a=b"));
+    let first = HttpTracker::start(move |_| reply_with("302 Found", &location, b"")).await;
+    client().announce(&request(&first.url("/announce?passkey=secretsecret")), &quick()).await.expect("a reply");
+    let head = target.requests().remove(0).to_ascii_lowercase();
+    assert!(head.starts_with("get /elsewhere?a=b ") && !head.contains("secretsecret"), "{head}");
+
+    let endless = HttpTracker::start(|_| reply_with("302 Found", "Location: /again\r\n", b"")).await;
+    let failure = client().announce(&request(&endless.url("/announce")), &quick()).await.expect_err("a loop");
+    assert_eq!(failure.operation, Operation::Bittorrent);
+    assert!(endless.requests().len() <= MAX_REDIRECTS + 1);
+}
+
+#[tokio::test]
+async fn too_large_and_endless_answers_are_cut_off() {
+    let big = [b"d5:peers200000:".to_vec(), vec![1; 200_000], b"e".to_vec()].concat();
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", "", &big)).await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("too large");
+    assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
+    // without a length, for ever
+    let tracker = HttpTracker::endless().await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("endless");
+    assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn slow_and_dead_trackers_time_out() {
+    // says nothing at all
+    let tracker = HttpTracker::silent(b"").await;
+    let begin = Instant::now();
+    let limits = AnnounceLimits { completion_timeout: Duration::from_millis(700), ..quick() };
+    let failure = client().announce(&request(&tracker.url("/announce")), &limits).await.expect_err("silence");
+    assert!(failure.message.contains("no answer within 0.7 s") && failure.os_error != 0, "{failure:?}");
+    // `stopped` has its own, shorter time
+    let mut stopped = request(&tracker.url("/announce"));
+    stopped.event = AnnounceEvent::Stopped;
+    let failure = client().announce(&stopped, &quick()).await.expect_err("silence");
+    assert!(failure.message.contains("no answer within 0.5 s"), "{failure:?}");
+    // begins, and then says nothing
+    let tracker = HttpTracker::silent(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nd8:inter").await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("silence");
+    assert!(failure.message.contains("no answer within 0.5 s"), "{failure:?}");
+    assert!(begin.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn broken_answers_are_failures() {
+    for bytes in [&b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nd8:inter"[..], b"not http at all\r\n\r\n", b""] {
+        let tracker = HttpTracker::raw(bytes).await;
+        let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("broken");
+        assert_eq!(failure.operation, Operation::SockRead, "{failure:?}");
+        assert!(!failure.message.contains("info_hash"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let url = format!("http://127.0.0.1:{port}/0123456789abcdef0123/announce?passkey=topsecret");
+    let failure = client().announce(&request(&url), &quick()).await.expect_err("refused");
+    assert_eq!(failure.operation, Operation::Connect);
+    assert_eq!(failure.os_error, rustix::io::Errno::CONNREFUSED.raw_os_error());
+    for secret in ["topsecret", "0123456789abcdef0123"] {
+        assert!(!failure.message.contains(secret) && !redact_url(&url).contains(secret));
+    }
+    let failure =
+        client().announce(&request("http://no.such.host.invalid/announce"), &quick()).await.expect_err("no host");
+    assert!(matches!(failure.operation, Operation::HostnameLookup | Operation::SockRead), "{failure:?}");
+    for url in ["http://", "http://[::1/announce", "http://t:99999/announce"] {
+        let failure = client().announce(&request(url), &quick()).await.expect_err("no URL");
+        assert_eq!(failure.operation, Operation::ParseAddress, "{url}");
+    }
+    let failure = client().announce(&request("ftp://t/announce"), &quick()).await.expect_err("no tracker");
+    assert_eq!(failure.message, "unsupported tracker protocol");
+}
+
+#[tokio::test]
+async fn https_is_validated_unless_told_not_to() {
+    let tracker = HttpTracker::tls(|_| reply_with("200 OK", "", REPLY)).await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("self-signed");
+    assert_eq!(failure.operation, Operation::SslHandshake, "{failure:?}");
+    assert!(tracker.requests().is_empty());
+    let trusting = TrackerOptions { validate_https: false, ..TrackerOptions::default() };
+    let client = TrackerClient::new(&trusting).expect("a client");
+    let reply = client.announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+    assert_eq!(reply.interval_s, 1800);
+    assert!(CryptoProvider::get_default().is_none(), "nothing is installed for the process");
+}
+
+#[tokio::test]
+async fn over_ipv6() {
+    if tokio::net::TcpListener::bind("[::1]:0").await.is_err() {
+        eprintln!("skipped: no IPv6 loopback here");
+        return;
+    }
+    let tracker = HttpTracker::on("[::1]:0", |_| reply_with("200 OK", "", REPLY)).await;
+    client().announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# valgrind over the C programs, with the library as it is.
+source "$(dirname "$0")/common.sh"
+
+OUT=$TARGET/valgrind
+mkdir -p "$OUT"
+(cd "$ROOT" && cargo build --lib)
+LIBRARY=$TARGET/debug
+memcheck=(valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99)
+for source in $(sources) "$ROOT/tests/sanitizers/planted.c"; do
+    PROGRAM=$OUT/$(basename "$source" .c)
+    "$CC" -std=c11 -g -O1 -Wall -Wextra -Werror -I"$ROOT/include" "$source" -o "$PROGRAM" -L"$LIBRARY" -lelementum_torrent -lpthread
+    case $source in
+        */planted.c) ;;
+        *) clean "${memcheck[@]}" "$PROGRAM" ;;
+    esac
+done
+planted 'Invalid write' "${memcheck[@]}" "$PROGRAM" overflow
+planted 'Invalid read' "${memcheck[@]}" "$PROGRAM" use-after-free
+planted 'definitely lost' "${memcheck[@]}" "$PROGRAM" leak
+clean "${memcheck[@]}" "$PROGRAM" nothing
+finish valgrind

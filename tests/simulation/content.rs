@@ -1,0 +1,74 @@
+//! Deterministic content: the bytes of a made-up torrent, from a seed.
+
+use std::sync::Arc;
+
+use elementum_torrent::metainfo::create::Create;
+use elementum_torrent::metainfo::{Info, Sha1Hash};
+
+/// How a torrent is cut.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub piece_length: u32,
+    /// Size of each file, and whether it is padding.
+    pub files: Vec<(u64, bool)>,
+}
+
+/// A torrent and all of its bytes.
+#[derive(Debug)]
+pub struct Content {
+    pub info: Arc<Info>,
+    pub bytes: Vec<u8>,
+}
+
+impl Content {
+    pub fn new(seed: u64, shape: &Shape) -> Arc<Self> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let total: u64 = shape.files.iter().map(|f| f.0).sum();
+        let mut bytes = vec![0u8; total as usize];
+        rng.fill(&mut bytes);
+        let mut at = 0;
+        for (size, pad) in &shape.files {
+            if *pad {
+                bytes[at..at + *size as usize].fill(0);
+            }
+            at += *size as usize;
+        }
+        let mut hashes = Vec::new();
+        for piece in bytes.chunks(shape.piece_length as usize) {
+            hashes.extend_from_slice(&Sha1Hash::of(piece).0);
+        }
+        let name = format!("simulated-{seed}");
+        let create = if let [(size, false)] = shape.files[..] {
+            Create::single(name, size, shape.piece_length)
+        } else {
+            let path = |(i, (size, pad)): (usize, &(u64, bool))| {
+                let path = if *pad { vec![".pad".to_owned(), size.to_string()] } else { vec![format!("file{i}")] };
+                (path, *size)
+            };
+            let files = shape.files.iter().enumerate().map(path).collect();
+            Create { name, piece_length: shape.piece_length, files, ..Create::default() }
+        };
+        let info = create.v1(hashes).expect("a sound torrent").info;
+        Arc::new(Self { info, bytes })
+    }
+
+    /// One file.
+    pub fn single(seed: u64, size: u64, piece_length: u32) -> Arc<Self> {
+        Self::new(seed, &Shape { piece_length, files: vec![(size, false)] })
+    }
+
+    pub fn piece(&self, piece: u32) -> &[u8] {
+        let begin = self.info.layout.piece_offset(piece) as usize;
+        &self.bytes[begin..begin + self.info.layout.piece_size(piece) as usize]
+    }
+
+    pub fn block(&self, piece: u32, begin: u32, length: u32) -> &[u8] {
+        &self.piece(piece)[begin as usize..(begin + length) as usize]
+    }
+
+    /// Bytes of a file.
+    pub fn file(&self, file: u32, offset: u64, length: usize) -> &[u8] {
+        let begin = (self.info.layout.files()[file as usize].offset + offset) as usize;
+        &self.bytes[begin..begin + length]
+    }
+}

@@ -1,0 +1,362 @@
+//! Scripted peers: they speak the wire protocol, and each has a way of its own to be bad at it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use elementum_torrent::storage::pool::{Credits, Pool};
+use elementum_torrent::wire::{
+    BlockRequest, Decoder, DecoderLimits, ExtendedHandshake, ExtensionIds, Message, MetadataMessage, PexMessage,
+    Received, encode_piece_header, lt_donthave,
+};
+
+use super::content::Content;
+
+/// What a scripted peer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Everything right, with or without the fast extension.
+    Honest,
+    Plain,
+    /// Every n-th block that it sends is wrong.
+    Corrupt(u32),
+    /// The second block of each piece is wrong (the first, where there is one only).
+    CorruptBlock,
+    /// Chokes and unchokes every few seconds.
+    Choker,
+    /// Takes requests and never answers.
+    Staller,
+    /// Answers nothing for a while after its first blocks, then goes on.
+    Sleeper,
+    /// Says it has all, and rejects every request.
+    Liar,
+    /// Says it has all, and serves odd pieces only.
+    Half,
+    /// Loses and regains pieces all the time.
+    Flapper,
+    /// Goes after so many blocks.
+    Leaver(u32),
+    /// Sends blocks nobody asked for.
+    Unsolicited,
+    /// Sends each block twice.
+    Double,
+    /// Answers in the wrong order.
+    Shuffler,
+    /// Nonsense after some blocks.
+    Garbage,
+    /// Claims metadata of that size and never serves it.
+    HugeMetadata(u32),
+    /// Serves metadata that is wrong.
+    WrongMetadata,
+    /// Tells of other peers.
+    Gossip,
+}
+
+impl Manner {
+    /// May it be banned?
+    pub fn is_corrupt(self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::CorruptBlock | Self::WrongMetadata)
+    }
+
+    pub fn sends_wrong_blocks(self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::CorruptBlock)
+    }
+}
+
+/// What a script wants done with its connection.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    pub close: bool,
+}
+
+#[derive(Debug)]
+struct Link {
+    decoder: Decoder,
+    out: VecDeque<Vec<u8>>,
+    requests: VecDeque<BlockRequest>,
+    ids: ExtensionIds,
+    choking: bool,
+    interested: bool,
+    sent: u32,
+    ticks: u32,
+}
+
+/// A scripted peer. Connections are named by the world's numbers.
+#[derive(Debug)]
+pub struct Script {
+    pub manner: Manner,
+    content: Arc<Content>,
+    links: BTreeMap<usize, Link>,
+    rng: fastrand::Rng,
+    pub blocks_sent: u64,
+    pub requests_seen: u64,
+    pub most_outstanding: usize,
+    pub gossip: Vec<std::net::SocketAddr>,
+    /// It has these only (None: all).
+    pub has: Option<Vec<u32>>,
+}
+
+impl Script {
+    pub fn new(manner: Manner, content: Arc<Content>, seed: u64) -> Self {
+        Self {
+            manner,
+            content,
+            links: BTreeMap::new(),
+            rng: fastrand::Rng::with_seed(seed),
+            blocks_sent: 0,
+            requests_seen: 0,
+            most_outstanding: 0,
+            gossip: Vec::new(),
+            has: None,
+        }
+    }
+
+    pub fn is_fast(&self) -> bool {
+        self.manner != Manner::Plain
+    }
+
+    pub fn connected(&mut self, conn: usize) {
+        let decoder = Decoder::new(Credits::new(Pool::new(1 << 20)), DecoderLimits::default());
+        let link = Link {
+            decoder,
+            out: VecDeque::new(),
+            requests: VecDeque::new(),
+            ids: ExtensionIds::default(),
+            choking: true,
+            interested: false,
+            sent: 0,
+            ticks: 0,
+        };
+        self.links.insert(conn, link);
+        let pieces = self.content.info.layout.num_pieces();
+        let hello = match &self.has {
+            None if self.is_fast() => Message::HaveAll,
+            None => Message::Bitfield(elementum_torrent::engine::bitfield::Bitfield::full(pieces).as_bytes().to_vec()),
+            Some(has) => {
+                let mut field = elementum_torrent::engine::bitfield::Bitfield::new(pieces);
+                has.iter().for_each(|p| {
+                    field.set(*p);
+                });
+                Message::Bitfield(field.as_bytes().to_vec())
+            }
+        };
+        self.send(conn, &hello);
+        let size = match self.manner {
+            Manner::HugeMetadata(size) => size,
+            _ => self.content.info.bytes.len() as u32,
+        };
+        let extended = ExtendedHandshake {
+            m: ExtensionIds { ut_metadata: Some(7), ut_pex: Some(8), lt_donthave: Some(9), ..Default::default() },
+            v: Some(format!("{:?}", self.manner)),
+            reqq: Some(if self.rng.bool() { 250 } else { 8 }),
+            metadata_size: Some(size),
+            ..Default::default()
+        };
+        self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });
+    }
+
+    pub fn closed(&mut self, conn: usize) {
+        self.links.remove(&conn);
+    }
+
+    fn send(&mut self, conn: usize, message: &Message) {
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        link.out.push_back(bytes);
+    }
+
+    fn send_block(&mut self, conn: usize, r: BlockRequest) {
+        let layout = &self.content.info.layout;
+        if r.piece >= layout.num_pieces()
+            || u64::from(r.begin) + u64::from(r.length) > u64::from(layout.piece_size(r.piece))
+        {
+            return;
+        }
+        let mut data = self.content.block(r.piece, r.begin, r.length).to_vec();
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        link.sent += 1;
+        self.blocks_sent += 1;
+        let last = layout.blocks_in_piece(r.piece) == 1;
+        let wrong = match self.manner {
+            Manner::Corrupt(n) => self.blocks_sent.is_multiple_of(u64::from(n)),
+            Manner::CorruptBlock => r.begin == 16 * 1024 || (last && r.begin == 0),
+            _ => false,
+        };
+        if wrong {
+            let at = self.rng.usize(0..data.len());
+            data[at] ^= 0x55;
+        }
+        let mut bytes = Vec::with_capacity(data.len() + 13);
+        encode_piece_header(r.piece, r.begin, r.length, &mut bytes);
+        bytes.extend_from_slice(&data);
+        if self.manner == Manner::Double {
+            link.out.push_back(bytes.clone());
+        }
+        link.out.push_back(bytes);
+    }
+
+    /// The next bytes to write.
+    pub fn take_bytes(&mut self, conn: usize) -> Option<Vec<u8>> {
+        if self.links.get(&conn)?.out.is_empty() {
+            self.serve(conn);
+        }
+        self.links.get_mut(&conn)?.out.pop_front()
+    }
+
+    /// Answers one request, in its manner.
+    fn serve(&mut self, conn: usize) {
+        let manner = self.manner;
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        if link.choking || manner == Manner::Staller {
+            return;
+        }
+        if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {
+            return;
+        }
+        if manner == Manner::Shuffler && link.requests.len() > 1 {
+            let other = self.rng.usize(0..link.requests.len());
+            link.requests.swap(0, other);
+        }
+        let Some(request) = link.requests.pop_front() else { return };
+        let sent = link.sent;
+        let refused = match manner {
+            Manner::Liar => true,
+            Manner::Half => request.piece.is_multiple_of(2),
+            _ => self.has.as_ref().is_some_and(|h| !h.contains(&request.piece)),
+        };
+        if refused {
+            self.send(conn, &Message::Reject(request));
+            return;
+        }
+        self.send_block(conn, request);
+        let layout = &self.content.info.layout;
+        if manner == Manner::Unsolicited && self.rng.u8(..) < 80 {
+            let piece = self.rng.u32(0..layout.num_pieces());
+            let block = self.rng.u32(0..layout.blocks_in_piece(piece));
+            let length = layout.block_size(piece, block);
+            self.send_block(conn, BlockRequest { piece, begin: block * 16 * 1024, length });
+        }
+        if manner == Manner::Garbage && sent > 5 && self.rng.u8(..) < 40 {
+            let kinds: [&[u8]; 6] = [
+                &[0xff, 0xff, 0xff, 0xff, 9],
+                &[0, 0, 0, 5, 4, 0xff, 0xff, 0xff, 0xff],
+                &[0, 0, 0, 2, 5, 0],
+                &[0, 0, 0, 6, 20, 1, b'd', b'i', 0xff, b'e'],
+                &[0, 0, 0, 3, 0, 0, 0],
+                &[0, 0, 0, 4, 99, 1, 2, 3],
+            ];
+            let bytes = kinds[self.rng.usize(0..kinds.len())].to_vec();
+            if let Some(link) = self.links.get_mut(&conn) {
+                link.out.push_back(bytes);
+            }
+        }
+    }
+
+    pub fn received(&mut self, conn: usize, bytes: &[u8]) -> Wishes {
+        let mut batch = Vec::new();
+        let Some(link) = self.links.get_mut(&conn) else { return Wishes::default() };
+        link.decoder.push(bytes, &mut batch).expect("our own engine speaks right");
+        for received in batch {
+            let Received::Message(message) = received else { panic!("{:?} got {received:?}", self.manner) };
+            self.message(conn, message);
+        }
+        let sent = self.links.get(&conn).map_or(0, |l| l.sent);
+        Wishes { close: matches!(self.manner, Manner::Leaver(n) if sent >= n) }
+    }
+
+    fn message(&mut self, conn: usize, message: Message) {
+        let fast = self.is_fast();
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        match message {
+            Message::Interested => {
+                link.interested = true;
+                if self.manner != Manner::Choker || self.rng.bool() {
+                    link.choking = false;
+                    self.send(conn, &Message::Unchoke);
+                }
+            }
+            Message::NotInterested => link.interested = false,
+            Message::Request(request) => {
+                assert!(!link.choking || fast, "a request while choked");
+                self.requests_seen += 1;
+                if link.choking {
+                    self.send(conn, &Message::Reject(request));
+                } else {
+                    link.requests.push_back(request);
+                    self.most_outstanding = self.most_outstanding.max(link.requests.len());
+                }
+            }
+            Message::Cancel(request) => {
+                let before = link.requests.len();
+                link.requests.retain(|r| *r != request);
+                if link.requests.len() != before && fast {
+                    self.send(conn, &Message::Reject(request));
+                }
+            }
+            Message::Extended { id: 0, payload } => {
+                let hello = ExtendedHandshake::parse(&payload).expect("ours is sound");
+                link.ids.merge(hello.m);
+                if self.manner == Manner::Gossip
+                    && let Some(id) = link.ids.ut_pex
+                {
+                    let added = self.gossip.iter().map(|a| (*a, 0)).collect();
+                    let payload = PexMessage { added, dropped: Vec::new() }.encode();
+                    self.send(conn, &Message::Extended { id, payload });
+                }
+            }
+            Message::Extended { id: 7, payload } => {
+                let Some(id) = link.ids.ut_metadata else { return };
+                let Ok(Some(MetadataMessage::Request { piece })) = MetadataMessage::parse(&payload) else { return };
+                let bytes = &self.content.info.bytes;
+                let Some(chunk) = bytes.chunks(16 * 1024).nth(piece as usize) else { return };
+                let mut chunk = chunk.to_vec();
+                match self.manner {
+                    Manner::HugeMetadata(_) | Manner::Staller => return,
+                    Manner::WrongMetadata => chunk[0] ^= 1,
+                    _ => {}
+                }
+                let data = MetadataMessage::Data { piece, total_size: bytes.len() as u32, payload: chunk };
+                self.send(conn, &Message::Extended { id, payload: data.encode() });
+            }
+            _ => {}
+        }
+    }
+
+    /// Once a second. The connections that have something new to write.
+    pub fn tick(&mut self) -> Vec<usize> {
+        let conns: Vec<usize> = self.links.keys().copied().collect();
+        let pieces = self.content.info.layout.num_pieces();
+        for conn in &conns {
+            let Some(link) = self.links.get_mut(conn) else { continue };
+            link.ticks += 1;
+            match self.manner {
+                Manner::Choker if link.ticks.is_multiple_of(3) && link.interested => {
+                    link.choking = !link.choking;
+                    if link.choking {
+                        let dropped: Vec<BlockRequest> = link.requests.drain(..).collect();
+                        self.send(*conn, &Message::Choke);
+                        for request in dropped {
+                            self.send(*conn, &Message::Reject(request));
+                        }
+                    } else {
+                        self.send(*conn, &Message::Unchoke);
+                    }
+                }
+                Manner::Flapper => {
+                    let Some(id) = link.ids.lt_donthave else { continue };
+                    let piece = self.rng.u32(0..pieces);
+                    let refused: Vec<BlockRequest> =
+                        link.requests.iter().filter(|r| r.piece == piece).copied().collect();
+                    link.requests.retain(|r| r.piece != piece);
+                    self.send(*conn, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
+                    for request in refused {
+                        self.send(*conn, &Message::Reject(request));
+                    }
+                    self.send(*conn, &Message::Have(piece));
+                }
+                _ => {}
+            }
+        }
+        conns
+    }
+}
