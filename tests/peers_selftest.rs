@@ -3,25 +3,15 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use common::peers::{Client, Peer, Source, Torrent, dht, opentracker, plain_seeder};
 use common::temp::{TempDir, assert_same};
 
-/// Four exchanges: libtorrent gets the torrent from `client`, `client` gets it from libtorrent, by file and by magnet.
+/// Four exchanges at once: libtorrent gets the torrent from `client`, `client` gets it from libtorrent, by file and by magnet.
 fn exchange_with_libtorrent(client: Client) {
     let torrent = Torrent::make("some files", 3_000_000, 3, &[]);
     let out = TempDir::new();
-    let expect = |mut leecher: Peer, source: Source, to: &Path| {
-        if source == Source::Magnet {
-            leecher.wait("metadata");
-        }
-        leecher.wait("done");
-        assert_same(&torrent.content(), &to.join(&torrent.name));
-    };
-
-    // These go on by themselves while libtorrent downloads below.
     let (mut seeders, mut leechers) = (Vec::new(), Vec::new());
     for source in [Source::File, Source::Magnet] {
         let to = out.dir(&format!("{client:?} by {source:?}"));
@@ -36,16 +26,19 @@ fn exchange_with_libtorrent(client: Client) {
             seeders.push(Client::Libtorrent.seed(&torrent, &["--peer", &address]));
             leechers.push((leecher, source, to));
         }
-    }
-    let mut seeder = client.seed(&torrent, &[]);
-    let address = seeder.address().to_string();
-    // One after the other: Transmission keeps one connection an address, and here all have the same.
-    for source in [Source::File, Source::Magnet] {
+        // A seeder for each leecher: to Transmission peers of one address are one peer, and one that is complete for good.
         let to = out.dir(&format!("libtorrent by {source:?}"));
-        expect(Client::Libtorrent.leech(&torrent, source, &to, &["--peer", &address]), source, &to);
+        let mut seeder = client.seed(&torrent, &[]);
+        let address = seeder.address().to_string();
+        leechers.push((Client::Libtorrent.leech(&torrent, source, &to, &["--peer", &address]), source, to));
+        seeders.push(seeder);
     }
-    for (leecher, source, to) in leechers {
-        expect(leecher, source, &to);
+    for (mut leecher, source, to) in leechers {
+        if source == Source::Magnet {
+            leecher.wait("metadata");
+        }
+        leecher.wait("done");
+        assert_same(&torrent.content(), &to.join(&torrent.name));
     }
 }
 
