@@ -54,7 +54,7 @@ fn back_seek_inside_lookbehind_costs_no_network() {
     let steps = [Step::Seek(2 * MIB + 200 * KIB), Step::Read(500 * KIB)];
     world.engine(1).drivers[driver].steps.extend(steps);
     world.poll_driver(1, driver);
-    assert!(world.engine(1).is_done(), "it is all there: no wait");
+    assert!(world.engine(1).is_done(), "it is all there: no wait; {}", world.engine(1).torrent.describe());
     world.run_for(Duration::from_secs(1));
     assert!(world.bytes_into(1) - before < KIB, "{} bytes came", world.bytes_into(1) - before);
     world.end();
