@@ -95,6 +95,10 @@ impl Torrent {
 
     fn priorities_changed(&mut self, now: Time) {
         self.wants_dirty = true;
+        // What was evicted and comes again is no news; what is wanted newly is.
+        if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
+            self.finished_told = false;
+        }
         self.update_state(now);
         self.review_interests(now);
         self.cancel_unpicked(now);

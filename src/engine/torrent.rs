@@ -197,6 +197,8 @@ pub struct Torrent {
     pub(super) starved: bool,
     /// Requests came free: every peer is to be looked at again.
     pub(super) refill: bool,
+    /// `torrent_finished` was said, and nothing further is wanted since.
+    pub(super) finished_told: bool,
     /// Did we want anything when interests were last looked at?
     pub(super) wanted_any: bool,
     /// Pieces that got blocks in the batch at hand.
@@ -278,6 +280,7 @@ impl Torrent {
             starved: false,
             refill: false,
             wanted_any: false,
+            finished_told: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
             departed: VecDeque::new(),
@@ -713,7 +716,8 @@ impl Torrent {
         let before = self.state;
         self.enter(state);
         let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
-        if done(state) && !done(before) && before == TorrentState::Downloading {
+        let is_news = done(state) && before == TorrentState::Downloading;
+        if is_news && !std::mem::replace(&mut self.finished_told, true) {
             self.alert(Alert::TorrentFinished);
         }
         if all && before == TorrentState::Downloading {

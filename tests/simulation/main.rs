@@ -10,4 +10,5 @@ mod node;
 mod scenario;
 mod script;
 mod seeds;
+mod speed;
 mod world;

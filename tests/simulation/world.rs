@@ -210,14 +210,11 @@ impl World {
 
     /// Until all readers of all nodes have read what they were to.
     pub fn finish(&mut self, limit: Duration) -> bool {
-        let mut count = 0u32;
-        self.run(limit, move |w| {
-            count += 1;
-            count.is_multiple_of(8)
-                && w.nodes.iter().all(|n| match &n.kind {
-                    Kind::Engine(e) => e.is_done(),
-                    _ => true,
-                })
+        self.run(limit, |w| {
+            w.nodes.iter().all(|n| match &n.kind {
+                Kind::Engine(e) => e.is_done(),
+                _ => true,
+            })
         })
     }
 
