@@ -13,14 +13,10 @@ impl Torrent {
         Ok((0..content.picker.num_pieces()).map(|p| content.picker.priority(p)).collect())
     }
 
-    /// Sets the priorities of the first pieces; those beyond the list keep theirs.
+    /// Sets the priorities of all pieces, one each.
     pub fn prioritize_pieces(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
-        let Some(content) = &mut self.content else {
-            check_priorities(priorities)?;
-            self.wanted_piece_priorities = priorities.to_vec();
-            return Ok(());
-        };
-        if priorities.len() > content.picker.num_pieces() as usize {
+        let Some(content) = &mut self.content else { return Err(super::memory::no_metadata()) };
+        if priorities.len() != content.picker.num_pieces() as usize {
             let pieces = content.picker.num_pieces();
             return Err(Error::invalid(format!("{} priorities for {pieces} pieces", priorities.len())));
         }
@@ -50,15 +46,12 @@ impl Torrent {
         Ok(content.file_priorities.clone())
     }
 
-    /// Sets the priorities of the first files; those beyond the list keep theirs. Piece priorities follow.
+    /// Sets the priorities of all files, one each. Piece priorities follow.
     pub fn prioritize_files(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
         check_priorities(priorities)?;
-        let Some(content) = &mut self.content else {
-            self.wanted_file_priorities = priorities.to_vec();
-            return Ok(());
-        };
+        let Some(content) = &mut self.content else { return Err(super::memory::no_metadata()) };
         let files = content.file_priorities.len();
-        if priorities.len() > files {
+        if priorities.len() != files {
             return Err(Error::invalid(format!("{} priorities for {files} files", priorities.len())));
         }
         for (mine, new) in content.file_priorities.iter_mut().zip(priorities) {

@@ -153,7 +153,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Moves the position, also beyond the end, where reads find the end of the file. The new position.
+    /// Moves the position, up to the end of the file. The new position.
     pub fn seek(&self, offset: i64, whence: Whence) -> Result<u64> {
         let _turn = self.turn()?;
         let position = self.driver.command(|core, now| {
@@ -162,8 +162,8 @@ impl Reader {
                 Whence::Current => core.reader_status(self.id)?.position,
                 Whence::End => self.size,
             };
-            let position = base.checked_add_signed(offset).ok_or_else(|| {
-                Error::invalid(format!("offset {offset} from {base} lies before the file's first byte"))
+            let position = base.checked_add_signed(offset).filter(|p| *p <= self.size).ok_or_else(|| {
+                Error::invalid(format!("offset {offset} from {base} is out of range: the file has {} bytes", self.size))
             })?;
             core.seek(now, self.id, position)?;
             Ok(position)

@@ -153,6 +153,7 @@ impl Torrent {
     }
 
     pub fn add_tracker(&self, url: &str, tier: u32) -> Result<()> {
+        check_tracker(url)?;
         self.driver.command(|core, now| {
             core.trackers_mut().add(url, tier)?;
             core.handle_timeout(now);
@@ -161,6 +162,7 @@ impl Torrent {
     }
 
     pub fn replace_trackers(&self, tiers: Vec<Vec<String>>) -> Result<()> {
+        tiers.iter().flatten().try_for_each(|url| check_tracker(url))?;
         self.driver.command(|core, now| core.replace_trackers(now, &tiers))
     }
 
@@ -226,6 +228,15 @@ impl Torrent {
             }
         }
     }
+}
+
+/// A tracker that a caller names must be one that can be announced to (a torrent file's others are kept, and not used).
+fn check_tracker(url: &str) -> Result<()> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    if ["http", "https", "udp"].contains(&scheme.as_str()) {
+        return Ok(());
+    }
+    Err(Error::invalid("a tracker's URL begins with http://, https:// or udp://"))
 }
 
 fn no_metadata() -> Error {
