@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent};
-use crate::storage::pool::{BLOCK_SIZE, Block};
+use crate::storage::pool::Block;
 
 /// What a torrent holds.
 #[derive(Debug, Default)]
@@ -127,9 +127,41 @@ impl Torrent {
         self.content.as_ref().map(|c| c.have.iter().collect()).unwrap_or_default()
     }
 
-    /// Bytes of one piece that a peer's requests stand for.
+    /// Why nothing goes on, for people.
     #[doc(hidden)]
-    pub fn outstanding_bytes(&self) -> u64 {
-        self.peers.values().map(|p| p.requests.len() as u64 * u64::from(BLOCK_SIZE)).sum()
+    pub fn describe(&self) -> String {
+        let peers: Vec<String> = self
+            .peers
+            .values()
+            .map(|p| {
+                format!(
+                    "{:?} {}: choking {} interested {} snubbed {} parole {} refused {:?} requests {} queue {} have {}",
+                    p.key,
+                    p.address,
+                    p.peer_choking,
+                    p.am_interested,
+                    p.snubbed,
+                    p.parole,
+                    p.refused,
+                    p.requests.len(),
+                    p.target_queue(usize::MAX),
+                    p.have.count()
+                )
+            })
+            .collect();
+        let slots: Vec<String> = self
+            .content
+            .iter()
+            .flat_map(|c| c.store.present().iter().filter_map(|p| Some((*p, c.store.slot(*p)?))))
+            .map(|(p, s)| format!("{p}: {:?} {}+{} of {}, only {:?}", s.stage, s.received(), s.asked(), s.blocks.len(), s.exclusive))
+            .collect();
+        let windows: Vec<_> = self.readers.values().map(|r| (r.id, r.waiting, r.window.clone())).collect();
+        format!(
+            "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
+            self.is_running(),
+            self.wants,
+            self.wants_from,
+            self.wants_dirty
+        )
     }
 }

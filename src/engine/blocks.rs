@@ -1,31 +1,12 @@
-//! Blocks that arrive: stored, hashed while hot, verified; and who is to blame when a piece fails.
-//!
-//! Blame follows libtorrent's parole and smart ban. A piece that fails and came from one peer convicts it. If several sent
-//! parts, what each sent is remembered by its hash, all of them go on parole (they get whole pieces to themselves), and when
-//! the piece comes right, those whose blocks differ from the good ones are banned.
-
-use sha1::{Digest, Sha1};
+//! Blocks that arrive: stored, hashed while hot, verified.
 
 use super::Time;
 use super::store::{Arrival, HashJob, Hashed, PeerKey, Stage};
 use super::torrent::{DiskJob, StorageKind, Torrent};
-use crate::alert::{Alert, CloseReason};
+use crate::alert::Alert;
 use crate::error::Error;
 use crate::storage::pool::{BLOCK_SIZE, Block};
-use std::net::SocketAddr;
 use std::time::Duration;
-
-/// Pieces with suspects remembered at once.
-const MAX_SUSPECT_PIECES: usize = 64;
-
-/// Who sent which block of a piece that failed.
-#[derive(Debug, Clone)]
-pub struct Suspicion {
-    block: u32,
-    digest: [u8; 20],
-    peer: PeerKey,
-    address: SocketAddr,
-}
 
 impl Torrent {
     /// A block came from the peer, already charged.
@@ -43,6 +24,7 @@ impl Torrent {
         let request = if in_grid { peer.take_request(piece, block) } else { None };
         let Some(request) = request else {
             // Taken back while it came in.
+            peer.answers_cancelled(piece, block);
             self.counters.redundant_bytes += u64::from(length);
             peer.down.add(now, u64::from(length));
             return;
@@ -70,7 +52,12 @@ impl Torrent {
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
     pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
         self.counters.redundant_bytes += u64::from(length);
-        self.release_request(key, piece, begin / BLOCK_SIZE);
+        let block = begin / BLOCK_SIZE;
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !peer.answers_cancelled(piece, block)
+        {
+            self.release_request(key, piece, block);
+        }
     }
 
     /// Collects what can be hashed now.
@@ -105,14 +92,8 @@ impl Torrent {
     }
 
     fn piece_passed(&mut self, now: Time, piece: u32) {
-        self.acquit(now, piece);
+        // Verified first: what becomes of its senders then must not touch it.
         let Some(content) = &mut self.content else { return };
-        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
-        for key in senders {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.parole = false;
-            }
-        }
         match self.storage {
             StorageKind::Memory => {
                 content.store.keep(piece);
@@ -123,6 +104,10 @@ impl Torrent {
                 self.out.disk.push(DiskJob::Write { piece, blocks });
                 self.wants_from = 0;
             }
+        }
+        self.acquit(now, piece);
+        if self.refill {
+            self.fill_all(now);
         }
     }
 
@@ -177,77 +162,5 @@ impl Torrent {
         self.update_state(now);
         self.prebuffer_progress();
         self.readers_changed();
-    }
-
-    fn piece_failed(&mut self, now: Time, piece: u32) {
-        self.counters.hash_failures += 1;
-        self.alert(Alert::HashFailed { piece });
-        let Some(content) = &mut self.content else { return };
-        let bytes = u64::from(content.info.layout.piece_size(piece));
-        self.counters.failed_bytes += bytes;
-        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
-        if senders.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {
-            let list = self.suspects.entry(piece).or_default();
-            let blocks = content.store.slot(piece).map(|s| s.blocks.as_slice()).unwrap_or_default();
-            for (i, b) in (0u32..).zip(blocks) {
-                let (Some(data), Some(peer)) = (&b.data, self.peers.get(&b.from)) else { continue };
-                let digest = Sha1::digest(data.as_slice()).into();
-                list.push(Suspicion { block: i, digest, peer: b.from, address: peer.address });
-            }
-        }
-        let asked = content.store.remove(piece);
-        for (block, key) in asked {
-            if let Some(peer) = self.peers.get_mut(&key)
-                && peer.take_request(piece, block).is_some()
-            {
-                drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            }
-        }
-        for key in &senders {
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.hash_fails += 1;
-                peer.parole = true;
-            }
-        }
-        if let [only] = senders.as_slice() {
-            self.convict(now, *only);
-        }
-        self.wants_dirty = true;
-        self.fill_all(now);
-    }
-
-    /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
-    fn acquit(&mut self, now: Time, piece: u32) {
-        let Some(list) = self.suspects.remove(&piece) else { return };
-        let Some(content) = &self.content else { return };
-        let mut guilty = Vec::new();
-        for suspicion in list {
-            let good = content.store.block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice()).into());
-            if good.is_some_and(|g: [u8; 20]| g != suspicion.digest) {
-                guilty.push((suspicion.peer, suspicion.address));
-            } else if let Some(peer) = self.peers.get_mut(&suspicion.peer) {
-                peer.parole = false;
-            }
-        }
-        for (key, address) in guilty {
-            if self.peers.contains_key(&key) {
-                self.convict(now, key);
-            } else {
-                self.swarm.ban(address);
-            }
-        }
-    }
-
-    /// The peer sent bad data: it goes, what it sent that is not verified goes, and it does not come back.
-    fn convict(&mut self, now: Time, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let (endpoint, peer_id) = (peer.address, peer.peer_id);
-        self.swarm.ban(endpoint);
-        self.alert(Alert::PeerBan { endpoint, peer_id });
-        if let Some(content) = &mut self.content {
-            content.store.discard_from(key);
-        }
-        self.wants_dirty = true;
-        self.close(now, key, CloseReason::CorruptData, None);
     }
 }

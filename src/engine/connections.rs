@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::Departed;
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::swarm::PeerSource;
@@ -63,6 +64,7 @@ impl Torrent {
         self.next_key += 1;
         let credits = Credits::new(self.pool.clone());
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone());
+        peer.parole = self.was_suspect(address);
         if let Some(content) = &self.content {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
@@ -76,14 +78,15 @@ impl Torrent {
             socket_type: SocketType::Tcp,
         });
         self.greet(now, key);
+        if self.refill {
+            self.fill_all(now);
+        }
         Ok((key, credits))
     }
 
     /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.
     fn greet(&mut self, now: Time, key: PeerKey) {
         let stays = self.pieces_stay();
-        let extended = self.extended_handshake(key);
-        let pex = self.settings.enable_pex && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_PEX);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if let Some(content) = &self.content {
             let have = &content.have;
@@ -121,11 +124,15 @@ impl Torrent {
             peer.send(now, &Message::HaveNone);
         }
         if peer.extended {
-            let mut hello = extended;
-            if !pex {
-                hello.m.ut_pex = None;
-            }
+            self.send_extended_handshake(now, key);
+        }
+    }
+
+    pub(super) fn send_extended_handshake(&mut self, now: Time, key: PeerKey) {
+        let hello = self.extended_handshake(key);
+        if let Some(peer) = self.peers.get_mut(&key) {
             peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
+            wake(&mut self.out.wake, peer);
         }
     }
 
@@ -134,7 +141,7 @@ impl Torrent {
         let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
         let m = ExtensionIds {
             ut_metadata: Some(UT_METADATA),
-            ut_pex: Some(UT_PEX),
+            ut_pex: self.pex_enabled().then_some(UT_PEX),
             lt_donthave: Some(LT_DONTHAVE),
             ..Default::default()
         };
@@ -179,7 +186,7 @@ impl Torrent {
             }
         }
         self.collect_hashes();
-        self.fill(now, key);
+        if self.refill { self.fill_all(now) } else { self.fill(now, key) }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
             peer.woken = !peer.outbox.is_empty();
@@ -192,11 +199,13 @@ impl Torrent {
         let reason = error.close_reason();
         let error = Error::new(crate::error::Status::Network, error.to_string()).with_operation(Operation::Bittorrent);
         self.close(now, key, reason, Some(error));
+        self.fill_all(now);
     }
 
     /// The connection ended under it.
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
+        self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
 
@@ -240,7 +249,7 @@ impl Torrent {
             Message::Extended { id: UT_PEX, payload } => self.pex_message(now, key, &payload)?,
             Message::Extended { id: LT_DONTHAVE, payload } => {
                 let piece = lt_donthave::parse(&payload).map_err(|e| e.to_string())?;
-                self.peer_lost(key, piece);
+                self.peer_lost(now, key, piece);
             }
             Message::Extended { .. } => {}
         }
@@ -353,7 +362,7 @@ impl Torrent {
         Ok(())
     }
 
-    pub(super) fn peer_lost(&mut self, key: PeerKey, piece: u32) {
+    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
         let was_full = peer.is_seed();
         if !peer.have.clear(piece) {
@@ -372,7 +381,10 @@ impl Torrent {
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         for block in dropped {
             self.release_request(key, piece, block);
+            self.refill = true;
         }
+        self.suspect_stops(key);
+        self.update_interest(now, key);
     }
 
     fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
@@ -449,16 +461,20 @@ impl Torrent {
     fn choked(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
-        if peer.fast {
+        let fast = peer.fast;
+        self.suspect_stops(key);
+        if fast {
             return; // it rejects what it will not send, one by one
         }
+        let Some(peer) = self.peers.get(&key) else { return };
         let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
         for (piece, block) in lost {
             self.release_request(key, piece, block);
+            self.refill = true;
         }
     }
 
-    pub(super) fn update_interests(&mut self, now: Time) {
+    fn update_interests(&mut self, now: Time) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.update_interest(now, key);
@@ -479,12 +495,23 @@ impl Torrent {
     }
 
     pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
-        peer.offers > 0
-            && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+        peer.offers > 0 && self.wants_any()
+    }
+
+    fn wants_any(&self) -> bool {
+        !self.flags.contains(TorrentFlags::UPLOAD_MODE)
             && (self.storage == StorageKind::Memory
                 || !self.readers.is_empty()
                 || !self.deadlines.is_empty()
                 || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
+    }
+
+    /// After anything that may have changed whether we want something at all.
+    pub(super) fn review_interests(&mut self, now: Time) {
+        let wants_any = self.wants_any();
+        if std::mem::replace(&mut self.wanted_any, wants_any) != wants_any {
+            self.update_interests(now);
+        }
     }
 
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
@@ -502,6 +529,7 @@ impl Torrent {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
             }
+            peer.forgive(now);
             if now.since(peer.last_received) > peer_timeout {
                 gone.push((peer.key, CloseReason::TimedOutActivity));
             } else if close_redundant && full && (peer.is_seed() || peer.upload_only) {
@@ -532,6 +560,7 @@ impl Torrent {
         peer.snubbed = true;
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
+        self.suspect_stops(key);
         self.cancel_requests(now, key, |_| true);
     }
 
@@ -565,12 +594,9 @@ impl Torrent {
             for r in &peer.requests {
                 content.store.unmark_asked(r.piece, r.block, key);
             }
-            for piece in content.store.present().to_vec() {
-                if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
-                    slot.exclusive = PeerKey::NOBODY;
-                }
-            }
         }
+        self.give_up_exclusive(key, !peer.parole);
+        self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.wants_from = 0;
         }
@@ -595,7 +621,7 @@ impl Torrent {
         });
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
-        self.fill_all(now);
+        self.refill = true;
     }
 }
 

@@ -10,6 +10,7 @@ use super::reader::{Reader, ReaderId};
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};
+use super::requests::Pick;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
@@ -52,7 +53,7 @@ impl Keepers<'_> {
         };
         for reader in self.readers.values() {
             let window = &reader.window;
-            let probed = reader.probes.iter().any(|o| reader.span.piece_at(*o) == piece);
+            let probed = reader.probes.iter().any(|p| reader.span.piece_at(p.offset) == piece);
             let by_this = if probed {
                 Worth::Kept
             } else if !window.contains(piece) {
@@ -101,19 +102,33 @@ fn evictable_by(class: Class) -> Worth {
 }
 
 impl Torrent {
-    /// Frees memory for one block of `class`: evicts the piece worth least, if it is worth less than the request.
-    pub(super) fn make_room(&mut self, now: Time, class: Class, wanted: u32) {
-        self.evict_one(now, evictable_by(class), wanted);
+    /// Frees memory for one block: evicts the piece worth least, if it is worth less than the request. What a read waits
+    /// for may also push out what was begun for wants behind it, or a memory full of beginnings would never end.
+    pub(super) fn make_room(&mut self, now: Time, pick: Pick) {
+        if self.evict_one(now, evictable_by(pick.class), pick.piece) {
+            return;
+        }
+        let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
+        let mine = rank(pick.piece);
+        let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else { return };
+        let behind = content.store.present().iter().copied().filter(|p| {
+            content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial && !s.is_shared()) && rank(*p) > mine
+        });
+        if let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) {
+            self.evict(now, piece);
+        }
     }
 
     fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
         let Some(content) = &self.content else { return false };
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let victim = content
             .store
             .present()
             .iter()
             .filter(|p| **p != except)
+            // Somebody else holds its blocks: to let go of them would free nothing.
+            .filter(|p| content.store.slot(**p).is_some_and(|s| !s.is_shared()))
             .map(|p| (keepers.worth(content, *p), content.store.slot(*p).map_or(0, |s| s.used), *p))
             .filter(|(worth, ..)| *worth < below)
             // The oldest use goes first; of a lookahead the far end.
@@ -132,11 +147,7 @@ impl Torrent {
         let asked = content.store.remove(piece);
         for (block, key) in asked {
             self.send_cancel(now, key, piece, block);
-            if let Some(peer) = self.peers.get_mut(&key)
-                && peer.take_request(piece, block).is_some()
-            {
-                drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            }
+            self.drop_request(key, piece, block);
         }
         if kept {
             self.lose(now, piece);
@@ -200,16 +211,46 @@ impl Torrent {
     /// Weighs the torrent in the session by what it wants now, and cuts the readers' windows from its share.
     pub(super) fn update_windows(&mut self, now: Time) {
         self.update_shares(now);
-        let playing = self.readers.values().filter(|r| r.is_active(now)).count().max(1);
-        let any_active = self.readers.values().any(|r| r.is_active(now));
-        let protected = self.protected_blocks();
-        let share = self.share_blocks().saturating_sub(protected) * u64::from(BLOCK_SIZE) / playing as u64;
-        let share = (self.storage == StorageKind::Memory).then_some(share);
         let percent = u64::try_from(self.settings.reader_lookbehind_percent).unwrap_or(0);
-        for reader in self.readers.values_mut() {
-            // One that sleeps beside others that play gives its share to them.
-            let share = if any_active && !reader.is_active(now) { share.map(|_| 0) } else { share };
-            reader.window = if share == Some(0) { Default::default() } else { reader.compute_window(share, percent) };
+        if self.storage != StorageKind::Memory {
+            self.readers.values_mut().for_each(|r| r.window = r.compute_window(None, percent));
+            return;
+        }
+        self.update_kept_lookbehind();
+        let active = self.readers.values().filter(|r| r.is_active(now)).count();
+        let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
+        let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
+        if active > 0 {
+            // Those that sleep beside others that play keep what they pin, out of a quarter at most, and no more.
+            let asleep = self.readers.len() - active;
+            let each = share / 4 / asleep.max(1) as u64;
+            for reader in self.readers.values_mut().filter(|r| !r.is_active(now)) {
+                reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
+                share -= reader.window.len() * reader.span.piece_cost();
+            }
+        }
+        let playing = if active > 0 { active } else { self.readers.len() };
+        let each = share / playing.max(1) as u64;
+        for reader in self.readers.values_mut().filter(|r| active == 0 || r.is_active(now)) {
+            // What it reads elsewhere must fit beside its window.
+            let elsewhere: BTreeSet<u32> = reader.probes.iter().map(|p| reader.span.piece_at(p.offset)).collect();
+            let cost = reader.span.piece_cost() * elsewhere.len() as u64;
+            reader.window = reader.compute_window(Some(each.saturating_sub(cost)), percent);
+        }
+    }
+
+    /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
+    fn update_kept_lookbehind(&mut self) {
+        let Some(content) = &self.content else { return };
+        let mut left = self.pool.limit() / 2;
+        self.kept_lookbehind.clear();
+        for piece in &self.protected {
+            let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
+            if blocks > left {
+                break;
+            }
+            left -= blocks;
+            self.kept_lookbehind.insert(*piece);
         }
     }
 
@@ -230,7 +271,7 @@ impl Torrent {
 
     fn protected_blocks(&self) -> u64 {
         let Some(content) = &self.content else { return 0 };
-        self.protected.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
+        self.kept_lookbehind.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
     }
 
     /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
@@ -250,6 +291,7 @@ impl Torrent {
             ));
         }
         self.protected = protected;
+        self.update_kept_lookbehind();
         self.wants_dirty = true;
         self.fill_all(now);
         Ok(())
@@ -257,6 +299,7 @@ impl Torrent {
 
     pub fn clear_lookbehind(&mut self, now: Time) {
         self.protected.clear();
+        self.kept_lookbehind.clear();
         self.wants_dirty = true;
         self.fill_all(now);
     }

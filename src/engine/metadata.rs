@@ -1,6 +1,6 @@
 //! The metadata over the wire (BEP 9): fetched from several peers at once, served to those who ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,12 @@ const COPIES: usize = 3;
 const PER_PEER: usize = 4;
 /// A request not answered by then is asked of others too, and later of the same peer again.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// An attempt that brought nothing for so long makes way for another size, or another peer.
+const STALE: Duration = Duration::from_secs(6);
+/// Sizes tried at once: peers that lie about it must not keep the others from being asked.
+const MAX_ATTEMPTS: usize = 3;
+/// Sizes remembered whose bytes turned out wrong.
+const MAX_FAILED: usize = 64;
 
 #[derive(Debug, Default)]
 struct Piece {
@@ -26,48 +32,33 @@ struct Piece {
     asked: Vec<(PeerKey, Time)>,
 }
 
-/// The metadata as far as it is here. Everything from peers that agree on its size.
-#[derive(Debug, Default)]
-pub struct MetadataFetch {
+/// The metadata as far as it came from peers that agree on its size.
+#[derive(Debug)]
+struct Attempt {
     size: usize,
     pieces: Vec<Piece>,
-    /// What each peer says the size is.
-    offers: BTreeMap<PeerKey, usize>,
-    /// After metadata from several peers turned out wrong: one peer at a time.
+    /// After bytes from several peers turned out wrong: one peer at a time.
     alone: Option<PeerKey>,
-    failures: u32,
+    progress: Time,
 }
 
-impl MetadataFetch {
-    pub fn peer_gone(&mut self, key: PeerKey) {
-        self.offers.remove(&key);
-        for piece in &mut self.pieces {
-            piece.asked.retain(|(k, _)| *k != key);
-        }
-        if self.alone == Some(key) {
-            self.restart();
-        }
-        if !self.offers.values().any(|s| *s == self.size) {
-            self.restart();
-        }
+impl Attempt {
+    fn new(now: Time, size: usize, alone: Option<PeerKey>) -> Self {
+        let pieces = (0..size.div_ceil(METADATA_PIECE_BYTES)).map(|_| Piece::default()).collect();
+        Self { size, pieces, alone, progress: now }
     }
 
-    fn restart(&mut self) {
-        self.pieces.clear();
-        self.size = 0;
-        self.alone = None;
+    fn is_stale(&self, now: Time) -> bool {
+        now.since(self.progress) > STALE
     }
 
     /// The next piece to ask of a peer.
     fn next_for(&mut self, now: Time, key: PeerKey) -> Option<u32> {
-        let offered = *self.offers.get(&key)?;
-        if self.pieces.is_empty() {
-            self.size = offered;
-            self.pieces = (0..offered.div_ceil(METADATA_PIECE_BYTES)).map(|_| Piece::default()).collect();
-            self.alone = (self.failures > 0).then_some(key);
-        }
-        if offered != self.size || self.alone.is_some_and(|a| a != key) {
-            return None;
+        if self.alone.is_some_and(|a| a != key) {
+            if !self.is_stale(now) {
+                return None;
+            }
+            *self = Self::new(now, self.size, Some(key));
         }
         let outstanding = self.pieces.iter().filter(|p| p.asked.iter().any(|(k, _)| *k == key)).count();
         if outstanding >= PER_PEER {
@@ -84,35 +75,98 @@ impl MetadataFetch {
         Some(piece as u32)
     }
 
-    fn expire(&mut self, now: Time) {
-        for piece in &mut self.pieces {
-            piece.asked.retain(|(_, at)| now.since(*at) < PATIENCE);
-        }
-    }
-
-    /// Takes in a piece; the whole and its senders when it is complete.
-    fn receive(&mut self, key: PeerKey, index: u32, total: usize, payload: Vec<u8>) -> Option<(Vec<u8>, Vec<PeerKey>)> {
-        let last = self.pieces.len().checked_sub(1)?;
-        let expect =
-            if index as usize == last { self.size - last * METADATA_PIECE_BYTES } else { METADATA_PIECE_BYTES };
-        let piece = self.pieces.get_mut(index as usize)?;
+    /// Takes in a piece. True if that was the last.
+    fn receive(&mut self, now: Time, key: PeerKey, index: u32, total: usize, payload: Vec<u8>) -> bool {
+        let Some(last) = self.pieces.len().checked_sub(1) else { return false };
+        let whole = METADATA_PIECE_BYTES;
+        let expect = if index as usize == last { self.size - last * whole } else { whole };
+        let Some(piece) = self.pieces.get_mut(index as usize) else { return false };
         if total != self.size || payload.len() != expect || !piece.asked.iter().any(|(k, _)| *k == key) {
-            return None;
+            return false;
         }
         piece.asked.clear();
         piece.data.get_or_insert((payload, key));
-        if self.pieces.iter().any(|p| p.data.is_none()) {
-            return None;
-        }
+        self.progress = now;
+        self.pieces.iter().all(|p| p.data.is_some())
+    }
+
+    /// All bytes, and who sent them.
+    fn assemble(self) -> (Vec<u8>, Vec<PeerKey>) {
         let mut whole = Vec::with_capacity(self.size);
         let mut senders = Vec::new();
-        for (data, from) in self.pieces.drain(..).filter_map(|p| p.data) {
+        for (data, from) in self.pieces.into_iter().filter_map(|p| p.data) {
             whole.extend_from_slice(&data);
             senders.push(from);
         }
         senders.sort_unstable();
         senders.dedup();
-        Some((whole, senders))
+        (whole, senders)
+    }
+}
+
+/// What peers offer, and what came of it.
+#[derive(Debug, Default)]
+pub struct MetadataFetch {
+    attempts: Vec<Attempt>,
+    /// What each peer says the size is.
+    offers: BTreeMap<PeerKey, usize>,
+    /// Sizes whose bytes turned out wrong and came from several peers.
+    failed: BTreeSet<usize>,
+}
+
+impl MetadataFetch {
+    pub fn peer_gone(&mut self, key: PeerKey) {
+        self.offers.remove(&key);
+        let offers = &self.offers;
+        self.attempts.retain(|a| a.alone != Some(key) && offers.values().any(|s| *s == a.size));
+        for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
+            piece.asked.retain(|(k, _)| *k != key);
+        }
+    }
+
+    /// The next piece to ask of a peer.
+    fn next_for(&mut self, now: Time, key: PeerKey) -> Option<u32> {
+        let size = *self.offers.get(&key)?;
+        if let Some(attempt) = self.attempts.iter_mut().find(|a| a.size == size) {
+            return attempt.next_for(now, key);
+        }
+        if self.attempts.len() >= MAX_ATTEMPTS {
+            let stalest = self.attempts.iter().enumerate().min_by_key(|(_, a)| a.progress);
+            let at = stalest.filter(|(_, a)| a.is_stale(now)).map(|(i, _)| i)?;
+            self.attempts.swap_remove(at);
+        }
+        let mut attempt = Attempt::new(now, size, self.failed.contains(&size).then_some(key));
+        let piece = attempt.next_for(now, key);
+        self.attempts.push(attempt);
+        piece
+    }
+
+    fn expire(&mut self, now: Time) {
+        for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
+            piece.asked.retain(|(_, at)| now.since(*at) < PATIENCE);
+        }
+    }
+
+    /// Takes in a piece; the whole and its senders when it is complete.
+    fn receive(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        index: u32,
+        total: usize,
+        payload: Vec<u8>,
+    ) -> Option<(Vec<u8>, Vec<PeerKey>)> {
+        let size = *self.offers.get(&key)?;
+        let at = self.attempts.iter().position(|a| a.size == size)?;
+        let complete = self.attempts.get_mut(at)?.receive(now, key, index, total, payload);
+        complete.then(|| self.attempts.swap_remove(at).assemble())
+    }
+
+    /// These bytes were wrong. One sender is guilty; among several it is found by asking one at a time.
+    fn note_failed(&mut self, size: usize) {
+        if self.failed.len() < MAX_FAILED {
+            self.failed.insert(size);
+        }
     }
 }
 
@@ -160,7 +214,7 @@ impl Torrent {
             Some(MetadataMessage::Request { piece }) => self.serve_metadata(now, key, piece),
             Some(MetadataMessage::Data { piece, total_size, payload }) => {
                 if self.content.is_none() {
-                    if let Some((bytes, senders)) = self.fetch.receive(key, piece, total_size as usize, payload) {
+                    if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
                         self.metadata_complete(now, &bytes, &senders);
                     }
                     self.ask_metadata(now, key);
@@ -199,8 +253,12 @@ impl Torrent {
         // A hybrid magnet names both; each that it names must hold.
         let v1_holds = wanted.v1.is_none_or(|h| h == Sha1Hash::of(bytes));
         let v2_holds = wanted.v2.is_none_or(|h| h == Sha256Hash::of(bytes));
+        let most = self.settings.max_piece_count;
         let parsed = if v1_holds && v2_holds && !wanted.is_empty() {
-            Info::parse(bytes).map_err(|e| e.0)
+            Info::parse(bytes).map_err(|e| e.0).and_then(|info| {
+                let pieces = info.layout.num_pieces();
+                if i64::from(pieces) <= most { Ok(info) } else { Err(format!("{pieces} pieces; max_piece_count is {most}")) }
+            })
         } else {
             Err("the metadata does not match the info-hash".to_owned())
         };
@@ -209,19 +267,19 @@ impl Torrent {
                 self.fetch = MetadataFetch::default();
                 self.set_info(now, Arc::new(info));
                 self.alert(Alert::MetadataReceived);
+                self.offer_metadata(now);
                 self.readers_changed();
                 self.fill_all(now);
             }
             Err(message) => {
-                self.fetch.restart();
-                self.fetch.failures += 1;
+                self.fetch.note_failed(bytes.len());
                 let error = Error::new(Status::Parse, message);
                 self.alert(Alert::MetadataFailed { error: error.clone() });
-                // One sender is guilty. Among several it is found by asking one at a time.
                 if let [only] = senders {
                     if let Some(peer) = self.peers.get(only) {
-                        let address = peer.address;
-                        self.swarm.ban(address);
+                        let (endpoint, peer_id) = (peer.address, peer.peer_id);
+                        self.swarm.ban(endpoint);
+                        self.alert(Alert::PeerBan { endpoint, peer_id });
                     }
                     self.close(now, *only, CloseReason::InvalidMetadata, Some(error));
                 }
@@ -230,10 +288,19 @@ impl Torrent {
         }
     }
 
+    /// Peers that came when we had no metadata learn that we have it now.
+    fn offer_metadata(&mut self, now: Time) {
+        let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.extended).map(|p| p.key).collect();
+        for key in keys {
+            self.send_extended_handshake(now, key);
+        }
+    }
+
     /// How far the metadata is, in parts per million.
     pub(super) fn metadata_progress(&self) -> u32 {
-        let all = self.fetch.pieces.len() as u64;
-        let here = self.fetch.pieces.iter().filter(|p| p.data.is_some()).count() as u64;
+        let here = |a: &Attempt| a.pieces.iter().filter(|p| p.data.is_some()).count();
+        let Some(best) = self.fetch.attempts.iter().max_by_key(|a| here(a)) else { return 0 };
+        let (here, all) = (here(best) as u64, best.pieces.len() as u64);
         (here * 1_000_000).checked_div(all).unwrap_or(0) as u32
     }
 }

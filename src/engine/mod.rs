@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bitfield;
+pub mod blame;
 pub mod blocks;
 pub mod choker;
 pub mod connections;

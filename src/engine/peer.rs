@@ -1,6 +1,6 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,12 @@ use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 const FIRST_QUEUE: usize = 16;
 /// The least queue of an unchoked peer that is not snubbed.
 pub const MIN_QUEUE: usize = 2;
+/// Requests taken back that are remembered.
+const MAX_CANCELLED: usize = 4096;
+/// Refused pieces that are remembered.
+const MAX_REFUSED: usize = 1024;
+/// Refusals in a row after which a peer is asked for one block at a time.
+const PATIENCE_WITH_REFUSALS: u32 = 8;
 /// HAVEs kept from a peer while the metadata is missing.
 const MAX_EARLY_HAVES: usize = 1 << 16;
 
@@ -41,6 +47,13 @@ pub struct Request {
     pub piece: u32,
     pub block: u32,
     pub sent: Time,
+}
+
+/// A piece that a peer refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusal {
+    pub until: Time,
+    pub times: u32,
 }
 
 /// One connected peer of a torrent.
@@ -72,13 +85,22 @@ pub struct Peer {
     pub allowed_to_peer: Vec<u32>,
 
     pub requests: VecDeque<Request>,
+    /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
+    pub cancelled: VecDeque<(u32, u32)>,
+    /// Pieces that it refused though it lets us ask: not asked of it again until then, each time longer.
+    pub refused: BTreeMap<u32, Refusal>,
+    /// Refusals since the last block.
+    pub refusals: u32,
     pub credits: Arc<Credits>,
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
     queue: usize,
     slow_start: bool,
     pub snubbed: bool,
+    /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
     pub parole: bool,
+    /// Pieces of its own that passed since.
+    pub parole_passed: u32,
     pub hash_fails: u32,
     /// Pieces that it has and we lack: why we are interested.
     pub offers: u32,
@@ -139,12 +161,16 @@ impl Peer {
             allowed_to_us: Vec::new(),
             allowed_to_peer: Vec::new(),
             requests: VecDeque::new(),
+            cancelled: VecDeque::new(),
+            refused: BTreeMap::new(),
+            refusals: 0,
             credits,
             reqq: 250,
             queue: FIRST_QUEUE,
             slow_start: true,
             snubbed: false,
             parole: false,
+            parole_passed: 0,
             hash_fails: 0,
             offers: 0,
             uploads: VecDeque::new(),
@@ -175,13 +201,48 @@ impl Peer {
 
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
-        self.have.get(piece) && (!self.peer_choking || self.allowed_to_us.contains(&piece))
+        self.have.get(piece)
+            && (!self.peer_choking || self.allowed_to_us.contains(&piece))
+            && (self.refused.is_empty() || self.refused.get(&piece).is_none_or(|r| r.until == Time::ZERO))
+    }
+
+    /// A request was taken back, and the peer told so.
+    pub fn note_cancelled(&mut self, piece: u32, block: u32) {
+        if self.fast {
+            if self.cancelled.len() >= MAX_CANCELLED {
+                self.cancelled.pop_front();
+            }
+            self.cancelled.push_back((piece, block));
+        }
+    }
+
+    /// Is this the answer to a request that was taken back?
+    pub fn answers_cancelled(&mut self, piece: u32, block: u32) -> bool {
+        let at = self.cancelled.iter().position(|c| *c == (piece, block));
+        at.is_some_and(|at| self.cancelled.remove(at).is_some())
+    }
+
+    /// The peer will not serve the piece, though it said that it has it and lets us ask. It may be busy, or lying, or about
+    /// to say that it lost the piece; it is asked again, after a wait that grows.
+    pub fn note_refused(&mut self, now: Time, piece: u32) {
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refused.len() >= MAX_REFUSED && !self.refused.contains_key(&piece) {
+            return;
+        }
+        let entry = self.refused.entry(piece).or_insert(Refusal { until: Time::ZERO, times: 0 });
+        entry.until = now + Duration::from_secs(1 << entry.times.min(6));
+        entry.times += 1;
+    }
+
+    /// Refused pieces whose wait is over may be asked again.
+    pub fn forgive(&mut self, now: Time) {
+        self.refused.values_mut().filter(|r| r.until <= now).for_each(|r| r.until = Time::ZERO);
     }
 
     /// How many blocks to keep asked of it: what it delivers in `seconds`, while its speed is still being found out twice
     /// as many with each round trip.
     pub fn target_queue(&self, max: usize) -> usize {
-        if self.snubbed {
+        if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
         self.queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
@@ -198,8 +259,10 @@ impl Peer {
         }
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
+        self.refusals = 0;
         let rate = f64::from(self.down.per_second());
-        let by_rate = (rate * queue_time.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
+        let span = queue_time + self.rtt.min(Duration::from_secs(2));
+        let by_rate = (rate * span.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
         if self.slow_start {
             self.queue += 1;
             // The rate stopped growing with the queue: its speed is known.

@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const LEAST_INTERVAL: Duration = Duration::from_secs(45);
 
 impl Torrent {
-    fn pex_enabled(&self) -> bool {
+    pub(super) fn pex_enabled(&self) -> bool {
         self.settings.enable_pex && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_PEX)
     }
 

@@ -95,8 +95,12 @@ impl Torrent {
 
     fn priorities_changed(&mut self, now: Time) {
         self.wants_dirty = true;
+        // What was evicted and comes again is no news; what is wanted newly is.
+        if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
+            self.finished_told = false;
+        }
         self.update_state(now);
-        self.update_interests(now);
+        self.review_interests(now);
         self.cancel_unpicked(now);
         self.fill_all(now);
     }
@@ -152,7 +156,7 @@ impl Torrent {
 
     fn deadlines_changed(&mut self, now: Time) {
         self.wants_dirty = true;
-        self.update_interests(now);
+        self.review_interests(now);
         self.cancel_unpicked(now);
         self.fill_all(now);
     }

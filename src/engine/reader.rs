@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Time;
+use crate::storage::pool::BLOCK_SIZE;
 
 /// Names a reader in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -61,6 +62,14 @@ pub struct Waiting {
     pub told: bool,
 }
 
+/// A `read_at` that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// In the file.
+    pub offset: u64,
+    pub since: Time,
+}
+
 /// A prebuffer asked for: the pieces from the position on and those of the file's tail, as far as the window holds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prebuffer {
@@ -84,6 +93,20 @@ impl Window {
         self.behind.contains(&piece) || self.ahead.contains(&piece) || self.is_pinned(piece)
     }
 
+    /// What stays of it while its reader sleeps.
+    pub fn pins_only(self) -> Self {
+        Self { behind: 0..0, ahead: 0..0, ..self }
+    }
+
+    /// Pieces in it, each counted once for each part of it that it is in.
+    pub fn len(&self) -> u64 {
+        [&self.behind, &self.ahead, &self.head, &self.tail].into_iter().map(pieces).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn is_pinned(&self, piece: u32) -> bool {
         self.head.contains(&piece) || self.tail.contains(&piece)
     }
@@ -99,6 +122,11 @@ pub struct Span {
 }
 
 impl Span {
+    /// Memory that a piece takes: whole blocks.
+    pub fn piece_cost(&self) -> u64 {
+        self.piece_length.next_multiple_of(u64::from(BLOCK_SIZE))
+    }
+
     pub fn piece_at(&self, offset: u64) -> u32 {
         ((self.begin + offset.min(self.size.saturating_sub(1))) / self.piece_length) as u32
     }
@@ -125,8 +153,8 @@ pub struct Reader {
     /// In the file.
     pub position: u64,
     pub waiting: Option<Waiting>,
-    /// Offsets that `read_at` calls wait for.
-    pub probes: Vec<u64>,
+    /// What `read_at` calls wait for.
+    pub probes: Vec<Probe>,
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
@@ -170,6 +198,9 @@ impl Reader {
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
+        if let Some(waiting) = self.waiting.take() {
+            self.end_wait(now, waiting);
+        }
         if position != self.position {
             self.run = 0;
             self.counters.seeks += 1;
@@ -256,7 +287,7 @@ impl Reader {
         }
         let len = span.piece_length;
         // Without a memory bound everything is kept anyway; only what to fetch matters.
-        let fit = share.map_or(u64::from(u32::MAX), |s| s / len);
+        let fit = share.map_or(u64::from(u32::MAX), |s| s / span.piece_cost());
         let default_pin = len.min(PIN_MAX);
         let mut head = span.pieces_of(0, self.options.pin_head.unwrap_or(default_pin));
         let tail_len = self.options.pin_tail.unwrap_or(default_pin).min(span.size);

@@ -1,7 +1,7 @@
 //! Readers at work: open, read, seek, prebuffer; what they wait for and what wakes them.
 
 use super::Time;
-use super::reader::{Reader, ReaderId, ReaderOptions, Span};
+use super::reader::{Probe, Reader, ReaderId, ReaderOptions, Span};
 use super::status::ReaderStatus;
 use super::torrent::{Content, StorageKind, Torrent};
 use crate::alert::Alert;
@@ -71,7 +71,7 @@ impl Torrent {
         let size = entry.size;
         self.readers.insert(id, Reader::new(now, id, file, span, options));
         self.wants_dirty = true;
-        self.update_interests(now);
+        self.review_interests(now);
         self.fill_all(now);
         Ok(size)
     }
@@ -80,7 +80,7 @@ impl Torrent {
         if self.readers.remove(&id).is_some() {
             self.wants_dirty = true;
             self.cancel_unwanted_memory(now);
-            self.update_interests(now);
+            self.review_interests(now);
             self.fill_all(now);
         }
     }
@@ -148,7 +148,7 @@ impl Torrent {
         let (span, unverified) = (reader.span, reader.options.unverified);
         let outcome = self.find(&span, offset, len, unverified);
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
-            reader.probes.push(offset);
+            reader.probes.push(Probe { offset, since: now });
             self.wants_dirty = true;
             self.fill_all(now);
         }
@@ -157,7 +157,7 @@ impl Torrent {
 
     pub fn stop_probe(&mut self, id: ReaderId, offset: u64) {
         if let Some(reader) = self.readers.get_mut(&id)
-            && let Some(at) = reader.probes.iter().position(|o| *o == offset)
+            && let Some(at) = reader.probes.iter().position(|p| p.offset == offset)
         {
             reader.probes.swap_remove(at);
             self.wants_dirty = true;

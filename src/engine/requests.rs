@@ -3,12 +3,13 @@
 //! A peer is given work when something changed for it: it unchoked us, brought a block, a reader moved, a block got late.
 //! The order is that of `wants`, then the picker's. A block's memory is charged before its request goes out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Time;
 use super::connections::wake;
 use super::memory::Keepers;
-use super::peer::Request;
+use super::peer::{Peer, Request};
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use super::wants::{self, Class};
@@ -19,20 +20,40 @@ use crate::wire::{BlockRequest, Message};
 const LATE_PIECES: usize = 4;
 /// Copies of late blocks asked of one peer in one go.
 const LATE_AT_ONCE: usize = 8;
+/// The first pieces wanted, which slow peers leave to fast ones.
+const URGENT_PIECES: usize = 2;
 /// Pieces of the picker's order looked at for one request.
 const PICKER_SCAN: usize = 2048;
 
 /// A block to ask for.
 #[derive(Debug, Clone, Copy)]
-struct Pick {
-    piece: u32,
-    block: u32,
-    class: Class,
+pub(super) struct Pick {
+    pub piece: u32,
+    pub block: u32,
+    pub class: Class,
+}
+
+/// Will another peer, a much faster one, serve the piece?
+fn faster_serves(peers: &BTreeMap<PeerKey, Peer>, now: Time, slow: &Peer, piece: u32) -> bool {
+    let mine = slow.expected_arrival(now).since(now);
+    peers.values().any(|p| {
+        p.key != slow.key
+            && p.am_interested
+            && !p.snubbed
+            && !p.parole
+            && p.serves(piece)
+            && is_much_slower(mine, p.expected_arrival(now).since(now))
+    })
+}
+
+fn is_much_slower(mine: Duration, best: Duration) -> bool {
+    mine > best * 4 + Duration::from_millis(250)
 }
 
 impl Torrent {
     /// Gives every peer that has room something to do, the fastest first.
     pub(super) fn fill_all(&mut self, now: Time) {
+        self.refill = false;
         if self.content.is_none() || self.checking || !self.is_running() {
             return;
         }
@@ -65,7 +86,7 @@ impl Torrent {
             return;
         }
         let slow = self.is_slow(now, key);
-        self.ask_late(now, key, slow);
+        self.ask_late(now, key, slow, max);
         loop {
             let Some(peer) = self.peers.get(&key) else { return };
             if peer.requests.len() >= target {
@@ -90,7 +111,7 @@ impl Torrent {
         }
         let best = self.peers.values().filter(|p| !p.peer_choking && !p.snubbed).map(|p| p.expected_arrival(now)).min();
         let mine = self.peers.get(&key).map(|p| p.expected_arrival(now));
-        matches!((best, mine), (Some(b), Some(m)) if m.since(now) > b.since(now) * 4 + Duration::from_millis(250))
+        matches!((best, mine), (Some(b), Some(m)) if is_much_slower(m.since(now), b.since(now)))
     }
 
     pub(super) fn refresh_wants(&mut self, now: Time) {
@@ -104,22 +125,23 @@ impl Torrent {
     }
 
     /// Asks for further copies of urgent blocks that are late.
-    fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool) {
+    fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool, max: usize) {
         if slow {
             return;
         }
         for _ in 0..LATE_AT_ONCE {
             let (Some(peer), Some(content)) = (self.peers.get(&key), &self.content) else { return };
-            if peer.parole || peer.snubbed {
+            if peer.parole || peer.snubbed || peer.requests.len() >= max {
                 return;
             }
             let eta = peer.expected_arrival(now);
             let late = self.wants.iter().take(LATE_PIECES).filter(|w| peer.serves(w.piece)).find_map(|w| {
-                let free = content.store.slot(w.piece).is_none_or(|s| s.exclusive == PeerKey::NOBODY);
-                let block = free.then(|| content.store.late_block(w.piece, now, key, eta, false)).flatten()?;
+                let block = content.store.late_block(w.piece, now, key, eta, false)?;
                 Some(Pick { piece: w.piece, block, class: w.class })
             });
+            let owner = late.and_then(|l| content.store.slot(l.piece)).map_or(PeerKey::NOBODY, |s| s.exclusive);
             match late {
+                Some(pick) if owner != PeerKey::NOBODY => return self.take_over(now, pick.piece),
                 Some(pick) if self.request(now, key, pick) => {}
                 _ => return,
             }
@@ -130,14 +152,16 @@ impl Torrent {
     fn pick(&mut self, now: Time, key: PeerKey, slow: bool) -> Option<Pick> {
         let peer = self.peers.get(&key)?;
         let content = self.content.as_mut()?;
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.protected };
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let parole = peer.parole;
-        // What it may take of a piece: a peer on parole only pieces of its own.
+        let peers = &self.peers;
+        // What it may take of a piece: a peer on parole only pieces of its own, and what nobody free of suspicion brings.
         let usable = |store: &super::store::Store, piece: u32| match store.slot(piece) {
             None => true,
             Some(s) if s.stage != Stage::Partial => false,
-            Some(s) if parole => s.exclusive == key,
-            Some(s) => s.exclusive == PeerKey::NOBODY || s.exclusive == key,
+            Some(s) if s.exclusive == key => true,
+            Some(s) if s.exclusive != PeerKey::NOBODY => false,
+            Some(_) => !parole || !peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece)),
         };
         while let Some(want) = self.wants.get(self.wants_from) {
             let full =
@@ -147,10 +171,12 @@ impl Torrent {
             }
             self.wants_from += 1;
         }
-        let skip = if slow { 2 } else { 0 };
         let mut admitted = None;
-        for want in self.wants.iter().skip(self.wants_from.max(skip)) {
+        for (rank, want) in self.wants.iter().enumerate().skip(self.wants_from) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !usable(&content.store, want.piece) {
+                continue;
+            }
+            if slow && rank < self.wants_from + URGENT_PIECES && faster_serves(&self.peers, now, peer, want.piece) {
                 continue;
             }
             if content.store.slot(want.piece).is_none() {
@@ -221,13 +247,14 @@ impl Torrent {
     /// Charges the block and sends the request. False: there is no memory for it.
     fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
         let Some(reservation) = self.pool.reserve().or_else(|| {
-            self.make_room(now, pick.class, pick.piece);
+            self.make_room(now, pick);
             self.pool.reserve()
         }) else {
             self.starved = true;
             self.out.memory_wanted = true;
             return false;
         };
+        self.claim_for_suspect(now, key, pick.piece);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
@@ -262,6 +289,15 @@ impl Torrent {
         }
     }
 
+    /// The same where the store has forgotten the block already.
+    pub(super) fn drop_request(&mut self, key: PeerKey, piece: u32, block: u32) {
+        if let Some(peer) = self.peers.get_mut(&key)
+            && peer.take_request(piece, block).is_some()
+        {
+            drop(peer.credits.take(piece, block * BLOCK_SIZE));
+        }
+    }
+
     /// Takes back what was asked of a peer, as far as `which` says; tells it.
     pub(super) fn cancel_requests(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
         let Some(peer) = self.peers.get(&key) else { return };
@@ -277,6 +313,7 @@ impl Torrent {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
         let length = content.info.layout.block_size(piece, block);
         peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
+        peer.note_cancelled(piece, block);
         self.counters.cancelled_blocks += 1;
         wake(&mut self.out.wake, peer);
     }
@@ -303,18 +340,20 @@ impl Torrent {
     pub(super) fn rejected(&mut self, now: Time, key: PeerKey, request: BlockRequest) {
         let block = request.begin / BLOCK_SIZE;
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let asked = peer.requests.iter().any(|r| r.piece == request.piece && r.block == block);
-        let choking = peer.peer_choking;
-        peer.allowed_to_us.retain(|p| *p != request.piece);
-        if !asked {
+        // The answer to a cancel is no answer to a request made after it.
+        if peer.answers_cancelled(request.piece, block) {
             return;
+        }
+        if !peer.requests.iter().any(|r| r.piece == request.piece && r.block == block) {
+            return;
+        }
+        if peer.peer_choking {
+            peer.allowed_to_us.retain(|p| *p != request.piece);
+        } else {
+            peer.note_refused(now, request.piece);
         }
         self.release_request(key, request.piece, block);
-        if choking {
-            return;
-        }
-        // It lets us ask and refuses: it has lost the piece. Asking again would go round in circles.
-        self.peer_lost(key, request.piece);
-        self.update_interest(now, key);
+        self.suspect_stops(key);
+        self.refill = true;
     }
 }

@@ -94,6 +94,11 @@ impl Slot {
         self.received + self.asked < self.blocks.len() as u32
     }
 
+    /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
+    pub fn is_shared(&self) -> bool {
+        self.blocks.iter().filter_map(|b| b.data.as_ref()).any(Block::is_shared)
+    }
+
     /// The peers that sent blocks of it, each once.
     pub fn senders(&self) -> Vec<PeerKey> {
         let mut senders: Vec<PeerKey> =
@@ -385,37 +390,37 @@ impl Store {
 
     /// Throws away what `peer` sent of pieces that are not verified yet. The pieces that it touched.
     pub fn discard_from(&mut self, peer: PeerKey) -> Vec<u32> {
-        let mut touched = Vec::new();
-        for piece in self.present.clone() {
-            let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { continue };
-            let mut dropped = 0;
-            for (i, b) in slot.blocks.iter_mut().enumerate() {
-                if b.data.is_some() && b.from == peer {
-                    b.data = None;
-                    b.from = PeerKey::NOBODY;
-                    dropped += 1;
-                    slot.free_hint = slot.free_hint.min(i as u32);
-                }
-            }
-            if dropped == 0 {
-                continue;
-            }
-            slot.received -= dropped;
-            slot.hashed = 0;
-            slot.hasher = Some(Sha1::new());
-            let empty = slot.received == 0 && slot.asked == 0;
-            self.clock += 1;
-            let clock = self.clock;
-            if let Some(slot) = self.slot_mut(piece) {
-                slot.generation = clock;
-            }
-            self.partial_blocks -= u64::from(dropped);
-            touched.push(piece);
-            if empty {
-                self.remove(piece);
+        self.present.clone().into_iter().filter(|piece| self.discard(*piece, |from| from == peer)).collect()
+    }
+
+    /// Throws away the blocks of a piece, not verified yet, whose sender is `bad`. True if there were any.
+    pub fn discard(&mut self, piece: u32, bad: impl Fn(PeerKey) -> bool) -> bool {
+        self.clock += 1;
+        let clock = self.clock;
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { return false };
+        let mut dropped = 0;
+        for (i, b) in (0u32..).zip(&mut slot.blocks) {
+            if b.data.is_some() && bad(b.from) {
+                b.data = None;
+                b.from = PeerKey::NOBODY;
+                dropped += 1;
+                slot.free_hint = slot.free_hint.min(i);
             }
         }
-        touched
+        if dropped == 0 {
+            return false;
+        }
+        slot.received -= dropped;
+        // What was hashed is hashed no more; a job under way will find that it is stale.
+        slot.hashed = 0;
+        slot.hasher = Some(Sha1::new());
+        slot.generation = clock;
+        let empty = slot.received == 0 && slot.asked == 0;
+        self.partial_blocks -= u64::from(dropped);
+        if empty {
+            self.remove(piece);
+        }
+        true
     }
 }
 

@@ -80,7 +80,7 @@ impl Swarm {
 
     fn drop_worst(&mut self) -> bool {
         let idle = self.peers.iter().filter(|(_, p)| !p.connected && !p.dialling);
-        let worst = idle.max_by_key(|(_, p)| (p.fails, p.source == PeerSource::PEX)).filter(|(_, p)| p.fails > 0);
+        let worst = idle.max_by_key(|(a, p)| (p.fails, p.source == PeerSource::PEX, **a)).filter(|(_, p)| p.fails > 0);
         let Some(address) = worst.map(|(a, _)| *a) else { return false };
         self.peers.remove(&address).is_some()
     }

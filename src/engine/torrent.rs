@@ -5,13 +5,14 @@
 //! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
 //! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
@@ -187,15 +188,25 @@ pub struct Torrent {
 
     pub(super) readers: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
+    /// Pieces that the service protects; and of them those that fit into half the limit.
     pub(super) protected: BTreeSet<u32>,
+    pub(super) kept_lookbehind: BTreeSet<u32>,
     pub(super) wants: Vec<Want>,
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// Requests came free: every peer is to be looked at again.
+    pub(super) refill: bool,
+    /// `torrent_finished` was said, and nothing further is wanted since.
+    pub(super) finished_told: bool,
+    /// Did we want anything when interests were last looked at?
+    pub(super) wanted_any: bool,
     /// Pieces that got blocks in the batch at hand.
     pub(super) touched: Vec<u32>,
     /// Per failed piece: who sent which block, by its hash (smart ban).
-    pub(super) suspects: HashMap<u32, Vec<super::blocks::Suspicion>>,
+    pub(super) suspects: HashMap<u32, Vec<Suspicion>>,
+    /// Who left lately.
+    pub(super) departed: VecDeque<Departed>,
 
     pub(super) down: Rate,
     pub(super) up: Rate,
@@ -262,12 +273,17 @@ impl Torrent {
             readers: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             protected: BTreeSet::new(),
+            kept_lookbehind: BTreeSet::new(),
             wants: Vec::new(),
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            refill: false,
+            wanted_any: false,
+            finished_told: false,
             touched: Vec::new(),
             suspects: HashMap::new(),
+            departed: VecDeque::new(),
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),
@@ -386,8 +402,7 @@ impl Torrent {
                 content.picker.set_priority(piece, priority);
             }
         }
-        let limit = self.pool.limit() * u64::from(BLOCK_SIZE);
-        if limit / piece_length < 3 {
+        if self.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE)) < 3 {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
@@ -414,9 +429,12 @@ impl Torrent {
         if self.storage != StorageKind::Disk || self.checking {
             return;
         }
-        self.error = None;
+        if self.error.take().is_some() && self.is_running() {
+            self.trackers.restart(now);
+        }
         self.close_all(now, CloseReason::None);
         let Some(content) = &mut self.content else { return };
+        self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.have.clear(piece);
@@ -465,15 +483,22 @@ impl Torrent {
         self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
+            let jobs = self.trackers.stop();
+            self.out.announces.extend(jobs);
         }
         self.error = Some(error);
+        self.wants_dirty = true;
         self.close_all(now, CloseReason::None);
         self.readers_changed();
     }
 
     pub fn pause(&mut self, now: Time) {
-        if !self.flags.contains(TorrentFlags::PAUSED) {
-            self.flags |= TorrentFlags::PAUSED;
+        if self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        self.flags |= TorrentFlags::PAUSED;
+        // Where its session is paused, it stands already.
+        if !self.session_paused {
             self.stopped(now);
         }
     }
@@ -502,7 +527,7 @@ impl Torrent {
     }
 
     fn started(&mut self, now: Time) {
-        if self.session_paused {
+        if !self.is_running() {
             return;
         }
         self.trackers.restart(now);
@@ -517,6 +542,8 @@ impl Torrent {
         self.readers.clear();
         self.share.set_weight(0);
         self.content = None;
+        // Whatever the shell still asks of it, it does nothing any more.
+        self.flags |= TorrentFlags::PAUSED;
         self.readers_changed();
         self.trackers.stop()
     }
@@ -530,7 +557,7 @@ impl Torrent {
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
             self.cancel_all(now);
         }
-        self.update_interests(now);
+        self.review_interests(now);
         self.fill_all(now);
     }
 
@@ -671,10 +698,11 @@ impl Torrent {
 
     /// The state that follows from what is had and wanted; its alerts.
     pub(super) fn update_state(&mut self, now: Time) {
-        let Some(content) = &self.content else { return };
         if self.checking {
             return;
         }
+        self.review_interests(now);
+        let Some(content) = &self.content else { return };
         let all = content.have.is_full();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
         let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
@@ -688,7 +716,8 @@ impl Torrent {
         let before = self.state;
         self.enter(state);
         let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
-        if done(state) && !done(before) && before == TorrentState::Downloading {
+        let is_news = done(state) && before == TorrentState::Downloading;
+        if is_news && !std::mem::replace(&mut self.finished_told, true) {
             self.alert(Alert::TorrentFinished);
         }
         if all && before == TorrentState::Downloading {

@@ -49,11 +49,12 @@ pub fn order(
     };
     for reader in readers.values() {
         let base = if reader.options.background { Class::Background } else { Class::Deadline };
-        if let Some(piece) = reader.waiting.and(reader.current_piece()) {
-            push(if reader.options.background { Class::Background } else { Class::Blocked }, now, piece);
+        // Who waits longest comes first: where memory holds one piece only, readers take turns.
+        if let (Some(waiting), Some(piece)) = (reader.waiting, reader.current_piece()) {
+            push(if reader.options.background { Class::Background } else { Class::Blocked }, waiting.since, piece);
         }
-        for offset in &reader.probes {
-            push(Class::Blocked, now, reader.span.piece_at(*offset));
+        for probe in &reader.probes {
+            push(Class::Blocked, probe.since, reader.span.piece_at(probe.offset));
         }
         let bitrate = if reader.options.bitrate == 0 { ASSUMED_BITRATE } else { reader.options.bitrate };
         let piece_time = Duration::from_micros(reader.span.piece_length.saturating_mul(1_000_000) / bitrate);

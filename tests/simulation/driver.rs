@@ -1,0 +1,190 @@
+//! A reader at work: what a player does, step by step, every byte compared.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::engine::reading::ReadOutcome;
+use elementum_torrent::engine::{Time, Torrent};
+
+use super::content::Content;
+
+/// One thing that a player does.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Reads so many bytes on, or to the end.
+    Read(u64),
+    Seek(u64),
+    ReadAt(u64, usize),
+    Sleep(Duration),
+    Prebuffer(u64, u64),
+    Close,
+}
+
+#[derive(Debug)]
+pub struct Driver {
+    pub id: ReaderId,
+    pub file: u32,
+    pub options: ReaderOptions,
+    pub steps: VecDeque<Step>,
+    /// Bytes a second taken, 0: as fast as they come.
+    pub rate: u64,
+    pub opened: bool,
+    pub position: u64,
+    pub bytes_read: u64,
+    pub busy_until: Time,
+    probing: bool,
+    buffer: usize,
+    /// Moments at which a seek was followed by its first byte.
+    pub seek_began: Option<Time>,
+    pub seek_latencies: Vec<Duration>,
+    pub refused: bool,
+}
+
+impl Driver {
+    pub fn new(id: u64, file: u32, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self {
+            id: ReaderId(id),
+            file,
+            options: ReaderOptions::default(),
+            steps: steps.into_iter().collect(),
+            rate: 0,
+            opened: false,
+            position: 0,
+            bytes_read: 0,
+            busy_until: Time::ZERO,
+            probing: false,
+            buffer: 100_000,
+            seek_began: None,
+            seek_latencies: Vec::new(),
+            refused: false,
+        }
+    }
+
+    pub fn with(mut self, options: ReaderOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub fn at_rate(mut self, rate: u64) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.steps.is_empty() || self.refused
+    }
+
+    /// Goes as far as it can. When it wants to go on by itself, if it does.
+    pub fn poll(&mut self, now: Time, torrent: &mut Torrent, content: &Content) -> Option<Time> {
+        if !self.opened {
+            if torrent.info().is_none() || torrent.is_checking() || self.refused || self.is_done() {
+                return None;
+            }
+            if let Err(e) = torrent.open_reader(now, self.id, i64::from(self.file), self.options.clone()) {
+                assert_eq!(e.status, elementum_torrent::error::Status::OutOfMemory, "{e}");
+                self.refused = true;
+                return None;
+            }
+            self.opened = true;
+        }
+        let size = content.info.layout.files()[self.file as usize].size;
+        for _ in 0..10_000 {
+            if self.busy_until > now {
+                return Some(self.busy_until);
+            }
+            let step = self.steps.front_mut()?;
+            match step {
+                Step::Read(left) => {
+                    let want = (*left).min(self.buffer as u64) as usize;
+                    match torrent.read(now, self.id, want).expect("the reader is open") {
+                        ReadOutcome::Wait => return None,
+                        ReadOutcome::EndOfFile => {
+                            assert_eq!(self.position, size, "the end came early");
+                            self.steps.pop_front();
+                        }
+                        ReadOutcome::Memory(parts) => {
+                            let mut n = 0;
+                            for part in parts {
+                                let got = &part.block.as_slice()[part.offset..part.offset + part.len];
+                                let expected = content.file(self.file, self.position + n as u64, part.len);
+                                let fine = got == expected || self.options.unverified;
+                                assert!(fine, "wrong bytes at {}", self.position + n as u64);
+                                n += part.len;
+                            }
+                            assert!(n > 0 && n <= want, "read {n} of {want}");
+                            self.took(now, n as u64);
+                        }
+                        ReadOutcome::Disk { len, piece, offset } => {
+                            let place = content.info.layout.piece_offset(piece) + u64::from(offset);
+                            let begin = content.info.layout.files()[self.file as usize].offset;
+                            assert_eq!(place, begin + self.position, "the disk would be read elsewhere");
+                            assert!(len > 0);
+                            self.took(now, u64::from(len));
+                        }
+                    }
+                }
+                Step::Seek(to) => {
+                    self.position = *to;
+                    torrent.seek(now, self.id, *to).expect("the reader is open");
+                    self.seek_began = Some(now);
+                    self.steps.pop_front();
+                }
+                Step::ReadAt(offset, length) => {
+                    let (offset, length) = (*offset, *length);
+                    let found = torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
+                    match found {
+                        ReadOutcome::Wait => {
+                            self.probing = true;
+                            return None;
+                        }
+                        ReadOutcome::Memory(parts) => {
+                            let mut at = offset;
+                            for part in parts {
+                                let got = &part.block.as_slice()[part.offset..part.offset + part.len];
+                                let fine = got == content.file(self.file, at, part.len) || self.options.unverified;
+                                assert!(fine, "wrong bytes at {at}");
+                                at += part.len as u64;
+                            }
+                        }
+                        ReadOutcome::Disk { .. } | ReadOutcome::EndOfFile => {}
+                    }
+                    if std::mem::take(&mut self.probing) {
+                        torrent.stop_probe(self.id, offset);
+                    }
+                    self.steps.pop_front();
+                }
+                Step::Sleep(time) => {
+                    self.busy_until = now + *time;
+                    self.steps.pop_front();
+                }
+                Step::Prebuffer(head, tail) => {
+                    torrent.prebuffer(now, self.id, *head, *tail).expect("the reader is open");
+                    self.steps.pop_front();
+                }
+                Step::Close => {
+                    torrent.close_reader(now, self.id);
+                    self.steps.clear();
+                }
+            }
+        }
+        panic!("a reader that never ends");
+    }
+
+    fn took(&mut self, now: Time, n: u64) {
+        self.position += n;
+        self.bytes_read += n;
+        if let Some(began) = self.seek_began.take() {
+            self.seek_latencies.push(now.since(began));
+        }
+        if let Some(Step::Read(left)) = self.steps.front_mut() {
+            *left -= n.min(*left);
+            if *left == 0 {
+                self.steps.pop_front();
+            }
+        }
+        if self.rate > 0 {
+            self.busy_until = now + Duration::from_micros(n * 1_000_000 / self.rate);
+        }
+    }
+}

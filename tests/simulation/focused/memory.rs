@@ -1,0 +1,134 @@
+//! Memory: small, lowered, shared, protected.
+
+use elementum_torrent::alert::Alert;
+
+use super::*;
+
+#[test]
+fn tiny_memory_streams() {
+    let mut world = pair(2 * MIB, 64 * KIB, 192 * KIB);
+    must_read(&mut world, 1);
+    assert!(world.engine(1).pool.peak() <= 12);
+    world.end();
+}
+
+#[test]
+fn evicted_piece_is_fetched_again() {
+    let mut world = pair(2 * MIB, 64 * KIB, 512 * KIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(u64::MAX), Step::Seek(0), Step::Read(u64::MAX)]));
+    assert!(world.finish(minute()));
+    let engine = world.engine(1);
+    let counters = engine.torrent.counters();
+    assert!(counters.evicted_pieces > 0 && counters.refetched_pieces > 0, "{counters:?}");
+    let told = engine.count(|a| matches!(a, Alert::PieceEvicted { .. })) as u64;
+    assert_eq!(told, engine.torrent.counters().evicted_pieces);
+    world.end();
+}
+
+#[test]
+fn pinned_head_tail_survive() {
+    let mut world = pair(4 * MIB, 64 * KIB, MIB);
+    must_read(&mut world, 1);
+    let had = world.engine(1).torrent.had_pieces();
+    assert!(had.contains(&0) && had.contains(&63), "{had:?}");
+    assert!(!had.contains(&20), "{had:?}");
+    world.end();
+}
+
+#[test]
+fn protected_lookbehind_survives() {
+    let mut world = pair(4 * MIB, 64 * KIB, MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(MIB)]));
+    assert!(world.finish(minute()));
+    let now = world.now();
+    world.engine(1).torrent.set_lookbehind(now, &[13, 14, 15]).expect("it fits");
+    must_read(&mut world, 1);
+    let torrent = &mut world.engine(1).torrent;
+    for piece in 13..=15 {
+        assert_eq!(torrent.is_lookbehind_available(piece), Ok(true), "piece {piece}");
+    }
+    assert!(torrent.set_lookbehind(now, &(0..9).collect::<Vec<_>>()).is_err(), "more than half the limit");
+    torrent.clear_lookbehind(now);
+    world.end();
+}
+
+#[test]
+fn protection_yields_where_the_limit_was_lowered() {
+    let mut world = pair(4 * MIB, 64 * KIB, MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(MIB)]));
+    assert!(world.finish(minute()));
+    let now = world.now();
+    world.engine(1).torrent.set_lookbehind(now, &[10, 11, 12, 13]).expect("it fits");
+    world.engine(1).set_limit(now, 256 * KIB);
+    world.settle(1);
+    must_read(&mut world, 1);
+    world.end();
+}
+
+#[test]
+fn a_lowered_limit_holds_at_once_and_a_raised_one_is_used() {
+    let mut world = pair(8 * MIB, 64 * KIB, 2 * MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(3 * MIB), Step::Sleep(Duration::from_secs(1)), Step::Read(u64::MAX)]));
+    world.run_for(Duration::from_millis(300));
+    let now = world.now();
+    world.engine(1).set_limit(now, 256 * KIB);
+    world.settle(1);
+    world.run_for(Duration::from_millis(500));
+    assert!(world.engine(1).pool.charged() <= 16);
+    let now = world.now();
+    world.engine(1).set_limit(now, 4 * MIB);
+    world.settle(1);
+    assert!(world.finish(minute()));
+    assert!(world.engine(1).pool.charged() > 64);
+    world.end();
+}
+
+#[test]
+fn seeder_serves_from_memory_and_rejects_evicted() {
+    let mut world = pair(4 * MIB, 64 * KIB, MIB);
+    // A second memory node that knows the first only.
+    let second = world.add_engine(Setup::memory(MIB), fast());
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(2 * MIB)]).at_rate(MIB));
+    world.run_for(Duration::from_secs(1));
+    world.introduce(second, &[1]);
+    world.add_driver(second, Driver::new(1, 0, [Step::Seek(768 * KIB), Step::Read(512 * KIB)]).at_rate(400 * KIB));
+    assert!(world.finish(minute()), "what the first has, the second can read");
+    let (_, up, _) = world.engine(1).torrent.totals();
+    assert!(up >= 512 * KIB, "{up} bytes served");
+    let now = world.now();
+    let failed = world.engine(second).banned();
+    assert!(failed.is_empty(), "eviction is nobody's fault");
+    // What was evicted, the second knows to be gone.
+    world.run_for(Duration::from_secs(1));
+    let known = world.engine(second).torrent.peers(now)[0].num_pieces;
+    assert_eq!(known as usize, world.engine(1).torrent.had_pieces().len());
+    world.end();
+}
+
+#[test]
+fn a_memory_full_of_beginnings_comes_to_an_end() {
+    // Four peers, each with pieces of its own, and room for three pieces.
+    let mut world = World::new(17, Content::single(17, 2 * MIB, 128 * KIB as u32));
+    let node = world.add_engine(Setup::memory(384 * KIB), fast());
+    let mut others = Vec::new();
+    for i in 0..4u32 {
+        let peer = world.add_script(Manner::Honest, Line::new(MIB, MIB, 20 + u64::from(i) * 30));
+        world.script(peer).has = Some((0..16).filter(|p| p % 4 == i).collect());
+        others.push(peer);
+    }
+    world.introduce(node, &others);
+    for piece in 0..16 {
+        let now = world.now();
+        world.engine(node).torrent.set_piece_deadline(now, piece, 0).expect("a piece");
+    }
+    world.settle(node);
+    must_read(&mut world, node);
+    world.end();
+}
+
+#[test]
+fn uneven_piece_lengths_cost_whole_blocks() {
+    let mut world = pair(MIB, 16 * KIB + 512, 192 * KIB);
+    must_read(&mut world, 1);
+    world.end();
+}

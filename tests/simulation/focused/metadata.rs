@@ -1,0 +1,86 @@
+//! Magnets: metadata from peers, right and wrong.
+
+use elementum_torrent::alert::Alert;
+
+use super::*;
+
+/// Metadata of several pieces: many small ones to hash.
+fn large() -> Arc<Content> {
+    Content::single(41, 40 * MIB, 16 * KIB as u32)
+}
+
+fn magnet(world: &mut World) -> usize {
+    let setup = Setup { magnet: true, ..Setup::memory(MIB) };
+    world.add_engine(setup, fast())
+}
+
+#[test]
+fn magnet_metadata_from_three_peers() {
+    let mut world = World::new(43, large());
+    assert!(world.content.info.bytes.len() > 3 * 16 * 1024);
+    let node = magnet(&mut world);
+    let others: Vec<usize> = (0..3).map(|_| world.add_script(Manner::Honest, Line::new(100 * KIB, MIB, 50))).collect();
+    world.introduce(node, &others);
+    world.add_driver(node, Driver::new(1, 0, [Step::Read(100 * KIB)]));
+    assert!(world.finish(minute()));
+    assert_eq!(world.engine(node).count(|a| matches!(a, Alert::MetadataReceived)), 1);
+    world.end();
+}
+
+#[test]
+fn wrong_metadata_is_refused() {
+    let mut world = World::new(47, large());
+    let node = magnet(&mut world);
+    let bad = world.add_script(Manner::WrongMetadata, fast());
+    world.introduce(node, &[bad]);
+    world.run_for(Duration::from_secs(5));
+    assert!(world.engine(node).torrent.info().is_none());
+    assert_eq!(world.engine(node).banned(), [world.nodes[bad].address]);
+    assert_eq!(world.engine(node).count(|a| matches!(a, Alert::MetadataFailed { .. })), 1);
+    let good = world.add_script(Manner::Honest, fast());
+    world.introduce(node, &[good]);
+    world.run_for(Duration::from_secs(5));
+    assert!(world.engine(node).torrent.info().is_some());
+    world.end();
+}
+
+#[test]
+fn wrong_metadata_among_right_ones_is_found() {
+    let mut world = World::new(53, large());
+    let node = magnet(&mut world);
+    let mut others = vec![world.add_script(Manner::WrongMetadata, fast())];
+    others.extend((0..2).map(|_| world.add_script(Manner::Honest, fast())));
+    world.introduce(node, &others);
+    let there = |w: &mut World| w.engine(0).torrent.info().is_some();
+    assert!(world.run(minute(), there));
+    let good: Vec<_> = others[1..].iter().map(|n| world.nodes[*n].address).collect();
+    assert!(world.engine(node).banned().iter().all(|b| !good.contains(b)));
+    world.end();
+}
+
+#[test]
+fn claims_of_absurd_sizes_hold_nobody_up() {
+    let mut world = World::new(59, Content::single(59, MIB, 64 * KIB as u32));
+    let node = magnet(&mut world);
+    let sizes = [1, 17, 100_000, 29_000_000, u32::MAX, 77_777];
+    let mut others: Vec<usize> = sizes.iter().map(|s| world.add_script(Manner::HugeMetadata(*s), fast())).collect();
+    others.push(world.add_script(Manner::Honest, Line::new(MIB, MIB, 100)));
+    world.introduce(node, &others);
+    let there = |w: &mut World| w.engine(0).torrent.info().is_some();
+    assert!(world.run(Duration::from_secs(20), there), "liars keep the honest from being asked");
+    world.end();
+}
+
+#[test]
+fn metadata_spreads_from_magnet_to_magnet() {
+    let mut world = World::new(61, Content::single(61, MIB, 64 * KIB as u32));
+    let (first, second) = (magnet(&mut world), magnet(&mut world));
+    world.introduce(second, &[first]);
+    world.run_for(Duration::from_secs(1));
+    let seed = world.add_engine(Setup::seed(), fast());
+    world.introduce(first, &[seed]);
+    world.run_for(Duration::from_secs(5));
+    assert!(world.engine(first).torrent.info().is_some());
+    assert!(world.engine(second).torrent.info().is_some(), "the second knows nobody but the first");
+    world.end();
+}

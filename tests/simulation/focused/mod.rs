@@ -1,0 +1,60 @@
+//! One thing each, by name.
+
+mod memory;
+mod metadata;
+mod peers;
+mod readers;
+mod storage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::content::Content;
+use super::driver::{Driver, Step};
+use super::link::Line;
+use super::node::Setup;
+use super::script::Manner;
+use super::world::World;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+fn fast() -> Line {
+    Line::new(8 * MIB, 8 * MIB, 15)
+}
+
+fn minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// A world with one file, an honest seed (node 0) and a memory node (node 1) that knows it.
+fn pair(size: u64, piece_length: u64, memory: u64) -> World {
+    world(Content::single(7, size, piece_length as u32), memory)
+}
+
+fn world(content: Arc<Content>, memory: u64) -> World {
+    let mut world = World::new(11, content);
+    let seed = world.add_engine(Setup::seed(), fast());
+    let node = world.add_engine(Setup::memory(memory), fast());
+    world.introduce(node, &[seed]);
+    world
+}
+
+/// A memory node beside scripted peers, nodes 1 and on; it is node 0.
+fn beside(size: u64, piece_length: u64, memory: u64, manners: &[Manner]) -> World {
+    let mut world = World::new(13, Content::single(9, size, piece_length as u32));
+    let node = world.add_engine(Setup::memory(memory), fast());
+    let others: Vec<usize> = manners.iter().map(|m| world.add_script(*m, fast())).collect();
+    world.introduce(node, &others);
+    world
+}
+
+fn read_all() -> [Step; 1] {
+    [Step::Read(u64::MAX)]
+}
+
+/// Reads the whole file on a node, within a minute.
+fn must_read(world: &mut World, node: usize) {
+    world.add_driver(node, Driver::new(99, 0, read_all()));
+    assert!(world.finish(minute()), "the file was not read within a minute");
+}

@@ -1,0 +1,207 @@
+//! Peers: good, bad, slow, coming and going.
+
+use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::StorageKind;
+
+use super::super::node::Kind;
+use super::*;
+
+#[test]
+fn corrupt_peer_is_banned_innocents_stay() {
+    let manners = [Manner::CorruptBlock, Manner::Honest, Manner::Honest, Manner::Plain];
+    let mut world = beside(4 * MIB, 256 * KIB, 2 * MIB, &manners);
+    must_read(&mut world, 0);
+    let bad = world.nodes[1].address;
+    let engine = world.engine(0);
+    assert_eq!(engine.banned(), [bad]);
+    assert!(engine.hash_failures() <= 2, "{} pieces failed", engine.hash_failures());
+    assert_eq!(engine.torrent.num_peers(), 3);
+    world.end();
+}
+
+#[test]
+fn a_lone_corrupt_peer_costs_one_piece() {
+    let mut world = beside(4 * MIB, 256 * KIB, 2 * MIB, &[Manner::Corrupt(1)]);
+    world.add_driver(0, Driver::new(1, 0, read_all()));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.engine(0).banned().len(), 1);
+    assert_eq!(world.engine(0).hash_failures(), 1);
+    let seed = world.add_script(Manner::Honest, fast());
+    world.introduce(0, &[seed]);
+    assert!(world.finish(minute()));
+    world.end();
+}
+
+#[test]
+fn corrupt_peers_together_are_all_found() {
+    let manners = [Manner::CorruptBlock, Manner::Corrupt(3), Manner::Corrupt(1), Manner::Honest];
+    let mut world = beside(6 * MIB, 256 * KIB, 2 * MIB, &manners);
+    must_read(&mut world, 0);
+    let banned = world.engine(0).banned();
+    assert_eq!(banned.len(), 3, "{banned:?}");
+    assert!(!banned.contains(&world.nodes[4].address));
+    world.end();
+}
+
+#[test]
+fn a_verified_piece_is_not_touched_by_the_ban_of_its_sender() {
+    // Every eighth block is wrong: pieces pass in which the culprit, convicted by them, has a share.
+    for seed in 0..20 {
+        let mut world = World::new(seed, Content::single(seed, 2 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup::memory(MIB), fast());
+        let bad = world.add_script(Manner::Corrupt(7), fast());
+        let good = world.add_script(Manner::Honest, Line::new(MIB, MIB, 30));
+        world.introduce(node, &[bad, good]);
+        must_read(&mut world, node);
+        world.end();
+    }
+}
+
+#[test]
+fn stalled_peer_does_not_stall_reader() {
+    let mut world = beside(4 * MIB, 128 * KIB, MIB, &[Manner::Staller, Manner::Staller, Manner::Honest]);
+    let from = world.now();
+    must_read(&mut world, 0);
+    assert!(world.now().since(from) < Duration::from_secs(8), "{:?}", world.now().since(from));
+    world.end();
+}
+
+#[test]
+fn snubbed_peer_recovers() {
+    let mut world = World::new(19, Content::single(19, 2 * MIB, 128 * KIB as u32));
+    let mut setup = Setup::memory(MIB);
+    setup.settings.request_timeout = 10;
+    let node = world.add_engine(setup, fast());
+    let sleeper = world.add_script(Manner::Sleeper, fast());
+    world.introduce(node, &[sleeper]);
+    world.add_driver(node, Driver::new(1, 0, read_all()));
+    world.run_for(Duration::from_secs(30));
+    let now = world.now();
+    assert!(!world.engine(node).is_done());
+    assert_eq!(world.engine(node).count(|a| matches!(a, Alert::PeerSnubbed { .. })), 1);
+    let asked = world.engine(node).torrent.peers(now)[0].download_queue_length;
+    assert!(asked <= 1, "{asked} blocks asked of a snubbed peer");
+    assert!(world.finish(minute() * 2));
+    assert_eq!(world.engine(node).count(|a| matches!(a, Alert::PeerUnsnubbed { .. })), 1);
+    world.end();
+}
+
+#[test]
+fn choke_and_unchoke() {
+    let mut world = beside(2 * MIB, 128 * KIB, MIB, &[Manner::Choker]);
+    must_read(&mut world, 0);
+    world.end();
+}
+
+#[test]
+fn upload_slots_are_kept_and_everybody_gets_a_turn() {
+    let mut world = World::new(23, Content::single(23, MIB, 64 * KIB as u32));
+    let mut setup = Setup::seed();
+    setup.settings.unchoke_slots_limit = 2;
+    let seed = world.add_engine(setup, fast());
+    for _ in 0..5 {
+        let mut setup = Setup::disk();
+        setup.settings.enable_pex = false;
+        let node = world.add_engine(setup, fast());
+        world.introduce(node, &[seed]);
+    }
+    for _ in 0..100 {
+        world.run_for(Duration::from_millis(100));
+        let now = world.now();
+        let unchoked = world.engine(seed).torrent.status(now).num_uploads;
+        assert!(unchoked <= 2, "{unchoked} peers are unchoked");
+    }
+    let all = |w: &mut World| (1..6).all(|n| w.engine(n).torrent.bytes_left() == 0);
+    assert!(world.run(Duration::from_secs(600), all), "somebody was never unchoked");
+    world.end();
+}
+
+#[test]
+fn a_liar_does_not_keep_pieces_from_others() {
+    let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Liar, Manner::Half, Manner::Honest]);
+    must_read(&mut world, 0);
+    let refusals = world.script(1).requests_seen;
+    assert!(refusals < 300, "the liar was asked {refusals} times");
+    world.end();
+}
+
+#[test]
+fn have_and_donthave_flapping_costs_little_and_stays_right() {
+    let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Flapper, Manner::Flapper]);
+    must_read(&mut world, 0);
+    world.engine(0).check_books();
+    world.end();
+}
+
+#[test]
+fn unsolicited_and_doubled_blocks_take_no_memory() {
+    let mut world = beside(2 * MIB, 64 * KIB, 256 * KIB, &[Manner::Unsolicited, Manner::Double, Manner::Shuffler]);
+    must_read(&mut world, 0);
+    world.end();
+}
+
+#[test]
+fn garbage_ends_one_connection_and_nothing_else() {
+    let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Garbage, Manner::Honest]);
+    must_read(&mut world, 0);
+    world.run_for(Duration::from_secs(1));
+    assert!(world.engine(0).banned().is_empty());
+    world.end();
+}
+
+#[test]
+fn a_peer_that_leaves_is_replaced() {
+    let mut world = beside(4 * MIB, 128 * KIB, MIB, &[Manner::Leaver(9), Manner::Honest]);
+    world.act(Duration::from_millis(300), |w| w.cut(2));
+    world.add_driver(0, Driver::new(1, 0, read_all()));
+    assert!(world.finish(minute() * 3), "nobody was dialled again");
+    world.end();
+}
+
+#[test]
+fn pex_introduces_peers() {
+    let mut world = World::new(29, Content::single(29, 2 * MIB, 64 * KIB as u32));
+    let seed = world.add_engine(Setup::seed(), fast());
+    let middle = world.add_engine(Setup::disk(), fast());
+    let far = world.add_engine(Setup::disk(), fast());
+    world.introduce(middle, &[seed]);
+    world.introduce(far, &[middle]);
+    world.run_for(Duration::from_secs(130));
+    let now = world.now();
+    let address = world.nodes[seed].address;
+    let known = world.engine(far).torrent.peers(now).iter().any(|p| p.endpoint.ip() == address.ip());
+    assert!(known, "nobody told of the seed");
+    world.end();
+}
+
+#[test]
+fn leechers_trade() {
+    let mut world = World::new(31, Content::single(31, 2 * MIB, 64 * KIB as u32));
+    let seed = world.add_engine(Setup::seed(), Line::new(256 * KIB, MIB, 20));
+    let nodes: Vec<usize> = (0..4).map(|_| world.add_engine(Setup::disk(), fast())).collect();
+    for (i, node) in nodes.iter().enumerate() {
+        let mut known = vec![seed];
+        known.extend(&nodes[..i]);
+        world.introduce(*node, &known);
+    }
+    let all = |w: &mut World| (1..5).all(|n| w.engine(n).torrent.bytes_left() == 0);
+    assert!(world.run(Duration::from_secs(60), all));
+    let (_, up, _) = world.engine(seed).torrent.totals();
+    assert!(up < 6 * MIB, "the seed sent {up} bytes for four copies of 2 MiB");
+    world.end();
+}
+
+#[test]
+fn a_seed_does_not_talk_to_seeds_where_redundant_connections_are_closed() {
+    let mut world = World::new(37, Content::single(37, MIB, 64 * KIB as u32));
+    let seed = world.add_engine(Setup::seed(), fast());
+    let mut setup = Setup::disk();
+    setup.settings.close_redundant_connections = true;
+    let node = world.add_engine(setup, fast());
+    world.introduce(node, &[seed]);
+    world.run_for(Duration::from_secs(20));
+    assert!(matches!(&world.nodes[node].kind, Kind::Engine(e) if e.torrent.storage_kind() == StorageKind::Disk));
+    assert_eq!(world.engine(node).torrent.bytes_left(), 0);
+    assert_eq!(world.engine(node).torrent.num_peers(), 0);
+    world.end();
+}

@@ -1,0 +1,155 @@
+//! Readers: seeks, several at once, what is wanted first.
+
+use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::reader::ReaderOptions;
+
+use super::*;
+
+#[test]
+fn a_file_is_read_from_one_seed() {
+    let mut world = pair(4 * MIB + 12_345, 256 * KIB, 2 * MIB);
+    must_read(&mut world, 1);
+    // 4 MiB at 8 MiB/s, a few round trips.
+    assert!(world.now().0 < 11_500_000, "{} us", world.now().0);
+    world.end();
+}
+
+#[test]
+fn seek_cancels_and_refetches() {
+    let mut world = pair(16 * MIB, 256 * KIB, 4 * MIB);
+    let steps = [Step::Read(MIB), Step::Seek(10 * MIB), Step::Read(MIB), Step::Seek(2 * MIB), Step::Read(MIB)];
+    let driver = world.add_driver(1, Driver::new(1, 0, steps));
+    assert!(world.finish(minute()));
+    let engine = world.engine(1);
+    assert!(engine.torrent.counters().cancelled_blocks > 0, "a seek takes back what is not wanted any more");
+    let latencies = engine.drivers[driver].seek_latencies.clone();
+    // A round trip (60 ms) and a piece (31 ms), and a little for what was in flight.
+    assert!(latencies.iter().all(|l| *l < Duration::from_millis(160)), "{latencies:?}");
+    // What comes for cancelled requests is little, and costs no request its memory.
+    assert!(world.bytes_into(1) < 9 * MIB, "{} bytes for 3 MiB read", world.bytes_into(1));
+    world.end();
+}
+
+#[test]
+fn a_seek_there_and_back_gets_an_answer() {
+    let mut world = pair(4 * MIB, 64 * KIB, MIB);
+    let mut steps = vec![Step::Read(200 * KIB)];
+    for i in 0..20 {
+        steps.extend([Step::Seek((i % 2) * 3 * MIB), Step::Sleep(Duration::from_millis(i * 3))]);
+    }
+    steps.extend([Step::Seek(0), Step::Read(u64::MAX)]);
+    world.add_driver(1, Driver::new(1, 0, steps));
+    assert!(world.finish(minute()), "a reject for a cancelled request was taken for a refusal");
+    world.end();
+}
+
+#[test]
+fn back_seek_inside_lookbehind_costs_no_network() {
+    let mut world = pair(8 * MIB, 128 * KIB, 4 * MIB);
+    let options = ReaderOptions { lookbehind: Some(MIB), lookahead: Some(512 * KIB), ..Default::default() };
+    let driver = world.add_driver(1, Driver::new(1, 0, [Step::Read(3 * MIB)]).with(options));
+    assert!(world.finish(minute()));
+    world.run_for(Duration::from_secs(2));
+    let before = world.bytes_into(1);
+    let steps = [Step::Seek(2 * MIB + 200 * KIB), Step::Read(500 * KIB)];
+    world.engine(1).drivers[driver].steps.extend(steps);
+    world.poll_driver(1, driver);
+    assert!(world.engine(1).is_done(), "it is all there: no wait; {}", world.engine(1).torrent.describe());
+    world.run_for(Duration::from_secs(1));
+    assert!(world.bytes_into(1) - before < KIB, "{} bytes came", world.bytes_into(1) - before);
+    world.end();
+}
+
+#[test]
+fn two_readers_share() {
+    let mut world = pair(4 * MIB, 128 * KIB, 3 * MIB);
+    world.add_driver(1, Driver::new(1, 0, read_all()).at_rate(2 * MIB));
+    world.add_driver(1, Driver::new(2, 0, read_all()).at_rate(2 * MIB));
+    assert!(world.finish(minute()));
+    assert!(world.bytes_into(1) < 4 * MIB + 600 * KIB, "{} bytes for one file read twice", world.bytes_into(1));
+    world.end();
+}
+
+#[test]
+fn many_readers_take_turns_in_memory_for_one_piece() {
+    let mut world = pair(MIB, 64 * KIB, 64 * KIB);
+    for id in 1..=4 {
+        let steps = [Step::Seek(id * 200 * KIB), Step::Read(100 * KIB), Step::Close];
+        world.add_driver(1, Driver::new(id, 0, steps));
+    }
+    assert!(world.finish(minute() * 5), "readers stood in each other's way for ever");
+    world.end();
+}
+
+#[test]
+fn an_idle_reader_gives_up_its_share_not_its_pins() {
+    let mut world = pair(16 * MIB, 128 * KIB, 4 * MIB);
+    let sleeper = world.add_driver(1, Driver::new(1, 0, [Step::Read(MIB)]));
+    assert!(world.finish(minute()));
+    world.run_for(Duration::from_secs(15));
+    world.add_driver(1, Driver::new(2, 0, [Step::Seek(8 * MIB), Step::Read(4 * MIB)]).at_rate(MIB));
+    assert!(world.finish(minute()));
+    let id = world.engine(1).drivers[sleeper].id;
+    let engine = world.engine(1);
+    let share = engine.torrent.reader_status(id).expect("open");
+    assert!(share.window_end - share.window_begin <= 128 * KIB, "{share:?}");
+    let had = engine.torrent.had_pieces();
+    assert!(had.contains(&0) && had.contains(&127), "head and tail are pinned: {had:?}");
+    world.end();
+}
+
+#[test]
+fn read_at_finds_its_piece_beside_a_full_window() {
+    let mut world = pair(2 * MIB, 64 * KIB, 192 * KIB);
+    let steps = [Step::Read(300 * KIB), Step::ReadAt(MIB, 10_000), Step::ReadAt(100, 10_000), Step::Read(u64::MAX)];
+    world.add_driver(1, Driver::new(1, 0, steps));
+    assert!(world.finish(minute()));
+    world.end();
+}
+
+#[test]
+fn a_stall_is_told_once_and_its_end_too() {
+    let mut world = World::new(3, Content::single(3, 2 * MIB, 64 * KIB as u32));
+    let seed = world.add_engine(Setup::seed(), Line::new(100 * KIB, MIB, 10));
+    let node = world.add_engine(Setup::memory(MIB), fast());
+    world.introduce(node, &[seed]);
+    must_read(&mut world, node);
+    let engine = world.engine(node);
+    let stalled = engine.count(|a| matches!(a, Alert::ReaderStalled { .. }));
+    let ready = engine.count(|a| matches!(a, Alert::ReaderReady { .. }));
+    assert!(stalled > 0 && stalled == ready, "{stalled} stalls, {ready} ends");
+    world.end();
+}
+
+#[test]
+fn a_slow_peer_that_alone_has_the_piece_is_asked() {
+    let mut world = World::new(5, Content::single(5, MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::memory(MIB), fast());
+    let quick = world.add_script(Manner::Honest, fast());
+    let slow = world.add_script(Manner::Honest, Line::new(40 * KIB, MIB, 100));
+    world.script(quick).has = Some((0..16).filter(|p| *p != 5).collect());
+    world.introduce(node, &[quick, slow]);
+    must_read(&mut world, node);
+    world.end();
+}
+
+#[test]
+fn prebuffer_tells_its_progress_to_the_end() {
+    let mut world = pair(4 * MIB, 128 * KIB, 4 * MIB);
+    let steps = [Step::Prebuffer(MIB, 256 * KIB), Step::Sleep(Duration::from_secs(5))];
+    world.add_driver(1, Driver::new(1, 0, steps));
+    world.run_for(Duration::from_secs(6));
+    let told: Vec<(u64, u64)> = world
+        .engine(1)
+        .alerts
+        .iter()
+        .filter_map(|a| match a {
+            Alert::PrebufferProgress { bytes_done, bytes_total, .. } => Some((*bytes_done, *bytes_total)),
+            _ => None,
+        })
+        .collect();
+    let (done, total) = told.last().copied().expect("progress was told");
+    assert_eq!(done, total, "{told:?}");
+    assert!(total >= MIB + 256 * KIB, "{told:?}");
+    world.end();
+}

@@ -1,0 +1,14 @@
+//! A simulated swarm on virtual time: real engines at both ends of modelled links, scripted peers that misbehave, model
+//! disks, players. Everything follows from one seed. `ET_SIM_SEED=n` replays one with a trace.
+
+mod clock;
+mod content;
+mod driver;
+mod focused;
+mod link;
+mod node;
+mod scenario;
+mod script;
+mod seeds;
+mod speed;
+mod world;

@@ -1,0 +1,196 @@
+//! A node that runs our engine: a torrent, its pool, a model disk, readers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::audit::identity;
+use elementum_torrent::engine::share::Shares;
+use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
+use elementum_torrent::metainfo::InfoHashes;
+use elementum_torrent::settings::Settings;
+use elementum_torrent::storage::pool::{Block, Pool};
+use elementum_torrent::wire::Decoder;
+
+use super::content::Content;
+use super::driver::Driver;
+use super::script::Script;
+
+/// How a node of ours is set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub storage: StorageKind,
+    pub memory: u64,
+    /// Disk storage that has everything.
+    pub complete: bool,
+    pub magnet: bool,
+    pub flags: TorrentFlags,
+    pub file_priorities: Vec<u8>,
+    pub settings: Settings,
+    /// One in so many writes fails, 0: none.
+    pub write_errors: u32,
+    pub disk_ms: u64,
+}
+
+impl Setup {
+    pub fn memory(limit: u64) -> Self {
+        Self {
+            storage: StorageKind::Memory,
+            memory: limit,
+            complete: false,
+            magnet: false,
+            flags: TorrentFlags::default(),
+            file_priorities: Vec::new(),
+            settings: Settings { listen_interfaces: String::new(), ..Settings::default() },
+            write_errors: 0,
+            disk_ms: 3,
+        }
+    }
+
+    pub fn disk() -> Self {
+        Self { storage: StorageKind::Disk, ..Self::memory(4 << 20) }
+    }
+
+    pub fn seed() -> Self {
+        Self { complete: true, ..Self::disk() }
+    }
+}
+
+/// A connection, as one of our nodes sees it.
+#[derive(Debug)]
+pub struct Plug {
+    pub conn: usize,
+    pub decoder: Decoder,
+}
+
+/// A node of ours.
+#[derive(Debug)]
+pub struct Engine {
+    pub torrent: Torrent,
+    pub pool: Arc<Pool>,
+    pub content: Arc<Content>,
+    pub setup: Setup,
+    pub plugs: BTreeMap<PeerKey, Plug>,
+    pub drivers: Vec<Driver>,
+    /// Pieces on the model disk.
+    pub disk: BTreeSet<u32>,
+    /// Blocks with the disk now.
+    pub writing: BTreeMap<u32, Vec<Block>>,
+    pub timer: Option<Time>,
+    /// What may be charged: the limit, or what was charged when it was lowered.
+    pub ceiling: u64,
+    pub alerts: Vec<Alert>,
+    pub writes: u32,
+    pub timeouts_in_the_past: u32,
+    pub payload_received: u64,
+    pub hashes_run: u64,
+}
+
+impl Engine {
+    pub fn new(now: Time, content: &Arc<Content>, setup: Setup, number: u8, seed: u64) -> Self {
+        let pool = Pool::new(setup.memory);
+        let settings = Arc::new(setup.settings.clone());
+        let config = TorrentConfig {
+            info_hashes: InfoHashes { v2: None, ..content.info.info_hashes },
+            name: String::new(),
+            info: (!setup.magnet).then(|| content.info.clone()),
+            trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            storage: setup.storage,
+            flags: setup.flags,
+            file_priorities: setup.file_priorities.clone(),
+            piece_priorities: Vec::new(),
+            max_connections: 0,
+            max_uploads: 0,
+            peer_id: [number; 20],
+            listen_port: super::world::PORT,
+            added_time: 0,
+        };
+        let torrent = Torrent::new(now, config, settings, pool.clone(), &Arc::new(Shares::default()), seed);
+        let pieces = content.info.layout.num_pieces();
+        Self {
+            torrent,
+            ceiling: pool.limit(),
+            pool,
+            content: content.clone(),
+            disk: if setup.complete { (0..pieces).collect() } else { BTreeSet::new() },
+            setup,
+            plugs: BTreeMap::new(),
+            drivers: Vec::new(),
+            writing: BTreeMap::new(),
+            timer: None,
+            alerts: Vec::new(),
+            writes: 0,
+            timeouts_in_the_past: 0,
+            payload_received: 0,
+            hashes_run: 0,
+        }
+    }
+
+    pub fn set_limit(&mut self, now: Time, bytes: u64) {
+        self.pool.set_limit(bytes);
+        self.ceiling = self.pool.charged().max(self.pool.limit());
+        self.torrent.enforce_limit(now);
+    }
+
+    /// Memory stays below the limit, whatever happens.
+    pub fn check_limit(&mut self) {
+        let (charged, limit) = (self.pool.charged(), self.pool.limit());
+        assert!(charged <= self.ceiling, "{charged} blocks charged, limit {limit}, ceiling {}", self.ceiling);
+        self.ceiling = limit.max(self.ceiling.min(charged));
+    }
+
+    /// The books balance: every charge is somewhere, and what is had can be read.
+    pub fn check_books(&self) {
+        let audit = self.torrent.audit().unwrap_or_else(|e| panic!("{e}"));
+        let most = self.setup.settings.max_out_request_queue as usize;
+        assert!(audit.most_requests <= most, "{} requests at one peer", audit.most_requests);
+        let mut blocks = audit.blocks;
+        blocks.extend(self.writing.values().flatten().map(identity));
+        let arriving = self.plugs.values().filter(|p| p.decoder.block_in_progress().is_some()).count() as u64;
+        let known = blocks.len() as u64 + audit.credits + arriving;
+        assert_eq!(known, self.pool.charged(), "charges without an owner, or owners without a charge");
+        for piece in self.torrent.had_pieces() {
+            let found = self.torrent.find_in_piece(i64::from(piece), 0, 1);
+            let there = match found {
+                Ok(elementum_torrent::engine::reading::ReadOutcome::Memory(parts)) => {
+                    parts.first().is_some_and(|p| p.block.as_slice()[p.offset] == self.content.piece(piece)[0])
+                }
+                Ok(elementum_torrent::engine::reading::ReadOutcome::Disk { .. }) => self.disk.contains(&piece),
+                _ => false,
+            };
+            assert!(there, "piece {piece} is had and cannot be read");
+        }
+    }
+
+    pub fn count(&self, which: impl Fn(&Alert) -> bool) -> usize {
+        self.alerts.iter().filter(|a| which(a)).count()
+    }
+
+    pub fn banned(&self) -> Vec<SocketAddr> {
+        let ban = |a: &Alert| match a {
+            Alert::PeerBan { endpoint, .. } => Some(*endpoint),
+            _ => None,
+        };
+        self.alerts.iter().filter_map(ban).collect()
+    }
+
+    pub fn hash_failures(&self) -> u64 {
+        self.torrent.counters().hash_failures
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.drivers.iter().all(Driver::is_done)
+    }
+}
+
+/// Who is at an address.
+#[derive(Debug)]
+pub enum Kind {
+    Engine(Box<Engine>),
+    Script(Script),
+    /// Nobody any more.
+    Gone,
+}

@@ -1,0 +1,624 @@
+//! The world: nodes, the connections between them, and what happens when.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::torrent::DiskJob;
+use elementum_torrent::engine::{StorageKind, Time};
+use elementum_torrent::error::{Error, Status};
+use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
+
+use super::clock::Clock;
+use super::content::Content;
+use super::driver::Driver;
+use super::link::Line;
+use super::node::{Engine, Kind, Plug, Setup};
+use super::script::{Manner, Script};
+
+pub const PORT: u16 = 6881;
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    Timer(usize),
+    Dialled { from: usize, to: SocketAddr },
+    /// A side may write on.
+    Pump { conn: usize, side: usize, payload: u64, sent: u64 },
+    Deliver { conn: usize, side: usize, bytes: Vec<u8> },
+    Closed { conn: usize, side: usize },
+    Written { node: usize, piece: u32 },
+    Uploaded { node: usize, peer: PeerKey, request: BlockRequest },
+    Checked { node: usize },
+    Player { node: usize, driver: usize },
+    Tick(usize),
+    Act(usize),
+}
+
+/// A connection between two nodes; side 0 dialled.
+#[derive(Debug)]
+struct Conn {
+    nodes: [usize; 2],
+    keys: [PeerKey; 2],
+    open: [bool; 2],
+    busy: [bool; 2],
+    /// When the last packet towards a side arrives: the stream keeps its order.
+    last: [Time; 2],
+    /// Payload bytes that went towards a side.
+    pub moved: [u64; 2],
+}
+
+#[derive(Debug)]
+pub struct Place {
+    pub kind: Kind,
+    pub line: Line,
+    pub address: SocketAddr,
+}
+
+type Action = Box<dyn FnOnce(&mut World)>;
+
+pub struct World {
+    pub clock: Clock<Event>,
+    pub nodes: Vec<Place>,
+    conns: Vec<Conn>,
+    pub rng: fastrand::Rng,
+    pub content: Arc<Content>,
+    actions: Vec<Option<Action>>,
+    pub trace: u64,
+    pub steps: u64,
+    pub verbose: bool,
+}
+
+impl World {
+    pub fn new(seed: u64, content: Arc<Content>) -> Self {
+        Self {
+            clock: Clock::default(),
+            nodes: Vec::new(),
+            conns: Vec::new(),
+            rng: fastrand::Rng::with_seed(seed),
+            content,
+            actions: Vec::new(),
+            trace: 0xcbf2_9ce4_8422_2325,
+            steps: 0,
+            verbose: false,
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn place(&mut self, kind: Kind, line: Line) -> usize {
+        let node = self.nodes.len();
+        let address = SocketAddr::from(([10, 0, (node / 200) as u8, (node % 200) as u8 + 1], PORT));
+        self.nodes.push(Place { kind, line, address });
+        node
+    }
+
+    pub fn add_engine(&mut self, setup: Setup, line: Line) -> usize {
+        let (number, seed) = (self.nodes.len() as u8 + 1, self.rng.u64(..));
+        let engine = Engine::new(self.now(), &self.content.clone(), setup, number, seed);
+        let node = self.place(Kind::Engine(Box::new(engine)), line);
+        self.settle(node);
+        node
+    }
+
+    pub fn add_script(&mut self, manner: Manner, line: Line) -> usize {
+        let seed = self.rng.u64(..);
+        let node = self.place(Kind::Script(Script::new(manner, self.content.clone(), seed)), line);
+        self.clock.after(Duration::from_secs(1), Event::Tick(node));
+        node
+    }
+
+    pub fn add_driver(&mut self, node: usize, driver: Driver) -> usize {
+        let index = {
+            let engine = self.engine(node);
+            engine.drivers.push(driver);
+            engine.drivers.len() - 1
+        };
+        self.poll_driver(node, index);
+        self.settle(node);
+        index
+    }
+
+    /// Something to happen at a moment.
+    pub fn act(&mut self, after: Duration, action: impl FnOnce(&mut World) + 'static) {
+        self.actions.push(Some(Box::new(action)));
+        self.clock.after(after, Event::Act(self.actions.len() - 1));
+    }
+
+    pub fn engine(&mut self, node: usize) -> &mut Engine {
+        match &mut self.nodes[node].kind {
+            Kind::Engine(engine) => engine,
+            other => panic!("node {node} is {other:?}"),
+        }
+    }
+
+    pub fn script(&mut self, node: usize) -> &mut Script {
+        match &mut self.nodes[node].kind {
+            Kind::Script(script) => script,
+            other => panic!("node {node} is {other:?}"),
+        }
+    }
+
+    pub fn introduce(&mut self, node: usize, others: &[usize]) {
+        let addresses: Vec<SocketAddr> = others.iter().map(|n| self.nodes[*n].address).collect();
+        let now = self.now();
+        self.engine(node).torrent.add_peers(now, PeerSource::TRACKER, &addresses);
+        self.settle(node);
+    }
+
+    /// Payload and protocol bytes that arrived at a node.
+    pub fn bytes_into(&self, node: usize) -> u64 {
+        self.conns.iter().map(|c| (0..2).filter(|s| c.nodes[*s] == node).map(|s| c.moved[s]).sum::<u64>()).sum()
+    }
+
+    pub fn num_conns(&self, node: usize) -> usize {
+        self.conns.iter().filter(|c| (0..2).any(|s| c.nodes[s] == node && c.open[s])).count()
+    }
+
+    fn note(&mut self, what: u64) {
+        self.trace = (self.trace ^ what).wrapping_mul(0x100_0000_01b3);
+    }
+
+    /// Runs until `done`, or `limit` of virtual time has gone by. Was it done?
+    pub fn run(&mut self, limit: Duration, mut done: impl FnMut(&mut World) -> bool) -> bool {
+        let until = self.now() + limit;
+        loop {
+            if done(self) {
+                return true;
+            }
+            let Some(event) = self.clock.next(until) else { return false };
+            self.step(event);
+        }
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        self.run(time, |_| false);
+    }
+
+    /// Until all readers of all nodes have read what they were to.
+    pub fn finish(&mut self, limit: Duration) -> bool {
+        self.run(limit, |w| {
+            w.nodes.iter().all(|n| match &n.kind {
+                Kind::Engine(e) => e.is_done(),
+                _ => true,
+            })
+        })
+    }
+
+    fn step(&mut self, event: Event) {
+        self.steps += 1;
+        let now = self.now();
+        self.note(now.0);
+        if self.verbose {
+            let bytes = if let Event::Deliver { bytes, .. } = &event { bytes.len() } else { 0 };
+            let text = format!("{event:?}");
+            println!("{:>12} {:.90} {bytes}", now.0, text);
+        }
+        match event {
+            Event::Timer(node) => self.timer(node),
+            Event::Dialled { from, to } => self.dialled(from, to),
+            Event::Pump { conn, side, payload, sent } => {
+                self.conns[conn].busy[side] = false;
+                let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+                if self.conns[conn].open[side]
+                    && let Kind::Engine(engine) = &mut self.nodes[node].kind
+                {
+                    engine.torrent.peer_sent(now, key, payload, sent);
+                }
+                self.pump(conn, side);
+                self.settle(node);
+            }
+            Event::Deliver { conn, side, bytes } => self.deliver(conn, side, &bytes),
+            Event::Closed { conn, side } => {
+                if std::mem::take(&mut self.conns[conn].open[side]) {
+                    let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+                    match &mut self.nodes[node].kind {
+                        Kind::Engine(engine) => {
+                            engine.plugs.remove(&key);
+                            engine.torrent.peer_closed(now, key, None);
+                        }
+                        Kind::Script(script) => script.closed(conn),
+                        Kind::Gone => {}
+                    }
+                    self.settle(node);
+                }
+            }
+            Event::Written { node, piece } => self.written(node, piece),
+            Event::Uploaded { node, peer, request } => self.uploaded(node, peer, request),
+            Event::Checked { node } => {
+                let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+                for piece in 0..engine.content.info.layout.num_pieces() {
+                    let good = engine.disk.contains(&piece);
+                    engine.torrent.piece_checked(piece, good);
+                }
+                engine.torrent.check_finished(now);
+                self.settle(node);
+            }
+            Event::Player { node, driver } => {
+                self.poll_driver(node, driver);
+                self.settle(node);
+            }
+            Event::Tick(node) => {
+                let Kind::Script(script) = &mut self.nodes[node].kind else { return };
+                let conns = script.tick();
+                for conn in conns {
+                    let side = usize::from(self.conns[conn].nodes[1] == node);
+                    self.pump(conn, side);
+                }
+                self.clock.after(Duration::from_secs(1), Event::Tick(node));
+            }
+            Event::Act(action) => {
+                if let Some(action) = self.actions[action].take() {
+                    action(self);
+                }
+            }
+        }
+    }
+
+    fn timer(&mut self, node: usize) {
+        let now = self.now();
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        if engine.timer.is_none_or(|t| t > now) {
+            return; // an old one
+        }
+        engine.timer = None;
+        engine.torrent.handle_timeout(now);
+        // A timeout that is due again at once, over and over, would keep a real session busy for nothing.
+        if engine.torrent.next_timeout().is_some_and(|t| t <= now) {
+            engine.timeouts_in_the_past += 1;
+            assert!(engine.timeouts_in_the_past < 3, "next_timeout stays in the past");
+        } else {
+            engine.timeouts_in_the_past = 0;
+        }
+        self.settle(node);
+    }
+
+    fn dialled(&mut self, from: usize, to: SocketAddr) {
+        let now = self.now();
+        let Some(target) = self.nodes.iter().position(|n| n.address == to) else {
+            return self.dial_failed(from, to);
+        };
+        if matches!(self.nodes[target].kind, Kind::Gone) || !matches!(self.nodes[from].kind, Kind::Engine(_)) {
+            return self.dial_failed(from, to);
+        }
+        let hash = self.content.info.info_hashes.best();
+        let mut keys = [PeerKey::NOBODY; 2];
+        let conn = self.conns.len();
+        for side in [1, 0] {
+            let (node, other) = if side == 0 { (from, target) } else { (target, from) };
+            let id = [other as u8 + 1; 20];
+            let mut handshake = Handshake::new(hash, id, false);
+            if let Kind::Script(script) = &self.nodes[other].kind
+                && !script.is_fast()
+            {
+                handshake.reserved[7] = 0;
+            }
+            let address = if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), 50_000 + conn as u16) };
+            if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+                match engine.torrent.peer_connected(now, address, side == 1, &handshake) {
+                    Ok((key, credits)) => {
+                        let mut decoder = Decoder::new(credits, DecoderLimits::default());
+                        if let Some(info) = engine.torrent.info() {
+                            decoder.set_num_pieces(info.layout.num_pieces());
+                        }
+                        engine.plugs.insert(key, Plug { conn, decoder });
+                        keys[side] = key;
+                    }
+                    Err(_) if side == 1 => {
+                        self.settle(target);
+                        return self.dial_failed(from, to);
+                    }
+                    Err(_) => {
+                        self.clock.after(Duration::from_millis(1), Event::Closed { conn, side: 1 });
+                    }
+                }
+            }
+        }
+        let open = [keys[0] != PeerKey::NOBODY, true];
+        let nodes = [from, target];
+        self.conns.push(Conn { nodes, keys, open, busy: [false; 2], last: [now; 2], moved: [0; 2] });
+        if let Kind::Script(script) = &mut self.nodes[target].kind {
+            script.connected(conn);
+        }
+        for side in 0..2 {
+            self.pump(conn, side);
+            self.settle(nodes[side]);
+        }
+    }
+
+    fn dial_failed(&mut self, from: usize, to: SocketAddr) {
+        let now = self.now();
+        if let Kind::Engine(engine) = &mut self.nodes[from].kind {
+            engine.torrent.dial_failed(now, to);
+            self.settle(from);
+        }
+    }
+
+    /// Ends a side of a connection; the other side learns of it.
+    pub fn close(&mut self, conn: usize, side: usize) {
+        if !std::mem::take(&mut self.conns[conn].open[side]) {
+            return;
+        }
+        let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+        match &mut self.nodes[node].kind {
+            Kind::Engine(engine) => {
+                engine.plugs.remove(&key);
+            }
+            Kind::Script(script) => script.closed(conn),
+            Kind::Gone => {}
+        }
+        let at = self.conns[conn].last[1 - side].max(self.now() + Duration::from_millis(10));
+        self.clock.at(at, Event::Closed { conn, side: 1 - side });
+    }
+
+    /// Cuts all of a node's connections.
+    pub fn cut(&mut self, node: usize) {
+        let now = self.now();
+        for conn in 0..self.conns.len() {
+            for side in 0..2 {
+                if self.conns[conn].nodes[side] == node && self.conns[conn].open[side] {
+                    let key = self.conns[conn].keys[side];
+                    self.close(conn, side);
+                    if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+                        engine.torrent.peer_closed(now, key, None);
+                    }
+                }
+            }
+        }
+        self.settle(node);
+    }
+
+    /// The node leaves for good.
+    pub fn leave(&mut self, node: usize) {
+        self.cut(node);
+        self.nodes[node].kind = Kind::Gone;
+    }
+
+    /// Writes on, as far as the line is free.
+    fn pump(&mut self, conn: usize, side: usize) {
+        let c = &self.conns[conn];
+        if c.busy[side] || !c.open[side] {
+            return;
+        }
+        let now = self.clock.now();
+        let (node, key, other) = (c.nodes[side], c.keys[side], c.nodes[1 - side]);
+        let (mut bytes, mut payload) = (Vec::new(), 0u64);
+        while bytes.len() < 4096 {
+            match &mut self.nodes[node].kind {
+                Kind::Engine(engine) => {
+                    let Some(chunk) = engine.torrent.take_chunk(now, key) else { break };
+                    let slice = chunk.as_slice();
+                    if matches!(chunk, elementum_torrent::engine::outbox::Chunk::Payload { .. }) {
+                        payload += slice.len() as u64;
+                    }
+                    bytes.extend_from_slice(slice);
+                }
+                Kind::Script(script) => {
+                    let Some(more) = script.take_bytes(conn) else { break };
+                    bytes.extend_from_slice(&more);
+                }
+                Kind::Gone => break,
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        self.note(bytes.len() as u64);
+        let sent = bytes.len();
+        let left = self.nodes[node].line.send(now, sent);
+        let latency = self.nodes[node].line.latency + self.nodes[other].line.latency;
+        let lost = self.rng.u64(0..1000) < self.nodes[node].line.loss + self.nodes[other].line.loss;
+        let late = if lost { latency * 2 + Duration::from_millis(200) } else { Duration::ZERO };
+        let at = self.nodes[other].line.receive(left + latency + late, sent);
+        let at = at.max(self.conns[conn].last[1 - side]);
+        self.conns[conn].last[1 - side] = at;
+        self.conns[conn].busy[side] = true;
+        self.conns[conn].moved[1 - side] += sent as u64;
+        // Packets are cut anywhere.
+        if self.rng.u8(..) < 64 {
+            let rest = bytes.split_off(self.rng.usize(0..sent));
+            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes });
+            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes: rest });
+        } else {
+            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes });
+        }
+        self.clock.at(left, Event::Pump { conn, side, payload, sent: sent as u64 });
+    }
+
+    fn deliver(&mut self, conn: usize, side: usize, bytes: &[u8]) {
+        if !self.conns[conn].open[side] {
+            return;
+        }
+        let now = self.now();
+        let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+        match &mut self.nodes[node].kind {
+            Kind::Engine(engine) => {
+                let Some(plug) = engine.plugs.get_mut(&key) else { return };
+                let mut batch = Vec::new();
+                let outcome = plug.decoder.push(bytes, &mut batch);
+                engine.torrent.peer_received(now, key, &mut batch, bytes.len() as u64);
+                if let Err(error) = outcome {
+                    engine.torrent.peer_violated(now, key, &error);
+                }
+            }
+            Kind::Script(script) => {
+                if script.received(conn, bytes).close {
+                    self.close(conn, side);
+                }
+            }
+            Kind::Gone => {}
+        }
+        self.pump(conn, side);
+        self.settle(node);
+    }
+
+    pub fn poll_driver(&mut self, node: usize, driver: usize) {
+        let now = self.now();
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        let Engine { drivers, torrent, content, .. } = &mut **engine;
+        let wake = drivers[driver].poll(now, torrent, content);
+        if let Some(at) = wake {
+            self.clock.at(at, Event::Player { node, driver });
+        }
+    }
+
+    fn written(&mut self, node: usize, piece: u32) {
+        let now = self.now();
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        let Some(blocks) = engine.writing.remove(&piece) else { return };
+        let whole: Vec<u8> = blocks.iter().flat_map(|b| b.as_slice().to_vec()).collect();
+        assert!(whole == engine.content.piece(piece), "piece {piece} was written with wrong bytes");
+        drop(blocks);
+        engine.writes += 1;
+        let errors = engine.setup.write_errors;
+        if errors > 0 && engine.writes.is_multiple_of(errors) {
+            let error = Error::new(Status::Io, "the disk is full");
+            engine.torrent.piece_written(now, piece, Err((error, "file".into())));
+            self.act(Duration::from_secs(5), move |w| {
+                let now = w.now();
+                w.engine(node).torrent.resume(now);
+                w.settle(node);
+            });
+        } else {
+            engine.disk.insert(piece);
+            engine.torrent.piece_written(now, piece, Ok(()));
+        }
+        self.settle(node);
+    }
+
+    fn uploaded(&mut self, node: usize, peer: PeerKey, request: BlockRequest) {
+        let now = self.now();
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while at < request.length {
+            let Some(reservation) = engine.pool.reserve() else {
+                drop(parts);
+                self.clock.after(Duration::from_millis(20), Event::Uploaded { node, peer, request });
+                return;
+            };
+            let n = (request.length - at).min(BLOCK_SIZE);
+            let mut block = reservation.into_block(n);
+            block.as_mut_slice().copy_from_slice(engine.content.block(request.piece, request.begin + at, n));
+            parts.push((block.freeze(), 0, n));
+            at += n;
+        }
+        engine.torrent.upload_read(now, peer, request, Some(parts));
+        self.settle(node);
+    }
+
+    /// Does what a node wants done, until it wants nothing more; then looks whether all is well with it.
+    pub fn settle(&mut self, node: usize) {
+        loop {
+            let now = self.now();
+            let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+            let mut out = engine.torrent.take_output();
+            let idle = out.alerts.is_empty()
+                && out.wake.is_empty()
+                && out.close.is_empty()
+                && out.dial.is_empty()
+                && out.hashes.is_empty()
+                && out.disk.is_empty()
+                && !out.readers_changed
+                && !out.check;
+            if idle {
+                break;
+            }
+            let metadata = out.alerts.iter().any(|a| matches!(a, Alert::MetadataReceived));
+            engine.alerts.append(&mut out.alerts);
+            if metadata {
+                let pieces = engine.content.info.layout.num_pieces();
+                engine.plugs.values_mut().for_each(|p| p.decoder.set_num_pieces(pieces));
+            }
+            for mut job in out.hashes.drain(..) {
+                engine.hashes_run += 1;
+                job.run();
+                engine.torrent.hash_done(now, job);
+            }
+            let delay = Duration::from_millis(engine.setup.disk_ms);
+            let mut pumps = Vec::new();
+            for key in out.wake {
+                pumps.extend(engine.plugs.get(&key).map(|p| p.conn));
+            }
+            let mut closes = Vec::new();
+            for (key, _) in out.close {
+                closes.extend(engine.plugs.get(&key).map(|p| p.conn));
+            }
+            for job in out.disk {
+                match job {
+                    DiskJob::Write { piece, blocks } => {
+                        engine.writing.insert(piece, blocks);
+                        self.clock.after(delay, Event::Written { node, piece });
+                    }
+                    DiskJob::Read(read) => {
+                        for request in read.requests {
+                            self.clock.after(delay, Event::Uploaded { node, peer: read.peer, request });
+                        }
+                    }
+                }
+            }
+            let drivers = if out.readers_changed || metadata { engine.drivers.len() } else { 0 };
+            if out.check {
+                self.clock.after(delay, Event::Checked { node });
+            }
+            for to in out.dial {
+                let round_trips = self.nodes[node].line.latency * 3;
+                self.clock.after(round_trips, Event::Dialled { from: node, to });
+            }
+            for conn in pumps {
+                let side = self.side(conn, node);
+                self.pump(conn, side);
+            }
+            for conn in closes {
+                let side = self.side(conn, node);
+                self.close(conn, side);
+            }
+            for driver in 0..drivers {
+                self.poll_driver(node, driver);
+            }
+        }
+        let steps = self.steps;
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        engine.check_limit();
+        if steps.is_multiple_of(16) {
+            engine.check_books();
+        }
+        let next = engine.torrent.next_timeout();
+        if let Some(at) = next
+            && engine.timer.is_none_or(|t| at < t)
+        {
+            engine.timer = Some(at);
+            self.clock.at(at, Event::Timer(node));
+        }
+    }
+
+    fn side(&self, conn: usize, node: usize) -> usize {
+        usize::from(self.conns[conn].nodes[1] == node)
+    }
+
+    /// The end: everything is dropped, and nothing stays charged.
+    pub fn end(&mut self) {
+        let now = self.now();
+        for node in 0..self.nodes.len() {
+            if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+                engine.check_books();
+                engine.torrent.remove(now);
+                engine.torrent.take_output();
+                engine.plugs.clear();
+                engine.writing.clear();
+                assert_eq!(engine.pool.charged(), 0, "blocks leaked");
+            }
+        }
+    }
+
+    /// Is memory storage what this node has?
+    pub fn in_memory(&mut self, node: usize) -> bool {
+        self.engine(node).torrent.storage_kind() == StorageKind::Memory
+    }
+}
