@@ -153,7 +153,16 @@ impl Torrent {
             .content
             .iter()
             .flat_map(|c| c.store.present().iter().filter_map(|p| Some((*p, c.store.slot(*p)?))))
-            .map(|(p, s)| format!("{p}: {:?} {}+{} of {}, only {:?}", s.stage, s.received(), s.asked(), s.blocks.len(), s.exclusive))
+            .map(|(p, s)| {
+                format!(
+                    "{p}: {:?} {}+{} of {}, only {:?}",
+                    s.stage,
+                    s.received(),
+                    s.asked(),
+                    s.blocks.len(),
+                    s.exclusive
+                )
+            })
             .collect();
         let windows: Vec<_> = self.readers.values().map(|r| (r.id, r.waiting, r.window.clone())).collect();
         format!(

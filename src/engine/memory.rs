@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Time;
 use super::reader::{Reader, ReaderId};
+use super::requests::Pick;
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};
-use super::requests::Pick;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};

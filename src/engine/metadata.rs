@@ -257,7 +257,11 @@ impl Torrent {
         let parsed = if v1_holds && v2_holds && !wanted.is_empty() {
             Info::parse(bytes).map_err(|e| e.0).and_then(|info| {
                 let pieces = info.layout.num_pieces();
-                if i64::from(pieces) <= most { Ok(info) } else { Err(format!("{pieces} pieces; max_piece_count is {most}")) }
+                if i64::from(pieces) <= most {
+                    Ok(info)
+                } else {
+                    Err(format!("{pieces} pieces; max_piece_count is {most}"))
+                }
             })
         } else {
             Err("the metadata does not match the info-hash".to_owned())

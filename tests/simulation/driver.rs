@@ -132,7 +132,8 @@ impl Driver {
                 }
                 Step::ReadAt(offset, length) => {
                     let (offset, length) = (*offset, *length);
-                    let found = torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
+                    let found =
+                        torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
                     match found {
                         ReadOutcome::Wait => {
                             self.probing = true;

@@ -26,15 +26,42 @@ pub const PORT: u16 = 6881;
 #[derive(Debug)]
 pub enum Event {
     Timer(usize),
-    Dialled { from: usize, to: SocketAddr },
+    Dialled {
+        from: usize,
+        to: SocketAddr,
+    },
     /// A side may write on.
-    Pump { conn: usize, side: usize, payload: u64, sent: u64 },
-    Deliver { conn: usize, side: usize, bytes: Vec<u8> },
-    Closed { conn: usize, side: usize },
-    Written { node: usize, piece: u32 },
-    Uploaded { node: usize, peer: PeerKey, request: BlockRequest },
-    Checked { node: usize },
-    Player { node: usize, driver: usize },
+    Pump {
+        conn: usize,
+        side: usize,
+        payload: u64,
+        sent: u64,
+    },
+    Deliver {
+        conn: usize,
+        side: usize,
+        bytes: Vec<u8>,
+    },
+    Closed {
+        conn: usize,
+        side: usize,
+    },
+    Written {
+        node: usize,
+        piece: u32,
+    },
+    Uploaded {
+        node: usize,
+        peer: PeerKey,
+        request: BlockRequest,
+    },
+    Checked {
+        node: usize,
+    },
+    Player {
+        node: usize,
+        driver: usize,
+    },
     Tick(usize),
     Act(usize),
 }
@@ -299,7 +326,8 @@ impl World {
             {
                 handshake.reserved[7] = 0;
             }
-            let address = if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), 50_000 + conn as u16) };
+            let address =
+                if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), 50_000 + conn as u16) };
             if let Kind::Engine(engine) = &mut self.nodes[node].kind {
                 match engine.torrent.peer_connected(now, address, side == 1, &handshake) {
                     Ok((key, credits)) => {
