@@ -8,7 +8,7 @@ use elementum_torrent::session::{AddTorrentParams, ReaderOptions, Session, Stora
 use elementum_torrent::settings::Settings;
 use sha1::{Digest, Sha1};
 
-const WAIT: Option<Duration> = Some(Duration::from_secs(30));
+const WAIT: Option<Duration> = Some(Duration::from_secs(10));
 
 fn content(len: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(len as u64);
@@ -103,10 +103,10 @@ fn random_seeks_give_the_right_bytes() {
         let at = rng.usize(0..s.data.len() - 1);
         reader.seek(at as i64, Whence::Set).expect("a place");
         let mut buf = vec![0; rng.usize(1..300_000)];
-        let n = reader.read(&mut buf, WAIT).expect("data");
+        let n = reader.read(&mut buf, WAIT).unwrap_or_else(|e| panic!("{e:?} at {at}: {}", s.describe()));
         assert!(buf[..n] == s.data[at..at + n], "wrong bytes at {at}");
         let at = rng.usize(0..s.data.len() - 1);
-        let n = reader.read_at(at as u64, &mut buf, WAIT).expect("data");
+        let n = reader.read_at(at as u64, &mut buf, WAIT).unwrap_or_else(|e| panic!("{e:?} at {at}: {}", s.describe()));
         assert!(buf[..n] == s.data[at..at + n], "wrong bytes at {at}");
     }
 }

@@ -25,6 +25,8 @@ pub const LT_DONTHAVE: u8 = 3;
 
 /// Requests of a peer that we remember while it is choked or slow.
 const MAX_ALLOWED_TO_US: usize = 64;
+/// Two connections with one peer, one from each side, made within this time: they crossed.
+const CROSSING: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 impl Torrent {
@@ -37,6 +39,7 @@ impl Torrent {
         handshake: &Handshake,
     ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
         let limits = self.swarm_limits();
+        self.settle_crossing(now, incoming, &handshake.peer_id);
         let refusal = if !self.is_running() || self.checking {
             Some(CloseReason::TorrentRemoved)
         } else if self.swarm.is_banned(address) {
@@ -82,6 +85,20 @@ impl Torrent {
             self.fill_all(now);
         }
         Ok((key, credits))
+    }
+
+    /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
+    /// left. So both keep the one that the greater peer id began: here the other one ends, if it is the one that stands.
+    fn settle_crossing(&mut self, now: Time, incoming: bool, peer_id: &[u8; 20]) {
+        let crossed = self
+            .peers
+            .values()
+            .find(|p| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING);
+        if let Some(key) = crossed.map(|p| p.key)
+            && incoming == (*peer_id > self.peer_id)
+        {
+            self.close(now, key, CloseReason::DuplicatePeerId, None);
+        }
     }
 
     /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.

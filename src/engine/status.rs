@@ -302,7 +302,7 @@ impl Torrent {
             announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
             announcing_to_dht: self.wants_dht() && self.settings.enable_dht,
             has_incoming: self.peers.values().any(|p| p.incoming),
-            is_seeding: full,
+            is_seeding: full && !self.checking,
             is_finished: matches!(self.state, TorrentState::Finished | TorrentState::Seeding),
             added_time: self.added_time,
             completed_time: self.completed_time,

@@ -35,6 +35,15 @@ struct KnownPeer {
     seed: bool,
 }
 
+impl KnownPeer {
+    /// How long to wait before the next dial. One that the caller named may just be starting: it is tried again soon.
+    fn pause(&self, limits: &SwarmLimits) -> Duration {
+        let manual = self.source.contains(PeerSource::MANUAL);
+        let patience = if manual { MANUAL_RETRY.min(limits.min_reconnect) } else { limits.min_reconnect };
+        patience * self.fails.max(1)
+    }
+}
+
 /// The limits that the list keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct SwarmLimits {
@@ -127,9 +136,7 @@ impl Swarm {
         {
             self.dialling -= 1;
             p.fails += 1;
-            // One that the caller named may just be starting: it is tried again soon.
-            let patience = if p.source.contains(PeerSource::MANUAL) { MANUAL_RETRY } else { limits.min_reconnect };
-            p.not_before = now + (patience * p.fails).min(limits.min_reconnect * p.fails);
+            p.not_before = now + p.pause(limits);
         }
     }
 
@@ -177,7 +184,7 @@ impl Swarm {
             return;
         }
         p.fails = if failed { p.fails + 1 } else { 0 };
-        p.not_before = now + limits.min_reconnect * p.fails.max(1);
+        p.not_before = now + p.pause(limits);
     }
 
     pub fn set_seed(&mut self, address: SocketAddr, seed: bool) {

@@ -26,11 +26,25 @@ pub fn announce(driver: &Arc<Driver>, jobs: Vec<AnnounceJob>) {
     }
 }
 
-/// The last announces of a torrent that is gone; nobody waits for their answers longer than `stop_tracker_timeout`.
+/// The last announces of a torrent that leaves. None where `stop_tracker_timeout` is 0.
+pub fn goodbyes(driver: &Driver, jobs: &[AnnounceJob]) -> Vec<AnnounceRequest> {
+    let patience = driver.session.settings().stop_tracker_timeout;
+    jobs.iter()
+        .filter(|_| patience > 0)
+        .map(|job| {
+            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: redact_url(&job.url), event: job.event });
+            request(driver, job)
+        })
+        .collect()
+}
+
+/// Carries them out. Neither for a turn nor for the answers does anybody wait longer than `stop_tracker_timeout`, so that
+/// those of a great many removed torrents do not pile up before a dead tracker.
 pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
+    let patience = limits(&session).stop_timeout;
     let all = requests.into_iter().map(|request| {
         let session = session.clone();
-        tokio::spawn(async move { drop(carry_out(&session, request).await) })
+        tokio::spawn(async move { drop(tokio::time::timeout(patience, carry_out(&session, request)).await) })
     });
     for goodbye in all.collect::<Vec<_>>() {
         let _ = goodbye.await;
@@ -57,7 +71,7 @@ fn limits(session: &Inner) -> AnnounceLimits {
     }
 }
 
-pub fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
+fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
     let session = &driver.session;
     let settings = session.settings();
     // Asked of the core even while the torrent is being removed: the goodbye carries the last numbers.

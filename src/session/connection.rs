@@ -4,15 +4,16 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::connection_limit::ConnectionPermit;
 use super::driver::{ConnectionHandle, Driver};
 use crate::engine::outbox::Chunk;
 use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
-use crate::storage::pool::Credits;
+use crate::storage::pool::{BLOCK_SIZE, Credits};
 use crate::wire::{Decoder, DecoderLimits};
 
 /// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
@@ -20,13 +21,15 @@ pub const RECEIVE_BYTES: usize = 256 * 1024;
 /// One write takes at most so many chunks and bytes.
 const WRITE_CHUNKS: usize = 64;
 const WRITE_BYTES: usize = 256 * 1024;
+/// Under a limit a block at a time: what is taken can neither be cancelled nor overtaken by what is more urgent.
+const LIMITED_WRITE_BYTES: usize = BLOCK_SIZE as usize;
 
 /// A peer that the core let in.
 pub struct LetIn {
     pub key: PeerKey,
     pub credits: Arc<Credits>,
     /// Its place under the session's connection limit.
-    pub permit: OwnedSemaphorePermit,
+    pub permit: ConnectionPermit,
 }
 
 /// Runs the connection until either side ends it.
@@ -49,7 +52,6 @@ pub async fn run(
         end = receive(&driver, &stream, key, credits, &handle) => end,
         end = transmit(&driver, &stream, key, &handle) => end,
         () = handle.close.notified() => None,
-        () = driver.session.closing() => None,
     };
     driver.drop_connection(key);
     driver.run(|core, now| core.peer_closed(now, key, error));
@@ -113,6 +115,9 @@ async fn receive(
         if waiting {
             handle.wake.notify_one();
         }
+        // The other half's turn: requests go out before the next batch comes in, and nobody holds a thread for ever by
+        // sending without a pause.
+        give_way().await;
     }
 }
 
@@ -120,9 +125,10 @@ async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle
     let (_, limits) = driver.rate_limits();
     let mut chunks: Vec<Chunk> = Vec::new();
     loop {
+        let most = if limits.is_unlimited() { WRITE_BYTES } else { LIMITED_WRITE_BYTES };
         let bytes = driver.run(|core, now| {
             let mut bytes = 0;
-            while bytes < WRITE_BYTES && chunks.len() < WRITE_CHUNKS {
+            while bytes < most && chunks.len() < WRITE_CHUNKS {
                 let Some(chunk) = core.take_chunk(now, key) else { break };
                 bytes += chunk.as_slice().len();
                 chunks.push(chunk);
@@ -190,6 +196,20 @@ fn slices(chunks: &[Chunk], mut skip: usize, mut len: usize) -> Vec<io::IoSlice<
         }
     }
     slices
+}
+
+/// Lets the task's other half run, and the thread's other tasks. Without the trip to the event queue that the runtime's own
+/// `yield_now` makes.
+async fn give_way() {
+    let mut given = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn lost(operation: Operation, error: &io::Error) -> Error {

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connection::LetIn;
+use super::connection_limit::ConnectionPermit;
 use super::driver::Driver;
 use super::inner::Inner;
 use crate::wire::Handshake;
@@ -34,10 +35,7 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
             Some((stream, theirs))
         };
         let limit = seconds(settings.peer_connect_timeout) + seconds(settings.handshake_timeout);
-        let met = tokio::select! {
-            met = timeout(limit, greet) => met.ok().flatten(),
-            () = driver.session.closing() => None,
-        };
+        let met = timeout(limit, greet).await.ok().flatten();
         let wanted = driver.session.handshake(&driver).info_hash;
         match met.filter(|(_, theirs)| theirs.info_hash == wanted) {
             Some((stream, theirs)) => admit(&driver, stream, address, false, &theirs, permit),
@@ -52,9 +50,6 @@ pub async fn accept(session: Arc<Inner>, mut stream: TcpStream, address: SocketA
     let greet = timeout(seconds(session.settings().handshake_timeout), read_handshake(&mut stream));
     let Ok(Some(theirs)) = greet.await else { return };
     let Some(driver) = session.torrents.lock().find_wire(&theirs.info_hash).cloned() else { return };
-    if driver.check().is_err() {
-        return;
-    }
     let ours = session.handshake(&driver).encode();
     if stream.write_all(&ours).await.is_ok() {
         admit(&driver, stream, address, true, &theirs, permit);
@@ -67,11 +62,10 @@ fn admit(
     address: SocketAddr,
     incoming: bool,
     theirs: &Handshake,
-    permit: tokio::sync::OwnedSemaphorePermit,
+    permit: ConnectionPermit,
 ) {
-    // The connection must be known before the core's first word to it can be carried out.
-    let outcome = driver.run(|core, now| core.peer_connected(now, address, incoming, theirs));
-    if let Ok((key, credits)) = outcome {
+    let outcome = driver.attempt(|core, now| core.peer_connected(now, address, incoming, theirs));
+    if let Ok(Ok((key, credits))) = outcome {
         driver.start_connection(stream, LetIn { key, credits, permit });
     }
 }

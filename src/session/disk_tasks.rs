@@ -17,9 +17,12 @@ const CHECK_BATCH: usize = 64;
 pub fn start(driver: &Arc<Driver>, job: DiskJob) {
     let Some(disk) = driver.disk() else { return };
     let task_driver = driver.clone();
-    blocking(driver, move || match job {
-        DiskJob::Write { piece, blocks } => write(&task_driver, &disk, piece, blocks),
-        DiskJob::Read(read) => serve(&task_driver, &disk, read),
+    blocking(driver, move || {
+        let Some(_leave) = task_driver.use_disk() else { return };
+        match job {
+            DiskJob::Write { piece, blocks } => write(&task_driver, &disk, piece, blocks),
+            DiskJob::Read(read) => serve(&task_driver, &disk, read),
+        }
     });
 }
 
@@ -83,6 +86,7 @@ pub fn check(driver: &Arc<Driver>) {
     let task_driver = driver.clone();
     blocking(driver, move || {
         let driver = task_driver;
+        let Some(_leave) = driver.use_disk() else { return };
         let mut batch = Vec::with_capacity(CHECK_BATCH);
         let flush = |batch: &mut Vec<checker::Progress>| {
             driver.run(|core, _| batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have)));

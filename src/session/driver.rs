@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::event_fd::EventFd;
 use super::inner::Inner;
@@ -22,6 +23,9 @@ use crate::storage::disk::DiskStorage;
 
 /// A name that is not found by then is not waited for.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// A timer that sleeps for longer than this is woken by the next event: the core's plans may have changed with it. Shorter
+/// sleeps are the core's pulse, which looks at everything by itself.
+const LONG_SLEEP: Duration = Duration::from_millis(600);
 
 /// A connection as the rest of the session sees it.
 #[derive(Debug, Default)]
@@ -34,6 +38,9 @@ pub struct ConnectionHandle {
 }
 
 /// One torrent of a session, core and shell.
+///
+/// The order of locks: the core's comes first; under it, and only for moments, the registry of torrents and the alert queue.
+/// All others are taken alone.
 #[derive(Debug)]
 pub struct Driver {
     pub session: Arc<Inner>,
@@ -43,7 +50,17 @@ pub struct Driver {
     readable: Condvar,
     /// The timer task looks again.
     timer: Notify,
+    /// The timer task sleeps for long, or is about to find out for how long.
+    sleeps_long: AtomicBool,
     pub removed: AtomicBool,
+    /// The last words about the torrent are said: no alert may follow.
+    silent: AtomicBool,
+    /// Ends the torrent's tasks.
+    gone: CancellationToken,
+    /// Held for reading by whoever uses the files; who wants them to himself writes.
+    disk_use: RwLock<()>,
+    /// The other torrents are being asked for memory.
+    pub memory_asked: AtomicBool,
     connections: Mutex<HashMap<PeerKey, Arc<ConnectionHandle>>>,
     disk: Mutex<Option<Arc<DiskStorage>>>,
     pub save_path: std::path::PathBuf,
@@ -67,7 +84,12 @@ impl Driver {
             core: Mutex::new(core),
             readable: Condvar::new(),
             timer: Notify::new(),
+            sleeps_long: AtomicBool::new(false),
             removed: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
+            gone: CancellationToken::new(),
+            disk_use: RwLock::new(()),
+            memory_asked: AtomicBool::new(false),
             connections: Mutex::new(HashMap::new()),
             disk: Mutex::new(None),
             save_path,
@@ -100,29 +122,53 @@ impl Driver {
 
     /// A caller's command: runs it, carries out what follows, and lets the timer look again.
     pub fn command<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> Result<R> {
-        self.check()?;
-        let result = self.run(f);
+        let result = self.attempt(f)?;
         self.timer.notify_one();
         Ok(result)
     }
 
+    /// A caller's command that asks nothing of the timer: reads of what is there.
+    pub fn attempt<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> Result<R> {
+        // Under the lock: what a removal tore down is not built up again behind its back.
+        self.run(|core, now| self.check().map(|()| f(core, now)))
+    }
+
     /// A look at the core that changes nothing.
     pub fn look<R>(&self, f: impl FnOnce(&Torrent, Time) -> R) -> Result<R> {
+        let core = self.core.lock();
         self.check()?;
-        let now = self.session.now();
-        Ok(f(&self.core.lock(), now))
+        Ok(f(&core, self.session.now()))
     }
 
     /// An event: runs it on the core and carries out what follows.
     pub fn run<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
-        let now = self.session.now();
         let (result, output) = {
             let mut core = self.core.lock();
+            // Inside the lock, so that the core's time never goes back.
+            let now = self.session.now();
             let result = f(&mut core, now);
-            (result, core.take_output())
+            (result, self.settle(&mut core))
         };
         self.carry_out(output);
+        if self.sleeps_long.swap(false, Ordering::AcqRel) {
+            self.timer.notify_one();
+        }
         result
+    }
+
+    /// Takes what the core wants done. Its alerts are posted here, under the lock, and so in the order of what they tell.
+    fn settle(&self, core: &mut Torrent) -> Output {
+        let mut output = core.take_output();
+        let silent = self.silent.load(Ordering::Acquire);
+        for alert in output.alerts.drain(..).filter(|_| !silent) {
+            match &alert {
+                Alert::TorrentFinished => core.set_completed_time(unix_now()),
+                Alert::MetadataReceived => self.session.torrents.lock().name(self.index, &core.info_hashes()),
+                _ => {}
+            }
+            self.session.alerts.post(self.index, &alert);
+        }
+        output
     }
 
     /// Hashing goes first, and here: its blocks are hot on this core.
@@ -131,30 +177,15 @@ impl Driver {
             let jobs = std::mem::take(&mut output.hashes);
             for mut job in jobs {
                 job.run();
-                let now = self.session.now();
                 let mut core = self.core.lock();
-                core.hash_done(now, job);
-                merge(&mut output, core.take_output());
+                core.hash_done(self.session.now(), job);
+                merge(&mut output, self.settle(&mut core));
             }
         }
         self.act(output);
     }
 
     fn act(self: &Arc<Self>, output: Output) {
-        for alert in output.alerts {
-            match &alert {
-                Alert::TorrentFinished => {
-                    let now = unix_now();
-                    self.core.lock().set_completed_time(now);
-                }
-                Alert::MetadataReceived => {
-                    let hashes = self.core.lock().info_hashes();
-                    self.session.torrents.lock().name(self.index, &hashes);
-                }
-                _ => {}
-            }
-            self.session.alerts.post(self.index, &alert);
-        }
         if !output.wake.is_empty() || !output.close.is_empty() {
             let mut connections = self.connections.lock();
             for key in output.wake {
@@ -190,10 +221,10 @@ impl Driver {
             self.wake_readers();
         }
         if output.memory_wanted {
-            self.session.memory_wanted(self.index);
+            self.session.memory_wanted(self);
         }
         if output.shares_changed {
-            self.session.shares_changed(self.index);
+            self.session.shares_changed();
         }
     }
 
@@ -306,14 +337,18 @@ impl Driver {
     async fn keep_time(self: Arc<Self>) {
         while self.check().is_ok() {
             self.dht.update(&self);
+            // Before the look: an event between the look and the sleep finds it set.
+            self.sleeps_long.store(true, Ordering::Release);
             let next = self.core.lock().next_timeout();
             let now = self.session.now();
             // A core that asks for moments in the past gets a tick all the same, never a busy loop.
             let wait = next.map(|t| t.since(now).max(Duration::from_millis(5)));
+            if wait.is_some_and(|wait| wait <= LONG_SLEEP) {
+                self.sleeps_long.store(false, Ordering::Release);
+            }
             let slept = tokio::select! {
                 () = sleep(wait) => true,
                 () = self.timer.notified() => false,
-                () = self.session.closing() => return,
             };
             if slept && self.check().is_ok() {
                 self.run(|core, now| core.handle_timeout(now));
@@ -321,14 +356,30 @@ impl Driver {
         }
     }
 
-    /// Runs a task of this torrent; its panic ends the torrent with an error, not the session.
+    /// Runs a task of this torrent, to its end or the torrent's. Its panic ends the torrent with an error, not the session.
     pub fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         let driver = self.clone();
         self.session.spawn(async move {
-            if let Err(message) = runtime::guarded(task).await {
+            let outcome = tokio::select! {
+                biased;
+                () = driver.gone.cancelled() => return,
+                outcome = runtime::guarded(task) => outcome,
+            };
+            if let Err(message) = outcome {
                 driver.panicked(message);
             }
         });
+    }
+
+    /// Leave to use the torrent's files: none once it is removed. Blocking threads only.
+    pub fn use_disk(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        let leave = self.disk_use.read();
+        (!self.removed.load(Ordering::Acquire)).then_some(leave)
+    }
+
+    /// Waits until nobody uses the files of the torrent, which is removed.
+    pub fn await_disk(&self) {
+        drop(self.disk_use.write());
     }
 
     pub fn panicked(self: &Arc<Self>, message: String) {
@@ -341,8 +392,14 @@ impl Driver {
         let handle = self.add_connection(let_in.key);
         let session_permit = let_in.permit;
         let (driver, key, credits) = (self.clone(), let_in.key, let_in.credits);
-        self.spawn(async move {
-            connection::run(driver, stream, key, credits, handle).await;
+        // Not `spawn`: it is ended through its handle, which costs nothing where much arrives.
+        self.session.spawn(async move {
+            let task_driver = driver.clone();
+            let run = connection::run(task_driver, stream, key, credits, handle);
+            if let Err(message) = runtime::guarded(run).await {
+                driver.drop_connection(key);
+                driver.panicked(message);
+            }
             drop(session_permit);
         });
     }
@@ -350,13 +407,19 @@ impl Driver {
     /// The torrent leaves its session: everybody who waits is woken, connections end.
     pub fn retire(self: &Arc<Self>) -> Vec<crate::engine::trackers::AnnounceJob> {
         self.removed.store(true, Ordering::Release);
+        let goodbyes = self.run(|core, now| {
+            let goodbyes = core.remove(now);
+            drop(self.settle(core));
+            self.silent.store(true, Ordering::Release);
+            goodbyes
+        });
+        self.gone.cancel();
         self.dht.stop();
-        let goodbyes = self.run(|core, now| core.remove(now));
-        self.timer.notify_one();
         for (_, connection) in self.connections.lock().drain() {
             end(&connection);
         }
         self.wake_readers();
+        self.session.shares_changed();
         goodbyes
     }
 }
@@ -377,7 +440,6 @@ async fn sleep(wait: Option<Duration>) {
 
 /// Appends what came out later.
 fn merge(output: &mut Output, more: Output) {
-    output.alerts.extend(more.alerts);
     output.wake.extend(more.wake);
     output.close.extend(more.close);
     output.dial.extend(more.dial);

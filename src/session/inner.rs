@@ -3,15 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use super::StorageIndex;
 use super::alert_queue::AlertQueue;
 use super::connection::RECEIVE_BYTES;
+use super::connection_limit::{ConnectionLimit, ConnectionPermit};
 use super::dht::Dht;
 use super::driver::Driver;
 use super::rate_limit::RateLimiter;
@@ -27,6 +28,8 @@ use crate::storage::file_pool::FilePool;
 use crate::storage::pool::Pool;
 use crate::wire::Handshake;
 
+/// How long a torrent that got no memory from the others waits before they are asked again.
+const MEMORY_PAUSE: Duration = Duration::from_millis(50);
 /// Receive buffers kept for reuse.
 const MAX_BUFFERS: usize = 8;
 
@@ -43,8 +46,7 @@ pub struct Inner {
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
     pub announce_slots: Semaphore,
-    connections: Mutex<Arc<Semaphore>>,
-    connection_limit: AtomicU64,
+    connections: Arc<ConnectionLimit>,
     trackers: Mutex<Arc<TrackerClient>>,
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
@@ -56,6 +58,8 @@ pub struct Inner {
     external_ip: Mutex<ExternalIp>,
     pub next_reader: AtomicU64,
     pub paused: AtomicBool,
+    /// The torrents are about to be told that their shares changed.
+    shares_stale: AtomicBool,
     closed: AtomicBool,
     closing: watch::Sender<bool>,
 }
@@ -89,8 +93,7 @@ impl Inner {
             download_limit: rate(settings.download_rate_limit),
             upload_limit: rate(settings.upload_rate_limit),
             announce_slots: Semaphore::new(usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1).max(1)),
-            connections: Mutex::new(Arc::new(Semaphore::new(connections))),
-            connection_limit: AtomicU64::new(connections as u64),
+            connections: ConnectionLimit::new(connections),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
             dht_start: Mutex::new(super::dht_search::Start::default()),
@@ -101,6 +104,7 @@ impl Inner {
             external_ip: Mutex::new(ExternalIp::default()),
             next_reader: AtomicU64::new(1),
             paused: AtomicBool::new(false),
+            shares_stale: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: watch::channel(false).0,
             settings: RwLock::new(Arc::new(settings)),
@@ -133,6 +137,11 @@ impl Inner {
         let _ = closing.wait_for(|c| *c).await;
     }
 
+    /// Makes the session's runtime that of the calling thread, for what needs one to be made.
+    pub fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
         self.runtime.spawn(task)
     }
@@ -152,7 +161,7 @@ impl Inner {
         self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));
         self.alerts.set_mask(alert_mask(&settings));
         self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
-        self.set_connection_limit(u64::try_from(settings.connections_limit).unwrap_or(0));
+        self.connections.set(usize::try_from(settings.connections_limit).unwrap_or(0));
         let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
         let settings = Arc::new(settings);
         *self.settings.write() = settings.clone();
@@ -161,15 +170,6 @@ impl Inner {
         }
         self.set_memory_limit(memory);
         Ok(())
-    }
-
-    /// A lower limit counts for new connections: a semaphore of the right size replaces the old one, whose permits run out.
-    fn set_connection_limit(&self, limit: u64) {
-        if self.connection_limit.swap(limit, Ordering::AcqRel) != limit {
-            let open: usize = self.drivers().iter().filter_map(|d| d.look(|c, _| c.num_peers()).ok()).sum();
-            let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(open);
-            *self.connections.lock() = Arc::new(Semaphore::new(room));
-        }
     }
 
     pub fn set_memory_limit(&self, bytes: u64) {
@@ -181,8 +181,8 @@ impl Inner {
     }
 
     /// A place under the session's connection limit.
-    pub fn connection_permit(&self) -> Option<OwnedSemaphorePermit> {
-        self.connections.lock().clone().try_acquire_owned().ok()
+    pub fn connection_permit(&self) -> Option<ConnectionPermit> {
+        self.connections.acquire()
     }
 
     pub fn tracker_client(&self) -> Arc<TrackerClient> {
@@ -231,33 +231,42 @@ impl Inner {
         }
     }
 
-    /// A torrent found no memory: the others give back what is beyond their share. Not from within their locks.
-    pub fn memory_wanted(self: &Arc<Self>, by: StorageIndex) {
-        let others: Vec<Arc<Driver>> = self.drivers().into_iter().filter(|d| d.index != by).collect();
-        if others.is_empty() {
+    /// A torrent found no memory: the others give back what is beyond their share. Not from within their locks, and not
+    /// again while that is being done.
+    pub fn memory_wanted(self: &Arc<Self>, by: &Arc<Driver>) {
+        if by.memory_asked.swap(true, Ordering::AcqRel) {
             return;
         }
-        let session = self.clone();
+        let (session, wanting) = (self.clone(), by.clone());
         self.spawn(async move {
             let mut any = false;
-            for driver in others {
+            for driver in session.drivers().into_iter().filter(|d| d.index != wanting.index) {
                 any |= driver.run(|core, now| core.yield_memory(now));
             }
-            let wanting = session.torrents.lock().get(by).cloned();
-            if let Some(driver) = wanting.filter(|_| any) {
-                driver.run(|core, now| core.shares_changed(now));
+            if !any {
+                // They have nothing to give; asking again at once would go round in circles.
+                tokio::time::sleep(MEMORY_PAUSE).await;
+            }
+            wanting.memory_asked.store(false, Ordering::Release);
+            if any {
+                wanting.run(|core, now| core.shares_changed(now));
             }
         });
     }
 
-    /// A torrent's weight changed, so all shares did.
-    pub fn shares_changed(self: &Arc<Self>, by: StorageIndex) {
-        let others: Vec<Arc<Driver>> = self.drivers().into_iter().filter(|d| d.index != by).collect();
-        if others.is_empty() {
+    /// A torrent's weight changed, so all shares did. What changes before the news is out is told with it.
+    pub fn shares_changed(self: &Arc<Self>) {
+        if self.shares_stale.swap(true, Ordering::AcqRel) {
             return;
         }
+        if self.torrents.lock().len() < 2 {
+            self.shares_stale.store(false, Ordering::Release);
+            return;
+        }
+        let session = self.clone();
         self.spawn(async move {
-            for driver in others {
+            session.shares_stale.store(false, Ordering::Release);
+            for driver in session.drivers() {
                 driver.run(|core, now| core.shares_changed(now));
             }
         });

@@ -6,6 +6,7 @@
 pub mod alert_queue;
 mod announcer;
 mod connection;
+mod connection_limit;
 pub mod dht;
 mod dht_search;
 mod dialer;
@@ -27,6 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -52,6 +54,7 @@ use crate::settings::Settings;
 use alert_queue::AlertQueue;
 use driver::{Driver, unix_now};
 use inner::{Inner, check_open};
+use tracker::AnnounceRequest;
 
 /// Counters of a whole session. Sizes in bytes, rates in bytes a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,13 +91,20 @@ pub struct Session {
     shutdown: Arc<Shutdown>,
 }
 
-/// How a session ends: the first to close it takes the runtime and stops it, the others wait for that.
+/// How a session ends. A thread of its own does it, so that whoever closes waits no longer than it wants, and may be a task
+/// of another runtime; the first to close starts it, the others wait for it too.
 #[derive(Debug)]
 struct Shutdown {
     inner: Arc<Inner>,
+    ending: Arc<Ending>,
+}
+
+#[derive(Debug)]
+struct Ending {
     runtime: Mutex<Option<Runtime>>,
     done: Mutex<bool>,
     finished: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How long the DHT may take to close its socket.
@@ -119,14 +129,16 @@ impl Session {
             inner: inner.clone(),
             shutdown: Arc::new(Shutdown {
                 inner: inner.clone(),
-                runtime: Mutex::new(Some(runtime)),
-                done: Mutex::new(false),
-                finished: Condvar::new(),
+                ending: Arc::new(Ending {
+                    runtime: Mutex::new(Some(runtime)),
+                    done: Mutex::new(false),
+                    finished: Condvar::new(),
+                    thread: Mutex::new(None),
+                }),
             }),
         };
         let bound = {
-            let shutdown = session.shutdown.runtime.lock();
-            let _context = shutdown.as_ref().map(Runtime::enter);
+            let _context = inner.enter();
             listen::start(&inner)
         };
         inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
@@ -318,15 +330,17 @@ impl Session {
     pub fn remove_torrent(&self, index: StorageIndex, flags: RemoveFlags) -> Result<()> {
         check_open(&self.inner)?;
         let driver = self.inner.torrents.lock().remove(index).ok_or_else(unknown_index)?;
-        let hashes = driver.look(|core, _| core.info_hashes()).unwrap_or_default();
-        let disk = driver.disk().filter(|_| driver.look(|c, _| c.storage_kind() == StorageKind::Disk).unwrap_or(false));
-        let goodbyes = driver.retire();
-        let requests: Vec<_> = goodbyes.iter().map(|job| announcer::request(&driver, job)).collect();
+        let (hashes, kind) = driver.run(|core, _| (core.info_hashes(), core.storage_kind()));
+        let disk = if kind == StorageKind::Disk { driver.disk() } else { None };
+        let goodbyes = announcer::goodbyes(&driver, &driver.retire());
         let inner = self.inner.clone();
-        self.inner.spawn(announcer::say_goodbye(inner.clone(), requests));
+        if !goodbyes.is_empty() {
+            self.inner.spawn(announcer::say_goodbye(inner.clone(), goodbyes));
+        }
         let session = inner.clone();
         let finish = move || {
             if let Some(disk) = disk {
+                driver.await_disk();
                 disk.release();
                 if flags.contains(RemoveFlags::DELETE_FILES) {
                     let alert = match disk.delete_files() {
@@ -418,56 +432,85 @@ fn unknown_index() -> Error {
 
 impl Shutdown {
     fn close(&self, timeout: Option<Duration>) -> Result<()> {
-        let deadline = timeout.map(|t| Instant::now() + t);
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+        let ending = &self.ending;
         if self.inner.begin_close() {
-            self.end(deadline);
-            *self.done.lock() = true;
-            self.finished.notify_all();
+            // The torrents first, and here: when this returns, in time or not, nobody waits in a read any more.
+            let goodbyes = self.retire_all();
+            let (inner, to_end) = (self.inner.clone(), ending.clone());
+            let end = move || {
+                runtime::block_signals();
+                to_end.end(&inner, goodbyes, deadline);
+            };
+            match std::thread::Builder::new().name("elementum-close".into()).spawn(end) {
+                Ok(thread) => *ending.thread.lock() = Some(thread),
+                // No thread to be had: then the threads of the session end without anybody waiting for them.
+                Err(_) => ending.abandon(),
+            }
         }
-        let mut done = self.done.lock();
+        let mut done = ending.done.lock();
         while !*done {
             match deadline {
-                None => self.finished.wait(&mut done),
-                Some(at) if self.finished.wait_until(&mut done, at).timed_out() && !*done => {
+                None => ending.finished.wait(&mut done),
+                Some(at) if ending.finished.wait_until(&mut done, at).timed_out() && !*done => {
                     return Err(Error::new(Status::TimedOut, "the session is still closing"));
                 }
                 Some(_) => {}
             }
         }
+        drop(done);
+        // It has nothing left to do but to end.
+        if let Some(thread) = ending.thread.lock().take() {
+            let _ = thread.join();
+        }
         Ok(())
     }
 
-    fn end(&self, deadline: Option<Instant>) {
-        let left = || deadline.map(|d| d.saturating_duration_since(Instant::now()));
+    fn retire_all(&self) -> Vec<AnnounceRequest> {
         let drivers: Vec<Arc<Driver>> = {
             let mut torrents = self.inner.torrents.lock();
             let all = torrents.all();
             all.into_iter().filter_map(|(i, _)| torrents.remove(i)).collect()
         };
-        let mut goodbyes = Vec::new();
-        for driver in &drivers {
-            let jobs = driver.retire();
-            goodbyes.extend(jobs.iter().map(|job| announcer::request(driver, job)));
-        }
+        let goodbyes = drivers.iter().flat_map(|driver| announcer::goodbyes(driver, &driver.retire())).collect();
         self.inner.alerts.close();
-        let dht = self.inner.dht.lock().take();
-        let Some(runtime) = self.runtime.lock().take() else { return };
-        if !goodbyes.is_empty() {
-            let patience = u64::try_from(self.inner.settings().stop_tracker_timeout).unwrap_or(0);
-            let wait = Duration::from_secs(patience).min(left().unwrap_or(Duration::MAX));
-            let farewell = announcer::say_goodbye(self.inner.clone(), goodbyes);
-            // Trackers that do not answer in time find out by themselves.
-            runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
+        goodbyes
+    }
+}
+
+impl Ending {
+    fn end(&self, inner: &Arc<Inner>, goodbyes: Vec<AnnounceRequest>, deadline: Option<Instant>) {
+        let left = || deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
+        let runtime = self.runtime.lock().take();
+        if let Some(runtime) = runtime {
+            if !goodbyes.is_empty() {
+                let patience = u64::try_from(inner.settings().stop_tracker_timeout).unwrap_or(0);
+                let wait = Duration::from_secs(patience).min(left());
+                let farewell = announcer::say_goodbye(inner.clone(), goodbyes);
+                // Trackers that do not answer in time find out by themselves.
+                runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
+            }
+            let dht = inner.dht.lock().take();
+            if let Some(dht) = dht {
+                let wait = DHT_TIMEOUT.min(left());
+                runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });
+            }
+            // Ends every task, and waits for its threads: the disk may hold one up, or a name server.
+            drop(runtime);
         }
-        if let Some(dht) = dht {
-            let wait = DHT_TIMEOUT.min(left().unwrap_or(Duration::MAX));
-            runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });
+        self.finish();
+    }
+
+    fn abandon(&self) {
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
         }
-        drop(drivers);
-        match left() {
-            Some(wait) => runtime.shutdown_timeout(wait),
-            None => drop(runtime),
-        }
+        self.finish();
+    }
+
+    fn finish(&self) {
+        *self.done.lock() = true;
+        self.finished.notify_all();
     }
 }
 

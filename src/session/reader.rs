@@ -76,12 +76,11 @@ impl Reader {
             return Ok(0);
         }
         loop {
-            self.driver.check()?;
-            let outcome = self.driver.run(|core, now| core.read(now, self.id, buf.len()))?;
+            let outcome = self.driver.attempt(|core, now| core.read(now, self.id, buf.len()))??;
             match outcome {
                 ReadOutcome::EndOfFile => return Err(end_of_file(self.size)),
                 ReadOutcome::Wait => {
-                    // Only a read that waits changes when the core must look at the time.
+                    // Somebody waits: late blocks are asked of others soon.
                     self.driver.look_at_time();
                     if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
                         let _ = self.driver.command(|core, now| core.stop_waiting(now, self.id));
@@ -111,12 +110,14 @@ impl Reader {
         let mut waiting = false;
         let result = loop {
             let len = buf.len();
-            let outcome = self.driver.command(|core, now| core.read_at(now, self.id, offset, len, waiting))?;
+            // A removal ends it here too; what it asked for is gone with its reader.
+            let outcome = self.driver.attempt(|core, now| core.read_at(now, self.id, offset, len, waiting))?;
             match outcome {
                 Err(error) => break Err(error),
                 Ok(ReadOutcome::EndOfFile) => break Err(end_of_file(self.size)),
                 Ok(ReadOutcome::Wait) => {
                     waiting = true;
+                    self.driver.look_at_time();
                     let there = |core: &crate::engine::Torrent| core.is_readable_at(self.id, offset);
                     if let Err(error) = self.wait(timeout, deadline, there) {
                         break Err(error);

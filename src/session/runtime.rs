@@ -30,14 +30,15 @@ pub fn start(settings: &Settings) -> Result<Runtime> {
         .map_err(|e| Error::io(Operation::Unknown, &e, "the session's threads could not be started"))
 }
 
+/// Blocks all signals on the calling thread.
 #[cfg(unix)]
-fn block_signals() {
+pub fn block_signals() {
     // A thread whose mask cannot be set still works; the host then sees its signals there.
     let _ = nix::sys::signal::SigSet::all().thread_block();
 }
 
 #[cfg(not(unix))]
-fn block_signals() {}
+pub fn block_signals() {}
 
 /// Runs a task to its end, or to its panic.
 pub async fn guarded<F: Future>(task: F) -> std::result::Result<F::Output, String> {

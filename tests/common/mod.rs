@@ -3,6 +3,7 @@
 // Each test program is a crate of its own and uses a part of this.
 #![allow(dead_code)]
 
+pub mod alone;
 pub mod ours;
 pub mod peers;
 pub mod temp;

@@ -101,6 +101,12 @@ impl Peer {
         }
     }
 
+    /// The port that it has said, now or before.
+    pub fn port(&mut self) -> u16 {
+        let said = self.heard.iter().find_map(|line| line.strip_prefix("port ")?.parse().ok());
+        said.unwrap_or_else(|| self.wait("port").parse().unwrap())
+    }
+
     /// Ends the client without a goodbye, in the middle of whatever it does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
