@@ -259,7 +259,7 @@ impl Store {
     /// A block of the piece that is late, may have another copy, and was not asked of `peer`: the one longest overdue.
     /// `eta`: when `peer` would bring it; a block also counts as late if that is less than half the wait still ahead.
     pub fn late_block(&self, piece: u32, now: Time, peer: PeerKey, eta: Time, endgame: bool) -> Option<u32> {
-        let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial)?;
+        let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
         let hysteresis = std::time::Duration::from_millis(300);
         let late = |b: &BlockSlot| {
             let copies = b.copies();
