@@ -47,12 +47,7 @@ impl Torrent {
         } else if handshake.peer_id == self.peer_id {
             self.swarm.dial_failed(now, address, &limits);
             return Err(CloseReason::SelfConnection);
-        } else if self.peers.values().any(|p| p.peer_id == handshake.peer_id) {
-            Some(CloseReason::DuplicatePeerId)
-        } else if !self.settings.allow_multiple_connections_per_ip
-            && !address.ip().to_canonical().is_loopback()
-            && self.peers.values().any(|p| p.address.ip().to_canonical() == address.ip().to_canonical())
-        {
+        } else if self.is_connected_to(address, &handshake.peer_id) {
             Some(CloseReason::DuplicatePeerId)
         } else if self.peers.len() >= self.connection_limit() && !self.drop_worst_peer(now) {
             Some(CloseReason::TooManyConnections)
@@ -99,6 +94,13 @@ impl Torrent {
         {
             self.close(now, key, CloseReason::DuplicatePeerId, None);
         }
+    }
+
+    /// Is the peer here already: by its id, or, where one connection an address is allowed, by that?
+    fn is_connected_to(&self, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
+        let ip = address.ip().to_canonical();
+        let one_each = !self.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
+        self.peers.values().any(|p| p.peer_id == *peer_id || one_each && p.address.ip().to_canonical() == ip)
     }
 
     /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.

@@ -283,12 +283,10 @@ impl Peer {
     pub fn expected_arrival(&self, now: Time) -> Time {
         let rate = u64::from(self.down.per_second());
         let queued = (self.requests.len() as u64 + 1) * u64::from(BLOCK_SIZE);
-        let wait = if rate > 0 {
-            Duration::from_micros(queued.saturating_mul(1_000_000) / rate)
-        } else if self.slow_start && self.down.total() == 0 {
-            Duration::from_millis(1500)
-        } else {
-            Duration::from_secs(5)
+        let wait = match queued.saturating_mul(1_000_000).checked_div(rate) {
+            Some(micros) => Duration::from_micros(micros),
+            None if self.slow_start && self.down.total() == 0 => Duration::from_millis(1500),
+            None => Duration::from_secs(5),
         };
         now + wait + self.rtt.min(Duration::from_secs(1))
     }
@@ -300,7 +298,7 @@ impl Peer {
     }
 
     pub fn is_seed(&self) -> bool {
-        self.have.len() > 0 && self.have.is_full()
+        !self.have.is_empty() && self.have.is_full()
     }
 
     /// Does it, or did it lately, do anything for us or we for it?

@@ -181,9 +181,9 @@ impl Torrent {
             }
             if content.store.slot(want.piece).is_none() {
                 // Windows on memory storage fit by construction; everything else must leave room for what is begun.
-                let fits = self.storage == StorageKind::Memory && want.class != Class::Deadline
-                    || self.readers.values().any(|r| r.window.contains(want.piece))
-                        && self.storage == StorageKind::Memory
+                let windowed = self.storage == StorageKind::Memory
+                    && (want.class != Class::Deadline || self.readers.values().any(|r| r.window.contains(want.piece)));
+                let fits = windowed
                     || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
                 if fits {
                     return Some(Pick { piece: want.piece, block: 0, class: want.class });

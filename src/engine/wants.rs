@@ -1,7 +1,7 @@
 //! The order of wants: which pieces are asked for first, for readers and deadlines.
 //!
-//! 1. pieces that a blocked read waits for; 2. playing windows and explicit deadlines, by time; 3. file heads and
-//! tails; 4. background readers. After these the picker's priorities follow (see `picker`).
+//! First pieces that a blocked read waits for, then playing windows and explicit deadlines, by time, then heads
+//! and tails of files, then background readers. After these the picker's priorities follow (see `picker`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

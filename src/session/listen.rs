@@ -1,6 +1,6 @@
 //! Listening sockets: one for each address of `listen_interfaces`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
 
 fn bind_exactly(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if let IpAddr::V6(_) = address.ip() {
+    if address.is_ipv6() {
         // IPv4 has sockets of its own.
         socket.set_only_v6(true)?;
     }
