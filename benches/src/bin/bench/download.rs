@@ -110,9 +110,10 @@ fn python() -> Result<&'static Path, String> {
 }
 
 type Runs = Result<Vec<Measured>, String>;
+type Run<'a> = &'a dyn Fn() -> Result<Measured, String>;
 
 fn compare(plan: &Plan, swarm: &Swarm, figures: &Figures, results: &mut Results) {
-    let peers: [(&str, &dyn Fn() -> Result<Measured, String>); 4] = [
+    let peers: [(&str, Run); 4] = [
         ("ours", &|| ours(plan, swarm)),
         ("libtorrent", &|| libtorrent(plan, swarm)),
         ("librqbit", &|| librqbit(plan, swarm)),
