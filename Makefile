@@ -48,7 +48,7 @@ deps: ## what the tests need: Debian packages, and libtorrent in .venv
 peers: ## the clients of the tests that are built here: librqbit, the plain seeder
 	$(CARGO) build -p elementum-bench --features rqbit --bin rqbit-peer --bin plain-seeder
 
-test: test-rust test-loom test-asan test-valgrind test-tsan test-install ## every test
+test: test-rust ## the tests, against real clients too (the sanitizer jobs: test-native)
 
 test-rust: deps peers
 	$(CARGO) test

@@ -108,24 +108,15 @@ pub const ET_PRIORITY_TOP: et_priority = 7;
 
 /// How a torrent behaves: `ET_TORRENT_FLAG_*` bits.
 pub type et_torrent_flags = u64;
-/// Take for granted that all files are there, and check pieces when they are asked for.
-pub const ET_TORRENT_FLAG_SEED_MODE: et_torrent_flags = 0x1;
 /// Only upload.
 pub const ET_TORRENT_FLAG_UPLOAD_MODE: et_torrent_flags = 0x2;
-/// The IP filter applies to its peers.
-pub const ET_TORRENT_FLAG_APPLY_IP_FILTER: et_torrent_flags = 0x8;
 /// Paused.
 pub const ET_TORRENT_FLAG_PAUSED: et_torrent_flags = 0x10;
-/// Kept for programs written for libtorrent: there is no queue here that would manage it.
-pub const ET_TORRENT_FLAG_AUTO_MANAGED: et_torrent_flags = 0x20;
 /// Adding it twice is an error of its own; here it always is.
 pub const ET_TORRENT_FLAG_DUPLICATE_IS_ERROR: et_torrent_flags = 0x40;
 /// Fetch in order, not the rarest first.
 pub const ET_TORRENT_FLAG_SEQUENTIAL_DOWNLOAD: et_torrent_flags = 0x200;
-/// Pause when what is on disk has been checked.
-pub const ET_TORRENT_FLAG_STOP_WHEN_READY: et_torrent_flags = 0x400;
 pub const ET_TORRENT_FLAG_DISABLE_DHT: et_torrent_flags = 0x8_0000;
-pub const ET_TORRENT_FLAG_DISABLE_LSD: et_torrent_flags = 0x10_0000;
 pub const ET_TORRENT_FLAG_DISABLE_PEX: et_torrent_flags = 0x20_0000;
 /// Files that `file_priorities` says nothing about have priority 0, not 4.
 pub const ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD: et_torrent_flags = 0x80_0000;
@@ -159,9 +150,6 @@ pub const ET_PEER_REMOTE_CHOKED: et_peer_flags = 0x8;
 pub const ET_PEER_SUPPORTS_EXTENSIONS: et_peer_flags = 0x10;
 /// We dialled it.
 pub const ET_PEER_OUTGOING: et_peer_flags = 0x20;
-/// The handshake is not done.
-pub const ET_PEER_HANDSHAKE: et_peer_flags = 0x40;
-pub const ET_PEER_CONNECTING: et_peer_flags = 0x80;
 /// It took part in a piece that came in wrong, and has to prove itself.
 pub const ET_PEER_ON_PAROLE: et_peer_flags = 0x200;
 pub const ET_PEER_SEED: et_peer_flags = 0x400;
@@ -169,7 +157,6 @@ pub const ET_PEER_OPTIMISTIC_UNCHOKE: et_peer_flags = 0x800;
 /// It does not send what it was asked for.
 pub const ET_PEER_SNUBBED: et_peer_flags = 0x1000;
 pub const ET_PEER_UPLOAD_ONLY: et_peer_flags = 0x2000;
-pub const ET_PEER_ENDGAME: et_peer_flags = 0x4000;
 
 /// How we know of a peer: `ET_PEER_SOURCE_*` bits.
 pub type et_peer_source = u32;
@@ -181,7 +168,7 @@ pub const ET_PEER_SOURCE_RESUME_DATA: et_peer_source = 0x10;
 /// It came to us.
 pub const ET_PEER_SOURCE_INCOMING: et_peer_source = 0x20;
 /// `et_torrent_connect_peer`, or the magnet.
-pub const ET_PEER_SOURCE_MANUAL: et_peer_source = 0x40;
+pub const ET_PEER_SOURCE_MANUAL: et_peer_source = 0x400;
 
 /// What a file is: `ET_FILE_*` bits.
 pub type et_file_flags = u32;

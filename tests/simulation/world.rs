@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::Time;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
 use elementum_torrent::engine::torrent::DiskJob;
-use elementum_torrent::engine::{StorageKind, Time};
 use elementum_torrent::error::{Error, Status};
 use elementum_torrent::storage::pool::BLOCK_SIZE;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
@@ -643,10 +643,5 @@ impl World {
                 assert_eq!(engine.pool.charged(), 0, "blocks leaked");
             }
         }
-    }
-
-    /// Is memory storage what this node has?
-    pub fn in_memory(&mut self, node: usize) -> bool {
-        self.engine(node).torrent.storage_kind() == StorageKind::Memory
     }
 }
