@@ -2031,29 +2031,14 @@ typedef struct et_partial_piece_info {
 #define ET_PRIORITY_TOP 7
 
 /**
- * Take for granted that all files are there, and check pieces when they are asked for.
- */
-#define ET_TORRENT_FLAG_SEED_MODE 1
-
-/**
  * Only upload.
  */
 #define ET_TORRENT_FLAG_UPLOAD_MODE 2
 
 /**
- * The IP filter applies to its peers.
- */
-#define ET_TORRENT_FLAG_APPLY_IP_FILTER 8
-
-/**
  * Paused.
  */
 #define ET_TORRENT_FLAG_PAUSED 16
-
-/**
- * Kept for programs written for libtorrent: there is no queue here that would manage it.
- */
-#define ET_TORRENT_FLAG_AUTO_MANAGED 32
 
 /**
  * Adding it twice is an error of its own; here it always is.
@@ -2065,14 +2050,7 @@ typedef struct et_partial_piece_info {
  */
 #define ET_TORRENT_FLAG_SEQUENTIAL_DOWNLOAD 512
 
-/**
- * Pause when what is on disk has been checked.
- */
-#define ET_TORRENT_FLAG_STOP_WHEN_READY 1024
-
 #define ET_TORRENT_FLAG_DISABLE_DHT 524288
-
-#define ET_TORRENT_FLAG_DISABLE_LSD 1048576
 
 #define ET_TORRENT_FLAG_DISABLE_PEX 2097152
 
@@ -2134,13 +2112,6 @@ typedef struct et_partial_piece_info {
 #define ET_PEER_OUTGOING 32
 
 /**
- * The handshake is not done.
- */
-#define ET_PEER_HANDSHAKE 64
-
-#define ET_PEER_CONNECTING 128
-
-/**
  * It took part in a piece that came in wrong, and has to prove itself.
  */
 #define ET_PEER_ON_PAROLE 512
@@ -2155,8 +2126,6 @@ typedef struct et_partial_piece_info {
 #define ET_PEER_SNUBBED 4096
 
 #define ET_PEER_UPLOAD_ONLY 8192
-
-#define ET_PEER_ENDGAME 16384
 
 #define ET_PEER_SOURCE_TRACKER 1
 
@@ -2176,7 +2145,7 @@ typedef struct et_partial_piece_info {
 /**
  * `et_torrent_connect_peer`, or the magnet.
  */
-#define ET_PEER_SOURCE_MANUAL 64
+#define ET_PEER_SOURCE_MANUAL 1024
 
 /**
  * Zeros that align the next file; it is neither fetched nor stored.
