@@ -122,7 +122,7 @@ impl Fields<'_> {
             }
             12 => self.read::<et_tracker_warning_alert>().and_then(|r| self.text("warning", r.message)),
             15 => self.read::<et_tracker_reply_alert>().and_then(|r| self.put("peers", r.num_peers)),
-            _ => self.read::<et_tracker_announce_alert>().and_then(|r| self.put("event", r.event)),
+            _ => self.read::<et_tracker_announce_alert>().and_then(|r| self.put("event", event(r.event))),
         }
     }
 
@@ -158,6 +158,16 @@ fn state(number: i32) -> &'static str {
         3 => "downloading",
         4 => "finished",
         5 => "seeding",
+        _ => "unknown",
+    }
+}
+
+fn event(number: i32) -> &'static str {
+    match number {
+        0 => "none",
+        1 => "completed",
+        2 => "started",
+        3 => "stopped",
         _ => "unknown",
     }
 }

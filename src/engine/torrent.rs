@@ -648,7 +648,7 @@ impl Torrent {
             active.then(|| self.last_tick + TICK)
         };
         let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
-        [tick, dial, self.trackers.next_timeout()].into_iter().flatten().min()
+        [tick, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
     }
 
     /// What time alone brings about.
@@ -684,7 +684,11 @@ impl Torrent {
         self.fill_all(now);
     }
 
+    /// Announces that are due. Not before the check of what is on disk: until then nobody knows what is left.
     pub(super) fn poll_trackers(&mut self, now: Time) {
+        if self.checking {
+            return;
+        }
         let s = &self.settings;
         let policy = Policy {
             announce_to_all_trackers: s.announce_to_all_trackers,
