@@ -23,4 +23,4 @@ for _ in {1..600}; do
     sleep 0.05
 done
 echo "streaming 100 MiB from a second session on loopback that gives 20 MB/s"
-"$program" "$work/demo.torrent" "127.0.0.1:$(sed -n 's/^port //p' "$work/output")"
+"$program" -q -l 127.0.0.1:0 "$work/demo.torrent" "127.0.0.1:$(sed -n 's/^port //p' "$work/output")"
