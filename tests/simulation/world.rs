@@ -354,9 +354,9 @@ impl World {
         if let Kind::Script(script) = &mut self.nodes[target].kind {
             script.connected(conn);
         }
-        for side in 0..2 {
+        for (side, node) in nodes.into_iter().enumerate() {
             self.pump(conn, side);
-            self.settle(nodes[side]);
+            self.settle(node);
         }
     }
 
