@@ -74,7 +74,7 @@ test-loom: ## every order of the lock-free parts' steps
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy -p elementum-bench --features rqbit --all-targets -- -D warnings
+	$(CARGO) clippy -p elementum-bench --all-targets -- -D warnings
 
 check: lint test ## lint and test
 
