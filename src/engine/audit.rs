@@ -69,7 +69,10 @@ impl Torrent {
         }
         let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
         if (kept, partial, kept_pieces) != counted {
-            return Err(format!("blocks kept, partial, pieces: {:?}, counted {counted:?}", (kept, partial, kept_pieces)));
+            return Err(format!(
+                "blocks kept, partial, pieces: {:?}, counted {counted:?}",
+                (kept, partial, kept_pieces)
+            ));
         }
         if self.storage == StorageKind::Memory && content.have.count() != kept_pieces {
             return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));
@@ -150,7 +153,16 @@ impl Torrent {
             .content
             .iter()
             .flat_map(|c| c.store.present().iter().filter_map(|p| Some((*p, c.store.slot(*p)?))))
-            .map(|(p, s)| format!("{p}: {:?} {}+{} of {}, only {:?}", s.stage, s.received(), s.asked(), s.blocks.len(), s.exclusive))
+            .map(|(p, s)| {
+                format!(
+                    "{p}: {:?} {}+{} of {}, only {:?}",
+                    s.stage,
+                    s.received(),
+                    s.asked(),
+                    s.blocks.len(),
+                    s.exclusive
+                )
+            })
             .collect();
         let windows: Vec<_> = self.readers.values().map(|r| (r.id, r.waiting, r.window.clone())).collect();
         format!(

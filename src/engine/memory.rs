@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Time;
 use super::reader::{Reader, ReaderId};
+use super::requests::Pick;
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};
-use super::requests::Pick;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
@@ -60,7 +60,9 @@ impl Keepers<'_> {
                 continue;
             } else if reader.options.background {
                 Worth::Background
-            } else if window.ahead.contains(&piece) && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32 {
+            } else if window.ahead.contains(&piece)
+                && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
+            {
                 Worth::FarAhead
             } else {
                 Worth::Kept
@@ -311,8 +313,7 @@ impl Torrent {
     pub fn is_lookbehind_available(&mut self, piece: i64) -> Result<bool> {
         let piece = self.check_piece(piece)?;
         let available = self.content.as_ref().is_some_and(|c| c.have.get(piece));
-        let counter =
-            if available { &mut self.counters.lookbehind_hits } else { &mut self.counters.lookbehind_misses };
+        let counter = if available { &mut self.counters.lookbehind_hits } else { &mut self.counters.lookbehind_misses };
         *counter += 1;
         Ok(available)
     }
@@ -332,9 +333,9 @@ impl Torrent {
     pub fn storage_stats(&self) -> StorageStats {
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let held = |pieces: &mut dyn Iterator<Item = u32>| {
-            self.content.as_ref().map_or(0, |c| {
-                pieces.filter_map(|p| c.store.slot(p)).map(|s| bytes(u64::from(s.received()))).sum()
-            })
+            self.content
+                .as_ref()
+                .map_or(0, |c| pieces.filter_map(|p| c.store.slot(p)).map(|s| bytes(u64::from(s.received()))).sum())
         };
         let pinned: BTreeSet<u32> =
             self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
@@ -359,20 +360,24 @@ impl Torrent {
     pub(super) fn check_piece(&self, piece: i64) -> Result<u32> {
         let Some(content) = &self.content else { return Err(no_metadata()) };
         let pieces = content.info.layout.num_pieces();
-        u32::try_from(piece)
-            .ok()
-            .filter(|p| *p < pieces)
-            .ok_or_else(|| Error::invalid(format!("piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}", i64::from(pieces) - 1)))
+        u32::try_from(piece).ok().filter(|p| *p < pieces).ok_or_else(|| {
+            Error::invalid(format!(
+                "piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}",
+                i64::from(pieces) - 1
+            ))
+        })
     }
 
     /// A file number from a caller.
     pub(super) fn check_file(&self, file: i64) -> Result<u32> {
         let Some(content) = &self.content else { return Err(no_metadata()) };
         let files = content.info.layout.num_files();
-        u32::try_from(file)
-            .ok()
-            .filter(|f| (*f as usize) < files)
-            .ok_or_else(|| Error::invalid(format!("file {file} is out of range: the torrent has {files} files, 0 to {}", files as i64 - 1)))
+        u32::try_from(file).ok().filter(|f| (*f as usize) < files).ok_or_else(|| {
+            Error::invalid(format!(
+                "file {file} is out of range: the torrent has {files} files, 0 to {}",
+                files as i64 - 1
+            ))
+        })
     }
 }
 

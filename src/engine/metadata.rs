@@ -65,9 +65,11 @@ impl Attempt {
             return None;
         }
         // Spread first: what nobody was asked for, then what is asked of few.
-        let free = self.pieces.iter().enumerate().filter(|(_, p)| {
-            p.data.is_none() && p.asked.len() < COPIES && !p.asked.iter().any(|(k, _)| *k == key)
-        });
+        let free = self
+            .pieces
+            .iter()
+            .enumerate()
+            .filter(|(_, p)| p.data.is_none() && p.asked.len() < COPIES && !p.asked.iter().any(|(k, _)| *k == key));
         let piece = free.min_by_key(|(i, p)| (p.asked.len(), *i)).map(|(i, _)| i)?;
         self.pieces.get_mut(piece)?.asked.push((key, now));
         Some(piece as u32)
@@ -210,19 +212,17 @@ impl Torrent {
     pub(super) fn metadata_message(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
         match MetadataMessage::parse(payload).map_err(|e| format!("ut_metadata: {e}"))? {
             Some(MetadataMessage::Request { piece }) => self.serve_metadata(now, key, piece),
-            Some(MetadataMessage::Data { piece, total_size, payload }) => {
-                if self.content.is_none() {
-                    if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
-                        self.metadata_complete(now, &bytes, &senders);
-                    }
-                    self.ask_metadata(now, key);
+            Some(MetadataMessage::Data { piece, total_size, payload }) if self.content.is_none() => {
+                if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
+                    self.metadata_complete(now, &bytes, &senders);
                 }
+                self.ask_metadata(now, key);
             }
             Some(MetadataMessage::Reject { .. }) => {
                 // It has none (yet): others are asked, and it again when it offers again.
                 self.fetch.peer_gone(key);
             }
-            None => {}
+            Some(MetadataMessage::Data { .. }) | None => {}
         }
         Ok(())
     }
@@ -255,7 +255,11 @@ impl Torrent {
         let parsed = if v1_holds && v2_holds && !wanted.is_empty() {
             Info::parse(bytes).map_err(|e| e.0).and_then(|info| {
                 let pieces = info.layout.num_pieces();
-                if i64::from(pieces) <= most { Ok(info) } else { Err(format!("{pieces} pieces; max_piece_count is {most}")) }
+                if i64::from(pieces) <= most {
+                    Ok(info)
+                } else {
+                    Err(format!("{pieces} pieces; max_piece_count is {most}"))
+                }
             })
         } else {
             Err("the metadata does not match the info-hash".to_owned())

@@ -22,7 +22,11 @@ pub enum ReadOutcome {
     /// Copy these, in order.
     Memory(Vec<Part>),
     /// Verified and on disk: read it there.
-    Disk { piece: u32, offset: u32, len: u32 },
+    Disk {
+        piece: u32,
+        offset: u32,
+        len: u32,
+    },
     /// Nothing is there yet.
     Wait,
     EndOfFile,

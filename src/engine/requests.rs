@@ -164,8 +164,8 @@ impl Torrent {
             Some(_) => !parole || !peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece)),
         };
         while let Some(want) = self.wants.get(self.wants_from) {
-            let full = !content.is_missing(want.piece)
-                || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block());
+            let full =
+                !content.is_missing(want.piece) || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block());
             if !full {
                 break;
             }
@@ -181,8 +181,9 @@ impl Torrent {
             }
             if content.store.slot(want.piece).is_none() {
                 // Windows on memory storage fit by construction; everything else must leave room for what is begun.
-                let fits = self.storage == StorageKind::Memory && want.class != Class::Deadline
-                    || self.readers.values().any(|r| r.window.contains(want.piece)) && self.storage == StorageKind::Memory
+                let in_memory = self.storage == StorageKind::Memory;
+                let in_window = || self.readers.values().any(|r| r.window.contains(want.piece));
+                let fits = (in_memory && (want.class != Class::Deadline || in_window()))
                     || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
                 if fits {
                     return Some(Pick { piece: want.piece, block: 0, class: want.class });
@@ -232,9 +233,11 @@ impl Torrent {
             })
         };
         if let Some(piece) = next {
-            return keepers
-                .admits(content, &self.pool, Class::Priority, piece)
-                .then_some(Pick { piece, block: 0, class: Class::Priority });
+            return keepers.admits(content, &self.pool, Class::Priority, piece).then_some(Pick {
+                piece,
+                block: 0,
+                class: Class::Priority,
+            });
         }
         // End game: everything wanted is asked for; copies of what is slow.
         let eta = peer.expected_arrival(now);

@@ -226,7 +226,8 @@ impl Torrent {
             }
         }
         let pieces_total = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces());
-        let ppm = |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
+        let ppm =
+            |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
         let progress_ppm = match self.state {
             TorrentState::CheckingFiles => ppm(u64::from(self.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.metadata_progress(),
@@ -412,7 +413,8 @@ impl Torrent {
                 pieces
                     .map(|p| {
                         let start = layout.piece_offset(p).max(file.offset);
-                        let end = (layout.piece_offset(p) + u64::from(layout.piece_size(p))).min(file.offset + file.size);
+                        let end =
+                            (layout.piece_offset(p) + u64::from(layout.piece_size(p))).min(file.offset + file.size);
                         end.saturating_sub(start)
                     })
                     .sum()

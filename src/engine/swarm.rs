@@ -240,19 +240,20 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 fn is_dialable(address: SocketAddr, limits: &SwarmLimits) -> bool {
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    address.port() != 0
-        && !ip.is_unspecified()
-        && !ip.is_multicast()
-        && !broadcast
-        && !(limits.no_privileged_ports && address.port() < 1024)
+    let privileged = limits.no_privileged_ports && address.port() < 1024;
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast && !privileged
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: SwarmLimits =
-        SwarmLimits { max_peers: 3, max_failcount: 2, min_reconnect: Duration::from_secs(60), no_privileged_ports: false };
+    const LIMITS: SwarmLimits = SwarmLimits {
+        max_peers: 3,
+        max_failcount: 2,
+        min_reconnect: Duration::from_secs(60),
+        no_privileged_ports: false,
+    };
 
     fn addr(n: u8) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, n], 6881))

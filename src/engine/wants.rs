@@ -1,7 +1,7 @@
 //! The order of wants: which pieces are asked for first, for readers and deadlines.
 //!
-//! 1. pieces that a blocked read waits for; 2. playing windows and explicit deadlines, by time; 3. file heads and
-//! tails; 4. background readers. After these the picker's priorities follow (see `picker`).
+//! First pieces that a blocked read waits for; second playing windows and explicit deadlines, by time; third file heads and
+//! tails; last background readers. After these the picker's priorities follow (see `picker`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -101,7 +101,8 @@ mod tests {
         let fast = ReaderOptions { bitrate: 1 << 20, ..Default::default() };
         let slow = ReaderOptions { bitrate: 1 << 10, ..Default::default() };
         let background = ReaderOptions { background: true, ..Default::default() };
-        let mut readers = BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
+        let mut readers =
+            BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
         readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
         let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);

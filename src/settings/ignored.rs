@@ -106,11 +106,7 @@ pub(super) const IGNORED: &[Descriptor] = &{
     let mut all = [REFUSED[0]; REFUSED.len() + PLAIN.len()];
     let mut i = 0;
     while i < REFUSED.len() + PLAIN.len() {
-        all[i] = if i < REFUSED.len() {
-            REFUSED[i]
-        } else {
-            PLAIN[i - REFUSED.len()]
-        };
+        all[i] = if i < REFUSED.len() { REFUSED[i] } else { PLAIN[i - REFUSED.len()] };
         i += 1;
     }
     all

@@ -120,11 +120,8 @@ static DESCRIPTORS: [Descriptor; COUNT] = {
     let mut all = [table::EFFECTIVE[0]; COUNT];
     let mut i = 0;
     while i < COUNT {
-        all[i] = if i < table::EFFECTIVE.len() {
-            table::EFFECTIVE[i]
-        } else {
-            ignored::IGNORED[i - table::EFFECTIVE.len()]
-        };
+        all[i] =
+            if i < table::EFFECTIVE.len() { table::EFFECTIVE[i] } else { ignored::IGNORED[i - table::EFFECTIVE.len()] };
         i += 1;
     }
     all
@@ -424,7 +421,8 @@ mod tests {
 
     #[test]
     fn edit_distances() {
-        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("flaw", "lawn", 2)] {
+        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("flaw", "lawn", 2)]
+        {
             assert_eq!((edit_distance(a, b), edit_distance(b, a)), (d, d), "{a} {b}");
         }
     }

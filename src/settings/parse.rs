@@ -61,7 +61,11 @@ fn host_port(entry: &str) -> Result<(&str, u16)> {
         None => host,
     };
     let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-    if host.is_empty() || host.len() > 255 || !digits || host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c)) {
+    if host.is_empty()
+        || host.len() > 255
+        || !digits
+        || host.contains(|c: char| c.is_whitespace() || "[]/@".contains(c))
+    {
         return Err(bad());
     }
     let port = port.parse().map_err(|_| Error::invalid(format!("{entry:?}: the port is above 65535")))?;
@@ -84,7 +88,9 @@ mod tests {
 
     #[test]
     fn refused_interfaces() {
-        for bad in ["x", "1.2.3.4:", "1.2.3.4:70000", "::1:80", "[::1:80", "[]:80", "a b:1", ":80", "1.2.3.4:80x", "a:+1"] {
+        for bad in
+            ["x", "1.2.3.4:", "1.2.3.4:70000", "::1:80", "[::1:80", "[]:80", "a b:1", ":80", "1.2.3.4:80x", "a:+1"]
+        {
             assert_eq!(parse_listen_interfaces(bad).expect_err(bad).status, Status::InvalidArgument, "{bad}");
         }
         assert_eq!(parse_listen_interfaces("0.0.0.0:1s").expect_err("ssl").status, Status::Unsupported);

@@ -10,9 +10,15 @@ use super::check::Check;
 use super::{Descriptor, Field, Stored, Value};
 
 macro_rules! field_type {
-    (Int) => { i64 };
-    (Bool) => { bool };
-    (Str) => { String };
+    (Int) => {
+        i64
+    };
+    (Bool) => {
+        bool
+    };
+    (Str) => {
+        String
+    };
 }
 
 macro_rules! is_live {

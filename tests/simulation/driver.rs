@@ -132,7 +132,8 @@ impl Driver {
                 }
                 Step::ReadAt(offset, length) => {
                     let (offset, length) = (*offset, *length);
-                    let found = torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
+                    let found =
+                        torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
                     match found {
                         ReadOutcome::Wait => {
                             self.probing = true;
@@ -183,8 +184,8 @@ impl Driver {
                 self.steps.pop_front();
             }
         }
-        if self.rate > 0 {
-            self.busy_until = now + Duration::from_micros(n * 1_000_000 / self.rate);
+        if let Some(micros) = (n * 1_000_000).checked_div(self.rate) {
+            self.busy_until = now + Duration::from_micros(micros);
         }
     }
 }

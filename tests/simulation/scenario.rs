@@ -80,7 +80,8 @@ fn stuck(world: &mut World, node: usize) -> Option<String> {
     if drivers.is_empty() {
         return None;
     }
-    let at: Vec<String> = drivers.iter().map(|d| format!("{:?} at {}: {:?}", d.id, d.position, d.steps.front())).collect();
+    let at: Vec<String> =
+        drivers.iter().map(|d| format!("{:?} at {}: {:?}", d.id, d.position, d.steps.front())).collect();
     let peers: Vec<String> = engine
         .torrent
         .peers(now)
@@ -90,7 +91,9 @@ fn stuck(world: &mut World, node: usize) -> Option<String> {
     let queue = engine.torrent.describe();
     let memory = (engine.pool.charged(), engine.pool.limit());
     let windows: Vec<_> = engine.drivers.iter().map(|d| engine.torrent.reader_status(d.id)).collect();
-    Some(format!("node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue} windows {windows:?}"))
+    Some(format!(
+        "node {node}: {at:?} memory {memory:?} conns {conns} peers {peers:#?} queue {queue} windows {windows:?}"
+    ))
 }
 
 /// What must be true of a node of ours at the end.
@@ -149,7 +152,9 @@ impl Plan<'_> {
             11 => Manner::Double,
             12 => Manner::Shuffler,
             13 => Manner::Garbage,
-            14 => Manner::HugeMetadata(if self.rng.bool() { self.rng.u32(1..200_000) } else { self.rng.u32(1..u32::MAX) }),
+            14 => {
+                Manner::HugeMetadata(if self.rng.bool() { self.rng.u32(1..200_000) } else { self.rng.u32(1..u32::MAX) })
+            }
             15 => Manner::WrongMetadata,
             16 => Manner::Plain,
             17 => Manner::Gossip,

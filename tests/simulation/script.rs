@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use elementum_torrent::storage::pool::{Credits, Pool};
 use elementum_torrent::wire::{
-    BlockRequest, Decoder, DecoderLimits, ExtendedHandshake, ExtensionIds, Message, MetadataMessage, PexMessage, Received,
-    encode_piece_header, lt_donthave,
+    BlockRequest, Decoder, DecoderLimits, ExtendedHandshake, ExtensionIds, Message, MetadataMessage, PexMessage,
+    Received, encode_piece_header, lt_donthave,
 };
 
 use super::content::Content;
@@ -345,7 +345,8 @@ impl Script {
                 Manner::Flapper => {
                     let Some(id) = link.ids.lt_donthave else { continue };
                     let piece = self.rng.u32(0..pieces);
-                    let refused: Vec<BlockRequest> = link.requests.iter().filter(|r| r.piece == piece).copied().collect();
+                    let refused: Vec<BlockRequest> =
+                        link.requests.iter().filter(|r| r.piece == piece).copied().collect();
                     link.requests.retain(|r| r.piece != piece);
                     self.send(*conn, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
                     for request in refused {

@@ -69,7 +69,11 @@ fn measure(piece_length: u32, memory: u64, peers: usize, total: u64) -> Duration
                 if let Received::Message(Message::Request(r)) = request
                     && let Some(credit) = credits.take(r.piece, r.begin)
                 {
-                    batch.push(Received::Block { piece: r.piece, begin: r.begin, data: credit.into_block(r.length).freeze() });
+                    batch.push(Received::Block {
+                        piece: r.piece,
+                        begin: r.begin,
+                        data: credit.into_block(r.length).freeze(),
+                    });
                 }
             }
             let bytes = batch.len() as u64 * u64::from(BLOCK_SIZE);
@@ -108,9 +112,15 @@ fn measure(piece_length: u32, memory: u64, peers: usize, total: u64) -> Duration
 #[test]
 #[ignore = "a measurement, for release builds"]
 fn cost_of_a_block() {
-    for (piece_length, memory, peers) in
-        [(MIB, 64, 1), (MIB, 64, 4), (MIB, 64, 50), (MIB / 4, 64, 1), (MIB / 4, 64, 10), (MIB / 4, 512, 10), (16 * MIB, 256, 2)]
-    {
+    for (piece_length, memory, peers) in [
+        (MIB, 64, 1),
+        (MIB, 64, 4),
+        (MIB, 64, 50),
+        (MIB / 4, 64, 1),
+        (MIB / 4, 64, 10),
+        (MIB / 4, 512, 10),
+        (16 * MIB, 256, 2),
+    ] {
         let total = std::env::var("ET_SPEED_MIB").ok().and_then(|s| s.parse().ok()).unwrap_or(512u64) * MIB;
         let spent = measure(piece_length as u32, memory * MIB, peers, total);
         let blocks = total / u64::from(BLOCK_SIZE);

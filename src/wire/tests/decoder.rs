@@ -12,7 +12,9 @@ use crate::wire::{Decoder, DecoderLimits, Message, Received, WireError, encode_p
 fn decoder(paid: &[(u32, u32)]) -> (Arc<Pool>, Arc<Credits>, Decoder) {
     let pool = Pool::new(1000 * u64::from(BLOCK_SIZE));
     let holder = Credits::new(pool.clone());
-    paid.iter().filter_map(|at| Some((*at, pool.reserve()?))).for_each(|((piece, begin), r)| holder.put(piece, begin, r));
+    paid.iter()
+        .filter_map(|at| Some((*at, pool.reserve()?)))
+        .for_each(|((piece, begin), r)| holder.put(piece, begin, r));
     let decoder = Decoder::new(holder.clone(), DecoderLimits::default());
     (pool, holder, decoder)
 }
@@ -83,7 +85,9 @@ fn blocks_and_messages() {
 fn a_block_nobody_asks_for_leaves_other_credits_alone() {
     let (pool, credits, mut decoder) = decoder(&[(1, 0)]);
     let mut out = Vec::new();
-    decoder.push(&[piece(9, 0, b"late"), piece(1, 0, b"good"), piece(1, 0, b"again")].concat(), &mut out).expect("valid");
+    decoder
+        .push(&[piece(9, 0, b"late"), piece(1, 0, b"good"), piece(1, 0, b"again")].concat(), &mut out)
+        .expect("valid");
     let expected = [Plain::Unpaid(9, 0, 4), Plain::Block(1, 0, b"good".to_vec()), Plain::Unpaid(1, 0, 5)];
     assert_eq!((plain(&out), credits.count(), pool.charged()), (expected.to_vec(), 0, 1));
 }

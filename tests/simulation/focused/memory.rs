@@ -68,7 +68,10 @@ fn protection_yields_where_the_limit_was_lowered() {
 #[test]
 fn a_lowered_limit_holds_at_once_and_a_raised_one_is_used() {
     let mut world = pair(8 * MIB, 64 * KIB, 2 * MIB);
-    world.add_driver(1, Driver::new(1, 0, [Step::Read(3 * MIB), Step::Sleep(Duration::from_secs(1)), Step::Read(u64::MAX)]));
+    world.add_driver(
+        1,
+        Driver::new(1, 0, [Step::Read(3 * MIB), Step::Sleep(Duration::from_secs(1)), Step::Read(u64::MAX)]),
+    );
     world.run_for(Duration::from_millis(300));
     let now = world.now();
     world.engine(1).set_limit(now, 256 * KIB);
