@@ -149,6 +149,9 @@ impl World {
                 break;
             }
             let metadata = out.alerts.iter().any(|a| matches!(a, Alert::MetadataReceived));
+            if self.verbose {
+                out.alerts.iter().for_each(|a| println!("{:>12} node {node}: {a:?}", now.0));
+            }
             engine.alerts.append(&mut out.alerts);
             if metadata {
                 let pieces = engine.content.info.layout.num_pieces();
