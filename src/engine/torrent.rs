@@ -648,7 +648,8 @@ impl Torrent {
             active.then(|| self.last_tick + TICK)
         };
         let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
-        [tick, dial, self.trackers.next_timeout()].into_iter().flatten().min()
+        let announce = self.trackers.next_timeout().filter(|_| !self.checking);
+        [tick, dial, announce].into_iter().flatten().min()
     }
 
     /// What time alone brings about.
@@ -685,6 +686,10 @@ impl Torrent {
     }
 
     pub(super) fn poll_trackers(&mut self, now: Time) {
+        // What is left to fetch is not known yet: a seed would be listed as a downloader until its next announce.
+        if self.checking {
+            return;
+        }
         let s = &self.settings;
         let policy = Policy {
             announce_to_all_trackers: s.announce_to_all_trackers,
