@@ -8,7 +8,7 @@ use elementum_torrent::session::{AddTorrentParams, ReaderOptions, Session, Stora
 use elementum_torrent::settings::Settings;
 use sha1::{Digest, Sha1};
 
-const WAIT: Option<Duration> = Some(Duration::from_secs(10));
+const WAIT: Option<Duration> = Some(Duration::from_secs(30));
 
 fn content(len: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(len as u64);

@@ -59,6 +59,11 @@ pub fn settings_changed(session: &Arc<Inner>) {
             early.iter().for_each(|(host, port)| dht.add_node(host, *port));
             *session.dht.lock() = Some(dht.clone());
             session.dht_start.lock().starting = false;
+            if !session.settings().enable_dht {
+                // Switched off while it was starting.
+                settings_changed(&session);
+                return;
+            }
             // Torrents that were there before it begin their search.
             session.drivers().iter().for_each(|d| d.look_at_time());
             tokio::select! {

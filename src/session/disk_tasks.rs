@@ -102,10 +102,16 @@ pub fn check(driver: &Arc<Driver>) {
                 driver.check().is_ok()
             },
         );
-        flush(&mut batch);
-        driver.run(|core, now| match outcome {
-            Ok(_) => core.check_finished(now),
-            Err(error) => core.fail(now, error, info.name.clone()),
+        driver.run(|core, now| {
+            batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have));
+            match outcome {
+                Ok(_) => {
+                    core.check_finished(now);
+                    // What had to wait for it: trackers, dials.
+                    core.handle_timeout(now);
+                }
+                Err(error) => core.fail(now, error, info.name.clone()),
+            }
         });
         driver.look_at_time();
     });

@@ -218,6 +218,14 @@ impl Inner {
         }
     }
 
+    /// Without torrents no buffer is needed: the memory goes back.
+    pub fn rest(&self) {
+        if self.torrents.lock().is_empty() {
+            self.pool.release_idle();
+            *self.buffers.lock() = Vec::new();
+        }
+    }
+
     pub fn external_ip_vote(&self, ip: IpAddr) {
         if self.external_ip.lock().vote(ip) {
             self.alerts.post(StorageIndex::INVALID, &Alert::ExternalIp { address: ip });

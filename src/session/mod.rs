@@ -356,6 +356,7 @@ impl Session {
         // Said when it is true: its files are closed, and gone if that was wanted.
         self.inner.spawn_blocking(move || {
             finish();
+            inner.rest();
             inner.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
         });
         Ok(())
