@@ -30,7 +30,9 @@ impl Torrent {
             return;
         };
         // It came in while it was taken back and asked again: the second charge is of no use.
-        drop(peer.credits.take(piece, begin));
+        if peer.credits.count() as usize > peer.requests.len() {
+            drop(peer.credits.take(piece, begin));
+        }
         peer.block_arrived(now, length, request.sent, queue_time);
         peer.last_useful = now;
         if std::mem::take(&mut peer.snubbed) {

@@ -122,20 +122,25 @@ impl Torrent {
     fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
         let Some(content) = &self.content else { return false };
         let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
-        let victim = content
+        let mut victims: Vec<(Worth, u64, u32)> = content
             .store
             .present()
             .iter()
             .filter(|p| **p != except)
-            // Somebody else holds its blocks: to let go of them would free nothing.
-            .filter(|p| content.store.slot(**p).is_some_and(|s| !s.is_shared()))
             .map(|p| (keepers.worth(content, *p), content.store.slot(*p).map_or(0, |s| s.used), *p))
             .filter(|(worth, ..)| *worth < below)
             // The oldest use goes first; of a lookahead the far end.
-            .min_by_key(|(worth, used, p)| {
-                (*worth, if *worth == Worth::FarAhead { u64::from(u32::MAX - p) } else { *used })
-            });
-        let Some((_, _, piece)) = victim else { return false };
+            .map(|(worth, used, p)| (worth, if worth == Worth::FarAhead { u64::from(u32::MAX - p) } else { used }, p))
+            .collect();
+        // Where somebody else holds the blocks, to let go of them would free nothing.
+        let shared = |piece: u32| content.store.slot(piece).is_none_or(|s| s.is_shared());
+        let piece = loop {
+            let Some(at) = (0..victims.len()).min_by_key(|i| victims.get(*i)) else { return false };
+            let (_, _, piece) = victims.swap_remove(at);
+            if !shared(piece) {
+                break piece;
+            }
+        };
         self.evict(now, piece);
         true
     }

@@ -212,19 +212,17 @@ impl Torrent {
     pub(super) fn metadata_message(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
         match MetadataMessage::parse(payload).map_err(|e| format!("ut_metadata: {e}"))? {
             Some(MetadataMessage::Request { piece }) => self.serve_metadata(now, key, piece),
-            Some(MetadataMessage::Data { piece, total_size, payload }) => {
-                if self.content.is_none() {
-                    if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
-                        self.metadata_complete(now, &bytes, &senders);
-                    }
-                    self.ask_metadata(now, key);
+            Some(MetadataMessage::Data { piece, total_size, payload }) if self.content.is_none() => {
+                if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
+                    self.metadata_complete(now, &bytes, &senders);
                 }
+                self.ask_metadata(now, key);
             }
             Some(MetadataMessage::Reject { .. }) => {
                 // It has none (yet): others are asked, and it again when it offers again.
                 self.fetch.peer_gone(key);
             }
-            None => {}
+            Some(MetadataMessage::Data { .. }) | None => {}
         }
         Ok(())
     }

@@ -71,6 +71,10 @@ pub struct Peer {
     /// The extended message ids that the peer chose (BEP 10).
     pub ids: ExtensionIds,
     pub have: Bitfield,
+    /// The picker counts it among the seeds, not piece by piece.
+    pub counted_seed: bool,
+    /// How often it stated all that it has.
+    pub bitfields: u32,
     pub early: EarlyHaves,
     pub upload_only: bool,
 
@@ -150,6 +154,8 @@ impl Peer {
             extended: handshake.supports_extensions(),
             ids: ExtensionIds::default(),
             have: Bitfield::default(),
+            counted_seed: false,
+            bitfields: 0,
             early: EarlyHaves::default(),
             upload_only: false,
             am_choking: true,
@@ -278,12 +284,10 @@ impl Peer {
     pub fn expected_arrival(&self, now: Time) -> Time {
         let rate = u64::from(self.down.per_second());
         let queued = (self.requests.len() as u64 + 1) * u64::from(BLOCK_SIZE);
-        let wait = if rate > 0 {
-            Duration::from_micros(queued.saturating_mul(1_000_000) / rate)
-        } else if self.slow_start && self.down.total() == 0 {
-            Duration::from_millis(1500)
-        } else {
-            Duration::from_secs(5)
+        let wait = match queued.saturating_mul(1_000_000).checked_div(rate) {
+            Some(micros) => Duration::from_micros(micros),
+            None if self.slow_start && self.down.total() == 0 => Duration::from_millis(1500),
+            None => Duration::from_secs(5),
         };
         now + wait + self.rtt.min(Duration::from_secs(1))
     }
@@ -295,7 +299,7 @@ impl Peer {
     }
 
     pub fn is_seed(&self) -> bool {
-        self.have.len() > 0 && self.have.is_full()
+        !self.have.is_empty() && self.have.is_full()
     }
 
     /// Does it, or did it lately, do anything for us or we for it?

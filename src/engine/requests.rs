@@ -126,7 +126,7 @@ impl Torrent {
 
     /// Asks for further copies of urgent blocks that are late.
     fn ask_late(&mut self, now: Time, key: PeerKey, slow: bool, max: usize) {
-        if slow {
+        if slow || self.peers.len() < 2 {
             return;
         }
         for _ in 0..LATE_AT_ONCE {
@@ -181,9 +181,9 @@ impl Torrent {
             }
             if content.store.slot(want.piece).is_none() {
                 // Windows on memory storage fit by construction; everything else must leave room for what is begun.
-                let fits = self.storage == StorageKind::Memory && want.class != Class::Deadline
-                    || self.readers.values().any(|r| r.window.contains(want.piece))
-                        && self.storage == StorageKind::Memory
+                let in_memory = self.storage == StorageKind::Memory;
+                let in_window = || self.readers.values().any(|r| r.window.contains(want.piece));
+                let fits = (in_memory && (want.class != Class::Deadline || in_window()))
                     || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
                 if fits {
                     return Some(Pick { piece: want.piece, block: 0, class: want.class });
@@ -195,7 +195,19 @@ impl Torrent {
         if !content.picker.has_wanted() {
             return None;
         }
-        // Pieces begun come first: a whole piece is worth more than two halves, and memory is freed sooner.
+        // Pieces begun come first: a whole piece is worth more than two halves, and memory is freed sooner. The one at which
+        // this peer is, before all others, for the search is long where many are begun.
+        let current = peer.requests.back().map(|r| r.piece).filter(|p| {
+            content.picker.priority(*p) > 0
+                && peer.serves(*p)
+                && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+                && usable(&content.store, *p)
+        });
+        if let Some(piece) = current
+            && let Some(block) = content.store.free_block(piece)
+        {
+            return Some(Pick { piece, block, class: Class::Priority });
+        }
         let begun = content.store.present().iter().copied().filter(|p| {
             content.picker.priority(*p) > 0
                 && peer.serves(*p)

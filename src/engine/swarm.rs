@@ -251,11 +251,8 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 fn is_dialable(address: SocketAddr, limits: &SwarmLimits) -> bool {
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    address.port() != 0
-        && !ip.is_unspecified()
-        && !ip.is_multicast()
-        && !broadcast
-        && !(limits.no_privileged_ports && address.port() < 1024)
+    let privileged = limits.no_privileged_ports && address.port() < 1024;
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast && !privileged
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The order of wants: which pieces are asked for first, for readers and deadlines.
 //!
-//! 1. pieces that a blocked read waits for; 2. playing windows and explicit deadlines, by time; 3. file heads and
-//! tails; 4. background readers. After these the picker's priorities follow (see `picker`).
+//! First pieces that a blocked read waits for; second playing windows and explicit deadlines, by time; third file heads and
+//! tails; last background readers. After these the picker's priorities follow (see `picker`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Time;
@@ -71,9 +71,10 @@ pub fn order(
     for (piece, due) in deadlines {
         push(Class::Deadline, *due, *piece);
     }
+    // Of a piece wanted twice the more urgent want counts.
+    wants.sort_unstable_by_key(|w| (w.piece, w.class, w.due));
+    wants.dedup_by_key(|w| w.piece);
     wants.sort_unstable();
-    let mut seen = BTreeSet::new();
-    wants.retain(|w| seen.insert(w.piece));
     wants
 }
 

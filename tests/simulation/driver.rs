@@ -184,8 +184,8 @@ impl Driver {
                 self.steps.pop_front();
             }
         }
-        if self.rate > 0 {
-            self.busy_until = now + Duration::from_micros(n * 1_000_000 / self.rate);
+        if let Some(micros) = (n * 1_000_000).checked_div(self.rate) {
+            self.busy_until = now + Duration::from_micros(micros);
         }
     }
 }

@@ -84,7 +84,6 @@ pub struct Engine {
     pub alerts: Vec<Alert>,
     pub writes: u32,
     pub timeouts_in_the_past: u32,
-    pub payload_received: u64,
     pub hashes_run: u64,
 }
 
@@ -124,7 +123,6 @@ impl Engine {
             alerts: Vec::new(),
             writes: 0,
             timeouts_in_the_past: 0,
-            payload_received: 0,
             hashes_run: 0,
         }
     }
