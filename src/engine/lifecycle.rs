@@ -24,6 +24,8 @@ impl Torrent {
             self.trackers.restart(now);
         }
         self.close_all(now, CloseReason::None);
+        // What the check finds missing and is fetched again is news.
+        self.finished_told = false;
         let Some(content) = &mut self.content else { return };
         self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
