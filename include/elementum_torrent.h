@@ -2669,9 +2669,11 @@ et_status et_session_set_alert_mask(struct et_session *session, et_alert_categor
  * len: `bytes` of the batch. The pointer is into the caller's buffer; cast it by its `type`. NULL too where the buffer
  * holds no whole record at the cursor, or is not aligned to 8 bytes. Any thread.
  *
- *     size_t cursor = 0;
- *     const et_alert *alert;
- *     while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) { ... }
+ * ```c
+ * size_t cursor = 0;
+ * const et_alert *alert;
+ * while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) { ... }
+ * ```
  */
 const struct et_alert *et_alert_next(const void *buf, size_t len, size_t *cursor);
 

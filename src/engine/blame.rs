@@ -61,20 +61,32 @@ impl Torrent {
         for (block, key) in asked {
             self.drop_request(key, piece, block);
         }
-        for key in &senders {
+        let single = if let [only] = senders.as_slice() { Some(*only) } else { None };
+        let suspects = self.with_their_returns(senders);
+        for key in &suspects {
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.hash_fails += 1;
                 peer.parole = true;
                 peer.parole_passed = 0;
             }
         }
-        if let [only] = senders.as_slice() {
-            self.convict(now, *only);
-        } else {
-            self.separate(now, &senders);
+        match single {
+            Some(only) => self.convict(now, only),
+            None => self.separate(now, &suspects),
         }
         self.wants_dirty = true;
         self.fill_all(now);
+    }
+
+    /// Suspects that left and are back by another connection.
+    fn with_their_returns(&self, mut suspects: Vec<PeerKey>) -> Vec<PeerKey> {
+        let gone: Vec<SocketAddr> =
+            self.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
+        let back = self.peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address))).map(|p| p.key);
+        suspects.extend(back.collect::<Vec<_>>());
+        suspects.sort_unstable();
+        suspects.dedup();
+        suspects
     }
 
     /// From here on no piece mixes blocks of a suspect with those of anybody else.

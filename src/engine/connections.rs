@@ -339,155 +339,6 @@ impl Torrent {
         self.storage == StorageKind::Disk
     }
 
-    /// Tells the peers that we have the piece. One that goes again soon is told only to peers that can be told so.
-    pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
-        let stays = self.pieces_stay();
-        for peer in self.peers.values_mut() {
-            if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
-                peer.send(now, &Message::Have(piece));
-                wake(&mut self.out.wake, peer);
-            }
-        }
-    }
-
-    /// The piece is gone: those who were told are told.
-    pub(super) fn withdraw_piece(&mut self, now: Time, piece: u32) {
-        for peer in self.peers.values_mut() {
-            if peer.told.clear(piece)
-                && let Some(id) = peer.ids.lt_donthave
-            {
-                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
-                wake(&mut self.out.wake, peer);
-            }
-        }
-    }
-
-    fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &mut self.content else {
-            return if peer.early.push(piece) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) };
-        };
-        let pieces = content.info.layout.num_pieces();
-        if piece >= pieces {
-            return Err(format!("HAVE of piece {piece} of {pieces}"));
-        }
-        if !peer.have.set(piece) {
-            return Ok(());
-        }
-        if peer.have.is_full() {
-            // It moves from the pieces' counts to the seeds' count.
-            for other in (0..pieces).filter(|p| *p != piece) {
-                content.picker.peer_lost(other);
-            }
-            content.picker.peer_joined(&peer.have);
-            let address = peer.address;
-            self.swarm.set_seed(address, true);
-        } else {
-            content.picker.peer_has(piece);
-        }
-        if !content.have.get(piece) {
-            peer.offers += 1;
-        }
-        self.update_interest(now, key);
-        Ok(())
-    }
-
-    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
-        let was_full = peer.is_seed();
-        if !peer.have.clear(piece) {
-            return;
-        }
-        if was_full {
-            content.picker.peer_left(&Bitfield::full(peer.have.len()));
-            content.picker.peer_joined(&peer.have);
-            self.swarm.set_seed(peer.address, false);
-        } else {
-            content.picker.peer_lost(piece);
-        }
-        if !content.have.get(piece) {
-            peer.offers = peer.offers.saturating_sub(1);
-        }
-        let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
-        for block in dropped {
-            self.release_request(key, piece, block);
-            self.refill = true;
-        }
-        self.suspect_stops(key);
-        self.update_interest(now, key);
-    }
-
-    fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &self.content else {
-            peer.early.bitfield = Some(bytes);
-            return Ok(());
-        };
-        let pieces = content.info.layout.num_pieces();
-        let field =
-            Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
-        self.replace_have(now, key, field);
-        Ok(())
-    }
-
-    fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        if !peer.fast {
-            return Err("HAVE_ALL without the fast extension".into());
-        }
-        let Some(content) = &self.content else {
-            peer.early.all = true;
-            return Ok(());
-        };
-        let field = Bitfield::full(content.info.layout.num_pieces());
-        self.replace_have(now, key, field);
-        Ok(())
-    }
-
-    fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) {
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
-        content.picker.peer_left(&peer.have);
-        content.picker.peer_joined(&field);
-        peer.have = field;
-        peer.offers = if content.have.is_empty() {
-            peer.have.count()
-        } else {
-            peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32
-        };
-        let seed = peer.is_seed();
-        let address = peer.address;
-        self.swarm.set_seed(address, seed);
-        self.update_interest(now, key);
-    }
-
-    /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
-    pub(super) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
-        let Some(content) = &self.content else { return };
-        let pieces = content.info.layout.num_pieces();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.told = Bitfield::new(pieces);
-        peer.have = Bitfield::new(pieces);
-        let early = std::mem::take(&mut peer.early);
-        peer.allowed_to_us.retain(|p| *p < pieces);
-        let mut field = match (early.all, early.bitfield) {
-            (true, _) => Some(Bitfield::full(pieces)),
-            (false, Some(bytes)) => Bitfield::from_bytes(bytes, pieces),
-            (false, None) => Some(Bitfield::new(pieces)),
-        };
-        if let Some(field) = &mut field {
-            for piece in &early.pieces {
-                field.set(*piece);
-            }
-        }
-        match field.filter(|_| early.pieces.iter().all(|p| *p < pieces)) {
-            Some(field) => self.replace_have(now, key, field),
-            None => {
-                let error = Error::new(crate::error::Status::Network, format!("bitfield does not fit {pieces} pieces"));
-                self.close(now, key, CloseReason::InvalidMessage, Some(error));
-            }
-        }
-    }
-
     fn choked(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
@@ -620,7 +471,11 @@ impl Torrent {
         self.fetch.peer_gone(key);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
-            content.picker.peer_left(&peer.have);
+            if peer.counted_seed {
+                content.picker.seed_left();
+            } else {
+                content.picker.pieces_left(&peer.have);
+            }
             for r in &peer.requests {
                 content.store.unmark_asked(r.piece, r.block, key);
             }

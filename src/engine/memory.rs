@@ -186,9 +186,15 @@ impl Torrent {
     pub fn yield_memory(&mut self, now: Time) -> bool {
         self.wants_dirty = true;
         self.refresh_wants(now);
-        let share = self.share_blocks();
+        // One that wants nothing keeps what is left over, and has no claim to it. A sixteenth at a time: it may still be
+        // played again, and whoever is in want comes back.
+        let share = if self.share.weight() == 0 { 0 } else { self.share_blocks() };
+        let enough = (self.pool.limit() / 16).max(1);
         let mut any = false;
-        while self.blocks_held() > share && self.evict_one(now, Worth::Background, u32::MAX) {
+        while self.blocks_held() > share
+            && self.pool.available() < enough
+            && self.evict_one(now, Worth::Background, u32::MAX)
+        {
             any = true;
         }
         any

@@ -71,6 +71,10 @@ pub struct Peer {
     /// The extended message ids that the peer chose (BEP 10).
     pub ids: ExtensionIds,
     pub have: Bitfield,
+    /// The picker counts it among the seeds, not piece by piece.
+    pub counted_seed: bool,
+    /// How often it stated all that it has.
+    pub bitfields: u32,
     pub early: EarlyHaves,
     pub upload_only: bool,
 
@@ -153,6 +157,8 @@ impl Peer {
             extended: handshake.supports_extensions(),
             ids: ExtensionIds::default(),
             have: Bitfield::default(),
+            counted_seed: false,
+            bitfields: 0,
             early: EarlyHaves::default(),
             upload_only: false,
             am_choking: true,

@@ -80,6 +80,21 @@ impl Picker {
         self.change(piece, |p| p.availability = p.availability.saturating_sub(1));
     }
 
+    /// A peer that was counted as a seed went, or is none any more.
+    pub fn seed_left(&mut self) {
+        self.seeds = self.seeds.saturating_sub(1);
+    }
+
+    /// A peer went whose pieces were counted one by one.
+    pub fn pieces_left(&mut self, field: &Bitfield) {
+        field.iter().for_each(|i| self.peer_lost(i));
+    }
+
+    /// A peer's pieces, to be counted one by one.
+    pub fn pieces_joined(&mut self, field: &Bitfield) {
+        field.iter().for_each(|i| self.peer_has(i));
+    }
+
     /// A peer with this bitfield came.
     pub fn peer_joined(&mut self, field: &Bitfield) {
         if field.is_full() {

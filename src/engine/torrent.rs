@@ -20,7 +20,7 @@ use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
 use super::store::{HashJob, PeerKey, Store};
-use super::swarm::{PeerSource, Swarm, SwarmLimits};
+use super::swarm::Swarm;
 use super::trackers::{AnnounceJob, Policy, Trackers};
 use super::wants::Want;
 use crate::alert::{Alert, CloseReason, PerformanceWarning, TorrentState};
@@ -417,137 +417,6 @@ impl Torrent {
         self.wants_dirty = true;
     }
 
-    fn begin_check(&mut self) {
-        self.checking = true;
-        self.check_progress = 0;
-        self.out.check = true;
-        self.enter(TorrentState::CheckingFiles);
-    }
-
-    /// Looks at everything again that is on disk. Memory storage has nothing to look at.
-    pub fn force_recheck(&mut self, now: Time) {
-        if self.storage != StorageKind::Disk || self.checking {
-            return;
-        }
-        if self.error.take().is_some() && self.is_running() {
-            self.trackers.restart(now);
-        }
-        self.close_all(now, CloseReason::None);
-        let Some(content) = &mut self.content else { return };
-        self.wants_dirty = true;
-        let had: Vec<u32> = content.have.iter().collect();
-        for piece in had {
-            content.have.clear(piece);
-            content.picker.set_done(piece, false);
-        }
-        for piece in content.store.present().to_vec() {
-            content.store.remove(piece);
-        }
-        content.files_completed = Bitfield::new(content.files_completed.len());
-        self.begin_check();
-    }
-
-    /// The checker found a piece whole on disk.
-    pub fn piece_checked(&mut self, piece: u32, good: bool) {
-        let Some(content) = self.content.as_mut().filter(|_| self.checking) else { return };
-        self.check_progress = piece + 1;
-        if good && content.have.set(piece) {
-            content.picker.set_done(piece, true);
-        }
-    }
-
-    pub fn check_finished(&mut self, now: Time) {
-        if !std::mem::take(&mut self.checking) {
-            return;
-        }
-        if let Some(content) = &mut self.content {
-            for file in 0..content.info.layout.num_files() {
-                if content.info.layout.file_pieces(file).all(|p| content.have.get(p)) {
-                    content.files_completed.set(file as u32);
-                }
-            }
-        }
-        self.alert(Alert::TorrentChecked);
-        self.wants_dirty = true;
-        self.update_state(now);
-        self.readers_changed();
-    }
-
-    pub fn is_checking(&self) -> bool {
-        self.checking
-    }
-
-    /// Something failed for good (the disk): the torrent stops until it is resumed or checked.
-    pub fn fail(&mut self, now: Time, error: Error, filename: String) {
-        self.checking = false;
-        self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
-        if self.error.is_none() {
-            self.alert(Alert::TorrentError { error: error.clone(), filename });
-            let jobs = self.trackers.stop();
-            self.out.announces.extend(jobs);
-        }
-        self.error = Some(error);
-        self.wants_dirty = true;
-        self.close_all(now, CloseReason::None);
-        self.readers_changed();
-    }
-
-    pub fn pause(&mut self, now: Time) {
-        if self.flags.contains(TorrentFlags::PAUSED) {
-            return;
-        }
-        self.flags |= TorrentFlags::PAUSED;
-        // Where its session is paused, it stands already.
-        if !self.session_paused {
-            self.stopped(now);
-        }
-    }
-
-    /// Starts again, after a pause or an error.
-    pub fn resume(&mut self, now: Time) {
-        let failed = self.error.take().is_some();
-        if self.flags.contains(TorrentFlags::PAUSED) || failed {
-            self.flags -= TorrentFlags::PAUSED;
-            self.started(now);
-        }
-    }
-
-    pub fn set_session_paused(&mut self, now: Time, paused: bool) {
-        if std::mem::replace(&mut self.session_paused, paused) == paused || self.flags.contains(TorrentFlags::PAUSED) {
-            return;
-        }
-        if paused { self.stopped(now) } else { self.started(now) }
-    }
-
-    fn stopped(&mut self, now: Time) {
-        self.close_all(now, CloseReason::None);
-        let jobs = self.trackers.stop();
-        self.out.announces.extend(jobs);
-        self.alert(Alert::TorrentPaused);
-    }
-
-    fn started(&mut self, now: Time) {
-        if !self.is_running() {
-            return;
-        }
-        self.trackers.restart(now);
-        self.dials_since_start = 0;
-        self.alert(Alert::TorrentResumed);
-        self.handle_timeout(now);
-    }
-
-    /// The torrent goes away: the last announces, and nobody waits any more.
-    pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
-        self.close_all(now, CloseReason::TorrentRemoved);
-        self.readers.clear();
-        self.share.set_weight(0);
-        self.content = None;
-        // Whatever the shell still asks of it, it does nothing any more.
-        self.flags |= TorrentFlags::PAUSED;
-        self.readers_changed();
-        self.trackers.stop()
-    }
-
     pub fn set_flags(&mut self, now: Time, flags: TorrentFlags, on: bool) {
         let changed = flags - TorrentFlags::PAUSED;
         self.flags.set(changed, on);
@@ -564,73 +433,6 @@ impl Torrent {
     pub fn set_limits(&mut self, max_connections: Option<u32>, max_uploads: Option<u32>) {
         self.max_connections = max_connections.unwrap_or(self.max_connections);
         self.max_uploads = max_uploads.unwrap_or(self.max_uploads);
-    }
-
-    pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
-        let limits = self.swarm_limits();
-        let new = addresses.iter().filter(|a| self.swarm.add(**a, source, &limits)).count();
-        self.dial(now);
-        new as u32
-    }
-
-    pub fn dial_failed(&mut self, now: Time, address: SocketAddr) {
-        let limits = self.swarm_limits();
-        self.swarm.dial_failed(now, address, &limits);
-        self.dial(now);
-    }
-
-    pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
-        self.swarm.dial_deferred(now + Duration::from_millis(200), address);
-    }
-
-    pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
-        self.swarm.ban_ip(ip);
-        let ip = ip.to_canonical();
-        let keys: Vec<PeerKey> =
-            self.peers.values().filter(|p| p.address.ip().to_canonical() == ip).map(|p| p.key).collect();
-        for key in keys {
-            self.close(now, key, CloseReason::Blocked, None);
-        }
-    }
-
-    pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.swarm.is_banned(address)
-    }
-
-    pub(super) fn swarm_limits(&self) -> SwarmLimits {
-        let s = &self.settings;
-        SwarmLimits {
-            max_peers: usize::try_from(s.max_peerlist_size).unwrap_or(0).max(1),
-            max_failcount: u32::try_from(s.max_failcount).unwrap_or(u32::MAX),
-            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0)),
-            no_privileged_ports: s.no_connect_privileged_ports,
-        }
-    }
-
-    pub(super) fn connection_limit(&self) -> usize {
-        let own = self.max_connections;
-        let limit = if own > 0 { i64::from(own) } else { self.settings.max_connections_per_torrent };
-        usize::try_from(limit).unwrap_or(0)
-    }
-
-    /// Dials what may be dialled: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
-    pub(super) fn dial(&mut self, now: Time) {
-        if !self.is_running() || self.checking {
-            return;
-        }
-        let limits = self.swarm_limits();
-        let room = self.connection_limit().saturating_sub(self.peers.len() + self.swarm.num_dialling());
-        let speed = self.settings.connection_speed.max(0) as f64;
-        self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
-        self.last_dial = now;
-        let boost =
-            u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
-        let allowed = (self.dial_tokens as usize).max(boost as usize);
-        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
-        let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);
-        self.dial_tokens = (self.dial_tokens - dials.len() as f64).max(0.0);
-        self.dials_since_start = self.dials_since_start.saturating_add(dials.len() as u32);
-        self.out.dial.extend(dials);
     }
 
     /// When `handle_timeout` should be called next.
@@ -698,42 +500,6 @@ impl Torrent {
         };
         let jobs = self.trackers.poll(now, &policy);
         self.out.announces.extend(jobs);
-    }
-
-    /// The state that follows from what is had and wanted; its alerts.
-    pub(super) fn update_state(&mut self, now: Time) {
-        if self.checking {
-            return;
-        }
-        self.review_interests(now);
-        let Some(content) = &self.content else { return };
-        let all = content.have.is_full();
-        // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
-        let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
-        let state = if all {
-            TorrentState::Seeding
-        } else if wanted_some && !content.picker.has_wanted() {
-            TorrentState::Finished
-        } else {
-            TorrentState::Downloading
-        };
-        let before = self.state;
-        self.enter(state);
-        let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
-        let is_news = done(state) && before == TorrentState::Downloading;
-        if is_news && !std::mem::replace(&mut self.finished_told, true) {
-            self.alert(Alert::TorrentFinished);
-        }
-        if all && before == TorrentState::Downloading {
-            self.trackers.completed(now);
-        }
-    }
-
-    fn enter(&mut self, state: TorrentState) {
-        let prev_state = std::mem::replace(&mut self.state, state);
-        if prev_state != state {
-            self.alert(Alert::StateChanged { state, prev_state });
-        }
     }
 
     /// Unix time of the completion, which only the shell knows.

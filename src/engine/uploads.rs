@@ -56,7 +56,7 @@ impl Torrent {
 
     /// Moves what a peer asked for into its outbox, as far as the send buffer allows; from disk it takes the long way.
     pub(super) fn serve(&mut self, now: Time, key: PeerKey) {
-        let watermark = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0).max(BLOCK_SIZE as usize);
+        let watermark = self.send_watermark();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
         let mut reads = Vec::new();
         while let Some(request) = peer.uploads.front().copied() {
@@ -85,6 +85,20 @@ impl Torrent {
         if !peer.outbox.is_empty() {
             wake(&mut self.out.wake, peer);
         }
+    }
+
+    /// Bytes queued for a peer at most. Blocks of memory storage that wait to be sent cannot be evicted: they are a quarter
+    /// of the limit at most, all peers together (but a block each).
+    fn send_watermark(&self) -> usize {
+        let set = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
+        let most = match self.storage {
+            StorageKind::Disk => usize::MAX,
+            StorageKind::Memory => {
+                let peers = self.peers.values().filter(|p| !p.am_choking).count().max(1);
+                usize::try_from(self.pool.limit() * u64::from(BLOCK_SIZE) / 4).unwrap_or(usize::MAX) / peers
+            }
+        };
+        set.min(most).max(BLOCK_SIZE as usize)
     }
 
     /// The disk read for an upload, or could not (None): then the request is rejected.

@@ -145,9 +145,11 @@ fn set_mask(handle: &SessionHandle, mask: u64) -> Result<()> {
 /// len: `bytes` of the batch. The pointer is into the caller's buffer; cast it by its `type`. NULL too where the buffer
 /// holds no whole record at the cursor, or is not aligned to 8 bytes. Any thread.
 ///
-///     size_t cursor = 0;
-///     const et_alert *alert;
-///     while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) { ... }
+/// ```c
+/// size_t cursor = 0;
+/// const et_alert *alert;
+/// while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) { ... }
+/// ```
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_alert_next(buf: *const c_void, len: usize, cursor: *mut usize) -> *const et_alert {
     // SAFETY: the pointers are NULL or the caller's.

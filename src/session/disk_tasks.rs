@@ -105,7 +105,11 @@ pub fn check(driver: &Arc<Driver>) {
         driver.run(|core, now| {
             batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have));
             match outcome {
-                Ok(_) => core.check_finished(now),
+                Ok(_) => {
+                    core.check_finished(now);
+                    // What had to wait for it: trackers, dials.
+                    core.handle_timeout(now);
+                }
                 Err(error) => core.fail(now, error, info.name.clone()),
             }
         });

@@ -177,7 +177,6 @@ impl Inner {
         for driver in self.drivers() {
             driver.run(|core, now| core.enforce_limit(now));
         }
-        self.pool.trim();
     }
 
     /// A place under the session's connection limit.

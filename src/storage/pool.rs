@@ -6,7 +6,7 @@
 //!
 //! * [`Pool::reserve`] charges one block, or refuses. No memory is touched yet.
 //! * [`Reservation::into_block`] turns the charge into a buffer to fill; [`BlockMut::freeze`] into a shared [`Block`].
-//! * Dropping any of the three gives the charge back, and the buffer to a free list that never outgrows the limit.
+//! * Dropping any of the three gives the charge back, and the buffer to a list of idle ones.
 //!
 //! A connection's outstanding requests hold their charges in [`Credits`], from which the wire decoder takes the buffer for
 //! an arriving block without a lock on the torrent: a block nobody paid for gets no memory.
@@ -26,7 +26,17 @@ pub struct Pool {
     limit: AtomicU64,
     charged: AtomicU64,
     peak: AtomicU64,
-    free: Mutex<Vec<Box<[u8]>>>,
+    buffers: Mutex<Buffers>,
+}
+
+/// The memory behind the blocks. Buffers are recycled, not freed: a process that allocates and frees such pieces all day, from
+/// many threads, spreads over far more memory than it uses.
+#[derive(Debug, Default)]
+struct Buffers {
+    idle: Vec<Box<[u8]>>,
+    /// Idle ones and those in blocks. A buffer is made only where none is idle, for a block that is charged: never above
+    /// the limit, but for a limit that was lowered.
+    allocated: u64,
 }
 
 impl Pool {
@@ -36,7 +46,7 @@ impl Pool {
             limit: AtomicU64::new(blocks_of(limit_bytes)),
             charged: AtomicU64::new(0),
             peak: AtomicU64::new(0),
-            free: Mutex::new(Vec::new()),
+            buffers: Mutex::default(),
         })
     }
 
@@ -64,7 +74,7 @@ impl Pool {
     /// owners have evicted enough.
     pub fn set_limit(&self, limit_bytes: u64) {
         self.limit.store(blocks_of(limit_bytes), Ordering::Release);
-        self.trim();
+        self.buffers.lock().shrink(self.limit());
     }
 
     /// Charges one block.
@@ -90,30 +100,39 @@ impl Pool {
     }
 
     fn buffer(&self) -> Box<[u8]> {
-        self.free.lock().pop().unwrap_or_else(|| vec![0; BLOCK_SIZE as usize].into_boxed_slice())
+        let mut buffers = self.buffers.lock();
+        buffers.idle.pop().unwrap_or_else(|| {
+            buffers.allocated += 1;
+            vec![0; BLOCK_SIZE as usize].into_boxed_slice()
+        })
     }
 
-    /// Buffer back first, charge after: the memory of free and charged blocks together stays within the limit.
+    /// Buffer back first, charge after: who charges the block next finds the buffer.
     fn give_back(&self, buffer: Box<[u8]>) {
         {
-            let mut free = self.free.lock();
-            if (free.len() as u64) < self.limit().saturating_sub(self.charged().saturating_sub(1)) {
-                free.push(buffer);
+            let mut buffers = self.buffers.lock();
+            buffers.idle.push(buffer);
+            if buffers.allocated > self.limit() {
+                buffers.shrink(self.limit());
             }
         }
         self.uncharge(1);
     }
 
-    /// Frees the idle buffers that do not fit beside what is charged.
-    pub fn trim(&self) {
-        let mut free = self.free.lock();
-        free.truncate(usize::try_from(self.available()).unwrap_or(usize::MAX));
-        free.shrink_to_fit();
-    }
-
     /// Frees every idle buffer.
     pub fn release_idle(&self) {
-        *self.free.lock() = Vec::new();
+        self.buffers.lock().shrink(0);
+    }
+}
+
+impl Buffers {
+    /// Frees idle buffers until `most` are left in all, or none is idle.
+    fn shrink(&mut self, most: u64) {
+        let surplus = usize::try_from(self.allocated.saturating_sub(most)).unwrap_or(usize::MAX);
+        let kept = self.idle.len().saturating_sub(surplus);
+        self.allocated -= (self.idle.len() - kept) as u64;
+        self.idle.truncate(kept);
+        self.idle.shrink_to_fit();
     }
 }
 
@@ -286,6 +305,7 @@ mod tests {
         assert!(pool.reserve().is_none());
         drop(held);
         assert!(pool.reserve().is_some());
-        assert!(pool.free.lock().len() <= 4);
+        assert!(pool.buffers.lock().idle.len() <= 4);
+        assert!(pool.buffers.lock().allocated <= 4);
     }
 }

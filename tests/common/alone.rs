@@ -17,7 +17,7 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     assert!(output.status.success(), "{test} by itself: {}\n{said}", output.status);
     assert!(said.contains("1 passed"), "{test} is no test: {said}");
     // What it measured.
-    said.lines().filter(|line| line.starts_with("measured ")).for_each(|line| println!("{line}"));
+    said.lines().filter_map(|line| line.find("measured ").map(|at| &line[at..])).for_each(|line| println!("{line}"));
 }
 
 /// Bytes of a line like `VmHWM` or `VmRSS` of this process's status.

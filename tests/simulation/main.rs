@@ -10,5 +10,6 @@ mod node;
 mod scenario;
 mod script;
 mod seeds;
+mod shell;
 mod speed;
 mod world;

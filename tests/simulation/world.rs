@@ -4,20 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::Time;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::engine::torrent::DiskJob;
-use elementum_torrent::error::{Error, Status};
-use elementum_torrent::storage::pool::BLOCK_SIZE;
-use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
+use elementum_torrent::wire::BlockRequest;
 
 use super::clock::Clock;
 use super::content::Content;
 use super::driver::Driver;
 use super::link::Line;
-use super::node::{Engine, Kind, Plug, Setup};
+use super::node::{Engine, Kind, Setup};
 use super::script::{Manner, Script};
 
 pub const PORT: u16 = 6881;
@@ -68,13 +64,13 @@ pub enum Event {
 
 /// A connection between two nodes; side 0 dialled.
 #[derive(Debug)]
-struct Conn {
-    nodes: [usize; 2],
-    keys: [PeerKey; 2],
-    open: [bool; 2],
-    busy: [bool; 2],
+pub struct Conn {
+    pub nodes: [usize; 2],
+    pub keys: [PeerKey; 2],
+    pub open: [bool; 2],
+    pub busy: [bool; 2],
     /// When the last packet towards a side arrives: the stream keeps its order.
-    last: [Time; 2],
+    pub last: [Time; 2],
     /// Payload bytes that went towards a side.
     pub moved: [u64; 2],
 }
@@ -91,7 +87,7 @@ type Action = Box<dyn FnOnce(&mut World)>;
 pub struct World {
     pub clock: Clock<Event>,
     pub nodes: Vec<Place>,
-    conns: Vec<Conn>,
+    pub conns: Vec<Conn>,
     pub rng: fastrand::Rng,
     pub content: Arc<Content>,
     actions: Vec<Option<Action>>,
@@ -188,7 +184,7 @@ impl World {
         self.conns.iter().filter(|c| (0..2).any(|s| c.nodes[s] == node && c.open[s])).count()
     }
 
-    fn note(&mut self, what: u64) {
+    pub(super) fn note(&mut self, what: u64) {
         self.trace = (self.trace ^ what).wrapping_mul(0x100_0000_01b3);
     }
 
@@ -306,68 +302,6 @@ impl World {
         self.settle(node);
     }
 
-    fn dialled(&mut self, from: usize, to: SocketAddr) {
-        let now = self.now();
-        let Some(target) = self.nodes.iter().position(|n| n.address == to) else {
-            return self.dial_failed(from, to);
-        };
-        if matches!(self.nodes[target].kind, Kind::Gone) || !matches!(self.nodes[from].kind, Kind::Engine(_)) {
-            return self.dial_failed(from, to);
-        }
-        let hash = self.content.info.info_hashes.best();
-        let mut keys = [PeerKey::NOBODY; 2];
-        let conn = self.conns.len();
-        for side in [1, 0] {
-            let (node, other) = if side == 0 { (from, target) } else { (target, from) };
-            let id = [other as u8 + 1; 20];
-            let mut handshake = Handshake::new(hash, id, false);
-            if let Kind::Script(script) = &self.nodes[other].kind
-                && !script.is_fast()
-            {
-                handshake.reserved[7] = 0;
-            }
-            let address =
-                if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), 50_000 + conn as u16) };
-            if let Kind::Engine(engine) = &mut self.nodes[node].kind {
-                match engine.torrent.peer_connected(now, address, side == 1, &handshake) {
-                    Ok((key, credits)) => {
-                        let mut decoder = Decoder::new(credits, DecoderLimits::default());
-                        if let Some(info) = engine.torrent.info() {
-                            decoder.set_num_pieces(info.layout.num_pieces());
-                        }
-                        engine.plugs.insert(key, Plug { conn, decoder });
-                        keys[side] = key;
-                    }
-                    Err(_) if side == 1 => {
-                        self.settle(target);
-                        return self.dial_failed(from, to);
-                    }
-                    Err(_) => {
-                        self.clock.after(Duration::from_millis(1), Event::Closed { conn, side: 1 });
-                    }
-                }
-            }
-        }
-        let open = [keys[0] != PeerKey::NOBODY, true];
-        let nodes = [from, target];
-        self.conns.push(Conn { nodes, keys, open, busy: [false; 2], last: [now; 2], moved: [0; 2] });
-        if let Kind::Script(script) = &mut self.nodes[target].kind {
-            script.connected(conn);
-        }
-        for (side, node) in nodes.into_iter().enumerate() {
-            self.pump(conn, side);
-            self.settle(node);
-        }
-    }
-
-    fn dial_failed(&mut self, from: usize, to: SocketAddr) {
-        let now = self.now();
-        if let Kind::Engine(engine) = &mut self.nodes[from].kind {
-            engine.torrent.dial_failed(now, to);
-            self.settle(from);
-        }
-    }
-
     /// Ends a side of a connection; the other side learns of it.
     pub fn close(&mut self, conn: usize, side: usize) {
         if !std::mem::take(&mut self.conns[conn].open[side]) {
@@ -409,7 +343,7 @@ impl World {
     }
 
     /// Writes on, as far as the line is free.
-    fn pump(&mut self, conn: usize, side: usize) {
+    pub(super) fn pump(&mut self, conn: usize, side: usize) {
         let c = &self.conns[conn];
         if c.busy[side] || !c.open[side] {
             return;
@@ -486,162 +420,7 @@ impl World {
         self.settle(node);
     }
 
-    pub fn poll_driver(&mut self, node: usize, driver: usize) {
-        let now = self.now();
-        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
-        let Engine { drivers, torrent, content, .. } = &mut **engine;
-        let wake = drivers[driver].poll(now, torrent, content);
-        if let Some(at) = wake {
-            self.clock.at(at, Event::Player { node, driver });
-        }
-    }
-
-    fn written(&mut self, node: usize, piece: u32) {
-        let now = self.now();
-        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
-        let Some(blocks) = engine.writing.remove(&piece) else { return };
-        let whole: Vec<u8> = blocks.iter().flat_map(|b| b.as_slice().to_vec()).collect();
-        assert!(whole == engine.content.piece(piece), "piece {piece} was written with wrong bytes");
-        drop(blocks);
-        engine.writes += 1;
-        let errors = engine.setup.write_errors;
-        if errors > 0 && engine.writes.is_multiple_of(errors) {
-            let error = Error::new(Status::Io, "the disk is full");
-            engine.torrent.piece_written(now, piece, Err((error, "file".into())));
-            self.act(Duration::from_secs(5), move |w| {
-                let now = w.now();
-                w.engine(node).torrent.resume(now);
-                w.settle(node);
-            });
-        } else {
-            engine.disk.insert(piece);
-            engine.torrent.piece_written(now, piece, Ok(()));
-        }
-        self.settle(node);
-    }
-
-    fn uploaded(&mut self, node: usize, peer: PeerKey, request: BlockRequest) {
-        let now = self.now();
-        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
-        let mut parts = Vec::new();
-        let mut at = 0;
-        while at < request.length {
-            let Some(reservation) = engine.pool.reserve() else {
-                drop(parts);
-                self.clock.after(Duration::from_millis(20), Event::Uploaded { node, peer, request });
-                return;
-            };
-            let n = (request.length - at).min(BLOCK_SIZE);
-            let mut block = reservation.into_block(n);
-            block.as_mut_slice().copy_from_slice(engine.content.block(request.piece, request.begin + at, n));
-            parts.push((block.freeze(), 0, n));
-            at += n;
-        }
-        engine.torrent.upload_read(now, peer, request, Some(parts));
-        self.settle(node);
-    }
-
-    /// Does what a node wants done, until it wants nothing more; then looks whether all is well with it.
-    pub fn settle(&mut self, node: usize) {
-        loop {
-            let now = self.now();
-            let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
-            let mut out = engine.torrent.take_output();
-            let idle = out.alerts.is_empty()
-                && out.wake.is_empty()
-                && out.close.is_empty()
-                && out.dial.is_empty()
-                && out.hashes.is_empty()
-                && out.disk.is_empty()
-                && !out.readers_changed
-                && !out.check;
-            if idle {
-                break;
-            }
-            let metadata = out.alerts.iter().any(|a| matches!(a, Alert::MetadataReceived));
-            engine.alerts.append(&mut out.alerts);
-            if metadata {
-                let pieces = engine.content.info.layout.num_pieces();
-                engine.plugs.values_mut().for_each(|p| p.decoder.set_num_pieces(pieces));
-            }
-            for mut job in out.hashes.drain(..) {
-                engine.hashes_run += 1;
-                job.run();
-                engine.torrent.hash_done(now, job);
-            }
-            let delay = Duration::from_millis(engine.setup.disk_ms);
-            let mut pumps = Vec::new();
-            for key in out.wake {
-                pumps.extend(engine.plugs.get(&key).map(|p| p.conn));
-            }
-            let mut closes = Vec::new();
-            for (key, _) in out.close {
-                closes.extend(engine.plugs.get(&key).map(|p| p.conn));
-            }
-            for job in out.disk {
-                match job {
-                    DiskJob::Write { piece, blocks } => {
-                        engine.writing.insert(piece, blocks);
-                        self.clock.after(delay, Event::Written { node, piece });
-                    }
-                    DiskJob::Read(read) => {
-                        for request in read.requests {
-                            self.clock.after(delay, Event::Uploaded { node, peer: read.peer, request });
-                        }
-                    }
-                }
-            }
-            let drivers = if out.readers_changed || metadata { engine.drivers.len() } else { 0 };
-            if out.check {
-                self.clock.after(delay, Event::Checked { node });
-            }
-            for to in out.dial {
-                let round_trips = self.nodes[node].line.latency * 3;
-                self.clock.after(round_trips, Event::Dialled { from: node, to });
-            }
-            for conn in pumps {
-                let side = self.side(conn, node);
-                self.pump(conn, side);
-            }
-            for conn in closes {
-                let side = self.side(conn, node);
-                self.close(conn, side);
-            }
-            for driver in 0..drivers {
-                self.poll_driver(node, driver);
-            }
-        }
-        let steps = self.steps;
-        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
-        engine.check_limit();
-        if steps.is_multiple_of(16) {
-            engine.check_books();
-        }
-        let next = engine.torrent.next_timeout();
-        if let Some(at) = next
-            && engine.timer.is_none_or(|t| at < t)
-        {
-            engine.timer = Some(at);
-            self.clock.at(at, Event::Timer(node));
-        }
-    }
-
-    fn side(&self, conn: usize, node: usize) -> usize {
+    pub(super) fn side(&self, conn: usize, node: usize) -> usize {
         usize::from(self.conns[conn].nodes[1] == node)
-    }
-
-    /// The end: everything is dropped, and nothing stays charged.
-    pub fn end(&mut self) {
-        let now = self.now();
-        for node in 0..self.nodes.len() {
-            if let Kind::Engine(engine) = &mut self.nodes[node].kind {
-                engine.check_books();
-                engine.torrent.remove(now);
-                engine.torrent.take_output();
-                engine.plugs.clear();
-                engine.writing.clear();
-                assert_eq!(engine.pool.charged(), 0, "blocks leaked");
-            }
-        }
     }
 }

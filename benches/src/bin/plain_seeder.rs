@@ -96,6 +96,13 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
+/// This process's own: of two peers with one id a client keeps one.
+fn peer_id() -> [u8; 20] {
+    let mut id = *b"-PS0001-000000000000";
+    id[8..].copy_from_slice(format!("{:012}", std::process::id()).as_bytes());
+    id
+}
+
 impl Seeder {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
@@ -105,7 +112,7 @@ impl Seeder {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let extensions = hello[25] & wire::EXTENSIONS;
-        let mut greeting = wire::handshake(extensions, &self.torrent.info_hash, b"-PS0001-plain-seeder").to_vec();
+        let mut greeting = wire::handshake(extensions, &self.torrent.info_hash, &peer_id()).to_vec();
         if extensions != 0 {
             // Without a `reqq` clients assume a queue too short for a fast link.
             wire::message(wire::EXTENDED, b"\0d1:mde4:reqqi2000ee", &mut greeting);

@@ -33,6 +33,28 @@ fn a_lone_corrupt_peer_costs_one_piece() {
 }
 
 #[test]
+fn a_corrupt_peer_that_comes_back_is_the_same_peer() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, Content::single(seed, 3 * MIB, 256 * KIB as u32));
+        let mut setup = Setup::memory(MIB);
+        setup.settings.min_reconnect_time = 2;
+        let node = world.add_engine(setup, fast());
+        let bad = world.add_script(Manner::CorruptBlock, Line::new(300 * KIB, MIB, 30));
+        let others = [bad, world.add_script(Manner::Honest, fast()), world.add_script(Manner::Honest, fast())];
+        for other in others {
+            world.nodes[other].line.up = 300 * KIB;
+        }
+        world.introduce(node, &others);
+        world.act(Duration::from_millis(900 + seed * 50), move |w| w.cut(node));
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+        assert!(world.finish(minute()));
+        let failures = world.engine(node).hash_failures();
+        assert!(failures <= 2, "seed {seed}: {failures} pieces failed");
+        world.end();
+    }
+}
+
+#[test]
 fn corrupt_peers_together_are_all_found() {
     let manners = [Manner::CorruptBlock, Manner::Corrupt(3), Manner::Corrupt(1), Manner::Honest];
     let mut world = beside(6 * MIB, 256 * KIB, 2 * MIB, &manners);

@@ -1,0 +1,79 @@
+//! Whom a torrent dials, and how many at once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Time;
+use super::store::PeerKey;
+use super::swarm::{PeerSource, SwarmLimits};
+use super::torrent::Torrent;
+use crate::alert::CloseReason;
+
+impl Torrent {
+    pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
+        let limits = self.swarm_limits();
+        let new = addresses.iter().filter(|a| self.swarm.add(**a, source, &limits)).count();
+        self.dial(now);
+        new as u32
+    }
+
+    pub fn dial_failed(&mut self, now: Time, address: SocketAddr) {
+        let limits = self.swarm_limits();
+        self.swarm.dial_failed(now, address, &limits);
+        self.dial(now);
+    }
+
+    pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
+        self.swarm.dial_deferred(now + Duration::from_millis(200), address);
+    }
+
+    pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
+        self.swarm.ban_ip(ip);
+        let ip = ip.to_canonical();
+        let keys: Vec<PeerKey> =
+            self.peers.values().filter(|p| p.address.ip().to_canonical() == ip).map(|p| p.key).collect();
+        for key in keys {
+            self.close(now, key, CloseReason::Blocked, None);
+        }
+    }
+
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        self.swarm.is_banned(address)
+    }
+
+    pub(super) fn swarm_limits(&self) -> SwarmLimits {
+        let s = &self.settings;
+        SwarmLimits {
+            max_peers: usize::try_from(s.max_peerlist_size).unwrap_or(0).max(1),
+            max_failcount: u32::try_from(s.max_failcount).unwrap_or(u32::MAX),
+            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0)),
+            no_privileged_ports: s.no_connect_privileged_ports,
+        }
+    }
+
+    pub(super) fn connection_limit(&self) -> usize {
+        let own = self.max_connections;
+        let limit = if own > 0 { i64::from(own) } else { self.settings.max_connections_per_torrent };
+        usize::try_from(limit).unwrap_or(0)
+    }
+
+    /// Dials what may be dialled: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
+    pub(super) fn dial(&mut self, now: Time) {
+        if !self.is_running() || self.checking {
+            return;
+        }
+        let limits = self.swarm_limits();
+        let room = self.connection_limit().saturating_sub(self.peers.len() + self.swarm.num_dialling());
+        let speed = self.settings.connection_speed.max(0) as f64;
+        self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
+        self.last_dial = now;
+        let boost =
+            u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
+        let allowed = (self.dial_tokens as usize).max(boost as usize);
+        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);
+        self.dial_tokens = (self.dial_tokens - dials.len() as f64).max(0.0);
+        self.dials_since_start = self.dials_since_start.saturating_add(dials.len() as u32);
+        self.out.dial.extend(dials);
+    }
+}

@@ -1,0 +1,172 @@
+//! Who has what: what peers say of their pieces, what they are told of ours.
+
+use super::Time;
+use super::bitfield::Bitfield;
+use super::connections::wake;
+use super::store::PeerKey;
+use super::torrent::Torrent;
+use crate::alert::CloseReason;
+use crate::error::Error;
+use crate::wire::{Message, lt_donthave};
+
+/// Statements of all that a peer has, of which one is usual.
+const MAX_BITFIELDS: u32 = 4;
+
+impl Torrent {
+    /// Tells the peers that we have the piece. One that goes again soon is told only to peers that can be told so.
+    pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
+        let stays = self.pieces_stay();
+        for peer in self.peers.values_mut() {
+            if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
+                peer.send(now, &Message::Have(piece));
+                wake(&mut self.out.wake, peer);
+            }
+        }
+    }
+
+    /// The piece is gone: those who were told are told.
+    pub(super) fn withdraw_piece(&mut self, now: Time, piece: u32) {
+        for peer in self.peers.values_mut() {
+            if peer.told.clear(piece)
+                && let Some(id) = peer.ids.lt_donthave
+            {
+                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
+                wake(&mut self.out.wake, peer);
+            }
+        }
+    }
+
+    pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &mut self.content else {
+            return if peer.early.push(piece) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) };
+        };
+        let pieces = content.info.layout.num_pieces();
+        if piece >= pieces {
+            return Err(format!("HAVE of piece {piece} of {pieces}"));
+        }
+        if !peer.have.set(piece) {
+            return Ok(());
+        }
+        // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
+        // all pieces with each message.
+        content.picker.peer_has(piece);
+        if peer.is_seed() {
+            self.swarm.set_seed(peer.address, true);
+        }
+        if !content.have.get(piece) {
+            peer.offers += 1;
+        }
+        self.update_interest(now, key);
+        Ok(())
+    }
+
+    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
+        let was_full = peer.is_seed();
+        if !peer.have.clear(piece) {
+            return;
+        }
+        if std::mem::take(&mut peer.counted_seed) {
+            content.picker.seed_left();
+            content.picker.pieces_joined(&peer.have);
+        } else {
+            content.picker.peer_lost(piece);
+        }
+        if was_full {
+            self.swarm.set_seed(peer.address, false);
+        }
+        if !content.have.get(piece) {
+            peer.offers = peer.offers.saturating_sub(1);
+        }
+        let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        for block in dropped {
+            self.release_request(key, piece, block);
+            self.refill = true;
+        }
+        self.suspect_stops(key);
+        self.update_interest(now, key);
+    }
+
+    pub(super) fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &self.content else {
+            peer.early.bitfield = Some(bytes);
+            return Ok(());
+        };
+        let pieces = content.info.layout.num_pieces();
+        let field =
+            Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
+        self.replace_have(now, key, field)
+    }
+
+    pub(super) fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if !peer.fast {
+            return Err("HAVE_ALL without the fast extension".into());
+        }
+        let Some(content) = &self.content else {
+            peer.early.all = true;
+            return Ok(());
+        };
+        let field = Bitfield::full(content.info.layout.num_pieces());
+        self.replace_have(now, key, field)
+    }
+
+    fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
+        peer.bitfields += 1;
+        if peer.bitfields > MAX_BITFIELDS {
+            return Err("one bitfield after the other".into());
+        }
+        if std::mem::take(&mut peer.counted_seed) {
+            content.picker.seed_left();
+        } else {
+            content.picker.pieces_left(&peer.have);
+        }
+        content.picker.peer_joined(&field);
+        peer.counted_seed = field.is_full();
+        peer.have = field;
+        peer.offers = if content.have.is_empty() {
+            peer.have.count()
+        } else {
+            peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32
+        };
+        let seed = peer.is_seed();
+        let address = peer.address;
+        self.swarm.set_seed(address, seed);
+        self.update_interest(now, key);
+        Ok(())
+    }
+
+    /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
+    pub(super) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
+        let Some(content) = &self.content else { return };
+        let pieces = content.info.layout.num_pieces();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.told = Bitfield::new(pieces);
+        peer.have = Bitfield::new(pieces);
+        let early = std::mem::take(&mut peer.early);
+        peer.allowed_to_us.retain(|p| *p < pieces);
+        let mut field = match (early.all, early.bitfield) {
+            (true, _) => Some(Bitfield::full(pieces)),
+            (false, Some(bytes)) => Bitfield::from_bytes(bytes, pieces),
+            (false, None) => Some(Bitfield::new(pieces)),
+        };
+        if let Some(field) = &mut field {
+            for piece in &early.pieces {
+                field.set(*piece);
+            }
+        }
+        match field.filter(|_| early.pieces.iter().all(|p| *p < pieces)) {
+            Some(field) => {
+                // The first: it is taken.
+                let _ = self.replace_have(now, key, field);
+            }
+            None => {
+                let error = Error::new(crate::error::Status::Network, format!("bitfield does not fit {pieces} pieces"));
+                self.close(now, key, CloseReason::InvalidMessage, Some(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A torrent's life: checked, paused, resumed, failed, finished, removed.
+
+use super::Time;
+use super::bitfield::Bitfield;
+use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::trackers::AnnounceJob;
+use crate::alert::{Alert, CloseReason, TorrentState};
+use crate::error::Error;
+
+impl Torrent {
+    pub(super) fn begin_check(&mut self) {
+        self.checking = true;
+        self.check_progress = 0;
+        self.out.check = true;
+        self.enter(TorrentState::CheckingFiles);
+    }
+
+    /// Looks at everything again that is on disk. Memory storage has nothing to look at.
+    pub fn force_recheck(&mut self, now: Time) {
+        if self.storage != StorageKind::Disk || self.checking {
+            return;
+        }
+        if self.error.take().is_some() && self.is_running() {
+            self.trackers.restart(now);
+        }
+        self.close_all(now, CloseReason::None);
+        // What the check finds missing and is fetched again is news.
+        self.finished_told = false;
+        let Some(content) = &mut self.content else { return };
+        self.wants_dirty = true;
+        let had: Vec<u32> = content.have.iter().collect();
+        for piece in had {
+            content.have.clear(piece);
+            content.picker.set_done(piece, false);
+        }
+        for piece in content.store.present().to_vec() {
+            content.store.remove(piece);
+        }
+        content.files_completed = Bitfield::new(content.files_completed.len());
+        self.begin_check();
+    }
+
+    /// The checker found a piece whole on disk.
+    pub fn piece_checked(&mut self, piece: u32, good: bool) {
+        let Some(content) = self.content.as_mut().filter(|_| self.checking) else { return };
+        self.check_progress = piece + 1;
+        if good && content.have.set(piece) {
+            content.picker.set_done(piece, true);
+        }
+    }
+
+    pub fn check_finished(&mut self, now: Time) {
+        if !std::mem::take(&mut self.checking) {
+            return;
+        }
+        if let Some(content) = &mut self.content {
+            for file in 0..content.info.layout.num_files() {
+                if content.info.layout.file_pieces(file).all(|p| content.have.get(p)) {
+                    content.files_completed.set(file as u32);
+                }
+            }
+        }
+        self.alert(Alert::TorrentChecked);
+        self.wants_dirty = true;
+        self.update_state(now);
+        self.readers_changed();
+    }
+
+    pub fn is_checking(&self) -> bool {
+        self.checking
+    }
+
+    /// Something failed for good (the disk): the torrent stops until it is resumed or checked.
+    pub fn fail(&mut self, now: Time, error: Error, filename: String) {
+        self.checking = false;
+        self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
+        if self.error.is_none() {
+            self.alert(Alert::TorrentError { error: error.clone(), filename });
+            let jobs = self.trackers.stop();
+            self.out.announces.extend(jobs);
+        }
+        self.error = Some(error);
+        self.wants_dirty = true;
+        self.close_all(now, CloseReason::None);
+        self.readers_changed();
+    }
+
+    pub fn pause(&mut self, now: Time) {
+        if self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        self.flags |= TorrentFlags::PAUSED;
+        // Where its session is paused, it stands already.
+        if !self.session_paused {
+            self.stopped(now);
+        }
+    }
+
+    /// Starts again, after a pause or an error.
+    pub fn resume(&mut self, now: Time) {
+        let failed = self.error.take().is_some();
+        if self.flags.contains(TorrentFlags::PAUSED) || failed {
+            self.flags -= TorrentFlags::PAUSED;
+            self.started(now);
+        }
+    }
+
+    pub fn set_session_paused(&mut self, now: Time, paused: bool) {
+        if std::mem::replace(&mut self.session_paused, paused) == paused || self.flags.contains(TorrentFlags::PAUSED) {
+            return;
+        }
+        if paused { self.stopped(now) } else { self.started(now) }
+    }
+
+    fn stopped(&mut self, now: Time) {
+        self.close_all(now, CloseReason::None);
+        let jobs = self.trackers.stop();
+        self.out.announces.extend(jobs);
+        self.alert(Alert::TorrentPaused);
+    }
+
+    fn started(&mut self, now: Time) {
+        if !self.is_running() {
+            return;
+        }
+        self.trackers.restart(now);
+        self.dials_since_start = 0;
+        self.alert(Alert::TorrentResumed);
+        self.handle_timeout(now);
+    }
+
+    /// The torrent goes away: the last announces, and nobody waits any more.
+    pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
+        self.close_all(now, CloseReason::TorrentRemoved);
+        self.readers.clear();
+        self.share.set_weight(0);
+        self.content = None;
+        // Whatever the shell still asks of it, it does nothing any more.
+        self.flags |= TorrentFlags::PAUSED;
+        self.readers_changed();
+        self.trackers.stop()
+    }
+
+    /// The state that follows from what is had and wanted; its alerts.
+    pub(super) fn update_state(&mut self, now: Time) {
+        if self.checking {
+            return;
+        }
+        self.review_interests(now);
+        let Some(content) = &self.content else { return };
+        let all = content.have.is_full();
+        // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
+        let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
+        let state = if all {
+            TorrentState::Seeding
+        } else if wanted_some && !content.picker.has_wanted() {
+            TorrentState::Finished
+        } else {
+            TorrentState::Downloading
+        };
+        let before = self.state;
+        self.enter(state);
+        let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
+        let is_news = done(state) && before == TorrentState::Downloading;
+        if is_news && !std::mem::replace(&mut self.finished_told, true) {
+            self.alert(Alert::TorrentFinished);
+        }
+        if all && before == TorrentState::Downloading {
+            self.trackers.completed(now);
+        }
+    }
+
+    pub(super) fn enter(&mut self, state: TorrentState) {
+        let prev_state = std::mem::replace(&mut self.state, state);
+        if prev_state != state {
+            self.alert(Alert::StateChanged { state, prev_state });
+        }
+    }
+}

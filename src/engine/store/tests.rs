@@ -1,0 +1,98 @@
+//! Tests of the storage map.
+
+use super::*;
+use crate::storage::pool::{BLOCK_SIZE, Pool};
+
+fn block(pool: &std::sync::Arc<Pool>, byte: u8) -> Block {
+    let mut b = pool.reserve().expect("room").into_block(BLOCK_SIZE);
+    b.as_mut_slice().fill(byte);
+    b.freeze()
+}
+
+#[test]
+fn fills_out_of_order_and_hashes_in_order() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(4);
+    store.open(Time::ZERO, 2, 3);
+    let peer = PeerKey(7);
+    for i in 0..3 {
+        assert_eq!(store.free_block(2), Some(i));
+        store.mark_asked(2, i, peer, Time::ZERO);
+    }
+    assert_eq!(store.free_block(2), None);
+    assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
+    assert!(store.hash_job(2).is_none(), "block 0 is missing");
+    store.receive(2, 0, block(&pool, 0), peer);
+    let mut job = store.hash_job(2).expect("block 0 can be hashed");
+    store.receive(2, 1, block(&pool, 1), peer);
+    assert!(store.hash_job(2).is_none(), "one job at a time");
+    job.run();
+    assert_eq!(store.hash_done(job), Hashed::Pending);
+    let mut job = store.hash_job(2).expect("blocks 1 and 2");
+    job.run();
+    let mut expect = Sha1::new();
+    for byte in 0..3u8 {
+        expect.update(vec![byte; BLOCK_SIZE as usize]);
+    }
+    assert_eq!(store.hash_done(job), Hashed::Digest(expect.finalize().into()));
+    assert_eq!(store.partial_blocks(), 3);
+    store.keep(2);
+    assert_eq!((store.kept_blocks(), store.partial_blocks(), store.kept_pieces()), (3, 0, 1));
+    assert_eq!(store.slot(2).map(Slot::senders), Some(vec![peer]));
+    store.remove(2);
+    assert_eq!((store.blocks(), pool.charged()), (0, 0));
+    assert!(store.present().is_empty());
+}
+
+#[test]
+fn duplicates_name_the_others_and_unmarked_slots_close() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(2);
+    store.open(Time::ZERO, 0, 2);
+    let (a, b) = (PeerKey(1), PeerKey(2));
+    store.mark_asked(0, 0, a, Time(10));
+    assert_eq!(store.late_block(0, Time(5), b, Time(6), false), None);
+    assert_eq!(store.late_block(0, Time(11), b, Time(12), false), Some(0));
+    assert_eq!(store.late_block(0, Time(11), a, Time(12), false), None, "never twice of one peer");
+    store.mark_asked(0, 0, b, Time(20));
+    let Arrival::Stored { others } = store.receive(0, 0, block(&pool, 1), b) else { panic!("stored") };
+    assert_eq!(others, [a]);
+    assert_eq!(store.receive(0, 0, block(&pool, 1), a), Arrival::Redundant);
+    store.open(Time::ZERO, 1, 2);
+    store.mark_asked(1, 1, a, Time(9));
+    store.unmark_asked(1, 1, a);
+    assert!(store.slot(1).is_none());
+    assert_eq!(store.present(), [0]);
+}
+
+#[test]
+fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(2);
+    let (good, bad) = (PeerKey(1), PeerKey(2));
+    store.open(Time::ZERO, 0, 2);
+    store.receive(0, 0, block(&pool, 9), bad);
+    let mut stale = store.hash_job(0).expect("a job");
+    store.receive(0, 1, block(&pool, 1), good);
+    assert_eq!(store.discard_from(bad), [0]);
+    stale.run();
+    assert_eq!(store.hash_done(stale), Hashed::Pending);
+    assert_eq!(store.free_block(0), Some(0));
+    store.receive(0, 0, block(&pool, 0), good);
+    let mut job = store.hash_job(0).expect("all of it");
+    job.run();
+    assert!(matches!(store.hash_done(job), Hashed::Digest(_)));
+}
+
+#[test]
+fn stale_hash_jobs_do_not_touch_a_new_slot() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(1);
+    store.open(Time::ZERO, 0, 1);
+    store.receive(0, 0, block(&pool, 1), PeerKey(1));
+    let mut job = store.hash_job(0).expect("a job");
+    job.run();
+    store.remove(0);
+    store.open(Time::ZERO, 0, 1);
+    assert_eq!(store.hash_done(job), Hashed::Pending);
+}

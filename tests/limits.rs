@@ -1,0 +1,303 @@
+//! Rate limits, pauses, deletion, rechecks, ports that are taken.
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::ours::{self, Alerts, CLOSE};
+use common::peers::{Source, Torrent};
+use common::temp::{TempDir, assert_same, files_under};
+use elementum_torrent::session::{ReaderOptions, RemoveFlags, Session, StorageIndex};
+use elementum_torrent::settings::Settings;
+
+/// A session that downloads the torrent to disk, all of it, from `peer`.
+fn leech(
+    torrent: &Torrent,
+    to: &TempDir,
+    peer: &Session,
+    change: impl FnOnce(&mut Settings),
+) -> (Session, StorageIndex) {
+    let session = ours::open_with(change);
+    let mut params = ours::disk_params(torrent, Source::File, to.path());
+    params.peers = vec![ours::address(peer)];
+    let index = session.add_torrent(params).unwrap();
+    (session, index)
+}
+
+/// Bytes of payload a second that arrive in 3 s, after a second to get going.
+fn measured_rate(session: &Session) -> f64 {
+    thread::sleep(Duration::from_secs(1));
+    let total = || session.stats().unwrap().total_payload_download;
+    let (began, before) = (Instant::now(), total());
+    thread::sleep(Duration::from_secs(3));
+    (total() - before) as f64 / began.elapsed().as_secs_f64()
+}
+
+fn assert_near(rate: f64, limit: f64) {
+    println!("measured {rate:.0} of {limit:.0} bytes a second");
+    assert!((rate - limit).abs() <= limit / 10.0, "{rate} bytes a second, the limit is {limit}");
+}
+
+#[test]
+fn download_limits_hold_and_can_be_changed() {
+    let torrent = Torrent::make("limited.bin", 40_000_000, 1, &[]);
+    let (seeder, _) = ours::seed(&torrent);
+    let to = TempDir::new();
+    let (session, index) = leech(&torrent, &to, &seeder, |s| s.set_int("download_rate_limit", 1_000_000).unwrap());
+    assert_near(measured_rate(&session), 1_000_000.0);
+    // The torrent's own limit is tighter now, and the session's is gone.
+    session.torrent(index).unwrap().set_limits(Some(300_000), None, None, None).unwrap();
+    let mut settings = session.settings().unwrap();
+    settings.set_int("download_rate_limit", 0).unwrap();
+    session.apply_settings(&settings).unwrap();
+    assert_near(measured_rate(&session), 300_000.0);
+    session.torrent(index).unwrap().set_limits(Some(0), None, None, None).unwrap();
+    Alerts::default().wait(&session, "torrent_finished", "");
+    assert_same(&torrent.content(), &to.path().join(&torrent.name));
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+#[test]
+fn upload_limits_hold_for_all_peers_together() {
+    let torrent = Torrent::make("limited.bin", 40_000_000, 1, &[]);
+    let (seeder, index) = ours::seed_with(&torrent, |s| {
+        s.set_int("upload_rate_limit", 1_000_000).unwrap();
+        // Else the leechers would hear of each other.
+        s.set_bool("enable_pex", false).unwrap();
+    });
+    let leechers: Vec<_> = (0..2)
+        .map(|_| {
+            let to = TempDir::new();
+            let (session, _) = leech(&torrent, &to, &seeder, |_| ());
+            (session, to)
+        })
+        .collect();
+    let rates: Vec<f64> = thread::scope(|scope| {
+        let measuring: Vec<_> = leechers.iter().map(|(session, _)| scope.spawn(|| measured_rate(session))).collect();
+        measuring.into_iter().map(|m| m.join().unwrap()).collect()
+    });
+    assert_near(rates.iter().sum(), 1_000_000.0);
+    assert!(rates.iter().all(|rate| *rate > 300_000.0), "fair: {rates:?}");
+    assert_eq!(ours::status(&seeder, index).num_peers, 2);
+    for (session, _) in &leechers {
+        session.close(CLOSE).unwrap();
+    }
+    seeder.close(CLOSE).unwrap();
+}
+
+/// At one byte a second, down or up, the connection lives on, and is as good as ever when the limit is lifted.
+#[test]
+fn a_byte_a_second_kills_no_connection() {
+    let torrent = Torrent::make("trickle.bin", 3_000_000, 1, &[]);
+    for upload in [false, true] {
+        let limit = |on: bool| {
+            move |s: &mut Settings| {
+                let key = if upload { "upload_rate_limit" } else { "download_rate_limit" };
+                s.set_int(key, i64::from(on)).unwrap();
+            }
+        };
+        let (seeder, _) = ours::seed_with(&torrent, limit(upload));
+        let to = TempDir::new();
+        let (session, index) = leech(&torrent, &to, &seeder, limit(!upload));
+        ours::until("they are connected", || ours::status(&session, index).num_peers == 1);
+        thread::sleep(Duration::from_secs(4));
+        let mut alerts = Alerts::default();
+        assert_eq!(alerts.count(&session, "peer_disconnected", ""), 0, "{:#?}", alerts.heard);
+        let trickle = ours::status(&session, index).total_download;
+        assert!(trickle < 30_000, "{trickle} bytes at one a second");
+        for slow in [&seeder, &session] {
+            let mut settings = slow.settings().unwrap();
+            limit(false)(&mut settings);
+            settings.set_int("upload_rate_limit", 0).unwrap();
+            settings.set_int("download_rate_limit", 0).unwrap();
+            slow.apply_settings(&settings).unwrap();
+        }
+        alerts.wait(&session, "torrent_finished", "");
+        assert_eq!(alerts.count(&session, "peer_disconnected", ""), 0, "{:#?}", alerts.heard);
+        session.close(CLOSE).unwrap();
+        seeder.close(CLOSE).unwrap();
+    }
+}
+
+#[test]
+fn paused_torrents_rest_and_go_on() {
+    let torrent = Torrent::make("paused.bin", 20_000_000, 1, &[]);
+    let (seeder, _) = ours::seed(&torrent);
+    let to = TempDir::new();
+    let (session, index) = leech(&torrent, &to, &seeder, |s| s.set_int("download_rate_limit", 2_000_000).unwrap());
+    let mut alerts = Alerts::default();
+    let handle = session.torrent(index).unwrap();
+    let rests = |alerts: &mut Alerts| {
+        alerts.wait(&session, "torrent_paused", "");
+        let status = handle.status().unwrap();
+        assert!(status.paused && status.num_peers == 0, "{status:?}");
+        let before = session.stats().unwrap().total_download;
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(session.stats().unwrap().total_download, before);
+    };
+    let runs = |alerts: &mut Alerts| {
+        alerts.wait(&session, "torrent_resumed", "");
+        let before = session.stats().unwrap().total_payload_download;
+        ours::until("it goes on", || session.stats().unwrap().total_payload_download > before + 500_000);
+        assert!(!handle.status().unwrap().paused);
+    };
+    ours::until("it begins", || handle.status().unwrap().total_payload_download > 500_000);
+    handle.pause().unwrap();
+    rests(&mut alerts);
+    handle.resume().unwrap();
+    runs(&mut alerts);
+    session.pause().unwrap();
+    rests(&mut alerts);
+    session.resume().unwrap();
+    runs(&mut alerts);
+    let mut settings = session.settings().unwrap();
+    settings.set_int("download_rate_limit", 0).unwrap();
+    session.apply_settings(&settings).unwrap();
+    alerts.wait(&session, "torrent_finished", "");
+    assert_same(&torrent.content(), &to.path().join(&torrent.name));
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// The files of the torrent go, its folders too where they are empty then, and nothing else; without the flag they stay.
+#[test]
+fn deletion_takes_the_torrents_files_and_no_others() {
+    let torrent = Torrent::make("folder", 3_000_000, 4, &[]);
+    let (seeder, _) = ours::seed(&torrent);
+    let to = TempDir::new();
+    let mut alerts = Alerts::default();
+    let (session, index) = leech(&torrent, &to, &seeder, |_| ());
+    alerts.wait(&session, "torrent_finished", "");
+    session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+    alerts.wait(&session, "torrent_removed", "");
+    assert_same(&torrent.content(), &to.path().join(&torrent.name));
+
+    let index = session.add_torrent(ours::disk_params(&torrent, Source::File, to.path())).unwrap();
+    ours::until("it is checked", || ours::status(&session, index).is_seeding);
+    fs::write(to.path().join("folder/notes.txt"), "mine").unwrap();
+    fs::write(to.path().join("beside.txt"), "mine too").unwrap();
+    session.remove_torrent(index, RemoveFlags::DELETE_FILES).unwrap();
+    alerts.wait(&session, "torrent_deleted", "");
+    let left: Vec<String> = files_under(to.path()).iter().map(|p| p.to_string_lossy().into_owned()).collect();
+    assert_eq!(left, ["beside.txt", "folder/notes.txt"]);
+    assert!(!to.path().join("folder/folder").exists(), "an empty folder of the torrent");
+
+    // In the middle of a download: what is being written then must not come back.
+    for n in 0..5 {
+        let (limit, to) = (3_000_000 + 1_000_000 * n, TempDir::new());
+        let (session, index) = leech(&torrent, &to, &seeder, |s| s.set_int("download_rate_limit", limit).unwrap());
+        let mut alerts = Alerts::default();
+        alerts.wait(&session, "piece_finished", "");
+        session.remove_torrent(index, RemoveFlags::DELETE_FILES).unwrap();
+        alerts.wait(&session, "torrent_deleted", "");
+        alerts.wait(&session, "torrent_removed", "");
+        session.close(CLOSE).unwrap();
+        assert_eq!(files_under(to.path()), Vec::<std::path::PathBuf>::new());
+    }
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// A file is damaged behind our back: the recheck finds the one bad piece, and that one is fetched again.
+#[test]
+fn a_recheck_finds_damage_and_mends_it() {
+    let torrent = Torrent::make("damaged.bin", 5_000_000, 1, &["--piece-length", "65536"]);
+    let (seeder, _) = ours::seed(&torrent);
+    let to = TempDir::new();
+    let (session, index) = leech(&torrent, &to, &seeder, |_| ());
+    let mut alerts = Alerts::default();
+    alerts.wait(&session, "torrent_checked", "");
+    alerts.wait(&session, "torrent_finished", "");
+    let file = to.path().join(&torrent.name);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[1_000_000] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let handle = session.torrent(index).unwrap();
+    let before = handle.status().unwrap().total_payload_download;
+    handle.force_recheck().unwrap();
+    alerts.wait(&session, "torrent_checked", "");
+    alerts.wait(&session, "torrent_finished", "");
+    assert_same(&torrent.content(), &file);
+    let fetched = handle.status().unwrap().total_payload_download - before;
+    assert!((65_536..131_072).contains(&fetched), "one piece, not {fetched} bytes");
+    ours::stream(&session, index, 0, &torrent.content());
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// A taken port gives way to the next one; an address that is not ours is an alert, and the session is good without it.
+#[test]
+fn ports_that_are_taken_and_addresses_that_are_not_ours() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let interfaces = format!("192.0.2.1:7000,127.0.0.1:{port}");
+    let session = ours::open_with(|s| s.set_str("listen_interfaces", &interfaces).unwrap());
+    let mut alerts = Alerts::default();
+    alerts.wait(&session, "listen_failed", "192.0.2.1");
+    let got = session.listen_port().unwrap();
+    alerts.wait(&session, "listen_succeeded", &format!("127.0.0.1:{got}"));
+    assert!(got != port, "the port is somebody else's");
+    let torrent = Torrent::make("reached.bin", 500_000, 1, &[]);
+    session.add_torrent(ours::disk_params(&torrent, Source::File, torrent.dir.path())).unwrap();
+    alerts.wait(&session, "torrent_checked", "");
+    let reading = ours::open();
+    let mut params = ours::params(&torrent, Source::Magnet);
+    params.peers = vec![ours::address(&session)];
+    let index = reading.add_torrent(params).unwrap();
+    Alerts::default().wait(&reading, "metadata_received", "");
+    ours::stream(&reading, index, 0, &torrent.content());
+    reading.close(CLOSE).unwrap();
+
+    // Nothing to listen on at all: it can still dial.
+    let dialling = ours::open_with(|s| s.set_str("listen_interfaces", "192.0.2.1:7000").unwrap());
+    assert_eq!(dialling.listen_port().unwrap(), 0);
+    let mut params = ours::params(&torrent, Source::File);
+    params.peers = vec![ours::address(&session)];
+    let index = dialling.add_torrent(params).unwrap();
+    ours::stream(&dialling, index, 0, &torrent.content());
+    dialling.close(CLOSE).unwrap();
+    session.close(CLOSE).unwrap();
+}
+
+/// The limit on connections is given back when they end, also where it was changed meanwhile.
+#[test]
+fn the_connection_limit_can_be_changed_and_loses_no_places() {
+    let torrent = Torrent::make("places.bin", 500_000, 1, &[]);
+    let (seeder, _) = ours::seed_with(&torrent, |s| s.set_int("connections_limit", 2).unwrap());
+    let read = |session: &Session| {
+        let mut params = ours::params(&torrent, Source::File);
+        params.peers = vec![ours::address(&seeder)];
+        let index = session.add_torrent(params).unwrap();
+        (index, session.open_reader(index, 0, ReaderOptions::default()).unwrap())
+    };
+    let sessions = [ours::open(), ours::open(), ours::open()];
+    let readers: Vec<_> = sessions.iter().map(read).collect();
+    let connected = || seeder.stats().unwrap().num_peers;
+    ours::until("two are in", || connected() == 2);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(connected(), 2, "the third is not let in");
+    let mut settings = seeder.settings().unwrap();
+    for limit in [4, 2, 3] {
+        settings.set_int("connections_limit", limit).unwrap();
+        seeder.apply_settings(&settings).unwrap();
+    }
+    ours::until("the third is in", || connected() == 3);
+    drop(readers);
+    for session in &sessions {
+        session.close(CLOSE).unwrap();
+    }
+    ours::until("all are gone", || connected() == 0);
+    // As many as ever fit again.
+    let sessions = [ours::open(), ours::open(), ours::open()];
+    for session in &sessions {
+        let (index, _reader) = read(session);
+        ours::stream(session, index, 0, &torrent.content());
+    }
+    assert_eq!(connected(), 3);
+    sessions.iter().for_each(|session| session.close(CLOSE).unwrap());
+    seeder.close(CLOSE).unwrap();
+}
