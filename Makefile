@@ -48,13 +48,13 @@ deps: ## what the tests need: Debian packages, and libtorrent in .venv
 peers: ## the clients of the tests that are built here: librqbit, the plain seeder
 	$(CARGO) build -p elementum-bench --features rqbit --bin rqbit-peer --bin plain-seeder
 
-test: test-rust ## the tests, against real clients too (the sanitizer jobs: test-native)
+test: test-rust test-native ## the tests: unit, simulation, real clients, C programs, sanitizers
 
-test-rust: deps peers
+test-rust: deps peers ## the part of them that needs no special build
 	$(CARGO) test
 	$(CARGO) test -p elementum-bench
 
-test-native: test-install test-asan test-valgrind test-tsan test-loom ## the C programs: installed, and under the sanitizers
+test-native: test-valgrind test-install test-asan test-tsan test-loom ## the C programs: installed, and under the sanitizers
 
 test-install: build ## installs into a temporary directory, links C programs with it, shared and static
 	tests/install/run.sh

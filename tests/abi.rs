@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use elementum_torrent::alert::{record, records};
@@ -261,10 +262,14 @@ fn c_layout() -> BTreeSet<String> {
             );
         }
     }
-    let path = tempdir("layout").join("layout.c");
-    fs::write(&path, source + "return 0; }\n").expect("written");
-    let output = succeed(&mut Command::new(program(&path, "layout")));
-    String::from_utf8(output.stdout).expect("ASCII").lines().map(str::to_owned).collect()
+    // Two tests ask, at once.
+    static OUTPUT: OnceLock<Output> = OnceLock::new();
+    let output = OUTPUT.get_or_init(|| {
+        let path = tempdir("layout").join("layout.c");
+        fs::write(&path, source + "return 0; }\n").expect("written");
+        succeed(&mut Command::new(program(&path, "layout")))
+    });
+    str::from_utf8(&output.stdout).expect("ASCII").lines().map(str::to_owned).collect()
 }
 
 #[cfg(target_pointer_width = "64")]

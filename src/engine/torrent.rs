@@ -483,6 +483,7 @@ impl Torrent {
             return;
         }
         self.starved = false;
+        self.serve_waiting(now);
         self.fill_all(now);
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Time;
 use super::choker::{self, Candidate};
 use super::connections::wake;
+use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::{DiskJob, StorageKind, Torrent, UploadRead};
 use crate::storage::pool::{BLOCK_SIZE, Block};
@@ -87,21 +88,23 @@ impl Torrent {
         }
     }
 
-    /// Bytes queued for a peer at most. Blocks of memory storage that wait to be sent cannot be evicted: they are a quarter
-    /// of the limit at most, all peers together (but a block each).
+    /// Bytes queued for a peer at most. Blocks that wait to be sent, in memory or read from disk, cannot be evicted: they are
+    /// a quarter of the limit at most, all peers together (but a block each).
     fn send_watermark(&self) -> usize {
         let set = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
-        let most = match self.storage {
-            StorageKind::Disk => usize::MAX,
-            StorageKind::Memory => {
-                let peers = self.peers.values().filter(|p| !p.am_choking).count().max(1);
-                usize::try_from(self.pool.limit() * u64::from(BLOCK_SIZE) / 4).unwrap_or(usize::MAX) / peers
-            }
-        };
+        let peers = self.peers.values().filter(|p| !p.am_choking).count().max(1);
+        let most = usize::try_from(self.pool.limit() * u64::from(BLOCK_SIZE) / 4).unwrap_or(usize::MAX) / peers;
         set.min(most).max(BLOCK_SIZE as usize)
     }
 
-    /// The disk read for an upload, or could not (None): then the request is rejected.
+    /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into.
+    pub(super) fn serve_waiting(&mut self, now: Time) {
+        let waits = |p: &&Peer| !p.uploads.is_empty() && p.reading == 0 && p.outbox.is_empty();
+        let keys: Vec<PeerKey> = self.peers.values().filter(waits).map(|p| p.key).collect();
+        keys.into_iter().for_each(|key| self.serve(now, key));
+    }
+
+    /// The disk read for an upload, or there was no memory to read into (None): then the request waits on, at the front.
     pub fn upload_read(
         &mut self,
         now: Time,
@@ -116,6 +119,9 @@ impl Torrent {
                 peer.outbox.push_piece(request, parts);
                 peer.last_sent = now;
                 peer.last_useful = now;
+            }
+            None if !peer.am_choking || peer.allowed_to_peer.contains(&request.piece) => {
+                peer.uploads.push_front(request)
             }
             None if peer.fast => peer.send(now, &Message::Reject(request)),
             None => {}

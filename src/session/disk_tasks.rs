@@ -65,7 +65,7 @@ fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) 
     let mut done = 0;
     while done < request.length {
         let len = (request.length - done).min(BLOCK_SIZE);
-        // An upload is worth less than a download: without room it is refused, and the peer asks again.
+        // An upload is worth less than a download: without room it waits.
         let mut block = driver.session.pool.reserve()?.into_block(len);
         let begin = request.begin + done;
         if let Err(error) = disk.read(request.piece, begin, block.as_mut_slice()) {

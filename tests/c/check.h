@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int checks, failures;
+/* Atomic: programs check in several threads. */
+static _Atomic int checks, failures;
 
 #define CHECK(condition)                                                                                               \
     do {                                                                                                               \

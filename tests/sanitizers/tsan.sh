@@ -6,8 +6,7 @@
 # left are reports about our code, our dependencies, and the std code that is generic and so compiled with ours.
 source "$(dirname "$0")/common.sh"
 
-# Mixing instrumented code with an uninstrumented standard library is just what this flag admits.
-library thread -Cunsafe-allow-abi-mismatch=sanitizer
+library thread
 export TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:suppressions=$ROOT/tests/sanitizers/suppressions.tsan"
 for source in $(sources); do
     program "$source" thread tsan

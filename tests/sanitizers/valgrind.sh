@@ -4,8 +4,10 @@ source "$(dirname "$0")/common.sh"
 
 OUT=$TARGET/valgrind
 mkdir -p "$OUT"
-(cd "$ROOT" && cargo build --lib)
-LIBRARY=$TARGET/debug
+# As the tests have it, so that nothing is built twice.
+(cd "$ROOT" && cargo test --no-run --test licences)
+LIBRARY=$TARGET/debug/deps
+name_it
 memcheck=(valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,indirect --error-exitcode=99)
 for source in $(sources) "$ROOT/tests/sanitizers/planted.c"; do
     PROGRAM=$OUT/$(basename "$source" .c)
