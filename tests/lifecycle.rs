@@ -246,10 +246,10 @@ fn ten_thousand_torrents_come_and_go() {
             s.set_int("max_blocking_threads", 1).unwrap();
         });
         let cycle = |n: u64| {
-            let mut params = if n % 2 == 0 { ours::params(&torrent, Source::File) } else { magnet(n) };
+            let mut params = if n.is_multiple_of(2) { ours::params(&torrent, Source::File) } else { magnet(n) };
             params.peers = vec![nobody];
             let index = session.add_torrent(params).unwrap();
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
                 assert_eq!(reader.read(&mut [0; 10], Some(Duration::ZERO)).unwrap_err().status, Status::WouldBlock);
                 session.torrent(index).unwrap().set_lookbehind(&[1, 2, 3]).unwrap();
@@ -274,15 +274,15 @@ fn two_hundred_sessions_leave_nothing_behind() {
         let (seeder, _) = ours::seed_with(&torrent, |s| s.set_int("max_blocking_threads", 1).unwrap());
         let address = ours::address(&seeder);
         let round = |n: usize| {
-            let session = ours::open_with(|s| s.set_bool("enable_dht", n % 4 == 0).unwrap());
+            let session = ours::open_with(|s| s.set_bool("enable_dht", n.is_multiple_of(4)).unwrap());
             let mut params = ours::params(&torrent, Source::File);
             params.peers = vec![address];
             let index = session.add_torrent(params).unwrap();
-            if n % 8 == 0 {
+            if n.is_multiple_of(8) {
                 ours::stream(&session, index, 0, &torrent.content());
             }
             // Every second one is only dropped.
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 session.close(CLOSE).unwrap();
             }
         };
