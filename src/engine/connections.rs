@@ -13,7 +13,7 @@ use super::swarm::PeerSource;
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::error::{Error, Operation};
-use crate::storage::pool::Credits;
+use crate::storage::credits::Credits;
 use crate::wire::{
     ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave,
 };

@@ -10,7 +10,8 @@ use super::bitfield::Bitfield;
 use super::outbox::Outbox;
 use super::rate::Rate;
 use super::store::PeerKey;
-use crate::storage::pool::{BLOCK_SIZE, Credits};
+use crate::storage::credits::Credits;
+use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
 /// Blocks asked of a peer whose speed nobody knows yet.

@@ -280,7 +280,7 @@ impl Torrent {
         let expected = peer.expected_arrival(now).since(now);
         let due = now + expected + expected / 2 + Duration::from_millis(200);
         content.store.mark_asked(pick.piece, pick.block, key, due);
-        peer.credits.put(pick.piece, begin, reservation);
+        peer.credits.put(pick.piece, begin, length, reservation);
         if peer.requests.is_empty() {
             peer.last_block = now;
         }

@@ -59,6 +59,8 @@ struct State {
     /// What pops read, from `read` on.
     front: Vec<u8>,
     read: usize,
+    /// Records in `front` that are not read yet.
+    front_len: usize,
     /// What posts append to.
     back: Vec<u8>,
     /// Records in both.
@@ -66,8 +68,9 @@ struct State {
     sequence: u64,
     /// Type and count of what was dropped since the last `alerts_dropped` record was packed.
     dropped: Vec<(u32, u32)>,
-    /// Is such a record waiting?
-    dropped_waits: bool,
+    /// Is such a record waiting: in `front`, in `back`?
+    dropped_in_front: bool,
+    dropped_in_back: bool,
     posted_total: u64,
     dropped_total: u64,
     closed: bool,
@@ -82,11 +85,13 @@ impl AlertQueue {
                 limit: limit.max(1),
                 front: Vec::new(),
                 read: 0,
+                front_len: 0,
                 back: Vec::new(),
                 len: 0,
                 sequence: 0,
                 dropped: Vec::new(),
-                dropped_waits: false,
+                dropped_in_front: false,
+                dropped_in_back: false,
                 posted_total: 0,
                 dropped_total: 0,
                 closed: false,
@@ -252,7 +257,7 @@ impl State {
 
     /// Queues the record of what was dropped, unless one is waiting.
     fn tell_dropped(&mut self) {
-        if self.dropped.is_empty() || self.dropped_waits {
+        if self.dropped.is_empty() || self.dropped_in_front || self.dropped_in_back {
             return;
         }
         self.sequence += 1;
@@ -262,7 +267,7 @@ impl State {
         self.dropped.sort_unstable();
         pack_dropped(&mut self.back, stamp, &self.dropped);
         self.dropped.clear();
-        self.dropped_waits = true;
+        self.dropped_in_back = true;
         self.len += 1;
     }
 
@@ -273,6 +278,8 @@ impl State {
                 self.front.clear();
                 self.read = 0;
                 std::mem::swap(&mut self.front, &mut self.back);
+                self.front_len = self.len;
+                self.dropped_in_front = std::mem::take(&mut self.dropped_in_back);
                 if self.front.is_empty() {
                     return result;
                 }
@@ -288,6 +295,7 @@ impl State {
                 to.copy_from_slice(from);
             }
             self.read += bytes;
+            self.front_len -= count;
             self.len -= count;
             result.bytes += bytes;
             result.count += count;
@@ -297,12 +305,17 @@ impl State {
     /// Bytes and number of the whole records of the front buffer that fit into `room`.
     fn run(&mut self, room: usize) -> (usize, usize) {
         let front = self.front.get(self.read..).unwrap_or_default();
+        if front.len() <= room {
+            // All of them: there is no need to look where they end.
+            self.dropped_in_front = false;
+            return (front.len(), self.front_len);
+        }
         let (mut bytes, mut count) = (0, 0);
         while let Some((size, id)) = head(front, bytes) {
             if bytes + size > room {
                 break;
             }
-            self.dropped_waits &= id != kind::ALERTS_DROPPED.id;
+            self.dropped_in_front &= id != kind::ALERTS_DROPPED.id;
             bytes += size;
             count += 1;
         }

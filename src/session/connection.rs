@@ -1,7 +1,7 @@
 //! A peer connection's two halves: what arrives is decoded outside the torrent's lock and handed over in batches; what is to
 //! be written is taken in batches and written with one system call each.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -13,7 +13,8 @@ use super::driver::{ConnectionHandle, Driver};
 use crate::engine::outbox::Chunk;
 use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
-use crate::storage::pool::{BLOCK_SIZE, Credits};
+use crate::storage::credits::Credits;
+use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{Decoder, DecoderLimits};
 
 /// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
@@ -73,12 +74,12 @@ async fn receive(
         }
         let granted =
             if limits.is_unlimited() { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
-        // The buffer is the session's, not the connection's: none is held across an await.
+        // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
-        let got = match buffer.get_mut(..granted.min(RECEIVE_BYTES)) {
-            Some(room) => stream.try_read(room),
-            None => Err(io::ErrorKind::InvalidInput.into()),
-        };
+        decoder.aim();
+        let mut places: Vec<IoSliceMut> = decoder.places(&mut buffer, granted).map(IoSliceMut::new).collect();
+        let got = stream.try_read_vectored(&mut places);
+        drop(places);
         let at_end = matches!(got, Ok(0)) && granted > 0;
         let n = match got {
             Ok(n) => n,
@@ -88,18 +89,17 @@ async fn receive(
                 return Some(lost(Operation::SockRead, &e));
             }
         };
+        let decoded = decoder.landed(n, &buffer, &mut batch);
+        driver.session.give_buffer(buffer);
         if n < granted && !limits.is_unlimited() {
             limits.refund((granted - n) as u32);
         }
         if n == 0 {
-            driver.session.give_buffer(buffer);
             if at_end {
                 return Some(ended());
             }
             continue;
         }
-        let decoded = decoder.push(buffer.get(..n).unwrap_or(&[]), &mut batch);
-        driver.session.give_buffer(buffer);
         let waiting = driver.run(|core, now| {
             core.peer_received(now, key, &mut batch, n as u64);
             core.peer_receiving(key, decoder.block_in_progress());

@@ -1,6 +1,7 @@
 //! Where payload lives: the block pool that bounds all of it, and files on disk.
 
 pub mod checker;
+pub mod credits;
 pub mod disk;
 pub mod file_pool;
 pub mod pool;

@@ -8,10 +8,9 @@
 //! * [`Reservation::into_block`] turns the charge into a buffer to fill; [`BlockMut::freeze`] into a shared [`Block`].
 //! * Dropping any of the three gives the charge back, and the buffer to a list of idle ones.
 //!
-//! A connection's outstanding requests hold their charges in [`Credits`], from which the wire decoder takes the buffer for
-//! an arriving block without a lock on the torrent: a block nobody paid for gets no memory.
+//! A connection's outstanding requests hold their charges in [`Credits`](super::credits::Credits), from which the wire decoder
+//! takes the buffer for an arriving block without a lock on the torrent: a block nobody paid for gets no memory.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,7 +93,7 @@ impl Pool {
         }
     }
 
-    fn uncharge(&self, n: u64) {
+    pub(super) fn uncharge(&self, n: u64) {
         let before = self.charged.fetch_sub(n, Ordering::AcqRel);
         debug_assert!(before >= n, "a block was given back twice");
     }
@@ -107,16 +106,12 @@ impl Pool {
         })
     }
 
-    /// Buffer back first, charge after: who charges the block next finds the buffer.
-    fn give_back(&self, buffer: Box<[u8]>) {
-        {
-            let mut buffers = self.buffers.lock();
-            buffers.idle.push(buffer);
-            if buffers.allocated > self.limit() {
-                buffers.shrink(self.limit());
-            }
+    fn recycle(&self, buffer: Box<[u8]>) {
+        let mut buffers = self.buffers.lock();
+        buffers.idle.push(buffer);
+        if buffers.allocated > self.limit() {
+            buffers.shrink(self.limit());
         }
-        self.uncharge(1);
     }
 
     /// Frees every idle buffer.
@@ -148,6 +143,16 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// One that stands for a charge made before; see [`Reservation::keep_charged`].
+    pub(super) fn of_charge(pool: Arc<Pool>) -> Self {
+        Self { pool, armed: true }
+    }
+
+    /// Leaves the block charged, for the caller to account for.
+    pub(super) fn keep_charged(mut self) {
+        self.armed = false;
+    }
+
     pub fn into_block(mut self, len: u32) -> BlockMut {
         self.armed = false;
         let pool = self.pool.clone();
@@ -180,12 +185,22 @@ impl BlockMut {
     pub fn freeze(self) -> Block {
         Block(Arc::new(self))
     }
+
+    /// Gives the memory back, not the charge.
+    pub(super) fn into_reservation(mut self) -> Reservation {
+        if let Some(data) = self.data.take() {
+            self.pool.recycle(data);
+        }
+        Reservation::of_charge(self.pool.clone())
+    }
 }
 
 impl Drop for BlockMut {
+    /// Buffer back first, charge after: who charges the block next finds the buffer.
     fn drop(&mut self) {
         if let Some(data) = self.data.take() {
-            self.pool.give_back(data);
+            self.pool.recycle(data);
+            self.pool.uncharge(1);
         }
     }
 }
@@ -213,55 +228,6 @@ impl Block {
     }
 }
 
-/// The charges behind one connection's outstanding requests: which blocks it was asked for, each paid.
-///
-/// The engine puts one in with each request it sends; the decoder takes it out when that block begins to arrive; the engine
-/// takes back what was cancelled, rejected or lost. A block that comes though nobody asks for it (any more) finds none, so
-/// late answers to cancelled requests cannot eat what new requests have paid for.
-#[derive(Debug)]
-pub struct Credits {
-    pool: Arc<Pool>,
-    /// Piece and begin; blocks mostly come in the order in which they were asked.
-    expected: Mutex<VecDeque<(u32, u32)>>,
-}
-
-impl Credits {
-    pub fn new(pool: Arc<Pool>) -> Arc<Self> {
-        Arc::new(Self { pool, expected: Mutex::new(VecDeque::new()) })
-    }
-
-    /// Moves a reservation in, for the block of `piece` at `begin`.
-    pub fn put(&self, piece: u32, begin: u32, mut reservation: Reservation) {
-        debug_assert!(Arc::ptr_eq(&self.pool, &reservation.pool));
-        reservation.armed = false;
-        self.expected.lock().push_back((piece, begin));
-    }
-
-    /// Takes that block's out, if it is there.
-    pub fn take(&self, piece: u32, begin: u32) -> Option<Reservation> {
-        let mut expected = self.expected.lock();
-        let at = expected.iter().position(|e| *e == (piece, begin))?;
-        expected.remove(at);
-        Some(Reservation { pool: self.pool.clone(), armed: true })
-    }
-
-    /// Gives all of them back.
-    pub fn clear(&self) {
-        let n = std::mem::take(&mut *self.expected.lock()).len();
-        self.pool.uncharge(n as u64);
-    }
-
-    pub fn count(&self) -> u32 {
-        self.expected.lock().len() as u32
-    }
-}
-
-impl Drop for Credits {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,22 +245,6 @@ mod tests {
         assert_eq!(shared.len(), BLOCK_SIZE);
         drop((a, b, shared));
         assert_eq!((pool.charged(), pool.peak()), (0, 3));
-    }
-
-    #[test]
-    fn credits_return_their_charges() {
-        let pool = Pool::new(4 * u64::from(BLOCK_SIZE));
-        let credits = Credits::new(pool.clone());
-        for piece in 0..3 {
-            credits.put(piece, 0, pool.reserve().expect("room"));
-        }
-        assert_eq!((pool.charged(), credits.count()), (3, 3));
-        assert!(credits.take(1, BLOCK_SIZE).is_none(), "nobody asked for that one");
-        let block = credits.take(1, 0).expect("a credit").into_block(10);
-        drop(block);
-        assert_eq!(pool.charged(), 2);
-        drop(credits);
-        assert_eq!(pool.charged(), 0);
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! The decoder of a peer's byte stream (BEP 3): everything after the handshake.
 //!
-//! It sees every payload byte, so it copies each once, from the bytes pushed into the block it belongs to, and allocates
-//! nothing but what it hands out. A block's memory comes from the connection's [`Credits`]: a block that nobody asked for,
+//! It sees every payload byte. Pushed ones it copies once, into the block they belong to; better is to receive into the
+//! places that it names (`landing`), which are those blocks. It allocates nothing but what it hands out. A block's memory comes from the connection's [`Credits`]: a block that nobody asked for,
 //! or that is no block of ours, is skipped without memory and reported as [`Received::Unpaid`]. All other messages are
 //! read where they lie if they are whole, and gathered in a small buffer if a push cut them. That buffer grows with what
 //! has come, not with what a length promises.
 
 use std::sync::Arc;
 
+mod landing;
+
+use landing::Aim;
+
 use super::WireError;
 use super::message::{self, Message, id};
-use crate::storage::pool::{BLOCK_SIZE, Block, BlockMut, Credits};
+use crate::storage::credits::Credits;
+use crate::storage::pool::{BLOCK_SIZE, Block, BlockMut};
 
 /// What a peer sent.
 #[derive(Debug, Clone)]
@@ -74,6 +79,7 @@ pub struct Decoder {
     header_len: usize,
     body: Vec<u8>,
     failed: Option<WireError>,
+    aim: Aim,
 }
 
 impl Decoder {
@@ -86,6 +92,7 @@ impl Decoder {
             header_len: 0,
             body: Vec::new(),
             failed: None,
+            aim: Aim::default(),
         }
     }
 
@@ -144,10 +151,8 @@ impl Decoder {
                     target.copy_from_slice(now);
                 }
                 *got += n;
-                if n == left.len()
-                    && let State::Block { piece, begin, block, .. } = std::mem::replace(&mut self.state, State::Header)
-                {
-                    out.push(Received::Block { piece, begin, data: block.freeze() });
+                if n == left.len() {
+                    self.finish_block(out);
                 }
                 Ok(rest)
             }
@@ -242,6 +247,13 @@ impl Decoder {
             Some(credit) => State::Block { piece, begin, got: 0, block: credit.into_block(length) },
             None => State::Skip { left: length as usize, then: Received::Unpaid { piece, begin, length } },
         };
+    }
+
+    /// The block is whole.
+    fn finish_block(&mut self, out: &mut Vec<Received>) {
+        if let State::Block { piece, begin, block, .. } = std::mem::replace(&mut self.state, State::Header) {
+            out.push(Received::Block { piece, begin, data: block.freeze() });
+        }
     }
 
     /// Refuses lengths that a message of this id does not have. `length` counts the id.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use elementum_torrent::storage::pool::{Credits, Pool};
+use elementum_torrent::storage::credits::Credits;
+use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{
     BlockRequest, Decoder, DecoderLimits, ExtendedHandshake, ExtensionIds, Message, MetadataMessage, PexMessage,
     Received, encode_piece_header, lt_donthave,

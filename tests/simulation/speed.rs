@@ -12,7 +12,8 @@ use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, Torre
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::pool::{BLOCK_SIZE, Credits, Pool};
+use elementum_torrent::storage::credits::Credits;
+use elementum_torrent::storage::pool::{BLOCK_SIZE, Pool};
 use elementum_torrent::wire::{Decoder, DecoderLimits, Handshake, Message, Received};
 
 const MIB: u64 = 1 << 20;

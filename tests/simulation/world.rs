@@ -7,7 +7,7 @@ use std::time::Duration;
 use elementum_torrent::engine::Time;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::wire::BlockRequest;
+use elementum_torrent::wire::{BlockRequest, Decoder, Received, WireError};
 
 use super::clock::Clock;
 use super::content::Content;
@@ -403,7 +403,7 @@ impl World {
             Kind::Engine(engine) => {
                 let Some(plug) = engine.plugs.get_mut(&key) else { return };
                 let mut batch = Vec::new();
-                let outcome = plug.decoder.push(bytes, &mut batch);
+                let outcome = receive(&mut plug.decoder, bytes, &mut batch);
                 engine.torrent.peer_received(now, key, &mut batch, bytes.len() as u64);
                 if let Err(error) = outcome {
                     engine.torrent.peer_violated(now, key, &error);
@@ -423,4 +423,21 @@ impl World {
     pub(super) fn side(&self, conn: usize, node: usize) -> usize {
         usize::from(self.conns[conn].nodes[1] == node)
     }
+}
+
+/// As the shell does it: into the decoder's places.
+fn receive(decoder: &mut Decoder, mut bytes: &[u8], batch: &mut Vec<Received>) -> Result<(), WireError> {
+    let mut spare = [0; 4096];
+    while !bytes.is_empty() {
+        decoder.aim();
+        let mut received = 0;
+        for place in decoder.places(&mut spare, usize::MAX) {
+            let (now, rest) = bytes.split_at(place.len().min(bytes.len()));
+            place[..now.len()].copy_from_slice(now);
+            bytes = rest;
+            received += now.len();
+        }
+        decoder.landed(received, &spare, batch)?;
+    }
+    Ok(())
 }

@@ -5,16 +5,22 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::message::any_message;
-use crate::storage::pool::{BLOCK_SIZE, Credits, Pool};
+use crate::storage::credits::Credits;
+use crate::storage::pool::{BLOCK_SIZE, Pool};
 use crate::wire::{Decoder, DecoderLimits, Message, Received, WireError, encode_piece_header};
 
 /// A pool, and a decoder whose connection paid for these blocks out of it (piece, begin).
 fn decoder(paid: &[(u32, u32)]) -> (Arc<Pool>, Arc<Credits>, Decoder) {
+    decoder_of(paid.iter().map(|(piece, begin)| (*piece, *begin, BLOCK_SIZE)))
+}
+
+/// The same with the blocks' lengths.
+fn decoder_of(paid: impl IntoIterator<Item = (u32, u32, u32)>) -> (Arc<Pool>, Arc<Credits>, Decoder) {
     let pool = Pool::new(1000 * u64::from(BLOCK_SIZE));
     let holder = Credits::new(pool.clone());
-    paid.iter()
-        .filter_map(|at| Some((*at, pool.reserve()?)))
-        .for_each(|((piece, begin), r)| holder.put(piece, begin, r));
+    paid.into_iter()
+        .filter_map(|at| Some((at, pool.reserve()?)))
+        .for_each(|((piece, begin, length), r)| holder.put(piece, begin, length, r));
     let decoder = Decoder::new(holder.clone(), DecoderLimits::default());
     (pool, holder, decoder)
 }
@@ -117,6 +123,71 @@ fn a_block_larger_than_ours_takes_no_credit() {
     assert_eq!((plain(&out), credits.count()), (vec![Plain::Unpaid(1, 0, BLOCK_SIZE + 1)], 1));
 }
 
+/// Receives into the decoder's places.
+fn land(decoder: &mut Decoder, mut bytes: &[u8], out: &mut Vec<Received>) -> Result<(), WireError> {
+    let mut spare = [0; 100];
+    loop {
+        decoder.aim();
+        let mut received = 0;
+        for place in decoder.places(&mut spare, usize::MAX) {
+            let (now, rest) = bytes.split_at(place.len().min(bytes.len()));
+            place[..now.len()].copy_from_slice(now);
+            bytes = rest;
+            received += now.len();
+        }
+        decoder.landed(received, &spare, out)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+#[test]
+fn blocks_in_order_land_where_they_stay() {
+    let (pool, credits, mut decoder) = decoder(&[(0, 0), (0, BLOCK_SIZE), (1, 0)]);
+    let data = vec![7; BLOCK_SIZE as usize];
+    let mut out = Vec::new();
+    let bytes = [piece(0, 0, &data), piece(0, BLOCK_SIZE, &data), piece(1, 0, &data)].concat();
+    // The first receive aims at one block, and finds room for it; the next one knows how much comes.
+    for part in bytes.chunks(data.len() + 20) {
+        land(&mut decoder, part, &mut out).expect("valid");
+    }
+    assert_eq!(plain(&out), [(0, 0), (0, BLOCK_SIZE), (1, 0)].map(|(p, b)| Plain::Block(p, b, data.clone())));
+    assert_eq!((credits.count(), pool.charged()), (0, 3));
+}
+
+#[test]
+fn places_are_no_more_than_may_be_received() {
+    let (_, _, mut decoder) = decoder(&[(0, 0), (0, BLOCK_SIZE)]);
+    decoder.aim();
+    let lengths = |decoder: &mut Decoder, most| decoder.places(&mut [0; 64], most).map(|p| p.len()).collect::<Vec<_>>();
+    assert_eq!(lengths(&mut decoder, usize::MAX), [13, BLOCK_SIZE as usize, 64]);
+    assert_eq!(lengths(&mut decoder, 100), [13, 87]);
+    assert_eq!(lengths(&mut decoder, 1), [1]);
+    decoder.landed(0, &[], &mut Vec::new()).expect("nothing came");
+    assert_eq!(lengths(&mut decoder, 100), [64]);
+}
+
+/// A block that was cancelled while a receive was aimed at it comes all the same, and stays paid.
+#[test]
+fn a_cancel_between_aim_and_landing() {
+    let (pool, credits, mut decoder) = decoder(&[(0, 0), (0, BLOCK_SIZE)]);
+    decoder.aim();
+    assert!(credits.take(0, 0).is_none());
+    let bytes = piece(0, 0, &[3; BLOCK_SIZE as usize]);
+    let mut rest = &bytes[..];
+    for place in decoder.places(&mut [0; 64], usize::MAX) {
+        let (now, more) = rest.split_at(place.len().min(rest.len()));
+        place[..now.len()].copy_from_slice(now);
+        rest = more;
+    }
+    let mut out = Vec::new();
+    decoder.landed(bytes.len(), &[], &mut out).expect("valid");
+    assert_eq!((out.len(), credits.count(), pool.charged()), (1, 1, 2));
+    out.clear();
+    assert_eq!(pool.charged(), 1);
+}
+
 fn error_of(bytes: &[u8]) -> WireError {
     let (pool, credits, mut decoder) = decoder(&[(0, 0)]);
     let mut out = Vec::new();
@@ -214,14 +285,15 @@ proptest! {
         credits in 0usize..8,
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..30),
         small in any::<bool>(),
+        landing in any::<bool>(),
     ) {
         let (mut bytes, mut expected) = (Vec::new(), Vec::new());
         // The first blocks are paid for, and some that never come.
         let blocks = sent.iter().filter_map(|one| match one {
-            Sent::Block(index, begin, _) => Some((*index, *begin)),
+            Sent::Block(index, begin, data) => Some((*index, *begin, (data.len() as u32).min(BLOCK_SIZE))),
             _ => None,
         });
-        let mut paid: Vec<(u32, u32)> = blocks.chain((0..8).map(|i| (i, u32::MAX))).take(credits).collect();
+        let mut paid: Vec<_> = blocks.chain((0..8).map(|i| (i, u32::MAX, BLOCK_SIZE))).take(credits).collect();
         let all_paid = paid.clone();
         for one in sent {
             match one {
@@ -231,7 +303,7 @@ proptest! {
                 }
                 Sent::Block(index, begin, data) => {
                     bytes.extend(piece(index, begin, &data));
-                    let credit = paid.iter().position(|p| *p == (index, begin));
+                    let credit = paid.iter().position(|p| (p.0, p.1) == (index, begin));
                     if let Some(at) = credit.filter(|_| data.len() <= BLOCK_SIZE as usize) {
                         paid.remove(at);
                         expected.push(Plain::Block(index, begin, data));
@@ -252,10 +324,12 @@ proptest! {
             cuts.extend(0..bytes.len().min(400));
         }
         cuts.sort_unstable();
-        let (pool, holder, mut decoder) = decoder(&all_paid);
+        let (pool, holder, mut decoder) = decoder_of(all_paid);
         let mut out = Vec::new();
         for pair in cuts.windows(2) {
-            prop_assert_eq!(decoder.push(&bytes[pair[0]..pair[1]], &mut out), Ok(()));
+            let part = &bytes[pair[0]..pair[1]];
+            let read = if landing { land(&mut decoder, part, &mut out) } else { decoder.push(part, &mut out) };
+            prop_assert_eq!(read, Ok(()));
         }
         prop_assert_eq!(plain(&out), expected);
         prop_assert_eq!((decoder.buffered(), holder.count() as usize), (0, paid.len()));

@@ -1,0 +1,116 @@
+//! Receiving without a copy: payload lands in its blocks.
+//!
+//! Peers answer requests in their order, mostly, and one block after the other. So before a receive the decoder lays out places
+//! in that order: the rest of the block that is arriving; header and block of each that should come next; behind them a
+//! spare buffer. After it, a header that is what it should be makes the block behind it right as it lies. At the first one that
+//! is not, all from there on is decoded as any pushed bytes are.
+
+use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
+use crate::storage::credits::Loan;
+use crate::wire::message::encode_piece_header;
+
+/// Most blocks aimed at: with them a receive has some 30 places, which is what one system call takes well.
+const MOST_BLOCKS: usize = 15;
+
+/// After a wrong guess so many receives go without: a peer that mixes its messages costs a copy, not two.
+const WARY_RECEIVES: u32 = 8;
+
+/// What the next receive is aimed at.
+#[derive(Debug, Default)]
+pub(super) struct Aim {
+    blocks: Vec<Target>,
+    /// Bytes of the last receive.
+    last: usize,
+    wary: u32,
+}
+
+#[derive(Debug)]
+struct Target {
+    header: [u8; HEADER_BYTES],
+    loan: Loan,
+}
+
+impl Target {
+    fn is_right(&self) -> bool {
+        let mut right = Vec::with_capacity(HEADER_BYTES);
+        encode_piece_header(self.loan.piece, self.loan.begin, self.loan.length, &mut right);
+        right == self.header
+    }
+}
+
+impl Decoder {
+    /// Takes aim for a receive. [`Decoder::landed`] must follow before anything else is decoded, also if nothing came.
+    pub fn aim(&mut self) {
+        let between = matches!(self.state, State::Header) && self.header_len == 0;
+        if !(between || matches!(self.state, State::Block { .. })) || self.failed.is_some() {
+            return;
+        }
+        if self.aim.wary > 0 {
+            self.aim.wary -= 1;
+            return;
+        }
+        // A peer that brings little at a time needs few places.
+        let blocks = (2 * self.aim.last / BLOCK_SIZE as usize + 1).min(MOST_BLOCKS);
+        let loans = self.credits.lend(blocks).into_iter();
+        self.aim.blocks.extend(loans.map(|loan| Target { header: [0; HEADER_BYTES], loan }));
+    }
+
+    /// The places for what is received next, in their order, `most` bytes of them. `spare` is for what comes after.
+    pub fn places<'a>(&'a mut self, spare: &'a mut [u8], most: usize) -> impl Iterator<Item = &'a mut [u8]> {
+        let arriving = match &mut self.state {
+            State::Block { got, block, .. } => block.as_mut_slice().get_mut(*got..),
+            _ => None,
+        };
+        let blocks = self.aim.blocks.iter_mut().flat_map(|t| [t.header.as_mut_slice(), t.loan.block.as_mut_slice()]);
+        let all = arriving.into_iter().chain(blocks).chain([spare]);
+        all.scan(most, |left, place| {
+            let length = place.len().min(*left);
+            *left -= length;
+            place.get_mut(..length)
+        })
+        .filter(|place| !place.is_empty())
+    }
+
+    /// `received` bytes are in the places: reads them, and appends what they say. Errors are as those of [`Decoder::push`].
+    pub fn landed(&mut self, received: usize, spare: &[u8], out: &mut Vec<Received>) -> Result<(), WireError> {
+        self.aim.last = received;
+        let mut left = received;
+        if let State::Block { got, block, .. } = &mut self.state {
+            let missing = block.as_mut_slice().len() - *got;
+            let now = missing.min(left);
+            *got += now;
+            left -= now;
+            if now == missing {
+                self.finish_block(out);
+            }
+        }
+        let mut missed = Vec::new();
+        let mut unused = Vec::new();
+        for target in std::mem::take(&mut self.aim.blocks) {
+            if left > HEADER_BYTES && missed.is_empty() && target.is_right() {
+                let Loan { piece, begin, length, block } = target.loan;
+                let got = (left - HEADER_BYTES).min(length as usize);
+                left -= HEADER_BYTES + got;
+                self.credits.settle(piece, begin);
+                self.state = State::Block { piece, begin, got, block };
+                if got == length as usize {
+                    self.finish_block(out);
+                }
+                continue;
+            }
+            let Target { header, mut loan } = target;
+            for place in [header.as_slice(), loan.block.as_mut_slice()] {
+                let (now, _) = place.split_at(place.len().min(left));
+                missed.extend_from_slice(now);
+                left -= now.len();
+            }
+            unused.push(loan);
+        }
+        self.credits.give_back(unused);
+        if missed.len() > HEADER_BYTES {
+            self.aim.wary = WARY_RECEIVES;
+        }
+        self.push(&missed, out)?;
+        self.push(spare.get(..left).unwrap_or_default(), out)
+    }
+}
