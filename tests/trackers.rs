@@ -40,7 +40,7 @@ fn introduces_our_sessions(scheme: &str) {
     params.trackers = vec![url.clone()];
     seeder.add_torrent(params).unwrap();
     let mut seeder_alerts = Alerts::default();
-    seeder_alerts.wait(&seeder, "tracker_announce", "event=2");
+    seeder_alerts.wait(&seeder, "tracker_announce", "event=started");
     seeder_alerts.wait(&seeder, "tracker_reply", &url);
 
     let leecher = ours::open();
@@ -49,11 +49,11 @@ fn introduces_our_sessions(scheme: &str) {
     params.trackers = vec![url.clone()];
     let index = leecher.add_torrent(params).unwrap();
     let mut alerts = Alerts::default();
-    alerts.wait(&leecher, "tracker_announce", "event=2");
+    alerts.wait(&leecher, "tracker_announce", "event=started");
     alerts.wait(&leecher, "tracker_reply", &url);
     alerts.wait(&leecher, "torrent_finished", "");
     ours::stream(&leecher, index, 0, &torrent.content());
-    alerts.wait(&leecher, "tracker_announce", "event=1");
+    alerts.wait(&leecher, "tracker_announce", "event=completed");
     alerts.wait(&leecher, "tracker_reply", &url);
     assert_eq!(alerts.count(&leecher, "tracker_error", ""), 0, "{:#?}", alerts.heard);
     assert_eq!(scrape(&mut tracker, &torrent), (2, 1, 0), "two seeds, one completed download");
@@ -61,7 +61,7 @@ fn introduces_our_sessions(scheme: &str) {
     assert_eq!((status.len(), status[0].url.as_str(), status[0].fails), (1, url.as_str(), 0), "{status:?}");
 
     leecher.remove_torrent(index, RemoveFlags::empty()).unwrap();
-    alerts.wait(&leecher, "tracker_announce", "event=3");
+    alerts.wait(&leecher, "tracker_announce", "event=stopped");
     ours::until("the tracker hears of the removal", || scrape(&mut tracker, &torrent).0 == 1);
     seeder.close(CLOSE).unwrap();
     assert_eq!(scrape(&mut tracker, &torrent).0, 0, "the close has told the tracker before it returned");

@@ -69,16 +69,22 @@ def address(text):
     return host.strip("[]"), int(port)
 
 
+given_ports = []
+
+
 def free_port():
-    """A port that is free for TCP and UDP now. Somebody else may take it before its user does; that user then fails aloud."""
-    for _ in range(100):
+    """A port that is free for TCP and UDP now, below those that the kernel gives to whoever asks for any: of them one may be
+    taken before its user comes. Two of ours begin to look at different places; none is given twice."""
+    first = 10_000 + os.getpid() * 17 % 20_000
+    for port in range(max([first, *(port + 1 for port in given_ports)]), first + 100):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
             try:
-                udp.bind((HOST, tcp.getsockname()[1]))
+                tcp.bind((HOST, port))
+                udp.bind((HOST, port))
             except OSError:
                 continue
-            return tcp.getsockname()[1]
+            given_ports.append(port)
+            return port
     raise OSError("no port is free")
 
 
