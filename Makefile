@@ -35,8 +35,12 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
 	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) TORRENT=magnet-or-file (run) BENCH=options (bench)"
 
+# Programs ask for the library by its soname.
+NAME_IT := ln -sf $(BUILT) $(TARGET)/release/$(SONAME)
+
 build: ## the shared and the static library, release profile
 	$(CARGO) build --release
+	$(NAME_IT)
 
 header: ## writes include/elementum_torrent.h anew from the source
 	ET_UPDATE_HEADER=1 $(CARGO) test --test header
@@ -78,8 +82,10 @@ lint: ## rustfmt and clippy, warnings are errors
 
 check: lint test ## lint and test
 
-run: build ## the C example: plays a demo torrent from loopback, or TORRENT
-	$(CARGO) build --release --example demo_seeder
+# One build of both, not of `build` and then the example: that has other features of the dependencies.
+run: ## the C example: plays a demo torrent from loopback, or TORRENT
+	$(CARGO) build --release --lib --example demo_seeder
+	$(NAME_IT)
 	examples/run.sh "$(TORRENT)"
 
 bench: deps build ## ours beside libtorrent and librqbit, about 10 minutes; results in target/bench/results.json
