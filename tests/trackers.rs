@@ -22,6 +22,10 @@ fn scrape(tracker: &mut Peer, torrent: &Torrent) -> (u32, u32, u32) {
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).unwrap();
     let reply = String::from_utf8_lossy(&reply).into_owned();
+    if reply.ends_with("d5:filesdee") {
+        // Nobody has announced it yet.
+        return (0, 0, 0);
+    }
     let number = |key: &str| {
         let at = reply.find(key).unwrap_or_else(|| panic!("no {key} in {reply}")) + key.len();
         reply[at..].split('e').next().unwrap().parse().unwrap()
