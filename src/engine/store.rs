@@ -124,6 +124,11 @@ impl HashJob {
             self.hasher.update(block.as_slice());
         }
     }
+
+    /// What is still to be hashed.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
 }
 
 /// What a hashed stretch led to.

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::connection_limit::ConnectionPermit;
 use super::driver::{ConnectionHandle, Driver};
+use crate::engine::Torrent;
 use crate::engine::outbox::Chunk;
 use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
@@ -100,14 +101,16 @@ async fn receive(
             }
             continue;
         }
-        let waiting = driver.run(|core, now| {
+        let event = |core: &mut Torrent, now| {
             core.peer_received(now, key, &mut batch, n as u64);
             core.peer_receiving(key, decoder.block_in_progress());
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }
             core.outgoing_bytes(key) > 0
-        });
+        };
+        // There is more to receive than was taken: a second thread may help.
+        let waiting = if n == granted { driver.run_and_go_on(event) } else { driver.run(event) };
         batch.clear();
         if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
             return None;

@@ -142,18 +142,40 @@ impl Driver {
 
     /// An event: runs it on the core and carries out what follows.
     pub fn run<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
-        let (result, output) = {
+        let (result, output) = self.enter(f);
+        self.carry_out(output);
+        result
+    }
+
+    /// As `run`, for an event of a task that goes on with the next at once: what there is to hash goes to a task of its own.
+    /// It runs next on this thread, where its blocks are hot, while an idle thread takes over the task that gave way to it.
+    pub fn run_and_go_on<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
+        let (result, mut output) = self.enter(f);
+        for job in std::mem::take(&mut output.hashes) {
+            let driver = self.clone();
+            self.session.spawn(async move {
+                let hash = async { driver.carry_out(Output { hashes: vec![job], ..Output::default() }) };
+                if let Err(message) = runtime::guarded(hash).await {
+                    driver.panicked(message);
+                }
+            });
+        }
+        self.act(output);
+        result
+    }
+
+    fn enter<R>(&self, f: impl FnOnce(&mut Torrent, Time) -> R) -> (R, Output) {
+        let entered = {
             let mut core = self.core.lock();
             // Inside the lock, so that the core's time never goes back.
             let now = self.session.now();
             let result = f(&mut core, now);
             (result, self.settle(&mut core))
         };
-        self.carry_out(output);
         if self.sleeps_long.swap(false, Ordering::AcqRel) {
             self.timer.notify_one();
         }
-        result
+        entered
     }
 
     /// Takes what the core wants done. Its alerts are posted here, under the lock, and so in the order of what they tell.

@@ -1,13 +1,13 @@
 //! A node that runs our engine: a torrent, its pool, a model disk, readers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::audit::identity;
 use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::store::{HashJob, PeerKey};
 use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
 use elementum_torrent::metainfo::InfoHashes;
 use elementum_torrent::settings::Settings;
@@ -32,6 +32,8 @@ pub struct Setup {
     /// One in so many writes fails, 0: none.
     pub write_errors: u32,
     pub disk_ms: u64,
+    /// Hashing is done so much later, 0: at once.
+    pub hash_ms: u64,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             settings: Settings { listen_interfaces: String::new(), ..Settings::default() },
             write_errors: 0,
             disk_ms: 3,
+            hash_ms: 0,
         }
     }
 
@@ -78,6 +81,8 @@ pub struct Engine {
     pub disk: BTreeSet<u32>,
     /// Blocks with the disk now.
     pub writing: BTreeMap<u32, Vec<Block>>,
+    /// To be hashed, in the order of their events.
+    pub hashing: VecDeque<HashJob>,
     pub timer: Option<Time>,
     /// What may be charged: the limit, or what was charged when it was lowered.
     pub ceiling: u64,
@@ -119,6 +124,7 @@ impl Engine {
             plugs: BTreeMap::new(),
             drivers: Vec::new(),
             writing: BTreeMap::new(),
+            hashing: VecDeque::new(),
             timer: None,
             alerts: Vec::new(),
             writes: 0,
@@ -147,6 +153,7 @@ impl Engine {
         assert!(audit.most_requests <= most, "{} requests at one peer", audit.most_requests);
         let mut blocks = audit.blocks;
         blocks.extend(self.writing.values().flatten().map(identity));
+        blocks.extend(self.hashing.iter().flat_map(HashJob::blocks).map(identity));
         let arriving = self.plugs.values().filter(|p| p.decoder.block_in_progress().is_some()).count() as u64;
         let known = blocks.len() as u64 + audit.credits + arriving;
         assert_eq!(known, self.pool.charged(), "charges without an owner, or owners without a charge");

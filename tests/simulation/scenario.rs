@@ -230,6 +230,7 @@ impl Plan<'_> {
             setup.write_errors = rng.u32(3..9);
         }
         setup.disk_ms = rng.u64(0..30);
+        setup.hash_ms = if rng.bool() { rng.u64(1..20) } else { 0 };
         setup
     }
 

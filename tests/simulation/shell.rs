@@ -110,6 +110,15 @@ impl World {
         self.settle(node);
     }
 
+    pub(super) fn hashed(&mut self, node: usize) {
+        let now = self.now();
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        let Some(mut job) = engine.hashing.pop_front() else { return };
+        job.run();
+        engine.torrent.hash_done(now, job);
+        self.settle(node);
+    }
+
     pub(super) fn uploaded(&mut self, node: usize, peer: PeerKey, request: BlockRequest) {
         let now = self.now();
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
@@ -157,10 +166,16 @@ impl World {
                 let pieces = engine.content.info.layout.num_pieces();
                 engine.plugs.values_mut().for_each(|p| p.decoder.set_num_pieces(pieces));
             }
+            let hash_delay = Duration::from_millis(engine.setup.hash_ms);
             for mut job in out.hashes.drain(..) {
                 engine.hashes_run += 1;
-                job.run();
-                engine.torrent.hash_done(now, job);
+                if hash_delay.is_zero() {
+                    job.run();
+                    engine.torrent.hash_done(now, job);
+                } else {
+                    engine.hashing.push_back(job);
+                    self.clock.after(hash_delay, Event::Hashed { node });
+                }
             }
             let delay = Duration::from_millis(engine.setup.disk_ms);
             let mut pumps = Vec::new();
@@ -229,6 +244,7 @@ impl World {
                 engine.torrent.take_output();
                 engine.plugs.clear();
                 engine.writing.clear();
+                engine.hashing.clear();
                 assert_eq!(engine.pool.charged(), 0, "blocks leaked");
             }
         }

@@ -51,6 +51,10 @@ pub enum Event {
         peer: PeerKey,
         request: BlockRequest,
     },
+    /// The oldest of the node's hash jobs is done.
+    Hashed {
+        node: usize,
+    },
     Checked {
         node: usize,
     },
@@ -254,6 +258,7 @@ impl World {
             }
             Event::Written { node, piece } => self.written(node, piece),
             Event::Uploaded { node, peer, request } => self.uploaded(node, peer, request),
+            Event::Hashed { node } => self.hashed(node),
             Event::Checked { node } => {
                 let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
                 for piece in 0..engine.content.info.layout.num_pieces() {
