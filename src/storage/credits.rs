@@ -39,6 +39,12 @@ pub struct Loan {
     pub block: BlockMut,
 }
 
+impl Loan {
+    pub fn is_of(&self, piece: u32, begin: u32) -> bool {
+        (self.piece, self.begin) == (piece, begin)
+    }
+}
+
 impl Credits {
     pub fn new(pool: Arc<Pool>) -> Arc<Self> {
         Arc::new(Self { pool, expected: Mutex::new(VecDeque::new()) })
@@ -53,7 +59,7 @@ impl Credits {
     /// Takes that block's out, if it is there. Of one that is lent nothing is left to take, and nothing to be given back.
     pub fn take(&self, piece: u32, begin: u32) -> Option<Reservation> {
         let mut expected = self.expected.lock();
-        let at = expected.iter().position(|e| (e.piece, e.begin) == (piece, begin))?;
+        let at = position(&expected, piece, begin)?;
         let taken = expected.remove(at)?;
         (!taken.lent).then(|| Reservation::of_charge(self.pool.clone()))
     }
@@ -70,12 +76,22 @@ impl Credits {
         .collect()
     }
 
-    /// The block of a loan arrives: its memory and charge stay with the decoder.
-    pub fn settle(&self, piece: u32, begin: u32) {
+    /// A block arrives in a loan: the loan's memory and charge stay with the decoder. It may be another block than the loan's,
+    /// of the same length: if that one is lent, too, its loan is now this one's. Not if nobody asks for it.
+    pub fn settle(&self, loan: &Loan, piece: u32, begin: u32) -> bool {
         let mut expected = self.expected.lock();
-        if let Some(at) = lent(&expected, piece, begin) {
-            expected.remove(at);
+        // The loan's own block stays paid though it was taken back.
+        let Some(at) = position(&expected, piece, begin) else { return loan.is_of(piece, begin) };
+        let Some(arrived) = expected.get(at).copied().filter(|e| e.length == loan.length) else { return false };
+        expected.remove(at);
+        if !arrived.lent {
+            // Its own charge pays for the loan's block now, if that is still asked for.
+            match lent(&expected, loan.piece, loan.begin).and_then(|at| expected.get_mut(at)) {
+                Some(entry) => entry.lent = false,
+                None => self.pool.uncharge(1),
+            }
         }
+        true
     }
 
     /// Gives loans back. What was taken meanwhile is charged no more.
@@ -105,6 +121,10 @@ impl Drop for Credits {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+fn position(expected: &VecDeque<Expected>, piece: u32, begin: u32) -> Option<usize> {
+    expected.iter().position(|e| (e.piece, e.begin) == (piece, begin))
 }
 
 fn lent(expected: &VecDeque<Expected>, piece: u32, begin: u32) -> Option<usize> {
@@ -149,7 +169,8 @@ mod tests {
         let mut loans = credits.lend(4);
         assert_eq!(loans.iter().map(|l| l.piece).collect::<Vec<_>>(), [0, 2, 1]);
         let arrived = loans.remove(0);
-        credits.settle(arrived.piece, arrived.begin);
+        assert!(!credits.settle(&arrived, 7, 0), "nobody asked for it");
+        assert!(credits.settle(&arrived, arrived.piece, arrived.begin));
         credits.give_back(loans);
         let block = arrived.block.freeze();
         assert_eq!((pool.charged(), credits.count()), (3, 2));
@@ -157,9 +178,44 @@ mod tests {
         assert_eq!(pool.charged(), 2);
 
         let loans = credits.lend(2);
+        assert_eq!(loans.iter().map(|l| l.piece).collect::<Vec<_>>(), [2, 1]);
         credits.clear();
         assert_eq!(pool.charged(), 2, "the loans'");
         credits.give_back(loans);
         assert_eq!((pool.charged(), credits.count()), (0, 0));
+    }
+
+    /// What arrives in a loan: the block of another loan, one that is not lent, one after its own was taken back.
+    #[test]
+    fn loans_take_each_others_blocks() {
+        let (pool, credits) = three();
+        let mut loans = credits.lend(2);
+        let arrived = loans.remove(0);
+        assert!(credits.settle(&arrived, 1, 0), "the other loan's");
+        loans[0].piece = arrived.piece;
+        credits.give_back(loans);
+        assert_eq!((pool.charged(), credits.count()), (3, 2));
+        assert!(credits.take(1, 0).is_none());
+        drop(arrived);
+        assert_eq!(pool.charged(), 2);
+
+        let mut loans = credits.lend(1);
+        let arrived = loans.remove(0);
+        assert!(credits.settle(&arrived, 2, 0), "one that is not lent");
+        drop(arrived);
+        assert_eq!((pool.charged(), credits.count()), (1, 1));
+        assert!(credits.take(0, 0).is_some(), "its charge is back");
+
+        credits.put(3, 0, BLOCK_SIZE, pool.reserve().expect("room"));
+        credits.put(4, 0, BLOCK_SIZE, pool.reserve().expect("room"));
+        credits.put(5, 0, 100, pool.reserve().expect("room"));
+        let mut loans = credits.lend(1);
+        assert!(credits.take(3, 0).is_none());
+        let arrived = loans.remove(0);
+        assert!(!credits.settle(&arrived, 5, 0), "of another length");
+        assert!(credits.settle(&arrived, 4, 0));
+        assert_eq!((pool.charged(), credits.count()), (2, 1), "the block and the short one");
+        drop((arrived, credits));
+        assert_eq!(pool.charged(), 0);
     }
 }

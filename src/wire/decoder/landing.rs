@@ -1,13 +1,13 @@
 //! Receiving without a copy: payload lands in its blocks.
 //!
-//! Peers answer requests in their order, mostly, and one block after the other. So before a receive the decoder lays out places
-//! in that order: the rest of the block that is arriving; header and block of each that should come next; behind them a
-//! spare buffer. After it, a header that is what it should be makes the block behind it right as it lies. At the first one that
-//! is not, all from there on is decoded as any pushed bytes are.
+//! Peers send one block after the other, mostly, and most blocks have one length. So before a receive the decoder lays out
+//! places: the rest of the block that is arriving; header and block of each that should come next; behind them a spare
+//! buffer. After it, a header of any block that was asked for makes what lies behind it that block, where it lies. At the
+//! first one that is something else, all from there on is decoded as any pushed bytes are.
 
 use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
 use crate::storage::credits::Loan;
-use crate::wire::message::encode_piece_header;
+use crate::wire::message::id;
 
 /// Most blocks aimed at: with them a receive has some 30 places, which is what one system call takes well.
 const MOST_BLOCKS: usize = 15;
@@ -31,10 +31,11 @@ struct Target {
 }
 
 impl Target {
-    fn is_right(&self) -> bool {
-        let mut right = Vec::with_capacity(HEADER_BYTES);
-        encode_piece_header(self.loan.piece, self.loan.begin, self.loan.length, &mut right);
-        right == self.header
+    /// The block that the header is of, if it fits: its piece and begin.
+    fn found(&self) -> Option<(u32, u32)> {
+        let [l0, l1, l2, l3, id, p0, p1, p2, p3, b0, b1, b2, b3] = self.header;
+        let fits = id == id::PIECE && u32::from_be_bytes([l0, l1, l2, l3]) == self.loan.length + 9;
+        fits.then_some((u32::from_be_bytes([p0, p1, p2, p3]), u32::from_be_bytes([b0, b1, b2, b3])))
     }
 }
 
@@ -86,12 +87,20 @@ impl Decoder {
         }
         let mut missed = Vec::new();
         let mut unused = Vec::new();
-        for target in std::mem::take(&mut self.aim.blocks) {
-            if left > HEADER_BYTES && missed.is_empty() && target.is_right() {
-                let Loan { piece, begin, length, block } = target.loan;
+        let mut targets = std::mem::take(&mut self.aim.blocks).into_iter();
+        while let Some(target) = targets.next() {
+            if left > HEADER_BYTES
+                && missed.is_empty()
+                && let Some((piece, begin)) = target.found()
+                && self.credits.settle(&target.loan, piece, begin)
+            {
+                let Loan { piece: lent_piece, begin: lent_begin, length, block } = target.loan;
+                // Two loans changed places: the other one is what this one was.
+                if let Some(other) = targets.as_mut_slice().iter_mut().find(|t| t.loan.is_of(piece, begin)) {
+                    (other.loan.piece, other.loan.begin) = (lent_piece, lent_begin);
+                }
                 let got = (left - HEADER_BYTES).min(length as usize);
                 left -= HEADER_BYTES + got;
-                self.credits.settle(piece, begin);
                 self.state = State::Block { piece, begin, got, block };
                 if got == length as usize {
                     self.finish_block(out);
