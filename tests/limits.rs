@@ -36,24 +36,32 @@ fn measured_rate(session: &Session) -> f64 {
     (total() - before) as f64 / began.elapsed().as_secs_f64()
 }
 
-fn assert_near(rate: f64, limit: f64) {
-    println!("measured {rate:.0} of {limit:.0} bytes a second");
-    assert!((rate - limit).abs() <= limit / 10.0, "{rate} bytes a second, the limit is {limit}");
+/// The limit is never exceeded, and reached: at once, or later where the machine was too busy to send in time.
+fn assert_near(limit: f64, mut measure: impl FnMut() -> f64) {
+    for _ in 0..6 {
+        let rate = measure();
+        println!("measured {rate:.0} of {limit:.0} bytes a second");
+        assert!(rate <= limit * 1.1, "{rate} bytes a second, the limit is {limit}");
+        if rate >= limit * 0.9 {
+            return;
+        }
+    }
+    panic!("the limit of {limit} bytes a second was never reached");
 }
 
 #[test]
 fn download_limits_hold_and_can_be_changed() {
-    let torrent = Torrent::make("limited.bin", 40_000_000, 1, &[]);
+    let torrent = Torrent::make("limited.bin", 60_000_000, 1, &[]);
     let (seeder, _) = ours::seed(&torrent);
     let to = TempDir::new();
     let (session, index) = leech(&torrent, &to, &seeder, |s| s.set_int("download_rate_limit", 1_000_000).unwrap());
-    assert_near(measured_rate(&session), 1_000_000.0);
+    assert_near(1_000_000.0, || measured_rate(&session));
     // The torrent's own limit is tighter now, and the session's is gone.
     session.torrent(index).unwrap().set_limits(Some(300_000), None, None, None).unwrap();
     let mut settings = session.settings().unwrap();
     settings.set_int("download_rate_limit", 0).unwrap();
     session.apply_settings(&settings).unwrap();
-    assert_near(measured_rate(&session), 300_000.0);
+    assert_near(300_000.0, || measured_rate(&session));
     session.torrent(index).unwrap().set_limits(Some(0), None, None, None).unwrap();
     Alerts::default().wait(&session, "torrent_finished", "");
     assert_same(&torrent.content(), &to.path().join(&torrent.name));
@@ -63,7 +71,7 @@ fn download_limits_hold_and_can_be_changed() {
 
 #[test]
 fn upload_limits_hold_for_all_peers_together() {
-    let torrent = Torrent::make("limited.bin", 40_000_000, 1, &[]);
+    let torrent = Torrent::make("limited.bin", 60_000_000, 1, &[]);
     let (seeder, index) = ours::seed_with(&torrent, |s| {
         s.set_int("upload_rate_limit", 1_000_000).unwrap();
         // Else the leechers would hear of each other.
@@ -76,11 +84,15 @@ fn upload_limits_hold_for_all_peers_together() {
             (session, to)
         })
         .collect();
-    let rates: Vec<f64> = thread::scope(|scope| {
-        let measuring: Vec<_> = leechers.iter().map(|(session, _)| scope.spawn(|| measured_rate(session))).collect();
-        measuring.into_iter().map(|m| m.join().unwrap()).collect()
+    let mut rates = Vec::new();
+    assert_near(1_000_000.0, || {
+        rates = thread::scope(|scope| {
+            let measuring: Vec<_> =
+                leechers.iter().map(|(session, _)| scope.spawn(|| measured_rate(session))).collect();
+            measuring.into_iter().map(|m| m.join().unwrap()).collect::<Vec<f64>>()
+        });
+        rates.iter().sum()
     });
-    assert_near(rates.iter().sum(), 1_000_000.0);
     assert!(rates.iter().all(|rate| *rate > 300_000.0), "fair: {rates:?}");
     assert_eq!(ours::status(&seeder, index).num_peers, 2);
     for (session, _) in &leechers {
