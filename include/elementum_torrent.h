@@ -3233,6 +3233,9 @@ et_status et_reader_id(struct et_reader *reader, uint64_t *out_id, struct et_err
  * Gives a file descriptor that is readable while a read would not wait: for epoll, poll, kqueue. -1 where the platform
  * has none.
  *
+ * From the first call on, a read with a timeout of 0 that gets `ET_ERR_WOULD_BLOCK` counts as one that waits, on this
+ * descriptor: what it wants is fetched first, until it is there or the reader seeks or closes.
+ *
  * It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed. Any thread.
  */
 et_status et_reader_fd(struct et_reader *reader, int32_t *out_fd, struct et_error *error);

@@ -214,6 +214,27 @@ fn waiting_reads_are_woken() {
     }
 }
 
+/// Who waits on the descriptor waits for the engine, too; who only looks does not.
+#[test]
+fn a_wait_on_the_descriptor_is_a_wait() {
+    let torrent = film();
+    let (seeder, _) = ours::seed(&torrent);
+    let session = ours::open();
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    let mut buf = [0; 100];
+    let mut look = || reader.read(&mut buf, Some(Duration::ZERO)).map_err(|error| error.status);
+    let waits = || reader.status().unwrap().waiting;
+    assert_eq!((look(), waits()), (Err(Status::WouldBlock), false));
+    reader.fd().unwrap();
+    assert_eq!((look(), waits()), (Err(Status::WouldBlock), true));
+    session.torrent(index).unwrap().connect_peer(ours::address(&seeder)).unwrap();
+    ours::until("the read is ready", || look() == Ok(100));
+    assert!(!waits());
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
 /// What a process has that a leak would show in.
 #[derive(Debug, Clone, Copy)]
 struct Footprint {

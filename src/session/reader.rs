@@ -83,7 +83,11 @@ impl Reader {
                     // Somebody waits: late blocks are asked of others soon.
                     self.driver.look_at_time();
                     if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
-                        let _ = self.driver.command(|core, now| core.stop_waiting(now, self.id));
+                        match self.driver.reader_fd(self.id) {
+                            // Who has the descriptor waits on it: for the engine the read goes on.
+                            Some(fd) if error.status == Status::WouldBlock => self.driver.update_fd(self.id, &fd),
+                            _ => drop(self.driver.command(|core, now| core.stop_waiting(now, self.id))),
+                        }
                         return Err(error);
                     }
                 }
@@ -184,7 +188,8 @@ impl Reader {
         self.driver.command(|core, now| core.prebuffer(now, self.id, head, tail))?
     }
 
-    /// A descriptor, readable while the next read would not wait. It is the reader's; -1 where the platform has none.
+    /// A descriptor, readable while the next read would not wait. It is the reader's; -1 where the platform has none. From now
+    /// on a read that is told not to wait, and would, counts as one that waits: on the descriptor.
     pub fn fd(&self) -> Result<i32> {
         self.driver.check()?;
         if let Some(fd) = self.driver.reader_fd(self.id) {
