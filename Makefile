@@ -99,13 +99,22 @@ install: build ## the libraries, the header, the pkg-config file, under DESTDIR 
 	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/$(BUILT)"
 	install -m 644 $(TARGET)/release/libelementum_torrent.a "$(DESTDIR)$(LIBDIR)/libelementum_torrent.a"
 	install -m 644 $(HEADER) "$(DESTDIR)$(INCLUDEDIR)/elementum_torrent.h"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    -e 's|@PRIVATE@|$(PRIVATE)|' elementum_torrent.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/elementum_torrent.pc"
+	for name in elementum_torrent elementum_torrent-static; do \
+	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	        -e 's|@PRIVATE@|$(PRIVATE)|' $$name.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc" || exit 1; \
+	done
+
+# What the Go package is built with here: an installation of its own, which no user's is mistaken for.
+STAGE := $(abspath $(TARGET))/stage
+GO_ENV := PKG_CONFIG_PATH="$(STAGE)/lib/pkgconfig" LD_LIBRARY_PATH="$(STAGE)/lib"
+
+stage:
+	@$(MAKE) --no-print-directory install PREFIX="$(STAGE)" DESTDIR=
 
 uninstall: ## removes what install put there
 	rm -f "$(DESTDIR)$(LIBDIR)/$(REAL)" "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(BUILT)" \
 	    "$(DESTDIR)$(LIBDIR)/libelementum_torrent.a" "$(DESTDIR)$(INCLUDEDIR)/elementum_torrent.h" \
-	    "$(DESTDIR)$(LIBDIR)/pkgconfig/elementum_torrent.pc"
+	    "$(DESTDIR)$(LIBDIR)/pkgconfig/elementum_torrent.pc" "$(DESTDIR)$(LIBDIR)/pkgconfig/elementum_torrent-static.pc"
 
 clean: ## removes everything built, and .venv
 	$(CARGO) clean

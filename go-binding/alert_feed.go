@@ -1,0 +1,130 @@
+package torrent
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// An AlertFeed gives a session's alerts to several consumers: each gets all that are posted while it listens.
+//
+// It is the only one that pops. A consumer that is slow loses its oldest alerts, never those of others, and never holds up the session;
+// what it lost, it is told. Stop ends it, and so does the session's end.
+type AlertFeed struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu        sync.Mutex
+	consumers map[*consumer]struct{}
+	over      bool
+}
+
+type consumer struct {
+	queue   []Alert
+	most    int
+	dropped uint64
+	// Holds one token while there is something to look at.
+	wake chan struct{}
+}
+
+// NewAlertFeed begins to pop the session's alerts. Stop it.
+func NewAlertFeed(session *Session) *AlertFeed {
+	ctx, cancel := context.WithCancel(context.Background())
+	feed := &AlertFeed{cancel: cancel, done: make(chan struct{}), consumers: map[*consumer]struct{}{}}
+	go func() {
+		defer close(feed.done)
+		for alert := range session.Alerts(ctx) {
+			feed.give(alert)
+		}
+		feed.end()
+	}()
+	return feed
+}
+
+// Stop ends the feed and all loops over it, and waits for its goroutine. Again does nothing.
+func (f *AlertFeed) Stop() {
+	f.cancel()
+	<-f.done
+}
+
+// Subscribe gives the alerts from now on, until the context or the feed ends, or the loop is left. It keeps at most so many for a loop
+// that is busy: more, and the oldest are dropped. The second value is how many were dropped since the last.
+func (f *AlertFeed) Subscribe(ctx context.Context, most int) iter.Seq2[Alert, uint64] {
+	c := &consumer{most: max(most, 1), wake: make(chan struct{}, 1)}
+	f.mu.Lock()
+	if !f.over {
+		f.consumers[c] = struct{}{}
+	}
+	f.mu.Unlock()
+	// A loop that is never begun leaves with its context.
+	stop := context.AfterFunc(ctx, func() { f.leave(c) })
+	return func(yield func(Alert, uint64) bool) {
+		defer stop()
+		defer f.leave(c)
+		for ctx.Err() == nil {
+			alert, dropped, over := f.take(c)
+			switch {
+			case alert != nil:
+				if !yield(alert, dropped) {
+					return
+				}
+			case over:
+				return
+			default:
+				select {
+				case <-c.wake:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}
+}
+
+func (f *AlertFeed) give(alert Alert) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.consumers {
+		if len(c.queue) == c.most {
+			c.queue = append(c.queue[:0], c.queue[1:]...)
+			c.dropped++
+		}
+		c.queue = append(c.queue, alert)
+		c.stir()
+	}
+}
+
+func (f *AlertFeed) take(c *consumer) (alert Alert, dropped uint64, over bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil, 0, f.over
+	}
+	alert, c.queue[0] = c.queue[0], nil
+	c.queue = c.queue[1:]
+	dropped, c.dropped = c.dropped, 0
+	return alert, dropped, false
+}
+
+func (f *AlertFeed) leave(c *consumer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.consumers, c)
+	c.queue = nil
+}
+
+// end wakes who waits, for the last time.
+func (f *AlertFeed) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	for c := range f.consumers {
+		c.stir()
+	}
+}
+
+func (c *consumer) stir() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,161 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"elementum.example/torrent/internal/capi"
+)
+
+// Code says what kind of error it is. Each is an error of its own, to be asked for with [errors.Is]:
+//
+//	if errors.Is(err, torrent.ErrNoMetadata) { … }
+type Code int32
+
+// The codes. [ErrClosed] also is [fs.ErrClosed], [ErrTimedOut] also is [os.ErrDeadlineExceeded], [ErrInvalidArgument] also is
+// [fs.ErrInvalid], and [ErrNotFound] also is [fs.ErrNotExist].
+const (
+	// A value is not allowed here; the message names it and what is.
+	ErrInvalidArgument Code = capi.ErrInvalidArgument
+	// The session, or the reader, was closed.
+	ErrClosed Code = capi.ErrClosed
+	// No torrent of this session has, or has any more, that storage index.
+	ErrInvalidStorageIndex Code = capi.ErrInvalidStorageIndex
+	// There is no such thing.
+	ErrNotFound Code = capi.ErrNotFound
+	// The torrent is in the session already.
+	ErrDuplicateTorrent Code = capi.ErrDuplicateTorrent
+	// The torrent's metadata is not here yet.
+	ErrNoMetadata Code = capi.ErrNoMetadata
+	// The piece is not there, and the call does not wait.
+	ErrWouldBlock Code = capi.ErrWouldBlock
+	// The time was up.
+	ErrTimedOut Code = capi.ErrTimedOut
+	// Another goroutine is reading from, or seeking, this reader.
+	ErrBusy Code = capi.ErrBusy
+	// A torrent file, magnet or other input is malformed.
+	ErrParse Code = capi.ErrParse
+	// There is no setting of that name; the message tells the nearest.
+	ErrUnknownSetting Code = capi.ErrUnknownSetting
+	// A file could not be read or written.
+	ErrIO Code = capi.ErrIo
+	// A socket or a name could not be used.
+	ErrNetwork Code = capi.ErrNetwork
+	// It does not fit into the memory limit.
+	ErrOutOfMemory Code = capi.ErrOutOfMemory
+	// This version cannot do that, or the program was built without cgo.
+	ErrUnsupported Code = capi.ErrUnsupported
+	// A fault inside the library; please report it.
+	ErrPanic Code = capi.ErrPanic
+)
+
+// Error is the code's name.
+func (c Code) Error() string {
+	name := strings.TrimPrefix(capi.StatusName(int32(c)), "ET_ERR_")
+	if name == "" {
+		// Without cgo there is no library to ask.
+		return "torrent: error " + strconv.Itoa(int(c))
+	}
+	return "torrent: " + strings.ReplaceAll(strings.ToLower(name), "_", " ")
+}
+
+// Is makes the codes that the standard library has, too, be those.
+func (c Code) Is(target error) bool {
+	switch c {
+	case ErrClosed:
+		return target == fs.ErrClosed
+	case ErrTimedOut:
+		return target == os.ErrDeadlineExceeded
+	case ErrInvalidArgument:
+		return target == fs.ErrInvalid
+	case ErrNotFound:
+		return target == fs.ErrNotExist
+	}
+	return false
+}
+
+// Timeout makes a time that was up one for [net.Error] and [os.IsTimeout].
+func (c Code) Timeout() bool { return c == ErrTimedOut }
+
+// An Error tells what failed, and why. Get at it with [errors.As].
+type Error struct {
+	// The call, such as "Torrent.Status".
+	Op string
+	// What kind of error it is.
+	Code Code
+	// The operating system's error number, 0 where there is none.
+	OSError syscall.Errno
+	// What was being done.
+	Operation Operation
+	// A line for people, without control characters.
+	Message string
+}
+
+func (e *Error) Error() string {
+	text := "torrent: " + e.Op + ": " + e.Message
+	if e.Message == "" {
+		text = "torrent: " + e.Op + ": " + strings.TrimPrefix(e.Code.Error(), "torrent: ")
+	}
+	if e.OSError != 0 {
+		text += " (" + e.OSError.Error() + ")"
+	}
+	return text
+}
+
+// Unwrap gives the code, and the operating system's error where there is one.
+func (e *Error) Unwrap() []error {
+	if e.OSError == 0 {
+		return []error{e.Code}
+	}
+	return []error{e.Code, e.OSError}
+}
+
+// Timeout is as [Code.Timeout].
+func (e *Error) Timeout() bool { return e.Code.Timeout() }
+
+// wrap makes an error of a failed call's, nil of none.
+func wrap(op string, err *capi.Error) error {
+	if err == nil {
+		return nil
+	}
+	if err.Status == capi.ErrEndOfFile {
+		return io.EOF
+	}
+	return &Error{
+		Op:        op,
+		Code:      Code(err.Status),
+		OSError:   syscall.Errno(err.OSError),
+		Operation: Operation(err.Operation),
+		Message:   err.Message,
+	}
+}
+
+func closedError(op string) error {
+	return &Error{Op: op, Code: ErrClosed, Message: "closed"}
+}
+
+// waitError is why a wait ended that its context ended.
+func waitError(ctx context.Context, op string) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		timedOut := &Error{Op: op, Code: ErrTimedOut, Message: "the data did not come in time"}
+		return &waitTimedOut{timedOut, cause}
+	}
+	return cause
+}
+
+// A waitTimedOut is both: the library's time-out and the context's.
+type waitTimedOut struct {
+	timedOut *Error
+	cause    error
+}
+
+func (e *waitTimedOut) Error() string   { return e.timedOut.Error() }
+func (e *waitTimedOut) Timeout() bool   { return true }
+func (e *waitTimedOut) Unwrap() []error { return []error{e.timedOut, e.cause} }

@@ -1,0 +1,3 @@
+module elementum.example/torrent
+
+go 1.25

@@ -1,0 +1,46 @@
+package capi
+
+import "sync/atomic"
+
+// A lease counts the calls under way on a handle, so that it is freed after the last of them and not before.
+//
+// The owner holds one count from the beginning. Once it is closed the count is negative, and nobody gets in.
+type lease struct {
+	count atomic.Int64
+	freed atomic.Bool
+}
+
+// What closing adds to the count: far below what callers can make up for.
+const closedBias = -1 << 62
+
+func (l *lease) open() { l.count.Store(1) }
+
+// enter is the start of a call. False: the handle is closed.
+func (l *lease) enter(free func()) bool {
+	if l.count.Add(1) > 0 {
+		return true
+	}
+	l.leave(free)
+	return false
+}
+
+// leave is the end of a call. The last one of a closed handle frees it.
+func (l *lease) leave(free func()) {
+	if l.count.Add(-1) == closedBias && l.freed.CompareAndSwap(false, true) {
+		free()
+	}
+}
+
+// end lets nobody in any more. False: it was ended before.
+func (l *lease) end(free func()) bool {
+	for {
+		count := l.count.Load()
+		if count < 0 {
+			return false
+		}
+		if l.count.CompareAndSwap(count, count+closedBias) {
+			l.leave(free)
+			return true
+		}
+	}
+}

@@ -1,0 +1,6 @@
+//go:build cgo && elementum_static
+
+package capi
+
+// #cgo pkg-config: elementum_torrent-static
+import "C"

@@ -1,0 +1,454 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"elementum.example/torrent/internal/capi"
+)
+
+// A Reader is a position in one file of a torrent. What it will need next is fetched first, and kept.
+//
+// It is an [io.ReadSeekCloser], [io.ReaderAt] and [io.WriterTo], and what [net/http.ServeContent] wants. A read that waits holds no thread: its
+// goroutine is parked in Go's poller. The position is for one goroutine at a time: a second Read or Seek meanwhile gets [ErrBusy]. ReadAt,
+// Close and the rest may come from any goroutine at any time.
+type Reader struct {
+	torrent *Torrent
+	file    FileIndex
+	size    int64
+	timeout time.Duration
+	raw     *capi.Reader
+	// Somebody reads or seeks.
+	busy  atomic.Bool
+	ready readiness
+
+	// Readers for ReadAt: each waits on its own descriptor.
+	aside struct {
+		sync.Mutex
+		idle   []*asideReader
+		all    map[*asideReader]struct{}
+		closed bool
+	}
+}
+
+// readiness is the waiter of a reader, made when it is waited for the first time.
+type readiness struct {
+	sync.Mutex
+	waiter *waiter
+	closed bool
+}
+
+// A ReaderOption changes how a reader reads.
+type ReaderOption func(*readerOptions)
+
+type readerOptions struct {
+	raw     capi.ReaderOptions
+	timeout time.Duration
+}
+
+// WithLookahead is how many bytes ahead of the position to fetch. Without it: what the memory limit allows.
+func WithLookahead(bytes int64) ReaderOption {
+	return func(o *readerOptions) { o.raw.Lookahead = orNone(bytes) }
+}
+
+// WithLookbehind is how many bytes behind the position to keep. Without it: a share of the memory, see the setting
+// "reader_lookbehind_percent".
+func WithLookbehind(bytes int64) ReaderOption {
+	return func(o *readerOptions) { o.raw.Lookbehind = orNone(bytes) }
+}
+
+// WithBitrate is the bytes a second at which the file plays. With it each piece has its time.
+func WithBitrate(bytes int64) ReaderOption {
+	return func(o *readerOptions) { o.raw.Bitrate = uint64(max(bytes, 0)) }
+}
+
+// WithPins are the bytes at the file's start and end to fetch at once and keep while the reader is open: containers have their
+// index there. Without it: one piece each, 8 MiB at most.
+func WithPins(head, tail int64) ReaderOption {
+	return func(o *readerOptions) { o.raw.Pin_head, o.raw.Pin_tail = orNone(head), orNone(tail) }
+}
+
+// InBackground makes the reader come after those that play: for what will play next.
+func InBackground() ReaderOption {
+	return func(o *readerOptions) { o.raw.Flags |= capi.ReaderBackground }
+}
+
+// Unverified makes the reader give bytes before their piece is whole and verified: faster, and possibly wrong.
+func Unverified() ReaderOption {
+	return func(o *readerOptions) { o.raw.Flags |= capi.ReaderUnverified }
+}
+
+// WithReadTimeout bounds each Read and ReadAt that has no context of its own: [ErrTimedOut] after that long.
+func WithReadTimeout(timeout time.Duration) ReaderOption {
+	return func(o *readerOptions) { o.timeout = timeout }
+}
+
+func orNone(bytes int64) uint64 {
+	if bytes <= 0 {
+		return capi.ReaderNone
+	}
+	return uint64(bytes)
+}
+
+// NewReader opens a reader at the start of a file. Fetching begins at once. Close it.
+//
+// A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file.
+func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, error) {
+	const op = "Torrent.NewReader"
+	var chosen readerOptions
+	for _, option := range options {
+		option(&chosen)
+	}
+	s, index := t.raw()
+	raw, err := s.OpenReader(index, int32(file), &chosen.raw)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	size, err := raw.Size()
+	if err != nil {
+		raw.Close()
+		return nil, wrap(op, err)
+	}
+	return &Reader{torrent: t, file: file, size: int64(size), timeout: chosen.timeout, raw: raw}, nil
+}
+
+// Torrent is the reader's torrent.
+func (r *Reader) Torrent() *Torrent { return r.torrent }
+
+// File is the reader's file.
+func (r *Reader) File() FileIndex { return r.file }
+
+// Size is the bytes of the reader's file.
+func (r *Reader) Size() int64 { return r.size }
+
+// ID is the number by which alerts name the reader.
+func (r *Reader) ID() (uint64, error) {
+	id, err := r.raw.ID()
+	return id, wrap("Reader.ID", err)
+}
+
+// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again gives [ErrClosed].
+func (r *Reader) Close() error {
+	first := r.raw.Close()
+	r.ready.close()
+	r.aside.Lock()
+	r.aside.closed = true
+	all := r.aside.all
+	r.aside.idle, r.aside.all = nil, nil
+	r.aside.Unlock()
+	for reader := range all {
+		reader.close()
+	}
+	if !first {
+		return closedError("Reader.Close")
+	}
+	return nil
+}
+
+// Read reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is. [io.EOF] at the end.
+func (r *Reader) Read(into []byte) (int, error) {
+	ctx, cancel := r.bounded()
+	defer cancel()
+	return r.ReadContext(ctx, into)
+}
+
+// ReadContext is Read that ends with the context, too: with its cause. Nothing was consumed then, and into is not touched any more.
+func (r *Reader) ReadContext(ctx context.Context, into []byte) (int, error) {
+	const op = "Reader.Read"
+	if !r.busy.CompareAndSwap(false, true) {
+		return 0, &Error{Op: op, Code: ErrBusy, Message: "another goroutine reads or seeks"}
+	}
+	defer r.busy.Store(false)
+	return readWaiting(ctx, op, r.raw, &r.ready, into)
+}
+
+// bounded is a context for what has none.
+func (r *Reader) bounded() (context.Context, context.CancelFunc) {
+	if r.timeout <= 0 {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), r.timeout)
+}
+
+// readWaiting reads at the position of a reader, and waits where there is nothing.
+func readWaiting(ctx context.Context, op string, raw *capi.Reader, ready *readiness, into []byte) (int, error) {
+	if ctx.Err() != nil {
+		return 0, waitError(ctx, op)
+	}
+	n, err := raw.Read(into)
+	if err == nil || err.Status != capi.ErrWouldBlock {
+		return n, wrap(op, err)
+	}
+	waiter, failed := ready.open(op, raw)
+	if failed != nil {
+		return 0, failed
+	}
+	ended := waiter.wait(ctx, func() bool {
+		n, err = raw.Read(into)
+		return err == nil || err.Status != capi.ErrWouldBlock
+	})
+	switch {
+	case ended == nil:
+		return n, wrap(op, err)
+	case errors.Is(ended, os.ErrClosed):
+		return 0, closedError(op)
+	case ctx.Err() != nil:
+		return 0, waitError(ctx, op)
+	}
+	return 0, ended
+}
+
+// open makes the waiter, unless the reader is closed.
+func (r *readiness) open(op string, raw *capi.Reader) (*waiter, error) {
+	r.Lock()
+	defer r.Unlock()
+	if r.closed {
+		return nil, closedError(op)
+	}
+	if r.waiter == nil {
+		fd, err := raw.FD()
+		if err != nil {
+			return nil, wrap(op, err)
+		}
+		waiter, failed := newWaiter(fd)
+		if failed != nil {
+			return nil, failed
+		}
+		r.waiter = waiter
+	}
+	return r.waiter, nil
+}
+
+func (r *readiness) close() {
+	r.Lock()
+	defer r.Unlock()
+	if r.waiter != nil && !r.closed {
+		r.waiter.close()
+	}
+	r.closed = true
+}
+
+// Seek moves the position. What is fetched follows at once. The end of the file is allowed, beyond it is not.
+func (r *Reader) Seek(offset int64, whence int) (int64, error) {
+	const op = "Reader.Seek"
+	if !r.busy.CompareAndSwap(false, true) {
+		return 0, &Error{Op: op, Code: ErrBusy, Message: "another goroutine reads or seeks"}
+	}
+	defer r.busy.Store(false)
+	position, err := r.raw.SeekTo(offset, int32(whence))
+	return int64(position), wrap(op, err)
+}
+
+// ReadAt reads from an offset in the file on until into is full, the file ends, or something fails; it moves no position. While it
+// waits, what it waits for is fetched first. Several goroutines may do this at once, and while another reads.
+func (r *Reader) ReadAt(into []byte, offset int64) (int, error) {
+	ctx, cancel := r.bounded()
+	defer cancel()
+	return r.ReadAtContext(ctx, into, offset)
+}
+
+// ReadAtContext is ReadAt that ends with the context, too: with its cause.
+func (r *Reader) ReadAtContext(ctx context.Context, into []byte, offset int64) (int, error) {
+	const op = "Reader.ReadAt"
+	if offset < 0 {
+		return 0, invalid(op, "offset %d", offset)
+	}
+	done := 0
+	for done < len(into) {
+		if ctx.Err() != nil {
+			return done, waitError(ctx, op)
+		}
+		n, err := r.raw.ReadAt(uint64(offset)+uint64(done), into[done:])
+		if err == nil {
+			done += n
+			continue
+		}
+		if err.Status != capi.ErrWouldBlock {
+			return done, wrap(op, err)
+		}
+		waited, failed := r.readAside(ctx, op, into[done:], offset+int64(done))
+		done += waited
+		if failed != nil {
+			return done, failed
+		}
+	}
+	return done, nil
+}
+
+// An asideReader is a reader beside the one whose position must stay, for a ReadAt that waits.
+type asideReader struct {
+	raw   *capi.Reader
+	ready readiness
+}
+
+func (a *asideReader) close() {
+	a.raw.Close()
+	a.ready.close()
+}
+
+// So many of them stay for the next ReadAt.
+const idleAside = 4
+
+func (r *Reader) readAside(ctx context.Context, op string, into []byte, offset int64) (int, error) {
+	reader, err := r.takeAside(op)
+	if err != nil {
+		return 0, err
+	}
+	defer r.giveAside(reader)
+	if _, failed := reader.raw.SeekTo(offset, capi.SeekSet); failed != nil {
+		return 0, wrap(op, failed)
+	}
+	return readWaiting(ctx, op, reader.raw, &reader.ready, into)
+}
+
+func (r *Reader) takeAside(op string) (*asideReader, error) {
+	r.aside.Lock()
+	defer r.aside.Unlock()
+	if r.aside.closed {
+		return nil, closedError(op)
+	}
+	if last := len(r.aside.idle) - 1; last >= 0 {
+		reader := r.aside.idle[last]
+		r.aside.idle = r.aside.idle[:last]
+		return reader, nil
+	}
+	// It wants the place it waits for, and nothing else.
+	only := capi.ReaderOptions{
+		Lookahead:  capi.ReaderNone,
+		Lookbehind: capi.ReaderNone,
+		Pin_head:   capi.ReaderNone,
+		Pin_tail:   capi.ReaderNone,
+	}
+	s, index := r.torrent.raw()
+	raw, err := s.OpenReader(index, int32(r.file), &only)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	reader := &asideReader{raw: raw}
+	if r.aside.all == nil {
+		r.aside.all = map[*asideReader]struct{}{}
+	}
+	r.aside.all[reader] = struct{}{}
+	return reader, nil
+}
+
+func (r *Reader) giveAside(reader *asideReader) {
+	r.aside.Lock()
+	keep := !r.aside.closed && len(r.aside.idle) < idleAside
+	if keep {
+		r.aside.idle = append(r.aside.idle, reader)
+	} else {
+		delete(r.aside.all, reader)
+	}
+	r.aside.Unlock()
+	if !keep {
+		reader.close()
+		return
+	}
+	// At the end of the file it wants nothing.
+	_, _ = reader.raw.SeekTo(0, capi.SeekEnd)
+}
+
+// The buffer of WriteTo.
+const writeBuffer = 256 << 10
+
+var writeBuffers = sync.Pool{New: func() any { return new([writeBuffer]byte) }}
+
+// WriteTo writes all from the position on to w.
+func (r *Reader) WriteTo(w io.Writer) (int64, error) {
+	buffer := writeBuffers.Get().(*[writeBuffer]byte)
+	defer writeBuffers.Put(buffer)
+	var written int64
+	for {
+		n, err := r.Read(buffer[:])
+		if n > 0 {
+			m, failed := w.Write(buffer[:n])
+			written += int64(m)
+			if failed != nil {
+				return written, failed
+			}
+			if m < n {
+				return written, io.ErrShortWrite
+			}
+		}
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
+// Prebuffer fetches the file's first head bytes and last tail bytes before anything else of it, and keeps them while the reader is
+// open, as far as the memory limit allows. How far it is, Status and a [PrebufferProgress] tell.
+func (r *Reader) Prebuffer(head, tail int64) error {
+	if head < 0 || tail < 0 {
+		return invalid("Reader.Prebuffer", "%d and %d bytes", head, tail)
+	}
+	return wrap("Reader.Prebuffer", r.raw.Prebuffer(uint64(head), uint64(tail)))
+}
+
+// ReaderStatus is a reader at one moment.
+type ReaderStatus struct {
+	StorageIndex StorageIndex
+	File         FileIndex
+	// Opened InBackground; a read waits.
+	Background, Waiting bool
+	// Bytes: the position, and the file.
+	Position, Size int64
+	// Bytes that can be read without waiting, from the position on and back from it, without a gap.
+	BufferedAhead, BufferedBehind int64
+	// What is fetched and kept now: bytes from the file's start.
+	WindowBegin, WindowEnd int64
+	// Bytes that it may look ahead and behind.
+	Lookahead, Lookbehind int64
+	// How often a read had to wait, and how long in all.
+	Stalls    uint64
+	StallTime time.Duration
+	// From the opening to the first byte, and of the last seek; negative: not yet.
+	TimeToFirstByte, LastSeekLatency time.Duration
+	BytesRead, Seeks                 uint64
+	// Bytes a second, as it was told, 0: unknown.
+	Bitrate int64
+	// Bytes of the last Prebuffer.
+	PrebufferDone, PrebufferTotal int64
+}
+
+// Status gives the reader's position, window, buffer and stalls.
+func (r *Reader) Status() (ReaderStatus, error) {
+	var raw capi.ReaderStatusInfo
+	if err := r.raw.Status(&raw); err != nil {
+		return ReaderStatus{}, wrap("Reader.Status", err)
+	}
+	return ReaderStatus{
+		StorageIndex:    StorageIndex(raw.Torrent),
+		File:            FileIndex(raw.File),
+		Background:      raw.Background != 0,
+		Waiting:         raw.Waiting != 0,
+		Position:        int64(raw.Position),
+		Size:            int64(raw.Size),
+		BufferedAhead:   int64(raw.Buffered_ahead),
+		BufferedBehind:  int64(raw.Buffered_behind),
+		WindowBegin:     int64(raw.Window_begin),
+		WindowEnd:       int64(raw.Window_end),
+		Lookahead:       int64(raw.Lookahead),
+		Lookbehind:      int64(raw.Lookbehind),
+		Stalls:          raw.Stalls,
+		StallTime:       microseconds(int64(raw.Stall_time_us)),
+		TimeToFirstByte: microseconds(raw.Time_to_first_byte_us),
+		LastSeekLatency: microseconds(raw.Last_seek_latency_us),
+		BytesRead:       raw.Bytes_read,
+		Seeks:           raw.Seeks,
+		Bitrate:         int64(raw.Bitrate),
+		PrebufferDone:   int64(raw.Prebuffer_done),
+		PrebufferTotal:  int64(raw.Prebuffer_total),
+	}, nil
+}
+
+func microseconds(us int64) time.Duration { return time.Duration(us) * time.Microsecond }

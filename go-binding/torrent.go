@@ -1,0 +1,395 @@
+package torrent
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"elementum.example/torrent/internal/capi"
+)
+
+// A Torrent is one torrent of a session. It is a name, not a handle: it holds nothing, and need not be closed. Once the torrent is
+// removed its methods return [ErrInvalidStorageIndex].
+type Torrent struct {
+	session *Session
+	index   StorageIndex
+}
+
+// StorageIndex is the torrent's name in its session.
+func (t *Torrent) StorageIndex() StorageIndex { return t.index }
+
+// Session is the torrent's session.
+func (t *Torrent) Session() *Session { return t.session }
+
+// Remove is [Session.Remove] of this torrent.
+func (t *Torrent) Remove(flags RemoveFlags) error { return t.session.Remove(t.index, flags) }
+
+func (t *Torrent) raw() (*capi.Session, uint64) { return t.session.raw, uint64(t.index) }
+
+// simple calls a function that takes nothing else.
+func (t *Torrent) simple(op string, f func(s *capi.Session, index uint64) *capi.Error) error {
+	return wrap("Torrent."+op, f(t.raw()))
+}
+
+// Pause pauses the torrent: its connections end, what it has stays. A [TorrentPaused] follows.
+func (t *Torrent) Pause() error { return t.simple("Pause", (*capi.Session).PauseTorrent) }
+
+// Resume lets a paused torrent run, and one that an error stopped. A [TorrentResumed] follows.
+func (t *Torrent) Resume() error { return t.simple("Resume", (*capi.Session).ResumeTorrent) }
+
+// ForceRecheck checks again all that the torrent has. A [TorrentChecked] follows. Errors: [ErrNoMetadata].
+func (t *Torrent) ForceRecheck() error { return t.simple("ForceRecheck", (*capi.Session).ForceRecheck) }
+
+// ForceReannounce announces to the trackers now.
+func (t *Torrent) ForceReannounce() error {
+	return t.simple("ForceReannounce", (*capi.Session).ForceReannounce)
+}
+
+// ForceDHTAnnounce announces to the DHT now, which looks for peers too.
+func (t *Torrent) ForceDHTAnnounce() error {
+	return t.simple("ForceDHTAnnounce", (*capi.Session).ForceDHTAnnounce)
+}
+
+// SetFlags sets flags. The others stay as they are.
+func (t *Torrent) SetFlags(flags TorrentFlags) error {
+	s, index := t.raw()
+	return wrap("Torrent.SetFlags", s.SetFlags(index, uint64(flags)))
+}
+
+// UnsetFlags clears flags. The others stay as they are.
+func (t *Torrent) UnsetFlags(flags TorrentFlags) error {
+	s, index := t.raw()
+	return wrap("Torrent.UnsetFlags", s.UnsetFlags(index, uint64(flags)))
+}
+
+// Limits are limits of one torrent: bytes a second, 0 for none but the session's; peers, 0 for as the settings say. [Unchanged] leaves
+// one as it is.
+type Limits struct {
+	Download, Upload           int64
+	MaxConnections, MaxUploads int64
+}
+
+// Unchanged leaves a limit as it is.
+const Unchanged = -1
+
+// SetLimits sets limits. Errors: [ErrInvalidArgument] for a value below -1 or above 4294967295.
+func (t *Torrent) SetLimits(limits Limits) error {
+	s, index := t.raw()
+	return wrap("Torrent.SetLimits", s.SetLimits(index, &capi.TorrentLimits{
+		Download_limit:  limits.Download,
+		Upload_limit:    limits.Upload,
+		Max_connections: limits.MaxConnections,
+		Max_uploads:     limits.MaxUploads,
+	}))
+}
+
+// Name is the torrent's name, as far as it is known: a magnet's may be empty before the metadata.
+func (t *Torrent) Name() (string, error) {
+	s, index := t.raw()
+	name, err := s.TorrentName(index)
+	return name, wrap("Torrent.Name", err)
+}
+
+// SavePath is the directory of the torrent's files; empty for one in memory.
+func (t *Torrent) SavePath() (string, error) {
+	s, index := t.raw()
+	path, err := s.TorrentSavePath(index)
+	return path, wrap("Torrent.SavePath", err)
+}
+
+// Metainfo gives the bytes of a torrent file: the info dictionary exactly as its hash wants it, and the trackers. Errors:
+// [ErrNoMetadata].
+func (t *Torrent) Metainfo() ([]byte, error) {
+	s, index := t.raw()
+	bytes, err := s.TorrentMetainfo(index)
+	return bytes, wrap("Torrent.Metainfo", err)
+}
+
+// Err is the error that stopped the torrent, nil where nothing did; or why that cannot be told.
+func (t *Torrent) Err() error {
+	s, index := t.raw()
+	stopped, err := s.TorrentError(index)
+	if err != nil {
+		return wrap("Torrent.Err", err)
+	}
+	return wrap("Torrent", stopped)
+}
+
+// HasMetadata tells whether files and pieces are known.
+func (t *Torrent) HasMetadata() (bool, error) {
+	s, index := t.raw()
+	has, err := s.TorrentHasMetadata(index)
+	return has, wrap("Torrent.HasMetadata", err)
+}
+
+// How often WaitMetadata looks. Alerts tell at once; this is for programs that read none.
+const metadataLook = 20 * time.Millisecond
+
+// WaitMetadata waits until the metadata is there. It ends with the context's cause, or when the torrent or the session is gone.
+func (t *Torrent) WaitMetadata(ctx context.Context) error {
+	return poll(ctx, metadataLook, t.HasMetadata)
+}
+
+// TorrentInfo is what a torrent's metadata says.
+type TorrentInfo struct {
+	// Bytes of all files.
+	TotalSize uint64
+	// Bytes of each piece but the last.
+	PieceLength uint32
+	NumPieces   int
+	NumFiles    int
+	// Peers only from its trackers (BEP 27).
+	Private    bool
+	InfoHashes InfoHashes
+}
+
+// PieceSize is the bytes of a piece, 0 for no such piece.
+func (i TorrentInfo) PieceSize(piece PieceIndex) uint32 {
+	switch {
+	case piece < 0 || int(piece) >= i.NumPieces:
+		return 0
+	case int(piece) < i.NumPieces-1:
+		return i.PieceLength
+	}
+	return uint32(i.TotalSize - uint64(i.NumPieces-1)*uint64(i.PieceLength))
+}
+
+// Info gives what the metadata says. Errors: [ErrNoMetadata].
+func (t *Torrent) Info() (TorrentInfo, error) {
+	s, index := t.raw()
+	var raw capi.MetadataInfo
+	if err := s.TorrentInfo(index, &raw); err != nil {
+		return TorrentInfo{}, wrap("Torrent.Info", err)
+	}
+	return TorrentInfo{
+		TotalSize:   raw.Total_size,
+		PieceLength: raw.Piece_length,
+		NumPieces:   int(raw.Num_pieces),
+		NumFiles:    int(raw.Num_files),
+		Private:     raw.Is_private != 0,
+		InfoHashes:  infoHashes(&raw.Info_hashes),
+	}, nil
+}
+
+// A File is a file of a torrent.
+type File struct {
+	Index FileIndex
+	// Relative, '/' between its parts, none of them ".."; begins with the torrent's name where it has several files.
+	Path string
+	// Bytes of the file, and from the torrent's start to it.
+	Length, Offset uint64
+	// The pieces with its bytes: from the first to before the end. Equal for an empty file.
+	FirstPiece, EndPiece PieceIndex
+	Flags                FileFlags
+	// Zero where it is not told.
+	ModTime time.Time
+	// Where a symlink points to, in the form of Path; else empty.
+	SymlinkTarget string
+}
+
+// Files gives the torrent's files, in the order of their numbers. Errors: [ErrNoMetadata].
+func (t *Torrent) Files() ([]File, error) {
+	s, index := t.raw()
+	return list("Torrent.Files", index, s.Files, func(record capi.Record, raw *capi.FileInfo) File {
+		return File{
+			Index:         FileIndex(raw.File),
+			Path:          record.Text(raw.Path),
+			Length:        raw.Length,
+			Offset:        raw.Offset,
+			FirstPiece:    PieceIndex(raw.First_piece),
+			EndPiece:      PieceIndex(raw.End_piece),
+			Flags:         FileFlags(raw.Flags),
+			ModTime:       unixTime(raw.Mtime),
+			SymlinkTarget: record.Text(raw.Symlink_target),
+		}
+	})
+}
+
+// FileProgress gives how much of each file is there: bytes in verified pieces. Errors: [ErrNoMetadata].
+func (t *Torrent) FileProgress() ([]uint64, error) {
+	s, index := t.raw()
+	progress, err := s.FileProgress(index)
+	return progress, wrap("Torrent.FileProgress", err)
+}
+
+// A Tracker is a tracker of a torrent.
+type Tracker struct {
+	// It may hold a passkey: keep it out of logs.
+	URL string
+	// 0 is asked first, where tiers are asked one after the other.
+	Tier int
+	// Failures since it last answered.
+	Fails int
+	// An announce is under way.
+	Updating bool
+	// It has answered.
+	Verified bool
+	Enabled  bool
+	// Peers in its last answer; seeds and others, as it counts them. -1: unknown.
+	Peers, Seeds, Leechers int
+	// Until it is told again, negative where that is not planned.
+	NextAnnounce time.Duration
+	// What it said last, and why it failed last; or empty.
+	Message, LastError string
+}
+
+// Trackers gives the torrent's trackers, by tier.
+func (t *Torrent) Trackers() ([]Tracker, error) {
+	s, index := t.raw()
+	return list("Torrent.Trackers", index, s.Trackers, func(record capi.Record, raw *capi.TrackerInfo) Tracker {
+		return Tracker{
+			URL:          record.Text(raw.Url),
+			Tier:         int(raw.Tier),
+			Fails:        int(raw.Fails),
+			Updating:     raw.Updating != 0,
+			Verified:     raw.Verified != 0,
+			Enabled:      raw.Enabled != 0,
+			Peers:        int(raw.Num_peers),
+			Seeds:        int(raw.Scrape_complete),
+			Leechers:     int(raw.Scrape_incomplete),
+			NextAnnounce: time.Duration(raw.Next_announce_ms) * time.Millisecond,
+			Message:      record.Text(raw.Message),
+			LastError:    record.Text(raw.Last_error),
+		}
+	})
+}
+
+// AddTracker adds a tracker, which is told at once. One that is there already stays as it is. tier: 0 to 255. Errors:
+// [ErrInvalidArgument] for a URL that is not http, https or udp.
+func (t *Torrent) AddTracker(url string, tier int) error {
+	s, index := t.raw()
+	return wrap("Torrent.AddTracker", s.AddTracker(index, url, int32(tier)))
+}
+
+// A TrackerEntry is a tracker to be.
+type TrackerEntry struct {
+	// http, https or udp.
+	URL string
+	// 0 to 255.
+	Tier int
+}
+
+// ReplaceTrackers replaces the trackers; none: it has none. On an error nothing has changed.
+func (t *Torrent) ReplaceTrackers(trackers []TrackerEntry) error {
+	s, index := t.raw()
+	entries := make([]capi.TrackerEntry, len(trackers))
+	for i, tracker := range trackers {
+		entries[i] = capi.TrackerEntry{URL: tracker.URL, Tier: int32(tracker.Tier)}
+	}
+	return wrap("Torrent.ReplaceTrackers", s.ReplaceTrackers(index, entries))
+}
+
+// WebSeeds gives the URLs of the torrent's web seeds (BEP 19).
+func (t *Torrent) WebSeeds() ([]string, error) {
+	s, index := t.raw()
+	return list("Torrent.WebSeeds", index, s.WebSeeds, func(record capi.Record, raw *capi.WebSeedInfo) string {
+		return record.Text(raw.Url)
+	})
+}
+
+// A Peer is a connection of a torrent.
+type Peer struct {
+	Endpoint netip.AddrPort
+	ID       [20]byte
+	// Its name and version for itself.
+	Client string
+	Flags  PeerFlags
+	Source PeerSource
+	// Of all pieces, 0 to 1, that it has; and how many.
+	Progress  float64
+	NumPieces int
+	// Bytes a second, protocol and payload.
+	DownloadRate, UploadRate uint32
+	// Bytes a second of pieces alone.
+	PayloadDownloadRate, PayloadUploadRate uint32
+	// Bytes of payload since it connected.
+	Download, Upload uint64
+	// Requests of ours that it has not answered, how many there should be, and bytes they will bring.
+	DownloadQueue, TargetDownloadQueue int
+	QueueBytes                         uint32
+	// Requests of its that we have not answered.
+	UploadQueue int
+	// From a request to its block, 0: unknown.
+	RTT time.Duration
+	// Pieces that came in wrong and that it had a part in.
+	HashFails int
+	// Since it last sent anything, and since we last asked it for something.
+	LastActive, LastRequest time.Duration
+	// The piece and the block of it that is coming in now, -1: none; bytes of the block that are in, and that it has.
+	DownloadingPiece                       PieceIndex
+	DownloadingBlock                       int
+	DownloadingProgress, DownloadingLength uint32
+}
+
+// Peers gives the torrent's connections, in no order.
+func (t *Torrent) Peers() ([]Peer, error) {
+	s, index := t.raw()
+	return list("Torrent.Peers", index, s.Peers, func(record capi.Record, raw *capi.PeerInfo) Peer {
+		return Peer{
+			Endpoint:            endpoint(&raw.Endpoint),
+			ID:                  raw.Peer_id,
+			Client:              record.Text(raw.Client),
+			Flags:               PeerFlags(raw.Flags),
+			Source:              PeerSource(raw.Source),
+			Progress:            float64(raw.Progress_ppm) / 1e6,
+			NumPieces:           int(raw.Num_pieces),
+			DownloadRate:        raw.Down_speed,
+			UploadRate:          raw.Up_speed,
+			PayloadDownloadRate: raw.Payload_down_speed,
+			PayloadUploadRate:   raw.Payload_up_speed,
+			Download:            raw.Total_download,
+			Upload:              raw.Total_upload,
+			DownloadQueue:       int(raw.Download_queue_length),
+			TargetDownloadQueue: int(raw.Target_dl_queue_length),
+			QueueBytes:          raw.Queue_bytes,
+			UploadQueue:         int(raw.Upload_queue_length),
+			RTT:                 milliseconds(uint64(raw.Rtt_ms)),
+			HashFails:           int(raw.Num_hashfails),
+			LastActive:          milliseconds(raw.Last_active_ms),
+			LastRequest:         milliseconds(raw.Last_request_ms),
+			DownloadingPiece:    PieceIndex(raw.Downloading_piece),
+			DownloadingBlock:    int(raw.Downloading_block),
+			DownloadingProgress: raw.Downloading_progress,
+			DownloadingLength:   raw.Downloading_total,
+		}
+	})
+}
+
+// ConnectPeer dials a peer. What becomes of it, a [PeerConnect] or a [PeerDisconnected] tells. Errors: [ErrInvalidArgument].
+func (t *Torrent) ConnectPeer(address netip.AddrPort) error {
+	s, index := t.raw()
+	return wrap("Torrent.ConnectPeer", s.ConnectPeer(index, address.String()))
+}
+
+// BanPeer bans an address from the torrent: its connections end, and no new ones are made or let in.
+func (t *Torrent) BanPeer(address netip.Addr) error {
+	s, index := t.raw()
+	return wrap("Torrent.BanPeer", s.BanPeer(index, address.String()))
+}
+
+func endpoint(raw *capi.Endpoint) netip.AddrPort {
+	switch raw.Family {
+	case 4:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw.Address[:4])), raw.Port)
+	case 6:
+		return netip.AddrPortFrom(netip.AddrFrom16(raw.Address), raw.Port)
+	}
+	return netip.AddrPort{}
+}
+
+// list makes values of a buffer of records.
+func list[R, V any](op string, index uint64, call func(uint64) ([]byte, *capi.Error), value func(capi.Record, *R) V) ([]V, error) {
+	buffer, err := call(index)
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	var values []V
+	for {
+		record, rest, ok := capi.NextRecord(buffer)
+		if !ok {
+			return values, nil
+		}
+		values = append(values, value(record, capi.View[R](record)))
+		buffer = rest
+	}
+}
