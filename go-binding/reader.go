@@ -338,6 +338,8 @@ func (r *Reader) takeAside(op string) (*asideReader, error) {
 }
 
 func (r *Reader) giveAside(reader *asideReader) {
+	// At the end of the file it wants nothing.
+	_, _ = reader.raw.SeekTo(0, capi.SeekEnd)
 	r.aside.Lock()
 	keep := !r.aside.closed && len(r.aside.idle) < idleAside
 	if keep {
@@ -348,10 +350,7 @@ func (r *Reader) giveAside(reader *asideReader) {
 	r.aside.Unlock()
 	if !keep {
 		reader.close()
-		return
 	}
-	// At the end of the file it wants nothing.
-	_, _ = reader.raw.SeekTo(0, capi.SeekEnd)
 }
 
 // The buffer of WriteTo.

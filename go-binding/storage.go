@@ -60,7 +60,8 @@ func (t *Torrent) ClearLookbehind() error {
 	return t.simple("ClearLookbehind", (*capi.Session).ClearLookbehind)
 }
 
-// IsLookbehindAvailable tells whether a piece is protected and there. Errors: [ErrInvalidArgument], [ErrNoMetadata].
+// IsLookbehindAvailable tells whether a piece can be read back now, without the network. Each call counts as a hit or a miss of
+// [LookbehindStats]. Errors: [ErrInvalidArgument], [ErrNoMetadata].
 func (t *Torrent) IsLookbehindAvailable(piece PieceIndex) (bool, error) {
 	s, index := t.raw()
 	available, err := s.IsLookbehindAvailable(index, int32(piece))
@@ -73,7 +74,7 @@ type LookbehindStats struct {
 	ProtectedPieces, AvailablePieces int
 	// Bytes of them, and how many there may be: half the session's limit.
 	ProtectedBytes, LimitBytes uint64
-	// Reads of pieces behind a reader that were there, and that were not.
+	// Answers of IsLookbehindAvailable: yes, and no.
 	Hits, Misses uint64
 }
 

@@ -4,8 +4,8 @@ package torrent
 
 import (
 	"context"
-	"errors"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,7 +17,8 @@ type waiter struct {
 	file *os.File
 	conn syscall.RawConn
 	// One waits in the poller at a time; the others here.
-	turn chan struct{}
+	turn   chan struct{}
+	closed atomic.Bool
 }
 
 func newWaiter(fd int) (*waiter, error) {
@@ -78,11 +79,14 @@ func (w *waiter) wait(ctx context.Context, try func() (done bool)) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, os.ErrClosed):
+	case w.closed.Load():
 		return os.ErrClosed
 	}
 	return err
 }
 
 // close wakes who waits. Again does nothing.
-func (w *waiter) close() { w.file.Close() }
+func (w *waiter) close() {
+	w.closed.Store(true)
+	w.file.Close()
+}

@@ -865,7 +865,7 @@ typedef struct et_lookbehind_info {
     uint64_t protected_bytes;
     uint64_t limit_bytes;
     /**
-     * Reads of pieces behind a reader that were there, and that were not.
+     * Answers of `et_storage_is_lookbehind_available`: yes, and no.
      */
     uint64_t hits;
     uint64_t misses;
@@ -3118,7 +3118,8 @@ et_status et_storage_set_lookbehind(struct et_session *session,
 et_status et_storage_clear_lookbehind(struct et_session *session, et_storage_index torrent, struct et_error *error);
 
 /**
- * Is a piece protected and there? 1 or 0.
+ * Can a piece be read back now, without the network? 1 or 0. Each call counts as a hit or a miss of
+ * `et_lookbehind_info`.
  *
  * Errors: `ET_ERR_INVALID_ARGUMENT` for no such piece, `ET_ERR_NO_METADATA`. Any thread.
  */

@@ -97,6 +97,11 @@ impl Error {
         }
     }
 
+    /// As `io`, of a socket or a name.
+    pub fn network(operation: Operation, error: &std::io::Error, what: impl fmt::Display) -> Self {
+        Self { status: Status::Network, ..Self::io(operation, error, what) }
+    }
+
     pub fn with_operation(mut self, operation: Operation) -> Self {
         self.operation = operation;
         self

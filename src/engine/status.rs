@@ -241,10 +241,18 @@ impl Torrent {
         let pieces_total = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces());
         let ppm =
             |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
+        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let progress_ppm = match self.state {
             TorrentState::CheckingFiles => ppm(u64::from(self.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.metadata_progress(),
-            _ if wanted.0 == 0 => 0,
+            // Nothing is wanted: memory storage at rest, or no file at all.
+            _ if wanted.0 == 0 => {
+                if full {
+                    1_000_000
+                } else {
+                    0
+                }
+            }
             _ => ppm(wanted.1, wanted.0),
         };
         let limits = self.swarm_limits();
@@ -252,7 +260,6 @@ impl Torrent {
         let next_announce = trackers.iter().map(|t| t.next_announce_ms).filter(|ms| *ms >= 0).min();
         let (complete, incomplete) = self.trackers.swarm_size();
         let count = |n: Option<u32>| n.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
-        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
         TorrentStatus {
             state: self.state,
             flags: self.flags,

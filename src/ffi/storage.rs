@@ -54,7 +54,7 @@ pub struct et_lookbehind_info {
     /// Bytes of them, and how many there may be: half the session's limit.
     pub protected_bytes: u64,
     pub limit_bytes: u64,
-    /// Reads of pieces behind a reader that were there, and that were not.
+    /// Answers of `et_storage_is_lookbehind_available`: yes, and no.
     pub hits: u64,
     pub misses: u64,
 }
@@ -139,7 +139,8 @@ pub unsafe extern "C" fn et_storage_clear_lookbehind(
     unsafe { guard(error, || torrent_of(session, torrent)?.clear_lookbehind()) }
 }
 
-/// Is a piece protected and there? 1 or 0.
+/// Can a piece be read back now, without the network? 1 or 0. Each call counts as a hit or a miss of
+/// `et_lookbehind_info`.
 ///
 /// Errors: `ET_ERR_INVALID_ARGUMENT` for no such piece, `ET_ERR_NO_METADATA`. Any thread.
 #[unsafe(no_mangle)]

@@ -165,21 +165,25 @@ pub unsafe extern "C" fn et_torrent_replace_trackers(
     }
 }
 
-/// By tier; tiers that nobody is in fall out.
+/// By tier; those between that nobody is in are empty.
 ///
 /// # Safety
 /// The entries' URLs are NULL or as long as they say.
 unsafe fn tiers(entries: &[et_tracker_entry]) -> Result<Vec<Vec<String>>> {
-    let mut tiers = std::collections::BTreeMap::<u32, Vec<String>>::new();
+    let mut tiers: Vec<Vec<String>> = Vec::new();
     for entry in entries {
         if entry.reserved != 0 {
             return Err(Error::invalid(format!("trackers[].reserved is {}, allowed is 0", entry.reserved)));
         }
         // SAFETY: as the caller promised.
         let url = unsafe { str_in(entry.url, "trackers[].url") }?;
-        tiers.entry(tier_in(entry.tier)?).or_default().push(url.to_owned());
+        let tier = tier_in(entry.tier)? as usize;
+        if tiers.len() <= tier {
+            tiers.resize(tier + 1, Vec::new());
+        }
+        tiers.get_mut(tier).into_iter().for_each(|urls| urls.push(url.to_owned()));
     }
-    Ok(tiers.into_values().collect())
+    Ok(tiers)
 }
 
 /// Gives the URLs of a torrent's web seeds as records: `et_web_seed_info`, walked with `et_record_next`.

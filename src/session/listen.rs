@@ -72,11 +72,11 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
         match bind_exactly(SocketAddr::new(address.ip(), port)) {
             Ok(listener) => return Ok(listener),
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 => last = Some(e),
-            Err(e) => return Err(Error::io(Operation::SockBind, &e, address)),
+            Err(e) => return Err(Error::network(Operation::SockBind, &e, address)),
         }
     }
     let e = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
-    Err(Error::io(Operation::SockBind, &e, address))
+    Err(Error::network(Operation::SockBind, &e, address))
 }
 
 fn bind_exactly(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {

@@ -169,6 +169,7 @@ impl Session {
     /// Takes new settings in. Those that count at the start only are kept, and count when a session is opened with them.
     pub fn apply_settings(&self, settings: &Settings) -> Result<()> {
         check_open(&self.inner)?;
+        self.inner.settings().check_live_change(settings)?;
         self.inner.apply(settings.clone())?;
         dht_search::settings_changed(&self.inner);
         Ok(())
@@ -261,6 +262,8 @@ impl Session {
                 .map_err(|e| Error::io(crate::error::Operation::File, &e, "save_path"))?,
             StorageKind::Memory => PathBuf::new(),
         };
+        // Those of a torrent file or magnet may be of kinds that we do not speak; those that the caller names may not.
+        params.trackers.iter().try_for_each(|url| torrent::check_tracker(url))?;
         let mut named_peers = Vec::new();
         let (info, name, mut trackers, web_seeds, mut peers, select) = match params.source {
             TorrentSource::File(file) => {

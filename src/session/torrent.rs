@@ -231,7 +231,7 @@ impl Torrent {
 }
 
 /// A tracker that a caller names must be one that can be announced to (a torrent file's others are kept, and not used).
-fn check_tracker(url: &str) -> Result<()> {
+pub(super) fn check_tracker(url: &str) -> Result<()> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if ["http", "https", "udp"].contains(&scheme.as_str()) {
         return Ok(());

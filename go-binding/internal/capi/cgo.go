@@ -3,29 +3,13 @@
 package capi
 
 /*
-#cgo noescape et_session_stats
-#cgo nocallback et_session_stats
-#cgo noescape et_session_pop_alerts
-#cgo nocallback et_session_pop_alerts
-#cgo noescape et_torrent_status
-#cgo nocallback et_torrent_status
-#cgo noescape et_storage_stats
-#cgo nocallback et_storage_stats
-#cgo noescape et_storage_read
-#cgo nocallback et_storage_read
-#cgo noescape et_storage_is_lookbehind_available
-#cgo nocallback et_storage_is_lookbehind_available
-#cgo noescape et_reader_read
-#cgo nocallback et_reader_read
-#cgo noescape et_reader_read_at
-#cgo nocallback et_reader_read_at
-#cgo noescape et_reader_seek
-#cgo nocallback et_reader_seek
-#cgo noescape et_reader_status
-#cgo nocallback et_reader_status
+#cgo nocallback et_abi_version
 #cgo noescape et_alert_message
 #cgo nocallback et_alert_message
-#cgo nocallback et_abi_version
+#cgo noescape et_session_pop_alerts
+#cgo nocallback et_session_pop_alerts
+#cgo noescape et_session_stats
+#cgo nocallback et_session_stats
 #include <elementum_torrent.h>
 */
 import "C"
@@ -66,7 +50,7 @@ func describe(status int32, e *C.et_error) *Error {
 		Status:    status,
 		OSError:   int32(e.os_error),
 		Operation: int32(e.operation),
-		Message:   C.GoString(&e.message[0]),
+		Message:   CString((*[C.ET_ERROR_MESSAGE_SIZE]int8)(unsafe.Pointer(&e.message))[:]),
 	}
 }
 
@@ -283,9 +267,12 @@ func OpenSession(settings *Settings, state []byte) (*Session, *Error) {
 	if err := failure(C.et_session_open(from, data, length, &s.p, &e), &e); err != nil {
 		return nil, err
 	}
-	s.lease.open()
+	p := s.p
+	s.lease.open(func() { freeSession(p) })
 	live.Add(1)
+	lost := opened("Session")
 	s.net = runtime.AddCleanup(s, func(p *C.et_session) {
+		lost()
 		leaked.Add(1)
 		live.Add(-1)
 		// Not on the goroutine of the cleanups: it may take a while.
@@ -294,13 +281,13 @@ func OpenSession(settings *Settings, state []byte) (*Session, *Error) {
 	return s, nil
 }
 
-func (s *Session) free() {
-	C.et_session_free(s.p)
+func freeSession(p *C.et_session) {
+	C.et_session_free(p)
 	live.Add(-1)
 }
 
-func (s *Session) enter() bool { return s.lease.enter(s.free) }
-func (s *Session) leave()      { s.lease.leave(s.free) }
+func (s *Session) enter() bool { return s.lease.enter() }
+func (s *Session) leave()      { s.lease.leave() }
 
 // call is the way of the functions that are not called often.
 func (s *Session) call(f func(p *C.et_session, e *C.et_error) C.et_status) *Error {
@@ -317,7 +304,7 @@ func (s *Session) Close(wait Wait) *Error {
 	err := s.call(func(p *C.et_session, e *C.et_error) C.et_status {
 		return C.et_session_close(p, C.int64_t(wait), e)
 	})
-	if s.lease.end(s.free) {
+	if s.lease.end() {
 		s.net.Stop()
 		return err
 	}

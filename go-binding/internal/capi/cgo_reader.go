@@ -2,7 +2,17 @@
 
 package capi
 
-// #include <elementum_torrent.h>
+/*
+#cgo noescape et_reader_read
+#cgo nocallback et_reader_read
+#cgo noescape et_reader_read_at
+#cgo nocallback et_reader_read_at
+#cgo noescape et_reader_seek
+#cgo nocallback et_reader_seek
+#cgo noescape et_reader_status
+#cgo nocallback et_reader_status
+#include <elementum_torrent.h>
+*/
 import "C"
 
 import (
@@ -27,9 +37,12 @@ func (s *Session) OpenReader(index uint64, file int32, options *ReaderOptions) (
 	if err != nil {
 		return nil, err
 	}
-	r.lease.open()
+	p := r.p
+	r.lease.open(func() { freeReader(p) })
 	live.Add(1)
+	lost := opened("Reader")
 	r.net = runtime.AddCleanup(r, func(p *C.et_reader) {
+		lost()
 		leaked.Add(1)
 		live.Add(-1)
 		// Not on the goroutine of the cleanups: it may take a while.
@@ -38,13 +51,13 @@ func (s *Session) OpenReader(index uint64, file int32, options *ReaderOptions) (
 	return r, nil
 }
 
-func (r *Reader) free() {
-	C.et_reader_free(r.p)
+func freeReader(p *C.et_reader) {
+	C.et_reader_free(p)
 	live.Add(-1)
 }
 
-func (r *Reader) enter() bool { return r.lease.enter(r.free) }
-func (r *Reader) leave()      { r.lease.leave(r.free) }
+func (r *Reader) enter() bool { return r.lease.enter() }
+func (r *Reader) leave()      { r.lease.leave() }
 
 func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error {
 	if !r.enter() {
@@ -59,7 +72,7 @@ func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error 
 func (r *Reader) Close() bool {
 	// Wakes who waits; it cannot fail but by being closed.
 	_ = r.call(func(p *C.et_reader, e *C.et_error) C.et_status { return C.et_reader_close(p, e) })
-	if !r.lease.end(r.free) {
+	if !r.lease.end() {
 		return false
 	}
 	r.net.Stop()

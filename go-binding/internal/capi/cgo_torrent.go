@@ -2,7 +2,17 @@
 
 package capi
 
-// #include <elementum_torrent.h>
+/*
+#cgo noescape et_storage_is_lookbehind_available
+#cgo nocallback et_storage_is_lookbehind_available
+#cgo noescape et_storage_read
+#cgo nocallback et_storage_read
+#cgo noescape et_storage_stats
+#cgo nocallback et_storage_stats
+#cgo noescape et_torrent_status
+#cgo nocallback et_torrent_status
+#include <elementum_torrent.h>
+*/
 import "C"
 
 import "unsafe"

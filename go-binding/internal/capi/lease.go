@@ -8,38 +8,42 @@ import "sync/atomic"
 type lease struct {
 	count atomic.Int64
 	freed atomic.Bool
+	free  func()
 }
 
 // What closing adds to the count: far below what callers can make up for.
 const closedBias = -1 << 62
 
-func (l *lease) open() { l.count.Store(1) }
+func (l *lease) open(free func()) {
+	l.free = free
+	l.count.Store(1)
+}
 
 // enter is the start of a call. False: the handle is closed.
-func (l *lease) enter(free func()) bool {
+func (l *lease) enter() bool {
 	if l.count.Add(1) > 0 {
 		return true
 	}
-	l.leave(free)
+	l.leave()
 	return false
 }
 
 // leave is the end of a call. The last one of a closed handle frees it.
-func (l *lease) leave(free func()) {
+func (l *lease) leave() {
 	if l.count.Add(-1) == closedBias && l.freed.CompareAndSwap(false, true) {
-		free()
+		l.free()
 	}
 }
 
 // end lets nobody in any more. False: it was ended before.
-func (l *lease) end(free func()) bool {
+func (l *lease) end() bool {
 	for {
 		count := l.count.Load()
 		if count < 0 {
 			return false
 		}
 		if l.count.CompareAndSwap(count, count+closedBias) {
-			l.leave(free)
+			l.leave()
 			return true
 		}
 	}

@@ -1,0 +1,261 @@
+package torrent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"elementum.example/torrent"
+)
+
+// all tells of everything.
+var all = torrent.Settings{"alert_mask": torrent.CategoryAll}
+
+func TestAlertsAreTypedAndTrue(t *testing.T) {
+	f := newFilm(1<<20, 64<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, all)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	added := leech(t, session, f, peer)
+	r := reader(t, added)
+	go r.WriteTo(new(strings.Builder))
+	var last uint64
+	seen := map[string]torrent.Alert{}
+	pieces := map[torrent.PieceIndex]bool{}
+	for alert := range session.Alerts(ctx) {
+		if alert.Sequence() != last+1 || time.Since(alert.Time()) > time.Minute || alert.Message() == "" || !alert.Type().IsKnown() {
+			t.Fatalf("%d after %d, %v, %q", alert.Sequence(), last, alert.Time(), alert.Message())
+		}
+		last = alert.Sequence()
+		seen[alert.Type().String()] = alert
+		if a, ok := alert.(*torrent.PieceFinished); ok {
+			pieces[a.Piece] = true
+			if a.StorageIndex() != added.StorageIndex() || a.Category()&torrent.CategoryPieceProgress == 0 {
+				t.Fatalf("%+v", a)
+			}
+			if len(pieces) == 16 {
+				break
+			}
+		}
+	}
+	if a, ok := seen["add_torrent"].(*torrent.AddTorrent); !ok || a.InfoHashes.V1 != f.hash || a.Name != f.name || a.Err != nil {
+		t.Errorf("%+v", seen["add_torrent"])
+	}
+	if a, ok := seen["peer_connect"].(*torrent.PeerConnect); !ok || a.Endpoint.String() != peer || a.Direction != torrent.DirectionOut {
+		t.Errorf("%+v", seen["peer_connect"])
+	}
+	port, err := session.ListenPort()
+	must(t, err)
+	if a, ok := seen["listen_succeeded"].(*torrent.ListenSucceeded); !ok || a.Endpoint.Port() != port {
+		t.Errorf("%+v", seen["listen_succeeded"])
+	}
+	// They own their data: what is popped later does not touch them.
+	must(t, added.Remove(0))
+	until(t, "it is told", func() bool {
+		alerts, err := session.PopAlerts()
+		must(t, err)
+		for _, alert := range alerts {
+			if a, ok := alert.(*torrent.TorrentRemoved); ok {
+				return a.InfoHashes.V1 == f.hash
+			}
+		}
+		return false
+	})
+	if a := seen["add_torrent"].(*torrent.AddTorrent); a.Name != f.name || !strings.Contains(a.Message(), f.name) {
+		t.Errorf("%+v", a)
+	}
+}
+
+func TestErrorsInAlerts(t *testing.T) {
+	session := open(t, torrent.Settings{"listen_interfaces": "192.0.2.1:0", "alert_mask": torrent.CategoryAll})
+	must(t, session.WaitAlerts(context.Background()))
+	alerts, err := session.PopAlerts()
+	must(t, err)
+	a, ok := alerts[0].(*torrent.ListenFailed)
+	var detail *torrent.Error
+	if !ok || !errors.Is(a.Err, torrent.ErrNetwork) || !errors.As(a.Err, &detail) || detail.OSError == 0 ||
+		detail.Operation != torrent.OperationSockBind || !strings.HasPrefix(a.Interface, "192.0.2.1") {
+		t.Fatalf("%+v %+v %v", alerts[0], a.Err, detail)
+	}
+}
+
+func TestDroppedAlertsAreCounted(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_queue_size": 10, "alert_mask": torrent.CategoryAll})
+	for i := range 300 {
+		added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: fmt.Sprintf("magnet:?xt=urn:btih:%040x", i+1)})
+		must(t, err)
+		must(t, added.Remove(0))
+	}
+	var dropped uint64
+	for range 100 {
+		alerts, err := session.PopAlerts()
+		must(t, err)
+		for _, alert := range alerts {
+			if a, ok := alert.(*torrent.AlertsDropped); ok {
+				var sum uint64
+				for _, count := range a.Counts {
+					sum += uint64(count)
+				}
+				if sum != a.Total {
+					t.Fatalf("%+v", a)
+				}
+				dropped += sum
+			}
+		}
+	}
+	stats, err := session.Stats()
+	must(t, err)
+	if dropped == 0 || dropped != stats.AlertsDropped {
+		t.Fatal(dropped, stats.AlertsDropped)
+	}
+}
+
+// An alert without strings is decoded into a reused value without garbage.
+func TestAlertBufferAllocatesNothing(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})
+	makeAlerts(t, session, 2000)
+	var buffer torrent.AlertBuffer
+	drain := func() (count int) {
+		n, err := session.PopAlertsInto(&buffer)
+		must(t, err)
+		for alert := buffer.Next(); alert != nil; alert = buffer.Next() {
+			if alert.Sequence() == 0 {
+				t.Fatal("no sequence")
+			}
+			count++
+		}
+		if count != n {
+			t.Fatal(count, n)
+		}
+		return count
+	}
+	drain()
+	if allocated := testing.AllocsPerRun(5, func() { drain() }); allocated != 0 {
+		t.Errorf("%v allocations a batch", allocated)
+	}
+	if buffer.Next() != nil {
+		t.Error("there is more after the end")
+	}
+}
+
+// makeAlerts posts that many without strings, at least.
+func makeAlerts(t testing.TB, session *torrent.Session, count int) {
+	added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "magnet:?xt=urn:btih:" + strings.Repeat("ab", 20)})
+	must(t, err)
+	for range count / 2 {
+		must(t, added.Pause())
+		must(t, added.Resume())
+	}
+}
+
+func TestWaitAlertsEnds(t *testing.T) {
+	session := open(t, nil)
+	drain := func() {
+		for {
+			alerts, err := session.PopAlerts()
+			must(t, err)
+			if len(alerts) == 0 {
+				return
+			}
+		}
+	}
+	drain()
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var group sync.WaitGroup
+	for range 5 {
+		group.Go(func() {
+			if err := session.WaitAlerts(ctx); err != why {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond)
+	cancel(why)
+	group.Wait()
+	for range 5 {
+		group.Go(func() {
+			if err := session.WaitAlerts(context.Background()); !errors.Is(err, torrent.ErrClosed) {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(20 * time.Millisecond)
+	must(t, session.Close())
+	group.Wait()
+	for range session.Alerts(context.Background()) {
+		t.Error("an alert of a closed session")
+	}
+}
+
+func TestAlertFeed(t *testing.T) {
+	before := runtime.NumGoroutine()
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})
+	feed := torrent.NewAlertFeed(session)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	const each = 500
+	var group sync.WaitGroup
+	var begun sync.WaitGroup
+	for range 3 {
+		alerts := feed.Subscribe(ctx, 10_000)
+		begun.Add(1)
+		group.Go(func() {
+			begun.Done()
+			var last uint64
+			count := 0
+			for alert, dropped := range alerts {
+				if dropped != 0 || alert.Sequence() <= last {
+					t.Error(dropped, alert.Sequence(), last)
+				}
+				last = alert.Sequence()
+				if count++; count == each {
+					return
+				}
+			}
+			t.Error("it ended early:", count)
+		})
+	}
+	begun.Wait()
+	// One that is never begun, and one that is slow.
+	left, leave := context.WithCancel(context.Background())
+	feed.Subscribe(left, 10)
+	slow := feed.Subscribe(ctx, 10)
+	makeAlerts(t, session, 2*each)
+	group.Wait()
+	leave()
+	until(t, "the queue is empty", func() bool { return session.WaitAlerts(expired()) != nil })
+	var got, lost uint64
+	for _, dropped := range slow {
+		got, lost = got+1, lost+dropped
+		if got == 10 {
+			break
+		}
+	}
+	if lost == 0 {
+		t.Error("nothing was dropped")
+	}
+	ended := make(chan struct{})
+	go func() {
+		for range feed.Subscribe(context.Background(), 10) {
+		}
+		close(ended)
+	}()
+	feed.Stop()
+	<-ended
+	feed.Stop()
+	must(t, session.Close())
+	until(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func expired() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
