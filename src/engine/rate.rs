@@ -52,6 +52,13 @@ impl Rate {
         self.rate.min(f64::from(u32::MAX)) as u32
     }
 
+    /// Bytes a second now, also where nobody updates any more: what stood still has come to rest.
+    pub fn at(&self, now: Time) -> u32 {
+        let mut rate = self.clone();
+        rate.update(now);
+        rate.per_second()
+    }
+
     /// All bytes ever.
     pub fn total(&self) -> u64 {
         self.total
@@ -72,6 +79,8 @@ mod tests {
         assert!((r - 1e6).abs() < 1e5, "{r}");
         rate.update(Time::from_millis(8000));
         assert!(rate.per_second() < 200_000);
+        assert_eq!(rate.at(Time::from_millis(8000)), rate.per_second());
+        assert_eq!(rate.at(Time::from_millis(60_000)), 0, "though nobody updates it");
         rate.update(Time::from_millis(60_000));
         assert_eq!(rate.per_second(), 0);
         assert_eq!(rate.total(), 5_000_000);
