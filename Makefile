@@ -27,13 +27,13 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build header deps peers test test-rust test-install test-asan test-valgrind test-tsan test-loom test-native \
-        lint check run bench install uninstall clean
+.PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native \
+        lint lint-go check run run-c bench install uninstall clean
 
 help: ## this list
 	@echo "libelementum_torrent $(VERSION)"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
-	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) TORRENT=magnet-or-file (run) BENCH=options (bench)"
+	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) TORRENT=magnet-or-file (run, run-c) ARGS=options (run) BENCH=options (bench)"
 
 # Programs ask for the library by its soname.
 NAME_IT := ln -sf $(BUILT) $(TARGET)/release/$(SONAME)
@@ -52,13 +52,35 @@ deps: ## what the tests need: Debian packages, and libtorrent in .venv
 peers: ## the clients of the tests that are built here: librqbit, the plain seeder
 	$(CARGO) build -p elementum-bench --features rqbit --bin rqbit-peer --bin plain-seeder
 
-test: test-rust test-native ## the tests: unit, simulation, real clients, C programs, sanitizers
+test: test-rust test-native test-go ## the tests: unit, simulation, real clients, C programs, sanitizers, Go, the page
 
 test-rust: deps peers ## the part of them that needs no special build
 	$(CARGO) test
 	$(CARGO) test -p elementum-bench
 
 test-native: test-valgrind test-install test-asan test-tsan test-loom ## the C programs: installed, and under the sanitizers
+
+# What the Go package is built with here: an installation of its own, which no user's is mistaken for.
+STAGE  := $(abspath $(TARGET))/stage
+GO     ?= go
+GO_ENV := PKG_CONFIG_PATH="$(STAGE)/lib/pkgconfig" LD_LIBRARY_PATH="$(STAGE)/lib"
+
+stage:
+	@tests/install-packages.sh pkg-config=pkg-config
+	@$(MAKE) --no-print-directory install PREFIX="$(STAGE)" DESTDIR= > /dev/null
+
+service: stage
+	cd go-binding && $(GO_ENV) $(GO) build -tags elementum_static -o "$(abspath $(TARGET))/elementum-stream" ./cmd/elementum-stream
+
+test-go: stage service test-page ## the Go package and the service: race detector, forced garbage collection, no cgo
+	cd go-binding && CGO_ENABLED=0 $(GO) vet ./...
+	cd go-binding && $(GO_ENV) $(GO) test -race ./...
+	cd go-binding && $(GO_ENV) GOGC=1 GOEXPERIMENT=cgocheck2 $(GO) test -tags elementum_leakcheck .
+
+test-page: service ## the page in headless Chromium; pictures in target/page
+	tests/install-packages.sh chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
+	mkdir -p $(TARGET)/page
+	cd go-binding/e2e && ELEMENTUM_STREAM="$(abspath $(TARGET))/elementum-stream" SCREENSHOTS="$(abspath $(TARGET))/page" $(GO) test -count=1 .
 
 test-install: build ## installs into a temporary directory, links C programs with it, shared and static
 	tests/install/run.sh
@@ -80,15 +102,26 @@ lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy -p elementum-bench --all-targets -- -D warnings
 
-check: lint test ## lint and test
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+lint-go: stage ## gofmt, go vet and staticcheck, warnings are errors
+	@test -z "$$(gofmt -l go-binding)" || { gofmt -l go-binding; echo "gofmt these" >&2; exit 1; }
+	cd go-binding && $(GO_ENV) $(GO) vet ./... && $(GO_ENV) $(GO) run $(STATICCHECK) ./...
+	cd go-binding/e2e && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
+
+check: lint lint-go test ## lint and test
+
+run: service ## the streaming service with a demo torrent from loopback, or TORRENT
+	$(TARGET)/elementum-stream $(if $(TORRENT),"$(TORRENT)",-demo) $(ARGS)
 
 # One build of both, not of `build` and then the example: that has other features of the dependencies.
-run: ## the C example: plays a demo torrent from loopback, or TORRENT
+run-c: ## the C example: plays a demo torrent from loopback, or TORRENT
 	$(CARGO) build --release --lib --example demo_seeder
 	$(NAME_IT)
 	examples/run.sh "$(TORRENT)"
 
-bench: deps build ## ours beside libtorrent and librqbit, about 10 minutes; results in target/bench/results.json
+bench: stage ## ours beside libtorrent and librqbit, about 10 minutes; results in target/bench/results.json
+	-go-binding/bench/install.sh
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench $(BENCH)
 
@@ -103,13 +136,6 @@ install: build ## the libraries, the header, the pkg-config file, under DESTDIR 
 	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 	        -e 's|@PRIVATE@|$(PRIVATE)|' $$name.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc" || exit 1; \
 	done
-
-# What the Go package is built with here: an installation of its own, which no user's is mistaken for.
-STAGE := $(abspath $(TARGET))/stage
-GO_ENV := PKG_CONFIG_PATH="$(STAGE)/lib/pkgconfig" LD_LIBRARY_PATH="$(STAGE)/lib"
-
-stage:
-	@$(MAKE) --no-print-directory install PREFIX="$(STAGE)" DESTDIR=
 
 uninstall: ## removes what install put there
 	rm -f "$(DESTDIR)$(LIBDIR)/$(REAL)" "$(DESTDIR)$(LIBDIR)/$(SONAME)" "$(DESTDIR)$(LIBDIR)/$(BUILT)" \

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"sync"
 	"time"
 
 	"elementum.example/torrent/internal/capi"
@@ -34,7 +35,21 @@ type Alert interface {
 type AlertType uint32
 
 // String is the type's name, such as "piece_finished".
-func (t AlertType) String() string { return capi.AlertTypeName(uint32(t)) }
+func (t AlertType) String() string {
+	if name, ok := alertNames()[t]; ok {
+		return name
+	}
+	return capi.AlertTypeName(uint32(t))
+}
+
+// alertNames are the names of the types that are known, asked for once.
+var alertNames = sync.OnceValue(func() map[AlertType]string {
+	names := make(map[AlertType]string, len(alertKinds))
+	for kind := range alertKinds {
+		names[kind] = capi.AlertTypeName(uint32(kind))
+	}
+	return names
+})
 
 // IsKnown tells whether this package has a Go type for it.
 func (t AlertType) IsKnown() bool { return alertKinds[t] != nil }

@@ -13,14 +13,17 @@ import (
 // One pop brings at most so many bytes of alerts: some hundred.
 const popBytes = 32 << 10
 
-var popBuffers = sync.Pool{New: func() any { return capi.NewBuffer(popBytes) }}
+var popBuffers = sync.Pool{New: func() any {
+	buffer := capi.NewBuffer(popBytes)
+	return &buffer
+}}
 
 // PopAlerts takes the alerts that wait, oldest first, some hundred at most. None is no error. Where several goroutines pop, each
 // alert goes to one; [AlertFeed] gives all to each.
 func (s *Session) PopAlerts() ([]Alert, error) {
-	buffer := popBuffers.Get().(capi.Buffer)
-	defer func() { popBuffers.Put(buffer) }()
-	bytes, count, err := s.pop(&buffer)
+	buffer := popBuffers.Get().(*capi.Buffer)
+	defer popBuffers.Put(buffer)
+	bytes, count, err := s.pop(buffer)
 	if err != nil || count == 0 {
 		return nil, err
 	}

@@ -184,10 +184,16 @@ func readWaiting(ctx context.Context, op string, raw *capi.Reader, ready *readin
 	if err == nil || err.Status != capi.ErrWouldBlock {
 		return n, wrap(op, err)
 	}
+	return waitToRead(ctx, op, raw, ready, into)
+}
+
+// waitToRead is by itself, so that a read that need not wait makes no garbage.
+func waitToRead(ctx context.Context, op string, raw *capi.Reader, ready *readiness, into []byte) (n int, fault error) {
 	waiter, failed := ready.open(op, raw)
 	if failed != nil {
 		return 0, failed
 	}
+	var err *capi.Error
 	ended := waiter.wait(ctx, func() bool {
 		n, err = raw.Read(into)
 		return err == nil || err.Status != capi.ErrWouldBlock

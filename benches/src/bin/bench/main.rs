@@ -5,6 +5,7 @@
 
 mod abi;
 mod download;
+mod go;
 mod program;
 mod results;
 
@@ -55,6 +56,7 @@ fn run() -> Result<bool, String> {
     let path = args.text("results").map_or_else(|| plan.target.join("bench/results.json"), PathBuf::from);
     let mut results = Results::new(args.all("only").to_vec());
     abi::measure(&plan, &mut results);
+    go::measure(&plan, &mut results);
     download::measure(&plan, &mut results);
     results.save(&path)?;
     print!("{}", results.table());

@@ -13,20 +13,26 @@ pub struct Figure {
     pub bar: Option<f64>,
     pub unit: &'static str,
     pub against: &'static str,
+    better: &'static str,
 }
+
+const LOWER: &str = "lower";
+const HIGHER: &str = "higher";
 
 impl Figure {
     pub const fn new(name: &'static str, bar: f64, unit: &'static str, against: &'static str) -> Self {
-        Self { name, bar: Some(bar), unit, against }
+        Self { name, bar: Some(bar), unit, against, better: LOWER }
+    }
+
+    /// A figure that is better when higher.
+    pub const fn at_least(name: &'static str, bar: f64, unit: &'static str, against: &'static str) -> Self {
+        Self { name, bar: Some(bar), unit, against, better: HIGHER }
     }
 
     pub const fn stated(name: &'static str, unit: &'static str, against: &'static str) -> Self {
-        Self { name, bar: None, unit, against }
+        Self { name, bar: None, unit, against, better: LOWER }
     }
 }
-
-/// All figures of these benchmarks are better when lower.
-const BETTER: &str = "lower";
 
 pub struct Results {
     only: Vec<String>,
@@ -65,7 +71,7 @@ impl Results {
             return;
         }
         entry["bar"] = json!(figure.bar);
-        entry["better"] = json!(BETTER);
+        entry["better"] = json!(figure.better);
         entry["unit"] = json!(figure.unit);
         entry["against"] = json!(figure.against);
         entry["machine"] = json!(self.machine);
@@ -121,7 +127,8 @@ impl Results {
 
 fn holds(entry: &Value) -> Option<bool> {
     let bar = entry["bar"].as_f64()?;
-    Some(entry["value"].as_f64().is_some_and(|value| value <= bar))
+    let higher = entry["better"] == HIGHER;
+    Some(entry["value"].as_f64().is_some_and(|value| if higher { value >= bar } else { value <= bar }))
 }
 
 pub fn median(runs: &[f64]) -> Option<f64> {
@@ -180,6 +187,16 @@ mod tests {
         results.skip(&SLOW, "not installed");
         assert!(!results.all_hold());
         assert!(results.table().contains("skipped: not installed"));
+    }
+
+    #[test]
+    fn a_figure_may_be_better_when_higher() {
+        let mut results = Results::new(Vec::new());
+        let figure = Figure::at_least("c.many", 4.0, "ratio", "itself");
+        results.put(&figure, &[4.5]);
+        assert!(results.all_hold());
+        results.put(&figure, &[3.5]);
+        assert!(!results.all_hold());
     }
 
     #[test]

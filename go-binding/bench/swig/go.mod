@@ -1,0 +1,3 @@
+module elementum.example/torrent/bench/swig
+
+go 1.25
