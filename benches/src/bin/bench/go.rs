@@ -31,7 +31,12 @@ const ROWS: [Row; 8] = [
         value: Ratio("abi_call_ns", "cgo_call_ns"),
     },
     Row {
-        figure: Figure::at_least("abi.status_vs_swig", 30.0, "ratio", "libtorrent 2.0 through SWIG, 9 x status().getX()"),
+        figure: Figure::at_least(
+            "abi.status_vs_swig",
+            30.0,
+            "ratio",
+            "libtorrent 2.0 through SWIG, 9 x status().getX()",
+        ),
         value: Swig("status_ns", "status_ns"),
     },
     Row {
