@@ -306,15 +306,18 @@ impl Torrent {
 
     /// Contiguous bytes of the file that can be read from the position on, or right before it.
     fn buffered(&self, content: &Content, r: &Reader, ahead: bool) -> u64 {
-        let Some(current) = r.current_piece().or_else(|| r.span.pieces().end.checked_sub(1)) else { return 0 };
         let pieces = r.span.pieces();
         let start = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin);
         let end = |piece: u32| start(piece + 1).min(r.span.size);
+        let there = |piece: &u32| content.have.get(*piece);
         if ahead {
-            let run = (current..pieces.end).take_while(|p| content.have.get(*p)).last();
+            let Some(current) = r.current_piece() else { return 0 };
+            let run = (current..pieces.end).take_while(there).last();
             run.map_or(0, |last| end(last).saturating_sub(r.position))
         } else {
-            let run = (pieces.start..=current).rev().take_while(|p| content.have.get(*p)).last();
+            // Of the byte before the position: a reader that waits stands at the start of a piece that is missing.
+            let Some(before) = r.position.checked_sub(1) else { return 0 };
+            let run = (pieces.start..=r.span.piece_at(before)).rev().take_while(there).last();
             run.map_or(0, |first| r.position.saturating_sub(start(first)))
         }
     }

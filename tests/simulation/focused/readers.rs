@@ -60,6 +60,23 @@ fn back_seek_inside_lookbehind_costs_no_network() {
     world.end();
 }
 
+/// A reader that waits stands at the start of a missing piece, with what it has read right behind it.
+#[test]
+fn a_stalled_reader_has_its_lookbehind() {
+    let mut world = pair(8 * MIB, 128 * KIB, 4 * MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(MIB)]));
+    assert!(world.finish(minute()));
+    world.leave(0);
+    world.engine(1).drivers[0].steps.extend([Step::Read(8 * MIB)]);
+    world.poll_driver(1, 0);
+    world.run_for(Duration::from_secs(5));
+    let id = world.engine(1).drivers[0].id;
+    let status = world.engine(1).torrent.reader_status(id).expect("it is open");
+    assert!(status.position.is_multiple_of(128 * KIB) && status.buffered_ahead == 0, "{status:?}");
+    assert!(status.buffered_behind >= 256 * KIB, "{status:?}");
+    world.end();
+}
+
 #[test]
 fn two_readers_share() {
     let mut world = pair(4 * MIB, 128 * KIB, 3 * MIB);

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"elementum.example/torrent"
+)
+
+const (
+	maxJSON = 64 << 10
+	// A form has headers and boundaries beside the file.
+	maxForm = maxTorrentFile + 64<<10
+)
+
+// An addRequest is what POST /torrents takes as JSON.
+type addRequest struct {
+	Magnet string   `json:"magnet"`
+	URL    string   `json:"url"`
+	Paused bool     `json:"paused"`
+	Peers  []string `json:"peers"`
+}
+
+var errSource = badRequest("invalid_source", "one of magnet and url is wanted, or a torrent file")
+
+// addTorrent adds what the body is or names.
+func (s *service) addTorrent(w http.ResponseWriter, r *http.Request) {
+	params, err := s.readSource(w, r)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	added, isNew, err := s.add(params)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	view, err := s.torrentViewOf(added)
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	status := http.StatusOK
+	if isNew {
+		status = http.StatusCreated
+		w.Header().Set("Location", apiPath+"/torrents/"+added.StorageIndex().String())
+	}
+	reply(w, r, status, view)
+}
+
+// add adds a torrent, or finds it there already.
+func (s *service) add(params torrent.AddTorrentParams) (added *torrent.Torrent, isNew bool, err error) {
+	params.Storage = s.config.storage
+	params.SavePath = s.config.savePath
+	added, err = s.session.AddTorrent(params)
+	if errors.Is(err, torrent.ErrDuplicateTorrent) {
+		return added, false, nil
+	}
+	return added, err == nil, err
+}
+
+func (s *service) readSource(w http.ResponseWriter, r *http.Request) (torrent.AddTorrentParams, error) {
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		kind = ""
+	}
+	switch kind {
+	case "application/json":
+		return s.readJSONSource(w, r)
+	case "application/x-bittorrent":
+		file, err := readBody(w, r, maxTorrentFile)
+		return torrent.AddTorrentParams{Torrent: file, Flags: pausedFlag(r.URL.Query().Get("paused") == "true")}, err
+	case "multipart/form-data":
+		body := boundBody(w, r, maxForm)
+		defer body.done()
+		return readForm(multipart.NewReader(body, params["boundary"]))
+	}
+	return torrent.AddTorrentParams{}, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
+		message: "application/json, application/x-bittorrent or multipart/form-data is wanted"}
+}
+
+func (s *service) readJSONSource(w http.ResponseWriter, r *http.Request) (torrent.AddTorrentParams, error) {
+	var source addRequest
+	if err := readJSON(w, r, &source); err != nil {
+		return torrent.AddTorrentParams{}, err
+	}
+	params := torrent.AddTorrentParams{Peers: source.Peers, Flags: pausedFlag(source.Paused)}
+	if (source.Magnet == "") == (source.URL == "") {
+		return params, errSource
+	}
+	if source.Magnet != "" {
+		params.Magnet = magnetOf(source.Magnet)
+		return params, nil
+	}
+	// What the address sends may take longer than an answer.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fetchTimeout + writeTimeout))
+	var err error
+	params.Torrent, params.Magnet, err = s.fetcher.fetch(r.Context(), strings.TrimSpace(source.URL), false)
+	return params, err
+}
+
+func pausedFlag(paused bool) torrent.TorrentFlags {
+	if paused {
+		return torrent.FlagPaused
+	}
+	return 0
+}
+
+// magnetOf takes a bare info-hash for the link of it.
+func magnetOf(text string) string {
+	text = strings.TrimSpace(text)
+	if hashes, err := torrent.ParseInfoHash(text); err == nil {
+		return hashes.Magnet()
+	}
+	return text
+}
+
+// readForm takes the first file of a form.
+func readForm(form *multipart.Reader) (torrent.AddTorrentParams, error) {
+	for {
+		part, err := form.NextPart()
+		if err == io.EOF {
+			return torrent.AddTorrentParams{}, badRequest("no_file", "the form has no file")
+		}
+		if err != nil {
+			return torrent.AddTorrentParams{}, bodyError(err)
+		}
+		// Its name is not looked at.
+		if part.FileName() == "" {
+			continue
+		}
+		file, err := io.ReadAll(io.LimitReader(part, maxTorrentFile+1))
+		if err != nil {
+			return torrent.AddTorrentParams{}, bodyError(err)
+		}
+		if len(file) > maxTorrentFile {
+			return torrent.AddTorrentParams{}, errTooBig
+		}
+		return torrent.AddTorrentParams{Torrent: file}, nil
+	}
+}
+
+// addSources adds what the command line names.
+func (s *service) addSources(ctx context.Context, sources []string, stderr io.Writer) {
+	for _, source := range sources {
+		params, err := s.readArgument(ctx, source)
+		if err == nil {
+			_, _, err = s.add(params)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			fmt.Fprintf(stderr, "elementum-stream: %s: %s\n", shorten(source), messageOf(err))
+		}
+	}
+}
+
+func (s *service) readArgument(ctx context.Context, source string) (params torrent.AddTorrentParams, err error) {
+	lower := strings.ToLower(source)
+	switch {
+	case strings.HasPrefix(lower, "magnet:"):
+		params.Magnet = source
+	case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
+		params.Torrent, params.Magnet, err = s.fetcher.fetch(ctx, source, true)
+	default:
+		params.Torrent, err = readTorrentFile(source)
+		if errors.Is(err, os.ErrNotExist) {
+			if link := magnetOf(source); strings.HasPrefix(link, "magnet:") {
+				return torrent.AddTorrentParams{Magnet: link}, nil
+			}
+		}
+	}
+	return params, err
+}
+
+func readTorrentFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxTorrentFile+1))
+	if err == nil && len(content) > maxTorrentFile {
+		err = errTooBig
+	}
+	return content, err
+}
+
+// shorten keeps passkeys, those of a magnet's trackers too, out of the log.
+func shorten(source string) string {
+	cut := strings.IndexByte(source, '?')
+	if strings.HasPrefix(strings.ToLower(source), "magnet:") {
+		cut = strings.IndexByte(source, '&')
+	}
+	if cut >= 0 {
+		return source[:cut+1] + "…"
+	}
+	return source
+}
+
+// checkLimit refuses what the library's 32 bits do not hold.
+func checkLimit(name string, value *int64) (int64, error) {
+	if value == nil {
+		return torrent.Unchanged, nil
+	}
+	if *value < 0 || *value > math.MaxUint32 {
+		return 0, badRequest("invalid_argument", fmt.Sprintf("%s: %d is out of range: 0 to %d", name, *value, uint32(math.MaxUint32)))
+	}
+	return *value, nil
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"elementum.example/torrent"
+)
+
+// config is what the command line says.
+type config struct {
+	listen           string
+	hosts            []string
+	token            string
+	allowPrivateURLs bool
+	demo             bool
+	peerListen       string
+	memoryLimit      int64
+	downloadLimit    int64
+	uploadLimit      int64
+	storage          torrent.StorageKind
+	savePath         string
+	streamIdle       time.Duration
+	settings         torrent.Settings
+	sources          []string
+	// Where it really listens.
+	addr netip.AddrPort
+}
+
+const (
+	defaultMemory = 64 << 20
+	// Half of the clip: pieces leave it and come again.
+	demoMemory = 2 << 20
+)
+
+func parseConfig(args []string, output io.Writer) (*config, error) {
+	config := &config{settings: torrent.Settings{}}
+	flags := flag.NewFlagSet("elementum-stream", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.Usage = func() {
+		fmt.Fprint(output, "usage: elementum-stream [flags] [magnet link | torrent file | address of a torrent file]...\n\n")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&config.listen, "listen", "127.0.0.1:8097", "`address` of the page and the API; port 0 takes any")
+	flags.Func("host", "a further `name` that requests may call this host by; may be repeated", func(name string) error {
+		config.hosts = append(config.hosts, strings.ToLower(name))
+		return nil
+	})
+	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing")
+	flags.BoolVar(&config.allowPrivateURLs, "allow-private-urls", false,
+		"let requests name torrent files in the local network (arguments always may)")
+	flags.BoolVar(&config.demo, "demo", false, "add a clip, and a peer in this process that has it; no DHT")
+	flags.StringVar(&config.peerListen, "peer-listen", "", "`addresses` for peers, such as 0.0.0.0:6881,[::]:6881")
+	sizeVar(flags, &config.memoryLimit, "memory", "payload in memory, at most: a `size` (default 64MiB; with -demo 2MiB, to see it at work)")
+	sizeVar(flags, &config.downloadLimit, "download-limit", "a `size` a second; 0: no limit")
+	sizeVar(flags, &config.uploadLimit, "upload-limit", "a `size` a second; 0: no limit")
+	kind := flags.String("storage", "memory", "where pieces live: memory or disk")
+	flags.StringVar(&config.savePath, "dir", "", "the `directory` of disk storage")
+	flags.DurationVar(&config.streamIdle, "stream-idle", 10*time.Minute, "how long a stream may stand still until it is ended")
+	flags.Func("set", "a further setting of the session, `name=value`; may be repeated", config.set)
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	config.sources = flags.Args()
+	if config.memoryLimit == 0 {
+		config.memoryLimit = defaultMemory
+		if config.demo {
+			config.memoryLimit = demoMemory
+		}
+	}
+	switch *kind {
+	case "memory":
+		config.storage = torrent.StorageMemory
+	case "disk":
+		config.storage = torrent.StorageDisk
+		if config.savePath == "" {
+			return nil, errors.New("-storage disk needs -dir")
+		}
+	default:
+		return nil, fmt.Errorf("-storage %q is neither memory nor disk", *kind)
+	}
+	for _, limit := range []int64{config.downloadLimit, config.uploadLimit} {
+		if limit > math.MaxUint32 {
+			return nil, fmt.Errorf("a limit of %d bytes a second is more than %d", limit, uint32(math.MaxUint32))
+		}
+	}
+	if config.streamIdle <= 0 {
+		return nil, errors.New("-stream-idle must be more than 0")
+	}
+	return config, nil
+}
+
+// set takes a setting in the type that it has.
+func (c *config) set(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return errors.New("name=value is wanted")
+	}
+	for known := range torrent.DescribeSettings() {
+		if known.Name != name {
+			continue
+		}
+		var err error
+		switch known.Default.(type) {
+		case bool:
+			c.settings[name], err = strconv.ParseBool(value)
+		case string:
+			c.settings[name] = value
+		default:
+			c.settings[name], err = strconv.ParseInt(value, 10, 64)
+		}
+		return err
+	}
+	return fmt.Errorf("no setting is called %q", name)
+}
+
+// bound takes the address that was really taken. Whoever is not on this machine must know a token.
+func (c *config) bound(addr net.Addr) error {
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return err
+	}
+	c.addr = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	if c.token == "" && !c.addr.Addr().IsLoopback() {
+		c.token = rand.Text()
+	}
+	return nil
+}
+
+// address is the page's, as people may open it.
+func (c *config) address() string {
+	at := c.addr
+	if at.Addr().IsUnspecified() {
+		// Go listens on both families then.
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	}
+	address := url.URL{Scheme: "http", Host: at.String(), Path: "/"}
+	if c.token != "" {
+		address.RawQuery = url.Values{"token": {c.token}}.Encode()
+	}
+	return address.String()
+}
+
+func sizeVar(flags *flag.FlagSet, into *int64, name, usage string) {
+	flags.Func(name, usage, func(text string) (err error) {
+		*into, err = parseSize(text)
+		return err
+	})
+}
+
+var sizeUnits = map[string]float64{
+	"": 1, "b": 1,
+	"k": 1e3, "kb": 1e3, "kib": 1 << 10,
+	"m": 1e6, "mb": 1e6, "mib": 1 << 20,
+	"g": 1e9, "gb": 1e9, "gib": 1 << 30,
+	"t": 1e12, "tb": 1e12, "tib": 1 << 40,
+}
+
+// parseSize reads 67108864, 64MiB, 1.5GB, 600k.
+func parseSize(text string) (int64, error) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz ")
+	unit, known := sizeUnits[strings.TrimSpace(text[len(digits):])]
+	number, err := strconv.ParseFloat(digits, 64)
+	size := number * unit
+	if err != nil || !known || !(size >= 0 && size <= 1<<46) {
+		return 0, fmt.Errorf("%q is no size such as 64MiB", text)
+	}
+	return int64(size), nil
+}
