@@ -63,6 +63,8 @@ test-native: test-valgrind test-install test-asan test-tsan test-loom ## the C p
 # What the Go package is built with here: an installation of its own, which no user's is mistaken for.
 STAGE  := $(abspath $(TARGET))/stage
 GO     ?= go
+# Checks what is given to C, too.
+GO_CHECKED := GOEXPERIMENT=cgocheck2
 GO_ENV := PKG_CONFIG_PATH="$(STAGE)/lib/pkgconfig" LD_LIBRARY_PATH="$(STAGE)/lib"
 
 stage:
@@ -74,8 +76,8 @@ service: stage
 
 test-go: stage service test-page ## the Go package and the service: race detector, forced garbage collection, no cgo
 	cd go-binding && CGO_ENABLED=0 $(GO) vet ./...
-	cd go-binding && $(GO_ENV) $(GO) test -race ./...
-	cd go-binding && $(GO_ENV) GOGC=1 GOEXPERIMENT=cgocheck2 $(GO) test -tags elementum_leakcheck .
+	cd go-binding && $(GO_ENV) $(GO_CHECKED) $(GO) test -count=1 -race -tags elementum_leakcheck ./...
+	cd go-binding && $(GO_ENV) $(GO_CHECKED) GOGC=1 $(GO) test -count=1 -race -tags elementum_leakcheck .
 
 test-page: service ## the page in headless Chromium; pictures in target/page
 	tests/install-packages.sh chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core
