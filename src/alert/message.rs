@@ -16,13 +16,18 @@ use crate::text::sanitise;
 pub fn message(record: &[u8]) -> Option<String> {
     let (base, _) = et_alert::read_from_prefix(record).ok()?;
     let Some(kind) = kind::by_id(base.r#type) else { return Some(format!("alert {}", base.r#type)) };
-    let mut line = String::from(kind.name);
+    let mut line = String::with_capacity(LINE);
+    line.push_str(kind.name);
+    let mut fields = Fields { record, line: &mut line };
     if base.torrent != 0 {
-        let _ = write!(line, " torrent={:#x}", base.torrent);
+        fields.put("torrent", base.torrent)?;
     }
-    Fields { record, line: &mut line }.of(base.r#type)?;
-    Some(sanitise(&line))
+    fields.of(base.r#type)?;
+    Some(line)
 }
+
+/// Most lines are shorter.
+const LINE: usize = 128;
 
 struct Fields<'a> {
     record: &'a [u8],
@@ -34,15 +39,27 @@ impl Fields<'_> {
         T::read_from_prefix(self.record).ok().map(|(fixed, _)| fixed)
     }
 
+    /// A value of ours: it has nothing to hide.
     fn put(&mut self, name: &str, value: impl std::fmt::Display) -> Option<()> {
-        write!(self.line, " {name}={value}").ok()
+        self.name(name);
+        write!(self.line, "{value}").ok()
+    }
+
+    fn name(&mut self, name: &str) {
+        self.line.push(' ');
+        self.line.push_str(name);
+        self.line.push('=');
     }
 
     fn text(&mut self, name: &str, text: et_text) -> Option<()> {
         let start = usize::try_from(text.offset).ok()?;
         let end = start.checked_add(usize::try_from(text.length).ok()?)?;
-        let text = String::from_utf8_lossy(self.record.get(start..end)?).into_owned();
-        if text.is_empty() { Some(()) } else { self.put(name, text) }
+        let text = String::from_utf8_lossy(self.record.get(start..end)?);
+        if !text.is_empty() {
+            self.name(name);
+            self.line.push_str(&sanitise(&text));
+        }
+        Some(())
     }
 
     fn error(&mut self, error: et_alert_error) -> Option<()> {
@@ -190,7 +207,7 @@ mod tests {
     #[test]
     fn lines() {
         let changed = Alert::StateChanged { state: TorrentState::Seeding, prev_state: TorrentState::Downloading };
-        assert_eq!(line(0x1_0000_0001, &changed), "state_changed torrent=0x100000001 from=downloading to=seeding");
+        assert_eq!(line(0x1_0000_0001, &changed), "state_changed torrent=4294967297 from=downloading to=seeding");
         assert_eq!(line(0, &Alert::DhtBootstrap), "dht_bootstrap");
         let failed = Alert::TrackerError {
             url: "http://t.example/secret/announce".into(),

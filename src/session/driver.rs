@@ -207,7 +207,11 @@ impl Driver {
         self.act(output);
     }
 
+    /// Readers first: somebody watches what they read. Each of the others may cost a system call.
     fn act(self: &Arc<Self>, output: Output) {
+        if output.readers_changed {
+            self.wake_readers();
+        }
         if !output.wake.is_empty() || !output.close.is_empty() {
             let mut connections = self.connections.lock();
             for key in output.wake {
@@ -238,9 +242,6 @@ impl Driver {
         }
         for ip in output.external_ips {
             self.session.external_ip_vote(ip);
-        }
-        if output.readers_changed {
-            self.wake_readers();
         }
         if output.memory_wanted {
             self.session.memory_wanted(self);
