@@ -259,3 +259,21 @@ func expired() context.Context {
 	cancel()
 	return ctx
 }
+
+// What the library can post, the package has a type for.
+func TestEveryAlertHasAType(t *testing.T) {
+	count := 0
+	for kind := range torrent.AlertType(3000) {
+		if name := kind.String(); name != "unknown" {
+			count++
+			if !kind.IsKnown() {
+				t.Errorf("%d, %s", kind, name)
+			}
+		} else if kind.IsKnown() {
+			t.Errorf("the library knows no %d", kind)
+		}
+	}
+	if count < 30 {
+		t.Error(count)
+	}
+}
