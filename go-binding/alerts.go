@@ -2,9 +2,7 @@ package torrent
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"os"
 	"sync"
 
 	"elementum.example/torrent/internal/capi"
@@ -124,15 +122,10 @@ func (s *Session) WaitAlerts(ctx context.Context) error {
 		}
 		return failed != nil || batch.Needed > 0
 	})
-	switch {
-	case ended == nil:
-		return failed
-	case errors.Is(ended, os.ErrClosed):
-		return closedError(op)
-	case ctx.Err() != nil:
-		return waitError(ctx, op)
+	if ended != nil {
+		return endOfWait(ctx, op, ended)
 	}
-	return ended
+	return failed
 }
 
 func (s *Session) openAlertWaiter(op string) (*waiter, error) {

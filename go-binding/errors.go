@@ -140,6 +140,17 @@ func closedError(op string) error {
 	return &Error{Op: op, Code: ErrClosed, Message: "closed"}
 }
 
+// endOfWait is what a waiter's error comes to.
+func endOfWait(ctx context.Context, op string, ended error) error {
+	switch {
+	case errors.Is(ended, os.ErrClosed):
+		return closedError(op)
+	case ctx.Err() != nil:
+		return waitError(ctx, op)
+	}
+	return ended
+}
+
 // waitError is why a wait ended that its context ended.
 func waitError(ctx context.Context, op string) error {
 	cause := context.Cause(ctx)

@@ -2,9 +2,7 @@ package torrent
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,11 +158,19 @@ func (r *Reader) Read(into []byte) (int, error) {
 // ReadContext is Read that ends with the context, too: with its cause. Nothing was consumed then, and into is not touched any more.
 func (r *Reader) ReadContext(ctx context.Context, into []byte) (int, error) {
 	const op = "Reader.Read"
-	if !r.busy.CompareAndSwap(false, true) {
-		return 0, &Error{Op: op, Code: ErrBusy, Message: "another goroutine reads or seeks"}
+	if err := r.takeTurn(op); err != nil {
+		return 0, err
 	}
 	defer r.busy.Store(false)
 	return readWaiting(ctx, op, r.raw, &r.ready, into)
+}
+
+// takeTurn is for who moves the position. He gives it back by setting busy to false.
+func (r *Reader) takeTurn(op string) error {
+	if !r.busy.CompareAndSwap(false, true) {
+		return &Error{Op: op, Code: ErrBusy, Message: "another goroutine reads or seeks"}
+	}
+	return nil
 }
 
 // bounded is a context for what has none.
@@ -198,15 +204,10 @@ func waitToRead(ctx context.Context, op string, raw *capi.Reader, ready *readine
 		n, err = raw.Read(into)
 		return err == nil || err.Status != capi.ErrWouldBlock
 	})
-	switch {
-	case ended == nil:
-		return n, wrap(op, err)
-	case errors.Is(ended, os.ErrClosed):
-		return 0, closedError(op)
-	case ctx.Err() != nil:
-		return 0, waitError(ctx, op)
+	if ended != nil {
+		return 0, endOfWait(ctx, op, ended)
 	}
-	return 0, ended
+	return n, wrap(op, err)
 }
 
 // open makes the waiter, unless the reader is closed.
@@ -242,8 +243,8 @@ func (r *readiness) close() {
 // Seek moves the position. What is fetched follows at once. The end of the file is allowed, beyond it is not.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	const op = "Reader.Seek"
-	if !r.busy.CompareAndSwap(false, true) {
-		return 0, &Error{Op: op, Code: ErrBusy, Message: "another goroutine reads or seeks"}
+	if err := r.takeTurn(op); err != nil {
+		return 0, err
 	}
 	defer r.busy.Store(false)
 	position, err := r.raw.SeekTo(offset, int32(whence))

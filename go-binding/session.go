@@ -313,7 +313,9 @@ func (s *Session) Stats() (SessionStats, error) {
 	}, nil
 }
 
-func milliseconds(ms uint64) time.Duration { return time.Duration(ms) * time.Millisecond }
+func milliseconds[N uint32 | uint64 | int64](ms N) time.Duration {
+	return time.Duration(ms) * time.Millisecond
+}
 
 // poll calls try until it is done, for what has no descriptor to wait on.
 func poll(ctx context.Context, every time.Duration, try func() (done bool, err error)) error {

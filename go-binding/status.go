@@ -119,7 +119,7 @@ func torrentStatus(raw *capi.TorrentStatusInfo) TorrentStatus {
 		UploadLimit:          raw.Upload_limit,
 		MaxConnections:       raw.Max_connections,
 		MaxUploads:           raw.Max_uploads,
-		NextAnnounce:         time.Duration(raw.Next_announce_ms) * time.Millisecond,
+		NextAnnounce:         milliseconds(raw.Next_announce_ms),
 		AddedTime:            unixTime(raw.Added_time),
 		CompletedTime:        unixTime(raw.Completed_time),
 		ActiveDuration:       seconds(raw.Active_duration),

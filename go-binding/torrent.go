@@ -247,7 +247,7 @@ func (t *Torrent) Trackers() ([]Tracker, error) {
 			Peers:        int(raw.Num_peers),
 			Seeds:        int(raw.Scrape_complete),
 			Leechers:     int(raw.Scrape_incomplete),
-			NextAnnounce: time.Duration(raw.Next_announce_ms) * time.Millisecond,
+			NextAnnounce: milliseconds(raw.Next_announce_ms),
 			Message:      record.Text(raw.Message),
 			LastError:    record.Text(raw.Last_error),
 		}
@@ -343,7 +343,7 @@ func (t *Torrent) Peers() ([]Peer, error) {
 			TargetDownloadQueue: int(raw.Target_dl_queue_length),
 			QueueBytes:          raw.Queue_bytes,
 			UploadQueue:         int(raw.Upload_queue_length),
-			RTT:                 milliseconds(uint64(raw.Rtt_ms)),
+			RTT:                 milliseconds(raw.Rtt_ms),
 			HashFails:           int(raw.Num_hashfails),
 			LastActive:          milliseconds(raw.Last_active_ms),
 			LastRequest:         milliseconds(raw.Last_request_ms),

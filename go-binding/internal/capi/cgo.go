@@ -268,16 +268,9 @@ func OpenSession(settings *Settings, state []byte) (*Session, *Error) {
 		return nil, err
 	}
 	p := s.p
-	s.lease.open(func() { freeSession(p) })
-	live.Add(1)
-	lost := opened("Session")
-	s.net = runtime.AddCleanup(s, func(p *C.et_session) {
-		lost()
-		leaked.Add(1)
-		live.Add(-1)
-		// Not on the goroutine of the cleanups: it may take a while.
-		go C.et_session_free(p)
-	}, s.p)
+	free := func() { freeSession(p) }
+	s.lease.open(free)
+	s.net = watch(s, "session", free)
 	return s, nil
 }
 

@@ -38,16 +38,9 @@ func (s *Session) OpenReader(index uint64, file int32, options *ReaderOptions) (
 		return nil, err
 	}
 	p := r.p
-	r.lease.open(func() { freeReader(p) })
-	live.Add(1)
-	lost := opened("Reader")
-	r.net = runtime.AddCleanup(r, func(p *C.et_reader) {
-		lost()
-		leaked.Add(1)
-		live.Add(-1)
-		// Not on the goroutine of the cleanups: it may take a while.
-		go C.et_reader_free(p)
-	}, r.p)
+	free := func() { freeReader(p) }
+	r.lease.open(free)
+	r.net = watch(r, "reader", free)
 	return r, nil
 }
 

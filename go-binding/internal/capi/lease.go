@@ -1,6 +1,9 @@
 package capi
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // A lease counts the calls under way on a handle, so that it is freed after the last of them and not before.
 //
@@ -47,4 +50,16 @@ func (l *lease) end() bool {
 			return true
 		}
 	}
+}
+
+// watch counts a handle, and is the net under it: one that is collected before anybody closed it is freed all the same.
+func watch[T any](handle *T, what string, free func()) runtime.Cleanup {
+	live.Add(1)
+	lost := opened(what)
+	return runtime.AddCleanup(handle, func(free func()) {
+		lost()
+		leaked.Add(1)
+		// Not on the goroutine of the cleanups: it may take a while.
+		go free()
+	}, free)
 }
