@@ -36,20 +36,38 @@ type AlertType uint32
 
 // String is the type's name, such as "piece_finished".
 func (t AlertType) String() string {
-	if name, ok := alertNames()[t]; ok {
-		return name
+	if slot, ok := t.slot(); ok {
+		if name := alertNames()[slot]; name != "" {
+			return name
+		}
 	}
 	return capi.AlertTypeName(uint32(t))
 }
 
 // alertNames are the names of the types that are known, asked for once.
-var alertNames = sync.OnceValue(func() map[AlertType]string {
-	names := make(map[AlertType]string, len(alertKinds))
+var alertNames = sync.OnceValue(func() *[alertSlots]string {
+	var names [alertSlots]string
 	for kind := range alertKinds {
-		names[kind] = capi.AlertTypeName(uint32(kind))
+		if slot, ok := kind.slot(); ok {
+			names[slot] = capi.AlertTypeName(uint32(kind))
+		}
 	}
-	return names
+	return &names
 })
+
+// Tables by type have this many places: libtorrent's numbers are below half of it, ours are as many from 1000 on.
+const alertSlots = 256
+
+// slot is the type's place in a table. Types far from those that are known have none.
+func (t AlertType) slot() (int, bool) {
+	switch {
+	case t < alertSlots/2:
+		return int(t), true
+	case t >= 1000 && t < 1000+alertSlots/2:
+		return int(t) - 1000 + alertSlots/2, true
+	}
+	return 0, false
+}
 
 // IsKnown tells whether this package has a Go type for it.
 func (t AlertType) IsKnown() bool { return alertKinds[t] != nil }
@@ -58,6 +76,8 @@ func (t AlertType) IsKnown() bool { return alertKinds[t] != nil }
 type AlertBase struct {
 	// The record as the library gave it. Nobody writes to it.
 	record capi.Record
+	// Where it is one of a buffer's.
+	buffer *AlertBuffer
 }
 
 func (a *AlertBase) base() *capi.Alert { return capi.View[capi.Alert](a.record) }
@@ -78,12 +98,19 @@ func (a *AlertBase) Time() time.Time { return time.UnixMicro(a.base().Us) }
 func (a *AlertBase) StorageIndex() StorageIndex { return StorageIndex(a.base().Torrent) }
 
 // Message is a line for logs. It is made when it is asked for.
-func (a *AlertBase) Message() string { return capi.AlertMessage(a.record) }
+func (a *AlertBase) Message() string {
+	if a.buffer != nil {
+		return a.buffer.message()
+	}
+	return capi.AlertMessage(a.record)
+}
 
 // String is the type's name and the message.
 func (a *AlertBase) String() string { return a.Type().String() + ": " + a.Message() }
 
 func (a *AlertBase) decode(record capi.Record) { a.record = record }
+
+func (a *AlertBase) lend(buffer *AlertBuffer) { a.buffer = buffer }
 
 // An UnknownAlert is one of a type that this package does not know.
 type UnknownAlert struct{ AlertBase }
@@ -92,19 +119,22 @@ type UnknownAlert struct{ AlertBase }
 type decoder interface {
 	Alert
 	decode(record capi.Record)
+	lend(buffer *AlertBuffer)
 }
 
 // newAlert makes an alert of a record.
 func newAlert(record capi.Record) Alert {
-	kind := alertKinds[AlertType(capi.View[capi.Alert](record).Type)]
-	var alert decoder
-	if kind == nil {
-		alert = new(UnknownAlert)
-	} else {
-		alert = kind()
-	}
+	alert := AlertType(capi.View[capi.Alert](record).Type).make()
 	alert.decode(record)
 	return alert
+}
+
+// make makes an empty alert of the type.
+func (t AlertType) make() decoder {
+	if kind := alertKinds[t]; kind != nil {
+		return kind()
+	}
+	return new(UnknownAlert)
 }
 
 // alertError is an error in an alert, nil for none.

@@ -3,6 +3,7 @@ package torrent
 import (
 	"context"
 	"iter"
+	"strings"
 	"sync"
 
 	"elementum.example/torrent/internal/capi"
@@ -58,52 +59,101 @@ func (s *Session) pop(buffer *capi.Buffer) ([]byte, int, error) {
 // goroutine's.
 type AlertBuffer struct {
 	memory capi.Buffer
-	rest   []byte
-	alerts map[AlertType]decoder
-	last   AlertType
-	cached decoder
+	// What was popped, where the current alert's record begins in it, and where the next one's.
+	records       []byte
+	current, next int
+	alerts        [alertSlots]decoder
+	// The current alert's message, where it was asked for, and those that were made ahead: of the alerts behind it, or from it on.
+	line, lines string
+	// How many lines to make the next time: four times as many each time, so that who takes every message makes few calls, and who
+	// takes one pays for one.
+	ahead   int
+	scratch []byte
 }
+
+const (
+	maxAhead = 64
+	// As many lines are shorter than this together.
+	scratchBytes = 4 << 10
+)
 
 // PopAlertsInto is PopAlerts into a buffer, which it empties first. How many alerts it brought; [AlertBuffer.Next] gives them.
 func (s *Session) PopAlertsInto(into *AlertBuffer) (int, error) {
 	if into.memory == nil {
 		into.memory = capi.NewBuffer(popBytes)
 	}
-	into.rest = nil
+	into.records, into.current, into.next = nil, 0, 0
+	into.line, into.lines, into.ahead = "", "", 1
 	bytes, count, err := s.pop(&into.memory)
-	into.rest = bytes
+	into.records = bytes
 	return count, err
 }
 
 // Next gives the next alert of the buffer, nil at its end. It is good until the next Next or PopAlertsInto: who wants to keep it
 // copies what he needs. It allocates nothing but the strings that the alert has.
 func (b *AlertBuffer) Next() Alert {
-	record, rest, ok := capi.NextRecord(b.rest)
+	record, _, ok := capi.NextRecord(b.records[b.next:])
 	if !ok {
 		return nil
 	}
-	b.rest = rest
-	kind := AlertType(capi.View[capi.Alert](record).Type)
-	if b.cached == nil || kind != b.last {
-		b.last, b.cached = kind, b.alert(kind)
+	if b.lines != "" || b.line != "" {
+		b.dropLine()
 	}
-	b.cached.decode(record)
-	return b.cached
+	b.current, b.next = b.next, b.next+len(record)
+	alert := b.alert(AlertType(capi.View[capi.Alert](record).Type))
+	alert.decode(record)
+	return alert
 }
 
+// alert is the one of that type that is used again and again.
 func (b *AlertBuffer) alert(kind AlertType) decoder {
-	if alert := b.alerts[kind]; alert != nil {
-		return alert
+	slot, ok := kind.slot()
+	if ok && b.alerts[slot] != nil {
+		return b.alerts[slot]
 	}
-	alert := decoder(new(UnknownAlert))
-	if make := alertKinds[kind]; make != nil {
-		alert = make()
+	alert := kind.make()
+	alert.lend(b)
+	if ok {
+		b.alerts[slot] = alert
 	}
-	if b.alerts == nil {
-		b.alerts = map[AlertType]decoder{}
-	}
-	b.alerts[kind] = alert
 	return alert
+}
+
+// message is the current alert's.
+func (b *AlertBuffer) message() string {
+	if b.line == "" {
+		if b.lines == "" {
+			b.makeLines()
+		}
+		b.cutLine()
+	}
+	return b.line
+}
+
+func (b *AlertBuffer) makeLines() {
+	if b.scratch == nil {
+		b.scratch = make([]byte, scratchBytes)
+	}
+	rest := b.records[b.current:]
+	for n := 0; n < b.ahead && len(rest) > 0; n++ {
+		_, rest, _ = capi.NextRecord(rest)
+	}
+	b.lines, b.scratch = capi.AlertMessages(b.records[b.current:len(b.records)-len(rest)], b.scratch)
+	b.ahead = min(4*b.ahead, maxAhead)
+}
+
+// dropLine is for the end of the current alert.
+func (b *AlertBuffer) dropLine() {
+	if b.line == "" {
+		b.cutLine()
+	}
+	b.line = ""
+}
+
+func (b *AlertBuffer) cutLine() {
+	if end := strings.IndexByte(b.lines, '\n'); end >= 0 {
+		b.line, b.lines = b.lines[:end], b.lines[end+1:]
+	}
 }
 
 // WaitAlerts waits until alerts can be popped. It ends with the context's cause, or with [ErrClosed]. It holds no thread.

@@ -144,6 +144,42 @@ func TestAlertBufferAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestMessagesOfABufferAreTheAlerts(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})
+	var buffer torrent.AlertBuffer
+	for _, step := range []int{1, 2, 3, 7, 50} {
+		makeAlerts(t, session, 300)
+		for {
+			count, err := session.PopAlertsInto(&buffer)
+			must(t, err)
+			if count == 0 {
+				break
+			}
+			for n := 0; n < count; n++ {
+				alert := buffer.Next()
+				if n%step != 0 {
+					continue
+				}
+				wanted := alert.Type().String()
+				if alert.StorageIndex() != 0 {
+					wanted += fmt.Sprint(" torrent=", uint64(alert.StorageIndex()))
+				}
+				// It may be asked for again.
+				for range 2 {
+					if got := alert.Message(); !strings.HasPrefix(got, wanted) || strings.Contains(got, "\n") {
+						t.Fatalf("%d of %d, every %d: %q is not %q", n, count, step, got, wanted)
+					}
+				}
+			}
+		}
+		torrents, err := session.Torrents()
+		must(t, err)
+		for _, added := range torrents {
+			must(t, session.Remove(added.StorageIndex(), 0))
+		}
+	}
+}
+
 // makeAlerts posts that many without strings, at least.
 func makeAlerts(t testing.TB, session *torrent.Session, count int) {
 	added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "magnet:?xt=urn:btih:" + strings.Repeat("ab", 20)})

@@ -2686,6 +2686,20 @@ const struct et_alert *et_alert_next(const void *buf, size_t len, size_t *cursor
 et_status et_alert_message(const struct et_alert *alert, char *buf, size_t cap, size_t *len, struct et_error *error);
 
 /**
+ * Gives the lines of `et_alert_message` for a buffer of alerts, one after the other, each ended by a newline: for programs
+ * that log all they pop, and for bindings to which a call is work.
+ *
+ * records, records_len: popped alerts, `bytes` of the batch, or a part of them from one alert's start to another's end.
+ * Errors: `ET_ERR_PARSE` where it is not whole records of alerts to its end, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
+ */
+et_status et_alert_messages(const void *records,
+                            size_t records_len,
+                            char *buf,
+                            size_t cap,
+                            size_t *len,
+                            struct et_error *error);
+
+/**
  * The name of an alert's type, such as "piece_finished"; "unknown" for a number that is none. Never NULL.
  *
  * Any thread. The string is the library's, and stays for good.

@@ -1,11 +1,16 @@
 //! Text that leaves the library for a log: no control characters, no secrets.
 
+use std::borrow::Cow;
+
 /// What stands for the part of a URL that is not shown.
 const HIDDEN: &str = "/…";
 
 /// The text without control characters (each becomes a space), and without what may be secret in URLs: user and password,
 /// and everything behind the host, where trackers keep passkeys.
-pub fn sanitise(text: &str) -> String {
+pub fn sanitise(text: &str) -> Cow<'_, str> {
+    if !text.contains("://") && !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {
@@ -17,7 +22,7 @@ pub fn sanitise(text: &str) -> String {
         rest = after;
     }
     clean.push_str(rest);
-    if clean.contains(is_unprintable) { clean.replace(is_unprintable, " ") } else { clean }
+    Cow::Owned(if clean.contains(is_unprintable) { clean.replace(is_unprintable, " ") } else { clean })
 }
 
 /// The longest start of `text` that has at most `max` bytes and ends between characters.

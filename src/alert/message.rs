@@ -9,46 +9,89 @@ use super::record::{et_alert, et_alert_error, et_endpoint, et_text};
 use super::records::*;
 use crate::text::sanitise;
 
-/// The line: the alert's name, then what its record says. `None` where the bytes are no record.
+/// Writes the line: the alert's name, then what its record says. The bytes that takes, which may be more than the buffer has;
+/// `None` where the record is none.
 ///
 /// It is for people: without control characters, without what follows the host in a tracker's URL (there may be a passkey).
-/// A type this version does not know gives its number.
-pub fn message(record: &[u8]) -> Option<String> {
-    let (base, _) = et_alert::read_from_prefix(record).ok()?;
-    let Some(kind) = kind::by_id(base.r#type) else { return Some(format!("alert {}", base.r#type)) };
-    let mut line = String::with_capacity(LINE);
-    line.push_str(kind.name);
-    let mut fields = Fields { record, line: &mut line };
-    if base.torrent != 0 {
-        fields.put("torrent", base.torrent)?;
+/// A type this version does not know gives its number. It allocates nothing where no text needs cleaning: programs that log
+/// every alert call it as often as they pop.
+pub fn write_message(record: &[u8], buffer: &mut [u8]) -> Option<usize> {
+    let mut line = Line { buffer, length: 0 };
+    write(record, &mut line)?;
+    Some(line.length)
+}
+
+/// The same for records that lie one behind the other, each line ended by a newline.
+pub fn write_messages(mut records: &[u8], buffer: &mut [u8]) -> Option<usize> {
+    let mut line = Line { buffer, length: 0 };
+    while !records.is_empty() {
+        let (size, _) = u32::read_from_prefix(records).ok()?;
+        let (record, rest) = records.split_at_checked(usize::try_from(size).ok()?)?;
+        write(record, &mut line)?;
+        line.push("\n");
+        records = rest;
     }
-    fields.of(base.r#type)?;
-    Some(line)
+    Some(line.length)
 }
 
-/// Most lines are shorter.
-const LINE: usize = 128;
-
-struct Fields<'a> {
-    record: &'a [u8],
-    line: &'a mut String,
+fn write(record: &[u8], line: &mut Line<'_>) -> Option<()> {
+    let (base, _) = et_alert::read_from_prefix(record).ok()?;
+    let Some(kind) = kind::by_id(base.r#type) else {
+        line.push("alert ");
+        line.push(itoa::Buffer::new().format(base.r#type));
+        return Some(());
+    };
+    line.push(kind.name);
+    let mut fields = Fields { record, line };
+    if base.torrent != 0 {
+        fields.number("torrent", base.torrent)?;
+    }
+    fields.of(base.r#type)
 }
 
-impl Fields<'_> {
+/// Text in a buffer of a fixed size. What does not fit is counted, not kept.
+struct Line<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
+}
+
+impl Line<'_> {
+    fn push(&mut self, text: &str) {
+        let end = self.length + text.len();
+        if let Some(place) = self.buffer.get_mut(self.length..end) {
+            place.copy_from_slice(text.as_bytes());
+        }
+        self.length = end;
+    }
+}
+
+impl std::fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text);
+        Ok(())
+    }
+}
+
+struct Fields<'r, 'l, 'b> {
+    record: &'r [u8],
+    line: &'l mut Line<'b>,
+}
+
+impl Fields<'_, '_, '_> {
     fn read<T: FromBytes + KnownLayout + Immutable>(&self) -> Option<T> {
         T::read_from_prefix(self.record).ok().map(|(fixed, _)| fixed)
     }
 
-    /// A value of ours: it has nothing to hide.
-    fn put(&mut self, name: &str, value: impl std::fmt::Display) -> Option<()> {
-        self.name(name);
-        write!(self.line, "{value}").ok()
+    fn number(&mut self, name: &str, value: impl itoa::Integer) -> Option<()> {
+        self.word(name, itoa::Buffer::new().format(value))
     }
 
-    fn name(&mut self, name: &str) {
-        self.line.push(' ');
-        self.line.push_str(name);
-        self.line.push('=');
+    /// A word of ours: it has nothing to hide.
+    fn word(&mut self, name: &str, value: &str) -> Option<()> {
+        for part in [" ", name, "=", value] {
+            self.line.push(part);
+        }
+        Some(())
     }
 
     fn text(&mut self, name: &str, text: et_text) -> Option<()> {
@@ -56,8 +99,7 @@ impl Fields<'_> {
         let end = start.checked_add(usize::try_from(text.length).ok()?)?;
         let text = String::from_utf8_lossy(self.record.get(start..end)?);
         if !text.is_empty() {
-            self.name(name);
-            self.line.push_str(&sanitise(&text));
+            self.word(name, &sanitise(&text))?;
         }
         Some(())
     }
@@ -67,15 +109,17 @@ impl Fields<'_> {
     }
 
     fn endpoint(&mut self, endpoint: et_endpoint) -> Option<()> {
-        endpoint.address().map_or(Some(()), |address| self.put("endpoint", address))
+        let Some(address) = endpoint.address() else { return Some(()) };
+        self.word("endpoint", "")?;
+        write!(self.line, "{address}").ok()
     }
 
     fn of(&mut self, id: u32) -> Option<()> {
         match id {
             10 => {
                 let r: et_state_changed_alert = self.read()?;
-                self.put("from", state(r.prev_state))?;
-                self.put("to", state(r.state))
+                self.word("from", state(r.prev_state))?;
+                self.word("to", state(r.state))
             }
             67 => {
                 let r: et_add_torrent_alert = self.read()?;
@@ -90,11 +134,11 @@ impl Fields<'_> {
                 self.text("file", r.filename)?;
                 self.error(r.error)
             }
-            6 => self.read::<et_file_completed_alert>().and_then(|r| self.put("file", r.file)),
-            18 | 27 | 1003 => self.read::<et_piece_finished_alert>().and_then(|r| self.put("piece", r.piece)),
+            6 => self.read::<et_file_completed_alert>().and_then(|r| self.number("file", r.file)),
+            18 | 27 | 1003 => self.read::<et_piece_finished_alert>().and_then(|r| self.number("piece", r.piece)),
             19..=24 => self.peer(id),
             11 | 12 | 15 | 17 => self.tracker(id),
-            16 => self.read::<et_dht_reply_alert>().and_then(|r| self.put("peers", r.num_peers)),
+            16 => self.read::<et_dht_reply_alert>().and_then(|r| self.number("peers", r.num_peers)),
             47 => self.read::<et_external_ip_alert>().and_then(|r| self.endpoint(r.endpoint)),
             49 => self.read::<et_listen_succeeded_alert>().and_then(|r| self.endpoint(r.endpoint)),
             48 => {
@@ -103,8 +147,8 @@ impl Fields<'_> {
                 self.endpoint(r.endpoint)?;
                 self.error(r.error)
             }
-            9 => self.read::<et_performance_alert>().and_then(|r| self.put("warning", r.warning)),
-            95 => self.read::<et_alerts_dropped_alert>().and_then(|r| self.put("total", r.total)),
+            9 => self.read::<et_performance_alert>().and_then(|r| self.number("warning", r.warning)),
+            95 => self.read::<et_alerts_dropped_alert>().and_then(|r| self.number("total", r.total)),
             1000..=1004 => self.reader(id),
             _ => Some(()),
         }
@@ -116,11 +160,11 @@ impl Fields<'_> {
         match id {
             23 => {
                 let r: et_peer_connect_alert = self.read()?;
-                self.put("direction", if r.direction == 0 { "in" } else { "out" })
+                self.word("direction", if r.direction == 0 { "in" } else { "out" })
             }
             24 => {
                 let r: et_peer_disconnected_alert = self.read()?;
-                self.put("reason", r.reason)?;
+                self.number("reason", r.reason)?;
                 self.error(r.error)
             }
             _ => Some(()),
@@ -133,13 +177,13 @@ impl Fields<'_> {
         match id {
             11 => {
                 let r: et_tracker_error_alert = self.read()?;
-                self.put("times", r.times_in_row)?;
+                self.number("times", r.times_in_row)?;
                 self.text("reason", r.failure_reason)?;
                 self.error(r.error)
             }
             12 => self.read::<et_tracker_warning_alert>().and_then(|r| self.text("warning", r.message)),
-            15 => self.read::<et_tracker_reply_alert>().and_then(|r| self.put("peers", r.num_peers)),
-            _ => self.read::<et_tracker_announce_alert>().and_then(|r| self.put("event", event(r.event))),
+            15 => self.read::<et_tracker_reply_alert>().and_then(|r| self.number("peers", r.num_peers)),
+            _ => self.read::<et_tracker_announce_alert>().and_then(|r| self.word("event", event(r.event))),
         }
     }
 
@@ -147,22 +191,22 @@ impl Fields<'_> {
         match id {
             1000 | 1001 => {
                 let r: et_reader_stalled_alert = self.read()?;
-                self.put("reader", r.reader)?;
-                self.put("file", r.file)?;
-                self.put("offset", r.offset)?;
-                if id == 1001 { self.put("piece", r.piece) } else { Some(()) }
+                self.number("reader", r.reader)?;
+                self.number("file", r.file)?;
+                self.number("offset", r.offset)?;
+                if id == 1001 { self.number("piece", r.piece) } else { Some(()) }
             }
             1002 => {
                 let r: et_prebuffer_progress_alert = self.read()?;
-                self.put("reader", r.reader)?;
-                self.put("done", r.bytes_done)?;
-                self.put("total", r.bytes_total)
+                self.number("reader", r.reader)?;
+                self.number("done", r.bytes_done)?;
+                self.number("total", r.bytes_total)
             }
             _ => {
                 let r: et_memory_pressure_alert = self.read()?;
-                self.put("limit", r.limit_bytes)?;
-                self.put("charged", r.charged_bytes)?;
-                self.put("needed", r.needed_bytes)
+                self.number("limit", r.limit_bytes)?;
+                self.number("charged", r.charged_bytes)?;
+                self.number("needed", r.needed_bytes)
             }
         }
     }
@@ -198,6 +242,17 @@ mod tests {
     use super::*;
     use crate::error::{Error, Status};
 
+    /// The line, which comes out the same whatever the buffer has room for.
+    fn message(record: &[u8]) -> Option<String> {
+        let length = write_message(record, &mut [])?;
+        let mut buffer = vec![0; length + 1];
+        for room in [length, length + 1] {
+            assert_eq!(write_message(record, &mut buffer[..room]), Some(length));
+        }
+        buffer.truncate(length);
+        Some(String::from_utf8(buffer).expect("UTF-8"))
+    }
+
     fn line(torrent: u64, alert: &Alert) -> String {
         let mut out = Vec::new();
         pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent }, alert);
@@ -219,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_a_batch() {
+        let mut batch = Vec::new();
+        for piece in [3, 4] {
+            pack(&mut batch, Stamp { sequence: 1, timestamp_us: 0, torrent: 0 }, &Alert::PieceFinished { piece });
+        }
+        let (expected, cut) = (b"piece_finished piece=3\npiece_finished piece=4\n", batch.len() - 8);
+        let mut text = vec![0; expected.len()];
+        assert_eq!((write_messages(&batch, &mut text), text.as_slice()), (Some(expected.len()), expected.as_slice()));
+        assert_eq!(write_messages(&[], &mut text), Some(0));
+        assert_eq!(write_messages(&batch[..cut], &mut text), None);
+        batch[..4].fill(0);
+        assert_eq!(write_messages(&batch, &mut text), None);
+    }
+
+    #[test]
     fn what_is_cut_off_is_no_record() {
         let mut out = Vec::new();
         pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent: 0 }, &Alert::PieceFinished { piece: 3 });
@@ -234,6 +304,7 @@ mod tests {
                 place.copy_from_slice(&kind.id.to_ne_bytes());
             }
             let _ = message(&bytes);
+            let _ = write_messages(&bytes, &mut []);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::bytes::{Out, buffer_in, text_out};
+use super::bytes::{Out, begin_output, buffer_in, check_apart, slice_in};
 use super::error::{et_error, et_status};
 use super::guard::{guard, guard_value};
 use super::handle;
@@ -10,7 +10,7 @@ use super::record::next;
 use super::session::{SessionHandle, et_session, session_of, timeout};
 use super::sized::{CStruct, OutStruct};
 use crate::alert::kind;
-use crate::alert::message::message;
+use crate::alert::message::{write_message, write_messages};
 use crate::alert::record::et_alert;
 use crate::alert::types::{et_alert_categories, et_alert_type};
 use crate::error::{Error, Result, Status};
@@ -169,14 +169,51 @@ pub unsafe extern "C" fn et_alert_message(
     error: *mut et_error,
 ) -> et_status {
     // SAFETY: the pointers are NULL or the caller's; a record has `size` readable bytes.
-    unsafe { guard(error, || text_out(buf, cap, len, &message_of(alert)?)) }
+    unsafe {
+        guard(error, || {
+            let record = record_of(alert)?;
+            check_apart(record, buf, cap, "buf")?;
+            let needed = write_message(record, buffer_in(buf.cast(), cap, "buf")?).ok_or_else(no_record)?;
+            begin_output(buf, cap, len, needed)
+        })
+    }
+}
+
+/// Gives the lines of `et_alert_message` for a buffer of alerts, one after the other, each ended by a newline: for programs
+/// that log all they pop, and for bindings to which a call is work.
+///
+/// records, records_len: popped alerts, `bytes` of the batch, or a part of them from one alert's start to another's end.
+/// Errors: `ET_ERR_PARSE` where it is not whole records of alerts to its end, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_alert_messages(
+    records: *const c_void,
+    records_len: usize,
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe {
+        guard(error, || {
+            let records: &[u8] = slice_in(records.cast(), records_len, "records")?;
+            if !records.as_ptr().cast::<u64>().is_aligned() && !records.is_empty() {
+                return Err(Error::invalid("records is not aligned to 8 bytes"));
+            }
+            check_apart(records, buf, cap, "buf")?;
+            let needed = write_messages(records, buffer_in(buf.cast(), cap, "buf")?).ok_or_else(no_record)?;
+            begin_output(buf, cap, len, needed)
+        })
+    }
+}
+
+fn no_record() -> Error {
+    Error::new(Status::Parse, "what is given is no alert's record")
 }
 
 /// # Safety
-/// `alert` is NULL or points to a whole record.
-unsafe fn message_of(alert: *const et_alert) -> Result<String> {
-    let no_record = || Error::new(Status::Parse, "what is given is no alert's record");
-    let mut cursor = 0;
+/// `alert` is NULL or points to a whole record, which nobody writes to while the slice is used.
+unsafe fn record_of<'a>(alert: *const et_alert) -> Result<&'a [u8]> {
     if alert.is_null() {
         return Err(Error::new(Status::NullPointer, "alert is NULL"));
     }
@@ -185,13 +222,14 @@ unsafe fn message_of(alert: *const et_alert) -> Result<String> {
     }
     // SAFETY: not NULL, aligned; a record begins with its size.
     let size = unsafe { alert.cast::<u32>().read() } as usize;
+    let mut cursor = 0;
     // SAFETY: a record has `size` readable bytes.
     let record = unsafe { next(alert.cast(), size, &raw mut cursor, size_of::<et_alert>()) };
     if record.is_null() {
         return Err(no_record());
     }
     // SAFETY: as above; `next` has checked the size.
-    message(unsafe { std::slice::from_raw_parts(record, size) }).ok_or_else(no_record)
+    Ok(unsafe { std::slice::from_raw_parts(record, size) })
 }
 
 /// The name of an alert's type, such as "piece_finished"; "unknown" for a number that is none. Never NULL.

@@ -17,10 +17,12 @@ static size_t pop_all(et_session *session, void *buf, size_t cap, uint32_t type,
     for (;;) {
         et_alert_batch batch = { .struct_size = sizeof batch };
         const et_alert *alert;
-        size_t cursor = 0, count = 0;
+        static char lines[1 << 20];
+        size_t cursor = 0, count = 0, lines_len = 0, at = 0;
         STATUS(ET_OK, et_session_pop_alerts(session, buf, cap, &batch, NULL));
         if (batch.count == 0)
             return found;
+        STATUS(ET_OK, et_alert_messages(buf, batch.bytes, lines, sizeof lines, &lines_len, NULL));
         while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) {
             char line[512];
             size_t len = 0;
@@ -31,9 +33,11 @@ static size_t pop_all(et_session *session, void *buf, size_t cap, uint32_t type,
             CHECK(strcmp(et_alert_type_name(alert->type), "unknown") != 0);
             STATUS(ET_OK, et_alert_message(alert, line, sizeof line, &len, NULL));
             CHECK(len > 0);
+            CHECK(at + len < lines_len && memcmp(lines + at, line, len) == 0 && lines[at + len] == '\n');
+            at += len + 1;
             found += alert->type == type;
         }
-        CHECK(cursor == batch.bytes && count == batch.count);
+        CHECK(cursor == batch.bytes && count == batch.count && at == lines_len);
     }
 }
 

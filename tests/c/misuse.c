@@ -364,6 +364,22 @@ static void values(void)
     STATUS(ET_ERR_NULL_POINTER, et_alert_message(NULL, text, sizeof text, &len, NULL));
     record[0] = 8;
     STATUS(ET_ERR_PARSE, et_alert_message((et_alert *)record, text, sizeof text, &len, NULL));
+    STATUS(ET_ERR_PARSE, et_alert_messages(record, sizeof record, text, sizeof text, &len, NULL));
+    STATUS(ET_ERR_NULL_POINTER, et_alert_messages(NULL, 8, text, sizeof text, &len, NULL));
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_alert_messages((char *)record + 1, 8, text, sizeof text, &len, NULL));
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_alert_messages(record, sizeof record, (char *)record, 8, &len, NULL));
+    STATUS(ET_OK, et_alert_messages(NULL, 0, NULL, 0, &len, NULL));
+    CHECK(len == 0);
+    /* A record of a type from the future. */
+    memset(record, 0, sizeof record);
+    ((et_alert *)record)->size = sizeof(et_alert);
+    ((et_alert *)record)->type = 4000;
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_alert_message((et_alert *)record, (char *)record + 8, 64, &len, NULL));
+    STATUS(ET_ERR_BUFFER_TOO_SMALL, et_alert_message((et_alert *)record, text, 3, &len, NULL));
+    CHECK(len == strlen("alert 4000"));
+    STATUS(ET_ERR_NULL_POINTER, et_alert_message((et_alert *)record, text, sizeof text, NULL, NULL));
+    STATUS(ET_OK, et_alert_messages(record, sizeof(et_alert), text, sizeof text, &len, NULL));
+    CHECK(len == strlen("alert 4000\n") && memcmp(text, "alert 4000\n", len) == 0);
 
     et_settings_free(NULL);
     STATUS(ET_ERR_NULL_POINTER, et_settings_set_int(NULL, KEY("alert_mask"), 1, NULL));

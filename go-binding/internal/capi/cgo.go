@@ -6,6 +6,8 @@ package capi
 #cgo nocallback et_abi_version
 #cgo noescape et_alert_message
 #cgo nocallback et_alert_message
+#cgo noescape et_alert_messages
+#cgo nocallback et_alert_messages
 #cgo noescape et_session_pop_alerts
 #cgo nocallback et_session_pop_alerts
 #cgo noescape et_session_stats
@@ -98,6 +100,24 @@ func AlertMessage(record Record) string {
 		return ""
 	}
 	return string(long[:length])
+}
+
+// AlertMessages is a line about each of some alerts, each ended by a newline. They are written into the scratch, which it gives
+// back: it may have had to be replaced by a larger one.
+func AlertMessages(records, scratch []byte) (lines string, larger []byte) {
+	for range 2 {
+		var length C.size_t
+		status := C.et_alert_messages(unsafe.Pointer(unsafe.SliceData(records)), C.size_t(len(records)),
+			(*C.char)(unsafe.Pointer(unsafe.SliceData(scratch))), C.size_t(len(scratch)), &length, nil)
+		if status == C.ET_OK {
+			return string(scratch[:length]), scratch
+		}
+		if status != C.ET_ERR_BUFFER_TOO_SMALL {
+			break
+		}
+		scratch = make([]byte, length)
+	}
+	return "", scratch
 }
 
 // ParseInfoHashes reads an info-hash.

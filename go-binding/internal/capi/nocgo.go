@@ -22,6 +22,7 @@ func Version() string                                                        { r
 func ABIVersion() uint32                                                     { return 0 }
 func StatusName(status int32) string                                         { return "" }
 func AlertTypeName(kind uint32) string                                       { return "" }
+func AlertMessages(records, scratch []byte) (lines string, larger []byte)    { return "", scratch }
 func AlertMessage(record Record) string                                      { return "" }
 func ParseInfoHashes(text string, out *InfoHashes) *Error                    { return unsupported() }
 func SettingsCount() int                                                     { return 0 }
