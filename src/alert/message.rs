@@ -21,6 +21,13 @@ pub fn write_message(record: &[u8], buffer: &mut [u8]) -> Option<usize> {
     Some(line.length)
 }
 
+/// The line as a string.
+pub fn message(record: &[u8]) -> Option<String> {
+    let mut line = vec![0; write_message(record, &mut [])?];
+    write_message(record, &mut line)?;
+    String::from_utf8(line).ok()
+}
+
 /// The same for records that lie one behind the other, each line ended by a newline.
 pub fn write_messages(mut records: &[u8], buffer: &mut [u8]) -> Option<usize> {
     let mut line = Line { buffer, length: 0 };
@@ -242,17 +249,6 @@ mod tests {
     use super::*;
     use crate::error::{Error, Status};
 
-    /// The line, which comes out the same whatever the buffer has room for.
-    fn message(record: &[u8]) -> Option<String> {
-        let length = write_message(record, &mut [])?;
-        let mut buffer = vec![0; length + 1];
-        for room in [length, length + 1] {
-            assert_eq!(write_message(record, &mut buffer[..room]), Some(length));
-        }
-        buffer.truncate(length);
-        Some(String::from_utf8(buffer).expect("UTF-8"))
-    }
-
     fn line(torrent: u64, alert: &Alert) -> String {
         let mut out = Vec::new();
         pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent }, alert);
@@ -271,6 +267,18 @@ mod tests {
             failure_reason: String::new(),
         };
         assert_eq!(line(0, &failed), "tracker_error url=http://t.example/… times=2 error=no answer in time");
+    }
+
+    #[test]
+    fn room_for_the_line() {
+        let mut out = Vec::new();
+        pack(&mut out, Stamp { sequence: 1, timestamp_us: 0, torrent: 0 }, &Alert::PieceFinished { piece: 3 });
+        let line = b"piece_finished piece=3";
+        for room in [0, line.len() - 1, line.len(), line.len() + 1] {
+            let mut buffer = vec![b'.'; room];
+            assert_eq!(write_message(&out, &mut buffer), Some(line.len()));
+            assert_eq!(buffer.starts_with(line), room >= line.len());
+        }
     }
 
     #[test]
