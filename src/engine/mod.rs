@@ -13,6 +13,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod metadata;
 pub mod outbox;
+pub mod parts;
 pub mod peer;
 pub mod pex;
 pub mod picker;

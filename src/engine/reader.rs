@@ -197,6 +197,15 @@ impl Reader {
         self.proven
     }
 
+    /// Is it in the middle of reading on, with nothing to be timed and nothing to find out?
+    pub fn flows(&self) -> bool {
+        self.proven
+            && self.waiting.is_none()
+            && self.seek_began.is_none()
+            && self.counters.time_to_first_byte.is_some()
+            && self.prebuffer.is_none()
+    }
+
     pub fn seek(&mut self, now: Time, position: u64) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);

@@ -1,20 +1,13 @@
 //! Readers at work: open, read, seek, prebuffer; what they wait for and what wakes them.
 
 use super::Time;
+use super::parts::{Part, memory_parts};
 use super::reader::{Probe, Reader, ReaderId, ReaderOptions, Span};
 use super::status::ReaderStatus;
 use super::torrent::{Content, StorageKind, Torrent};
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
-use crate::storage::pool::{BLOCK_SIZE, Block};
-
-/// A stretch of a block to copy out.
-#[derive(Debug, Clone)]
-pub struct Part {
-    pub block: Block,
-    pub offset: usize,
-    pub len: usize,
-}
+use crate::storage::pool::BLOCK_SIZE;
 
 /// What a read finds.
 #[derive(Debug)]
@@ -36,7 +29,7 @@ impl ReadOutcome {
     /// Bytes found.
     pub fn len(&self) -> usize {
         match self {
-            Self::Memory(parts) => parts.iter().map(|p| p.len).sum(),
+            Self::Memory(parts) => parts.iter().map(Part::len).sum(),
             Self::Disk { len, .. } => *len as usize,
             Self::Wait | Self::EndOfFile => 0,
         }
@@ -46,9 +39,6 @@ impl ReadOutcome {
         self.len() == 0
     }
 }
-
-/// Blocks handed out by one read at most (1 MiB); a reader with a larger buffer comes again.
-const MAX_PARTS: usize = 64;
 
 impl Torrent {
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
@@ -105,13 +95,30 @@ impl Torrent {
                 }
             }
             ReadOutcome::Memory(parts) => {
-                let n: usize = parts.iter().map(|p| p.len).sum();
+                let n: usize = parts.iter().map(Part::len).sum();
                 self.moved_on(now, id, n as u64);
             }
             ReadOutcome::Disk { len, .. } => self.moved_on(now, id, u64::from(*len)),
             ReadOutcome::EndOfFile => {}
         }
         Ok(outcome)
+    }
+
+    /// The same for a reader that goes on within a piece that is in memory: nothing but its position changes, nothing follows, and
+    /// the time may be off by some milliseconds. `None`: it takes a [`Torrent::read`].
+    pub fn read_on(&mut self, roughly: Time, id: ReaderId, len: usize) -> Option<ReadOutcome> {
+        let reader = self.readers.get(&id).filter(|r| r.flows())?;
+        let piece = reader.current_piece()?;
+        let outcome = self.find(&reader.span, reader.position, len, reader.options.unverified);
+        let ReadOutcome::Memory(parts) = &outcome else { return None };
+        let n = parts.iter().map(Part::len).sum::<usize>() as u64;
+        let end = reader.position + n;
+        if end == reader.span.size || reader.span.piece_at(end) != piece {
+            return None;
+        }
+        self.readers.get_mut(&id)?.advanced(roughly, n);
+        self.content.as_mut()?.store.touch(piece);
+        Some(outcome)
     }
 
     /// The bytes could not be read from disk after all: the position goes back, for the caller to try again.
@@ -325,26 +332,6 @@ impl Torrent {
     pub fn num_readers(&self) -> u32 {
         self.readers.len() as u32
     }
-}
-
-/// Blocks of kept pieces that follow one another from `at` on.
-fn memory_parts(content: &Content, mut at: u64, len: u64, unverified: bool) -> Vec<Part> {
-    let piece_length = content.piece_length();
-    let end = at + len;
-    let mut parts = Vec::new();
-    while at < end && parts.len() < MAX_PARTS {
-        let inside = at % piece_length;
-        let index = (inside / u64::from(BLOCK_SIZE)) as u32;
-        let Some(block) = content.store.block((at / piece_length) as u32, index, unverified) else { break };
-        let offset = (inside % u64::from(BLOCK_SIZE)) as usize;
-        let n = (block.len() as usize).saturating_sub(offset).min((end - at) as usize);
-        if n == 0 {
-            break;
-        }
-        parts.push(Part { block: block.clone(), offset, len: n });
-        at += n as u64;
-    }
-    parts
 }
 
 /// How much of a prebuffer is here, in bytes, and how much it is.

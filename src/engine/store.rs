@@ -4,6 +4,8 @@
 //! (the SHA-1 advances over the blocks that lie in order), and is kept, written to disk, or thrown away. The slot owns its
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
+use std::sync::Arc;
+
 use sha1::{Digest, Sha1};
 
 use super::Time;
@@ -78,9 +80,20 @@ pub struct Slot {
     hasher: Option<Sha1>,
     hashed: u32,
     generation: u64,
+    whole: Option<Arc<[Block]>>,
 }
 
 impl Slot {
+    /// The blocks of a verified piece, in order, side by side.
+    pub fn whole(&self) -> Option<&Arc<[Block]>> {
+        self.whole.as_ref()
+    }
+
+    fn verified(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.whole = Some(self.blocks.iter().filter_map(|b| b.data.clone()).collect());
+    }
+
     pub fn received(&self) -> u32 {
         self.received
     }
@@ -96,7 +109,9 @@ impl Slot {
 
     /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
     pub fn is_shared(&self) -> bool {
-        self.blocks.iter().filter_map(|b| b.data.as_ref()).any(Block::is_shared)
+        let by_piece = self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
+        let ours = 1 + usize::from(self.whole.is_some());
+        by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
     }
 
     /// The peers that sent blocks of it, each once.
@@ -241,6 +256,7 @@ impl Store {
             hasher: Some(Sha1::new()),
             hashed: 0,
             generation: self.clock,
+            whole: None,
         };
         if let (Some(entry), Some(place)) = (self.slots.get_mut(piece as usize), self.place.get_mut(piece as usize)) {
             *entry = Some(Box::new(slot));
@@ -353,7 +369,7 @@ impl Store {
     pub fn keep(&mut self, piece: u32) {
         self.touch(piece);
         let Some(slot) = self.slot_mut(piece).filter(|s| s.stage != Stage::Kept) else { return };
-        slot.stage = Stage::Kept;
+        slot.verified(Stage::Kept);
         slot.exclusive = PeerKey::NOBODY;
         let blocks = u64::from(slot.received);
         self.kept_blocks += blocks;
@@ -364,7 +380,7 @@ impl Store {
     /// The piece passed its hash: it waits for the disk. Its blocks, to be written.
     pub fn begin_write(&mut self, piece: u32) -> Vec<Block> {
         let Some(slot) = self.slot_mut(piece) else { return Vec::new() };
-        slot.stage = Stage::Writing;
+        slot.verified(Stage::Writing);
         slot.blocks.iter().filter_map(|b| b.data.clone()).collect()
     }
 

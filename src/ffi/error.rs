@@ -1,6 +1,7 @@
 //! `et_status` and `et_error`.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use super::guard::guard_value;
 use super::sized::{CStruct, OutStruct};
@@ -80,16 +81,18 @@ pub struct et_error {
 // SAFETY: plain numbers, `struct_size` first.
 unsafe impl CStruct for et_error {}
 
+static NONE: et_error = et_error {
+    struct_size: size_of::<et_error>(),
+    status: ET_OK,
+    os_error: 0,
+    operation: 0,
+    reserved: 0,
+    message: [0; ET_ERROR_MESSAGE_SIZE],
+};
+
 impl Default for et_error {
     fn default() -> Self {
-        Self {
-            struct_size: size_of::<Self>(),
-            status: ET_OK,
-            os_error: 0,
-            operation: 0,
-            reserved: 0,
-            message: [0; ET_ERROR_MESSAGE_SIZE],
-        }
+        NONE
     }
 }
 
@@ -137,8 +140,11 @@ impl ErrorSlot {
     }
 
     pub(super) fn report(&self, outcome: &Result<()>) {
-        if let Some(out) = &self.0 {
-            out.write(&outcome.as_ref().err().map_or_else(et_error::default, et_error::of));
+        let Some(out) = &self.0 else { return };
+        match outcome {
+            // An empty message is its first byte: calls that succeed are to cost nothing.
+            Ok(()) => out.write_start(&NONE, offset_of!(et_error, message) + 1),
+            Err(error) => out.write(&et_error::of(error)),
         }
     }
 }

@@ -112,8 +112,13 @@ impl<T: CStruct> OutStruct<T> {
     }
 
     pub(super) fn write(&self, value: &T) {
+        self.write_start(value, size_of::<T>());
+    }
+
+    /// Writes no more than the first `bytes` of the struct.
+    pub(super) fn write_start(&self, value: &T, bytes: usize) {
         let skip = size_of::<usize>();
-        let len = self.size.min(size_of::<T>()) - skip;
+        let len = self.size.min(bytes).min(size_of::<T>()).saturating_sub(skip);
         // SAFETY: `new`'s caller promised `size` writable bytes; source and destination are a T's.
         unsafe {
             let from = ptr::from_ref(value).cast::<u8>().add(skip);

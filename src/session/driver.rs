@@ -16,6 +16,7 @@ use super::rate_limit::{RateLimiter, RateLimits};
 use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
 use crate::alert::Alert;
 use crate::engine::reader::ReaderId;
+use crate::engine::reading::ReadOutcome;
 use crate::engine::store::PeerKey;
 use crate::engine::{Output, Time, Torrent};
 use crate::error::{Error, Operation, Result, Status};
@@ -131,6 +132,18 @@ impl Driver {
     pub fn attempt<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> Result<R> {
         // Under the lock: what a removal tore down is not built up again behind its back.
         self.run(|core, now| self.check().map(|()| f(core, now)))
+    }
+
+    /// Reads for a reader. Most reads go on within a piece: they change nothing that anybody but the reader sees.
+    pub fn read(self: &Arc<Self>, id: ReaderId, len: usize) -> Result<ReadOutcome> {
+        {
+            let mut core = self.core.lock();
+            self.check()?;
+            if let Some(found) = core.read_on(self.session.clock.roughly(), id, len) {
+                return Ok(found);
+            }
+        }
+        self.attempt(|core, now| core.read(now, id, len))?
     }
 
     /// A look at the core that changes nothing.
@@ -267,12 +280,8 @@ impl Driver {
         if over || core.is_ready(id) { fd.set() } else { fd.clear() }
     }
 
-    pub fn reader_fd(&self, id: ReaderId) -> Option<Arc<EventFd>> {
-        self.reader_fds.lock().get(&id).cloned()
-    }
-
-    pub fn add_reader_fd(&self, id: ReaderId, fd: Arc<EventFd>) -> Arc<EventFd> {
-        self.reader_fds.lock().entry(id).or_insert(fd).clone()
+    pub fn add_reader_fd(&self, id: ReaderId, fd: Arc<EventFd>) {
+        self.reader_fds.lock().insert(id, fd);
     }
 
     pub fn remove_reader_fd(&self, id: ReaderId) {

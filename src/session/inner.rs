@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::StorageIndex;
 use super::alert_queue::AlertQueue;
+use super::clock::Clock;
 use super::connection::RECEIVE_BYTES;
 use super::connection_limit::{ConnectionLimit, ConnectionPermit};
 use super::dht::Dht;
@@ -35,7 +36,7 @@ const MAX_BUFFERS: usize = 8;
 
 /// A session's common ground.
 pub struct Inner {
-    epoch: Instant,
+    pub clock: Clock,
     runtime: Handle,
     settings: RwLock<Arc<Settings>>,
     pub alerts: AlertQueue,
@@ -83,7 +84,7 @@ impl Inner {
             TrackerClient::new(&tracker_options(&settings))?
         };
         Ok(Arc::new(Self {
-            epoch: Instant::now(),
+            clock: Clock::new(),
             runtime,
             alerts: AlertQueue::new(usize::try_from(settings.alert_queue_size).unwrap_or(1), alert_mask(&settings)),
             pool: Pool::new(u64::try_from(settings.memory_limit).unwrap_or(0)),
@@ -112,7 +113,7 @@ impl Inner {
     }
 
     pub fn now(&self) -> Time {
-        Time::ZERO + self.epoch.elapsed()
+        self.clock.now()
     }
 
     pub fn settings(&self) -> Arc<Settings> {

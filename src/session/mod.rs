@@ -5,6 +5,7 @@
 
 pub mod alert_queue;
 mod announcer;
+mod clock;
 mod connection;
 mod connection_limit;
 pub mod dht;

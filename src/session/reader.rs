@@ -1,12 +1,13 @@
 //! A reader as callers see it: reads block on the caller's own thread, with a timeout and an interrupt.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::event_fd::EventFd;
 use super::{ReaderOptions, ReaderStatus, StorageIndex};
+use crate::engine::parts::Part;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Operation, Result, Status};
@@ -28,6 +29,8 @@ pub struct Reader {
     /// A read or a seek is under way.
     busy: AtomicBool,
     interrupted: AtomicBool,
+    /// Where somebody asked for it.
+    fd: OnceLock<Arc<EventFd>>,
 }
 
 /// Ends the exclusive use of a reader's position.
@@ -43,7 +46,14 @@ impl Reader {
     pub(super) fn open(driver: Arc<Driver>, file: i64, options: ReaderOptions) -> Result<Self> {
         let id = ReaderId(driver.session.next_reader.fetch_add(1, Ordering::Relaxed));
         let size = driver.command(|core, now| core.open_reader(now, id, file, options))??;
-        Ok(Self { driver, id, size, busy: AtomicBool::new(false), interrupted: AtomicBool::new(false) })
+        Ok(Self {
+            driver,
+            id,
+            size,
+            busy: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+            fd: OnceLock::new(),
+        })
     }
 
     /// Its number in the alerts about it.
@@ -70,22 +80,22 @@ impl Reader {
     /// Reads at the position: what is there, at least one byte, else it waits. None: for ever.
     pub fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
         let _turn = self.turn()?;
-        let deadline = timeout.map(|t| Instant::now() + t);
+        let deadline = deadline(timeout);
         if buf.is_empty() {
             self.driver.check()?;
             return Ok(0);
         }
         loop {
-            let outcome = self.driver.attempt(|core, now| core.read(now, self.id, buf.len()))??;
+            let outcome = self.driver.read(self.id, buf.len())?;
             match outcome {
                 ReadOutcome::EndOfFile => return Err(end_of_file(self.size)),
                 ReadOutcome::Wait => {
                     // Somebody waits: late blocks are asked of others soon.
                     self.driver.look_at_time();
                     if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
-                        match self.driver.reader_fd(self.id) {
+                        match self.fd.get() {
                             // Who has the descriptor waits on it: for the engine the read goes on.
-                            Some(fd) if error.status == Status::WouldBlock => self.driver.update_fd(self.id, &fd),
+                            Some(fd) if error.status == Status::WouldBlock => self.driver.update_fd(self.id, fd),
                             _ => drop(self.driver.command(|core, now| core.stop_waiting(now, self.id))),
                         }
                         return Err(error);
@@ -106,7 +116,7 @@ impl Reader {
 
     /// Reads anywhere in the file and leaves the position alone. While it waits, the place is fetched first.
     pub fn read_at(&self, offset: u64, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
-        let deadline = timeout.map(|t| Instant::now() + t);
+        let deadline = deadline(timeout);
         if buf.is_empty() {
             self.driver.check()?;
             return Ok(0);
@@ -192,18 +202,19 @@ impl Reader {
     /// on a read that is told not to wait, and would, counts as one that waits: on the descriptor.
     pub fn fd(&self) -> Result<i32> {
         self.driver.check()?;
-        if let Some(fd) = self.driver.reader_fd(self.id) {
+        if let Some(fd) = self.fd.get() {
             return Ok(fd.as_raw_fd());
         }
         let made = EventFd::new().map_err(|e| Error::io(Operation::File, &e, "no descriptor for the reader"))?;
-        let fd = self.driver.add_reader_fd(self.id, Arc::new(made));
-        self.driver.update_fd(self.id, &fd);
+        let fd = self.fd.get_or_init(|| Arc::new(made));
+        self.driver.add_reader_fd(self.id, fd.clone());
+        self.driver.update_fd(self.id, fd);
         Ok(fd.as_raw_fd())
     }
 
     fn refresh_fd(&self) {
-        if let Some(fd) = self.driver.reader_fd(self.id) {
-            self.driver.update_fd(self.id, &fd);
+        if let Some(fd) = self.fd.get() {
+            self.driver.update_fd(self.id, fd);
         }
     }
 
@@ -221,16 +232,20 @@ impl Drop for Reader {
     }
 }
 
+/// When a wait ends. What does not wait need not look at the clock.
+fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.filter(|t| !t.is_zero()).map(|t| Instant::now() + t)
+}
+
 /// Copies what a read found. Blocks are held by reference meanwhile, outside the torrent's lock.
 pub(super) fn copy(driver: &Driver, found: ReadOutcome, buf: &mut [u8]) -> Result<usize> {
     match found {
         ReadOutcome::Memory(parts) => {
             let mut done = 0;
-            for part in parts {
-                let from = part.block.as_slice().get(part.offset..part.offset + part.len);
-                if let (Some(to), Some(from)) = (buf.get_mut(done..done + part.len), from) {
+            for from in parts.iter().flat_map(Part::slices) {
+                if let Some(to) = buf.get_mut(done..done + from.len()) {
                     to.copy_from_slice(from);
-                    done += part.len;
+                    done += from.len();
                 }
             }
             Ok(done)

@@ -222,9 +222,9 @@ impl Block {
         self.0.len == 0
     }
 
-    /// Is somebody else (an upload, a reader, a writer) holding it too?
-    pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+    /// How many hold it: this, and the uploads, readers and writers that have a clone.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use elementum_torrent::engine::parts::Part;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::reading::ReadOutcome;
 use elementum_torrent::engine::{Time, Torrent};
@@ -97,7 +98,9 @@ impl Driver {
             match step {
                 Step::Read(left) => {
                     let want = (*left).min(self.buffer as u64) as usize;
-                    match torrent.read(now, self.id, want).expect("the reader is open") {
+                    // As the session does.
+                    let quiet = torrent.read_on(now, self.id, want);
+                    match quiet.unwrap_or_else(|| torrent.read(now, self.id, want).expect("the reader is open")) {
                         ReadOutcome::Wait => return None,
                         ReadOutcome::EndOfFile => {
                             assert_eq!(self.position, size, "the end came early");
@@ -105,12 +108,11 @@ impl Driver {
                         }
                         ReadOutcome::Memory(parts) => {
                             let mut n = 0;
-                            for part in parts {
-                                let got = &part.block.as_slice()[part.offset..part.offset + part.len];
-                                let expected = content.file(self.file, self.position + n as u64, part.len);
+                            for got in parts.iter().flat_map(Part::slices) {
+                                let expected = content.file(self.file, self.position + n as u64, got.len());
                                 let fine = got == expected || self.options.unverified;
                                 assert!(fine, "wrong bytes at {}", self.position + n as u64);
-                                n += part.len;
+                                n += got.len();
                             }
                             assert!(n > 0 && n <= want, "read {n} of {want}");
                             self.took(now, n as u64);
@@ -141,11 +143,10 @@ impl Driver {
                         }
                         ReadOutcome::Memory(parts) => {
                             let mut at = offset;
-                            for part in parts {
-                                let got = &part.block.as_slice()[part.offset..part.offset + part.len];
-                                let fine = got == content.file(self.file, at, part.len) || self.options.unverified;
+                            for got in parts.iter().flat_map(Part::slices) {
+                                let fine = got == content.file(self.file, at, got.len()) || self.options.unverified;
                                 assert!(fine, "wrong bytes at {at}");
-                                at += part.len as u64;
+                                at += got.len() as u64;
                             }
                         }
                         ReadOutcome::Disk { .. } | ReadOutcome::EndOfFile => {}

@@ -161,7 +161,7 @@ impl Engine {
             let found = self.torrent.find_in_piece(i64::from(piece), 0, 1);
             let there = match found {
                 Ok(elementum_torrent::engine::reading::ReadOutcome::Memory(parts)) => {
-                    parts.first().is_some_and(|p| p.block.as_slice()[p.offset] == self.content.piece(piece)[0])
+                    parts.first().and_then(|p| p.slices().next()).is_some_and(|b| b[0] == self.content.piece(piece)[0])
                 }
                 Ok(elementum_torrent::engine::reading::ReadOutcome::Disk { .. }) => self.disk.contains(&piece),
                 _ => false,

@@ -101,7 +101,7 @@ fn measure(piece_length: u32, memory: u64, peers: usize, total: u64) -> Duration
             let outcome = torrent.read(now, id, MIB as usize).expect("open");
             spent += began.elapsed();
             let ReadOutcome::Memory(parts) = outcome else { break };
-            read += parts.iter().map(|p| p.len as u64).sum::<u64>();
+            read += parts.iter().map(|p| p.len() as u64).sum::<u64>();
             idle = 0;
         }
         idle += 1;

@@ -3,15 +3,23 @@
 package capi
 
 /*
-#cgo noescape et_reader_read
-#cgo nocallback et_reader_read
-#cgo noescape et_reader_read_at
-#cgo nocallback et_reader_read_at
+#cgo noescape read_bytes
+#cgo nocallback read_bytes
+#cgo noescape read_bytes_at
+#cgo nocallback read_bytes_at
 #cgo noescape et_reader_seek
 #cgo nocallback et_reader_seek
 #cgo noescape et_reader_status
 #cgo nocallback et_reader_status
 #include <elementum_torrent.h>
+
+// With a pointer to bytes. One to anything would have cgo look up what it points to, each time.
+static inline et_status read_bytes(et_reader *reader, char *buf, size_t len, size_t *n, et_error *error) {
+	return et_reader_read(reader, buf, len, 0, n, error);
+}
+static inline et_status read_bytes_at(et_reader *reader, uint64_t offset, char *buf, size_t len, size_t *n, et_error *error) {
+	return et_reader_read_at(reader, offset, buf, len, 0, n, error);
+}
 */
 import "C"
 
@@ -79,8 +87,7 @@ func (r *Reader) Read(into []byte) (int, *Error) {
 	}
 	e := newError()
 	var n C.size_t
-	data, length := bytesOf(into)
-	status := C.et_reader_read(r.p, data, length, 0, &n, &e)
+	status := C.read_bytes(r.p, (*C.char)(unsafe.Pointer(unsafe.SliceData(into))), C.size_t(len(into)), &n, &e)
 	r.leave()
 	return int(n), readFailure(status, &e)
 }
@@ -92,8 +99,8 @@ func (r *Reader) ReadAt(offset uint64, into []byte) (int, *Error) {
 	}
 	e := newError()
 	var n C.size_t
-	data, length := bytesOf(into)
-	status := C.et_reader_read_at(r.p, C.uint64_t(offset), data, length, 0, &n, &e)
+	data := (*C.char)(unsafe.Pointer(unsafe.SliceData(into)))
+	status := C.read_bytes_at(r.p, C.uint64_t(offset), data, C.size_t(len(into)), &n, &e)
 	r.leave()
 	return int(n), readFailure(status, &e)
 }

@@ -1,0 +1,57 @@
+//! A session's time.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::Time;
+
+/// Counts from the session's start.
+#[derive(Debug)]
+pub struct Clock {
+    epoch: Instant,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rough_epoch: Duration,
+}
+
+impl Clock {
+    pub fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            rough_epoch: rough(),
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        Time::ZERO + self.epoch.elapsed()
+    }
+
+    /// The time to some milliseconds, later or earlier. It costs a twentieth.
+    pub fn roughly(&self) -> Time {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return Time::ZERO + rough().saturating_sub(self.rough_epoch);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        self.now()
+    }
+}
+
+/// What the system's clock showed at its last tick.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn rough() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roughly_is_about_now() {
+        let clock = Clock::new();
+        std::thread::sleep(Duration::from_millis(30));
+        let (before, roughly, after) = (clock.now(), clock.roughly(), clock.now());
+        // A tick is 10 ms at most.
+        let slack = Duration::from_millis(11);
+        assert!(roughly + slack >= before && roughly <= after + slack, "{before:?} {roughly:?} {after:?}");
+    }
+}
