@@ -75,7 +75,8 @@ impl Torrent {
         }
     }
 
-    /// Reads at the reader's position and moves it, or notes that it waits there.
+    /// Reads at the reader's position and moves it, or notes that it waits there. What follows for others is left to
+    /// [`Torrent::follow_up`], so that who has his bytes need not wait for it.
     pub fn read(&mut self, now: Time, id: ReaderId, len: usize) -> Result<ReadOutcome> {
         let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
         let (span, position, unverified) = (reader.span, reader.position, reader.options.unverified);
@@ -91,7 +92,7 @@ impl Torrent {
                 }
                 if first {
                     self.wants_dirty = true;
-                    self.fill_all(now);
+                    self.owes_follow_up = true;
                 }
             }
             ReadOutcome::Memory(parts) => {
@@ -145,6 +146,18 @@ impl Torrent {
         }
         if moved || was_waiting {
             self.wants_dirty = true;
+            self.owes_follow_up = true;
+        }
+    }
+
+    /// Did reads leave something to do?
+    pub fn owes_follow_up(&self) -> bool {
+        self.owes_follow_up
+    }
+
+    /// Asks peers for what the readers want since they read.
+    pub fn follow_up(&mut self, now: Time) {
+        if self.owes_follow_up {
             self.fill_all(now);
         }
     }

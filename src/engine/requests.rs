@@ -54,6 +54,7 @@ impl Torrent {
     /// Gives every peer that has room something to do, the fastest first.
     pub(super) fn fill_all(&mut self, now: Time) {
         self.refill = false;
+        self.owes_follow_up = false;
         if self.content.is_none() || self.checking || !self.is_running() {
             return;
         }

@@ -195,6 +195,8 @@ pub struct Torrent {
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// Reads changed what is wanted, and nobody was asked for it yet.
+    pub(super) owes_follow_up: bool,
     /// Requests came free: every peer is to be looked at again.
     pub(super) refill: bool,
     /// `torrent_finished` was said, and nothing further is wanted since.
@@ -278,6 +280,7 @@ impl Torrent {
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            owes_follow_up: false,
             refill: false,
             wanted_any: false,
             finished_told: false,

@@ -134,16 +134,26 @@ impl Driver {
         self.run(|core, now| self.check().map(|()| f(core, now)))
     }
 
-    /// Reads for a reader. Most reads go on within a piece: they change nothing that anybody but the reader sees.
+    /// Reads for a reader. What follows a read that brought something is left to the torrent's task: its caller has the bytes at
+    /// once. (Most reads go on within a piece, and nothing follows.)
     pub fn read(self: &Arc<Self>, id: ReaderId, len: usize) -> Result<ReadOutcome> {
-        {
+        let outcome = {
             let mut core = self.core.lock();
             self.check()?;
             if let Some(found) = core.read_on(self.session.clock.roughly(), id, len) {
                 return Ok(found);
             }
+            let outcome = core.read(self.session.now(), id, len)?;
+            if !core.owes_follow_up() {
+                return Ok(outcome);
+            }
+            outcome
+        };
+        match outcome {
+            ReadOutcome::Wait => self.run(Torrent::follow_up),
+            _ => self.timer.notify_one(),
         }
-        self.attempt(|core, now| core.read(now, id, len))?
+        Ok(outcome)
     }
 
     /// A look at the core that changes nothing.
@@ -382,8 +392,13 @@ impl Driver {
                 () = sleep(wait) => true,
                 () = self.timer.notified() => false,
             };
-            if slept && self.check().is_ok() {
-                self.run(|core, now| core.handle_timeout(now));
+            if self.check().is_err() {
+                return;
+            }
+            if slept {
+                self.run(Torrent::handle_timeout);
+            } else if self.core.lock().owes_follow_up() {
+                self.run(Torrent::follow_up);
             }
         }
     }

@@ -78,6 +78,13 @@ impl Driver {
 
     /// Goes as far as it can. When it wants to go on by itself, if it does.
     pub fn poll(&mut self, now: Time, torrent: &mut Torrent, content: &Content) -> Option<Time> {
+        let next = self.advance(now, torrent, content);
+        // The session's task does it, after any number of reads.
+        torrent.follow_up(now);
+        next
+    }
+
+    fn advance(&mut self, now: Time, torrent: &mut Torrent, content: &Content) -> Option<Time> {
         if !self.opened {
             if torrent.info().is_none() || torrent.is_checking() || self.refused || self.is_done() {
                 return None;

@@ -99,6 +99,7 @@ fn measure(piece_length: u32, memory: u64, peers: usize, total: u64) -> Duration
         loop {
             let began = Instant::now();
             let outcome = torrent.read(now, id, MIB as usize).expect("open");
+            torrent.follow_up(now);
             spent += began.elapsed();
             let ReadOutcome::Memory(parts) = outcome else { break };
             read += parts.iter().map(|p| p.len() as u64).sum::<u64>();
