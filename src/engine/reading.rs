@@ -150,6 +150,11 @@ impl Torrent {
         }
     }
 
+    /// Did the reader's last read find nothing?
+    pub fn is_waiting(&self, id: ReaderId) -> bool {
+        self.readers.get(&id).is_some_and(|r| r.waiting.is_some())
+    }
+
     /// Did reads leave something to do?
     pub fn owes_follow_up(&self) -> bool {
         self.owes_follow_up

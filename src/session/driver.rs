@@ -134,8 +134,8 @@ impl Driver {
         self.run(|core, now| self.check().map(|()| f(core, now)))
     }
 
-    /// Reads for a reader. What follows a read that brought something is left to the torrent's task: its caller has the bytes at
-    /// once. (Most reads go on within a piece, and nothing follows.)
+    /// Reads for a reader. Most reads go on within a piece, and nothing follows. What follows one that had to wait is left to the
+    /// torrent's task: its caller gets the bytes at once.
     pub fn read(self: &Arc<Self>, id: ReaderId, len: usize) -> Result<ReadOutcome> {
         let outcome = {
             let mut core = self.core.lock();
@@ -143,16 +143,18 @@ impl Driver {
             if let Some(found) = core.read_on(self.session.clock.roughly(), id, len) {
                 return Ok(found);
             }
+            let waited = core.is_waiting(id);
             let outcome = core.read(self.session.now(), id, len)?;
             if !core.owes_follow_up() {
                 return Ok(outcome);
             }
+            if waited && !outcome.is_empty() {
+                self.timer.notify_one();
+                return Ok(outcome);
+            }
             outcome
         };
-        match outcome {
-            ReadOutcome::Wait => self.run(Torrent::follow_up),
-            _ => self.timer.notify_one(),
-        }
+        self.run(Torrent::follow_up);
         Ok(outcome)
     }
 
