@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native \
-        lint lint-go check run run-c bench install uninstall clean
+        lint lint-go check run run-c bench bench-stream install uninstall clean
 
 help: ## this list
 	@echo "libelementum_torrent $(VERSION)"
@@ -126,6 +126,10 @@ bench: stage ## ours beside libtorrent and librqbit, about 10 minutes; results i
 	-go-binding/bench/install.sh
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench $(BENCH)
+
+bench-stream: stage ## start and seeks through a link emulator, beside libtorrent and librqbit, about 10 minutes
+	$(CARGO) build --release -p elementum-bench --features rqbit
+	$(TARGET)/release/bench --stream $(BENCH)
 
 install: build ## the libraries, the header, the pkg-config file, under DESTDIR and PREFIX
 	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"

@@ -12,23 +12,6 @@ enum { BUFFER = 256 * 1024, READ_TIMEOUT_MS = 60 * 1000 };
 static struct content content;
 static uint8_t buffer[BUFFER];
 
-static uint8_t *read_file(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    uint8_t *bytes = NULL;
-    if (file && fseek(file, 0, SEEK_END) == 0 && (*length = (size_t)ftell(file)) > 0) {
-        bytes = malloc(*length);
-        rewind(file);
-        if (bytes && fread(bytes, 1, *length, file) != *length) {
-            free(bytes);
-            bytes = NULL;
-        }
-    }
-    if (file)
-        fclose(file);
-    return bytes;
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 6) {

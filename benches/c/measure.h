@@ -48,6 +48,24 @@ static inline void check(et_status status, const et_error *error, const char *wh
     exit(1);
 }
 
+/* A whole file, to be freed; NULL where it cannot be read, or is empty. */
+static inline uint8_t *read_file(const char *path, size_t *length)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes = NULL;
+    if (file && fseek(file, 0, SEEK_END) == 0 && (*length = (size_t)ftell(file)) > 0) {
+        bytes = malloc(*length);
+        rewind(file);
+        if (bytes && fread(bytes, 1, *length, file) != *length) {
+            free(bytes);
+            bytes = NULL;
+        }
+    }
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
 /* Settings of a session that talks to nobody but the peers it is told of. */
 static inline et_settings *quiet_settings(et_error *error)
 {

@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod content;
+pub mod link;
 pub mod torrent;
 pub mod usage;
 pub mod wire;

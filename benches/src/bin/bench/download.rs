@@ -104,7 +104,7 @@ fn libtorrent_swarm(plan: &Plan, torrent: &Path) -> Result<Swarm, String> {
     Ok(Swarm { torrent: torrent.to_owned(), peer, _seeder: seeder })
 }
 
-fn python() -> Result<&'static Path, String> {
+pub fn python() -> Result<&'static Path, String> {
     let python = Path::new(".venv/bin/python");
     python.exists().then_some(python).ok_or_else(|| "libtorrent is not installed: run `make deps`".to_owned())
 }

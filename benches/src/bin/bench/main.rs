@@ -1,4 +1,4 @@
-//! `bench`: the driver of `make bench`. It runs ours and each peer in turn on the same work, compares the bytes with the
+//! `bench`: the driver of `make bench` and `make bench-stream`. It runs ours and each peer in turn on the same work, compares the bytes with the
 //! source every time, and writes ratios, never bare times, to `results.json` and a table.
 //!
 //! Ours is measured through the C ABI by the C programs in `benches/c`; so is what a user's program would see.
@@ -8,6 +8,7 @@ mod download;
 mod go;
 mod program;
 mod results;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,8 +16,8 @@ use std::process::ExitCode;
 use elementum_bench::args::Args;
 use results::Results;
 
-const USAGE: &str =
-    "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] [--strict (fail when a bar does not hold)]";
+const USAGE: &str = "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] \
+     [--stream (through the link emulator, and nothing else)] [--strict (fail when a bar does not hold)]";
 
 /// Where things are, and how much to do. The driver runs in the repository's root, as `make` does.
 pub struct Plan {
@@ -40,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, String> {
-    let args = Args::parse(&["only", "pairs", "size", "results"], &["strict"])?;
+    let args = Args::parse(&["only", "pairs", "size", "results"], &["strict", "stream"])?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let target = program.ancestors().nth(2).ok_or("not in a target directory")?.to_owned();
     let scratch = program::scratch_directory()?;
@@ -55,9 +56,13 @@ fn run() -> Result<bool, String> {
     }
     let path = args.text("results").map_or_else(|| plan.target.join("bench/results.json"), PathBuf::from);
     let mut results = Results::new(args.all("only").to_vec());
-    abi::measure(&plan, &mut results);
-    go::measure(&plan, &mut results);
-    download::measure(&plan, &mut results);
+    if args.flag("stream") {
+        stream::measure(&plan, &mut results);
+    } else {
+        abi::measure(&plan, &mut results);
+        go::measure(&plan, &mut results);
+        download::measure(&plan, &mut results);
+    }
     results.save(&path)?;
     print!("{}", results.table());
     println!("written to {}", path.display());

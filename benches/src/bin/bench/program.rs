@@ -109,6 +109,11 @@ impl Measured {
         self.0[key].as_f64().ok_or_else(|| format!("no {key} in {}", self.0))
     }
 
+    pub fn numbers(&self, key: &str) -> Result<Vec<f64>, String> {
+        let list = self.0[key].as_array().map(|list| list.iter().map(Value::as_f64).collect());
+        list.flatten().ok_or_else(|| format!("no {key} in {}", self.0))
+    }
+
     pub fn wall(&self) -> Result<f64, String> {
         self.number("wall")
     }

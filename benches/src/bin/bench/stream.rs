@@ -1,0 +1,335 @@
+//! Start and seeks through the link emulator: 8 MB/s in all, a round trip of 30 ms, libtorrent seeding; ours, libtorrent with piece
+//! deadlines and librqbit's stream in turn on the same swarm.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use elementum_bench::link::{Road, Shape, TcpLink};
+
+use crate::Plan;
+use crate::abi::{MEMORY_LIMIT, c_program};
+use crate::download::python;
+use crate::program::{Measured, Program};
+use crate::results::{Figure, Results, median};
+
+/// Bytes a second of all links together.
+const RATE: u64 = 8_000_000;
+const ROUND_TRIP: Duration = Duration::from_millis(30);
+/// Read at the start, and at each seek.
+const LENGTH: u64 = 1 << 20;
+const SEEKS_A_RUN: u64 = 12;
+const CONTENT_SEED: u64 = 1;
+/// The emulator's rate may be off by so much, of 1.
+const INACCURACY: f64 = 0.01;
+
+const IDEAL: &str = "a round trip + the transfer of the covering pieces";
+const LIBTORRENT: &str = "libtorrent 2.1.1 with piece deadlines";
+const LIBRQBIT: &str = "librqbit 9.1's stream";
+
+/// One swarm, and the figures of its seeks.
+struct Case {
+    piece_length: u64,
+    seeders: usize,
+    vs_libtorrent: Figure,
+    vs_librqbit: Figure,
+    over_ideal: Figure,
+    p90_over_median: Option<Figure>,
+    waste: Option<Figure>,
+    first: Option<First>,
+}
+
+/// The figures from the adding to the first bytes.
+struct First {
+    vs_libtorrent: Figure,
+    vs_librqbit: Figure,
+    beyond_ideal: Figure,
+}
+
+const CASES: [Case; 4] = [
+    Case {
+        piece_length: 256 << 10,
+        seeders: 1,
+        vs_libtorrent: Figure::new("stream.seek_vs_libtorrent", 0.3, "ratio", LIBTORRENT),
+        vs_librqbit: Figure::new("stream.seek_vs_librqbit", 0.5, "ratio", LIBRQBIT),
+        over_ideal: Figure::new("stream.seek_over_ideal", 1.1, "ratio", IDEAL),
+        p90_over_median: Some(Figure::new("stream.seek_p90_over_median", 1.2, "ratio", "the median seek")),
+        waste: Some(Figure::new("stream.waste", 0.03, "ratio", "payload received")),
+        first: Some(First {
+            vs_libtorrent: Figure::new("stream.first_mib_vs_libtorrent", 0.15, "ratio", LIBTORRENT),
+            vs_librqbit: Figure::new("stream.first_mib_vs_librqbit", 1.0, "ratio", LIBRQBIT),
+            beyond_ideal: Figure::new("stream.first_mib_ideal_ms", 20.0, "ms", "beyond 3 round trips + transfer"),
+        }),
+    },
+    Case {
+        piece_length: 1 << 20,
+        seeders: 1,
+        vs_libtorrent: Figure::new("stream.seek_1m_vs_libtorrent", 0.45, "ratio", LIBTORRENT),
+        vs_librqbit: Figure::new("stream.seek_1m_vs_librqbit", 0.65, "ratio", LIBRQBIT),
+        over_ideal: Figure::new("stream.seek_1m_over_ideal", 1.1, "ratio", IDEAL),
+        p90_over_median: None,
+        waste: None,
+        first: None,
+    },
+    Case {
+        piece_length: 4 << 20,
+        seeders: 1,
+        vs_libtorrent: Figure::stated("stream.seek_4m_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_librqbit: Figure::stated("stream.seek_4m_vs_librqbit", "ratio", LIBRQBIT),
+        over_ideal: Figure::new("stream.seek_4m_over_ideal", 1.1, "ratio", IDEAL),
+        p90_over_median: None,
+        waste: None,
+        first: None,
+    },
+    Case {
+        piece_length: 256 << 10,
+        seeders: 4,
+        vs_libtorrent: Figure::new("stream.seek4_vs_libtorrent", 0.12, "ratio", LIBTORRENT),
+        vs_librqbit: Figure::new("stream.seek4_vs_librqbit", 0.2, "ratio", LIBRQBIT),
+        over_ideal: Figure::new("stream.seek4_over_ideal", 1.15, "ratio", IDEAL),
+        p90_over_median: None,
+        waste: None,
+        first: None,
+    },
+];
+
+impl Case {
+    fn figures(&self) -> impl Iterator<Item = &Figure> {
+        let first = self.first.iter().flat_map(|f| [&f.vs_libtorrent, &f.vs_librqbit, &f.beyond_ideal]);
+        [&self.vs_libtorrent, &self.vs_librqbit, &self.over_ideal]
+            .into_iter()
+            .chain(&self.p90_over_median)
+            .chain(&self.waste)
+            .chain(first)
+    }
+
+    /// Milliseconds for the pieces that cover a read from there on.
+    fn transfer(&self, offset: u64) -> f64 {
+        let pieces = (offset + LENGTH - 1) / self.piece_length - offset / self.piece_length + 1;
+        (pieces * self.piece_length) as f64 * 1e3 / RATE as f64
+    }
+}
+
+/// What one run of one client took.
+struct Run {
+    first: f64,
+    seeks: Vec<f64>,
+    payload: f64,
+    redundant: f64,
+}
+
+type Runs = Result<Vec<Run>, String>;
+
+pub fn measure(plan: &Plan, results: &mut Results) {
+    for case in &CASES {
+        if !case.figures().any(|figure| results.wants(figure)) {
+            continue;
+        }
+        match Swarm::start(plan, case) {
+            Ok(swarm) => compare(plan, case, &swarm, results),
+            Err(reason) => case.figures().for_each(|figure| results.skip(figure, &reason)),
+        }
+    }
+}
+
+/// Seeders behind links that share one road.
+struct Swarm {
+    torrent: PathBuf,
+    content: PathBuf,
+    links: Vec<TcpLink>,
+    _seeders: Vec<Program>,
+}
+
+impl Swarm {
+    fn start(plan: &Plan, case: &Case) -> Result<Self, String> {
+        let off = inaccuracy()?;
+        eprintln!("the emulator's rate is off by {:.2} %", off * 100.0);
+        if off.abs() > INACCURACY {
+            return Err(format!("the emulator's rate was off by {:.1} %: the machine is too busy", off * 100.0));
+        }
+        let (torrent, content) = (plan.scratch.join("content.torrent"), plan.scratch.join("content.bin"));
+        let mut command = Command::new(plan.target.join("release/plain-seeder"));
+        command.args(["--size", &plan.size.to_string(), "--piece-length", &case.piece_length.to_string()]);
+        command.args(["--seed", &CONTENT_SEED.to_string()]).arg("--torrent").arg(&torrent).arg("--write").arg(&content);
+        // It writes the files, and is not asked for anything.
+        Program::start("plain-seeder", &mut command)?.port()?;
+        let (down, up) = (Road::new(RATE), Road::new(RATE));
+        let shape = Shape { delay: ROUND_TRIP / 2, ..Shape::default() };
+        let (mut links, mut seeders) = (Vec::new(), Vec::new());
+        for _ in 0..case.seeders {
+            let mut command = Command::new(python()?);
+            command.args(["tests/peers/lt_peer.py", "seed"]).arg("--torrent").arg(&torrent);
+            let seeder = Program::start("libtorrent seeding", command.arg("--data").arg(&plan.scratch))?;
+            let server = SocketAddr::from(([127, 0, 0, 1], seeder.port()?));
+            links.push(TcpLink::open(server, shape, &down, &up).map_err(|error| error.to_string())?);
+            seeders.push(seeder);
+        }
+        Ok(Self { torrent, content, links, _seeders: seeders })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = String> + '_ {
+        self.links.iter().map(|link| link.address().to_string())
+    }
+}
+
+/// How much faster the emulator is than its rate, of 1: two seconds' worth of bytes through a link.
+fn inaccuracy() -> Result<f64, String> {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    let bytes = RATE as usize * 2;
+    let transfer = || -> std::io::Result<Duration> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let (down, up) = (Road::new(RATE), Road::new(RATE));
+        let link = TcpLink::open(listener.local_addr()?, Shape::default(), &down, &up)?;
+        let mut client = TcpStream::connect(link.address())?;
+        let mut server = listener.accept()?.0;
+        std::thread::spawn(move || server.write_all(&vec![7; bytes]));
+        client.read_exact(&mut [0])?;
+        let began = Instant::now();
+        client.read_exact(&mut vec![0; bytes - 1])?;
+        Ok(began.elapsed())
+    };
+    let took = transfer().map_err(|error| error.to_string())?;
+    Ok(bytes as f64 / took.as_secs_f64() / RATE as f64 - 1.0)
+}
+
+/// Offsets for one run, the same for all clients; each in a part of the file that no other seek touches.
+fn offsets(plan: &Plan, round: u64) -> Vec<u64> {
+    let rounds = plan.pairs as u64 + 1;
+    let part = plan.size / (SEEKS_A_RUN * rounds + 1);
+    let mut chance = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(round + 1);
+    (0..SEEKS_A_RUN)
+        .map(|n| {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            // Forward and back in turn, and never the part at the start, which is read first.
+            let place = if n % 2 == 0 { n / 2 } else { SEEKS_A_RUN - 1 - n / 2 };
+            (place * rounds + round + 1) * part + chance % part.saturating_sub(LENGTH).max(1)
+        })
+        .collect()
+}
+
+fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
+    type Client<'a> = (&'a str, &'a dyn Fn(&str) -> Result<Run, String>);
+    let clients: [Client; 3] = [
+        ("ours", &|seeks| ours(plan, swarm, seeks)),
+        ("libtorrent", &|seeks| libtorrent(plan, swarm, seeks)),
+        ("librqbit", &|seeks| librqbit(plan, swarm, seeks)),
+    ];
+    let mut runs: [Runs; 3] = [const { Ok(Vec::new()) }; 3];
+    let mut ideals = Vec::new();
+    // Round 0 is the warm-up. A client that failed once is not asked again: its figures say why.
+    for round in 0..=plan.pairs {
+        let offsets = offsets(plan, round as u64);
+        let seeks = offsets.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        for ((name, run), runs) in clients.iter().zip(&mut runs) {
+            let Ok(so_far) = runs.as_mut() else { continue };
+            match run(&seeks) {
+                Ok(run) => {
+                    let seek = median(&run.seeks).unwrap_or(f64::NAN);
+                    eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
+                    if round > 0 {
+                        so_far.push(run);
+                    }
+                }
+                Err(reason) => *runs = Err(reason),
+            }
+        }
+        if round > 0 {
+            ideals.push(offsets.iter().map(|offset| case.transfer(*offset)).collect::<Vec<f64>>());
+        }
+    }
+    let [ours, libtorrent, librqbit] = runs;
+    let seek = |run: &Run| median(&run.seeks).unwrap_or(f64::NAN);
+    pairs(results, &case.vs_libtorrent, &ours, &libtorrent, seek);
+    pairs(results, &case.vs_librqbit, &ours, &librqbit, seek);
+    let ours = match ours {
+        Ok(ours) => ours,
+        Err(reason) => return case.figures().for_each(|figure| results.skip(figure, &reason)),
+    };
+    let trip = ROUND_TRIP.as_secs_f64() * 1e3;
+    let over: Vec<f64> = ours
+        .iter()
+        .zip(&ideals)
+        .flat_map(|(run, ideals)| run.seeks.iter().zip(ideals).map(|(took, transfer)| took / (trip + transfer)))
+        .collect();
+    results.put(&case.over_ideal, &over);
+    if let (Some(figure), Some(middle)) = (&case.p90_over_median, median(&over)) {
+        let mut sorted = over.clone();
+        sorted.sort_by(f64::total_cmp);
+        let p90 = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or(f64::NAN);
+        results.put(figure, &[p90 / middle]);
+    }
+    if let Some(figure) = &case.waste {
+        let waste: Vec<f64> = ours.iter().map(|run| run.redundant / run.payload).collect();
+        results.put(figure, &waste);
+    }
+    if let Some(first) = &case.first {
+        let took = |run: &Run| run.first;
+        let ours = Ok(ours);
+        pairs(results, &first.vs_libtorrent, &ours, &libtorrent, took);
+        pairs(results, &first.vs_librqbit, &ours, &librqbit, took);
+        let ideal = 3.0 * trip + case.transfer(0);
+        let beyond: Vec<f64> = ours.iter().flatten().map(|run| run.first - ideal).collect();
+        results.put(&first.beyond_ideal, &beyond);
+    }
+}
+
+/// The ratios of the pairs: ours of a round to the peer's of the same round.
+fn pairs(results: &mut Results, figure: &Figure, ours: &Runs, peer: &Runs, of: impl Fn(&Run) -> f64) {
+    match (ours, peer) {
+        (Ok(ours), Ok(peer)) => {
+            let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| of(ours) / of(peer)).collect();
+            results.put(figure, &ratios);
+        }
+        (Err(reason), _) | (_, Err(reason)) => results.skip(figure, reason),
+    }
+}
+
+fn ours(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+    let mut command = c_program(plan, "stream")?;
+    command.arg(&swarm.torrent).args([CONTENT_SEED.to_string(), LENGTH.to_string(), MEMORY_LIMIT.to_string()]);
+    run(&Measured::run("ours", command.arg(seeks).args(swarm.addresses()))?)
+}
+
+fn libtorrent(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+    let mut command = Command::new(python()?);
+    to_files(plan, swarm, "libtorrent", seeks, command.arg("benches/peers/libtorrent_stream.py"))
+}
+
+fn librqbit(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+    let mut command = Command::new(plan.target.join("release/rqbit-peer"));
+    to_files(plan, swarm, "librqbit", seeks, command.arg("stream"))
+}
+
+/// Runs a client that writes files. It compares what it reads with the content by itself.
+fn to_files(plan: &Plan, swarm: &Swarm, name: &str, seeks: &str, command: &mut Command) -> Result<Run, String> {
+    let data = plan.scratch.join("got");
+    fs::create_dir_all(&data).map_err(|error| error.to_string())?;
+    let paths: [(&str, &Path); 3] = [("--torrent", &swarm.torrent), ("--content", &swarm.content), ("--data", &data)];
+    for (option, path) in paths {
+        command.arg(option).arg(path);
+    }
+    for address in swarm.addresses() {
+        command.args(["--peer", &address]);
+    }
+    let measured = Measured::run(name, command.args(["--seeks", seeks, "--length", &LENGTH.to_string()]));
+    fs::remove_dir_all(&data).map_err(|error| error.to_string())?;
+    run(&measured?)
+}
+
+fn run(measured: &Measured) -> Result<Run, String> {
+    let seeks = measured.numbers("seek_ms")?;
+    if seeks.len() as u64 != SEEKS_A_RUN {
+        return Err(format!("{} of {SEEKS_A_RUN} seeks", seeks.len()));
+    }
+    Ok(Run {
+        first: measured.number("first_ms")?,
+        seeks,
+        payload: measured.number("payload")?,
+        redundant: measured.number("redundant").unwrap_or(0.0),
+    })
+}

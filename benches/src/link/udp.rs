@@ -1,0 +1,135 @@
+//! A relay of datagrams.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::{Road, Shape, Way, sleep_until, spawn};
+
+/// A datagram that finds the road booked further ahead than this is dropped, as a router's queue does.
+const QUEUE: Duration = Duration::from_millis(100);
+const IN_FLIGHT: usize = 8192;
+/// How often threads look whether they are to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A relay in front of a server. Each client address gets a socket of its own towards the server.
+pub struct UdpLink {
+    address: SocketAddr,
+    closed: Arc<AtomicBool>,
+}
+
+impl UdpLink {
+    /// `down` leads from the server to its clients.
+    pub fn open(server: SocketAddr, shape: Shape, down: &Road, up: &Road) -> io::Result<Self> {
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0")?);
+        socket.set_read_timeout(Some(LOOK))?;
+        let address = socket.local_addr()?;
+        let closed = Arc::new(AtomicBool::new(false));
+        let (down, up, ending) = (Way::new(down, shape.rate), Way::new(up, 0), closed.clone());
+        spawn("link udp", move || {
+            let mut clients: HashMap<SocketAddr, Lane> = HashMap::new();
+            each_datagram(&ending, &socket, |datagram, client| {
+                if !clients.contains_key(&client)
+                    && let Ok(lane) = welcome(&ending, &socket, client, server, shape, &up, &down)
+                {
+                    clients.insert(client, lane);
+                }
+                if let Some(lane) = clients.get_mut(&client) {
+                    lane.put(datagram);
+                }
+            });
+        })?;
+        Ok(Self { address, closed })
+    }
+
+    /// Where clients send to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for UdpLink {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+/// A socket towards the server for this client, and a thread for what comes back. The lane to the server.
+fn welcome(
+    ending: &Arc<AtomicBool>,
+    socket: &Arc<UdpSocket>,
+    client: SocketAddr,
+    server: SocketAddr,
+    shape: Shape,
+    up: &Way,
+    down: &Way,
+) -> io::Result<Lane> {
+    let own = Arc::new(UdpSocket::bind("127.0.0.1:0")?);
+    own.connect(server)?;
+    own.set_read_timeout(Some(LOOK))?;
+    let mut back = Lane::new(down, shape, socket.clone(), Some(client))?;
+    let (ending, from) = (ending.clone(), own.clone());
+    spawn("link udp back", move || each_datagram(&ending, &from, |datagram, _| back.put(datagram)))?;
+    Lane::new(up, shape, own, None)
+}
+
+fn each_datagram(ending: &AtomicBool, socket: &UdpSocket, mut take: impl FnMut(&[u8], SocketAddr)) {
+    let mut buffer = vec![0; 1 << 16];
+    while !ending.load(Ordering::Acquire) {
+        // A refusal by the server's host is an error of the next receive; it is not the end.
+        if let Ok((n, from)) = socket.recv_from(&mut buffer) {
+            take(&buffer[..n], from);
+        }
+    }
+}
+
+/// One direction to one address.
+struct Lane {
+    way: Way,
+    delay: Duration,
+    loss_ppm: u32,
+    chance: u64,
+    sender: SyncSender<(Instant, Vec<u8>)>,
+}
+
+impl Lane {
+    fn new(way: &Way, shape: Shape, socket: Arc<UdpSocket>, to: Option<SocketAddr>) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(IN_FLIGHT);
+        spawn("link udp out", move || deliver(&socket, to, &receiver))?;
+        // The same losses in each run.
+        Ok(Self {
+            way: way.clone(),
+            delay: shape.delay,
+            loss_ppm: shape.loss_ppm,
+            chance: 0x9E37_79B9_7F4A_7C15,
+            sender,
+        })
+    }
+
+    fn put(&mut self, datagram: &[u8]) {
+        // xorshift64.
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        if self.chance % 1_000_000 < u64::from(self.loss_ppm) || self.way.backlog() > QUEUE {
+            return;
+        }
+        if let Some(through) = self.way.book(datagram.len()) {
+            let _ = self.sender.try_send((through + self.delay, datagram.to_vec()));
+        }
+    }
+}
+
+fn deliver(socket: &UdpSocket, to: Option<SocketAddr>, receiver: &Receiver<(Instant, Vec<u8>)>) {
+    for (at, datagram) in receiver {
+        sleep_until(at);
+        let _ = match to {
+            Some(to) => socket.send_to(&datagram, to),
+            None => socket.send(&datagram),
+        };
+    }
+}
