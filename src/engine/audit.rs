@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pipe::QueueTime;
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent};
 use crate::storage::pool::Block;
@@ -144,7 +145,7 @@ impl Torrent {
                     p.parole,
                     p.refused,
                     p.requests.len(),
-                    p.target_queue(usize::MAX),
+                    p.target_queue(QueueTime::Least, self.inflow.share(), usize::MAX),
                     p.have.count()
                 )
             })

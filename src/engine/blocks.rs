@@ -6,14 +6,13 @@ use super::torrent::{DiskJob, StorageKind, Torrent};
 use crate::alert::Alert;
 use crate::error::Error;
 use crate::storage::pool::{BLOCK_SIZE, Block};
-use std::time::Duration;
 
 impl Torrent {
     /// A block came from the peer, already charged.
     pub(super) fn block_arrived(&mut self, now: Time, key: PeerKey, piece: u32, begin: u32, data: Block) {
         let length = data.len();
         self.down.add(now, u64::from(length));
-        let queue_time = Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1));
+        let queue_time = self.queue_time(now);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
         let block = begin / BLOCK_SIZE;
         let layout = &content.info.layout;
@@ -26,19 +25,22 @@ impl Torrent {
             // Taken back while it came in.
             peer.answers_cancelled(piece, block);
             self.counters.redundant_bytes += u64::from(length);
-            peer.down.add(now, u64::from(length));
+            peer.stray_arrived(now, length);
+            self.inflow.pipe.stray(length);
             return;
         };
         // It came in while it was taken back and asked again: the second charge is of no use.
         if peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        peer.block_arrived(now, length, request.sent, queue_time);
+        self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
+        peer.block_arrived(now, length, request, queue_time, self.inflow.share());
         peer.last_useful = now;
         if std::mem::take(&mut peer.snubbed) {
             let (endpoint, peer_id) = (peer.address, peer.peer_id);
             self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
         }
+        self.inflow.count(now, self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.pipe.bandwidth()));
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.touched.push(piece);
@@ -55,9 +57,10 @@ impl Torrent {
     pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
-        if let Some(peer) = self.peers.get_mut(&key)
-            && !peer.answers_cancelled(piece, block)
-        {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.pipe.stray(length);
+        self.inflow.pipe.stray(length);
+        if !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);
         }
     }

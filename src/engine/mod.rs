@@ -17,6 +17,7 @@ pub mod parts;
 pub mod peer;
 pub mod pex;
 pub mod picker;
+pub mod pipe;
 pub mod priorities;
 pub mod rate;
 pub mod reader;

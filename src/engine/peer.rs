@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::outbox::Outbox;
+use super::pipe::{Pipe, QueueTime};
 use super::rate::Rate;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
@@ -16,6 +17,9 @@ use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
 /// Blocks asked of a peer whose speed nobody knows yet.
 const FIRST_QUEUE: usize = 16;
+/// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
+/// again of those who are known.
+const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// The least queue of an unchoked peer that is not snubbed.
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
@@ -48,6 +52,9 @@ pub struct Request {
     pub piece: u32,
     pub block: u32,
     pub sent: Time,
+    /// What the peer had delivered then, and what all had.
+    pub delivered: u64,
+    pub delivered_by_all: u64,
 }
 
 /// A piece that a peer refused.
@@ -123,8 +130,7 @@ pub struct Peer {
     pub up: Rate,
     pub protocol_down: Rate,
     pub protocol_up: Rate,
-    /// Smoothed time from request to block of an otherwise idle queue.
-    pub rtt: Duration,
+    pub pipe: Pipe,
     pub connected_at: Time,
     pub last_received: Time,
     pub last_sent: Time,
@@ -192,7 +198,7 @@ impl Peer {
             up: Rate::default(),
             protocol_down: Rate::default(),
             protocol_up: Rate::default(),
-            rtt: Duration::ZERO,
+            pipe: Pipe::default(),
             connected_at: now,
             last_received: now,
             last_sent: now,
@@ -251,51 +257,48 @@ impl Peer {
         self.refused.values_mut().filter(|r| r.until <= now).for_each(|r| r.until = Time::ZERO);
     }
 
-    /// How many blocks to keep asked of it: what it delivers in `seconds`, while its speed is still being found out twice
-    /// as many with each round trip.
-    pub fn target_queue(&self, max: usize) -> usize {
+    /// How many blocks to keep asked of it: while its speed is still being found out twice as many with each round trip.
+    pub fn target_queue(&self, time: QueueTime, share: f64, max: usize) -> usize {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        self.queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
+        let queue = if self.slow_start { self.queue } else { self.pipe.queue(time, share) };
+        queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
     /// Adapts the queue after a block arrived.
-    pub fn block_arrived(&mut self, now: Time, bytes: u32, sent: Time, queue_time: Duration) {
-        let took = now.since(sent);
-        // The round trip is what a request takes when nothing stands before it; the least seen recently is near that.
-        if self.rtt.is_zero() || took < self.rtt {
-            self.rtt = took;
-        } else {
-            self.rtt += (took - self.rtt) / 64;
-        }
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, share: f64) {
+        self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
-        let rate = f64::from(self.down.per_second());
-        let span = queue_time + self.rtt.min(Duration::from_secs(2));
-        let by_rate = (rate * span.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
         if self.slow_start {
             self.queue += 1;
-            // The rate stopped growing with the queue: its speed is known.
-            if by_rate > 0 && self.queue > by_rate.saturating_mul(2).max(FIRST_QUEUE * 2) {
-                self.slow_start = false;
-            }
-        } else {
-            self.queue = by_rate.max(MIN_QUEUE);
+            // What comes stopped growing with the queue: its speed is known.
+            self.slow_start = self.queue <= self.pipe.queue(time, share).saturating_mul(2).max(FIRST_QUEUE * 2);
         }
+    }
+
+    /// Bytes came for a request that was taken back.
+    pub fn stray_arrived(&mut self, now: Time, bytes: u32) {
+        self.pipe.stray(bytes);
+        self.down.add(now, u64::from(bytes));
     }
 
     /// When a block asked now would arrive.
     pub fn expected_arrival(&self, now: Time) -> Time {
-        let rate = u64::from(self.down.per_second());
-        let queued = (self.requests.len() as u64 + 1) * u64::from(BLOCK_SIZE);
-        let wait = match queued.saturating_mul(1_000_000).checked_div(rate) {
-            Some(micros) => Duration::from_micros(micros),
-            None if self.slow_start && self.down.total() == 0 => Duration::from_millis(1500),
-            None => Duration::from_secs(5),
+        let queued = (self.requests.len() as f64 + 1.0) * f64::from(BLOCK_SIZE);
+        let rate = self.pipe.bandwidth();
+        let wait = match self.requests.front() {
+            _ if rate < 1.0 && self.slow_start && self.down.total() == 0 => FIRST_WAIT,
+            _ if rate < 1.0 => Duration::from_secs(5),
+            // Who lets us wait for longer than he should will go on doing so.
+            Some(oldest) => {
+                Duration::from_secs_f64(queued / rate) + now.since(self.last_block.max(oldest.sent + self.pipe.rtt()))
+            }
+            None => Duration::from_secs_f64(queued / rate),
         };
-        now + wait + self.rtt.min(Duration::from_secs(1))
+        now + wait + self.pipe.rtt().min(Duration::from_secs(1))
     }
 
     /// Takes a request off the list; blocks mostly come in the order in which they were asked.

@@ -10,6 +10,8 @@ use super::Time;
 use super::connections::wake;
 use super::memory::Keepers;
 use super::peer::{Peer, Request};
+use super::pipe::QueueTime;
+use super::reader::Reader;
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
 use super::wants::{self, Class};
@@ -81,9 +83,14 @@ impl Torrent {
         if !peer.am_interested || (peer.peer_choking && peer.allowed_to_us.is_empty()) {
             return;
         }
-        let target = peer.target_queue(max);
-        // A queue that is nearly full is left alone, so that requests go out in batches.
-        if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() > target - target / 4) {
+        let time = self.queue_time(now);
+        let target = peer.target_queue(time, self.inflow.share(), max);
+        // A queue that is nearly full is left alone, so that requests go out in batches; a player's, which is short, in small ones.
+        let batch = match time {
+            QueueTime::Least => (target / 8).max(2),
+            QueueTime::Plus(_) => target / 4,
+        };
+        if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() + batch > target) {
             return;
         }
         let slow = self.is_slow(now, key);
@@ -103,6 +110,15 @@ impl Torrent {
         {
             wake(&mut self.out.wake, peer);
         }
+    }
+
+    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
+    pub(super) fn queue_time(&self, now: Time) -> QueueTime {
+        let plays = |r: &Reader| !r.options.background && r.is_active(now);
+        if !self.deadlines.is_empty() || self.readers.values().any(plays) {
+            return QueueTime::Least;
+        }
+        QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
     }
 
     /// Would another peer bring a block much sooner? Such a peer is kept away from the most urgent pieces.
@@ -280,13 +296,19 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now).since(now);
         let due = now + expected + expected / 2 + Duration::from_millis(200);
-        content.store.mark_asked(pick.piece, pick.block, key, due);
+        content.store.mark_asked(pick.piece, pick.block, key, now + expected, due);
         peer.credits.put(pick.piece, begin, length, reservation);
         if peer.requests.is_empty() {
             peer.last_block = now;
         }
         peer.last_request = now;
-        peer.requests.push_back(Request { piece: pick.piece, block: pick.block, sent: now });
+        peer.requests.push_back(Request {
+            piece: pick.piece,
+            block: pick.block,
+            sent: now,
+            delivered: peer.pipe.delivered(),
+            delivered_by_all: self.inflow.pipe.delivered(),
+        });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
         true
     }

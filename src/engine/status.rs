@@ -322,6 +322,7 @@ impl Torrent {
 
     pub fn peers(&self, now: Time) -> Vec<PeerInfo> {
         let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let queue_time = self.queue_time(now);
         let millis = |since: Time| now.since(since).as_millis() as u64;
         self.peers
             .values()
@@ -356,11 +357,11 @@ impl Torrent {
                     num_pieces: p.have.count(),
                     progress_ppm: (u64::from(p.have.count()) * 1_000_000 / u64::from(p.have.len().max(1))) as u32,
                     download_queue_length: p.requests.len() as u32,
-                    target_dl_queue_length: p.target_queue(max) as u32,
+                    target_dl_queue_length: p.target_queue(queue_time, self.inflow.share(), max) as u32,
                     upload_queue_length: p.uploads.len() as u32,
                     queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
-                    rtt_ms: p.rtt.as_millis().min(u128::from(u32::MAX)) as u32,
+                    rtt_ms: p.pipe.rtt().as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.hash_fails,
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),

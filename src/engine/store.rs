@@ -30,7 +30,9 @@ pub struct BlockSlot {
     asked: [PeerKey; MAX_COPIES],
     /// Who sent it.
     pub from: PeerKey,
-    /// When the last one asked should have brought it.
+    /// When the last one asked is expected to bring it.
+    pub expected: Time,
+    /// From when on it is late.
     pub due: Time,
 }
 
@@ -284,7 +286,7 @@ impl Store {
         let hysteresis = std::time::Duration::from_millis(300);
         let late = |b: &BlockSlot| {
             let copies = b.copies();
-            let slow = b.due > now + hysteresis && eta.since(now) * 2 < b.due.since(now);
+            let slow = b.expected > now + hysteresis && eta.since(now) * 2 < b.expected.since(now);
             b.data.is_none()
                 && (1..MAX_COPIES).contains(&copies)
                 && !b.is_asked_of(peer)
@@ -293,13 +295,13 @@ impl Store {
         slot.blocks.iter().enumerate().filter(|(_, b)| late(b)).min_by_key(|(_, b)| b.due).map(|(i, _)| i as u32)
     }
 
-    pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, due: Time) {
+    pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, expected: Time, due: Time) {
         let Some(slot) = self.slot_mut(piece) else { return };
         let Some(b) = slot.blocks.get_mut(block as usize) else { return };
         let first = b.copies() == 0;
         if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
             *place = peer;
-            b.due = due;
+            (b.expected, b.due) = (expected, due);
             if first && b.data.is_none() {
                 slot.asked += 1;
             }

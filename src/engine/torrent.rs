@@ -16,6 +16,7 @@ use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
+use super::pipe::Inflow;
 use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
@@ -195,6 +196,8 @@ pub struct Torrent {
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
+    /// What all peers bring together.
+    pub(super) inflow: Inflow,
     /// Reads changed what is wanted, and nobody was asked for it yet.
     pub(super) owes_follow_up: bool,
     /// Requests came free: every peer is to be looked at again.
@@ -280,6 +283,7 @@ impl Torrent {
             wants_dirty: true,
             wants_from: 0,
             starved: false,
+            inflow: Inflow::default(),
             owes_follow_up: false,
             refill: false,
             wanted_any: false,

@@ -2,34 +2,44 @@
 //!
 //! Prints `port N` when it listens (a seeder: when it has checked its data), `metadata` when a magnet's info has come, `done`
 //! when everything is there, and, asked with `--measure`, one JSON line of what that took. It ends when its standard input does.
+//!
+//! `rqbit-peer stream` is the client of the streaming benchmark, like `benches/peers/libtorrent_stream.py`: it reads the start
+//! of the torrent's one file, then at each of the `--seeks`, prints one JSON line of how long each took, and ends.
 
+use std::io::SeekFrom;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use elementum_bench::args::Args;
 use elementum_bench::usage::Stretch;
 use librqbit::{
     AddTorrent, AddTorrentOptions, ConnectionOptions, ListenerMode, ListenerOptions, Session, SessionOptions,
 };
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
 
 const USAGE: &str = "rqbit-peer seed --torrent PATH --data DIR [--peer IP:PORT]... [--port N]
-       rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--trackers] [--measure]";
+       rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--trackers] [--measure]
+       rqbit-peer stream --torrent PATH --data DIR --content PATH [--peer IP:PORT]... [--seeks OFFSET,...] [--length BYTES]";
+
+const VALUED: &[&str] = &["torrent", "magnet", "data", "peer", "port", "content", "seeks", "length"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // A plain thread, not the runtime's reader of the standard input, which would keep the runtime from ending.
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0)
-    });
     let mut words = std::env::args().skip(1);
     let mode = words.next().unwrap_or_default();
-    let result = match Args::parse_from(words, &["torrent", "magnet", "data", "peer", "port"], &["measure", "trackers"])
-    {
-        Ok(args) if mode == "seed" || mode == "leech" => run(mode == "seed", &args).await,
-        Ok(_) => Err(anyhow!("the first argument is seed or leech")),
-        Err(message) => Err(anyhow!(message)),
+    let result = match (mode.as_str(), Args::parse_from(words, VALUED, &["measure", "trackers"])) {
+        (_, Err(message)) => Err(anyhow!(message)),
+        ("stream", Ok(args)) => stream(&args).await,
+        ("seed" | "leech", Ok(args)) => {
+            end_with_standard_input();
+            run(mode == "seed", &args).await
+        }
+        _ => Err(anyhow!("the first argument is seed, leech or stream")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,40 +51,25 @@ async fn main() -> ExitCode {
     }
 }
 
+fn end_with_standard_input() {
+    // A plain thread, not the runtime's reader of the standard input, which would keep the runtime from ending.
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0)
+    });
+}
+
 async fn run(seed: bool, args: &Args) -> Result<()> {
     let stretch = Stretch::begin();
     let data = args.required("data").map_err(|message| anyhow!(message))?;
-    let port = args.number("port", 0u16).map_err(|message| anyhow!(message))?;
-    let peers: Vec<SocketAddr> = args
-        .all("peer")
-        .iter()
-        .map(|peer| peer.parse().with_context(|| format!("--peer {peer}")))
-        .collect::<Result<_>>()?;
+    let peers = peers(args)?;
     let source = match (args.text("magnet"), args.text("torrent")) {
         (Some(magnet), None) => AddTorrent::from_url(magnet.to_owned()),
         (None, Some(path)) => AddTorrent::from_bytes(std::fs::read(path).with_context(|| path.to_owned())?),
         _ => return Err(anyhow!("give one of --torrent and --magnet")),
     };
 
-    let session = Session::new_with_opts(
-        data.into(),
-        SessionOptions {
-            dht: None,
-            persistence: None,
-            disable_trackers: !args.flag("trackers"),
-            disable_local_service_discovery: true,
-            ipv4_only: true,
-            listen: Some(ListenerOptions {
-                mode: ListenerMode::TcpOnly,
-                listen_addr: (Ipv4Addr::LOCALHOST, port).into(),
-                ipv4_only: true,
-                ..Default::default()
-            }),
-            connect: Some(ConnectionOptions { enable_tcp: true, ..Default::default() }),
-            ..Default::default()
-        },
-    )
-    .await?;
+    let session = session(data, args).await?;
     let port = session.listen_addr().context("no listen address")?.port();
     if !seed {
         println!("port {port}");
@@ -99,4 +94,94 @@ async fn run(seed: bool, args: &Args) -> Result<()> {
         }
     }
     std::future::pending::<Result<()>>().await
+}
+
+fn peers(args: &Args) -> Result<Vec<SocketAddr>> {
+    args.all("peer").iter().map(|peer| peer.parse().with_context(|| format!("--peer {peer}"))).collect()
+}
+
+/// Alone but for the peers that it is told of.
+async fn session(data: &str, args: &Args) -> Result<Arc<Session>> {
+    let port = args.number("port", 0u16).map_err(|message| anyhow!(message))?;
+    let session = Session::new_with_opts(
+        data.into(),
+        SessionOptions {
+            dht: None,
+            persistence: None,
+            disable_trackers: !args.flag("trackers"),
+            disable_local_service_discovery: true,
+            ipv4_only: true,
+            listen: Some(ListenerOptions {
+                mode: ListenerMode::TcpOnly,
+                listen_addr: (Ipv4Addr::LOCALHOST, port).into(),
+                ipv4_only: true,
+                ..Default::default()
+            }),
+            connect: Some(ConnectionOptions { enable_tcp: true, ..Default::default() }),
+            ..Default::default()
+        },
+    )
+    .await?;
+    Ok(session)
+}
+
+/// Reads as a player does, and prints how long it waited. The clock starts when the torrent is added, and again at each seek.
+/// What was read is compared when all reads are done.
+async fn stream(args: &Args) -> Result<()> {
+    let required = |name| args.required(name).map_err(|message| anyhow!(message));
+    let (path, content) = (required("torrent")?, required("content")?);
+    let seeks: Vec<u64> = match args.text("seeks").unwrap_or_default() {
+        "" => Vec::new(),
+        list => list.split(',').map(str::parse).collect::<Result<_, _>>().with_context(|| format!("--seeks {list}"))?,
+    };
+    let length = args.number("length", 1 << 20).map_err(|message| anyhow!(message))?;
+    let source = AddTorrent::from_bytes(std::fs::read(path).with_context(|| path.to_owned())?);
+    let truth = std::fs::File::open(content).with_context(|| content.to_owned())?;
+    let options = AddTorrentOptions { overwrite: true, initial_peers: Some(peers(args)?), ..Default::default() };
+    let session = session(required("data")?, args).await?;
+
+    let began = Instant::now();
+    let handle = session.add_torrent(source, Some(options)).await?.into_handle().context("not added")?;
+    let mut stream = handle.clone().stream(0).await?;
+    let mut reads = vec![(0, read(&mut stream, length).await?)];
+    let first_ms = milliseconds(began);
+    let mut seek_ms = Vec::with_capacity(seeks.len());
+    for offset in seeks {
+        let began = Instant::now();
+        stream.seek(SeekFrom::Start(offset)).await?;
+        reads.push((offset, read(&mut stream, length).await?));
+        seek_ms.push(milliseconds(began));
+    }
+    let payload = handle.stats().live.context("not live")?.snapshot.fetched_bytes;
+
+    let size = truth.metadata()?.len();
+    for (offset, data) in reads {
+        let mut expected = vec![0; length.min(size.saturating_sub(offset) as usize)];
+        truth.read_exact_at(&mut expected, offset)?;
+        ensure!(data.len() == expected.len(), "{} bytes at {offset}, not {}", data.len(), expected.len());
+        if let Some(wrong) = data.iter().zip(&expected).position(|(got, want)| got != want) {
+            return Err(anyhow!("wrong byte at {}", offset + wrong as u64));
+        }
+    }
+    println!("{}", json!({ "peer": "librqbit", "first_ms": first_ms, "seek_ms": seek_ms, "payload": payload }));
+    // The session's tasks need not end before the process does.
+    std::process::exit(0)
+}
+
+/// Up to `length` bytes from where the stream stands: fewer at the end of the file.
+async fn read(stream: &mut (impl AsyncRead + Unpin), length: usize) -> Result<Vec<u8>> {
+    let mut data = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match stream.read(&mut data[filled..]).await? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    data.truncate(filled);
+    Ok(data)
+}
+
+fn milliseconds(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1000.0
 }

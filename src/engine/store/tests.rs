@@ -17,7 +17,7 @@ fn fills_out_of_order_and_hashes_in_order() {
     let peer = PeerKey(7);
     for i in 0..3 {
         assert_eq!(store.free_block(2), Some(i));
-        store.mark_asked(2, i, peer, Time::ZERO);
+        store.mark_asked(2, i, peer, Time::ZERO, Time::ZERO);
     }
     assert_eq!(store.free_block(2), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
@@ -50,16 +50,16 @@ fn duplicates_name_the_others_and_unmarked_slots_close() {
     let mut store = Store::new(2);
     store.open(Time::ZERO, 0, 2);
     let (a, b) = (PeerKey(1), PeerKey(2));
-    store.mark_asked(0, 0, a, Time(10));
+    store.mark_asked(0, 0, a, Time(10), Time(10));
     assert_eq!(store.late_block(0, Time(5), b, Time(6), false), None);
     assert_eq!(store.late_block(0, Time(11), b, Time(12), false), Some(0));
     assert_eq!(store.late_block(0, Time(11), a, Time(12), false), None, "never twice of one peer");
-    store.mark_asked(0, 0, b, Time(20));
+    store.mark_asked(0, 0, b, Time(20), Time(20));
     let Arrival::Stored { others } = store.receive(0, 0, block(&pool, 1), b) else { panic!("stored") };
     assert_eq!(others, [a]);
     assert_eq!(store.receive(0, 0, block(&pool, 1), a), Arrival::Redundant);
     store.open(Time::ZERO, 1, 2);
-    store.mark_asked(1, 1, a, Time(9));
+    store.mark_asked(1, 1, a, Time(9), Time(9));
     store.unmark_asked(1, 1, a);
     assert!(store.slot(1).is_none());
     assert_eq!(store.present(), [0]);

@@ -1,0 +1,215 @@
+//! The way to a peer: how long it is and how much it carries, found out as BBR does (Cardwell et al., 2016).
+//!
+//! The round trip is the least that a request took lately; the bandwidth is the most that came in during one request's wait. A
+//! queue of requests that is just longer than their product keeps the way full, and anything beyond it only waits at the peer,
+//! where it stands before what a seek asks for. So while somebody plays, that is all that is asked for; a plain download
+//! asks for more, so that a busy moment here or there costs nothing.
+
+use std::time::Duration;
+
+use super::Time;
+use crate::storage::pool::BLOCK_SIZE;
+
+/// For how long a round trip counts, once or twice.
+const RTT_WINDOW: Duration = Duration::from_secs(5);
+/// The same for a bandwidth.
+const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
+/// A player's queue reaches so far beyond the round trip: for jitter, and so that growth shows.
+const MARGIN: Duration = Duration::from_millis(5);
+/// A round trip longer than this is a queue.
+const MAX_RTT: Duration = Duration::from_secs(2);
+
+/// How far ahead a peer is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueTime {
+    /// Somebody plays: as little as keeps the way full.
+    Least,
+    /// What it delivers in that time, beyond the round trip.
+    Plus(Duration),
+}
+
+/// The best of the samples of the current window and of the one before.
+#[derive(Debug, Clone, Copy)]
+struct Lately<T> {
+    window: Duration,
+    since: Time,
+    before: Option<T>,
+    current: Option<T>,
+}
+
+impl<T: Copy> Lately<T> {
+    fn new(window: Duration) -> Self {
+        Self { window, since: Time::ZERO, before: None, current: None }
+    }
+
+    fn add(&mut self, now: Time, sample: T, better: impl Fn(T, T) -> T) {
+        if now.since(self.since) >= self.window {
+            (self.since, self.before, self.current) = (now, self.current, None);
+        }
+        self.current = Some(self.current.map_or(sample, |best| better(best, sample)));
+    }
+
+    fn best(&self, better: impl Fn(T, T) -> T) -> Option<T> {
+        match (self.before, self.current) {
+            (Some(a), Some(b)) => Some(better(a, b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// What is known of the way to a peer.
+#[derive(Debug)]
+pub struct Pipe {
+    delivered: u64,
+    rtt: Lately<Duration>,
+    bandwidth: Lately<f64>,
+}
+
+impl Default for Pipe {
+    fn default() -> Self {
+        Self { delivered: 0, rtt: Lately::new(RTT_WINDOW), bandwidth: Lately::new(BANDWIDTH_WINDOW) }
+    }
+}
+
+impl Pipe {
+    /// Bytes that came so far: a request notes it when it goes out.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Bytes came that no request waits for any more. They took their time all the same.
+    pub fn stray(&mut self, bytes: u32) {
+        self.delivered += u64::from(bytes);
+    }
+
+    /// The answer to a request came that was sent then, when so much had been delivered.
+    pub fn answered(&mut self, now: Time, bytes: u32, sent: Time, delivered_then: u64) {
+        self.delivered += u64::from(bytes);
+        let took = now.since(sent).max(Duration::from_micros(1));
+        self.rtt.add(now, took, Duration::min);
+        let sample = self.delivered.saturating_sub(delivered_then) as f64 / took.as_secs_f64();
+        self.bandwidth.add(now, sample, f64::max);
+    }
+
+    /// Zero until the first answer.
+    pub fn rtt(&self) -> Duration {
+        self.rtt.best(Duration::min).unwrap_or_default()
+    }
+
+    /// Bytes a second, 0 until the first answer.
+    pub fn bandwidth(&self) -> f64 {
+        self.bandwidth.best(f64::max).unwrap_or_default()
+    }
+
+    /// How many blocks to have asked for, where so much of the bandwidth is its own.
+    pub fn queue(&self, time: QueueTime, share: f64) -> usize {
+        let rtt = self.rtt().min(MAX_RTT);
+        let (span, more) = match time {
+            QueueTime::Least => (rtt * 5 / 4 + MARGIN, 1),
+            QueueTime::Plus(more) => (rtt + more, 0),
+        };
+        (self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize + more
+    }
+}
+
+/// What all peers of a torrent bring together. Where they share a way (our own line, mostly) each shows now and then what the
+/// way carries when the others pause. Were each asked for as much, the way would be full of what stands in line.
+#[derive(Debug, Default)]
+pub struct Inflow {
+    pub pipe: Pipe,
+    share: Option<f64>,
+    counted: Time,
+}
+
+impl Inflow {
+    /// How long a share holds before the peers are counted again.
+    const COUNT: Duration = Duration::from_millis(50);
+
+    /// Which part of its own bandwidth a peer has while the others have theirs.
+    pub fn share(&self) -> f64 {
+        self.share.unwrap_or(1.0)
+    }
+
+    /// Counts the bandwidths of the peers, if it was not done just now.
+    pub fn count(&mut self, now: Time, peers: impl Iterator<Item = f64>) {
+        if self.share.is_some() && now.since(self.counted) < Self::COUNT {
+            return;
+        }
+        let sum: f64 = peers.sum();
+        let all = self.pipe.bandwidth();
+        self.share = Some(if sum > all && all > 0.0 { all / sum } else { 1.0 });
+        self.counted = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Requests that go down a way of 30 ms there and back which carries a block in `block`, with as many out as `queue` says.
+    /// The queue that it comes to.
+    fn settle(pipe: &mut Pipe, from: Time, block: Duration, mut queue: impl FnMut(&Pipe) -> usize) -> Time {
+        let (mut now, mut free) = (from, from);
+        let mut out: VecDeque<(Time, u64, Time)> = VecDeque::new();
+        for _ in 0..3000 {
+            while out.len() < queue(pipe).max(2) {
+                free = free.max(now + 30 * MS) + block;
+                out.push_back((now, pipe.delivered(), free));
+            }
+            let (sent, delivered, arrives) = out.pop_front().expect("some are out");
+            now = arrives;
+            pipe.answered(now, BLOCK_SIZE, sent, delivered);
+        }
+        now
+    }
+
+    #[test]
+    fn it_finds_what_the_way_carries_and_asks_for_little_more() {
+        let mut pipe = Pipe::default();
+        let now = settle(&mut pipe, Time::ZERO, 2 * MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        let carried = f64::from(BLOCK_SIZE) / 0.002;
+        assert!((pipe.bandwidth() / carried - 1.0).abs() < 0.05, "{} of {carried}", pipe.bandwidth());
+        // 16 blocks are under way; some more stand at the peer, for 20 ms or so.
+        assert!((20..=32).contains(&pipe.queue(QueueTime::Least, 1.0)), "{}", pipe.queue(QueueTime::Least, 1.0));
+        assert!(pipe.queue(QueueTime::Plus(1000 * MS), 1.0) > 500);
+        // Twice as fast, then slow: it follows.
+        let now = settle(&mut pipe, now, MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        assert!((pipe.bandwidth() / (carried * 2.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
+        settle(&mut pipe, now, 20 * MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        assert!((pipe.bandwidth() / (carried / 10.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
+    }
+
+    #[test]
+    fn a_queue_at_the_peer_is_no_round_trip() {
+        let mut pipe = Pipe::default();
+        settle(&mut pipe, Time::ZERO, 2 * MS, |_| 200);
+        assert!(pipe.rtt() >= 32 * MS);
+        let later = Time::from_millis(20_000);
+        pipe.answered(later + 32 * MS, BLOCK_SIZE, later, pipe.delivered());
+        assert_eq!(pipe.rtt(), 32 * MS);
+    }
+
+    #[test]
+    fn who_shares_a_way_is_asked_for_his_part() {
+        let mut inflow = Inflow::default();
+        assert!(inflow.share() >= 1.0);
+        inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
+        let peers = [8e6, 8e6, 4e6, 0.0];
+        inflow.count(Time::from_millis(100), peers.into_iter());
+        assert!((inflow.share() - 0.4).abs() < 1e-9, "{}", inflow.share());
+        inflow.count(Time::from_millis(120), [1e6].into_iter());
+        assert!((inflow.share() - 0.4).abs() < 1e-9, "it was counted just now");
+        inflow.count(Time::from_millis(200), [1e6].into_iter());
+        assert!(inflow.share() >= 1.0, "nobody is in the way");
+    }
+
+    #[test]
+    fn nothing_is_known_at_first() {
+        let pipe = Pipe::default();
+        assert_eq!((pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least, 1.0)), (Duration::ZERO, 0.0, 1));
+    }
+}
