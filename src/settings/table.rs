@@ -136,7 +136,7 @@ settings! {
 
     // requests
     request_queue_time: Int(1), Check::Range(1, 60), live,
-        "Seconds of a peer's proven rate to keep asked for. (libtorrent: 3; a seek waits behind what is asked for.)";
+        "Seconds of a peer's rate to keep asked for while nobody plays; players only keep the way full. (libtorrent: 3.)";
     max_out_request_queue: Int(500), Check::Range(2, 100_000), live,
         "Most unanswered requests to one peer.";
     max_allowed_in_request_queue: Int(2000), Check::Range(1, 100_000), live,
