@@ -127,7 +127,7 @@ bench: stage ## ours beside libtorrent and librqbit, about 10 minutes; results i
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench $(BENCH)
 
-bench-stream: stage ## start and seeks through a link emulator, beside libtorrent and librqbit, about 10 minutes
+bench-stream: stage ## start and seeks through a link emulator, beside libtorrent and librqbit, about 20 minutes
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench --stream $(BENCH)
 
