@@ -106,8 +106,8 @@ pub struct Peer {
     pub credits: Arc<Credits>,
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
-    queue: usize,
-    slow_start: bool,
+    /// How many blocks it is asked for while its speed is being found out.
+    slow_start: Option<usize>,
     pub snubbed: bool,
     /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
     pub parole: bool,
@@ -182,8 +182,7 @@ impl Peer {
             refusals: 0,
             credits,
             reqq: 250,
-            queue: FIRST_QUEUE,
-            slow_start: true,
+            slow_start: Some(FIRST_QUEUE),
             snubbed: false,
             parole: false,
             parole_passed: 0,
@@ -262,7 +261,7 @@ impl Peer {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        let queue = if self.slow_start { self.queue } else { self.pipe.queue(time, share) };
+        let queue = self.slow_start.unwrap_or_else(|| self.pipe.queue(time, share));
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
@@ -272,10 +271,10 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
-        if self.slow_start {
-            self.queue += 1;
-            // What comes stopped growing with the queue: its speed is known.
-            self.slow_start = self.queue <= self.pipe.queue(time, share).saturating_mul(2).max(FIRST_QUEUE * 2);
+        if let Some(queue) = self.slow_start {
+            // Until what comes stops growing with the queue: its speed is known then.
+            let most = self.pipe.queue(time, share).saturating_mul(2).max(FIRST_QUEUE * 2);
+            self.slow_start = Some(queue + 1).filter(|queue| *queue <= most);
         }
     }
 
@@ -289,14 +288,14 @@ impl Peer {
     pub fn expected_arrival(&self, now: Time) -> Time {
         let queued = (self.requests.len() as f64 + 1.0) * f64::from(BLOCK_SIZE);
         let rate = self.pipe.bandwidth();
-        let wait = match self.requests.front() {
-            _ if rate < 1.0 && self.slow_start && self.down.total() == 0 => FIRST_WAIT,
-            _ if rate < 1.0 => Duration::from_secs(5),
+        let wait = if self.down.total() == 0 {
+            FIRST_WAIT
+        } else if rate < 1.0 {
+            Duration::from_secs(5)
+        } else {
             // Who lets us wait for longer than he should will go on doing so.
-            Some(oldest) => {
-                Duration::from_secs_f64(queued / rate) + now.since(self.last_block.max(oldest.sent + self.pipe.rtt()))
-            }
-            None => Duration::from_secs_f64(queued / rate),
+            let overdue = self.requests.front().map(|r| now.since(self.last_block.max(r.sent + self.pipe.rtt())));
+            Duration::from_secs_f64(queued / rate) + overdue.unwrap_or_default()
         };
         now + wait + self.pipe.rtt().min(Duration::from_secs(1))
     }

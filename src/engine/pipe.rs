@@ -31,6 +31,7 @@ pub enum QueueTime {
 /// The best of the samples of the current window and of the one before.
 #[derive(Debug, Clone, Copy)]
 struct Lately<T> {
+    better: fn(T, T) -> T,
     window: Duration,
     since: Time,
     before: Option<T>,
@@ -38,20 +39,20 @@ struct Lately<T> {
 }
 
 impl<T: Copy> Lately<T> {
-    fn new(window: Duration) -> Self {
-        Self { window, since: Time::ZERO, before: None, current: None }
+    fn new(window: Duration, better: fn(T, T) -> T) -> Self {
+        Self { better, window, since: Time::ZERO, before: None, current: None }
     }
 
-    fn add(&mut self, now: Time, sample: T, better: impl Fn(T, T) -> T) {
+    fn add(&mut self, now: Time, sample: T) {
         if now.since(self.since) >= self.window {
             (self.since, self.before, self.current) = (now, self.current, None);
         }
-        self.current = Some(self.current.map_or(sample, |best| better(best, sample)));
+        self.current = Some(self.current.map_or(sample, |best| (self.better)(best, sample)));
     }
 
-    fn best(&self, better: impl Fn(T, T) -> T) -> Option<T> {
+    fn best(&self) -> Option<T> {
         match (self.before, self.current) {
-            (Some(a), Some(b)) => Some(better(a, b)),
+            (Some(a), Some(b)) => Some((self.better)(a, b)),
             (a, b) => a.or(b),
         }
     }
@@ -67,7 +68,11 @@ pub struct Pipe {
 
 impl Default for Pipe {
     fn default() -> Self {
-        Self { delivered: 0, rtt: Lately::new(RTT_WINDOW), bandwidth: Lately::new(BANDWIDTH_WINDOW) }
+        Self {
+            delivered: 0,
+            rtt: Lately::new(RTT_WINDOW, Duration::min),
+            bandwidth: Lately::new(BANDWIDTH_WINDOW, f64::max),
+        }
     }
 }
 
@@ -86,19 +91,19 @@ impl Pipe {
     pub fn answered(&mut self, now: Time, bytes: u32, sent: Time, delivered_then: u64) {
         self.delivered += u64::from(bytes);
         let took = now.since(sent).max(Duration::from_micros(1));
-        self.rtt.add(now, took, Duration::min);
+        self.rtt.add(now, took);
         let sample = self.delivered.saturating_sub(delivered_then) as f64 / took.as_secs_f64();
-        self.bandwidth.add(now, sample, f64::max);
+        self.bandwidth.add(now, sample);
     }
 
     /// Zero until the first answer.
     pub fn rtt(&self) -> Duration {
-        self.rtt.best(Duration::min).unwrap_or_default()
+        self.rtt.best().unwrap_or_default()
     }
 
     /// Bytes a second, 0 until the first answer.
     pub fn bandwidth(&self) -> f64 {
-        self.bandwidth.best(f64::max).unwrap_or_default()
+        self.bandwidth.best().unwrap_or_default()
     }
 
     /// How many blocks to have asked for, where so much of the bandwidth is its own.

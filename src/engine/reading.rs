@@ -95,11 +95,7 @@ impl Torrent {
                     self.owes_follow_up = true;
                 }
             }
-            ReadOutcome::Memory(parts) => {
-                let n: usize = parts.iter().map(Part::len).sum();
-                self.moved_on(now, id, n as u64);
-            }
-            ReadOutcome::Disk { len, .. } => self.moved_on(now, id, u64::from(*len)),
+            ReadOutcome::Memory(_) | ReadOutcome::Disk { .. } => self.moved_on(now, id, outcome.len() as u64),
             ReadOutcome::EndOfFile => {}
         }
         Ok(outcome)
@@ -111,10 +107,9 @@ impl Torrent {
         let reader = self.readers.get(&id).filter(|r| r.flows())?;
         let piece = reader.current_piece()?;
         let outcome = self.find(&reader.span, reader.position, len, reader.options.unverified);
-        let ReadOutcome::Memory(parts) = &outcome else { return None };
-        let n = parts.iter().map(Part::len).sum::<usize>() as u64;
+        let n = outcome.len() as u64;
         let end = reader.position + n;
-        if end == reader.span.size || reader.span.piece_at(end) != piece {
+        if !matches!(outcome, ReadOutcome::Memory(_)) || end == reader.span.size || reader.span.piece_at(end) != piece {
             return None;
         }
         self.readers.get_mut(&id)?.advanced(roughly, n);

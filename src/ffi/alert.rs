@@ -172,9 +172,7 @@ pub unsafe extern "C" fn et_alert_message(
     unsafe {
         guard(error, || {
             let record = record_of(alert)?;
-            check_apart(record, buf, cap, "buf")?;
-            let needed = write_message(record, buffer_in(buf.cast(), cap, "buf")?).ok_or_else(no_record)?;
-            begin_output(buf, cap, len, needed)
+            text_made(buf, cap, len, record, write_message)
         })
     }
 }
@@ -200,10 +198,27 @@ pub unsafe extern "C" fn et_alert_messages(
             if !records.as_ptr().cast::<u64>().is_aligned() && !records.is_empty() {
                 return Err(Error::invalid("records is not aligned to 8 bytes"));
             }
-            check_apart(records, buf, cap, "buf")?;
-            let needed = write_messages(records, buffer_in(buf.cast(), cap, "buf")?).ok_or_else(no_record)?;
-            begin_output(buf, cap, len, needed)
+            text_made(buf, cap, len, records, write_messages)
         })
+    }
+}
+
+/// Has text made of records, in the caller's buffer. `make` gives the bytes it takes, `None` where they are no records.
+///
+/// # Safety
+/// As for [`begin_output`].
+unsafe fn text_made(
+    buf: *mut c_char,
+    cap: usize,
+    len: *mut usize,
+    records: &[u8],
+    make: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+) -> Result<()> {
+    check_apart(records, buf, cap, "buf")?;
+    // SAFETY: as the caller promised; `buf` does not lie over `records`.
+    unsafe {
+        let needed = make(records, buffer_in(buf.cast(), cap, "buf")?).ok_or_else(no_record)?;
+        begin_output(buf, cap, len, needed)
     }
 }
 

@@ -123,9 +123,9 @@ pub(super) unsafe fn buffer_in<'a>(pointer: *mut c_void, len: usize, name: &str)
 }
 
 /// Refuses an output that lies over the input that it is made of.
-pub(super) fn check_apart<T>(input: &[u8], buffer: *const T, cap: usize, name: &str) -> Result<()> {
+pub(super) fn check_apart(input: &[u8], buffer: *const c_char, cap: usize, name: &str) -> Result<()> {
     let (input, start) = (input.as_ptr_range(), buffer.cast::<u8>());
-    if cap > 0 && start < input.end && input.start < start.wrapping_add(cap.saturating_mul(size_of::<T>())) {
+    if cap > 0 && start < input.end && input.start < start.wrapping_add(cap) {
         return Err(Error::invalid(format!("{name} lies over what it is to be made of")));
     }
     Ok(())
