@@ -34,11 +34,7 @@ int main(int argc, char **argv)
     getrusage(RUSAGE_SELF, &before);
     double began = seconds(CLOCK_MONOTONIC);
     et_error error = { .struct_size = sizeof error };
-    et_settings *settings = quiet_settings(&error);
-    check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, memory_limit, &error), &error, "memory_limit");
-    et_session *session = NULL;
-    check(et_session_open(settings, NULL, 0, &session, &error), &error, "et_session_open");
-    et_settings_free(settings);
+    et_session *session = open_session(memory_limit, &error);
 
     et_add_torrent_params params = { .struct_size = sizeof params, .torrent = torrent, .torrent_len = torrent_length };
     et_storage_index index = 0;

@@ -79,4 +79,15 @@ static inline et_settings *quiet_settings(et_error *error)
     return settings;
 }
 
+/* Opens such a session with that much memory for payload. */
+static inline et_session *open_session(int64_t memory_limit, et_error *error)
+{
+    et_settings *settings = quiet_settings(error);
+    check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, memory_limit, error), error, "memory_limit");
+    et_session *session = NULL;
+    check(et_session_open(settings, NULL, 0, &session, error), error, "et_session_open");
+    et_settings_free(settings);
+    return session;
+}
+
 #endif

@@ -42,12 +42,7 @@ int main(int argc, char **argv)
     memset(buffer, 1, length);
 
     et_error error = { .struct_size = sizeof error };
-    et_settings *settings = quiet_settings(&error);
-    check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, strtoll(argv[4], NULL, 10), &error), &error,
-          "memory_limit");
-    et_session *session = NULL;
-    check(et_session_open(settings, NULL, 0, &session, &error), &error, "et_session_open");
-    et_settings_free(settings);
+    et_session *session = open_session(strtoll(argv[4], NULL, 10), &error);
 
     double began = seconds(CLOCK_MONOTONIC);
     et_add_torrent_params params = { .struct_size = sizeof params, .torrent = torrent, .torrent_len = torrent_length };

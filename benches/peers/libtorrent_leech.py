@@ -13,15 +13,11 @@ import time
 
 import libtorrent as lt
 
+import quiet
+
 # libtorrent as fast as it gets here: nothing on that the benchmark does not use.
 SETTINGS = {
-    "listen_interfaces": "127.0.0.1:0",
-    "enable_dht": False,
-    "enable_lsd": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
-    "enable_incoming_utp": False,
-    "enable_outgoing_utp": False,
+    **quiet.SETTINGS,
     "in_enc_policy": int(lt.enc_policy.disabled),
     "out_enc_policy": int(lt.enc_policy.disabled),
     "alert_mask": int(lt.alert.category_t.status_notification | lt.alert.category_t.error_notification),
@@ -35,12 +31,9 @@ def main():
     parser.add_argument("--torrent", required=True)
     parser.add_argument("--peer", required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--setting", action="append", default=[], help="another value, for finding the best ones")
+    quiet.add_setting_argument(parser)
     arguments = parser.parse_args()
-    settings = dict(SETTINGS)
-    for setting in arguments.setting:
-        name, _, value = setting.partition("=")
-        settings[name] = value == "true" if value in ("true", "false") else int(value)
+    settings = quiet.with_arguments(SETTINGS, arguments)
     host, _, port = arguments.peer.rpartition(":")
 
     used_before = resource.getrusage(resource.RUSAGE_SELF)
@@ -55,7 +48,7 @@ def main():
     while not finished:
         session.wait_for_alert(1000)
         for alert in session.pop_alerts():
-            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.hash_failed_alert, lt.peer_disconnected_alert)):
+            if isinstance(alert, (*quiet.FAULTS, lt.peer_disconnected_alert)):
                 raise SystemExit(alert.message())
             finished = finished or isinstance(alert, lt.torrent_finished_alert)
     wall = time.perf_counter() - began

@@ -17,6 +17,8 @@ import time
 
 import libtorrent as lt
 
+import quiet
+
 # What a player has fetched behind the bytes that it waits for, in bytes and at least in pieces.
 READ_AHEAD = 16 << 20
 LEAST_AHEAD = 2
@@ -27,15 +29,8 @@ PATIENCE = 120
 
 # The defaults, but for discovery and for what would measure something else than streaming.
 SETTINGS = {
-    "listen_interfaces": "127.0.0.1:0",
-    "enable_dht": False,
-    "enable_lsd": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
+    **quiet.SETTINGS,
     "allow_multiple_connections_per_ip": True,
-    # The peers speak TCP only, and libtorrent tries uTP first: that cost four seconds before the first byte.
-    "enable_incoming_utp": False,
-    "enable_outgoing_utp": False,
     # With its window complete libtorrent takes the torrent for finished. It would drop all seeds, and not dial for a minute.
     "close_redundant_connections": False,
     "alert_mask": int(
@@ -44,7 +39,6 @@ SETTINGS = {
         | lt.alert.category_t.storage_notification
     ),
 }
-ERRORS = (lt.torrent_error_alert, lt.file_error_alert, lt.hash_failed_alert)
 
 
 class Player:
@@ -83,7 +77,7 @@ class Player:
                 raise SystemExit(f"waited {PATIENCE} s for pieces {needed.start} to {needed.stop - 1}, have {sorted(data)}")
             self.session.wait_for_alert(1000)
             for alert in self.session.pop_alerts():
-                if isinstance(alert, ERRORS):
+                if isinstance(alert, quiet.FAULTS):
                     raise SystemExit(alert.message())
                 if isinstance(alert, lt.read_piece_alert) and alert.piece in needed:
                     if alert.error.value():
@@ -123,12 +117,9 @@ def main():
     parser.add_argument("--content", required=True, help="the file as it should be")
     parser.add_argument("--seeks", default="", help="byte offsets")
     parser.add_argument("--length", type=int, default=1 << 20, help="bytes to read at the start and at each seek")
-    parser.add_argument("--setting", action="append", default=[], help="another value, for finding the best ones")
+    quiet.add_setting_argument(parser)
     arguments = parser.parse_args()
-    settings = dict(SETTINGS)
-    for setting in arguments.setting:
-        name, _, value = setting.partition("=")
-        settings[name] = value == "true" if value in ("true", "false") else int(value)
+    settings = quiet.with_arguments(SETTINGS, arguments)
 
     params = lt.load_torrent_file(arguments.torrent)
     info = params.ti

@@ -92,7 +92,7 @@ struct Lane {
     way: Way,
     delay: Duration,
     loss_ppm: u32,
-    chance: u64,
+    chance: fastrand::Rng,
     sender: SyncSender<(Instant, Vec<u8>)>,
 }
 
@@ -105,17 +105,13 @@ impl Lane {
             way: way.clone(),
             delay: shape.delay,
             loss_ppm: shape.loss_ppm,
-            chance: 0x9E37_79B9_7F4A_7C15,
+            chance: fastrand::Rng::with_seed(1),
             sender,
         })
     }
 
     fn put(&mut self, datagram: &[u8]) {
-        // xorshift64.
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        if self.chance % 1_000_000 < u64::from(self.loss_ppm) || self.way.backlog() > QUEUE {
+        if self.chance.u32(..1_000_000) < self.loss_ppm || self.way.backlog() > QUEUE {
             return;
         }
         if let Some(through) = self.way.book(datagram.len()) {

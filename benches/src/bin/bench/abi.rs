@@ -29,16 +29,10 @@ pub fn measure(plan: &Plan, results: &mut Results) {
         let runs = (0..=plan.pairs)
             .map(|_| Measured::run(program, &mut c_program(plan, program)?)?.number(key))
             .collect::<Result<Vec<f64>, String>>();
-        match runs {
-            Ok(runs) => results.put(figure, &runs[1..]),
-            Err(reason) => results.skip(figure, &reason),
-        }
+        results.put_or_skip(figure, runs.map(|runs| runs[1..].to_vec()));
     }
     if results.wants(&SIZE) {
-        match stripped_size(plan) {
-            Ok(bytes) => results.put(&SIZE, &[bytes as f64 / (1 << 20) as f64]),
-            Err(reason) => results.skip(&SIZE, &reason),
-        }
+        results.put_or_skip(&SIZE, stripped_size(plan).map(|bytes| vec![bytes as f64 / (1 << 20) as f64]));
     }
 }
 

@@ -1,18 +1,19 @@
 //! One gigabyte from one peer: ours into bounded RAM, read by one reader, beside libtorrent, librqbit and the floor.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use elementum_bench::content::Content;
 
 use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
-use crate::program::{Measured, Program};
+use crate::program::Measured;
 use crate::results::{Figure, Results};
+use crate::rounds::{Client, Runs, ratio, take_turns, with_data};
+use crate::seeders::{CONTENT_SEED, Seeder, python, torrent};
 
-const CONTENT_SEED: u64 = 1;
-const PIECE_LENGTH: u32 = 1 << 20;
+const PIECE_LENGTH: u64 = 1 << 20;
 
 /// What ours is set against in one swarm.
 struct Figures {
@@ -52,92 +53,39 @@ impl Figures {
     }
 }
 
-/// A seeder that the runs download from.
-struct Swarm {
-    torrent: PathBuf,
-    peer: String,
-    _seeder: Program,
-}
-
 pub fn measure(plan: &Plan, results: &mut Results) {
     let plain = PLAIN.all().chain([&PEAK, &CONSTANT]).any(|figure| results.wants(figure));
     let from_libtorrent = FROM_LIBTORRENT.all().any(|figure| results.wants(figure));
     if !plain && !from_libtorrent {
         return;
     }
-    let swarm = match plain_swarm(plan, from_libtorrent) {
-        Ok(swarm) => swarm,
+    let seeder = match Seeder::plain(plan, PIECE_LENGTH, from_libtorrent) {
+        Ok(seeder) => seeder,
         Err(reason) => {
             let all = PLAIN.all().chain(FROM_LIBTORRENT.all()).chain([&PEAK, &CONSTANT]);
             return all.for_each(|figure| results.skip(figure, &reason));
         }
     };
     if plain {
-        compare(plan, &swarm, &PLAIN, results);
+        compare(plan, &seeder, &PLAIN, results);
     }
     if from_libtorrent {
-        match libtorrent_swarm(plan, &swarm.torrent) {
-            Ok(swarm) => compare(plan, &swarm, &FROM_LIBTORRENT, results),
+        match Seeder::libtorrent(plan) {
+            Ok(seeder) => compare(plan, &seeder, &FROM_LIBTORRENT, results),
             Err(reason) => FROM_LIBTORRENT.all().for_each(|figure| results.skip(figure, &reason)),
         }
     }
 }
 
-fn plain_swarm(plan: &Plan, write: bool) -> Result<Swarm, String> {
-    let torrent = plan.scratch.join("content.torrent");
-    let mut command = Command::new(plan.target.join("release/plain-seeder"));
-    command.args(["--size", &plan.size.to_string(), "--piece-length", &PIECE_LENGTH.to_string()]);
-    command.args(["--seed", &CONTENT_SEED.to_string()]).arg("--torrent").arg(&torrent);
-    if write {
-        command.arg("--write").arg(plan.scratch.join("content.bin"));
-    }
-    let seeder = Program::start("plain-seeder", &mut command)?;
-    let peer = format!("127.0.0.1:{}", seeder.port()?);
-    Ok(Swarm { torrent, peer, _seeder: seeder })
-}
-
-fn libtorrent_swarm(plan: &Plan, torrent: &Path) -> Result<Swarm, String> {
-    let mut command = Command::new(python()?);
-    command.args(["tests/peers/lt_peer.py", "seed"]).arg("--torrent").arg(torrent).arg("--data").arg(&plan.scratch);
-    let seeder = Program::start("libtorrent seeding", &mut command)?;
-    let peer = format!("127.0.0.1:{}", seeder.port()?);
-    Ok(Swarm { torrent: torrent.to_owned(), peer, _seeder: seeder })
-}
-
-pub fn python() -> Result<&'static Path, String> {
-    let python = Path::new(".venv/bin/python");
-    python.exists().then_some(python).ok_or_else(|| "libtorrent is not installed: run `make deps`".to_owned())
-}
-
-type Runs = Result<Vec<Measured>, String>;
-type Run<'a> = &'a dyn Fn() -> Result<Measured, String>;
-
-fn compare(plan: &Plan, swarm: &Swarm, figures: &Figures, results: &mut Results) {
-    let peers: [(&str, Run); 4] = [
-        ("ours", &|| ours(plan, swarm)),
-        ("libtorrent", &|| libtorrent(plan, swarm)),
-        ("librqbit", &|| librqbit(plan, swarm)),
-        ("floor", &|| floor(plan, swarm)),
+fn compare(plan: &Plan, seeder: &Seeder, figures: &Figures, results: &mut Results) {
+    let peer = &seeder.address.to_string();
+    let clients = [
+        Client { name: "ours", wanted: true, run: &|_| ours(plan, peer) },
+        Client { name: "libtorrent", wanted: true, run: &|_| libtorrent(plan, peer) },
+        Client { name: "librqbit", wanted: true, run: &|_| librqbit(plan, peer) },
+        Client { name: "floor", wanted: figures.cpu_vs_floor.is_some(), run: &|_| floor(plan, peer) },
     ];
-    let mut runs: [Runs; 4] = [const { Ok(Vec::new()) }; 4];
-    // Round 0 is the warm-up. A peer that failed once is not asked again: its figures say why.
-    for round in 0..=plan.pairs {
-        for ((name, run), runs) in peers.iter().zip(&mut runs) {
-            let skipped = *name == "floor" && figures.cpu_vs_floor.is_none();
-            if let (Ok(so_far), false) = (runs.as_mut(), skipped) {
-                match run() {
-                    Ok(measured) => {
-                        report(name, round, &measured);
-                        if round > 0 {
-                            so_far.push(measured);
-                        }
-                    }
-                    Err(reason) => *runs = Err(reason),
-                }
-            }
-        }
-    }
-    let [ours, libtorrent, librqbit, floor] = runs;
+    let [ours, libtorrent, librqbit, floor] = take_turns(plan, &clients, report);
     ratio(results, &figures.wall_vs_libtorrent, &ours, &libtorrent, Measured::wall);
     ratio(results, &figures.cpu_vs_libtorrent, &ours, &libtorrent, Measured::cpu);
     ratio(results, &figures.wall_vs_librqbit, &ours, &librqbit, Measured::wall);
@@ -158,37 +106,18 @@ fn report(name: &str, round: usize, measured: &Measured) {
     }
 }
 
-/// The ratios of the pairs: ours of a round to the peer's of the same round.
-fn ratio(
+fn stated(
     results: &mut Results,
     figure: &Figure,
-    ours: &Runs,
-    peer: &Runs,
+    ours: &Runs<Measured>,
     of: impl Fn(&Measured) -> Result<f64, String>,
 ) {
-    let ratios = match (ours, peer) {
-        (Err(reason), _) | (_, Err(reason)) => Err(reason.clone()),
-        (Ok(ours), Ok(peer)) => {
-            ours.iter().zip(peer).map(|(ours, peer)| Ok(of(ours)? / of(peer)?)).collect::<Result<Vec<_>, _>>()
-        }
-    };
-    enter(results, figure, ratios);
+    results.put_or_skip(figure, ours.as_ref().map_err(Clone::clone).and_then(|runs| runs.iter().map(of).collect()));
 }
 
-fn stated(results: &mut Results, figure: &Figure, ours: &Runs, of: impl Fn(&Measured) -> Result<f64, String>) {
-    enter(results, figure, ours.as_ref().map_err(Clone::clone).and_then(|runs| runs.iter().map(of).collect()));
-}
-
-fn enter(results: &mut Results, figure: &Figure, runs: Result<Vec<f64>, String>) {
-    match runs {
-        Ok(runs) => results.put(figure, &runs),
-        Err(reason) => results.skip(figure, &reason),
-    }
-}
-
-fn ours(plan: &Plan, swarm: &Swarm) -> Result<Measured, String> {
+fn ours(plan: &Plan, peer: &str) -> Result<Measured, String> {
     let mut command = c_program(plan, "download")?;
-    command.arg(&swarm.torrent).arg(&swarm.peer);
+    command.arg(torrent(plan)).arg(peer);
     command.args([CONTENT_SEED.to_string(), plan.size.to_string(), MEMORY_LIMIT.to_string()]);
     let measured = Measured::run("ours", &mut command)?;
     // The program stops at the first wrong byte; this is for one that would stop without a word.
@@ -198,35 +127,33 @@ fn ours(plan: &Plan, swarm: &Swarm) -> Result<Measured, String> {
     Ok(measured)
 }
 
-fn libtorrent(plan: &Plan, swarm: &Swarm) -> Result<Measured, String> {
+fn libtorrent(plan: &Plan, peer: &str) -> Result<Measured, String> {
     let mut command = Command::new(python()?);
-    command.arg("benches/peers/libtorrent_leech.py").args(["--peer", &swarm.peer]);
-    to_files(plan, "libtorrent", command.arg("--torrent").arg(&swarm.torrent))
+    command.arg("benches/peers/libtorrent_leech.py").args(["--peer", peer]);
+    to_files(plan, "libtorrent", command.arg("--torrent").arg(torrent(plan)))
 }
 
-fn librqbit(plan: &Plan, swarm: &Swarm) -> Result<Measured, String> {
+fn librqbit(plan: &Plan, peer: &str) -> Result<Measured, String> {
     let mut command = Command::new(plan.target.join("release/rqbit-peer"));
-    command.args(["leech", "--measure", "--peer", &swarm.peer]);
-    to_files(plan, "librqbit", command.arg("--torrent").arg(&swarm.torrent))
+    command.args(["leech", "--measure", "--peer", peer]);
+    to_files(plan, "librqbit", command.arg("--torrent").arg(torrent(plan)))
 }
 
-fn floor(plan: &Plan, swarm: &Swarm) -> Result<Measured, String> {
+fn floor(plan: &Plan, peer: &str) -> Result<Measured, String> {
     // It compares the hash of every piece with the torrent's, which the seeder made from the source.
     let mut command = Command::new(plan.target.join("release/floor"));
-    Measured::run("floor", command.args(["--peer", &swarm.peer]).arg("--torrent").arg(&swarm.torrent))
+    Measured::run("floor", command.args(["--peer", peer]).arg("--torrent").arg(torrent(plan)))
 }
 
 /// Runs a client that writes files, and compares what it wrote.
 fn to_files(plan: &Plan, name: &str, command: &mut Command) -> Result<Measured, String> {
-    let data = plan.scratch.join("got");
-    fs::create_dir_all(&data).map_err(|error| error.to_string())?;
-    let measured = Measured::run(name, command.arg("--data").arg(&data));
-    let same = measured.is_err() || is_content(&data.join("content.bin"), plan.size).unwrap_or(false);
-    fs::remove_dir_all(&data).map_err(|error| error.to_string())?;
-    if !same {
-        return Err(format!("{name} wrote other bytes"));
-    }
-    measured
+    with_data(plan, |data| {
+        let measured = Measured::run(name, command.arg("--data").arg(data))?;
+        match is_content(&data.join("content.bin"), plan.size) {
+            Ok(true) => Ok(measured),
+            _ => Err(format!("{name} wrote other bytes")),
+        }
+    })
 }
 
 fn is_content(path: &Path, size: u64) -> std::io::Result<bool> {

@@ -81,11 +81,7 @@ pub fn measure(plan: &Plan, results: &mut Results) {
         .map(|_| [run(plan, &cost), swig.as_ref().map_err(String::clone).and_then(|swig| run(plan, swig))])
         .collect();
     for row in wanted {
-        let values: Result<Vec<f64>, String> = runs[1..].iter().map(|pair| row.value.of(pair)).collect();
-        match values {
-            Ok(values) => results.put(&row.figure, &values),
-            Err(reason) => results.skip(&row.figure, &reason),
-        }
+        results.put_or_skip(&row.figure, runs[1..].iter().map(|pair| row.value.of(pair)).collect());
     }
 }
 

@@ -8,6 +8,8 @@ mod download;
 mod go;
 mod program;
 mod results;
+mod rounds;
+mod seeders;
 mod stream;
 
 use std::path::PathBuf;

@@ -66,6 +66,14 @@ impl Results {
         self.enter(figure, json!({ "skipped": reason }));
     }
 
+    /// Enters what came of the runs.
+    pub fn put_or_skip(&mut self, figure: &Figure, runs: Result<Vec<f64>, String>) {
+        match runs {
+            Ok(runs) => self.put(figure, &runs),
+            Err(reason) => self.skip(figure, &reason),
+        }
+    }
+
     fn enter(&mut self, figure: &Figure, mut entry: Value) {
         if !self.wants(figure) {
             return;

@@ -1,9 +1,6 @@
 //! Start and seeks through the link emulator: 8 MB/s in all, a round trip of 30 ms, libtorrent seeding; ours, libtorrent with piece
 //! deadlines and librqbit's stream in turn on the same swarm.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,9 +8,10 @@ use elementum_bench::link::{Road, Shape, TcpLink};
 
 use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
-use crate::download::python;
-use crate::program::{Measured, Program};
+use crate::program::Measured;
 use crate::results::{Figure, Results, median};
+use crate::rounds::{Client, ratio, take_turns, with_data};
+use crate::seeders::{CONTENT_SEED, Seeder, content, python, torrent};
 
 /// Bytes a second of all links together.
 const RATE: u64 = 8_000_000;
@@ -21,7 +19,6 @@ const ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Read at the start, and at each seek.
 const LENGTH: u64 = 1 << 20;
 const SEEKS_A_RUN: u64 = 12;
-const CONTENT_SEED: u64 = 1;
 /// The emulator's rate may be off by so much, of 1.
 const INACCURACY: f64 = 0.01;
 const TRIES: u32 = 5;
@@ -121,8 +118,6 @@ struct Run {
     redundant: f64,
 }
 
-type Runs = Result<Vec<Run>, String>;
-
 pub fn measure(plan: &Plan, results: &mut Results) {
     for case in &CASES {
         if !case.figures().any(|figure| results.wants(figure)) {
@@ -137,33 +132,20 @@ pub fn measure(plan: &Plan, results: &mut Results) {
 
 /// Seeders behind links that share one road.
 struct Swarm {
-    torrent: PathBuf,
-    content: PathBuf,
     links: Vec<TcpLink>,
-    _seeders: Vec<Program>,
+    _seeders: Vec<Seeder>,
 }
 
 impl Swarm {
     fn start(plan: &Plan, case: &Case) -> Result<Self, String> {
         check_emulator()?;
-        let (torrent, content) = (plan.scratch.join("content.torrent"), plan.scratch.join("content.bin"));
-        let mut command = Command::new(plan.target.join("release/plain-seeder"));
-        command.args(["--size", &plan.size.to_string(), "--piece-length", &case.piece_length.to_string()]);
-        command.args(["--seed", &CONTENT_SEED.to_string()]).arg("--torrent").arg(&torrent).arg("--write").arg(&content);
         // It writes the files, and is not asked for anything.
-        Program::start("plain-seeder", &mut command)?.port()?;
+        Seeder::plain(plan, case.piece_length, true)?;
         let (down, up) = (Road::new(RATE), Road::new(RATE));
         let shape = Shape { delay: ROUND_TRIP / 2, ..Shape::default() };
-        let (mut links, mut seeders) = (Vec::new(), Vec::new());
-        for _ in 0..case.seeders {
-            let mut command = Command::new(python()?);
-            command.args(["tests/peers/lt_peer.py", "seed"]).arg("--torrent").arg(&torrent);
-            let seeder = Program::start("libtorrent seeding", command.arg("--data").arg(&plan.scratch))?;
-            let server = SocketAddr::from(([127, 0, 0, 1], seeder.port()?));
-            links.push(TcpLink::open(server, shape, &down, &up).map_err(|error| error.to_string())?);
-            seeders.push(seeder);
-        }
-        Ok(Self { torrent, content, links, _seeders: seeders })
+        let seeders = (0..case.seeders).map(|_| Seeder::libtorrent(plan)).collect::<Result<Vec<_>, _>>()?;
+        let links = seeders.iter().map(|seeder| TcpLink::open(seeder.address, shape, &down, &up));
+        Ok(Self { links: links.collect::<Result<_, _>>().map_err(|error| error.to_string())?, _seeders: seeders })
     }
 
     fn addresses(&self) -> impl Iterator<Item = String> + '_ {
@@ -209,56 +191,38 @@ fn inaccuracy() -> Result<f64, String> {
 fn offsets(plan: &Plan, round: u64) -> Vec<u64> {
     let rounds = plan.pairs as u64 + 1;
     let part = plan.size / (SEEKS_A_RUN * rounds + 1);
-    let mut chance = 0x2545_F491_4F6C_DD1D_u64.wrapping_mul(round + 1);
+    let mut chance = fastrand::Rng::with_seed(round);
     (0..SEEKS_A_RUN)
         .map(|n| {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
             // Forward and back in turn, and never the part at the start, which is read first.
             let place = if n % 2 == 0 { n / 2 } else { SEEKS_A_RUN - 1 - n / 2 };
-            (place * rounds + round + 1) * part + chance % part.saturating_sub(LENGTH).max(1)
+            (place * rounds + round + 1) * part + chance.u64(..part.saturating_sub(LENGTH).max(1))
         })
         .collect()
 }
 
 fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
-    type Client<'a> = (&'a str, &'a dyn Fn(&str) -> Result<Run, String>, bool);
     let first = |figure: fn(&First) -> &Figure| case.first.as_ref().is_some_and(|f| results.wants(figure(f)));
-    let vs_libtorrent = results.wants(&case.vs_libtorrent) || first(|f| &f.vs_libtorrent);
-    let vs_librqbit = results.wants(&case.vs_librqbit) || first(|f| &f.vs_librqbit);
-    let clients: [Client; 3] = [
-        ("ours", &|seeks| ours(plan, swarm, seeks), true),
-        ("libtorrent", &|seeks| libtorrent(plan, swarm, seeks), vs_libtorrent),
-        ("librqbit", &|seeks| librqbit(plan, swarm, seeks), vs_librqbit),
+    let clients = [
+        Client { name: "ours", wanted: true, run: &|round| ours(plan, swarm, &seeks(plan, round)) },
+        Client {
+            name: "libtorrent",
+            wanted: results.wants(&case.vs_libtorrent) || first(|f| &f.vs_libtorrent),
+            run: &|round| libtorrent(plan, swarm, &seeks(plan, round)),
+        },
+        Client {
+            name: "librqbit",
+            wanted: results.wants(&case.vs_librqbit) || first(|f| &f.vs_librqbit),
+            run: &|round| librqbit(plan, swarm, &seeks(plan, round)),
+        },
     ];
-    let mut runs: [Runs; 3] = [const { Ok(Vec::new()) }; 3];
-    let mut ideals = Vec::new();
-    // Round 0 is the warm-up. A client that failed once is not asked again: its figures say why.
-    for round in 0..=plan.pairs {
-        let offsets = offsets(plan, round as u64);
-        let seeks = offsets.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        for ((name, run, wanted), runs) in clients.iter().zip(&mut runs) {
-            let (Ok(so_far), true) = (runs.as_mut(), *wanted) else { continue };
-            match run(&seeks) {
-                Ok(run) => {
-                    let seek = median(&run.seeks).unwrap_or(f64::NAN);
-                    eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
-                    if round > 0 {
-                        so_far.push(run);
-                    }
-                }
-                Err(reason) => *runs = Err(reason),
-            }
-        }
-        if round > 0 {
-            ideals.push(offsets.iter().map(|offset| case.transfer(*offset)).collect::<Vec<f64>>());
-        }
-    }
-    let [ours, libtorrent, librqbit] = runs;
-    let seek = |run: &Run| median(&run.seeks).unwrap_or(f64::NAN);
-    pairs(results, &case.vs_libtorrent, &ours, &libtorrent, seek);
-    pairs(results, &case.vs_librqbit, &ours, &librqbit, seek);
+    let [ours, libtorrent, librqbit] = take_turns(plan, &clients, |name, round, run| {
+        let seek = median(&run.seeks).unwrap_or(f64::NAN);
+        eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
+    });
+    let seek = |run: &Run| median(&run.seeks).ok_or_else(|| "no seeks".to_owned());
+    ratio(results, &case.vs_libtorrent, &ours, &libtorrent, seek);
+    ratio(results, &case.vs_librqbit, &ours, &librqbit, seek);
     let ours = match ours {
         Ok(ours) => ours,
         Err(reason) => return case.figures().for_each(|figure| results.skip(figure, &reason)),
@@ -266,8 +230,9 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
     let trip = ROUND_TRIP.as_secs_f64() * 1e3;
     let over: Vec<f64> = ours
         .iter()
-        .zip(&ideals)
-        .flat_map(|(run, ideals)| run.seeks.iter().zip(ideals).map(|(took, transfer)| took / (trip + transfer)))
+        .zip(1..)
+        .flat_map(|(run, round)| run.seeks.iter().zip(offsets(plan, round)))
+        .map(|(took, offset)| took / (trip + case.transfer(offset)))
         .collect();
     results.put(&case.over_ideal, &over);
     if let (Some(figure), Some(middle)) = (&case.p90_over_median, median(&over)) {
@@ -281,30 +246,24 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
         results.put(figure, &waste);
     }
     if let Some(first) = &case.first {
-        let took = |run: &Run| run.first;
+        let took = |run: &Run| Ok(run.first);
         let ours = Ok(ours);
-        pairs(results, &first.vs_libtorrent, &ours, &libtorrent, took);
-        pairs(results, &first.vs_librqbit, &ours, &librqbit, took);
+        ratio(results, &first.vs_libtorrent, &ours, &libtorrent, took);
+        ratio(results, &first.vs_librqbit, &ours, &librqbit, took);
         let ideal = 3.0 * trip + case.transfer(0);
         let beyond: Vec<f64> = ours.iter().flatten().map(|run| run.first - ideal).collect();
         results.put(&first.beyond_ideal, &beyond);
     }
 }
 
-/// The ratios of the pairs: ours of a round to the peer's of the same round.
-fn pairs(results: &mut Results, figure: &Figure, ours: &Runs, peer: &Runs, of: impl Fn(&Run) -> f64) {
-    match (ours, peer) {
-        (Ok(ours), Ok(peer)) => {
-            let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| of(ours) / of(peer)).collect();
-            results.put(figure, &ratios);
-        }
-        (Err(reason), _) | (_, Err(reason)) => results.skip(figure, reason),
-    }
+/// The offsets of a round, as clients take them.
+fn seeks(plan: &Plan, round: usize) -> String {
+    offsets(plan, round as u64).iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn ours(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
     let mut command = c_program(plan, "stream")?;
-    command.arg(&swarm.torrent).args([CONTENT_SEED.to_string(), LENGTH.to_string(), MEMORY_LIMIT.to_string()]);
+    command.arg(torrent(plan)).args([CONTENT_SEED.to_string(), LENGTH.to_string(), MEMORY_LIMIT.to_string()]);
     run(&Measured::run("ours", command.arg(seeks).args(swarm.addresses()))?)
 }
 
@@ -320,18 +279,12 @@ fn librqbit(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
 
 /// Runs a client that writes files. It compares what it reads with the content by itself.
 fn to_files(plan: &Plan, swarm: &Swarm, name: &str, seeks: &str, command: &mut Command) -> Result<Run, String> {
-    let data = plan.scratch.join("got");
-    fs::create_dir_all(&data).map_err(|error| error.to_string())?;
-    let paths: [(&str, &Path); 3] = [("--torrent", &swarm.torrent), ("--content", &swarm.content), ("--data", &data)];
-    for (option, path) in paths {
-        command.arg(option).arg(path);
-    }
+    command.arg("--torrent").arg(torrent(plan)).arg("--content").arg(content(plan));
+    command.args(["--seeks", seeks, "--length", &LENGTH.to_string()]);
     for address in swarm.addresses() {
         command.args(["--peer", &address]);
     }
-    let measured = Measured::run(name, command.args(["--seeks", seeks, "--length", &LENGTH.to_string()]));
-    fs::remove_dir_all(&data).map_err(|error| error.to_string())?;
-    run(&measured?)
+    with_data(plan, |data| run(&Measured::run(name, command.arg("--data").arg(data))?))
 }
 
 fn run(measured: &Measured) -> Result<Run, String> {
