@@ -86,6 +86,11 @@ impl Bitfield {
         true
     }
 
+    /// The pieces in it, ascending from one on, then those before it.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = u32> + '_ {
+        (from..self.len).chain(0..from.min(self.len)).filter(|i| self.get(*i))
+    }
+
     /// The pieces in it, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.bytes.iter().enumerate().filter(|(_, b)| **b != 0).flat_map(|(byte, bits)| {

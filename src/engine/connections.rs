@@ -69,6 +69,7 @@ impl Torrent {
         }
         self.swarm.connected(address, incoming);
         self.peers.insert(key, peer);
+        self.ranking.outdated();
         self.alert(Alert::PeerConnect {
             endpoint: address,
             peer_id: handshake.peer_id,
@@ -205,6 +206,7 @@ impl Torrent {
             }
         }
         self.collect_hashes();
+        self.prune_late();
         if self.refill {
             self.fill_all(now)
         } else {
@@ -246,6 +248,7 @@ impl Torrent {
             Message::Unchoke => {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.peer_choking = false;
+                    self.ranking.outdated();
                 }
             }
             Message::Interested => self.peer_interested(now, key, true),
@@ -342,6 +345,7 @@ impl Torrent {
     fn choked(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
+        self.ranking.outdated();
         let fast = peer.fast;
         self.suspect_stops(key);
         if fast {
@@ -439,6 +443,7 @@ impl Torrent {
     fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
+        self.ranking.outdated();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
         self.suspect_stops(key);
@@ -468,6 +473,8 @@ impl Torrent {
     /// Ends a connection: what was asked of it is free again, what it has no longer counts.
     pub(super) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
+        self.hungry.remove(&key);
+        self.ranking.outdated();
         self.fetch.peer_gone(key);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {

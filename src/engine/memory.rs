@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Time;
 use super::reader::{Reader, ReaderId};
-use super::requests::Pick;
+use super::pick::Pick;
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};
@@ -75,6 +75,11 @@ impl Keepers<'_> {
     /// May a piece be begun for `class`? Only if what is begun already can be completed beside it.
     pub fn admits(&self, content: &Content, pool: &Pool, class: Class, piece: u32) -> bool {
         let bound = evictable_by(class);
+        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
+        // Enough without anything that goes?
+        if pool.available() >= content.store.free_blocks() + blocks {
+            return true;
+        }
         let mut open = 0u64;
         let mut evictable = 0u64;
         for present in content.store.present() {
@@ -82,10 +87,9 @@ impl Keepers<'_> {
             if self.worth(content, *present) < bound {
                 evictable += u64::from(slot.received());
             } else if slot.stage == Stage::Partial {
-                open += u64::from(slot.blocks.len() as u32 - slot.received() - slot.asked());
+                open += u64::from(slot.free_blocks());
             }
         }
-        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
         let alone = open == 0 && content.store.partial_blocks() == 0;
         alone || pool.available() + evictable >= open + blocks
     }
@@ -206,7 +210,7 @@ impl Torrent {
         self.refresh_wants(now);
         while self.pool.charged() > self.pool.limit() && self.evict_one(now, Worth::Kept, u32::MAX) {}
         self.wants_dirty = true;
-        self.fill_all(now);
+        self.fill_everybody(now);
     }
 
     /// Blocks of this torrent: stored, and reserved for requests in flight.

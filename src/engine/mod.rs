@@ -1,5 +1,6 @@
 //! The core: what to ask of whom, what to keep, what to say. Sans-IO: events and the time come in, actions go out.
 
+pub mod asking;
 pub mod audit;
 pub mod bitfield;
 pub mod blame;
@@ -9,16 +10,20 @@ pub mod connections;
 pub mod dialling;
 pub mod external_ip;
 pub mod haves;
+pub mod late;
 pub mod lifecycle;
 pub mod memory;
 pub mod metadata;
 pub mod outbox;
+pub mod pace;
 pub mod parts;
 pub mod peer;
 pub mod pex;
+pub mod pick;
 pub mod picker;
 pub mod pipe;
 pub mod priorities;
+pub mod ranking;
 pub mod rate;
 pub mod reader;
 pub mod reading;

@@ -20,6 +20,8 @@ const FIRST_QUEUE: usize = 16;
 /// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
 /// again of those who are known.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
+/// What one that brings nothing is expected to take.
+const SNUBBED_WAIT: Duration = Duration::from_secs(10);
 /// The least queue of an unchoked peer that is not snubbed.
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
@@ -52,6 +54,8 @@ pub struct Request {
     pub piece: u32,
     pub block: u32,
     pub sent: Time,
+    /// When it should come.
+    pub expected: Time,
     /// What the peer had delivered then, and what all had.
     pub delivered: u64,
     pub delivered_by_all: u64,
@@ -268,6 +272,7 @@ impl Peer {
     /// Adapts the queue after a block arrived.
     pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, share: f64) {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
+        self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
@@ -284,20 +289,46 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
     }
 
-    /// When a block asked now would arrive.
-    pub fn expected_arrival(&self, now: Time) -> Time {
-        let queued = (self.requests.len() as f64 + 1.0) * f64::from(BLOCK_SIZE);
-        let rate = self.pipe.bandwidth();
-        let wait = if self.down.total() == 0 {
-            FIRST_WAIT
-        } else if rate < 1.0 {
-            Duration::from_secs(5)
-        } else {
-            // Who lets us wait for longer than he should will go on doing so.
-            let overdue = self.requests.front().map(|r| now.since(self.last_block.max(r.sent + self.pipe.rtt())));
-            Duration::from_secs_f64(queued / rate) + overdue.unwrap_or_default()
-        };
-        now + wait + self.pipe.rtt().min(Duration::from_secs(1))
+    /// May it be asked for anything, and is it expected to answer?
+    pub fn may_be_asked(&self) -> bool {
+        self.am_interested && !self.snubbed && (!self.peer_choking || !self.allowed_to_us.is_empty())
+    }
+
+    /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.
+    pub fn expected_arrival(&self, now: Time, share: f64) -> Time {
+        now + self.wait(now, share, self.requests.len() + 1)
+    }
+
+    /// How long the last block of a full queue takes.
+    pub fn standing_wait(&self, now: Time, time: QueueTime, share: f64, max: usize) -> Duration {
+        self.wait(now, share, self.target_queue(time, share, max))
+    }
+
+    /// How long a block takes with which so many are asked for.
+    fn wait(&self, now: Time, share: f64, blocks: usize) -> Duration {
+        if self.snubbed {
+            return SNUBBED_WAIT;
+        }
+        let queued = if self.down.total() == 0 { FIRST_WAIT } else { self.transfer(share, blocks) };
+        queued + self.overdue(now) + self.pipe.rtt().min(Duration::from_secs(1))
+    }
+
+    fn transfer(&self, share: f64, blocks: usize) -> Duration {
+        let rate = (self.pipe.bandwidth() * share).max(1.0);
+        Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
+    }
+
+    /// Who lets us wait for longer than he should will go on doing so.
+    fn overdue(&self, now: Time) -> Duration {
+        let due = |r: &Request| now.since(self.last_block.max(r.sent + self.pipe.rtt()));
+        self.requests.front().map(due).unwrap_or_default()
+    }
+
+    /// How long the peer still needs for a block that it was asked for.
+    pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
+        let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
+        let queued = if self.down.total() == 0 { Duration::ZERO } else { self.transfer(share, before + 1) };
+        queued + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
     }
 
     /// Takes a request off the list; blocks mostly come in the order in which they were asked.

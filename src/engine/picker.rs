@@ -22,6 +22,8 @@ struct Piece {
     priority: u8,
     /// We have it, or it is whole and being verified: nothing to pick.
     done: bool,
+    /// Blocks of it are asked for or here: others go on with it.
+    begun: bool,
     /// Index in its bucket, NOWHERE if it is in none.
     at: u32,
 }
@@ -32,15 +34,21 @@ pub struct Picker {
     pieces: Vec<Piece>,
     buckets: Vec<Vec<u32>>,
     seeds: u32,
+    /// Pieces wanted and not done, begun or not.
+    wanted: u32,
+    /// No fresh piece of a priority lies before this one.
+    first: [u32; TOP_PRIORITY as usize + 1],
 }
 
 impl Picker {
     pub fn new(num_pieces: u32, priority: u8) -> Self {
-        let piece = Piece { availability: 0, priority: 0, done: false, at: NOWHERE };
+        let piece = Piece { availability: 0, priority: 0, done: false, begun: false, at: NOWHERE };
         let mut picker = Self {
             pieces: vec![piece; num_pieces as usize],
             buckets: vec![Vec::new(); usize::from(TOP_PRIORITY) * MAX_AVAILABILITY],
             seeds: 0,
+            wanted: 0,
+            first: [0; TOP_PRIORITY as usize + 1],
         };
         if priority > 0 {
             for i in 0..num_pieces {
@@ -113,33 +121,47 @@ impl Picker {
         }
     }
 
-    /// Wanted pieces that are not done, best first: highest priority, then rarest. Pieces of one rank come in no
+    /// Somebody was asked for blocks of the piece (or all of it is to be asked for again).
+    pub fn set_begun(&mut self, piece: u32, begun: bool) {
+        self.change(piece, |p| p.begun = begun);
+    }
+
+    /// Is the piece wanted, and nothing of it asked for?
+    pub fn is_fresh(&self, piece: u32) -> bool {
+        self.pieces.get(piece as usize).is_some_and(|p| Self::rank(*p).is_some())
+    }
+
+    /// Wanted pieces of which nothing is asked for, best first: highest priority, then rarest. Pieces of one rank come in no
     /// particular, but stable order.
     pub fn in_order(&self) -> impl Iterator<Item = u32> + '_ {
         self.buckets.iter().flatten().copied()
     }
 
     /// The same, in the order of the file inside each priority.
-    pub fn in_file_order(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn in_file_order(&mut self) -> impl Iterator<Item = u32> + '_ {
+        for priority in 1..=TOP_PRIORITY {
+            let fresh = |p: &Piece| p.priority == priority && Self::rank(*p).is_some();
+            if let Some(first) = self.first.get_mut(usize::from(priority)) {
+                let rest = self.pieces.get(*first as usize..).unwrap_or_default();
+                *first += rest.iter().position(fresh).unwrap_or(rest.len()) as u32;
+            }
+        }
+        let (firsts, pieces) = (&self.first, &self.pieces);
         (1..=TOP_PRIORITY).rev().flat_map(move |priority| {
-            let any = self.bucket_range(priority).any(|b| self.buckets.get(b).is_some_and(|v| !v.is_empty()));
-            let pieces = if any { self.pieces.as_slice() } else { &[] };
-            (0u32..).zip(pieces).filter(move |(_, p)| p.priority == priority && !p.done).map(|(i, _)| i)
+            let first = firsts.get(usize::from(priority)).copied().unwrap_or_default();
+            let rest = pieces.get(first as usize..).unwrap_or_default();
+            let fresh = move |p: &Piece| p.priority == priority && Self::rank(*p).is_some();
+            (first..).zip(rest).filter(move |(_, p)| fresh(p)).map(|(i, _)| i)
         })
     }
 
-    /// Is there anything left to pick?
+    /// Is there anything left to pick, begun or not?
     pub fn has_wanted(&self) -> bool {
-        self.buckets.iter().any(|b| !b.is_empty())
-    }
-
-    fn bucket_range(&self, priority: u8) -> std::ops::Range<usize> {
-        let start = usize::from(TOP_PRIORITY - priority) * MAX_AVAILABILITY;
-        start..start + MAX_AVAILABILITY
+        self.wanted > 0
     }
 
     fn rank(piece: Piece) -> Option<usize> {
-        (piece.priority > 0 && !piece.done).then(|| {
+        (piece.priority > 0 && !piece.done && !piece.begun).then(|| {
             let availability = usize::from(piece.availability).min(MAX_AVAILABILITY - 1);
             usize::from(TOP_PRIORITY - piece.priority) * MAX_AVAILABILITY + availability
         })
@@ -147,9 +169,17 @@ impl Picker {
 
     fn change(&mut self, index: u32, edit: impl FnOnce(&mut Piece)) {
         let Some(piece) = self.pieces.get_mut(index as usize) else { return };
+        let wanted = |p: &Piece| u32::from(p.priority > 0 && !p.done);
         let before = Self::rank(*piece);
+        self.wanted -= wanted(piece);
         edit(piece);
+        self.wanted += wanted(piece);
         let after = Self::rank(*piece);
+        if after.is_some()
+            && let Some(first) = self.first.get_mut(usize::from(piece.priority))
+        {
+            *first = index.min(*first);
+        }
         if before == after {
             return;
         }

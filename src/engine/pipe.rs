@@ -16,6 +16,10 @@ const RTT_WINDOW: Duration = Duration::from_secs(5);
 const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
 /// A player's queue reaches so far beyond the round trip: for jitter, and so that growth shows.
 const MARGIN: Duration = Duration::from_millis(5);
+/// How late an answer may be before anything is known; two deviations, within bounds, from then on.
+const FIRST_PATIENCE: Duration = Duration::from_millis(200);
+const MIN_PATIENCE: Duration = Duration::from_millis(50);
+const MAX_PATIENCE: Duration = Duration::from_secs(2);
 /// A round trip longer than this is a queue.
 const MAX_RTT: Duration = Duration::from_secs(2);
 
@@ -64,6 +68,7 @@ pub struct Pipe {
     delivered: u64,
     rtt: Lately<Duration>,
     bandwidth: Lately<f64>,
+    deviation: Option<Duration>,
 }
 
 impl Default for Pipe {
@@ -72,6 +77,7 @@ impl Default for Pipe {
             delivered: 0,
             rtt: Lately::new(RTT_WINDOW, Duration::min),
             bandwidth: Lately::new(BANDWIDTH_WINDOW, f64::max),
+            deviation: None,
         }
     }
 }
@@ -94,6 +100,16 @@ impl Pipe {
         self.rtt.add(now, took);
         let sample = self.delivered.saturating_sub(delivered_then) as f64 / took.as_secs_f64();
         self.bandwidth.add(now, sample);
+    }
+
+    /// How far the answer was from when it was expected: a smoothed mean, as TCP has it (RFC 6298).
+    pub fn deviated(&mut self, by: Duration) {
+        self.deviation = Some(self.deviation.map_or(by, |mean| (mean * 3 + by) / 4));
+    }
+
+    /// So long after it was expected an answer is late.
+    pub fn patience(&self) -> Duration {
+        self.deviation.map_or(FIRST_PATIENCE, |mean| (mean * 2).clamp(MIN_PATIENCE, MAX_PATIENCE))
     }
 
     /// Zero until the first answer.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Time;
+use super::pace::Pace;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// Names a reader in its session.
@@ -57,6 +58,8 @@ pub struct ReaderCounters {
 pub struct Waiting {
     /// In the file.
     pub offset: u64,
+    /// Bytes asked for.
+    pub len: u64,
     pub since: Time,
     /// Was `reader_stalled` said for it?
     pub told: bool,
@@ -164,6 +167,7 @@ pub struct Reader {
     /// Bytes read in one run since the last seek.
     run: u64,
     proven: bool,
+    pace: Pace,
 }
 
 impl Reader {
@@ -184,7 +188,13 @@ impl Reader {
             seek_began: None,
             run: 0,
             proven: false,
+            pace: Pace::default(),
         }
+    }
+
+    /// Bytes a second that are consumed: as given, else as learned; 0: unknown.
+    pub fn bitrate(&self) -> u64 {
+        if self.options.bitrate > 0 { self.options.bitrate } else { self.pace.bitrate() }
     }
 
     /// Is it reading, or was it until a moment ago?
@@ -213,6 +223,7 @@ impl Reader {
         if position != self.position {
             self.run = 0;
             self.counters.seeks += 1;
+            self.pace.pause();
         }
         self.position = position;
         self.seek_began = Some(now);
@@ -236,7 +247,9 @@ impl Reader {
         }
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
+            self.pace.waited(now.since(waiting.since));
         }
+        self.pace.read(now, n);
     }
 
     /// Takes the time of a wait into the counters. The very first wait, and the one after a seek, are no stalls.
@@ -247,13 +260,13 @@ impl Reader {
     }
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
-    pub fn begin_wait(&mut self, now: Time) -> bool {
+    pub fn begin_wait(&mut self, now: Time, len: u64) -> bool {
         self.last_used = now;
         if self.waiting.is_some_and(|w| w.offset == self.position) {
             return false;
         }
         let stalled = self.run > 0;
-        self.waiting = Some(Waiting { offset: self.position, since: now, told: stalled });
+        self.waiting = Some(Waiting { offset: self.position, len, since: now, told: stalled });
         if stalled {
             self.counters.stalls += 1;
         }
@@ -390,15 +403,15 @@ mod tests {
     #[test]
     fn stalls_count_only_in_a_flow() {
         let mut r = reader(0, MIB, MIB);
-        assert!(!r.begin_wait(Time::ZERO), "the first wait is the start");
+        assert!(!r.begin_wait(Time::ZERO, 1), "the first wait is the start");
         r.advanced(Time::from_millis(10), 100);
         assert_eq!(r.counters.time_to_first_byte, Some(Duration::from_millis(10)));
-        assert!(r.begin_wait(Time::from_millis(20)));
-        assert!(!r.begin_wait(Time::from_millis(25)), "still the same wait");
+        assert!(r.begin_wait(Time::from_millis(20), 1));
+        assert!(!r.begin_wait(Time::from_millis(25), 1), "still the same wait");
         r.advanced(Time::from_millis(50), 100);
         assert_eq!((r.counters.stalls, r.counters.stall_time), (1, Duration::from_millis(30)));
         r.seek(Time::from_millis(60), 0);
-        assert!(!r.begin_wait(Time::from_millis(60)), "a seek may wait");
+        assert!(!r.begin_wait(Time::from_millis(60), 1), "a seek may wait");
         r.advanced(Time::from_millis(80), 1);
         assert_eq!(r.counters.last_seek_latency, Some(Duration::from_millis(20)));
     }

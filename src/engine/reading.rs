@@ -85,7 +85,7 @@ impl Torrent {
         match &outcome {
             ReadOutcome::Wait => {
                 let first = reader.waiting.is_none();
-                let stalled = reader.begin_wait(now);
+                let stalled = reader.begin_wait(now, len as u64);
                 let (file, offset, piece) = (reader.file, position, span.piece_at(position));
                 if stalled {
                     self.alert(Alert::ReaderStalled { reader: id.0, file, offset, piece });
@@ -316,7 +316,7 @@ impl Torrent {
             last_seek_latency_us: r.counters.last_seek_latency.map_or(-1, micros),
             bytes_read: r.counters.bytes_read,
             seeks: r.counters.seeks,
-            bitrate: r.options.bitrate,
+            bitrate: r.bitrate(),
             background: r.options.background,
             waiting: r.waiting.is_some(),
             prebuffer_done,

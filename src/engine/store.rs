@@ -4,6 +4,7 @@
 //! (the SHA-1 advances over the blocks that lie in order), and is kept, written to disk, or thrown away. The slot owns its
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
@@ -21,6 +22,8 @@ impl PeerKey {
 
 /// Most copies of one block asked for at once.
 pub const MAX_COPIES: usize = 3;
+/// What is expected within this is not slow.
+const SLOW: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// One block of a piece on its way.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +82,8 @@ pub struct Slot {
     received: u32,
     asked: u32,
     free_hint: u32,
+    /// No block asked for is expected later than this.
+    slowest: Time,
     hasher: Option<Sha1>,
     hashed: u32,
     generation: u64,
@@ -105,8 +110,13 @@ impl Slot {
         self.asked
     }
 
+    /// Blocks of it that may be asked for.
+    pub fn free_blocks(&self) -> u32 {
+        if self.stage == Stage::Partial { self.blocks.len() as u32 - self.received - self.asked } else { 0 }
+    }
+
     pub fn has_free_block(&self) -> bool {
-        self.received + self.asked < self.blocks.len() as u32
+        self.free_blocks() > 0
     }
 
     /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
@@ -173,6 +183,11 @@ pub struct Store {
     /// The pieces that have a slot, in no order; each slot's place in it is found through `place`.
     present: Vec<u32>,
     place: Vec<u32>,
+    /// The pieces with blocks to ask for, and how many blocks that are.
+    open: BTreeSet<u32>,
+    free_blocks: u64,
+    /// Pieces that got or lost their slot since somebody asked.
+    begun_or_gone: Vec<u32>,
     clock: u64,
     kept_blocks: u64,
     partial_blocks: u64,
@@ -185,6 +200,9 @@ impl Store {
             slots: (0..num_pieces).map(|_| None).collect(),
             present: Vec::new(),
             place: vec![0; num_pieces as usize],
+            open: BTreeSet::new(),
+            free_blocks: 0,
+            begun_or_gone: Vec::new(),
             clock: 0,
             kept_blocks: 0,
             partial_blocks: 0,
@@ -203,6 +221,40 @@ impl Store {
     /// Pieces with a slot, in no particular order.
     pub fn present(&self) -> &[u32] {
         &self.present
+    }
+
+    /// Pieces begun that have blocks to ask for, ascending.
+    pub fn open_pieces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.open.iter().copied()
+    }
+
+    /// The blocks of all of them that are to be asked for.
+    pub fn free_blocks(&self) -> u64 {
+        self.free_blocks
+    }
+
+    /// The pieces that got or lost their slot since the last call.
+    pub fn take_begun_or_gone(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.begun_or_gone)
+    }
+
+    /// Changes a slot, and keeps count of the blocks that are to be asked for.
+    fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
+        let before = slot.free_blocks();
+        let result = change(slot);
+        let after = slot.free_blocks();
+        self.recount(piece, before, after);
+        Some(result)
+    }
+
+    fn recount(&mut self, piece: u32, before: u32, after: u32) {
+        self.free_blocks = self.free_blocks + u64::from(after) - u64::from(before);
+        match (before > 0, after > 0) {
+            (false, true) => drop(self.open.insert(piece)),
+            (true, false) => drop(self.open.remove(&piece)),
+            _ => {}
+        }
     }
 
     /// Blocks of kept pieces.
@@ -255,6 +307,7 @@ impl Store {
             received: 0,
             asked: 0,
             free_hint: 0,
+            slowest: Time::ZERO,
             hasher: Some(Sha1::new()),
             hashed: 0,
             generation: self.clock,
@@ -264,84 +317,110 @@ impl Store {
             *entry = Some(Box::new(slot));
             *place = self.present.len() as u32;
             self.present.push(piece);
+            self.begun_or_gone.push(piece);
+            self.recount(piece, 0, blocks);
         }
     }
 
-    /// The first block of the piece that nobody was asked for.
-    pub fn free_block(&mut self, piece: u32) -> Option<u32> {
+    /// The first block of the piece that nobody was asked for; with `skip`, one so many behind it.
+    pub fn free_block(&mut self, piece: u32, skip: u32) -> Option<u32> {
         let slot = self.slot_mut(piece)?;
         if !slot.has_free_block() {
             return None;
         }
         let from = slot.free_hint as usize;
-        let found = slot.blocks.iter().skip(from).position(BlockSlot::is_free).map(|i| i + from);
-        slot.free_hint = found.unwrap_or(slot.blocks.len()) as u32;
-        found.map(|i| i as u32)
+        let mut free = slot.blocks.iter().enumerate().skip(from).filter(|(_, b)| b.is_free()).map(|(i, _)| i as u32);
+        let first = free.next();
+        let found = if skip == 0 { first } else { free.nth(skip as usize - 1) };
+        slot.free_hint = first.unwrap_or(slot.blocks.len() as u32);
+        found
     }
 
-    /// A block of the piece that is late, may have another copy, and was not asked of `peer`: the one longest overdue.
-    /// `eta`: when `peer` would bring it; a block also counts as late if that is less than half the wait still ahead.
-    pub fn late_block(&self, piece: u32, now: Time, peer: PeerKey, eta: Time, endgame: bool) -> Option<u32> {
+    /// A block of the piece that its only askee will bring much later than `peer`, which would bring it at `eta`.
+    pub fn slow_block(&mut self, piece: u32, now: Time, peer: PeerKey, eta: Time) -> Option<u32> {
+        let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
+        let least = (now + SLOW).max(now + eta.since(now) * 2);
+        if slot.slowest <= least {
+            return None;
+        }
+        let waiting = slot.blocks.iter().enumerate().filter(|(_, b)| b.data.is_none() && b.copies() == 1);
+        let slowest = waiting.max_by_key(|(_, b)| b.expected).map(|(i, b)| (i as u32, b.expected, b.is_asked_of(peer)));
+        slot.slowest = slowest.map_or(Time::ZERO, |(_, expected, _)| expected);
+        slowest.filter(|(_, expected, asked)| *expected > least && !asked).map(|(block, ..)| block)
+    }
+
+    /// A block of the piece that one peer was asked for, and not this one: the one expected last.
+    pub fn single_block(&self, piece: u32, peer: PeerKey) -> Option<u32> {
         let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
-        let hysteresis = std::time::Duration::from_millis(300);
-        let late = |b: &BlockSlot| {
-            let copies = b.copies();
-            let slow = b.expected > now + hysteresis && eta.since(now) * 2 < b.expected.since(now);
-            b.data.is_none()
-                && (1..MAX_COPIES).contains(&copies)
-                && !b.is_asked_of(peer)
-                && (b.due <= now || (copies == 1 && (slow || endgame)))
-        };
-        slot.blocks.iter().enumerate().filter(|(_, b)| late(b)).min_by_key(|(_, b)| b.due).map(|(i, _)| i as u32)
+        let single = |b: &BlockSlot| b.data.is_none() && b.copies() == 1 && !b.is_asked_of(peer);
+        let singles = slot.blocks.iter().enumerate().filter(|(_, b)| single(b));
+        singles.max_by_key(|(_, b)| b.expected).map(|(i, _)| i as u32)
+    }
+
+    /// Is the block waited for, and late from that moment on?
+    pub fn is_due(&self, piece: u32, block: u32, at: Time) -> bool {
+        let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial);
+        let block = slot.and_then(|s| s.blocks.get(block as usize));
+        block.is_some_and(|b| b.due == at && b.data.is_none() && b.copies() > 0)
+    }
+
+    pub fn set_due(&mut self, piece: u32, block: u32, due: Time) {
+        if let Some(b) = self.slot_mut(piece).and_then(|s| s.blocks.get_mut(block as usize)) {
+            b.due = due;
+        }
     }
 
     pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, expected: Time, due: Time) {
-        let Some(slot) = self.slot_mut(piece) else { return };
-        let Some(b) = slot.blocks.get_mut(block as usize) else { return };
-        let first = b.copies() == 0;
-        if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
-            *place = peer;
-            (b.expected, b.due) = (expected, due);
-            if first && b.data.is_none() {
-                slot.asked += 1;
+        self.edit(piece, |slot| {
+            let Some(b) = slot.blocks.get_mut(block as usize) else { return };
+            let first = b.copies() == 0;
+            if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
+                *place = peer;
+                (b.expected, b.due) = (expected, due);
+                slot.slowest = slot.slowest.max(expected);
+                if first && b.data.is_none() {
+                    slot.asked += 1;
+                }
             }
-        }
+        });
     }
 
     /// The peer will not bring the block. A slot in which nothing is left is closed.
     pub fn unmark_asked(&mut self, piece: u32, block: u32, peer: PeerKey) {
-        let Some(slot) = self.slot_mut(piece) else { return };
-        let Some(b) = slot.blocks.get_mut(block as usize) else { return };
-        let Some(place) = b.asked.iter_mut().find(|p| **p == peer) else { return };
-        *place = PeerKey::NOBODY;
-        if b.data.is_none() && b.copies() == 0 {
-            slot.asked -= 1;
-            slot.free_hint = slot.free_hint.min(block);
-        }
-        if slot.stage == Stage::Partial && slot.received == 0 && slot.asked == 0 {
+        let empty = self.edit(piece, |slot| {
+            let Some(b) = slot.blocks.get_mut(block as usize) else { return false };
+            let Some(place) = b.asked.iter_mut().find(|p| **p == peer) else { return false };
+            *place = PeerKey::NOBODY;
+            if b.data.is_none() && b.copies() == 0 {
+                slot.asked -= 1;
+                slot.free_hint = slot.free_hint.min(block);
+            }
+            slot.stage == Stage::Partial && slot.received == 0 && slot.asked == 0
+        });
+        if empty == Some(true) {
             self.remove(piece);
         }
     }
 
     /// A block arrived.
     pub fn receive(&mut self, piece: u32, block: u32, data: Block, from: PeerKey) -> Arrival {
-        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { return Arrival::Redundant };
-        let Some(b) = slot.blocks.get_mut(block as usize) else { return Arrival::Redundant };
-        let was_asked = b.copies() > 0;
-        if b.data.is_some() {
-            b.asked.iter_mut().filter(|p| **p == from).for_each(|p| *p = PeerKey::NOBODY);
-            return Arrival::Redundant;
-        }
-        let others = b.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY && *p != from).collect();
-        b.asked = [PeerKey::NOBODY; MAX_COPIES];
-        b.data = Some(data);
-        b.from = from;
-        slot.received += 1;
-        if was_asked {
-            slot.asked -= 1;
-        }
-        self.partial_blocks += 1;
-        Arrival::Stored { others }
+        let arrival = self.edit(piece, |slot| {
+            let Some(b) = slot.blocks.get_mut(block as usize) else { return Arrival::Redundant };
+            if slot.stage != Stage::Partial || b.data.is_some() {
+                b.asked.iter_mut().filter(|p| **p == from).for_each(|p| *p = PeerKey::NOBODY);
+                return Arrival::Redundant;
+            }
+            let was_asked = b.copies() > 0;
+            let others = b.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY && *p != from).collect();
+            b.asked = [PeerKey::NOBODY; MAX_COPIES];
+            b.data = Some(data);
+            b.from = from;
+            slot.received += 1;
+            slot.asked -= u32::from(was_asked);
+            Arrival::Stored { others }
+        });
+        self.partial_blocks += u64::from(matches!(arrival, Some(Arrival::Stored { .. })));
+        arrival.unwrap_or(Arrival::Redundant)
     }
 
     /// The stretch of the piece that can be hashed now, if no other job is out for it.
@@ -398,6 +477,8 @@ impl Store {
         {
             *place = at as u32;
         }
+        self.begun_or_gone.push(piece);
+        self.recount(piece, slot.free_blocks(), 0);
         let blocks = u64::from(slot.received);
         if slot.stage == Stage::Kept {
             self.kept_blocks -= blocks;
@@ -420,25 +501,29 @@ impl Store {
     pub fn discard(&mut self, piece: u32, bad: impl Fn(PeerKey) -> bool) -> bool {
         self.clock += 1;
         let clock = self.clock;
-        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial) else { return false };
-        let mut dropped = 0;
-        for (i, b) in (0u32..).zip(&mut slot.blocks) {
-            if b.data.is_some() && bad(b.from) {
-                b.data = None;
-                b.from = PeerKey::NOBODY;
-                dropped += 1;
-                slot.free_hint = slot.free_hint.min(i);
+        let outcome = self.edit(piece, |slot| {
+            if slot.stage != Stage::Partial {
+                return (0, false);
             }
-        }
-        if dropped == 0 {
-            return false;
-        }
-        slot.received -= dropped;
-        // What was hashed is hashed no more; a job under way will find that it is stale.
-        slot.hashed = 0;
-        slot.hasher = Some(Sha1::new());
-        slot.generation = clock;
-        let empty = slot.received == 0 && slot.asked == 0;
+            let mut dropped = 0;
+            for (i, b) in (0u32..).zip(&mut slot.blocks) {
+                if b.data.is_some() && bad(b.from) {
+                    b.data = None;
+                    b.from = PeerKey::NOBODY;
+                    dropped += 1;
+                    slot.free_hint = slot.free_hint.min(i);
+                }
+            }
+            if dropped > 0 {
+                slot.received -= dropped;
+                // What was hashed is hashed no more; a job under way will find that it is stale.
+                slot.hashed = 0;
+                slot.hasher = Some(Sha1::new());
+                slot.generation = clock;
+            }
+            (dropped, slot.received == 0 && slot.asked == 0)
+        });
+        let Some((dropped @ 1.., empty)) = outcome else { return false };
         self.partial_blocks -= u64::from(dropped);
         if empty {
             self.remove(piece);

@@ -16,7 +16,9 @@ use super::blame::{Departed, Suspicion};
 use super::metadata::MetadataFetch;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
+use super::late::LateHeap;
 use super::pipe::Inflow;
+use super::ranking::Ranking;
 use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
@@ -133,6 +135,13 @@ impl Content {
         u64::from(self.info.layout.piece_length())
     }
 
+    /// Tells the picker which pieces were begun or given up since.
+    pub fn note_begun(&mut self) {
+        for piece in self.store.take_begun_or_gone() {
+            self.picker.set_begun(piece, self.store.slot(piece).is_some());
+        }
+    }
+
     /// Is the piece still to be fetched (not had, not being written)?
     pub fn is_missing(&self, piece: u32) -> bool {
         !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
@@ -196,8 +205,13 @@ pub struct Torrent {
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
     pub(super) starved: bool,
-    /// What all peers bring together.
+    /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
+    pub(super) ranking: Ranking,
+    /// When urgent blocks are late.
+    pub(super) late: LateHeap,
+    /// Peers that have room in their queues.
+    pub(super) hungry: BTreeSet<PeerKey>,
     /// Reads changed what is wanted, and nobody was asked for it yet.
     pub(super) owes_follow_up: bool,
     /// Requests came free: every peer is to be looked at again.
@@ -230,9 +244,9 @@ pub struct Torrent {
     pub(super) out: Output,
 }
 
-/// The pulse of an active torrent; of one that waits for late blocks; of an idle one.
+/// The pulse of an active torrent, and of one that waits for memory that others hold.
 const TICK: Duration = Duration::from_millis(500);
-const URGENT_TICK: Duration = Duration::from_millis(50);
+const STARVED_TICK: Duration = Duration::from_millis(50);
 
 impl Torrent {
     pub fn new(
@@ -284,6 +298,9 @@ impl Torrent {
             wants_from: 0,
             starved: false,
             inflow: Inflow::default(),
+            ranking: Ranking::default(),
+            late: LateHeap::default(),
+            hungry: BTreeSet::new(),
             owes_follow_up: false,
             refill: false,
             wanted_any: false,
@@ -370,7 +387,7 @@ impl Torrent {
     pub fn set_settings(&mut self, now: Time, settings: Arc<Settings>) {
         self.settings = settings;
         self.wants_dirty = true;
-        self.fill_all(now);
+        self.fill_everybody(now);
     }
 
     pub fn set_listen_port(&mut self, port: u16) {
@@ -434,7 +451,7 @@ impl Torrent {
             self.cancel_all(now);
         }
         self.review_interests(now);
-        self.fill_all(now);
+        self.fill_everybody(now);
     }
 
     pub fn set_limits(&mut self, max_connections: Option<u32>, max_uploads: Option<u32>) {
@@ -447,21 +464,26 @@ impl Torrent {
         if !self.is_running() {
             return None;
         }
-        let urgent = self.starved
-            || self.readers.values().any(|r| r.waiting.is_some() || !r.probes.is_empty())
-            || !self.deadlines.is_empty();
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
-        let tick = if urgent && !self.peers.is_empty() {
-            Some(self.last_tick + URGENT_TICK)
-        } else {
-            active.then(|| self.last_tick + TICK)
-        };
+        let tick = active.then(|| self.last_tick + self.pulse());
+        let late = self.late.next().filter(|_| self.may_ask());
         let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
-        [tick, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+        [tick, late, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+    }
+
+    fn pulse(&self) -> Duration {
+        if self.starved && !self.peers.is_empty() { STARVED_TICK } else { TICK }
     }
 
     /// What time alone brings about.
     pub fn handle_timeout(&mut self, now: Time) {
+        if self.late.next().is_some_and(|at| at <= now) && self.may_ask() {
+            self.ask_late(now);
+            self.fill_all(now);
+            if now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now) {
+                return;
+            }
+        }
         let elapsed = now.since(self.last_tick);
         self.last_tick = now;
         for rate in [&mut self.down, &mut self.up, &mut self.protocol_down, &mut self.protocol_up] {
@@ -491,7 +513,7 @@ impl Torrent {
         }
         self.starved = false;
         self.serve_waiting(now);
-        self.fill_all(now);
+        self.fill_everybody(now);
     }
 
     /// Announces that are due. Not before the check of what is on disk: until then nobody knows what is left.

@@ -23,7 +23,7 @@ pub enum Class {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Want {
     pub class: Class,
-    /// When it is needed; only the order counts where no bitrate is known.
+    /// When it is needed; only the order counts where no bitrate is known. Of a read that waits: since when.
     pub due: Time,
     pub piece: u32,
 }
@@ -31,8 +31,9 @@ pub struct Want {
 /// What a reader without a bitrate is taken to consume, to merge its window with those of others.
 const ASSUMED_BITRATE: u64 = 1 << 20;
 
-/// Most pieces of one window that are looked at; the rest follows as the window moves.
+/// Most pieces of one window that are looked at, and most of them that are wanted at once; the rest follows as the window moves.
 const MAX_WINDOW: usize = 8192;
+const MAX_WANTED: usize = 1024;
 
 /// Builds the order. `missing` says whether a piece is still to be fetched.
 pub fn order(
@@ -50,15 +51,19 @@ pub fn order(
     for reader in readers.values() {
         let base = if reader.options.background { Class::Background } else { Class::Deadline };
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
-        if let (Some(waiting), Some(piece)) = (reader.waiting, reader.current_piece()) {
-            push(if reader.options.background { Class::Background } else { Class::Blocked }, waiting.since, piece);
+        if let Some(waiting) = reader.waiting {
+            let class = if reader.options.background { Class::Background } else { Class::Blocked };
+            let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
+            let window = reader.window.ahead.end.max(read.start + 1);
+            (read.start..read.end.min(window)).for_each(|piece| push(class, waiting.since, piece));
         }
         for probe in &reader.probes {
             push(Class::Blocked, probe.since, reader.span.piece_at(probe.offset));
         }
-        let bitrate = if reader.options.bitrate == 0 { ASSUMED_BITRATE } else { reader.options.bitrate };
+        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
         let piece_time = Duration::from_micros(reader.span.piece_length.saturating_mul(1_000_000) / bitrate);
-        for (i, piece) in (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW) {
+        let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
+        for (i, piece) in ahead.take(MAX_WANTED) {
             push(base, now + piece_time.saturating_mul(i), piece);
         }
         let pinned = if reader.options.background { Class::Background } else { Class::Pinned };
@@ -106,7 +111,7 @@ mod tests {
         readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
         let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
-        readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO);
+        readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO, 1);
         let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true);
         assert_eq!(pieces(&wants)[0], 20);
         assert_eq!(wants[0].class, Class::Blocked);

@@ -16,10 +16,10 @@ fn fills_out_of_order_and_hashes_in_order() {
     store.open(Time::ZERO, 2, 3);
     let peer = PeerKey(7);
     for i in 0..3 {
-        assert_eq!(store.free_block(2), Some(i));
+        assert_eq!(store.free_block(2, 0), Some(i));
         store.mark_asked(2, i, peer, Time::ZERO, Time::ZERO);
     }
-    assert_eq!(store.free_block(2), None);
+    assert_eq!(store.free_block(2, 0), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
     assert!(store.hash_job(2).is_none(), "block 0 is missing");
     store.receive(2, 0, block(&pool, 0), peer);
@@ -50,11 +50,16 @@ fn duplicates_name_the_others_and_unmarked_slots_close() {
     let mut store = Store::new(2);
     store.open(Time::ZERO, 0, 2);
     let (a, b) = (PeerKey(1), PeerKey(2));
-    store.mark_asked(0, 0, a, Time(10), Time(10));
-    assert_eq!(store.late_block(0, Time(5), b, Time(6), false), None);
-    assert_eq!(store.late_block(0, Time(11), b, Time(12), false), Some(0));
-    assert_eq!(store.late_block(0, Time(11), a, Time(12), false), None, "never twice of one peer");
-    store.mark_asked(0, 0, b, Time(20), Time(20));
+    let ms = Time::from_millis;
+    store.mark_asked(0, 0, a, ms(1000), ms(1100));
+    assert_eq!(store.slow_block(0, ms(0), b, ms(600)), None, "hardly sooner");
+    assert_eq!(store.slow_block(0, ms(0), b, ms(300)), Some(0));
+    assert_eq!(store.slow_block(0, ms(0), a, ms(300)), None, "never twice of one peer");
+    assert_eq!((store.single_block(0, a), store.single_block(0, b)), (None, Some(0)));
+    assert!(store.is_due(0, 0, ms(1100)) && !store.is_due(0, 0, ms(1000)));
+    store.mark_asked(0, 0, b, ms(1200), ms(1300));
+    assert!(!store.is_due(0, 0, ms(1100)), "it was asked again");
+    assert_eq!(store.slow_block(0, ms(0), PeerKey(3), ms(10)), None, "one copy is enough");
     let Arrival::Stored { others } = store.receive(0, 0, block(&pool, 1), b) else { panic!("stored") };
     assert_eq!(others, [a]);
     assert_eq!(store.receive(0, 0, block(&pool, 1), a), Arrival::Redundant);
@@ -63,6 +68,31 @@ fn duplicates_name_the_others_and_unmarked_slots_close() {
     store.unmark_asked(1, 1, a);
     assert!(store.slot(1).is_none());
     assert_eq!(store.present(), [0]);
+}
+
+#[test]
+fn open_pieces_are_those_with_blocks_to_ask_for() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(3);
+    let peer = PeerKey(1);
+    let open = |store: &Store| (store.open_pieces().collect::<Vec<_>>(), store.free_blocks());
+    store.open(Time::ZERO, 1, 2);
+    store.open(Time::ZERO, 0, 3);
+    assert_eq!(open(&store), (vec![0, 1], 5));
+    assert_eq!(store.free_block(0, 2), Some(2), "two are left to others");
+    assert_eq!(store.free_block(0, 3), None);
+    store.mark_asked(1, 0, peer, Time::ZERO, Time::ZERO);
+    store.mark_asked(1, 1, peer, Time::ZERO, Time::ZERO);
+    assert_eq!(open(&store), (vec![0], 3));
+    store.receive(1, 0, block(&pool, 0), peer);
+    store.discard(1, |_| true);
+    assert_eq!(open(&store), (vec![0, 1], 4));
+    store.unmark_asked(1, 1, peer);
+    assert_eq!(open(&store), (vec![0], 3), "nothing is left of it");
+    store.receive(0, 0, block(&pool, 0), peer);
+    store.remove(0);
+    assert_eq!(open(&store), (vec![], 0));
+    assert_eq!(store.take_begun_or_gone(), [1, 0, 1, 0]);
 }
 
 #[test]
@@ -77,7 +107,7 @@ fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
     assert_eq!(store.discard_from(bad), [0]);
     stale.run();
     assert_eq!(store.hash_done(stale), Hashed::Pending);
-    assert_eq!(store.free_block(0), Some(0));
+    assert_eq!(store.free_block(0, 0), Some(0));
     store.receive(0, 0, block(&pool, 0), good);
     let mut job = store.hash_job(0).expect("all of it");
     job.run();

@@ -4,6 +4,7 @@ mod memory;
 mod metadata;
 mod peers;
 mod readers;
+mod seeks;
 mod storage;
 
 use std::sync::Arc;

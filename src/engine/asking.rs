@@ -1,0 +1,194 @@
+//! Who is asked: peers are given work when something changed for them: they unchoked us, brought a block, a reader moved.
+//!
+//! A peer whose queue is full gets its next work when it brings a block. One that has room and found nothing to do is hungry:
+//! when more is wanted, the hungry are looked at, and each block goes to the one that would bring it first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use super::Time;
+use super::connections::wake;
+use super::peer::Peer;
+use super::pipe::QueueTime;
+use super::reader::Reader;
+use super::store::PeerKey;
+use super::torrent::{Torrent, TorrentFlags};
+use super::wants;
+
+/// So many hungry peers are put into order one by one; of more the ranking is taken.
+const FEW: usize = 16;
+
+/// How long a peer's queue is to be.
+#[derive(Debug, Clone, Copy)]
+struct Queue {
+    time: QueueTime,
+    share: f64,
+    max: usize,
+}
+
+impl Queue {
+    fn target(&self, peer: &Peer) -> usize {
+        peer.target_queue(self.time, self.share, self.max)
+    }
+}
+
+impl Torrent {
+    pub(super) fn may_ask(&self) -> bool {
+        self.content.is_some()
+            && !self.checking
+            && self.is_running()
+            && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+    }
+
+    fn queue(&self, now: Time) -> Queue {
+        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        Queue { time: self.queue_time(now), share: self.inflow.share(), max }
+    }
+
+    /// Looks at every peer again: time went by, or the rules changed.
+    pub(super) fn fill_everybody(&mut self, now: Time) {
+        self.hungry.extend(self.peers.values().filter(|p| p.may_be_asked() || p.snubbed).map(|p| p.key));
+        self.ranking.outdated();
+        self.fill_all(now);
+    }
+
+    /// Shares out what is wanted among the hungry, block by block, each to the one that would bring it first.
+    pub(super) fn fill_all(&mut self, now: Time) {
+        self.refill = false;
+        self.owes_follow_up = false;
+        if !self.may_ask() || self.hungry.is_empty() {
+            return;
+        }
+        self.refresh_wants(now);
+        self.rank(now);
+        let queue = self.queue(now);
+        let mut waiting = self.by_speed(now).into_iter().peekable();
+        let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
+        let arrival = |torrent: &Self, key: &PeerKey| {
+            let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
+            Some(peer.expected_arrival(now, queue.share))
+        };
+        while !self.nothing_left() {
+            while let Some(key) = waiting.peek().copied() {
+                let eta = arrival(self, &key);
+                if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
+                    && eta > *first
+                {
+                    break;
+                }
+                waiting.next();
+                match eta {
+                    Some(eta) => asked.push(Reverse((eta, key))),
+                    None => drop(self.hungry.remove(&key)),
+                }
+            }
+            let Some(Reverse((_, key))) = asked.pop() else { return };
+            self.help_slow(now, key, queue.max);
+            let Some(pick) = self.pick(now, key) else { continue };
+            if !self.request(now, key, pick) {
+                return self.wake_to_send(key);
+            }
+            self.wake_to_send(key);
+            match arrival(self, &key) {
+                Some(eta) => asked.push(Reverse((eta, key))),
+                None => drop(self.hungry.remove(&key)),
+            }
+        }
+    }
+
+    /// The hungry, roughly the fastest first.
+    fn by_speed(&self, now: Time) -> Vec<PeerKey> {
+        let eligible = |key: &&PeerKey| self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed);
+        if self.hungry.len() > FEW {
+            let ranked = self.ranking.order().iter().filter(|key| self.hungry.contains(key));
+            return ranked.filter(eligible).copied().collect();
+        }
+        let share = self.inflow.share();
+        let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
+        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter(eligible).filter_map(arrival).collect();
+        hungry.sort_unstable();
+        hungry.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Asks a peer for blocks until its queue is full.
+    pub(super) fn fill(&mut self, now: Time, key: PeerKey) {
+        if !self.may_ask() {
+            return;
+        }
+        self.refresh_wants(now);
+        let queue = self.queue(now);
+        let Some(peer) = self.peers.get(&key) else { return };
+        if !peer.am_interested || (peer.peer_choking && peer.allowed_to_us.is_empty()) {
+            return;
+        }
+        let target = queue.target(peer);
+        // A queue that is nearly full is left alone, so that requests go out in batches; a player's, which is short, in small ones.
+        let batch = match queue.time {
+            QueueTime::Least => (target / 8).max(2),
+            QueueTime::Plus(_) => target / 4,
+        };
+        if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() + batch > target) {
+            return;
+        }
+        if self.ranking.is_due(now) {
+            self.rank(now);
+        }
+        self.help_slow(now, key, queue.max);
+        let mut hungry = false;
+        while !hungry && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
+            let pick = self.pick(now, key);
+            hungry = !pick.is_some_and(|pick| self.request(now, key, pick));
+        }
+        if hungry {
+            self.hungry.insert(key);
+        } else {
+            self.hungry.remove(&key);
+        }
+        self.wake_to_send(key);
+    }
+
+    fn wake_to_send(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !peer.outbox.is_empty()
+        {
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
+    fn nothing_left(&mut self) -> bool {
+        self.pass_full_wants();
+        self.wants_from >= self.wants.len() && self.content.as_ref().is_none_or(|c| !c.picker.has_wanted())
+    }
+
+    /// Finds out anew who is fast, if that is old.
+    fn rank(&mut self, now: Time) {
+        if !self.ranking.is_due(now) {
+            return;
+        }
+        let queue = self.queue(now);
+        let waits = self.peers.values().filter(|p| p.may_be_asked() || p.snubbed);
+        self.ranking.count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
+    }
+
+    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
+    pub(super) fn queue_time(&self, now: Time) -> QueueTime {
+        let plays = |r: &Reader| !r.options.background && r.is_active(now);
+        if !self.deadlines.is_empty() || self.readers.values().any(plays) {
+            return QueueTime::Least;
+        }
+        QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
+    }
+
+    pub(super) fn refresh_wants(&mut self, now: Time) {
+        if !std::mem::take(&mut self.wants_dirty) {
+            return;
+        }
+        self.update_windows(now);
+        let Some(content) = &mut self.content else { return };
+        content.note_begun();
+        self.wants = wants::order(now, &self.readers, &self.deadlines, |p| content.is_missing(p));
+        self.wants_from = 0;
+    }
+}

@@ -1,0 +1,165 @@
+//! The next block for a peer: what readers and deadlines want, in the order of `wants`, then the picker's order.
+
+use std::time::Duration;
+
+use super::Time;
+use super::memory::Keepers;
+use super::peer::Peer;
+use super::store::{PeerKey, Stage};
+use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::wants::Class;
+use crate::storage::pool::BLOCK_SIZE;
+
+/// Pieces of the picker's order looked at for one request.
+const PICKER_SCAN: usize = 2048;
+
+/// A block to ask for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pick {
+    pub piece: u32,
+    pub block: u32,
+    pub class: Class,
+}
+
+impl Torrent {
+    pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
+        self.pass_full_wants();
+        self.pick_wanted(now, key).or_else(|| self.pick_by_priority(key))
+    }
+
+    /// Steps over the first wants, as far as all their blocks are asked for.
+    pub(super) fn pass_full_wants(&mut self) {
+        let Some(content) = &self.content else { return };
+        while let Some(want) = self.wants.get(self.wants_from)
+            && (!content.is_missing(want.piece) || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block()))
+        {
+            self.wants_from += 1;
+        }
+    }
+
+    /// May the peer be asked for blocks of the piece? One on parole only for pieces of its own, and what nobody free of
+    /// suspicion brings.
+    fn usable(&self, peer: &Peer, piece: u32) -> bool {
+        match self.content.as_ref().and_then(|c| c.store.slot(piece)) {
+            None => true,
+            Some(slot) if slot.stage != Stage::Partial => false,
+            Some(slot) if slot.exclusive != PeerKey::NOBODY => slot.exclusive == peer.key,
+            Some(_) => !peer.parole || !self.peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece)),
+        }
+    }
+
+    /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
+    fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
+        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), max);
+        let behind = self.ranking.behind(wait);
+        if behind == Duration::ZERO {
+            return 0;
+        }
+        (behind.as_secs_f64() * self.inflow.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
+    }
+
+    fn pick_wanted(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
+        let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
+        let mut leave = if self.wants_from < self.wants.len() { self.left_to_faster(now, peer) } else { 0 };
+        let quick = || self.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
+        let mut admitted = None;
+        let mut found = None;
+        for want in self.wants.iter().skip(self.wants_from) {
+            if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
+                continue;
+            }
+            let slot = content.store.slot(want.piece);
+            let free = slot.map_or_else(|| content.info.layout.blocks_in_piece(want.piece), |s| s.free_blocks());
+            if free == 0 {
+                continue;
+            }
+            let mut skip = 0;
+            if leave > 0 && quick().any(|p| !p.snubbed && !p.parole && p.serves(want.piece)) {
+                if leave >= free {
+                    leave -= free;
+                    continue;
+                }
+                skip = std::mem::take(&mut leave);
+            }
+            // Windows on memory storage fit by construction; everything else must leave room for what is begun.
+            let windowed = self.storage == StorageKind::Memory
+                && (want.class != Class::Deadline || self.readers.values().any(|r| r.window.contains(want.piece)));
+            let fits = slot.is_some()
+                || windowed
+                || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
+            if fits {
+                found = Some((want.piece, want.class, slot.is_none(), skip));
+                break;
+            }
+        }
+        let (piece, class, fresh, skip) = found?;
+        let block = if fresh { skip } else { self.content.as_mut()?.store.free_block(piece, skip)? };
+        Some(Pick { piece, block, class })
+    }
+
+    /// Pieces begun come first: a whole piece is worth more than two halves, and memory is freed sooner.
+    fn pick_by_priority(&mut self, key: PeerKey) -> Option<Pick> {
+        let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
+        if !content.picker.has_wanted() {
+            return None;
+        }
+        let class = Class::Priority;
+        let goes_on = |p: &u32| {
+            content.picker.priority(*p) > 0
+                && peer.serves(*p)
+                && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+                && self.usable(peer, *p)
+        };
+        // The one at which this peer is, before all others.
+        let current = peer.requests.back().map(|r| r.piece).filter(goes_on);
+        let begun = || content.store.open_pieces().filter(goes_on);
+        let begun = current.or_else(|| begun().max_by_key(|p| (content.picker.priority(*p), std::cmp::Reverse(*p))));
+        if let Some(piece) = begun {
+            let block = self.content.as_mut()?.store.free_block(piece, 0)?;
+            return Some(Pick { piece, block, class });
+        }
+        if let Some(piece) = self.fresh_piece(key) {
+            let content = self.content.as_ref()?;
+            let keepers =
+                Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
+            return keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block: 0, class });
+        }
+        self.pick_for_endgame(key)
+    }
+
+    /// A piece that nobody was asked for.
+    fn fresh_piece(&mut self, key: PeerKey) -> Option<u32> {
+        let (peer, content) = (self.peers.get(&key)?, self.content.as_mut()?);
+        content.note_begun();
+        let serves = |p: &u32| peer.serves(*p);
+        if self.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
+            return content.picker.in_file_order().take(PICKER_SCAN).find(serves);
+        }
+        // Among the rarest, one by chance: peers that all take the same piece have nothing to trade.
+        let mut rarest = content.picker.in_order().take(PICKER_SCAN).filter(serves).take(8);
+        let Some(first) = rarest.next() else {
+            // One that has little, and nothing of what is rare.
+            let from = self.rng.u32(..content.picker.num_pieces().max(1));
+            return peer.have.iter_from(from).take(PICKER_SCAN).find(|p| content.picker.is_fresh(*p) && serves(p));
+        };
+        let alike = (content.picker.priority(first), content.picker.availability(first));
+        let mut pool: Vec<u32> = vec![first];
+        pool.extend(rarest.filter(|p| (content.picker.priority(*p), content.picker.availability(*p)) == alike));
+        pool.get(self.rng.usize(0..pool.len())).copied()
+    }
+
+    /// Everything wanted is asked for: a copy of what another peer was asked for.
+    fn pick_for_endgame(&self, key: PeerKey) -> Option<Pick> {
+        let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
+        if peer.requests.len() >= 2 && self.settings.strict_end_game_mode {
+            return None;
+        }
+        let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);
+        content.store.present().iter().copied().filter(wanted).find_map(|piece| {
+            let block = content.store.single_block(piece, key)?;
+            Some(Pick { piece, block, class: Class::Priority })
+        })
+    }
+}
