@@ -8,13 +8,13 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::Time;
-use super::connections::wake;
 use super::peer::Peer;
 use super::pipe::QueueTime;
 use super::reader::Reader;
 use super::store::PeerKey;
 use super::torrent::{Torrent, TorrentFlags};
 use super::wants;
+use crate::settings::Settings;
 
 /// So many hungry peers are put into order one by one; of more the ranking is taken.
 const FEW: usize = 16;
@@ -33,6 +33,11 @@ impl Queue {
     }
 }
 
+/// How many blocks a peer is asked for at most.
+pub(super) fn max_requests(settings: &Settings) -> usize {
+    usize::try_from(settings.max_out_request_queue).unwrap_or(1)
+}
+
 impl Torrent {
     pub(super) fn may_ask(&self) -> bool {
         self.content.is_some()
@@ -42,8 +47,7 @@ impl Torrent {
     }
 
     fn queue(&self, now: Time) -> Queue {
-        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
-        Queue { time: self.queue_time(now), share: self.inflow.share(), max }
+        Queue { time: self.queue_time(now), share: self.inflow.share(), max: max_requests(&self.settings) }
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
@@ -69,7 +73,7 @@ impl Torrent {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
             Some(peer.expected_arrival(now, queue.share))
         };
-        while !self.nothing_left() {
+        while self.way_is_free(&queue) && !self.nothing_left() {
             while let Some(key) = waiting.peek().copied() {
                 let eta = arrival(self, &key);
                 if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
@@ -84,12 +88,12 @@ impl Torrent {
                 }
             }
             let Some(Reverse((_, key))) = asked.pop() else { return };
-            self.help_slow(now, key, queue.max);
-            let Some(pick) = self.pick(now, key) else { continue };
-            if !self.request(now, key, pick) {
-                return self.wake_to_send(key);
+            if !self.help_slow(now, key) {
+                let Some(pick) = self.pick(now, key) else { continue };
+                if !self.request(now, key, pick) {
+                    return;
+                }
             }
-            self.wake_to_send(key);
             match arrival(self, &key) {
                 Some(eta) => asked.push(Reverse((eta, key))),
                 None => drop(self.hungry.remove(&key)),
@@ -125,7 +129,7 @@ impl Torrent {
         let target = queue.target(peer);
         // A queue that is nearly full is left alone, so that requests go out in batches; a player's, which is short, in small ones.
         let batch = match queue.time {
-            QueueTime::Least => (target / 8).max(2),
+            QueueTime::Least { .. } => (target / 8).max(2),
             QueueTime::Plus(_) => target / 4,
         };
         if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() + batch > target) {
@@ -134,26 +138,23 @@ impl Torrent {
         if self.ranking.is_due(now) {
             self.rank(now);
         }
-        self.help_slow(now, key, queue.max);
+        self.help_slow(now, key);
         let mut hungry = false;
-        while !hungry && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
+        while !hungry && self.way_is_free(&queue) && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
             let pick = self.pick(now, key);
             hungry = !pick.is_some_and(|pick| self.request(now, key, pick));
         }
-        if hungry {
+        if self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
             self.hungry.insert(key);
         } else {
             self.hungry.remove(&key);
         }
-        self.wake_to_send(key);
     }
 
-    fn wake_to_send(&mut self, key: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(&key)
-            && !peer.outbox.is_empty()
-        {
-            wake(&mut self.out.wake, peer);
-        }
+    /// Where peers share a way it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
+    fn way_is_free(&self, queue: &Queue) -> bool {
+        let outstanding = self.content.as_ref().map_or(0, |c| c.store.asked_blocks());
+        matches!(queue.time, QueueTime::Plus(_)) || self.inflow.most().is_none_or(|most| outstanding < most)
     }
 
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
@@ -176,7 +177,7 @@ impl Torrent {
     pub(super) fn queue_time(&self, now: Time) -> QueueTime {
         let plays = |r: &Reader| !r.options.background && r.is_active(now);
         if !self.deadlines.is_empty() || self.readers.values().any(plays) {
-            return QueueTime::Least;
+            return self.inflow.pipe.least(now);
         }
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
     }

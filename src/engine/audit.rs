@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::pipe::QueueTime;
 use super::store::{PeerKey, Stage};
-use super::torrent::{StorageKind, Torrent};
+use super::torrent::{Content, StorageKind, Torrent};
 use crate::storage::pool::Block;
 
 /// What a torrent holds.
@@ -23,6 +23,14 @@ pub struct Audit {
 /// What tells one block from another.
 pub fn identity(block: &Block) -> usize {
     block.as_slice().as_ptr() as usize
+}
+
+impl Audit {
+    /// Blocks waited for, and blocks to be asked for of pieces that are begun.
+    fn asked_blocks(&self, content: &Content) -> (u64, u64) {
+        let slots = || content.store.present().iter().filter_map(|p| content.store.slot(*p));
+        (slots().map(|s| u64::from(s.asked())).sum(), slots().map(|s| u64::from(s.free_blocks())).sum())
+    }
 }
 
 impl Torrent {
@@ -67,6 +75,9 @@ impl Torrent {
                     asked.entry(key).or_default().insert((piece, i));
                 }
             }
+        }
+        if audit.asked_blocks(content) != (content.store.asked_blocks(), content.store.free_blocks()) {
+            return Err("blocks asked and free are counted wrong".into());
         }
         let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
         if (kept, partial, kept_pieces) != counted {
@@ -145,7 +156,7 @@ impl Torrent {
                     p.parole,
                     p.refused,
                     p.requests.len(),
-                    p.target_queue(QueueTime::Least, self.inflow.share(), usize::MAX),
+                    p.target_queue(QueueTime::Least { percent: 100 }, self.inflow.share(), usize::MAX),
                     p.have.count()
                 )
             })

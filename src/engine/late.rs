@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::Time;
+use super::asking::max_requests;
 use super::pick::Pick;
 use super::store::{MAX_COPIES, PeerKey, Stage};
 use super::torrent::Torrent;
@@ -64,19 +65,17 @@ impl Torrent {
 
     /// Asks others for what is late.
     pub(super) fn ask_late(&mut self, now: Time) {
-        for _ in 0..AT_ONCE {
-            let Some(Due { at, piece, block }) = self.late.pop(now) else { return };
+        let mut tries = AT_ONCE;
+        while let Some(Due { at, piece, block }) = self.late.pop(now) {
             let Some(content) = self.content.as_ref().filter(|c| c.store.is_due(piece, block, at)) else { continue };
             let exclusive = content.store.slot(piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY);
-            let Some(helper) = self.helper(now, piece, block) else {
-                self.look_again(now, piece, block);
-                continue;
-            };
-            if exclusive {
+            let helper = if tries > 0 { self.helper(now, piece, block) } else { None };
+            tries = tries.saturating_sub(1);
+            match helper {
                 // Only a suspect may bring it, and it lets us wait.
-                self.take_over(now, piece);
-            } else if !self.request(now, helper, Pick { piece, block, class: Class::Deadline }) {
-                return;
+                Some(_) if exclusive => self.take_over(now, piece),
+                Some(key) if self.request(now, key, Pick { piece, block, class: Class::Deadline }) => {}
+                _ => self.look_again(now, piece, block),
             }
         }
     }
@@ -96,18 +95,22 @@ impl Torrent {
         let owners = b.askees().filter_map(|key| self.peers.get(&key));
         let share = self.inflow.share();
         let left = owners.map(|p| p.time_left(now, share, piece, block)).min()?;
+        let most = max_requests(&self.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
+            peer.takes_more(most).then_some(())?;
             (!b.is_asked_of(*key) && peer.expected_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
         self.ranking.order().iter().find_map(helps)
     }
 
     /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.
-    pub(super) fn help_slow(&mut self, now: Time, key: PeerKey, max: usize) {
-        let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return };
-        if self.peers.len() < 2 || peer.parole || peer.snubbed || peer.requests.len() >= max {
-            return;
+    /// True if it was asked for one.
+    pub(super) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
+        let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
+        let busy = !peer.takes_more(max_requests(&self.settings));
+        if self.peers.len() < 2 || peer.parole || peer.snubbed || busy {
+            return false;
         }
         let eta = peer.expected_arrival(now, self.inflow.share());
         let urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
@@ -117,12 +120,12 @@ impl Torrent {
                 Some(Pick { piece: w.piece, block, class: w.class })
             })
             .next();
-        let Some(pick) = found else { return };
+        let Some(pick) = found else { return false };
         if content.store.slot(pick.piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
             self.take_over(now, pick.piece);
-        } else {
-            self.request(now, key, pick);
+            return false;
         }
+        self.request(now, key, pick)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::outbox::Outbox;
-use super::pipe::{Pipe, QueueTime};
+use super::pipe::{Inflow, Part, Pipe, QueueTime};
 use super::rate::Rate;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
@@ -59,6 +59,9 @@ pub struct Request {
     /// What the peer had delivered then, and what all had.
     pub delivered: u64,
     pub delivered_by_all: u64,
+    /// Blocks outstanding then, at the peer and at all.
+    pub ahead: usize,
+    pub ahead_of_all: u64,
 }
 
 /// A piece that a peer refused.
@@ -265,20 +268,33 @@ impl Peer {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        let queue = self.slow_start.unwrap_or_else(|| self.pipe.queue(time, share));
+        let queue = self.slow_start.unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
+    /// What it is to the inflow of all.
+    pub fn part(&self, time: QueueTime) -> Part {
+        let (bandwidth, queue) = (self.pipe.bandwidth(), self.pipe.queue(time, 1.0));
+        Part { bandwidth, queue, settled: self.slow_start.is_none() }
+    }
+
     /// Adapts the queue after a block arrived.
-    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, share: f64) {
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, inflow: &Inflow) {
+        let share = inflow.share();
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
+        let (ahead, passed, carries) = if inflow.is_shared() {
+            (request.ahead_of_all, inflow.pipe.delivered() - request.delivered_by_all, inflow.pipe.bandwidth())
+        } else {
+            (request.ahead as u64, self.pipe.delivered() - request.delivered, self.pipe.bandwidth())
+        };
+        self.pipe.strayed(now.since(request.sent), (ahead * u64::from(BLOCK_SIZE)) as f64, passed as f64, carries);
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
         if let Some(queue) = self.slow_start {
             // Until what comes stops growing with the queue: its speed is known then.
-            let most = self.pipe.queue(time, share).saturating_mul(2).max(FIRST_QUEUE * 2);
+            let most = (self.pipe.queue(time, share) as usize).saturating_mul(2).max(FIRST_QUEUE * 2);
             self.slow_start = Some(queue + 1).filter(|queue| *queue <= most);
         }
     }
@@ -292,6 +308,11 @@ impl Peer {
     /// May it be asked for anything, and is it expected to answer?
     pub fn may_be_asked(&self) -> bool {
         self.am_interested && !self.snubbed && (!self.peer_choking || !self.allowed_to_us.is_empty())
+    }
+
+    /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
+    pub fn takes_more(&self, max: usize) -> bool {
+        self.requests.len() < max.min(self.reqq)
     }
 
     /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.

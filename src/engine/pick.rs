@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Time;
+use super::asking::max_requests;
 use super::memory::Keepers;
 use super::peer::Peer;
 use super::store::{PeerKey, Stage};
@@ -50,8 +51,8 @@ impl Torrent {
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
-        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
-        let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), max);
+        let most = max_requests(&self.settings);
+        let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), most);
         let behind = self.ranking.behind(wait);
         if behind == Duration::ZERO {
             return 0;
@@ -62,7 +63,11 @@ impl Torrent {
     fn pick_wanted(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         let mut leave = if self.wants_from < self.wants.len() { self.left_to_faster(now, peer) } else { 0 };
-        let quick = || self.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
+        // One that has nothing to do, and is not asked for it, cannot be relied on.
+        let quick = || {
+            let others = self.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
+            others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole)
+        };
         let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let mut admitted = None;
         let mut found = None;
@@ -76,7 +81,7 @@ impl Torrent {
                 continue;
             }
             let mut skip = 0;
-            if leave > 0 && quick().any(|p| !p.snubbed && !p.parole && p.serves(want.piece)) {
+            if leave > 0 && slot.is_none_or(|s| s.exclusive != key) && quick().any(|p| p.serves(want.piece)) {
                 if leave >= free {
                     leave -= free;
                     continue;

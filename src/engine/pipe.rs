@@ -14,20 +14,28 @@ use crate::storage::pool::BLOCK_SIZE;
 const RTT_WINDOW: Duration = Duration::from_secs(5);
 /// The same for a bandwidth.
 const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
-/// A player's queue reaches so far beyond the round trip: for jitter, and so that growth shows.
-const MARGIN: Duration = Duration::from_millis(5);
+/// A player's queue reaches so far beyond the round trip: as far as the way has jitter, within bounds.
+const MIN_MARGIN: Duration = Duration::from_millis(2);
+const MAX_MARGIN: Duration = Duration::from_millis(100);
+/// A way with less in it than this part of what it holds tells of its jitter.
+const CLEAR: f64 = 0.75;
+/// In one round trip of so many a player's queue is longer by a quarter, so that it shows where a way carries more.
+const PROBE_EVERY: u64 = 8;
+const PROBE_PERCENT: u32 = 125;
 /// How late an answer may be before anything is known; two deviations, within bounds, from then on.
 const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 const MIN_PATIENCE: Duration = Duration::from_millis(50);
 const MAX_PATIENCE: Duration = Duration::from_secs(2);
+/// Peers that have less than this of their bandwidths while the others have theirs share a way.
+const SHARED: f64 = 0.9;
 /// A round trip longer than this is a queue.
 const MAX_RTT: Duration = Duration::from_secs(2);
 
 /// How far ahead a peer is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueTime {
-    /// Somebody plays: as little as keeps the way full.
-    Least,
+    /// Somebody plays: as little as keeps the way full, so many percent of a round trip.
+    Least { percent: u32 },
     /// What it delivers in that time, beyond the round trip.
     Plus(Duration),
 }
@@ -69,6 +77,7 @@ pub struct Pipe {
     rtt: Lately<Duration>,
     bandwidth: Lately<f64>,
     deviation: Option<Duration>,
+    jitter: Duration,
 }
 
 impl Default for Pipe {
@@ -78,6 +87,7 @@ impl Default for Pipe {
             rtt: Lately::new(RTT_WINDOW, Duration::min),
             bandwidth: Lately::new(BANDWIDTH_WINDOW, f64::max),
             deviation: None,
+            jitter: Duration::ZERO,
         }
     }
 }
@@ -102,6 +112,17 @@ impl Pipe {
         self.bandwidth.add(now, sample);
     }
 
+    /// An answer took so long to which so many bytes stood in the way, which carries so much; in that time all those and
+    /// `passed` bytes came. What it took beyond them and the least round trip is jitter, unless the way was full.
+    pub fn strayed(&mut self, took: Duration, ahead: f64, passed: f64, carries: f64) {
+        let rtt = self.rtt().min(MAX_RTT);
+        if ahead > carries * rtt.as_secs_f64() * CLEAR || passed > ahead + f64::from(BLOCK_SIZE) {
+            return;
+        }
+        let beyond = took.saturating_sub(rtt + Duration::from_secs_f64(ahead / carries.max(1.0)));
+        self.jitter = (self.jitter * 7 + beyond.min(MAX_RTT)) / 8;
+    }
+
     /// How far the answer was from when it was expected: a smoothed mean, as TCP has it (RFC 6298).
     pub fn deviated(&mut self, by: Duration) {
         self.deviation = Some(self.deviation.map_or(by, |mean| (mean * 3 + by) / 4));
@@ -123,13 +144,23 @@ impl Pipe {
     }
 
     /// How many blocks to have asked for, where so much of the bandwidth is its own.
-    pub fn queue(&self, time: QueueTime, share: f64) -> usize {
+    pub fn queue(&self, time: QueueTime, share: f64) -> f64 {
         let rtt = self.rtt().min(MAX_RTT);
-        let (span, more) = match time {
-            QueueTime::Least => (rtt * 5 / 4 + MARGIN, 1),
-            QueueTime::Plus(more) => (rtt + more, 0),
+        let span = match time {
+            QueueTime::Least { percent } => {
+                let margin = self.jitter.clamp(MIN_MARGIN, MAX_MARGIN);
+                rtt * percent / 100 + margin
+            }
+            QueueTime::Plus(more) => rtt + more,
         };
-        (self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize + more
+        self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE)
+    }
+
+    /// How long a player's queue is to be now.
+    pub fn least(&self, now: Time) -> QueueTime {
+        let trip = self.rtt().clamp(Duration::from_millis(10), MAX_RTT).as_micros() as u64;
+        let probes = (now.micros() / trip).is_multiple_of(PROBE_EVERY);
+        QueueTime::Least { percent: if probes { PROBE_PERCENT } else { 100 } }
     }
 }
 
@@ -139,7 +170,17 @@ impl Pipe {
 pub struct Inflow {
     pub pipe: Pipe,
     share: Option<f64>,
+    /// Where they share a way: how many blocks keep it full.
+    full: Option<f64>,
     counted: Time,
+}
+
+/// What one peer is to all: its bandwidth, and how many blocks keep its way full if it has that for itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub bandwidth: f64,
+    pub queue: f64,
+    pub settled: bool,
 }
 
 impl Inflow {
@@ -151,14 +192,31 @@ impl Inflow {
         self.share.unwrap_or(1.0)
     }
 
-    /// Counts the bandwidths of the peers, if it was not done just now.
-    pub fn count(&mut self, now: Time, peers: impl Iterator<Item = f64>) {
+    /// Do they share a way?
+    pub fn is_shared(&self) -> bool {
+        self.share() < SHARED
+    }
+
+    /// How many blocks all of them together should be asked for at most.
+    pub fn most(&self) -> Option<u64> {
+        self.full.map(|blocks| blocks as u64 + 2)
+    }
+
+    /// Counts what the peers bring, if it was not done just now.
+    pub fn count(&mut self, now: Time, peers: impl Iterator<Item = Part>) {
         if self.share.is_some() && now.since(self.counted) < Self::COUNT {
             return;
         }
-        let sum: f64 = peers.sum();
+        let (mut sum, mut queue, mut settled) = (0.0, 0.0, true);
+        for part in peers {
+            sum += part.bandwidth;
+            queue += part.queue;
+            settled &= part.settled;
+        }
         let all = self.pipe.bandwidth();
-        self.share = Some(if sum > all && all > 0.0 { all / sum } else { 1.0 });
+        let share = if sum > all && all > 0.0 { all / sum } else { 1.0 };
+        self.share = Some(share);
+        self.full = (share < SHARED && settled).then_some(queue * share);
         self.counted = now;
     }
 }
@@ -190,17 +248,18 @@ mod tests {
 
     #[test]
     fn it_finds_what_the_way_carries_and_asks_for_little_more() {
+        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
         let mut pipe = Pipe::default();
-        let now = settle(&mut pipe, Time::ZERO, 2 * MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        let now = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
         let carried = f64::from(BLOCK_SIZE) / 0.002;
         assert!((pipe.bandwidth() / carried - 1.0).abs() < 0.05, "{} of {carried}", pipe.bandwidth());
         // 16 blocks are under way; some more stand at the peer, for 20 ms or so.
-        assert!((20..=32).contains(&pipe.queue(QueueTime::Least, 1.0)), "{}", pipe.queue(QueueTime::Least, 1.0));
-        assert!(pipe.queue(QueueTime::Plus(1000 * MS), 1.0) > 500);
+        assert!((20..=32).contains(&queue(&pipe)), "{}", queue(&pipe));
+        assert!(pipe.queue(QueueTime::Plus(1000 * MS), 1.0) > 500.0);
         // Twice as fast, then slow: it follows.
-        let now = settle(&mut pipe, now, MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        let now = settle(&mut pipe, now, MS, queue);
         assert!((pipe.bandwidth() / (carried * 2.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
-        settle(&mut pipe, now, 20 * MS, |pipe| pipe.queue(QueueTime::Least, 1.0));
+        settle(&mut pipe, now, 20 * MS, queue);
         assert!((pipe.bandwidth() / (carried / 10.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
     }
 
@@ -216,21 +275,24 @@ mod tests {
 
     #[test]
     fn who_shares_a_way_is_asked_for_his_part() {
+        let part = |bandwidth| Part { bandwidth, queue: bandwidth / 1e5, settled: true };
         let mut inflow = Inflow::default();
         assert!(inflow.share() >= 1.0);
         inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
-        let peers = [8e6, 8e6, 4e6, 0.0];
+        let peers = [8e6, 8e6, 4e6, 0.0].map(part);
         inflow.count(Time::from_millis(100), peers.into_iter());
         assert!((inflow.share() - 0.4).abs() < 1e-9, "{}", inflow.share());
-        inflow.count(Time::from_millis(120), [1e6].into_iter());
+        assert_eq!(inflow.most(), Some(80 + 2), "80 of 200 blocks");
+        inflow.count(Time::from_millis(120), [part(1e6)].into_iter());
         assert!((inflow.share() - 0.4).abs() < 1e-9, "it was counted just now");
-        inflow.count(Time::from_millis(200), [1e6].into_iter());
+        inflow.count(Time::from_millis(200), [part(1e6)].into_iter());
         assert!(inflow.share() >= 1.0, "nobody is in the way");
+        assert_eq!(inflow.most(), None);
     }
 
     #[test]
     fn nothing_is_known_at_first() {
         let pipe = Pipe::default();
-        assert_eq!((pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least, 1.0)), (Duration::ZERO, 0.0, 1));
+        assert_eq!((pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least { percent: 125 }, 1.0)), (Duration::ZERO, 0.0, 0.0));
     }
 }

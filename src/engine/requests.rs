@@ -34,6 +34,7 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now, self.inflow.share());
         let due = expected + peer.pipe.patience();
+        let ahead_of_all = content.store.asked_blocks();
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= Class::Deadline {
             self.late.push(due, pick.piece, pick.block);
@@ -50,8 +51,11 @@ impl Torrent {
             expected,
             delivered: peer.pipe.delivered(),
             delivered_by_all: self.inflow.pipe.delivered(),
+            ahead: peer.requests.len(),
+            ahead_of_all,
         });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
+        wake(&mut self.out.wake, peer);
         true
     }
 

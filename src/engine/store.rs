@@ -186,6 +186,7 @@ pub struct Store {
     /// The pieces with blocks to ask for, and how many blocks that are.
     open: BTreeSet<u32>,
     free_blocks: u64,
+    asked_blocks: u64,
     /// Pieces that got or lost their slot since somebody asked.
     begun_or_gone: Vec<u32>,
     clock: u64,
@@ -202,6 +203,7 @@ impl Store {
             place: vec![0; num_pieces as usize],
             open: BTreeSet::new(),
             free_blocks: 0,
+            asked_blocks: 0,
             begun_or_gone: Vec::new(),
             clock: 0,
             kept_blocks: 0,
@@ -233,6 +235,11 @@ impl Store {
         self.free_blocks
     }
 
+    /// Blocks asked for and not here.
+    pub fn asked_blocks(&self) -> u64 {
+        self.asked_blocks
+    }
+
     /// The pieces that got or lost their slot since the last call.
     pub fn take_begun_or_gone(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.begun_or_gone)
@@ -241,10 +248,11 @@ impl Store {
     /// Changes a slot, and keeps count of the blocks that are to be asked for.
     fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
-        let before = slot.free_blocks();
+        let (free, asked) = (slot.free_blocks(), slot.asked);
         let result = change(slot);
-        let after = slot.free_blocks();
-        self.recount(piece, before, after);
+        let (free_after, asked_after) = (slot.free_blocks(), slot.asked);
+        self.asked_blocks = self.asked_blocks + u64::from(asked_after) - u64::from(asked);
+        self.recount(piece, free, free_after);
         Some(result)
     }
 
@@ -479,6 +487,7 @@ impl Store {
         }
         self.begun_or_gone.push(piece);
         self.recount(piece, slot.free_blocks(), 0);
+        self.asked_blocks -= u64::from(slot.asked);
         let blocks = u64::from(slot.received);
         if slot.stage == Stage::Kept {
             self.kept_blocks -= blocks;

@@ -57,5 +57,6 @@ fn read_all() -> [Step; 1] {
 /// Reads the whole file on a node, within a minute.
 fn must_read(world: &mut World, node: usize) {
     world.add_driver(node, Driver::new(99, 0, read_all()));
-    assert!(world.finish(minute()), "the file was not read within a minute");
+    let done = world.finish(minute());
+    assert!(done, "the file was not read within a minute: {}", world.engine(node).torrent.describe());
 }

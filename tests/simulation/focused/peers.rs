@@ -47,7 +47,8 @@ fn a_corrupt_peer_that_comes_back_is_the_same_peer() {
         world.introduce(node, &others);
         world.act(Duration::from_millis(900 + seed * 50), move |w| w.cut(node));
         world.add_driver(node, Driver::new(1, 0, read_all()));
-        assert!(world.finish(minute()));
+        let done = world.finish(minute());
+        assert!(done, "seed {seed}: {}", world.engine(node).torrent.describe());
         let failures = world.engine(node).hash_failures();
         assert!(failures <= 2, "seed {seed}: {failures} pieces failed");
         world.end();
