@@ -35,7 +35,7 @@ pub struct Driver {
     pub bytes_read: u64,
     pub busy_until: Time,
     probing: bool,
-    pub buffer: usize,
+    buffer: usize,
     /// Moments at which a seek was followed by its first byte.
     pub seek_began: Option<Time>,
     pub seek_latencies: Vec<Duration>,

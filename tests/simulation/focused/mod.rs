@@ -4,7 +4,6 @@ mod memory;
 mod metadata;
 mod peers;
 mod readers;
-mod seeks;
 mod storage;
 
 use std::sync::Arc;
