@@ -13,5 +13,6 @@ mod script;
 mod seeds;
 mod shell;
 mod speed;
+mod streaming;
 mod transit;
 mod world;
