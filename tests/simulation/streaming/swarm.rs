@@ -28,20 +28,26 @@ impl Person {
         Self { manner: Manner::Honest, rate, round_trip, jitter: Duration::ZERO }
     }
 
-    /// Somebody of a public swarm. One in four is of no use, or worse.
-    pub fn anybody(rng: &mut fastrand::Rng) -> Self {
+    /// Somebody of a public swarm who means well.
+    pub fn decent(rng: &mut fastrand::Rng) -> Self {
         let rate = log_normal(rng, 300e3, 1.0).clamp(50e3, 5e6) as u64;
         let round_trip = Duration::from_secs_f64(log_normal(rng, 0.060, 0.8).clamp(0.010, 0.300));
-        let (manner, rate) = match rng.u32(0..100) {
-            0..=4 => (Manner::Honest, rng.u64(5_000..25_000)),
-            5..=9 => (Manner::Liar, rate),
-            10..=12 => (Manner::CorruptBlock, rate),
-            13..=18 => (Manner::Choker, rate),
-            19..=23 => (Manner::Staller, rate),
-            24..=33 => (Manner::Plain, rate),
-            _ => (Manner::Honest, rate),
-        };
+        let manner = if rng.u8(..) < 30 { Manner::Plain } else { Manner::Honest };
         Self { manner, rate, round_trip, jitter: round_trip / 10 }
+    }
+
+    /// Anybody of one. One in four is of no use, or worse.
+    pub fn anybody(rng: &mut fastrand::Rng) -> Self {
+        let decent = Self::decent(rng);
+        let manner = match rng.u32(0..100) {
+            0..=4 => return Self { rate: rng.u64(5_000..25_000), ..decent },
+            5..=9 => Manner::Liar,
+            10..=12 => Manner::CorruptBlock,
+            13..=18 => Manner::Choker,
+            19..=23 => Manner::Staller,
+            _ => return decent,
+        };
+        Self { manner, ..decent }
     }
 
     /// Does it count among those who bring what is possible?
@@ -89,10 +95,10 @@ impl Swarm {
         swarm
     }
 
-    /// With a crowd of a public swarm.
-    pub fn crowd(seed: u64, content: Arc<Content>, size: usize) -> Self {
-        let mut swarm = Self::new(seed, content, Setup::memory(MEMORY), wide_line());
-        let mut people: Vec<Person> = (0..size).map(|_| Person::anybody(&mut swarm.rng)).collect();
+    /// With a crowd of people like that.
+    pub fn crowd(seed: u64, size: usize, like: fn(&mut fastrand::Rng) -> Person) -> Self {
+        let mut swarm = Self::new(seed, film(MIB), Setup::memory(MEMORY), wide_line());
+        let mut people: Vec<Person> = (0..size).map(|_| like(&mut swarm.rng)).collect();
         people[0].manner = Manner::Honest;
         people[0].rate = people[0].rate.max(500_000);
         swarm.admit(people);
