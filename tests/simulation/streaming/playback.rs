@@ -9,29 +9,39 @@ fn play(swarm: &mut Swarm, rate: u64, time: Duration) {
     let size = swarm.world.content.info.layout.files()[0].size;
     assert!(bytes <= size, "the film is too short");
     swarm.open(Driver::new(1, 0, [Step::Read(bytes)]).at_rate(rate));
-    swarm.finish(time * 3);
+    swarm.finish(time * 10);
 }
 
-/// 4 MB/s out of a swarm that brings 5, with one that hardly moves, one that never answers, and one that stops answering.
+/// What six people of a swarm bring, in thousands of bytes a second: 5 MB/s in all.
+const SIX: [u64; 6] = [1500, 1200, 800, 600, 500, 400];
+/// 80 % of it.
+const FOUR_K: u64 = 4_000_000;
+
+fn six(swarm: &mut Swarm) -> Vec<Person> {
+    SIX.iter().map(|kb| Person::honest(kb * 1000, MS * swarm.rng.u32(15..150))).collect()
+}
+
 pub fn four_k(seed: u64) -> Figures {
     let mut swarm = Swarm::new(seed, film(MIB), Setup::memory(MEMORY), wide_line());
-    let rates = [1500, 1200, 800, 600, 500, 400];
-    let mut people: Vec<Person> =
-        rates.iter().map(|kb| Person::honest(kb * 1000, MS * swarm.rng.u32(15..150))).collect();
-    people.push(Person::honest(30_000, 200 * MS));
-    people.push(Person { manner: Manner::Staller, ..Person::honest(1_000_000, 20 * MS) });
-    swarm.rng.shuffle(&mut people);
-    let bitrate = (swarm_rate(&people) - 30_000) * 8 / 10;
-    people.push(Person::honest(800_000, 25 * MS));
+    let people = six(&mut swarm);
     swarm.admit(people);
-    let quitter = swarm.people[8].0;
-    swarm.world.act(Duration::from_secs(12), move |world| world.script(quitter).manner = Manner::Staller);
-    play(&mut swarm, bitrate, 40 * SECOND);
+    play(&mut swarm, FOUR_K, 40 * SECOND);
     Figures::of(swarm)
 }
 
-fn swarm_rate(people: &[Person]) -> u64 {
-    people.iter().filter(|p| p.manner == Manner::Honest).map(|p| p.rate).sum()
+/// With one that hardly moves, one that never answers, and one that stops answering.
+pub fn four_k_and_bad_ones(seed: u64) -> Figures {
+    let mut swarm = Swarm::new(seed, film(MIB), Setup::memory(MEMORY), wide_line());
+    let mut people = six(&mut swarm);
+    people.push(Person::honest(30_000, 200 * MS));
+    people.push(Person { manner: Manner::Staller, ..Person::honest(1_000_000, 20 * MS) });
+    swarm.rng.shuffle(&mut people);
+    people.push(Person::honest(800_000, 25 * MS));
+    swarm.admit(people);
+    let quitter = swarm.people[8].0;
+    swarm.world.act(12 * SECOND, move |world| world.script(quitter).manner = Manner::Staller);
+    play(&mut swarm, FOUR_K, 40 * SECOND);
+    Figures::of(swarm)
 }
 
 pub fn on_the_line(seed: u64) -> Figures {
@@ -77,9 +87,15 @@ fn plays_well(name: &str, seeds: std::ops::Range<u64>, scenario: impl Fn(u64) ->
 }
 
 #[test]
-#[ignore = "0.057 comes for nothing"]
+#[ignore = "0.117 comes for nothing"]
 fn close_to_what_the_swarm_brings() {
-    plays_well("play: 80 % of 6 peers and 3 bad ones", 0..2, four_k);
+    plays_well("play: 80 % of 6 peers", 0..2, four_k);
+}
+
+#[test]
+#[ignore = "0.057 comes for nothing"]
+fn close_to_what_the_good_ones_bring() {
+    plays_well("play: 80 % of 6 peers and 3 bad ones", 0..2, four_k_and_bad_ones);
 }
 
 #[test]
@@ -94,19 +110,19 @@ fn close_to_what_the_line_brings_with_jitter() {
 }
 
 #[test]
-#[ignore = "0.055 comes for nothing"]
+#[ignore = "0.063 comes for nothing"]
 fn a_decent_crowd() {
     plays_well("play: 50 decent peers", 0..2, decent_crowd);
 }
 
 #[test]
-#[ignore = "2 stalls in 75 s, 763 ms; 0.069 comes for nothing"]
+#[ignore = "2 stalls in 75 s, 748 ms; 0.063 comes for nothing"]
 fn a_crowd_that_changes() {
     plays_well("play: 50 peers, changing", 0..3, crowd_that_changes);
 }
 
 #[test]
-#[ignore = "3 stalls, 2642 ms; 0.091 comes for nothing"]
+#[ignore = "3 stalls, 48 s; 0.092 comes for nothing"]
 fn a_large_crowd_that_changes() {
     plays_well("play: 500 peers, changing", 0..1, large_crowd);
 }

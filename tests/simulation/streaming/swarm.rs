@@ -21,11 +21,13 @@ pub struct Person {
     pub rate: u64,
     pub round_trip: Duration,
     pub jitter: Duration,
+    /// Nobody is at the address, and the dial takes seconds to find out.
+    pub silent: bool,
 }
 
 impl Person {
     pub fn honest(rate: u64, round_trip: Duration) -> Self {
-        Self { manner: Manner::Honest, rate, round_trip, jitter: Duration::ZERO }
+        Self { manner: Manner::Honest, rate, round_trip, jitter: Duration::ZERO, silent: false }
     }
 
     /// Somebody of a public swarm who means well.
@@ -33,7 +35,7 @@ impl Person {
         let rate = log_normal(rng, 300e3, 1.0).clamp(50e3, 5e6) as u64;
         let round_trip = Duration::from_secs_f64(log_normal(rng, 0.060, 0.8).clamp(0.010, 0.300));
         let manner = if rng.u8(..) < 30 { Manner::Plain } else { Manner::Honest };
-        Self { manner, rate, round_trip, jitter: round_trip / 10 }
+        Self { manner, rate, round_trip, jitter: round_trip / 10, silent: false }
     }
 
     /// Anybody of one. One in four is of no use, or worse.
@@ -52,7 +54,7 @@ impl Person {
 
     /// Does it count among those who bring what is possible?
     fn is_good(&self) -> bool {
-        matches!(self.manner, Manner::Honest | Manner::Plain)
+        !self.silent && matches!(self.manner, Manner::Honest | Manner::Plain)
     }
 
     fn join(&self, world: &mut World, viewer: usize) -> usize {
@@ -61,6 +63,9 @@ impl Person {
         (line.latency, line.jitter) = (latency, self.jitter);
         let node = world.add_script(self.manner, line);
         world.script(node).reqq = Some(500);
+        if self.silent {
+            world.leave(node);
+        }
         node
     }
 }
@@ -99,7 +104,8 @@ impl Swarm {
     pub fn crowd(seed: u64, size: usize, like: fn(&mut fastrand::Rng) -> Person) -> Self {
         let mut swarm = Self::new(seed, film(MIB), Setup::memory(MEMORY), wide_line());
         let mut people: Vec<Person> = (0..size).map(|_| like(&mut swarm.rng)).collect();
-        people[0].manner = Manner::Honest;
+        // One who can be counted on: whatever happens, the film can be had.
+        people[0] = Person { manner: Manner::Honest, silent: false, ..Person::decent(&mut swarm.rng) };
         people[0].rate = people[0].rate.max(500_000);
         swarm.admit(people);
         swarm
@@ -119,7 +125,7 @@ impl Swarm {
     pub fn change(&mut self, every: Duration, times: u32) {
         let viewer = self.viewer;
         for n in 1..=times {
-            // The first is there to stay: whatever happens, the film can be had.
+            // The first is there to stay.
             let leaver = self.people[self.rng.usize(1..self.people.len())].0;
             let person = Person::anybody(&mut self.rng);
             self.world.act(every * n, move |world| {
