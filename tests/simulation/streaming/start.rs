@@ -122,6 +122,14 @@ fn those_who_never_answer_hold_up_nobody() {
 }
 
 #[test]
+fn a_swarm_of_five_hundred_is_met() {
+    let mut swarm = Swarm::crowd(1, 500, Person::anybody);
+    swarm.world.run_for(10 * SECOND);
+    assert!(swarm.world.num_conns(swarm.viewer) >= 495, "{} connections", swarm.world.num_conns(swarm.viewer));
+    swarm.world.end();
+}
+
+#[test]
 fn a_line_of_one_seeder() {
     let figures = measure("start: line, 1 seeder", 0..1, start_on_the_line_of_1);
     assert!(figures.start_beyond_ms(50) <= 20.0, "{} ms beyond", figures.start_beyond_ms(50));
