@@ -2,6 +2,8 @@
 //!
 //! `ET_SIM_SEEDS=0..50 ET_SIM_ONLY=seek cargo test --release --test simulation tuning -- --ignored --nocapture`
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::*;
 
 type Scenario = fn(u64) -> Figures;
@@ -51,6 +53,9 @@ fn all_scenarios() {
     let seeds = from.parse().expect("a seed")..to.parse().expect("a seed");
     let only = std::env::var("ET_SIM_ONLY").unwrap_or_default();
     for (name, scenario) in ALL.iter().filter(|(name, _)| name.contains(&only)) {
-        measure(name, seeds.clone(), scenario);
+        let outcome = catch_unwind(AssertUnwindSafe(|| measure(name, seeds.clone(), scenario)));
+        if outcome.is_err() {
+            println!("{name:<40} does not end");
+        }
     }
 }
