@@ -17,15 +17,19 @@ pub struct Shape {
 #[derive(Debug)]
 pub struct Content {
     pub info: Arc<Info>,
-    pub bytes: Vec<u8>,
+    /// One round of what comes again and again, and what of it is needed to read a piece that begins at its end.
+    bytes: Vec<u8>,
+    period: u64,
 }
+
+/// Not a multiple of anything that torrents are cut into: no two pieces are alike, and no block is like its neighbours.
+const PERIOD: u64 = (3 << 20) + 4099;
 
 impl Content {
     pub fn new(seed: u64, shape: &Shape) -> Arc<Self> {
-        let mut rng = fastrand::Rng::with_seed(seed);
         let total: u64 = shape.files.iter().map(|f| f.0).sum();
         let mut bytes = vec![0u8; total as usize];
-        rng.fill(&mut bytes);
+        fastrand::Rng::with_seed(seed).fill(&mut bytes);
         let mut at = 0;
         for (size, pad) in &shape.files {
             if *pad {
@@ -33,9 +37,26 @@ impl Content {
             }
             at += *size as usize;
         }
+        Self::of(seed, shape, bytes, total.max(1))
+    }
+
+    /// The same in little memory, however large: the bytes repeat.
+    pub fn repeating(seed: u64, shape: &Shape) -> Arc<Self> {
+        let mut bytes = vec![0u8; PERIOD as usize];
+        fastrand::Rng::with_seed(seed).fill(&mut bytes);
+        while bytes.len() < PERIOD as usize + shape.piece_length as usize {
+            let more = (PERIOD as usize + shape.piece_length as usize - bytes.len()).min(PERIOD as usize);
+            bytes.extend_from_within(..more);
+        }
+        Self::of(seed, shape, bytes, PERIOD)
+    }
+
+    fn of(seed: u64, shape: &Shape, bytes: Vec<u8>, period: u64) -> Arc<Self> {
+        let total: u64 = shape.files.iter().map(|f| f.0).sum();
         let mut hashes = Vec::new();
-        for piece in bytes.chunks(shape.piece_length as usize) {
-            hashes.extend_from_slice(&Sha1Hash::of(piece).0);
+        for begin in (0..total).step_by(shape.piece_length as usize) {
+            let (from, length) = ((begin % period) as usize, (total - begin).min(u64::from(shape.piece_length)));
+            hashes.extend_from_slice(&Sha1Hash::of(&bytes[from..from + length as usize]).0);
         }
         let name = format!("simulated-{seed}");
         let create = if let [(size, false)] = shape.files[..] {
@@ -49,7 +70,7 @@ impl Content {
             Create { name, piece_length: shape.piece_length, files, ..Create::default() }
         };
         let info = create.v1(hashes).expect("a sound torrent").info;
-        Arc::new(Self { info, bytes })
+        Arc::new(Self { info, bytes, period })
     }
 
     /// One file.
@@ -58,8 +79,7 @@ impl Content {
     }
 
     pub fn piece(&self, piece: u32) -> &[u8] {
-        let begin = self.info.layout.piece_offset(piece) as usize;
-        &self.bytes[begin..begin + self.info.layout.piece_size(piece) as usize]
+        self.at(self.info.layout.piece_offset(piece), self.info.layout.piece_size(piece) as usize)
     }
 
     pub fn block(&self, piece: u32, begin: u32, length: u32) -> &[u8] {
@@ -68,7 +88,11 @@ impl Content {
 
     /// Bytes of a file.
     pub fn file(&self, file: u32, offset: u64, length: usize) -> &[u8] {
-        let begin = (self.info.layout.files()[file as usize].offset + offset) as usize;
+        self.at(self.info.layout.files()[file as usize].offset + offset, length)
+    }
+
+    fn at(&self, offset: u64, length: usize) -> &[u8] {
+        let begin = (offset % self.period) as usize;
         &self.bytes[begin..begin + length]
     }
 }

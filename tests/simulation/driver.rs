@@ -9,15 +9,20 @@ use elementum_torrent::engine::reading::ReadOutcome;
 use elementum_torrent::engine::{Time, Torrent};
 
 use super::content::Content;
+use super::gauge::Gauge;
 
 /// One thing that a player does.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Reads so many bytes on, or to the end.
     Read(u64),
+    /// Reads on for so long.
+    ReadFor(Duration),
     Seek(u64),
     ReadAt(u64, usize),
     Sleep(Duration),
+    /// Takes so many bytes a second from now on.
+    Rate(u64),
     Prebuffer(u64, u64),
     Close,
 }
@@ -36,9 +41,10 @@ pub struct Driver {
     pub busy_until: Time,
     probing: bool,
     buffer: usize,
-    /// Moments at which a seek was followed by its first byte.
-    pub seek_began: Option<Time>,
-    pub seek_latencies: Vec<Duration>,
+    pub gauge: Gauge,
+    /// When `ReadFor` is over.
+    until: Option<Time>,
+    wake: Time,
     pub refused: bool,
 }
 
@@ -56,8 +62,9 @@ impl Driver {
             busy_until: Time::ZERO,
             probing: false,
             buffer: 100_000,
-            seek_began: None,
-            seek_latencies: Vec::new(),
+            gauge: Gauge::default(),
+            until: None,
+            wake: Time::ZERO,
             refused: false,
         }
     }
@@ -76,6 +83,11 @@ impl Driver {
         self.steps.is_empty() || self.refused
     }
 
+    /// Is it to be woken at that moment? Not where that was arranged before.
+    pub fn wakes(&mut self, at: Time) -> bool {
+        std::mem::replace(&mut self.wake, at) != at
+    }
+
     /// Goes as far as it can. When it wants to go on by itself, if it does.
     pub fn poll(&mut self, now: Time, torrent: &mut Torrent, content: &Content) -> Option<Time> {
         let next = self.advance(now, torrent, content);
@@ -85,6 +97,9 @@ impl Driver {
     }
 
     fn advance(&mut self, now: Time, torrent: &mut Torrent, content: &Content) -> Option<Time> {
+        if self.gauge.runs.is_empty() {
+            self.gauge.begins(now, 0);
+        }
         if !self.opened {
             if torrent.info().is_none() || torrent.is_checking() || self.refused || self.is_done() {
                 return None;
@@ -103,14 +118,27 @@ impl Driver {
             }
             let step = self.steps.front_mut()?;
             match step {
-                Step::Read(left) => {
-                    let want = (*left).min(self.buffer as u64) as usize;
+                Step::ReadFor(time) if *self.until.get_or_insert(now + *time) <= now => {
+                    self.until = None;
+                    self.gauge.ends_wait(now);
+                    torrent.stop_waiting(now, self.id);
+                    self.steps.pop_front();
+                }
+                Step::Read(_) | Step::ReadFor(_) => {
+                    let left = if let Step::Read(left) = step { *left } else { u64::MAX };
+                    let want = left.min(self.buffer as u64) as usize;
                     // As the session does.
                     let quiet = torrent.read_on(now, self.id, want);
                     match quiet.unwrap_or_else(|| torrent.read(now, self.id, want).expect("the reader is open")) {
-                        ReadOutcome::Wait => return None,
+                        ReadOutcome::Wait => {
+                            if self.rate > 0 {
+                                self.gauge.waits(now);
+                            }
+                            return self.until;
+                        }
                         ReadOutcome::EndOfFile => {
                             assert_eq!(self.position, size, "the end came early");
+                            self.until = None;
                             self.steps.pop_front();
                         }
                         ReadOutcome::Memory(parts) => {
@@ -136,7 +164,7 @@ impl Driver {
                 Step::Seek(to) => {
                     self.position = *to;
                     torrent.seek(now, self.id, *to).expect("the reader is open");
-                    self.seek_began = Some(now);
+                    self.gauge.begins(now, *to);
                     self.steps.pop_front();
                 }
                 Step::ReadAt(offset, length) => {
@@ -167,6 +195,10 @@ impl Driver {
                     self.busy_until = now + *time;
                     self.steps.pop_front();
                 }
+                Step::Rate(rate) => {
+                    self.rate = *rate;
+                    self.steps.pop_front();
+                }
                 Step::Prebuffer(head, tail) => {
                     torrent.prebuffer(now, self.id, *head, *tail).expect("the reader is open");
                     self.steps.pop_front();
@@ -183,9 +215,7 @@ impl Driver {
     fn took(&mut self, now: Time, n: u64) {
         self.position += n;
         self.bytes_read += n;
-        if let Some(began) = self.seek_began.take() {
-            self.seek_latencies.push(now.since(began));
-        }
+        self.gauge.took(now, n);
         if let Some(Step::Read(left)) = self.steps.front_mut() {
             *left -= n.min(*left);
             if *left == 0 {

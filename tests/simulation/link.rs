@@ -13,6 +13,8 @@ pub struct Line {
     pub latency: Duration,
     /// Chance, in thousands, that a packet is lost and comes again after a retransmission timeout.
     pub loss: u64,
+    /// A packet takes up to so much longer, by chance; those of one connection keep their order.
+    pub jitter: Duration,
     up_free: Time,
     down_free: Time,
 }
@@ -20,7 +22,7 @@ pub struct Line {
 impl Line {
     pub fn new(up: u64, down: u64, latency_ms: u64) -> Self {
         let latency = Duration::from_millis(latency_ms);
-        Self { up, down, latency, loss: 0, up_free: Time::ZERO, down_free: Time::ZERO }
+        Self { up, down, latency, loss: 0, jitter: Duration::ZERO, up_free: Time::ZERO, down_free: Time::ZERO }
     }
 
     /// `bytes` go out: when the last of them has left.

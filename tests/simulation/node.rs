@@ -93,7 +93,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(now: Time, content: &Arc<Content>, setup: Setup, number: u8, seed: u64) -> Self {
+    pub fn new(now: Time, content: &Arc<Content>, setup: Setup, peer_id: [u8; 20], seed: u64) -> Self {
         let pool = Pool::new(setup.memory);
         let settings = Arc::new(setup.settings.clone());
         let config = TorrentConfig {
@@ -108,7 +108,7 @@ impl Engine {
             piece_priorities: Vec::new(),
             max_connections: 0,
             max_uploads: 0,
-            peer_id: [number; 20],
+            peer_id,
             listen_port: super::world::PORT,
             added_time: 0,
         };

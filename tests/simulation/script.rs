@@ -94,6 +94,8 @@ pub struct Script {
     pub gossip: Vec<std::net::SocketAddr>,
     /// It has these only (None: all).
     pub has: Option<Vec<u32>>,
+    /// How many requests it says it queues (None: few or many).
+    pub reqq: Option<u32>,
 }
 
 impl Script {
@@ -108,6 +110,7 @@ impl Script {
             most_outstanding: 0,
             gossip: Vec::new(),
             has: None,
+            reqq: None,
         }
     }
 
@@ -148,7 +151,7 @@ impl Script {
         let extended = ExtendedHandshake {
             m: ExtensionIds { ut_metadata: Some(7), ut_pex: Some(8), lt_donthave: Some(9), ..Default::default() },
             v: Some(format!("{:?}", self.manner)),
-            reqq: Some(if self.rng.bool() { 250 } else { 8 }),
+            reqq: self.reqq.or(Some(if self.rng.bool() { 250 } else { 8 })),
             metadata_size: Some(size),
             ..Default::default()
         };

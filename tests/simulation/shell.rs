@@ -11,7 +11,7 @@ use elementum_torrent::storage::pool::BLOCK_SIZE;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
 
 use super::node::{Engine, Kind, Plug};
-use super::world::{Conn, Event, World};
+use super::world::{Conn, Event, World, peer_id};
 
 impl World {
     pub(super) fn dialled(&mut self, from: usize, to: SocketAddr) {
@@ -27,15 +27,14 @@ impl World {
         let conn = self.conns.len();
         for side in [1, 0] {
             let (node, other) = if side == 0 { (from, target) } else { (target, from) };
-            let id = [other as u8 + 1; 20];
-            let mut handshake = Handshake::new(hash, id, false);
+            let mut handshake = Handshake::new(hash, peer_id(other), false);
             if let Kind::Script(script) = &self.nodes[other].kind
                 && !script.is_fast()
             {
                 handshake.reserved[7] = 0;
             }
-            let address =
-                if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), 50_000 + conn as u16) };
+            let port = 50_000 + (conn % 10_000) as u16;
+            let address = if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), port) };
             if let Kind::Engine(engine) = &mut self.nodes[node].kind {
                 match engine.torrent.peer_connected(now, address, side == 1, &handshake) {
                     Ok((key, credits)) => {
@@ -58,7 +57,16 @@ impl World {
         }
         let open = [keys[0] != PeerKey::NOBODY, true];
         let nodes = [from, target];
-        self.conns.push(Conn { nodes, keys, open, busy: [false; 2], last: [now; 2], moved: [0; 2] });
+        self.conns.push(Conn {
+            nodes,
+            keys,
+            open,
+            busy: [false; 2],
+            last: [now; 2],
+            through: [now; 2],
+            moved: [0; 2],
+            payload: [0; 2],
+        });
         if let Kind::Script(script) = &mut self.nodes[target].kind {
             script.connected(conn);
         }
@@ -81,7 +89,7 @@ impl World {
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         let Engine { drivers, torrent, content, .. } = &mut **engine;
         let wake = drivers[driver].poll(now, torrent, content);
-        if let Some(at) = wake {
+        if let Some(at) = wake.filter(|at| drivers[driver].wakes(*at)) {
             self.clock.at(at, Event::Player { node, driver });
         }
     }
@@ -204,8 +212,10 @@ impl World {
                 self.clock.after(delay, Event::Checked { node });
             }
             for to in out.dial {
-                let round_trips = self.nodes[node].line.latency * 3;
-                self.clock.after(round_trips, Event::Dialled { from: node, to });
+                // TCP's three packets, of which the third brings our handshake.
+                let there = self.nodes.iter().find(|n| n.address == to).map_or(Duration::ZERO, |n| n.line.latency);
+                let way = self.nodes[node].line.latency + there;
+                self.clock.after(way * 3, Event::Dialled { from: node, to });
             }
             for conn in pumps {
                 let side = self.side(conn, node);
@@ -219,10 +229,10 @@ impl World {
                 self.poll_driver(node, driver);
             }
         }
-        let steps = self.steps;
+        let (steps, audit_every) = (self.steps, self.audit_every);
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         engine.check_limit();
-        if steps.is_multiple_of(16) {
+        if steps.is_multiple_of(audit_every) {
             engine.check_books();
         }
         let next = engine.torrent.next_timeout();

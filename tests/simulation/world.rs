@@ -7,7 +7,7 @@ use std::time::Duration;
 use elementum_torrent::engine::Time;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::wire::{BlockRequest, Decoder, Received, WireError};
+use elementum_torrent::wire::BlockRequest;
 
 use super::clock::Clock;
 use super::content::Content;
@@ -17,6 +17,13 @@ use super::node::{Engine, Kind, Setup};
 use super::script::{Manner, Script};
 
 pub const PORT: u16 = 6881;
+
+/// What the node of that number calls itself.
+pub fn peer_id(node: usize) -> [u8; 20] {
+    let mut id = [0; 20];
+    id.chunks_mut(4).for_each(|part| part.copy_from_slice(&(node as u32 + 1).to_be_bytes()));
+    id
+}
 
 /// What happens.
 #[derive(Debug)]
@@ -32,6 +39,12 @@ pub enum Event {
         side: usize,
         payload: u64,
         sent: u64,
+    },
+    /// Bytes come to a side's downlink.
+    Arrive {
+        conn: usize,
+        side: usize,
+        bytes: Vec<u8>,
     },
     Deliver {
         conn: usize,
@@ -73,10 +86,12 @@ pub struct Conn {
     pub keys: [PeerKey; 2],
     pub open: [bool; 2],
     pub busy: [bool; 2],
-    /// When the last packet towards a side arrives: the stream keeps its order.
+    /// When the last packet towards a side comes to its downlink, and when it is through: the stream keeps its order.
     pub last: [Time; 2],
-    /// Payload bytes that went towards a side.
+    pub through: [Time; 2],
+    /// Bytes that went towards a side, and payload that came in there.
     pub moved: [u64; 2],
+    pub payload: [u64; 2],
 }
 
 #[derive(Debug)]
@@ -97,6 +112,8 @@ pub struct World {
     actions: Vec<Option<Action>>,
     pub trace: u64,
     pub steps: u64,
+    /// The books of the engines are looked at every so many steps.
+    pub audit_every: u64,
     pub verbose: bool,
 }
 
@@ -111,6 +128,7 @@ impl World {
             actions: Vec::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             steps: 0,
+            audit_every: 16,
             verbose: false,
         }
     }
@@ -127,8 +145,8 @@ impl World {
     }
 
     pub fn add_engine(&mut self, setup: Setup, line: Line) -> usize {
-        let (number, seed) = (self.nodes.len() as u8 + 1, self.rng.u64(..));
-        let engine = Engine::new(self.now(), &self.content.clone(), setup, number, seed);
+        let (peer_id, seed) = (peer_id(self.nodes.len()), self.rng.u64(..));
+        let engine = Engine::new(self.now(), &self.content.clone(), setup, peer_id, seed);
         let node = self.place(Kind::Engine(Box::new(engine)), line);
         self.settle(node);
         node
@@ -179,9 +197,14 @@ impl World {
         self.settle(node);
     }
 
-    /// Payload and protocol bytes that arrived at a node.
+    /// Payload and protocol bytes that were sent to a node.
     pub fn bytes_into(&self, node: usize) -> u64 {
         self.conns.iter().map(|c| (0..2).filter(|s| c.nodes[*s] == node).map(|s| c.moved[s]).sum::<u64>()).sum()
+    }
+
+    /// Payload that came in at a node.
+    pub fn payload_into(&self, node: usize) -> u64 {
+        self.conns.iter().map(|c| (0..2).filter(|s| c.nodes[*s] == node).map(|s| c.payload[s]).sum::<u64>()).sum()
     }
 
     pub fn num_conns(&self, node: usize) -> usize {
@@ -223,7 +246,10 @@ impl World {
         let now = self.now();
         self.note(now.0);
         if self.verbose {
-            let bytes = if let Event::Deliver { bytes, .. } = &event { bytes.len() } else { 0 };
+            let bytes = match &event {
+                Event::Arrive { bytes, .. } | Event::Deliver { bytes, .. } => bytes.len(),
+                _ => 0,
+            };
             let text = format!("{event:?}");
             println!("{:>12} {:.90} {bytes}", now.0, text);
         }
@@ -241,7 +267,11 @@ impl World {
                 self.pump(conn, side);
                 self.settle(node);
             }
+            Event::Arrive { conn, side, bytes } => self.arrive(conn, side, bytes),
             Event::Deliver { conn, side, bytes } => self.deliver(conn, side, &bytes),
+            Event::Closed { conn, side } if self.conns[conn].through[side] > now => {
+                self.clock.at(self.conns[conn].through[side], Event::Closed { conn, side });
+            }
             Event::Closed { conn, side } => {
                 if std::mem::take(&mut self.conns[conn].open[side]) {
                     let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
@@ -346,103 +376,4 @@ impl World {
         self.cut(node);
         self.nodes[node].kind = Kind::Gone;
     }
-
-    /// Writes on, as far as the line is free.
-    pub(super) fn pump(&mut self, conn: usize, side: usize) {
-        let c = &self.conns[conn];
-        if c.busy[side] || !c.open[side] {
-            return;
-        }
-        let now = self.clock.now();
-        let (node, key, other) = (c.nodes[side], c.keys[side], c.nodes[1 - side]);
-        let (mut bytes, mut payload) = (Vec::new(), 0u64);
-        while bytes.len() < 4096 {
-            match &mut self.nodes[node].kind {
-                Kind::Engine(engine) => {
-                    let Some(chunk) = engine.torrent.take_chunk(now, key) else { break };
-                    let slice = chunk.as_slice();
-                    if matches!(chunk, elementum_torrent::engine::outbox::Chunk::Payload { .. }) {
-                        payload += slice.len() as u64;
-                    }
-                    bytes.extend_from_slice(slice);
-                }
-                Kind::Script(script) => {
-                    let Some(more) = script.take_bytes(conn) else { break };
-                    bytes.extend_from_slice(&more);
-                }
-                Kind::Gone => break,
-            }
-        }
-        if bytes.is_empty() {
-            return;
-        }
-        self.note(bytes.len() as u64);
-        let sent = bytes.len();
-        let left = self.nodes[node].line.send(now, sent);
-        let latency = self.nodes[node].line.latency + self.nodes[other].line.latency;
-        let lost = self.rng.u64(0..1000) < self.nodes[node].line.loss + self.nodes[other].line.loss;
-        let late = if lost { latency * 2 + Duration::from_millis(200) } else { Duration::ZERO };
-        let at = self.nodes[other].line.receive(left + latency + late, sent);
-        let at = at.max(self.conns[conn].last[1 - side]);
-        self.conns[conn].last[1 - side] = at;
-        self.conns[conn].busy[side] = true;
-        self.conns[conn].moved[1 - side] += sent as u64;
-        // Packets are cut anywhere.
-        if self.rng.u8(..) < 64 {
-            let rest = bytes.split_off(self.rng.usize(0..sent));
-            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes });
-            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes: rest });
-        } else {
-            self.clock.at(at, Event::Deliver { conn, side: 1 - side, bytes });
-        }
-        self.clock.at(left, Event::Pump { conn, side, payload, sent: sent as u64 });
-    }
-
-    fn deliver(&mut self, conn: usize, side: usize, bytes: &[u8]) {
-        if !self.conns[conn].open[side] {
-            return;
-        }
-        let now = self.now();
-        let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
-        match &mut self.nodes[node].kind {
-            Kind::Engine(engine) => {
-                let Some(plug) = engine.plugs.get_mut(&key) else { return };
-                let mut batch = Vec::new();
-                let outcome = receive(&mut plug.decoder, bytes, &mut batch);
-                engine.torrent.peer_received(now, key, &mut batch, bytes.len() as u64);
-                if let Err(error) = outcome {
-                    engine.torrent.peer_violated(now, key, &error);
-                }
-            }
-            Kind::Script(script) => {
-                if script.received(conn, bytes).close {
-                    self.close(conn, side);
-                }
-            }
-            Kind::Gone => {}
-        }
-        self.pump(conn, side);
-        self.settle(node);
-    }
-
-    pub(super) fn side(&self, conn: usize, node: usize) -> usize {
-        usize::from(self.conns[conn].nodes[1] == node)
-    }
-}
-
-/// As the shell does it: into the decoder's places.
-fn receive(decoder: &mut Decoder, mut bytes: &[u8], batch: &mut Vec<Received>) -> Result<(), WireError> {
-    let mut spare = [0; 4096];
-    while !bytes.is_empty() {
-        decoder.aim();
-        let mut received = 0;
-        for place in decoder.places(&mut spare, usize::MAX) {
-            let (now, rest) = bytes.split_at(place.len().min(bytes.len()));
-            place[..now.len()].copy_from_slice(now);
-            bytes = rest;
-            received += now.len();
-        }
-        decoder.landed(received, &spare, batch)?;
-    }
-    Ok(())
 }
