@@ -101,16 +101,21 @@ async fn receive(
             }
             continue;
         }
+        // There is more to receive than was taken: a second thread may help.
+        let more = n == granted;
         let event = |core: &mut Torrent, now| {
-            core.peer_received(now, key, &mut batch, n as u64);
+            if more {
+                core.peer_goes_on(now, key, &mut batch, n as u64);
+            } else {
+                core.peer_received(now, key, &mut batch, n as u64);
+            }
             core.peer_receiving(key, decoder.block_in_progress());
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }
             core.outgoing_bytes(key) > 0
         };
-        // There is more to receive than was taken: a second thread may help.
-        let waiting = if n == granted { driver.run_and_go_on(event) } else { driver.run(event) };
+        let waiting = if more { driver.run_and_go_on(event) } else { driver.run(event) };
         batch.clear();
         if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
             return None;
