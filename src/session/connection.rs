@@ -16,7 +16,7 @@ use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
-use crate::wire::{Decoder, DecoderLimits};
+use crate::wire::{Decoder, DecoderLimits, MOST_PLACES};
 
 /// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
 pub const RECEIVE_BYTES: usize = 256 * 1024;
@@ -78,7 +78,8 @@ async fn receive(
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
         decoder.aim();
-        let mut places: Vec<IoSliceMut> = decoder.places(&mut buffer, granted).map(IoSliceMut::new).collect();
+        let mut places = Vec::with_capacity(MOST_PLACES);
+        places.extend(decoder.places(&mut buffer, granted).map(IoSliceMut::new));
         let got = stream.try_read_vectored(&mut places);
         drop(places);
         let at_end = matches!(got, Ok(0)) && granted > 0;
