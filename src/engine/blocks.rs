@@ -65,17 +65,21 @@ impl Torrent {
         }
     }
 
-    /// Collects what can be hashed now.
-    pub(super) fn collect_hashes(&mut self) {
+    /// Collects what can be hashed now: of pieces that are not whole, stretches of `least` blocks or more. What is left
+    /// is looked at again with the next blocks.
+    pub(super) fn collect_hashes(&mut self, least: u32) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
         let Some(content) = &mut self.content else { return };
-        for piece in touched.drain(..) {
-            if let Some(job) = content.store.hash_job(piece) {
-                self.out.hashes.push(job);
+        touched.retain(|piece| match content.store.hashable(*piece) {
+            0 => false,
+            n if n < least => true,
+            _ => {
+                self.out.hashes.extend(content.store.hash_job(*piece));
+                false
             }
-        }
+        });
         self.touched = touched;
     }
 

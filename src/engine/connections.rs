@@ -27,6 +27,8 @@ pub const LT_DONTHAVE: u8 = 3;
 const MAX_ALLOWED_TO_US: usize = 64;
 /// Two connections with one peer, one from each side, made within this time: they crossed.
 const CROSSING: Duration = Duration::from_secs(5);
+/// Blocks that are worth the wake of another thread: hashing them takes some 600 us.
+const HASH_STRETCH: u32 = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 impl Torrent {
@@ -179,6 +181,15 @@ impl Torrent {
 
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
     pub fn peer_received(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
+        self.take_in(now, key, batch, bytes, 1);
+    }
+
+    /// The same while more waits to be received: short stretches of a piece are hashed with what comes next.
+    pub fn peer_goes_on(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
+        self.take_in(now, key, batch, bytes, HASH_STRETCH);
+    }
+
+    fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, stretch: u32) {
         self.protocol_down.add(now, bytes);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.last_received = now;
@@ -205,12 +216,11 @@ impl Torrent {
                 return;
             }
         }
-        self.collect_hashes();
+        self.collect_hashes(stretch);
         self.prune_late();
+        self.fill(now, key);
         if self.refill {
             self.fill_all(now)
-        } else {
-            self.fill(now, key)
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.

@@ -431,6 +431,15 @@ impl Store {
         arrival.unwrap_or(Arrival::Redundant)
     }
 
+    /// How many blocks of the piece lie in order and are not hashed yet; of a piece that is whole, as many as can be.
+    pub fn hashable(&self, piece: u32) -> u32 {
+        let Some(slot) = self.slot(piece).filter(|s| s.stage == Stage::Partial) else { return 0 };
+        if slot.received as usize == slot.blocks.len() {
+            return u32::MAX;
+        }
+        slot.blocks.iter().skip(slot.hashed as usize).take_while(|b| b.data.is_some()).count() as u32
+    }
+
     /// The stretch of the piece that can be hashed now, if no other job is out for it.
     pub fn hash_job(&mut self, piece: u32) -> Option<HashJob> {
         let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial)?;

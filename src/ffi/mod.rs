@@ -9,6 +9,7 @@
 mod bytes;
 mod guard;
 mod handle;
+pub(crate) mod large_pages;
 mod sized;
 
 pub mod add_torrent;

@@ -16,7 +16,7 @@ use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
-use crate::wire::{Decoder, DecoderLimits};
+use crate::wire::{Decoder, DecoderLimits, MOST_PLACES};
 
 /// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
 pub const RECEIVE_BYTES: usize = 256 * 1024;
@@ -78,7 +78,8 @@ async fn receive(
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
         decoder.aim();
-        let mut places: Vec<IoSliceMut> = decoder.places(&mut buffer, granted).map(IoSliceMut::new).collect();
+        let mut places = Vec::with_capacity(MOST_PLACES);
+        places.extend(decoder.places(&mut buffer, granted).map(IoSliceMut::new));
         let got = stream.try_read_vectored(&mut places);
         drop(places);
         let at_end = matches!(got, Ok(0)) && granted > 0;
@@ -101,16 +102,21 @@ async fn receive(
             }
             continue;
         }
+        // There is more to receive than was taken: a second thread may help.
+        let more = n == granted;
         let event = |core: &mut Torrent, now| {
-            core.peer_received(now, key, &mut batch, n as u64);
+            if more {
+                core.peer_goes_on(now, key, &mut batch, n as u64);
+            } else {
+                core.peer_received(now, key, &mut batch, n as u64);
+            }
             core.peer_receiving(key, decoder.block_in_progress());
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }
             core.outgoing_bytes(key) > 0
         };
-        // There is more to receive than was taken: a second thread may help.
-        let waiting = if n == granted { driver.run_and_go_on(event) } else { driver.run(event) };
+        let waiting = if more { driver.run_and_go_on(event) } else { driver.run(event) };
         batch.clear();
         if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
             return None;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
@@ -53,6 +53,8 @@ pub struct Driver {
     timer: Notify,
     /// The timer task sleeps for long, or is about to find out for how long.
     sleeps_long: AtomicBool,
+    /// When the timer task looks again by itself, in microseconds. Written under the core's lock, with what it was told there.
+    looks_at: AtomicU64,
     pub removed: AtomicBool,
     /// The last words about the torrent are said: no alert may follow.
     silent: AtomicBool,
@@ -86,6 +88,7 @@ impl Driver {
             readable: Condvar::new(),
             timer: Notify::new(),
             sleeps_long: AtomicBool::new(false),
+            looks_at: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             silent: AtomicBool::new(false),
             gone: CancellationToken::new(),
@@ -137,7 +140,7 @@ impl Driver {
     /// Reads for a reader. Most reads go on within a piece, and nothing follows. What follows one that had to wait is left to the
     /// torrent's task: its caller gets the bytes at once.
     pub fn read(self: &Arc<Self>, id: ReaderId, len: usize) -> Result<ReadOutcome> {
-        let outcome = {
+        let (outcome, sooner) = {
             let mut core = self.core.lock();
             self.check()?;
             if let Some(found) = core.read_on(self.session.clock.roughly(), id, len) {
@@ -145,15 +148,21 @@ impl Driver {
             }
             let waited = core.is_waiting(id);
             let outcome = core.read(self.session.now(), id, len)?;
-            if !core.owes_follow_up() {
+            // Somebody waits: late blocks are asked of others soon. Mostly the timer looks soon already.
+            let sooner = matches!(outcome, ReadOutcome::Wait)
+                && core.next_timeout().is_some_and(|t| t.micros() < self.looks_at.load(Ordering::Acquire));
+            if !core.owes_follow_up() && !sooner {
                 return Ok(outcome);
             }
             if waited && !outcome.is_empty() {
                 self.timer.notify_one();
                 return Ok(outcome);
             }
-            outcome
+            (outcome, sooner)
         };
+        if sooner {
+            self.timer.notify_one();
+        }
         self.run(Torrent::follow_up);
         Ok(outcome)
     }
@@ -383,7 +392,12 @@ impl Driver {
             self.dht.update(&self);
             // Before the look: an event between the look and the sleep finds it set.
             self.sleeps_long.store(true, Ordering::Release);
-            let next = self.core.lock().next_timeout();
+            let next = {
+                let core = self.core.lock();
+                let next = core.next_timeout();
+                self.looks_at.store(next.unwrap_or(Time::NEVER).micros(), Ordering::Release);
+                next
+            };
             let now = self.session.now();
             // A core that asks for moments in the past gets a tick all the same, never a busy loop.
             let wait = next.map(|t| t.since(now).max(Duration::from_millis(5)));

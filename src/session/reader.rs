@@ -90,8 +90,6 @@ impl Reader {
             match outcome {
                 ReadOutcome::EndOfFile => return Err(end_of_file(self.size)),
                 ReadOutcome::Wait => {
-                    // Somebody waits: late blocks are asked of others soon.
-                    self.driver.look_at_time();
                     if let Err(error) = self.wait(timeout, deadline, |core| core.is_ready(self.id)) {
                         match self.fd.get() {
                             // Who has the descriptor waits on it: for the engine the read goes on.

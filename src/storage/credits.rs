@@ -67,13 +67,13 @@ impl Credits {
     /// Borrows up to `most` of those that were asked first.
     pub fn lend(&self, most: usize) -> Vec<Loan> {
         let mut expected = self.expected.lock();
-        let free = expected.iter_mut().filter(|e| !e.lent).take(most);
-        free.map(|e| {
+        let mut loans = Vec::with_capacity(most.min(expected.len()));
+        loans.extend(expected.iter_mut().filter(|e| !e.lent).take(most).map(|e| {
             e.lent = true;
             let block = Reservation::of_charge(self.pool.clone()).into_block(e.length);
             Loan { piece: e.piece, begin: e.begin, length: e.length, block }
-        })
-        .collect()
+        }));
+        loans
     }
 
     /// A block arrives in a loan: the loan's memory and charge stay with the decoder. It may be another block than the loan's,

@@ -1,5 +1,6 @@
 //! Where payload lives: the block pool that bounds all of it, and files on disk.
 
+mod buffers;
 pub mod checker;
 pub mod credits;
 pub mod disk;

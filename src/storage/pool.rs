@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::buffers::{Buffer, Buffers};
+
 /// Bytes of a block: what one request asks for (BEP 3).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
 
@@ -26,16 +28,6 @@ pub struct Pool {
     charged: AtomicU64,
     peak: AtomicU64,
     buffers: Mutex<Buffers>,
-}
-
-/// The memory behind the blocks. Buffers are recycled, not freed: a process that allocates and frees such pieces all day, from
-/// many threads, spreads over far more memory than it uses.
-#[derive(Debug, Default)]
-struct Buffers {
-    idle: Vec<Box<[u8]>>,
-    /// Idle ones and those in blocks. A buffer is made only where none is idle, for a block that is charged: never above
-    /// the limit, but for a limit that was lowered.
-    allocated: u64,
 }
 
 impl Pool {
@@ -98,36 +90,17 @@ impl Pool {
         debug_assert!(before >= n, "a block was given back twice");
     }
 
-    fn buffer(&self) -> Box<[u8]> {
-        let mut buffers = self.buffers.lock();
-        buffers.idle.pop().unwrap_or_else(|| {
-            buffers.allocated += 1;
-            vec![0; BLOCK_SIZE as usize].into_boxed_slice()
-        })
+    fn buffer(&self) -> Buffer {
+        self.buffers.lock().take(self.limit())
     }
 
-    fn recycle(&self, buffer: Box<[u8]>) {
-        let mut buffers = self.buffers.lock();
-        buffers.idle.push(buffer);
-        if buffers.allocated > self.limit() {
-            buffers.shrink(self.limit());
-        }
+    fn recycle(&self, buffer: Buffer) {
+        self.buffers.lock().put(buffer, self.limit());
     }
 
-    /// Frees every idle buffer.
+    /// Frees the memory that no block is in.
     pub fn release_idle(&self) {
         self.buffers.lock().shrink(0);
-    }
-}
-
-impl Buffers {
-    /// Frees idle buffers until `most` are left in all, or none is idle.
-    fn shrink(&mut self, most: u64) {
-        let surplus = usize::try_from(self.allocated.saturating_sub(most)).unwrap_or(usize::MAX);
-        let kept = self.idle.len().saturating_sub(surplus);
-        self.allocated -= (self.idle.len() - kept) as u64;
-        self.idle.truncate(kept);
-        self.idle.shrink_to_fit();
     }
 }
 
@@ -171,7 +144,7 @@ impl Drop for Reservation {
 /// A block being filled.
 #[derive(Debug)]
 pub struct BlockMut {
-    data: Option<Box<[u8]>>,
+    data: Option<Buffer>,
     len: u32,
     pool: Arc<Pool>,
 }
@@ -179,7 +152,7 @@ pub struct BlockMut {
 impl BlockMut {
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         let len = self.len as usize;
-        self.data.as_mut().map_or(&mut [], |d| &mut d[..len])
+        self.data.as_mut().and_then(|d| d.as_mut_slice().get_mut(..len)).unwrap_or_default()
     }
 
     pub fn freeze(self) -> Block {
@@ -211,7 +184,7 @@ pub struct Block(Arc<BlockMut>);
 
 impl Block {
     pub fn as_slice(&self) -> &[u8] {
-        self.0.data.as_ref().map_or(&[], |d| &d[..self.0.len as usize])
+        self.0.data.as_ref().and_then(|d| d.as_slice().get(..self.0.len as usize)).unwrap_or_default()
     }
 
     pub fn len(&self) -> u32 {
@@ -255,7 +228,5 @@ mod tests {
         assert!(pool.reserve().is_none());
         drop(held);
         assert!(pool.reserve().is_some());
-        assert!(pool.buffers.lock().idle.len() <= 4);
-        assert!(pool.buffers.lock().allocated <= 4);
     }
 }

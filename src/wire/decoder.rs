@@ -11,6 +11,7 @@ use std::sync::Arc;
 mod landing;
 
 use landing::Aim;
+pub use landing::MOST_PLACES;
 
 use super::WireError;
 use super::message::{self, Message, id};

@@ -14,7 +14,7 @@ pub mod ut_pex;
 mod tests;
 
 pub use allowed_fast::allowed_fast_set;
-pub use decoder::{Decoder, DecoderLimits, Received};
+pub use decoder::{Decoder, DecoderLimits, MOST_PLACES, Received};
 pub use extended::{ExtendedHandshake, ExtensionIds};
 pub use handshake::Handshake;
 pub use message::{BlockRequest, Message, encode_piece_header};

@@ -22,9 +22,13 @@ fn fills_out_of_order_and_hashes_in_order() {
     assert_eq!(store.free_block(2, 0), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
     assert!(store.hash_job(2).is_none(), "block 0 is missing");
+    assert_eq!(store.hashable(2), 0);
     store.receive(2, 0, block(&pool, 0), peer);
+    assert_eq!(store.hashable(2), 1);
     let mut job = store.hash_job(2).expect("block 0 can be hashed");
+    assert_eq!(store.hashable(2), 0);
     store.receive(2, 1, block(&pool, 1), peer);
+    assert_eq!(store.hashable(2), u32::MAX, "the piece is whole");
     assert!(store.hash_job(2).is_none(), "one job at a time");
     job.run();
     assert_eq!(store.hash_done(job), Hashed::Pending);

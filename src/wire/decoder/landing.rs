@@ -5,6 +5,8 @@
 //! buffer. After it, a header of any block that was asked for makes what lies behind it that block, where it lies. At the
 //! first one that is something else, all from there on is decoded as any pushed bytes are.
 
+use std::collections::VecDeque;
+
 use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
 use crate::storage::credits::Loan;
 use crate::wire::message::id;
@@ -12,13 +14,16 @@ use crate::wire::message::id;
 /// Most blocks aimed at: with them a receive has some 30 places, which is what one system call takes well.
 const MOST_BLOCKS: usize = 15;
 
+/// Most places of a receive: what is left of a block, the blocks aimed at with their headers, what comes after.
+pub const MOST_PLACES: usize = 2 * MOST_BLOCKS + 2;
+
 /// After a wrong guess so many receives go without: a peer that mixes its messages costs a copy, not two.
 const WARY_RECEIVES: u32 = 8;
 
 /// What the next receive is aimed at.
 #[derive(Debug, Default)]
 pub(super) struct Aim {
-    blocks: Vec<Target>,
+    blocks: VecDeque<Target>,
     /// Bytes of the last receive.
     last: usize,
     wary: u32,
@@ -86,9 +91,7 @@ impl Decoder {
             }
         }
         let mut missed = Vec::new();
-        let mut unused = Vec::new();
-        let mut targets = std::mem::take(&mut self.aim.blocks).into_iter();
-        while let Some(target) = targets.next() {
+        while let Some(target) = self.aim.blocks.pop_front() {
             if left > HEADER_BYTES
                 && missed.is_empty()
                 && let Some((piece, begin)) = target.found()
@@ -96,7 +99,7 @@ impl Decoder {
             {
                 let Loan { piece: lent_piece, begin: lent_begin, length, block } = target.loan;
                 // Two loans changed places: the other one is what this one was.
-                if let Some(other) = targets.as_mut_slice().iter_mut().find(|t| t.loan.is_of(piece, begin)) {
+                if let Some(other) = self.aim.blocks.iter_mut().find(|t| t.loan.is_of(piece, begin)) {
                     (other.loan.piece, other.loan.begin) = (lent_piece, lent_begin);
                 }
                 let got = (left - HEADER_BYTES).min(length as usize);
@@ -113,9 +116,8 @@ impl Decoder {
                 missed.extend_from_slice(now);
                 left -= now.len();
             }
-            unused.push(loan);
+            self.credits.give_back([loan]);
         }
-        self.credits.give_back(unused);
         if missed.len() > HEADER_BYTES {
             self.aim.wary = WARY_RECEIVES;
         }
