@@ -144,7 +144,15 @@ impl Torrent {
             let pick = self.pick(now, key);
             hungry = !pick.is_some_and(|pick| self.request(now, key, pick));
         }
-        if self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
+        let way_is_full = !self.way_is_free(&queue);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let has_room = peer.requests.len() < target;
+        if !has_room {
+            peer.pipe.backlogged(now, queue.share);
+        } else if !way_is_full || peer.requests.is_empty() {
+            peer.pipe.idle();
+        }
+        if has_room {
             self.hungry.insert(key);
         } else {
             self.hungry.remove(&key);

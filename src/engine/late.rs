@@ -80,6 +80,12 @@ impl Torrent {
         }
     }
 
+    /// When somebody needs the piece; at once, if a read waits for it.
+    fn needed_at(&self, piece: u32) -> Time {
+        let want = self.wants.iter().find(|w| w.piece == piece);
+        want.map_or(Time::NEVER, |w| if w.class == Class::Deadline { w.due } else { Time::ZERO })
+    }
+
     fn look_again(&mut self, now: Time, piece: u32, block: u32) {
         if let Some(content) = &mut self.content {
             content.store.set_due(piece, block, now + AGAIN);
@@ -95,6 +101,9 @@ impl Torrent {
         let owners = b.askees().filter_map(|key| self.peers.get(&key));
         let share = self.inflow.share();
         let left = owners.map(|p| p.time_left(now, share, piece, block)).min()?;
+        if now + left < self.needed_at(piece) {
+            return None;
+        }
         let most = max_requests(&self.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
@@ -116,7 +125,9 @@ impl Torrent {
         let urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent
             .filter_map(|w| {
-                let block = content.store.slow_block(w.piece, now, key, eta)?;
+                // What is not needed before it comes need not come sooner.
+                let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
+                let block = content.store.slow_block(w.piece, now, key, eta, needed)?;
                 Some(Pick { piece: w.piece, block, class: w.class })
             })
             .next();

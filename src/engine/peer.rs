@@ -8,15 +8,17 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::outbox::Outbox;
-use super::pipe::{Inflow, Part, Pipe, QueueTime};
+use super::pipe::{Part, Pipe, QueueTime};
 use super::rate::Rate;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
-/// Blocks asked of a peer whose speed nobody knows yet.
+/// Blocks asked of a peer whose speed nobody knows yet: so many, but fewer where many such peers are there at once, for what is
+/// wanted first is to come from all of them.
 const FIRST_QUEUE: usize = 16;
+const LEAST_FIRST_QUEUE: usize = 4;
 /// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
 /// again of those who are known.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
@@ -59,9 +61,6 @@ pub struct Request {
     /// What the peer had delivered then, and what all had.
     pub delivered: u64,
     pub delivered_by_all: u64,
-    /// Blocks outstanding then, at the peer and at all.
-    pub ahead: usize,
-    pub ahead_of_all: u64,
 }
 
 /// A piece that a peer refused.
@@ -159,6 +158,7 @@ impl Peer {
         incoming: bool,
         handshake: &Handshake,
         credits: Arc<Credits>,
+        unknown: usize,
     ) -> Self {
         Self {
             key,
@@ -189,7 +189,7 @@ impl Peer {
             refusals: 0,
             credits,
             reqq: 250,
-            slow_start: Some(FIRST_QUEUE),
+            slow_start: Some((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             snubbed: false,
             parole: false,
             parole_passed: 0,
@@ -273,22 +273,15 @@ impl Peer {
     }
 
     /// What it is to the inflow of all.
-    pub fn part(&self, time: QueueTime) -> Part {
-        let (bandwidth, queue) = (self.pipe.bandwidth(), self.pipe.queue(time, 1.0));
-        Part { bandwidth, queue, settled: self.slow_start.is_none() }
+    pub fn part(&self, time: QueueTime, share: f64) -> Part {
+        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share), |queue| queue as f64);
+        Part { bandwidth: self.pipe.bandwidth(), queue }
     }
 
     /// Adapts the queue after a block arrived.
-    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, inflow: &Inflow) {
-        let share = inflow.share();
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, share: f64) {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
-        let (ahead, passed, carries) = if inflow.is_shared() {
-            (request.ahead_of_all, inflow.pipe.delivered() - request.delivered_by_all, inflow.pipe.bandwidth())
-        } else {
-            (request.ahead as u64, self.pipe.delivered() - request.delivered, self.pipe.bandwidth())
-        };
-        self.pipe.strayed(now.since(request.sent), (ahead * u64::from(BLOCK_SIZE)) as f64, passed as f64, carries);
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
@@ -303,6 +296,11 @@ impl Peer {
     pub fn stray_arrived(&mut self, now: Time, bytes: u32) {
         self.pipe.stray(bytes);
         self.down.add(now, u64::from(bytes));
+    }
+
+    /// Has it brought nothing yet?
+    pub fn is_unknown(&self) -> bool {
+        self.down.total() == 0
     }
 
     /// May it be asked for anything, and is it expected to answer?
@@ -330,8 +328,13 @@ impl Peer {
         if self.snubbed {
             return SNUBBED_WAIT;
         }
-        let queued = if self.down.total() == 0 { FIRST_WAIT } else { self.transfer(share, blocks) };
+        let queued = if self.is_unknown() { self.first_wait(blocks) } else { self.transfer(share, blocks) };
         queued + self.overdue(now) + self.pipe.rtt().min(Duration::from_secs(1))
+    }
+
+    /// Of one that has brought nothing yet: as if it brought its first queue in that time, and longer while it does not.
+    fn first_wait(&self, blocks: usize) -> Duration {
+        FIRST_WAIT / 2 + FIRST_WAIT * blocks as u32 / (2 * FIRST_QUEUE as u32)
     }
 
     fn transfer(&self, share: f64, blocks: usize) -> Duration {
@@ -348,7 +351,7 @@ impl Peer {
     /// How long the peer still needs for a block that it was asked for.
     pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
         let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
-        let queued = if self.down.total() == 0 { Duration::ZERO } else { self.transfer(share, before + 1) };
+        let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
         queued + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
     }
 

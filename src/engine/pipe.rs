@@ -14,11 +14,13 @@ use crate::storage::pool::BLOCK_SIZE;
 const RTT_WINDOW: Duration = Duration::from_secs(5);
 /// The same for a bandwidth.
 const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
-/// A player's queue reaches so far beyond the round trip: as far as the way has jitter, within bounds.
+/// A player's queue reaches so far beyond the round trip, and further where answers come irregularly.
 const MIN_MARGIN: Duration = Duration::from_millis(2);
 const MAX_MARGIN: Duration = Duration::from_millis(100);
-/// A way with less in it than this part of what it holds tells of its jitter.
-const CLEAR: f64 = 0.75;
+/// A queue that is full brings less than this part of what the way carries: it runs dry now and then.
+const RUNS_DRY: f64 = 0.85;
+/// The least span over which that is seen.
+const MIN_SPAN: Duration = Duration::from_millis(200);
 /// In one round trip of so many a player's queue is longer by a quarter, so that it shows where a way carries more.
 const PROBE_EVERY: u64 = 8;
 const PROBE_PERCENT: u32 = 125;
@@ -77,7 +79,9 @@ pub struct Pipe {
     rtt: Lately<Duration>,
     bandwidth: Lately<f64>,
     deviation: Option<Duration>,
-    jitter: Duration,
+    /// A player's queue reaches so far beyond the round trip.
+    margin: Duration,
+    full_since: Option<(Time, u64)>,
 }
 
 impl Default for Pipe {
@@ -87,7 +91,8 @@ impl Default for Pipe {
             rtt: Lately::new(RTT_WINDOW, Duration::min),
             bandwidth: Lately::new(BANDWIDTH_WINDOW, f64::max),
             deviation: None,
-            jitter: Duration::ZERO,
+            margin: MIN_MARGIN,
+            full_since: None,
         }
     }
 }
@@ -112,15 +117,30 @@ impl Pipe {
         self.bandwidth.add(now, sample);
     }
 
-    /// An answer took so long to which so many bytes stood in the way, which carries so much; in that time all those and
-    /// `passed` bytes came. What it took beyond them and the least round trip is jitter, unless the way was full.
-    pub fn strayed(&mut self, took: Duration, ahead: f64, passed: f64, carries: f64) {
-        let rtt = self.rtt().min(MAX_RTT);
-        if ahead > carries * rtt.as_secs_f64() * CLEAR || passed > ahead + f64::from(BLOCK_SIZE) {
+    /// The queue was as long as it may be, since a while now. What came in that time, and how long it should be from now on:
+    /// where clearly less came than the way can carry, answers are late now and then, and it runs dry meanwhile.
+    pub fn backlogged(&mut self, now: Time, share: f64) {
+        let Some((since, delivered)) = self.full_since else {
+            self.full_since = Some((now, self.delivered));
+            return;
+        };
+        let span = now.since(since);
+        if span < self.rtt().max(MIN_SPAN) {
             return;
         }
-        let beyond = took.saturating_sub(rtt + Duration::from_secs_f64(ahead / carries.max(1.0)));
-        self.jitter = (self.jitter * 7 + beyond.min(MAX_RTT)) / 8;
+        let came = (self.delivered - delivered) as f64 / span.as_secs_f64();
+        let margin = if came < self.bandwidth() * share * RUNS_DRY {
+            self.margin * 5 / 4 + Duration::from_millis(2)
+        } else {
+            self.margin * 7 / 8
+        };
+        self.margin = margin.clamp(MIN_MARGIN, MAX_MARGIN);
+        self.full_since = Some((now, self.delivered));
+    }
+
+    /// There was not enough to ask for.
+    pub fn idle(&mut self) {
+        self.full_since = None;
     }
 
     /// How far the answer was from when it was expected: a smoothed mean, as TCP has it (RFC 6298).
@@ -148,8 +168,7 @@ impl Pipe {
         let rtt = self.rtt().min(MAX_RTT);
         let span = match time {
             QueueTime::Least { percent } => {
-                let margin = self.jitter.clamp(MIN_MARGIN, MAX_MARGIN);
-                rtt * percent / 100 + margin
+                rtt * percent / 100 + self.margin
             }
             QueueTime::Plus(more) => rtt + more,
         };
@@ -175,12 +194,11 @@ pub struct Inflow {
     counted: Time,
 }
 
-/// What one peer is to all: its bandwidth, and how many blocks keep its way full if it has that for itself.
+/// What one peer is to all: its bandwidth, and how many blocks keep its way full.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
     pub bandwidth: f64,
     pub queue: f64,
-    pub settled: bool,
 }
 
 impl Inflow {
@@ -207,16 +225,15 @@ impl Inflow {
         if self.share.is_some() && now.since(self.counted) < Self::COUNT {
             return;
         }
-        let (mut sum, mut queue, mut settled) = (0.0, 0.0, true);
+        let (mut sum, mut queue) = (0.0, 0.0);
         for part in peers {
             sum += part.bandwidth;
             queue += part.queue;
-            settled &= part.settled;
         }
         let all = self.pipe.bandwidth();
         let share = if sum > all && all > 0.0 { all / sum } else { 1.0 };
         self.share = Some(share);
-        self.full = (share < SHARED && settled).then_some(queue * share);
+        self.full = (share < SHARED).then_some(queue);
         self.counted = now;
     }
 }
@@ -275,7 +292,7 @@ mod tests {
 
     #[test]
     fn who_shares_a_way_is_asked_for_his_part() {
-        let part = |bandwidth| Part { bandwidth, queue: bandwidth / 1e5, settled: true };
+        let part = |bandwidth| Part { bandwidth, queue: bandwidth / 2.5e5 };
         let mut inflow = Inflow::default();
         assert!(inflow.share() >= 1.0);
         inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);

@@ -202,6 +202,13 @@ impl Reader {
         self.waiting.is_some() || !self.probes.is_empty() || now.since(self.last_used) < IDLE_AFTER
     }
 
+    /// Does it wait for something in the piece, and is content with blocks that are not verified?
+    pub fn waits_for_block_of(&self, piece: u32) -> bool {
+        let waits_at = |offset: u64| self.span.piece_at(offset) == piece;
+        self.options.unverified
+            && (self.waiting.is_some_and(|w| waits_at(w.offset)) || self.probes.iter().any(|p| waits_at(p.offset)))
+    }
+
     /// Has it read on for long enough to be a player, not a probe?
     pub fn is_proven(&self) -> bool {
         self.proven

@@ -34,7 +34,6 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now, self.inflow.share());
         let due = expected + peer.pipe.patience();
-        let ahead_of_all = content.store.asked_blocks();
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= Class::Deadline {
             self.late.push(due, pick.piece, pick.block);
@@ -51,8 +50,6 @@ impl Torrent {
             expected,
             delivered: peer.pipe.delivered(),
             delivered_by_all: self.inflow.pipe.delivered(),
-            ahead: peer.requests.len(),
-            ahead_of_all,
         });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
         wake(&mut self.out.wake, peer);
@@ -84,7 +81,8 @@ impl Torrent {
 
     /// Takes back what was asked of a peer, as far as `which` says; tells it.
     pub(super) fn cancel_requests(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
-        let Some(peer) = self.peers.get(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.pipe.idle();
         let cancelled: Vec<(u32, u32)> =
             peer.requests.iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
         for (piece, block) in cancelled {

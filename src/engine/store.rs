@@ -344,10 +344,11 @@ impl Store {
         found
     }
 
-    /// A block of the piece that its only askee will bring much later than `peer`, which would bring it at `eta`.
-    pub fn slow_block(&mut self, piece: u32, now: Time, peer: PeerKey, eta: Time) -> Option<u32> {
+    /// A block of the piece that its only askee will bring much later than `peer`, which would bring it at `eta`, and later than it
+    /// is needed.
+    pub fn slow_block(&mut self, piece: u32, now: Time, peer: PeerKey, eta: Time, needed: Time) -> Option<u32> {
         let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
-        let least = (now + SLOW).max(now + eta.since(now) * 2);
+        let least = (now + SLOW).max(now + eta.since(now) * 2).max(needed);
         if slot.slowest <= least {
             return None;
         }
