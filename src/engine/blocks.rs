@@ -27,6 +27,9 @@ impl Torrent {
             self.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
             self.inflow.pipe.stray(length);
+            if in_grid {
+                self.count_stray(piece, block, length);
+            }
             return;
         };
         // It came in while it was taken back and asked again: the second charge is of no use.
@@ -49,7 +52,10 @@ impl Torrent {
                     self.release_request(other, piece, block);
                 }
             }
-            Arrival::Redundant => self.counters.redundant_bytes += u64::from(length),
+            Arrival::Redundant => {
+                self.counters.redundant_bytes += u64::from(length);
+                self.count_stray(piece, block, length);
+            }
         }
     }
 
@@ -57,6 +63,7 @@ impl Torrent {
     pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
+        self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.pipe.stray(length);
         self.inflow.pipe.stray(length);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
+use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// Names a reader in its session.
@@ -161,6 +162,7 @@ pub struct Reader {
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
+    pub waste: Waste,
     opened: Time,
     last_used: Time,
     seek_began: Option<Time>,
@@ -183,6 +185,7 @@ impl Reader {
             prebuffer: None,
             window: Window::default(),
             counters: ReaderCounters::default(),
+            waste: Waste::default(),
             opened: now,
             last_used: now,
             seek_began: None,
