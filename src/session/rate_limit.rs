@@ -183,6 +183,11 @@ impl RateLimiter {
         self.bucket.lock().take(self.now(), want)
     }
 
+    /// Does it let somebody wait? Whoever waits keeps the turn for so long.
+    pub fn holds_back(&self) -> bool {
+        self.rate() != 0 && self.turn.try_lock().is_err()
+    }
+
     /// Counts bytes that were moved already (see [`Bucket::charge`]).
     pub fn charge(&self, bytes: u32) {
         if self.rate() != 0 {
