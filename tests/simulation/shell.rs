@@ -219,11 +219,12 @@ impl World {
                 self.poll_driver(node, driver);
             }
         }
-        let steps = self.steps;
+        let (now, steps) = (self.now(), self.steps);
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         engine.check_limit();
         if steps.is_multiple_of(16) {
             engine.check_books();
+            engine.check_explanations(now);
         }
         let next = engine.torrent.next_timeout();
         if let Some(at) = next

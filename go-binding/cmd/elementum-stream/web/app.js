@@ -604,7 +604,7 @@ function drawBuffer() {
   const browser = browserAhead();
   const stuck = stream?.waiting && browser <= 3;
   $("why").hidden = !stuck;
-  if (stuck) put($("why"), `Waiting for ${clock(stream.waited_ms / 1000)}: ${stream.explanation}`);
+  if (stuck) put($("why"), `Waiting for ${Math.floor(stream.waited_ms / 1000)} s: ${stream.explanation}`);
   if (playing && browser > 0) text += ` · browser ${clock(browser)} ahead`;
   put($("buffer-text"), text);
   $("track").setAttribute("aria-label", `Buffer. ${text}`);
