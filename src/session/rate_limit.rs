@@ -418,12 +418,14 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(waiting.iter().all(|w| !w.is_finished()));
+        assert!(waiting.iter().all(|w| !w.is_finished()) && limiter.holds_back());
         limiter.set_rate(0);
         for w in waiting {
             assert_eq!(w.await.expect("granted"), 16_384);
         }
         assert!(begin.elapsed() < Duration::from_secs(6));
+        limiter.set_rate(1000);
+        assert!(!limiter.holds_back(), "nobody waits");
     }
 
     #[tokio::test(start_paused = true)]
