@@ -51,6 +51,9 @@ impl Torrent {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
                 }
+                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
+                    self.readers_changed();
+                }
             }
             Arrival::Redundant => {
                 self.counters.redundant_bytes += u64::from(length);

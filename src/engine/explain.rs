@@ -81,7 +81,7 @@ impl Torrent {
             return Ok(told);
         }
         // A reader that takes what is not verified waits for its block alone.
-        let at = ((reader.span.begin + reader.position) % reader.span.piece_length / u64::from(BLOCK_SIZE)) as u32;
+        let (_, at) = reader.span.block_at(reader.position);
         let needed = if reader.options.unverified { at..at + 1 } else { 0..total };
         let missing = self.missing(slot, needed);
         told.block = missing.asked.as_ref().map(|a| a.block).or(missing.first);

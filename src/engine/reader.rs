@@ -135,6 +135,12 @@ impl Span {
         ((self.begin + offset.min(self.size.saturating_sub(1))) / self.piece_length) as u32
     }
 
+    /// The piece and the block of it.
+    pub fn block_at(&self, offset: u64) -> (u32, u32) {
+        let inside = (self.begin + offset) % self.piece_length;
+        (self.piece_at(offset), (inside / u64::from(BLOCK_SIZE)) as u32)
+    }
+
     /// The pieces of the file.
     pub fn pieces(&self) -> Range<u32> {
         if self.size == 0 { 0..0 } else { self.piece_at(0)..self.piece_at(self.size - 1) + 1 }
@@ -217,6 +223,12 @@ impl Reader {
             && self.seek_began.is_none()
             && self.counters.time_to_first_byte.is_some()
             && self.prebuffer.is_none()
+    }
+
+    /// Does a read wait for a byte of this block?
+    pub fn waits_for(&self, piece: u32, block: u32) -> bool {
+        let mut offsets = self.waiting.iter().map(|w| w.offset).chain(self.probes.iter().map(|p| p.offset));
+        offsets.any(|offset| self.span.block_at(offset) == (piece, block))
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
