@@ -2402,6 +2402,37 @@ typedef struct et_partial_piece_info {
 #define ET_ALERT_MEMORY_PRESSURE 1004
 
 /**
+ * The start of the file.
+ */
+#define ET_SEEK_SET 0
+
+/**
+ * The reader's position.
+ */
+#define ET_SEEK_CUR 1
+
+/**
+ * The end of the file.
+ */
+#define ET_SEEK_END 2
+
+#define ET_SETTING_INT 1
+
+#define ET_SETTING_BOOL 2
+
+#define ET_SETTING_STR 3
+
+/**
+ * The reader comes after those that play: for what will play next.
+ */
+#define ET_READER_BACKGROUND 1
+
+/**
+ * The reader gives bytes before their piece is whole and verified: faster, and possibly wrong.
+ */
+#define ET_READER_UNVERIFIED 2
+
+/**
  * It is here.
  */
 #define ET_REASON_READY 0
@@ -2484,37 +2515,6 @@ typedef struct et_partial_piece_info {
  * There is no memory to ask for it: what is in memory is worth as much.
  */
 #define ET_REASON_MEMORY_FULL 43
-
-/**
- * The start of the file.
- */
-#define ET_SEEK_SET 0
-
-/**
- * The reader's position.
- */
-#define ET_SEEK_CUR 1
-
-/**
- * The end of the file.
- */
-#define ET_SEEK_END 2
-
-#define ET_SETTING_INT 1
-
-#define ET_SETTING_BOOL 2
-
-#define ET_SETTING_STR 3
-
-/**
- * The reader comes after those that play: for what will play next.
- */
-#define ET_READER_BACKGROUND 1
-
-/**
- * The reader gives bytes before their piece is whole and verified: faster, and possibly wrong.
- */
-#define ET_READER_UNVERIFIED 2
 
 #ifdef __cplusplus
 extern "C" {

@@ -242,43 +242,6 @@ pub const ET_ALERT_PREBUFFER_PROGRESS: et_alert_type = 1002;
 pub const ET_ALERT_PIECE_EVICTED: et_alert_type = 1003;
 pub const ET_ALERT_MEMORY_PRESSURE: et_alert_type = 1004;
 
-/// Why a reader's byte is not here: `ET_REASON_*`, in `et_reader_explanation`.
-pub type et_reason = i32;
-/// It is here.
-pub const ET_REASON_READY: et_reason = 0;
-/// The reader is at the end of its file.
-pub const ET_REASON_END_OF_FILE: et_reason = 1;
-/// All of its piece is here, and being hashed.
-pub const ET_REASON_VERIFYING: et_reason = 10;
-/// The torrent stopped with an error: `et_torrent_error`.
-pub const ET_REASON_ERROR: et_reason = 20;
-pub const ET_REASON_TORRENT_PAUSED: et_reason = 21;
-pub const ET_REASON_SESSION_PAUSED: et_reason = 22;
-/// What is on disk is being checked.
-pub const ET_REASON_CHECKING_FILES: et_reason = 23;
-/// `ET_TORRENT_FLAG_UPLOAD_MODE` is set.
-pub const ET_REASON_UPLOAD_MODE: et_reason = 24;
-/// The reader has not read for long, others of its torrent have, and the memory is theirs. Its next read changes that.
-pub const ET_REASON_READER_ASLEEP: et_reason = 25;
-/// No peer is connected.
-pub const ET_REASON_NO_PEERS: et_reason = 30;
-/// None of the peers has the piece.
-pub const ET_REASON_NO_PEER_HAS_IT: et_reason = 31;
-/// All peers that have it choke us.
-pub const ET_REASON_CHOKED: et_reason = 32;
-/// All peers that have it and let us ask refused it (BEP 6). They are asked again, after a wait that grows.
-pub const ET_REASON_REFUSED: et_reason = 33;
-/// It was asked for, of peers that have not sent anything for long.
-pub const ET_REASON_SNUBBED: et_reason = 34;
-/// It was asked for and is on its way.
-pub const ET_REASON_REQUESTED: et_reason = 40;
-/// It was asked for, and a download limit holds back what comes.
-pub const ET_REASON_DOWNLOAD_LIMIT: et_reason = 41;
-/// Peers would send it, but other blocks were asked of them first.
-pub const ET_REASON_QUEUED: et_reason = 42;
-/// There is no memory to ask for it: what is in memory is worth as much.
-pub const ET_REASON_MEMORY_FULL: et_reason = 43;
-
 /// Where `et_reader_seek` counts from: the values of C's `SEEK_SET`, `SEEK_CUR`, `SEEK_END`.
 pub type et_whence = i32;
 /// The start of the file.
@@ -296,7 +259,7 @@ mod tests {
     use crate::alert::{AnnounceEvent, CloseReason, PerformanceWarning, SocketType, TorrentState};
     use crate::error::Operation;
     use crate::metainfo::FileFlags;
-    use crate::session::{PeerFlags, PeerSource, Reason, RemoveFlags, TorrentFlags};
+    use crate::session::{PeerFlags, PeerSource, RemoveFlags, TorrentFlags};
 
     /// The source of this file: the numbers are written out for the header's generator, and so can drift.
     const SOURCE: &str = include_str!("constants.rs");
@@ -479,10 +442,6 @@ mod tests {
                 ],
             ),
         ];
-        for reason in Reason::ALL {
-            let name = format!("ET_REASON_{}", snake(&format!("{reason:?}")));
-            assert_eq!(constant(&name), u64::try_from(reason as i32).ok(), "{name}");
-        }
         for (prefix, variants) in enums {
             for (variant, number) in *variants {
                 let name = format!("ET_{prefix}_{}", snake(&format!("{variant:?}")));

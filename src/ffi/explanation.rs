@@ -4,7 +4,6 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use super::bytes::text_out;
-use super::constants::et_reason;
 use super::error::{et_error, et_status};
 use super::guard::guard;
 use super::reader::{et_reader, reader_of};
@@ -13,6 +12,43 @@ use crate::alert::record::et_endpoint;
 use crate::alert::types::et_piece_index;
 use crate::error::{Error, Result};
 use crate::session::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
+
+/// Why a reader's byte is not here: `ET_REASON_*`, in `et_reader_explanation`.
+pub type et_reason = i32;
+/// It is here.
+pub const ET_REASON_READY: et_reason = 0;
+/// The reader is at the end of its file.
+pub const ET_REASON_END_OF_FILE: et_reason = 1;
+/// All of its piece is here, and being hashed.
+pub const ET_REASON_VERIFYING: et_reason = 10;
+/// The torrent stopped with an error: `et_torrent_error`.
+pub const ET_REASON_ERROR: et_reason = 20;
+pub const ET_REASON_TORRENT_PAUSED: et_reason = 21;
+pub const ET_REASON_SESSION_PAUSED: et_reason = 22;
+/// What is on disk is being checked.
+pub const ET_REASON_CHECKING_FILES: et_reason = 23;
+/// `ET_TORRENT_FLAG_UPLOAD_MODE` is set.
+pub const ET_REASON_UPLOAD_MODE: et_reason = 24;
+/// The reader has not read for long, others of its torrent have, and the memory is theirs. Its next read changes that.
+pub const ET_REASON_READER_ASLEEP: et_reason = 25;
+/// No peer is connected.
+pub const ET_REASON_NO_PEERS: et_reason = 30;
+/// None of the peers has the piece.
+pub const ET_REASON_NO_PEER_HAS_IT: et_reason = 31;
+/// All peers that have it choke us.
+pub const ET_REASON_CHOKED: et_reason = 32;
+/// All peers that have it and let us ask refused it (BEP 6). They are asked again, after a wait that grows.
+pub const ET_REASON_REFUSED: et_reason = 33;
+/// It was asked for, of peers that have not sent anything for long.
+pub const ET_REASON_SNUBBED: et_reason = 34;
+/// It was asked for and is on its way.
+pub const ET_REASON_REQUESTED: et_reason = 40;
+/// It was asked for, and a download limit holds back what comes.
+pub const ET_REASON_DOWNLOAD_LIMIT: et_reason = 41;
+/// Peers would send it, but other blocks were asked of them first.
+pub const ET_REASON_QUEUED: et_reason = 42;
+/// There is no memory to ask for it: what is in memory is worth as much.
+pub const ET_REASON_MEMORY_FULL: et_reason = 43;
 
 /// Why the byte at a reader's position is not here; see `et_reader_explain`.
 #[repr(C)]
@@ -215,5 +251,69 @@ pub unsafe extern "C" fn et_reader_explanation_message(
             let sentence = explanation_in(&read(explanation, "explanation")?)?.to_string();
             text_out(buf, cap, len, &sentence)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each reason has its constant of the same name, and the other way round.
+    #[test]
+    fn reasons_are_the_librarys() {
+        let source = include_str!("explanation.rs");
+        let constants: Vec<(String, i32)> = source
+            .lines()
+            .filter_map(|l| l.strip_prefix("pub const ET_REASON_")?.strip_suffix(';')?.split_once(": et_reason = "))
+            .map(|(name, number)| (name.replace('_', "").to_lowercase(), number.parse().expect("a number")))
+            .collect();
+        let reasons: Vec<(String, i32)> =
+            Reason::ALL.into_iter().map(|reason| (format!("{reason:?}").to_lowercase(), reason as i32)).collect();
+        assert_eq!(constants, reasons);
+    }
+
+    /// Nothing of the sentence is lost on the way through C.
+    #[test]
+    fn sentences_survive_the_border() {
+        for reason in Reason::ALL {
+            let told = Explanation {
+                reason,
+                offset: 70_000,
+                waited: Some(Duration::from_millis(1500)),
+                piece: Some(3),
+                block: Some(1),
+                blocks: PieceBlocks { total: 4, here: 1, asked: 2 },
+                peers: PeerCounts {
+                    dialling: 1,
+                    candidates: 2,
+                    connected: 9,
+                    with_piece: 7,
+                    unchoked: 5,
+                    refusing: 2,
+                    snubbed: 1,
+                    asked: 3,
+                },
+                asked_of: Some(([192, 0, 2, 1], 6881).into()),
+                expected: None,
+                overdue: Duration::from_millis(2345),
+                memory: MemoryUse {
+                    limit: 1 << 22,
+                    charged: 1 << 22,
+                    requested: 1,
+                    pinned: 2,
+                    protected: 3,
+                    wanted: 4,
+                    idle: 5,
+                    held: 6,
+                    other_torrents: 7,
+                },
+                torrent_limit: 10,
+                session_limit: 20,
+                download_rate: 30,
+                error: None,
+            };
+            let back = explanation_in(&(&told).into()).expect("a known reason");
+            assert_eq!(back, told);
+        }
     }
 }
