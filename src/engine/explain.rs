@@ -18,6 +18,9 @@ use super::wants::Class;
 use crate::error::Result;
 use crate::storage::pool::BLOCK_SIZE;
 
+/// A block that is overdue for longer than this does not come as it was expected.
+const GRACE: Duration = Duration::from_millis(250);
+
 /// What is missing of that for which a reader waits.
 #[derive(Default)]
 struct Missing {
@@ -32,8 +35,6 @@ struct Asked {
     /// The one that was expected first.
     block: u32,
     expected: Time,
-    /// From when on that one is late.
-    due: Time,
     /// How many there are, and when the last one is expected.
     count: u32,
     last: Time,
@@ -207,7 +208,7 @@ impl Torrent {
     /// Until all that is missing is here: what was asked for as it is expected, then the rest, and no faster than all peers
     /// together are. Of what is late nobody knows.
     fn expected(&self, now: Time, asked: &Asked, free: u32) -> Option<Duration> {
-        if asked.due <= now {
+        if now.since(asked.expected) > GRACE {
             return None;
         }
         let bandwidth = self.inflow.pipe.bandwidth();
@@ -286,6 +287,6 @@ impl Torrent {
 impl Asked {
     fn of(block: u32, b: &BlockSlot, snubbed: bool) -> Self {
         let askees = b.askees().collect();
-        Self { block, expected: b.expected, due: b.due, count: 1, last: b.expected, askees, snubbed }
+        Self { block, expected: b.expected, count: 1, last: b.expected, askees, snubbed }
     }
 }
