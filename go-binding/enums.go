@@ -248,6 +248,61 @@ var performanceWarningNames = map[PerformanceWarning]string{
 
 func (v PerformanceWarning) String() string { return enumName(v, performanceWarningNames) }
 
+// Reason is why a reader's byte is not here.
+type Reason int32
+
+// The reasons.
+const (
+	// The byte is here; the reader is at the end of its file.
+	ReasonReady     Reason = capi.ReasonReady
+	ReasonEndOfFile Reason = capi.ReasonEndOfFile
+	// All of its piece is here, and being hashed.
+	ReasonVerifying Reason = capi.ReasonVerifying
+	// The torrent stands still.
+	ReasonError         Reason = capi.ReasonError
+	ReasonTorrentPaused Reason = capi.ReasonTorrentPaused
+	ReasonSessionPaused Reason = capi.ReasonSessionPaused
+	ReasonCheckingFiles Reason = capi.ReasonCheckingFiles
+	ReasonUploadMode    Reason = capi.ReasonUploadMode
+	// The reader has not read for long, others of its torrent have, and the memory is theirs. Its next read changes that.
+	ReasonReaderAsleep Reason = capi.ReasonReaderAsleep
+	// No peer can be asked: none is here, none has the piece, all that have it choke us, or refused it.
+	ReasonNoPeers     Reason = capi.ReasonNoPeers
+	ReasonNoPeerHasIt Reason = capi.ReasonNoPeerHasIt
+	ReasonChoked      Reason = capi.ReasonChoked
+	ReasonRefused     Reason = capi.ReasonRefused
+	// It was asked for: of peers that have not sent anything for long, of others, or a download limit holds back what comes.
+	ReasonSnubbed       Reason = capi.ReasonSnubbed
+	ReasonRequested     Reason = capi.ReasonRequested
+	ReasonDownloadLimit Reason = capi.ReasonDownloadLimit
+	// Peers would send it, but other blocks were asked of them first; or there is no memory to ask for it.
+	ReasonQueued     Reason = capi.ReasonQueued
+	ReasonMemoryFull Reason = capi.ReasonMemoryFull
+)
+
+var reasonNames = map[Reason]string{
+	ReasonReady:         "ready",
+	ReasonEndOfFile:     "end_of_file",
+	ReasonVerifying:     "verifying",
+	ReasonError:         "error",
+	ReasonTorrentPaused: "torrent_paused",
+	ReasonSessionPaused: "session_paused",
+	ReasonCheckingFiles: "checking_files",
+	ReasonUploadMode:    "upload_mode",
+	ReasonReaderAsleep:  "reader_asleep",
+	ReasonNoPeers:       "no_peers",
+	ReasonNoPeerHasIt:   "no_peer_has_it",
+	ReasonChoked:        "choked",
+	ReasonRefused:       "refused",
+	ReasonSnubbed:       "snubbed",
+	ReasonRequested:     "requested",
+	ReasonDownloadLimit: "download_limit",
+	ReasonQueued:        "queued",
+	ReasonMemoryFull:    "memory_full",
+}
+
+func (v Reason) String() string { return enumName(v, reasonNames) }
+
 // BlockState is what a block of a piece is.
 type BlockState uint8
 

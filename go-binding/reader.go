@@ -424,6 +424,8 @@ type ReaderStatus struct {
 	Bitrate int64
 	// Bytes of the last Prebuffer.
 	PrebufferDone, PrebufferTotal int64
+	// Bytes that came though a seek of this reader had taken them back, and bytes of its window that came twice.
+	WastedBytes, DuplicateBytes uint64
 }
 
 // Status gives the reader's position, window, buffer and stalls.
@@ -454,6 +456,8 @@ func (r *Reader) Status() (ReaderStatus, error) {
 		Bitrate:         int64(raw.Bitrate),
 		PrebufferDone:   int64(raw.Prebuffer_done),
 		PrebufferTotal:  int64(raw.Prebuffer_total),
+		WastedBytes:     raw.Wasted_bytes,
+		DuplicateBytes:  raw.Duplicate_bytes,
 	}, nil
 }
 

@@ -980,7 +980,129 @@ typedef struct et_reader_status_info {
      */
     uint64_t prebuffer_done;
     uint64_t prebuffer_total;
+    /**
+     * Bytes that came though a seek of this reader had taken them back: they were on their way.
+     */
+    uint64_t wasted_bytes;
+    /**
+     * Bytes of its window that came twice.
+     */
+    uint64_t duplicate_bytes;
 } et_reader_status_info;
+
+/**
+ * Why a reader's byte is not here: `ET_REASON_*`, in `et_reader_explanation`.
+ */
+typedef int32_t et_reason;
+
+/**
+ * Why the byte at a reader's position is not here; see `et_reader_explain`.
+ */
+typedef struct et_reader_explanation {
+    /**
+     * `sizeof(et_reader_explanation)`.
+     */
+    size_t struct_size;
+    /**
+     * `ET_REASON_*`.
+     */
+    et_reason reason;
+    /**
+     * The byte's piece, -1 at the end of the file. All of it has to be here and verified first, but for a reader with
+     * `ET_READER_UNVERIFIED`, which waits for the byte's block alone.
+     */
+    et_piece_index piece;
+    /**
+     * The block of it that is waited for, -1: none. Of those that were asked for the one that was expected first; where none
+     * was, the first that is missing.
+     */
+    int32_t block;
+    /**
+     * Blocks that the piece has, that are here, and that were asked for and are not.
+     */
+    uint32_t blocks_in_piece;
+    uint32_t blocks_here;
+    uint32_t blocks_asked;
+    /**
+     * The reader's position, bytes from the file's start.
+     */
+    uint64_t offset;
+    /**
+     * Milliseconds that a read has waited for it, -1: none waits.
+     */
+    int64_t waited_ms;
+    /**
+     * Milliseconds until the byte can be read, by how fast the peers have been, -1: that cannot be told.
+     */
+    int64_t expected_ms;
+    /**
+     * Milliseconds by which the block is later than it was expected.
+     */
+    int64_t overdue_ms;
+    /**
+     * Peers that are here, and of those, that have the piece.
+     */
+    uint32_t peers_connected;
+    uint32_t peers_with_piece;
+    /**
+     * Of those that have it: that let us ask for it; of these, that refused it lately (BEP 6), and that have not sent anything
+     * for long.
+     */
+    uint32_t peers_unchoked;
+    uint32_t peers_refusing;
+    uint32_t peers_snubbed;
+    /**
+     * That were asked for the block and have not answered: more than one where it is late.
+     */
+    uint32_t peers_asked;
+    /**
+     * Dials under way, and known peers that could be dialled, now or later.
+     */
+    uint32_t peers_dialling;
+    uint32_t peers_candidates;
+    /**
+     * Who was asked for the block first; family 0 where nobody was.
+     */
+    struct et_endpoint asked_of;
+    /**
+     * Bytes of payload a second that come for the torrent now.
+     */
+    uint32_t download_rate;
+    /**
+     * Bytes a second at most, of the torrent and of the session, 0: no limit.
+     */
+    uint32_t torrent_download_limit;
+    uint32_t session_download_limit;
+    /**
+     * What stopped the torrent, `ET_OK`: nothing did.
+     */
+    et_status torrent_error;
+    /**
+     * Bytes of payload that the session may have in memory, and that are in use. What follows is where they are.
+     */
+    uint64_t memory_limit;
+    uint64_t memory_charged;
+    /**
+     * Set aside for what this torrent asked for.
+     */
+    uint64_t memory_requested;
+    /**
+     * Of what this torrent has: heads and tails of files, protected lookbehind, the rest of readers' windows and of pieces
+     * with a deadline.
+     */
+    uint64_t memory_pinned;
+    uint64_t memory_protected;
+    uint64_t memory_wanted;
+    /**
+     * What makes room when it is needed.
+     */
+    uint64_t memory_idle;
+    /**
+     * What reads, uploads and the disk have in hand.
+     */
+    uint64_t memory_held;
+    uint64_t memory_other_torrents;
+} et_reader_explanation;
 
 /**
  * What a connection runs over: `ET_SOCKET_*`.
@@ -2310,6 +2432,90 @@ typedef struct et_partial_piece_info {
  */
 #define ET_READER_UNVERIFIED 2
 
+/**
+ * It is here.
+ */
+#define ET_REASON_READY 0
+
+/**
+ * The reader is at the end of its file.
+ */
+#define ET_REASON_END_OF_FILE 1
+
+/**
+ * All of its piece is here, and being hashed.
+ */
+#define ET_REASON_VERIFYING 10
+
+/**
+ * The torrent stopped with an error: `et_torrent_error`.
+ */
+#define ET_REASON_ERROR 20
+
+#define ET_REASON_TORRENT_PAUSED 21
+
+#define ET_REASON_SESSION_PAUSED 22
+
+/**
+ * What is on disk is being checked.
+ */
+#define ET_REASON_CHECKING_FILES 23
+
+/**
+ * `ET_TORRENT_FLAG_UPLOAD_MODE` is set.
+ */
+#define ET_REASON_UPLOAD_MODE 24
+
+/**
+ * The reader has not read for long, others of its torrent have, and the memory is theirs. Its next read changes that.
+ */
+#define ET_REASON_READER_ASLEEP 25
+
+/**
+ * No peer is connected.
+ */
+#define ET_REASON_NO_PEERS 30
+
+/**
+ * None of the peers has the piece.
+ */
+#define ET_REASON_NO_PEER_HAS_IT 31
+
+/**
+ * All peers that have it choke us.
+ */
+#define ET_REASON_CHOKED 32
+
+/**
+ * All peers that have it and let us ask refused it (BEP 6). They are asked again, after a wait that grows.
+ */
+#define ET_REASON_REFUSED 33
+
+/**
+ * It was asked for, of peers that have not sent anything for long.
+ */
+#define ET_REASON_SNUBBED 34
+
+/**
+ * It was asked for and is on its way.
+ */
+#define ET_REASON_REQUESTED 40
+
+/**
+ * It was asked for, and a download limit holds back what comes.
+ */
+#define ET_REASON_DOWNLOAD_LIMIT 41
+
+/**
+ * Peers would send it, but other blocks were asked of them first.
+ */
+#define ET_REASON_QUEUED 42
+
+/**
+ * There is no memory to ask for it: what is in memory is worth as much.
+ */
+#define ET_REASON_MEMORY_FULL 43
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -3277,6 +3483,28 @@ et_status et_reader_prebuffer(struct et_reader *reader,
  * Gives a reader's position, window, buffer and stalls. Any thread, also while another reads.
  */
 et_status et_reader_status(struct et_reader *reader, struct et_reader_status_info *out_status, struct et_error *error);
+
+/**
+ * Explains why the byte at a reader's position is not here yet: one reason, and the facts that it rests on.
+ *
+ * It changes nothing, and is cheap enough to be asked a few times a second while a player waits; `et_reader_explanation_message`
+ * makes a sentence of it. Any thread, also while another reads.
+ */
+et_status et_reader_explain(struct et_reader *reader,
+                            struct et_reader_explanation *out_explanation,
+                            struct et_error *error);
+
+/**
+ * Gives an explanation as a sentence for people: English, UTF-8, no full stop, no NUL.
+ *
+ * Its wording may change with any version; read the fields for anything but showing it.
+ * Errors: `ET_ERR_INVALID_ARGUMENT` for an unknown reason, `ET_ERR_BUFFER_TOO_SMALL` (1024 bytes are always enough). Any thread.
+ */
+et_status et_reader_explanation_message(const struct et_reader_explanation *explanation,
+                                        char *buf,
+                                        size_t cap,
+                                        size_t *len,
+                                        struct et_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

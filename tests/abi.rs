@@ -313,6 +313,7 @@ fn rust_has_the_same_sizes() {
         ffi::storage: et_storage_stats_info et_lookbehind_info;
         ffi::reader: et_reader_options;
         ffi::reader_status: et_reader_status_info;
+        ffi::explanation: et_reader_explanation;
         record: et_text et_alert et_info_hashes et_endpoint et_alert_error et_dropped_count;
         records: et_add_torrent_alert et_torrent_removed_alert et_torrent_deleted_alert et_torrent_delete_failed_alert
             et_state_changed_alert et_torrent_paused_alert et_torrent_resumed_alert et_torrent_checked_alert

@@ -31,6 +31,7 @@ const SOURCES: &[&str] = &[
     "src/ffi/storage.rs",
     "src/ffi/reader.rs",
     "src/ffi/reader_status.rs",
+    "src/ffi/explanation.rs",
 ];
 
 fn root() -> PathBuf {

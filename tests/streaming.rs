@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use elementum_torrent::error::Status;
+use elementum_torrent::ffi::explanation::et_reader_explanation;
 use elementum_torrent::metainfo::{Create, TorrentFile};
-use elementum_torrent::session::{AddTorrentParams, ReaderOptions, Session, StorageKind, TorrentSource, Whence};
+use elementum_torrent::session::{
+    AddTorrentParams, Explanation, Reader, ReaderOptions, Reason, Session, StorageKind, TorrentSource, Whence,
+};
 use elementum_torrent::settings::Settings;
 use sha1::{Digest, Sha1};
 
@@ -84,7 +88,7 @@ fn reads_front_to_back_within_the_limit() {
         assert!(buf[..n] == s.data[at..at + n], "wrong bytes at {at}");
         at += n;
     }
-    assert_eq!(reader.read(&mut buf, WAIT).expect_err("the end").status, elementum_torrent::error::Status::EndOfFile);
+    assert_eq!(reader.read(&mut buf, WAIT).expect_err("the end").status, Status::EndOfFile);
     let stats = s.leecher.torrent(s.index).expect("there").storage_stats().expect("stats");
     assert!(stats.session_peak <= 4 << 20, "{stats:?}");
     assert!(stats.evicted_pieces > 0);
@@ -109,4 +113,69 @@ fn random_seeks_give_the_right_bytes() {
         let n = reader.read_at(at as u64, &mut buf, WAIT).unwrap_or_else(|e| panic!("{e:?} at {at}: {}", s.describe()));
         assert!(buf[..n] == s.data[at..at + n], "wrong bytes at {at}");
     }
+}
+
+/// Asks until it is the reason.
+fn until(reader: &Reader, reason: Reason) -> Explanation {
+    let began = std::time::Instant::now();
+    loop {
+        let told = reader.explain().expect("an explanation");
+        if told.reason == reason {
+            return told;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "not {reason:?}, but: {told}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_download_limit_is_the_reason() {
+    let s = swarm(4 << 20, 1 << 18, 4 << 20);
+    let mut slow = s.leecher.settings().expect("open");
+    slow.set_int("download_rate_limit", 40_000).expect("in range");
+    s.leecher.apply_settings(&slow).expect("applied");
+    let reader = s.leecher.open_reader(s.index, 0, ReaderOptions::default()).expect("a reader");
+    let waits = reader.read(&mut [0; 10], Some(Duration::from_millis(1))).expect_err("nothing is here yet");
+    assert_eq!(waits.status, Status::TimedOut);
+    let told = until(&reader, Reason::DownloadLimit);
+    assert_eq!((told.torrent_limit, told.session_limit), (0, 40_000));
+    assert!(told.to_string().starts_with("the session's download limit of 40 KiB a second"), "{told}");
+    assert_eq!(told.asked_of, Some(([127, 0, 0, 1], s.seeder.listen_port().expect("a port")).into()));
+    s.leecher.torrent(s.index).expect("there").set_limits(Some(20_000), None, None, None).expect("limited");
+    assert!(until(&reader, Reason::DownloadLimit).to_string().starts_with("the torrent's download limit of 20 KiB"));
+
+    // As C sees it.
+    let c = et_reader_explanation::from(&told);
+    assert_eq!((c.reason, c.piece, c.blocks_in_piece, c.session_download_limit), (41, 0, 16, 40_000));
+    assert_eq!((c.asked_of.family, c.torrent_error, c.waited_ms), (4, 0, -1));
+}
+
+/// What another torrent of the session has is told apart.
+#[test]
+fn other_torrents_have_the_memory() {
+    let s = swarm(24 << 20, 1 << 18, 4 << 20);
+    let playing = s.leecher.open_reader(s.index, 0, ReaderOptions::default()).expect("a reader");
+    let mut buf = vec![0; 1 << 20];
+    for _ in 0..8 {
+        playing.read(&mut buf, WAIT).unwrap_or_else(|e| panic!("{e:?}: {}", s.describe()));
+    }
+    let other = torrent_of("other.bin", &content(1 << 20), 1 << 16);
+    let index = s.leecher.add_torrent(AddTorrentParams::new(TorrentSource::File(other))).expect("added");
+    let lonely = s.leecher.open_reader(index, 0, ReaderOptions::default()).expect("a reader");
+    let began = std::time::Instant::now();
+    loop {
+        let told = lonely.explain().expect("an explanation");
+        assert_eq!((told.reason, told.peers.connected), (Reason::NoPeers, 0), "{told}");
+        let m = &told.memory;
+        assert_eq!(m.requested + m.pinned + m.protected + m.wanted + m.idle, 0, "it has nothing: {m:?}");
+        // Between two looks at a session at work blocks come and go.
+        if m.held == 0 && m.other_torrents == m.charged && m.charged > 1 << 20 {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{m:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(playing.status().expect("a status").duplicate_bytes, 0);
+    s.leecher.close(WAIT).expect("closed");
+    assert_eq!(lonely.explain().expect_err("closed").status, Status::Closed);
 }

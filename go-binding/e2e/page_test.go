@@ -161,8 +161,15 @@ func TestThePagePlaysTheDemo(t *testing.T) {
 	until(t, ctx, "updates come", `document.getElementById("link").dataset.state === "live"`)
 	shoot(t, ctx, "1-listed")
 
+	// A player that waits is told why: here the torrent is paused before anything was fetched.
+	run(t, ctx, chromedp.Click(`#torrents > li .side-buttons button`, chromedp.ByQuery))
+	until(t, ctx, "it is paused", `/Resume/.test(document.querySelector("#torrents > li .side-buttons button").textContent)`)
 	run(t, ctx, chromedp.Click(`[data-do="toggle"]`, chromedp.ByQuery))
+	until(t, ctx, "it says why it waits", `!document.getElementById("why").hidden && /: the torrent is paused$/.test(document.getElementById("why").textContent)`)
+	shoot(t, ctx, "2-waits")
+	run(t, ctx, chromedp.Click(`#torrents > li .side-buttons button`, chromedp.ByQuery))
 	plays(t, ctx, 0)
+	until(t, ctx, "it says so no more", `document.getElementById("why").hidden`)
 	if duration := evaluate[float64](t, ctx, video+".duration"); duration < 74 || duration > 76 {
 		t.Errorf("%f s long", duration)
 	}

@@ -27,6 +27,9 @@ impl Torrent {
             self.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
             self.inflow.pipe.stray(length);
+            if in_grid {
+                self.count_stray(piece, block, length);
+            }
             return;
         };
         // It came in while it was taken back and asked again: the second charge is of no use.
@@ -45,15 +48,18 @@ impl Torrent {
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.touched.push(piece);
-                if self.readers.values().any(|r| r.waits_for_block_of(piece)) {
-                    self.out.readers_changed = true;
-                }
                 for other in others {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
                 }
+                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
+                    self.readers_changed();
+                }
             }
-            Arrival::Redundant => self.counters.redundant_bytes += u64::from(length),
+            Arrival::Redundant => {
+                self.counters.redundant_bytes += u64::from(length);
+                self.count_stray(piece, block, length);
+            }
         }
     }
 
@@ -61,6 +67,7 @@ impl Torrent {
     pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
+        self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.pipe.stray(length);
         self.inflow.pipe.stray(length);

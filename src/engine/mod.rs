@@ -8,6 +8,8 @@ pub mod blocks;
 pub mod choker;
 pub mod connections;
 pub mod dialling;
+pub mod explain;
+pub mod explanation;
 pub mod external_ip;
 pub mod haves;
 pub mod late;
@@ -37,6 +39,7 @@ pub mod torrent;
 pub mod trackers;
 pub mod uploads;
 pub mod wants;
+pub mod waste;
 
 pub use time::Time;
 pub use torrent::{Output, StorageKind, Torrent, TorrentConfig, TorrentFlags};

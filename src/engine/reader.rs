@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
+use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// Names a reader in its session.
@@ -134,6 +135,12 @@ impl Span {
         ((self.begin + offset.min(self.size.saturating_sub(1))) / self.piece_length) as u32
     }
 
+    /// The piece and the block of it.
+    pub fn block_at(&self, offset: u64) -> (u32, u32) {
+        let inside = (self.begin + offset) % self.piece_length;
+        (self.piece_at(offset), (inside / u64::from(BLOCK_SIZE)) as u32)
+    }
+
     /// The pieces of the file.
     pub fn pieces(&self) -> Range<u32> {
         if self.size == 0 { 0..0 } else { self.piece_at(0)..self.piece_at(self.size - 1) + 1 }
@@ -161,6 +168,7 @@ pub struct Reader {
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
+    pub waste: Waste,
     opened: Time,
     last_used: Time,
     seek_began: Option<Time>,
@@ -183,6 +191,7 @@ impl Reader {
             prebuffer: None,
             window: Window::default(),
             counters: ReaderCounters::default(),
+            waste: Waste::default(),
             opened: now,
             last_used: now,
             seek_began: None,
@@ -202,13 +211,6 @@ impl Reader {
         self.waiting.is_some() || !self.probes.is_empty() || now.since(self.last_used) < IDLE_AFTER
     }
 
-    /// Does it wait for something in the piece, and is content with blocks that are not verified?
-    pub fn waits_for_block_of(&self, piece: u32) -> bool {
-        let waits_at = |offset: u64| self.span.piece_at(offset) == piece;
-        self.options.unverified
-            && (self.waiting.is_some_and(|w| waits_at(w.offset)) || self.probes.iter().any(|p| waits_at(p.offset)))
-    }
-
     /// Has it read on for long enough to be a player, not a probe?
     pub fn is_proven(&self) -> bool {
         self.proven
@@ -221,6 +223,12 @@ impl Reader {
             && self.seek_began.is_none()
             && self.counters.time_to_first_byte.is_some()
             && self.prebuffer.is_none()
+    }
+
+    /// Does a read wait for a byte of this block?
+    pub fn waits_for(&self, piece: u32, block: u32) -> bool {
+        let mut offsets = self.waiting.iter().map(|w| w.offset).chain(self.probes.iter().map(|p| p.offset));
+        offsets.any(|offset| self.span.block_at(offset) == (piece, block))
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {

@@ -196,6 +196,9 @@ impl Torrent {
     pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         let near = reader.window.ahead.contains(&reader.span.piece_at(position)) && position < reader.span.size;
+        if !near {
+            reader.waste.leave(reader.window.ahead.clone());
+        }
         reader.seek(now, position);
         self.wants_dirty = true;
         if !near {
@@ -321,6 +324,8 @@ impl Torrent {
             waiting: r.waiting.is_some(),
             prebuffer_done,
             prebuffer_total,
+            wasted_bytes: r.waste.wasted,
+            duplicate_bytes: r.waste.duplicate,
         })
     }
 
@@ -359,6 +364,6 @@ fn prebuffer_bytes(content: &Content, reader: &Reader) -> (u64, u64) {
     (done, total)
 }
 
-fn gone() -> Error {
+pub(super) fn gone() -> Error {
     Error::new(Status::InvalidStorageIndex, "the torrent of this reader was removed")
 }

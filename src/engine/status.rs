@@ -221,6 +221,9 @@ pub struct ReaderStatus {
     pub waiting: bool,
     pub prebuffer_done: u64,
     pub prebuffer_total: u64,
+    /// Payload that came though a seek of this reader had taken it back; payload of its window that came twice.
+    pub wasted_bytes: u64,
+    pub duplicate_bytes: u64,
 }
 
 impl Torrent {

@@ -18,6 +18,7 @@ pub mod constants;
 pub mod download_queue;
 pub mod endpoint;
 pub mod error;
+pub mod explanation;
 pub mod files;
 pub mod info_hash;
 pub mod peers;

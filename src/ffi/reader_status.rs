@@ -47,6 +47,10 @@ pub struct et_reader_status_info {
     /// Bytes of the last `et_reader_prebuffer`.
     pub prebuffer_done: u64,
     pub prebuffer_total: u64,
+    /// Bytes that came though a seek of this reader had taken them back: they were on their way.
+    pub wasted_bytes: u64,
+    /// Bytes of its window that came twice.
+    pub duplicate_bytes: u64,
 }
 
 // SAFETY: plain numbers, `struct_size` first.
@@ -78,6 +82,8 @@ impl From<ReaderStatus> for et_reader_status_info {
             bitrate: s.bitrate,
             prebuffer_done: s.prebuffer_done,
             prebuffer_total: s.prebuffer_total,
+            wasted_bytes: s.wasted_bytes,
+            duplicate_bytes: s.duplicate_bytes,
         }
     }
 }

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
 
+pub use crate::engine::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 pub use crate::engine::reader::ReaderOptions;
 pub use crate::engine::status::{
     LookbehindStats, PartialPiece, PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus,

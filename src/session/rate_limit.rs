@@ -183,6 +183,11 @@ impl RateLimiter {
         self.bucket.lock().take(self.now(), want)
     }
 
+    /// Does it let somebody wait? Whoever waits keeps the turn for so long.
+    pub fn holds_back(&self) -> bool {
+        self.rate() != 0 && self.turn.try_lock().is_err()
+    }
+
     /// Counts bytes that were moved already (see [`Bucket::charge`]).
     pub fn charge(&self, bytes: u32) {
         if self.rate() != 0 {
@@ -413,12 +418,14 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(waiting.iter().all(|w| !w.is_finished()));
+        assert!(waiting.iter().all(|w| !w.is_finished()) && limiter.holds_back());
         limiter.set_rate(0);
         for w in waiting {
             assert_eq!(w.await.expect("granted"), 16_384);
         }
         assert!(begin.elapsed() < Duration::from_secs(6));
+        limiter.set_rate(1000);
+        assert!(!limiter.holds_back(), "nobody waits");
     }
 
     #[tokio::test(start_paused = true)]

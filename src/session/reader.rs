@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::driver::Driver;
 use super::event_fd::EventFd;
 use super::{ReaderOptions, ReaderStatus, StorageIndex};
+use crate::engine::explanation::{Explanation, Reason};
 use crate::engine::parts::Part;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
@@ -188,6 +189,24 @@ impl Reader {
     pub fn status(&self) -> Result<ReaderStatus> {
         let status = self.driver.look(|core, _| core.reader_status(self.id))??;
         Ok(ReaderStatus { torrent: self.driver.index, ..status })
+    }
+
+    /// Why the byte at the position is not here yet.
+    pub fn explain(&self) -> Result<Explanation> {
+        let mut told = self.driver.look(|core, now| core.explain(now, self.id))??;
+        let (limits, _) = self.driver.rate_limits();
+        (told.torrent_limit, told.session_limit) = (limits.torrent.rate(), limits.session.rate());
+        let asked = matches!(told.reason, Reason::Requested | Reason::Snubbed);
+        if asked && (limits.torrent.holds_back() || limits.session.holds_back()) {
+            told.reason = Reason::DownloadLimit;
+        }
+        // One core after the other: what no torrent has by now is held by who was given it.
+        let theirs = self.driver.session.drivers().into_iter().filter(|d| d.index != self.driver.index);
+        let theirs: u64 = theirs.filter_map(|d| d.look(|core, _| core.memory_held()).ok()).sum();
+        let memory = &mut told.memory;
+        memory.held += memory.other_torrents.saturating_sub(theirs);
+        memory.other_torrents = memory.other_torrents.min(theirs);
+        Ok(told)
     }
 
     /// Asks for `head` bytes from the position on and `tail` bytes at the file's end at once; the status and an alert tell

@@ -117,6 +117,7 @@ static void reader_calls(et_reader *r, et_status expected)
     char buf[16];
     size_t n;
     et_reader_status_info status = { .struct_size = sizeof status };
+    et_reader_explanation why = { .struct_size = sizeof why };
 
     STATUS(expected == ET_OK ? ET_ERR_WOULD_BLOCK : expected, et_reader_read(r, buf, sizeof buf, 0, &n, NULL));
     STATUS(expected == ET_OK ? ET_ERR_TIMED_OUT : expected, et_reader_read(r, buf, sizeof buf, 20, &n, NULL));
@@ -127,6 +128,8 @@ static void reader_calls(et_reader *r, et_status expected)
     STATUS(expected, et_reader_id(r, &number, NULL));
     STATUS(expected, et_reader_fd(r, &fd, NULL));
     STATUS(expected, et_reader_status(r, &status, NULL));
+    STATUS(expected, et_reader_explain(r, &why, NULL));
+    CHECK(why.reason == (expected == ET_OK ? ET_REASON_NO_PEERS : 0));
     STATUS(expected, et_reader_prebuffer(r, 1, 1, NULL));
     STATUS(expected, et_reader_interrupt(r, NULL));
 }
@@ -192,6 +195,8 @@ static void null_outputs(et_session *s, et_storage_index t, et_reader *r)
     STATUS(null, et_reader_id(r, NULL, NULL));
     STATUS(null, et_reader_fd(r, NULL, NULL));
     STATUS(null, et_reader_status(r, NULL, NULL));
+    STATUS(null, et_reader_explain(r, NULL, NULL));
+    STATUS(null, et_reader_explanation_message(NULL, buf, 8, &len, NULL));
 }
 
 static void out_of_range(et_session *s, et_storage_index t, et_reader *r)
@@ -313,6 +318,36 @@ static void too_small(et_session *s, et_storage_index t)
     CHECK(len == 2);
     STATUS(ET_ERR_INVALID_ARGUMENT, et_torrent_statuses(s, (et_torrent_status_info *)room, 3, 1, &len, NULL));
     STATUS(small, et_session_save_state(s, &text, 1, &len, NULL));
+}
+
+/* A program built with a younger or an older header, a struct that nobody filled in. */
+static void explanations(et_reader *r)
+{
+    const et_status invalid = ET_ERR_INVALID_ARGUMENT;
+    et_reader_explanation why = { .struct_size = offsetof(et_reader_explanation, piece), .piece = 77 };
+    char text[1024];
+    size_t len = 0;
+
+    STATUS(ET_OK, et_reader_explain(r, &why, NULL));
+    CHECK(why.reason == ET_REASON_NO_PEERS && why.piece == 77);
+    STATUS(ET_OK, et_reader_explanation_message(&why, text, sizeof text, &len, NULL));
+    CHECK(len > 10);
+    why.struct_size = sizeof why;
+    STATUS(ET_OK, et_reader_explain(r, &why, NULL));
+    CHECK(why.piece == 1 && why.blocks_in_piece == 1 && why.asked_of.family == 0 && why.expected_ms == -1);
+    STATUS(ET_OK, et_reader_explanation_message(&why, NULL, 0, &len, NULL));
+    STATUS(ET_ERR_BUFFER_TOO_SMALL, et_reader_explanation_message(&why, text, len - 1, &len, NULL));
+    STATUS(ET_OK, et_reader_explanation_message(&why, (char *)&why, sizeof why, &len, NULL));
+    memset(&why, 0xff, sizeof why);
+    STATUS(invalid, et_reader_explain(r, &why, NULL));
+    STATUS(invalid, et_reader_explanation_message(&why, text, sizeof text, &len, NULL));
+    why.struct_size = sizeof why;
+    STATUS(invalid, et_reader_explanation_message(&why, text, sizeof text, &len, NULL));
+    for (why.reason = -2; why.reason < 100; why.reason++) {
+        et_status status = et_reader_explanation_message(&why, text, sizeof text, &len, NULL);
+        CHECK(status == invalid || (status == ET_OK && len > 10));
+    }
+    STATUS(invalid, et_reader_explain(r, (et_reader_explanation *)((char *)&why + 1), NULL));
 }
 
 static void values(void)
@@ -449,6 +484,7 @@ int main(void)
     null_outputs(session, torrent, reader);
     out_of_range(session, torrent, reader);
     too_small(session, torrent);
+    explanations(left);
 
     /* Storage indexes: none, of a removed torrent, of another session, invented. */
     torrent_calls(session, ET_STORAGE_INDEX_INVALID, ET_ERR_INVALID_STORAGE_INDEX);

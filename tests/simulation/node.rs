@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::audit::identity;
+use elementum_torrent::engine::explanation::Reason;
 use elementum_torrent::engine::share::Shares;
 use elementum_torrent::engine::store::{HashJob, PeerKey};
 use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
@@ -167,6 +168,27 @@ impl Engine {
                 _ => false,
             };
             assert!(there, "piece {piece} is had and cannot be read");
+        }
+    }
+
+    /// What readers are told of why they wait holds together.
+    pub fn check_explanations(&self, now: Time) {
+        let size = |file: u32| self.content.info.layout.files()[file as usize].size;
+        for driver in self.drivers.iter().filter(|d| d.opened) {
+            let Ok(told) = self.torrent.explain(now, driver.id) else { continue };
+            let (peers, blocks, memory) = (&told.peers, &told.blocks, &told.memory);
+            let at_end = told.offset == size(driver.file);
+            assert_eq!(told.reason == Reason::EndOfFile, at_end, "{told:?}");
+            assert_eq!(told.reason == Reason::Ready, !at_end && self.torrent.is_ready(driver.id), "{told:?}");
+            assert!(blocks.here + blocks.asked <= blocks.total, "{told:?}");
+            assert!(peers.with_piece <= peers.connected && peers.unchoked <= peers.with_piece, "{told:?}");
+            assert!(peers.refusing <= peers.unchoked && peers.snubbed <= peers.unchoked, "{told:?}");
+            let requested = matches!(told.reason, Reason::Requested | Reason::Snubbed);
+            assert!(!requested || (told.asked_of.is_some() && blocks.asked > 0 && peers.asked > 0), "{told:?}");
+            assert!(told.reason != Reason::Verifying || blocks.here == blocks.total, "{told:?}");
+            let ours = memory.requested + memory.pinned + memory.protected + memory.wanted + memory.idle + memory.held;
+            assert_eq!(ours + memory.other_torrents, memory.charged, "{told:?}");
+            assert!(!told.to_string().is_empty());
         }
     }
 

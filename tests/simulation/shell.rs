@@ -229,11 +229,12 @@ impl World {
                 self.poll_driver(node, driver);
             }
         }
-        let (steps, audit_every) = (self.steps, self.audit_every);
+let (now, steps, audit_every) = (self.now(), self.steps, self.audit_every);
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         engine.check_limit();
         if steps.is_multiple_of(audit_every) {
             engine.check_books();
+            engine.check_explanations(now);
         }
         let next = engine.torrent.next_timeout();
         if let Some(at) = next

@@ -294,7 +294,8 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%q", line)
 		}
 	}
-	for _, want := range []string{"elementum_torrents 1\n", "elementum_http_stream_bytes_total 1000\n", `name="` + demoName + `"} 4.089284e+06`} {
+	for _, want := range []string{"elementum_torrents 1\n", "elementum_http_stream_bytes_total 1000\n", "elementum_http_stream_wasted_bytes_total 0\n", "elementum_http_stream_duplicate_bytes_total 0\n",
+		`name="` + demoName + `"} 4.089284e+06`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in %s", want, text)
 		}

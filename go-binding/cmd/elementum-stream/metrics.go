@@ -44,6 +44,12 @@ func (s *service) metrics(w http.ResponseWriter, r *http.Request) {
 	text.single("http_streams", "gauge", "Streams that are open.", float64(s.streams.count()))
 	text.single("http_streams_total", "counter", "Streams that were opened.", float64(s.streams.total.Load()))
 	text.single("http_stream_bytes_total", "counter", "Bytes read for streams.", float64(s.streams.sent.Load()))
+	// To look at a stream adds up what came for it for nothing.
+	for _, content := range s.streams.snapshot() {
+		_, _ = content.status()
+	}
+	text.single("http_stream_wasted_bytes_total", "counter", "Bytes that came for streams after a seek had taken them back.", float64(s.streams.wasted.Load()))
+	text.single("http_stream_duplicate_bytes_total", "counter", "Bytes that came for streams twice.", float64(s.streams.duplicate.Load()))
 	text.single("http_event_listeners", "gauge", "Listeners to events.", float64(s.hub.count()))
 	s.torrentMetrics(&text, statuses)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

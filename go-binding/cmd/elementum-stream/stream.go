@@ -87,6 +87,8 @@ type content struct {
 	mu     sync.Mutex
 	reader *torrent.Reader
 	closed bool
+	// What came for its reader for nothing, as far as it was added up.
+	wasted, duplicate uint64
 }
 
 // admit takes a place among the streams, for a request that will read.
@@ -176,6 +178,8 @@ func (c *content) close() {
 	reader := c.reader
 	c.mu.Unlock()
 	if reader != nil {
+		// What came for nothing is added up before its reader goes.
+		_, _ = c.status()
 		_ = reader.Close()
 	}
 	if c.admitted {
@@ -192,13 +196,41 @@ func (c *content) status() (torrent.ReaderStatus, bool) {
 		return torrent.ReaderStatus{}, false
 	}
 	status, err := reader.Status()
-	return status, err == nil
+	if err != nil {
+		return torrent.ReaderStatus{}, false
+	}
+	c.addUp(status)
+	return status, true
+}
+
+// addUp takes what came for the reader for nothing since the last time into the sums. A status may be older than the last one.
+func (c *content) addUp(status torrent.ReaderStatus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wasted, duplicate := max(status.WastedBytes, c.wasted), max(status.DuplicateBytes, c.duplicate)
+	c.streams.wasted.Add(wasted - c.wasted)
+	c.streams.duplicate.Add(duplicate - c.duplicate)
+	c.wasted, c.duplicate = wasted, duplicate
+}
+
+// explanation is why the reader's byte is not here, where there is a reader already.
+func (c *content) explanation() (torrent.Explanation, bool) {
+	c.mu.Lock()
+	reader := c.reader
+	c.mu.Unlock()
+	if reader == nil {
+		return torrent.Explanation{}, false
+	}
+	why, err := reader.Explain()
+	return why, err == nil
 }
 
 // streams are those that are open.
 type streams struct {
 	sent  atomic.Uint64
 	total atomic.Uint64
+	// Of all that are and were open: bytes that came for nothing, by why.
+	wasted, duplicate atomic.Uint64
 
 	mu   sync.Mutex
 	next uint64

@@ -166,6 +166,31 @@ func TestAStreamWithoutPeersEnds(t *testing.T) {
 	endsSoon(t, response)
 }
 
+func TestAStreamThatWaitsSaysWhy(t *testing.T) {
+	f := newFixture(t)
+	index := f.swarm(20_000)
+	response := f.open(request{method: "GET", path: "/stream/" + index + "/0"})
+	defer response.Body.Close()
+	readSome(t, response)
+	waits := func(reason, sentence string) {
+		t.Helper()
+		var views []streamView
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			views = f.service.streamViews()
+			if len(views) == 1 && views[0].Waiting && views[0].Reason == reason {
+				if view := views[0]; !strings.Contains(view.Explanation, sentence) || view.WaitedMS < 0 {
+					t.Errorf("%+v", view)
+				}
+				return
+			}
+		}
+		t.Errorf("not %s: %+v", reason, views)
+	}
+	waits("requested", "was asked of 127.0.0.1:")
+	f.wants(http.StatusOK, request{method: "POST", path: apiPath + "/torrents/" + index + "/pause"}, nil)
+	waits("torrent_paused", "the torrent is paused")
+}
+
 func TestShutdownWithAnOpenStream(t *testing.T) {
 	f := newFixture(t)
 	response := f.open(request{method: "GET", path: "/stream/" + f.swarm(40_000) + "/0"})

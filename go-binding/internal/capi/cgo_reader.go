@@ -11,6 +11,8 @@ package capi
 #cgo nocallback et_reader_seek
 #cgo noescape et_reader_status
 #cgo nocallback et_reader_status
+#cgo noescape et_reader_explain
+#cgo nocallback et_reader_explain
 #include <elementum_torrent.h>
 
 // With a pointer to bytes. One to anything would have cgo look up what it points to, each time.
@@ -172,4 +174,27 @@ func (r *Reader) Status(out *ReaderStatusInfo) *Error {
 	e := newError()
 	out.Struct_size = C.sizeof_et_reader_status_info
 	return failure(C.et_reader_status(r.p, (*C.et_reader_status_info)(unsafe.Pointer(out)), &e), &e)
+}
+
+// Explain is et_reader_explain.
+func (r *Reader) Explain(out *ReaderExplanation) *Error {
+	if !r.enter() {
+		return closed()
+	}
+	defer r.leave()
+	e := newError()
+	out.Struct_size = C.sizeof_et_reader_explanation
+	return failure(C.et_reader_explain(r.p, (*C.et_reader_explanation)(unsafe.Pointer(out)), &e), &e)
+}
+
+// ExplanationMessage is the sentence that an explanation comes to; empty where it is none.
+func ExplanationMessage(explanation *ReaderExplanation) string {
+	var buffer [1024]byte
+	var length C.size_t
+	status := C.et_reader_explanation_message((*C.et_reader_explanation)(unsafe.Pointer(explanation)),
+		(*C.char)(unsafe.Pointer(&buffer[0])), C.size_t(len(buffer)), &length, nil)
+	if status != C.ET_OK {
+		return ""
+	}
+	return string(buffer[:length])
 }

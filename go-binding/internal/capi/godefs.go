@@ -23,6 +23,7 @@ type (
 	LookbehindInfo           C.et_lookbehind_info
 	ReaderOptions            C.et_reader_options
 	ReaderStatusInfo         C.et_reader_status_info
+	ReaderExplanation        C.et_reader_explanation
 	Text                     C.et_text
 	AlertError               C.et_alert_error
 	DroppedCount             C.et_dropped_count
@@ -261,6 +262,24 @@ const (
 	AlertPrebufferProgress          = C.ET_ALERT_PREBUFFER_PROGRESS
 	AlertPieceEvicted               = C.ET_ALERT_PIECE_EVICTED
 	AlertMemoryPressure             = C.ET_ALERT_MEMORY_PRESSURE
+	ReasonReady                     = C.ET_REASON_READY
+	ReasonEndOfFile                 = C.ET_REASON_END_OF_FILE
+	ReasonVerifying                 = C.ET_REASON_VERIFYING
+	ReasonError                     = C.ET_REASON_ERROR
+	ReasonTorrentPaused             = C.ET_REASON_TORRENT_PAUSED
+	ReasonSessionPaused             = C.ET_REASON_SESSION_PAUSED
+	ReasonCheckingFiles             = C.ET_REASON_CHECKING_FILES
+	ReasonUploadMode                = C.ET_REASON_UPLOAD_MODE
+	ReasonReaderAsleep              = C.ET_REASON_READER_ASLEEP
+	ReasonNoPeers                   = C.ET_REASON_NO_PEERS
+	ReasonNoPeerHasIt               = C.ET_REASON_NO_PEER_HAS_IT
+	ReasonChoked                    = C.ET_REASON_CHOKED
+	ReasonRefused                   = C.ET_REASON_REFUSED
+	ReasonSnubbed                   = C.ET_REASON_SNUBBED
+	ReasonRequested                 = C.ET_REASON_REQUESTED
+	ReasonDownloadLimit             = C.ET_REASON_DOWNLOAD_LIMIT
+	ReasonQueued                    = C.ET_REASON_QUEUED
+	ReasonMemoryFull                = C.ET_REASON_MEMORY_FULL
 	SeekSet                         = C.ET_SEEK_SET
 	SeekCur                         = C.ET_SEEK_CUR
 	SeekEnd                         = C.ET_SEEK_END

@@ -24,6 +24,7 @@ func StatusName(status int32) string                                         { r
 func AlertTypeName(kind uint32) string                                       { return "" }
 func AlertMessages(records, scratch []byte) (lines string, larger []byte)    { return "", scratch }
 func AlertMessage(record Record) string                                      { return "" }
+func ExplanationMessage(explanation *ReaderExplanation) string               { return "" }
 func ParseInfoHashes(text string, out *InfoHashes) *Error                    { return unsupported() }
 func SettingsCount() int                                                     { return 0 }
 func DescribeSetting(index int, out *SettingInfo) *Error                     { return unsupported() }
@@ -115,3 +116,4 @@ func (*Reader) ID() (uint64, *Error)                               { return 0, u
 func (*Reader) FD() (int, *Error)                                  { return 0, unsupported() }
 func (*Reader) Prebuffer(head, tail uint64) *Error                 { return unsupported() }
 func (*Reader) Status(out *ReaderStatusInfo) *Error                { return unsupported() }
+func (*Reader) Explain(out *ReaderExplanation) *Error              { return unsupported() }

@@ -203,6 +203,43 @@ type (
 		Bitrate               uint64
 		Prebuffer_done        uint64
 		Prebuffer_total       uint64
+		Wasted_bytes          uint64
+		Duplicate_bytes       uint64
+	}
+	ReaderExplanation struct {
+		Struct_size            uint64
+		Reason                 int32
+		Piece                  int32
+		Block                  int32
+		Blocks_in_piece        uint32
+		Blocks_here            uint32
+		Blocks_asked           uint32
+		Offset                 uint64
+		Waited_ms              int64
+		Expected_ms            int64
+		Overdue_ms             int64
+		Peers_connected        uint32
+		Peers_with_piece       uint32
+		Peers_unchoked         uint32
+		Peers_refusing         uint32
+		Peers_snubbed          uint32
+		Peers_asked            uint32
+		Peers_dialling         uint32
+		Peers_candidates       uint32
+		Asked_of               Endpoint
+		Download_rate          uint32
+		Torrent_download_limit uint32
+		Session_download_limit uint32
+		Torrent_error          int32
+		Memory_limit           uint64
+		Memory_charged         uint64
+		Memory_requested       uint64
+		Memory_pinned          uint64
+		Memory_protected       uint64
+		Memory_wanted          uint64
+		Memory_idle            uint64
+		Memory_held            uint64
+		Memory_other_torrents  uint64
 	}
 	Text struct {
 		Offset uint32
@@ -681,6 +718,24 @@ const (
 	AlertPrebufferProgress          = 0x3ea
 	AlertPieceEvicted               = 0x3eb
 	AlertMemoryPressure             = 0x3ec
+	ReasonReady                     = 0x0
+	ReasonEndOfFile                 = 0x1
+	ReasonVerifying                 = 0xa
+	ReasonError                     = 0x14
+	ReasonTorrentPaused             = 0x15
+	ReasonSessionPaused             = 0x16
+	ReasonCheckingFiles             = 0x17
+	ReasonUploadMode                = 0x18
+	ReasonReaderAsleep              = 0x19
+	ReasonNoPeers                   = 0x1e
+	ReasonNoPeerHasIt               = 0x1f
+	ReasonChoked                    = 0x20
+	ReasonRefused                   = 0x21
+	ReasonSnubbed                   = 0x22
+	ReasonRequested                 = 0x28
+	ReasonDownloadLimit             = 0x29
+	ReasonQueued                    = 0x2a
+	ReasonMemoryFull                = 0x2b
 	SeekSet                         = 0x0
 	SeekCur                         = 0x1
 	SeekEnd                         = 0x2

@@ -1,5 +1,6 @@
 //! One thing each, by name.
 
+mod explain;
 mod memory;
 mod metadata;
 mod peers;

@@ -77,6 +77,26 @@ fn a_stalled_reader_has_its_lookbehind() {
     world.end();
 }
 
+/// The block at its position wakes it, not only the piece.
+#[test]
+fn an_unverified_reader_is_woken_by_its_block() {
+    let mut world = pair(64 * MIB, 4 * MIB, 32 * MIB);
+    let options = ReaderOptions { unverified: true, ..Default::default() };
+    let steps = [Step::Read(5 * MIB), Step::Sleep(minute()), Step::Seek(48 * MIB), Step::Read(1)];
+    world.add_driver(1, Driver::new(1, 0, steps).with(options.clone()));
+    world.run_for(Duration::from_secs(30));
+    world.add_driver(1, Driver::new(2, 0, [Step::ReadAt(40 * MIB, 1)]).with(options));
+    let began = world.now();
+    assert!(world.run(minute(), |w| w.engine(1).drivers[1].is_done()));
+    let took = world.now().since(began);
+    assert!(took < Duration::from_millis(100), "{took:?} to read in a new piece");
+    assert!(world.finish(minute() * 2));
+    let latencies: Vec<_> = world.engine(1).drivers[0].gauge.runs.iter().skip(1).filter_map(|r| r.first).collect();
+    // A round trip is 60 ms; the whole piece would take half a second.
+    assert!(latencies.iter().all(|l| *l < Duration::from_millis(100)), "{latencies:?}");
+    world.end();
+}
+
 #[test]
 fn two_readers_share() {
     let mut world = pair(4 * MIB, 128 * KIB, 3 * MIB);

@@ -596,12 +596,15 @@ function drawBuffer() {
     const perSecond = video.duration > 0 ? size / video.duration : 0;
     const time = (n) => (perSecond ? ` (${clock(n / perSecond)})` : "");
     text = `Ahead ${bytes(stream.buffered_ahead)}${time(stream.buffered_ahead)} · behind ${bytes(stream.buffered_behind)}${time(stream.buffered_behind)}`
-      + (!stream.waiting ? "" : browserAhead() > 3 ? " · the browser takes all that comes" : " · waiting for peers");
+      + (stream.waiting && browserAhead() > 3 ? " · the browser takes all that comes" : "");
     $("track").title = `It waited for peers ${stream.stalls} times, ${clock(stream.stall_ms / 1000)} in all`;
   } else if (playing) {
     text = "The browser holds what it needs for now; no stream is open.";
   }
   const browser = browserAhead();
+  const stuck = stream?.waiting && browser <= 3;
+  $("why").hidden = !stuck;
+  if (stuck) put($("why"), `Waiting for ${Math.floor(stream.waited_ms / 1000)} s: ${stream.explanation}`);
   if (playing && browser > 0) text += ` · browser ${clock(browser)} ahead`;
   put($("buffer-text"), text);
   $("track").setAttribute("aria-label", `Buffer. ${text}`);
