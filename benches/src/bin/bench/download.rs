@@ -85,7 +85,7 @@ fn compare(plan: &Plan, seeder: &Seeder, figures: &Figures, results: &mut Result
         Client { name: "librqbit", wanted: true, run: &|_| librqbit(plan, peer) },
         Client { name: "floor", wanted: figures.cpu_vs_floor.is_some(), run: &|_| floor(plan, peer) },
     ];
-    let [ours, libtorrent, librqbit, floor] = take_turns(plan, &clients, report);
+    let [ours, libtorrent, librqbit, floor] = take_turns(0..=plan.pairs, &clients, report);
     ratio(results, &figures.wall_vs_libtorrent, &ours, &libtorrent, Measured::wall);
     ratio(results, &figures.cpu_vs_libtorrent, &ours, &libtorrent, Measured::cpu);
     ratio(results, &figures.wall_vs_librqbit, &ours, &librqbit, Measured::wall);

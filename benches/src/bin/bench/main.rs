@@ -6,11 +6,13 @@
 mod abi;
 mod download;
 mod go;
+mod play;
 mod program;
 mod results;
 mod rounds;
 mod seeders;
 mod stream;
+mod swarm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +62,7 @@ fn run() -> Result<bool, String> {
     let mut results = Results::new(args.all("only").to_vec());
     if args.flag("stream") {
         stream::measure(&plan, &mut results);
+        play::measure(&plan, &mut results);
     } else {
         abi::measure(&plan, &mut results);
         go::measure(&plan, &mut results);

@@ -53,7 +53,17 @@ impl Results {
 
     /// Enters a figure: the value is the median of its runs.
     pub fn put(&mut self, figure: &Figure, runs: &[f64]) {
-        let Some(value) = median(runs) else {
+        self.enter_value(figure, runs, median(runs));
+    }
+
+    /// Enters a figure of which no run may be bad: the value is the worst of its runs.
+    pub fn put_worst(&mut self, figure: &Figure, runs: &[f64]) {
+        let worse = if figure.better == HIGHER { f64::min } else { f64::max };
+        self.enter_value(figure, runs, runs.iter().copied().reduce(worse));
+    }
+
+    fn enter_value(&mut self, figure: &Figure, runs: &[f64], value: Option<f64>) {
+        let Some(value) = value else {
             return self.skip(figure, "no run finished");
         };
         let round = |value: f64| (value * 1e4).round() / 1e4;
@@ -195,6 +205,15 @@ mod tests {
         results.skip(&SLOW, "not installed");
         assert!(!results.all_hold());
         assert!(results.table().contains("skipped: not installed"));
+    }
+
+    #[test]
+    fn the_worst_run_of_a_figure_may_count() {
+        let mut results = Results::new(Vec::new());
+        results.put_worst(&FAST, &[0.4, 0.3, 0.9]);
+        assert!(!results.all_hold());
+        results.put_worst(&Figure::at_least("a.fast", 0.4, "ratio", "itself"), &[0.9, 0.4, 0.8]);
+        assert!(results.all_hold());
     }
 
     #[test]
