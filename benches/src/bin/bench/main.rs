@@ -6,6 +6,7 @@
 mod abi;
 mod download;
 mod go;
+mod many;
 mod play;
 mod program;
 mod results;
@@ -67,6 +68,7 @@ fn run() -> Result<bool, String> {
         abi::measure(&plan, &mut results);
         go::measure(&plan, &mut results);
         download::measure(&plan, &mut results);
+        many::measure(&plan, &mut results);
     }
     results.save(&path)?;
     print!("{}", results.table());
