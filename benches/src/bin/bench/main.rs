@@ -14,6 +14,7 @@ mod rounds;
 mod seeders;
 mod stream;
 mod swarm;
+mod wake;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +70,7 @@ fn run() -> Result<bool, String> {
         go::measure(&plan, &mut results);
         download::measure(&plan, &mut results);
         many::measure(&plan, &mut results);
+        wake::measure(&plan, &mut results);
     }
     results.save(&path)?;
     print!("{}", results.table());

@@ -160,6 +160,14 @@ pub fn median(runs: &[f64]) -> Option<f64> {
     }
 }
 
+/// The value that so much of the runs, of 1, do not exceed.
+pub fn quantile(runs: &[f64], part: f64) -> Option<f64> {
+    let mut sorted = runs.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = (sorted.len() as f64 * part) as usize;
+    sorted.get(at.min(sorted.len().checked_sub(1)?)).copied()
+}
+
 fn machine() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let read = |path| fs::read_to_string(path).unwrap_or_default();
@@ -192,6 +200,13 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn quantiles() {
+        assert_eq!(quantile(&[], 0.5), None);
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!((quantile(&hundred, 0.9), quantile(&hundred, 1.0)), (Some(91.0), Some(100.0)));
     }
 
     #[test]

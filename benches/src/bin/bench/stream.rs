@@ -8,7 +8,7 @@ use elementum_bench::link::Shape;
 use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
 use crate::program::Measured;
-use crate::results::{Figure, Results, median};
+use crate::results::{Figure, Results, median, quantile};
 use crate::rounds::{Client, ratio, take_turns, with_data};
 use crate::seeders::{CONTENT_SEED, content, python, torrent};
 use crate::swarm::{RATE, ROUND_TRIP, Swarm};
@@ -195,10 +195,7 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
         .map(|(took, offset)| took / (trip + case.transfer(offset)))
         .collect();
     results.put(&case.over_ideal, &over);
-    if let (Some(figure), Some(middle)) = (&case.p90_over_median, median(&over)) {
-        let mut sorted = over.clone();
-        sorted.sort_by(f64::total_cmp);
-        let p90 = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or(f64::NAN);
+    if let (Some(figure), Some(middle), Some(p90)) = (&case.p90_over_median, median(&over), quantile(&over, 0.9)) {
         results.put(figure, &[p90 / middle]);
     }
     if let Some(figure) = &case.waste {
