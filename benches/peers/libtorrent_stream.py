@@ -12,8 +12,8 @@ benches/c/play.c.
 Of the ways to drive libtorrent this one was the best: piece deadlines for what the reader waits for, cleared when it seeks; the
 lowest priority for what comes next, so that peers have something to send meanwhile; nothing else is wanted. With deadlines for all
 of the window a seek takes four times as long, since what has a deadline is asked of the peers at once and cannot be taken back. A
-shorter window makes a quicker seek (without any, half of this), but then libtorrent does not play without standing still. Other
-request queues than the default ones made no difference with one seeder.
+shorter window makes a quicker seek (without any, half of this), but then libtorrent does not play without standing still; with a
+request queue shorter than a second neither.
 """
 
 import argparse
@@ -36,9 +36,11 @@ SETTLES = 5
 # Seconds; a read that takes longer is a failure, not a measurement.
 PATIENCE = 120
 
-# The defaults, but for discovery and for what would measure something else than streaming.
+# The defaults, but for discovery, for what would measure something else than streaming, and for the queue.
 SETTINGS = {
     **quiet.SETTINGS,
+    # Instead of 3 s: seeks with four seeders are a fifth quicker, the others as quick, and playing as smooth.
+    "request_queue_time": 1,
     "allow_multiple_connections_per_ip": True,
     # With its window complete libtorrent takes the torrent for finished. It would drop all seeds, and not dial for a minute.
     "close_redundant_connections": False,
