@@ -122,12 +122,12 @@ run-c: ## the C example: plays a demo torrent from loopback, or TORRENT
 	$(NAME_IT)
 	examples/run.sh "$(TORRENT)"
 
-bench: stage ## ours beside libtorrent and librqbit, about 10 minutes; results in target/bench/results.json
+bench: stage ## ours beside libtorrent and librqbit: downloads, crossing into C, wake-ups, about 10 minutes; results in target/bench/results.json
 	-go-binding/bench/install.sh
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench $(BENCH)
 
-bench-stream: stage ## start and seeks through a link emulator, beside libtorrent and librqbit, about 20 minutes
+bench-stream: stage ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file
 	$(CARGO) build --release -p elementum-bench --features rqbit
 	$(TARGET)/release/bench --stream $(BENCH)
 

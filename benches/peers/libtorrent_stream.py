@@ -1,13 +1,19 @@
-"""libtorrent's side of a streaming benchmark: reads the start of a file, then seeks in it, and says how long each took.
+"""libtorrent's side of a streaming benchmark: reads the start of a file, then seeks in it, and says how long each took; or plays it,
+and says how long it stood still.
 
     libtorrent_stream.py --torrent PATH --peer IP:PORT [--peer IP:PORT]... --data DIR --content PATH
-                         [--seeks OFFSET,OFFSET...] [--length BYTES] [--setting NAME=VALUE]...
+                         ([--seeks OFFSET,OFFSET...] [--length BYTES] | --bitrate BYTES_A_SECOND --seconds N)
+                         [--setting NAME=VALUE]...
 
 The torrent has one file. Prints one JSON line. The clock starts after the session is made, when the torrent is added, and
-again at each seek; it stops when the bytes are here. They are compared with those of --content when all reads are done.
+again at each seek; it stops when the bytes are here. They are compared with those of --content. How playing goes is told in
+benches/c/play.c.
 
-It does what libtorrent's documentation says of streaming: piece deadlines for a window that starts at the reader, cleared
-and set anew when the reader seeks. All other pieces are not wanted, so that nothing else fills the link.
+Of the ways to drive libtorrent this one was the best: piece deadlines for what the reader waits for, cleared when it seeks; the
+lowest priority for what comes next, so that peers have something to send meanwhile; nothing else is wanted. With deadlines for all
+of the window a seek takes four times as long, since what has a deadline is asked of the peers at once and cannot be taken back. A
+shorter window makes a quicker seek (without any, half of this), but then libtorrent does not play without standing still; with a
+request queue shorter than a second neither.
 """
 
 import argparse
@@ -19,17 +25,22 @@ import libtorrent as lt
 
 import quiet
 
-# What a player has fetched behind the bytes that it waits for, in bytes and at least in pieces.
+# What a player has fetched behind the bytes that it waits for. With 4 MiB it stands still where a peer of the swarm falls silent.
 READ_AHEAD = 16 << 20
 LEAST_AHEAD = 2
 # Milliseconds from one piece's deadline to the next one's. Of 0 to 1000 none made a difference that could be measured.
 DEADLINE_STEP = 100
+# A player of benches/c/play.c: bytes, and seconds during which it may still fill up.
+CHUNK = 256 << 10
+SETTLES = 5
 # Seconds; a read that takes longer is a failure, not a measurement.
 PATIENCE = 120
 
-# The defaults, but for discovery and for what would measure something else than streaming.
+# The defaults, but for discovery, for what would measure something else than streaming, and for the queue.
 SETTINGS = {
     **quiet.SETTINGS,
+    # Instead of 3 s: seeks with four seeders are a fifth quicker, the others as quick, and playing as smooth.
+    "request_queue_time": 1,
     "allow_multiple_connections_per_ip": True,
     # With its window complete libtorrent takes the torrent for finished. It would drop all seeds, and not dial for a minute.
     "close_redundant_connections": False,
@@ -52,21 +63,22 @@ class Player:
         self.num_pieces = info.num_pieces()
         self.window = range(0)
 
+    def seek(self):
+        self.torrent.clear_piece_deadlines()
+
     def read(self, offset, length):
         """The pieces that hold the range, as bytes objects, of which nothing has been copied or cut off yet."""
         first = offset // self.piece_length
         needed = range(first, (min(offset + length, self.size) - 1) // self.piece_length + 1)
         ahead = max(READ_AHEAD // self.piece_length, LEAST_AHEAD)
         left, self.window = self.window, range(first, min(needed.stop + ahead, self.num_pieces))
-
-        self.torrent.clear_piece_deadlines()
         # A deadline raises its piece from "not wanted" to the highest priority.
-        for piece in self.window:
-            flags = lt.torrent_handle.alert_when_available if piece in needed else 0
-            self.torrent.set_piece_deadline(piece, (piece - first) * DEADLINE_STEP, flags)
+        for piece in needed:
+            self.torrent.set_piece_deadline(piece, (piece - first) * DEADLINE_STEP, lt.torrent_handle.alert_when_available)
         # Without its deadline a piece is still wanted. This comes last: peers of whom nothing is wanted, if only for a
         # moment, are not asked again before libtorrent's next tick, up to a second later.
-        self.torrent.prioritize_pieces([(piece, 0) for piece in left if piece not in self.window])
+        entered = [(piece, 1) for piece in self.window if piece not in needed and piece not in left]
+        self.torrent.prioritize_pieces(entered + [(piece, 0) for piece in left if piece not in self.window])
         return self.wait_for(needed)
 
     def wait_for(self, needed):
@@ -96,6 +108,23 @@ def payload_received(session):
                 return alert.values["net.recv_payload_bytes"]
 
 
+def play(player, content, bitrate, length, began):
+    """Seconds to the first chunk, how often playing stood still, and for how many seconds in all."""
+    first, stalls, stalled, ends = 0, 0, 0, began
+    for offset in range(0, length - length % CHUNK, CHUNK):
+        compare(content, offset, CHUNK, player.read(offset, CHUNK), player.piece_length)
+        now = time.perf_counter()
+        first = first or now - began
+        late = now - max(ends, began + SETTLES)
+        if late > 0:
+            stalls += 1
+            stalled += late
+        begins = max(now, ends)
+        ends = begins + CHUNK / bitrate
+        time.sleep(max(begins - time.perf_counter(), 0))
+    return first, stalls, stalled
+
+
 def compare(content, offset, length, pieces, piece_length):
     content.seek(offset)
     expected = content.read(length)
@@ -117,6 +146,8 @@ def main():
     parser.add_argument("--content", required=True, help="the file as it should be")
     parser.add_argument("--seeks", default="", help="byte offsets")
     parser.add_argument("--length", type=int, default=1 << 20, help="bytes to read at the start and at each seek")
+    parser.add_argument("--bitrate", type=int, help="play so many bytes a second, and do not seek")
+    parser.add_argument("--seconds", type=int, default=40, help="how much to play")
     quiet.add_setting_argument(parser)
     arguments = parser.parse_args()
     settings = quiet.with_arguments(SETTINGS, arguments)
@@ -137,19 +168,23 @@ def main():
     began = time.perf_counter()
     torrent = session.add_torrent(params)
     player = Player(session, torrent, info)
-    reads, took = [], []
-    for offset in offsets:
-        reads.append(player.read(offset, arguments.length))
-        now = time.perf_counter()
-        took.append((now - began) * 1000)
-        began = now
-
-    payload = payload_received(session)
     with open(arguments.content, "rb") as content:
-        for offset, pieces in zip(offsets, reads):
-            compare(content, offset, arguments.length, pieces, info.piece_length())
-    result = {"peer": "libtorrent", "first_ms": took[0], "seek_ms": took[1:], "payload": payload}
-    print(json.dumps(result), flush=True)
+        if arguments.bitrate:
+            length = min(arguments.bitrate * arguments.seconds, info.total_size())
+            first, stalls, stalled = play(player, content, arguments.bitrate, length, began)
+            result = {"first_ms": first * 1000, "stalls": stalls, "stall_ms": stalled * 1000}
+        else:
+            reads, took = [], []
+            for offset in offsets:
+                player.seek()
+                reads.append(player.read(offset, arguments.length))
+                now = time.perf_counter()
+                took.append((now - began) * 1000)
+                began = now
+            for offset, pieces in zip(offsets, reads):
+                compare(content, offset, arguments.length, pieces, info.piece_length())
+            result = {"first_ms": took[0], "seek_ms": took[1:]}
+    print(json.dumps({"peer": "libtorrent", **result, "payload": payload_received(session)}), flush=True)
     # The session's own end would wait for its peers and its disk.
     os._exit(0)
 

@@ -38,7 +38,12 @@ impl Torrent {
                 });
             }
         });
-        let mut torrent = Self { name: name.to_owned(), size, piece_length, pieces, info_hash: [0; 20] };
+        Self { name: String::new(), size, piece_length, pieces, info_hash: [0; 20] }.renamed(name)
+    }
+
+    /// The same content under another name is another torrent.
+    pub fn renamed(&self, name: &str) -> Self {
+        let mut torrent = Self { name: name.to_owned(), pieces: self.pieces.clone(), info_hash: [0; 20], ..*self };
         torrent.info_hash = Sha1::digest(torrent.info()).into();
         torrent
     }
@@ -117,5 +122,7 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(Torrent::decode(&bytes[..cut]).is_none());
         }
+        let other = Torrent::decode(&torrent.renamed("y.bin").encode()).unwrap();
+        assert!(other.info_hash != torrent.info_hash && other.pieces == torrent.pieces);
     }
 }

@@ -6,10 +6,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use elementum_bench::link::{Road, Shape, TcpLink, UdpLink};
+use elementum_bench::link::{Pauses, Road, Shape, TcpLink, UdpLink};
 
 const DELAY: Duration = Duration::from_millis(20);
-const SHAPE: Shape = Shape { delay: DELAY, rate: 0, loss_ppm: 0 };
+const SHAPE: Shape = Shape { delay: DELAY, rate: 0, loss_ppm: 0, pauses: None };
 
 /// A server that answers one byte with `bytes` of them.
 fn answering(bytes: usize) -> SocketAddr {
@@ -67,6 +67,18 @@ fn links_share_a_road_and_a_slow_link_is_slow_alone() {
     });
     assert!(both >= Duration::from_secs_f64(2.0 * bytes as f64 / 8e6), "two at once: {both:?}");
     assert!(alone >= Duration::from_secs_f64(bytes as f64 / 1e6), "the slow one: {alone:?}");
+}
+
+#[test]
+fn a_link_that_pauses_is_silent_by_its_schedule_and_loses_nothing() {
+    // An eighth of a second's worth goes through before the pause, and the rest after it.
+    let (bytes, rate) = (1 << 19, 2_000_000);
+    let pauses = Pauses { open: Duration::from_millis(125), shut: Duration::from_millis(600) };
+    let road = Road::new(rate);
+    let link = TcpLink::open(answering(bytes), Shape { pauses: Some(pauses), ..SHAPE }, &road, &Road::new(rate));
+    let began = Instant::now();
+    ask(&link.expect("a link"), bytes);
+    assert!(began.elapsed() >= pauses.open + pauses.shut, "{:?}", began.elapsed());
 }
 
 #[test]

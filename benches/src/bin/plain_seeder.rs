@@ -20,7 +20,8 @@ use elementum_bench::wire;
 
 const USAGE: &str = "plain-seeder --size BYTES --torrent PATH [--piece-length BYTES] [--seed N] [--name NAME]
              [--rate BYTES_A_SECOND] [--corrupt N (every N-th block is wrong)] [--host IP] [--port N]
-             [--write PATH (the content as a file, too)]";
+             [--write PATH (the content as a file, too)]
+             [--torrents N (as many of the same content, which have other names; their paths end in .0, .1 and so on)]";
 
 /// Blocks in one `writev`: two slices a block, and Linux takes 1024 slices.
 const BATCH: usize = 512;
@@ -29,7 +30,7 @@ const MAX_REQUEST: u32 = 128 * 1024;
 
 struct Seeder {
     content: Content,
-    torrent: Torrent,
+    torrents: Vec<Torrent>,
     /// Every so many blocks one is wrong; 0: none.
     corrupt: u64,
     sent: AtomicU64,
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let valued = ["size", "piece-length", "seed", "torrent", "name", "rate", "corrupt", "host", "port", "write"];
+    let valued =
+        ["size", "piece-length", "seed", "torrent", "name", "rate", "corrupt", "host", "port", "write", "torrents"];
     let args = Args::parse(&valued, &[])?;
     let size = args.number("size", 0u64)?;
     let piece_length = args.number("piece-length", 1u32 << 20)?;
@@ -70,13 +72,21 @@ fn run() -> Result<(), String> {
         return Err("--size must be given, and --piece-length be a multiple of 16 KiB".to_owned());
     }
     let content = Content::new(args.number("seed", 1)?, size);
-    let torrent = Torrent::of(&content, args.text("name").unwrap_or("content.bin"), piece_length);
+    let name = args.text("name").unwrap_or("content.bin");
+    let torrent = Torrent::of(&content, name, piece_length);
     if let Some(path) = args.text("write") {
         let file = fs::File::create(Path::new(path)).map_err(|error| format!("{path}: {error}"))?;
         content.write_to(&mut &file).map_err(|error| format!("{path}: {error}"))?;
     }
     let path = args.required("torrent")?;
-    fs::write(path, torrent.encode()).map_err(|error| format!("{path}: {error}"))?;
+    let torrents = match args.number("torrents", 0)? {
+        0 => vec![(path.to_owned(), torrent)],
+        count => (0..count).map(|n| (format!("{path}.{n}"), torrent.renamed(&format!("{name}.{n}")))).collect(),
+    };
+    for (path, torrent) in &torrents {
+        fs::write(path, torrent.encode()).map_err(|error| format!("{path}: {error}"))?;
+    }
+    let torrents = torrents.into_iter().map(|(_, torrent)| torrent).collect();
 
     let rate: f64 = args.number("rate", 0.0)?;
     let pace = (rate > 0.0).then(|| Mutex::new(Pace { rate, free_at: Instant::now() }));
@@ -84,7 +94,7 @@ fn run() -> Result<(), String> {
     let listener = TcpListener::bind((args.text("host").unwrap_or("127.0.0.1"), args.number("port", 0)?))
         .map_err(|error| error.to_string())?;
     println!("port {}", listener.local_addr().map_err(|error| error.to_string())?.port());
-    let seeder = Arc::new(Seeder { content, torrent, corrupt, sent: AtomicU64::new(0), pace });
+    let seeder = Arc::new(Seeder { content, torrents, corrupt, sent: AtomicU64::new(0), pace });
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let seeder = Arc::clone(&seeder);
@@ -103,22 +113,32 @@ fn peer_id() -> [u8; 20] {
     id
 }
 
+/// A request's piece, begin and length, if they lie inside the torrent.
+fn request(torrent: &Torrent, payload: &[u8]) -> Option<(u32, u32, u32)> {
+    let [piece, begin, length] = [0, 4, 8].map(|at| wire::be32(payload, at).unwrap_or(u32::MAX));
+    let fits = piece < torrent.num_pieces()
+        && length <= MAX_REQUEST
+        && begin.checked_add(length).is_some_and(|end| end <= torrent.piece_size(piece));
+    fits.then_some((piece, begin, length))
+}
+
 impl Seeder {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut hello = [0; wire::HANDSHAKE_LEN];
         stream.read_exact(&mut hello)?;
-        if &hello[..20] != wire::PROTOCOL || hello[28..48] != self.torrent.info_hash {
+        let torrent = self.torrents.iter().find(|torrent| hello[28..48] == torrent.info_hash);
+        let Some(torrent) = torrent.filter(|_| &hello[..20] == wire::PROTOCOL) else {
             return Err(io::ErrorKind::InvalidData.into());
-        }
+        };
         let extensions = hello[25] & wire::EXTENSIONS;
-        let mut greeting = wire::handshake(extensions, &self.torrent.info_hash, &peer_id()).to_vec();
+        let mut greeting = wire::handshake(extensions, &torrent.info_hash, &peer_id()).to_vec();
         if extensions != 0 {
             // Without a `reqq` clients assume a queue too short for a fast link.
             wire::message(wire::EXTENDED, b"\0d1:mde4:reqqi2000ee", &mut greeting);
         }
-        let mut bitfield = vec![0; self.torrent.num_pieces().div_ceil(8) as usize];
-        for piece in 0..self.torrent.num_pieces() as usize {
+        let mut bitfield = vec![0; torrent.num_pieces().div_ceil(8) as usize];
+        for piece in 0..torrent.num_pieces() as usize {
             bitfield[piece / 8] |= 0x80 >> (piece % 8);
         }
         wire::message(wire::BITFIELD, &bitfield, &mut greeting);
@@ -144,7 +164,7 @@ impl Seeder {
                     break;
                 }
                 if length == 13 && buffer[at + 4] == wire::REQUEST {
-                    requests.extend(self.request(&buffer[at + 5..end]));
+                    requests.extend(request(torrent, &buffer[at + 5..end]));
                 }
                 at = end;
             }
@@ -152,22 +172,13 @@ impl Seeder {
             filled -= at;
             // A paced seeder sends a few blocks at a time, so that its rate is even.
             for batch in requests.chunks(if self.pace.is_some() { 4 } else { BATCH }) {
-                self.answer(&mut stream, batch)?;
+                self.answer(&mut stream, torrent, batch)?;
             }
             requests.clear();
         }
     }
 
-    /// A request's piece, begin and length, if they lie inside the torrent.
-    fn request(&self, payload: &[u8]) -> Option<(u32, u32, u32)> {
-        let [piece, begin, length] = [0, 4, 8].map(|at| wire::be32(payload, at).unwrap_or(u32::MAX));
-        let fits = piece < self.torrent.num_pieces()
-            && length <= MAX_REQUEST
-            && begin.checked_add(length).is_some_and(|end| end <= self.torrent.piece_size(piece));
-        fits.then_some((piece, begin, length))
-    }
-
-    fn answer(&self, stream: &mut TcpStream, requests: &[(u32, u32, u32)]) -> io::Result<()> {
+    fn answer(&self, stream: &mut TcpStream, torrent: &Torrent, requests: &[(u32, u32, u32)]) -> io::Result<()> {
         let bytes = requests.iter().map(|request| request.2 as usize).sum();
         if let Some(pace) = &self.pace {
             let wait = pace.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).spend(bytes);
@@ -176,7 +187,7 @@ impl Seeder {
         // What is not in the pattern: headers and stamps, and whole blocks that were asked for at odd offsets.
         let mut heads = Vec::with_capacity(requests.len());
         for &(piece, begin, length) in requests {
-            let offset = u64::from(piece) * u64::from(self.torrent.piece_length) + u64::from(begin);
+            let offset = u64::from(piece) * u64::from(torrent.piece_length) + u64::from(begin);
             let block = offset / BLOCK as u64;
             let mut head = wire::piece_header(piece, begin, length).to_vec();
             let aligned = offset.is_multiple_of(BLOCK as u64) && (STAMP..=BLOCK).contains(&(length as usize));

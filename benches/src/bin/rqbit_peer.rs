@@ -4,14 +4,16 @@
 //! when everything is there, and, asked with `--measure`, one JSON line of what that took. It ends when its standard input does.
 //!
 //! `rqbit-peer stream` is the client of the streaming benchmark, like `benches/peers/libtorrent_stream.py`: it reads the start
-//! of the torrent's one file, then at each of the `--seeks`, prints one JSON line of how long each took, and ends.
+//! of the torrent's one file, then at each of the `--seeks`, or plays it at the `--bitrate` as `benches/c/play.c` does; it prints one
+//! JSON line of how long it waited, and ends.
 
+use std::fs::File;
 use std::io::SeekFrom;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use elementum_bench::args::Args;
@@ -19,14 +21,20 @@ use elementum_bench::usage::Stretch;
 use librqbit::{
     AddTorrent, AddTorrentOptions, ConnectionOptions, ListenerMode, ListenerOptions, Session, SessionOptions,
 };
-use serde_json::json;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 
 const USAGE: &str = "rqbit-peer seed --torrent PATH --data DIR [--peer IP:PORT]... [--port N]
        rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--trackers] [--measure]
-       rqbit-peer stream --torrent PATH --data DIR --content PATH [--peer IP:PORT]... [--seeks OFFSET,...] [--length BYTES]";
+       rqbit-peer stream --torrent PATH --data DIR --content PATH [--peer IP:PORT]... 
+              ([--seeks OFFSET,...] [--length BYTES] | --bitrate BYTES_A_SECOND --seconds N)";
 
-const VALUED: &[&str] = &["torrent", "magnet", "data", "peer", "port", "content", "seeks", "length"];
+const VALUED: &[&str] =
+    &["torrent", "magnet", "data", "peer", "port", "content", "seeks", "length", "bitrate", "seconds"];
+
+/// A player of `benches/c/play.c`: bytes, and how long it may still fill up.
+const CHUNK: usize = 256 << 10;
+const SETTLES: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -126,46 +134,95 @@ async fn session(data: &str, args: &Args) -> Result<Arc<Session>> {
 }
 
 /// Reads as a player does, and prints how long it waited. The clock starts when the torrent is added, and again at each seek.
-/// What was read is compared when all reads are done.
 async fn stream(args: &Args) -> Result<()> {
     let required = |name| args.required(name).map_err(|message| anyhow!(message));
+    let number = |name, default| args.number(name, default).map_err(|message| anyhow!(message));
     let (path, content) = (required("torrent")?, required("content")?);
     let seeks: Vec<u64> = match args.text("seeks").unwrap_or_default() {
         "" => Vec::new(),
         list => list.split(',').map(str::parse).collect::<Result<_, _>>().with_context(|| format!("--seeks {list}"))?,
     };
-    let length = args.number("length", 1 << 20).map_err(|message| anyhow!(message))?;
+    let (length, bitrate, seconds) = (number("length", 1 << 20)?, number("bitrate", 0)?, number("seconds", 40)?);
     let source = AddTorrent::from_bytes(std::fs::read(path).with_context(|| path.to_owned())?);
-    let truth = std::fs::File::open(content).with_context(|| content.to_owned())?;
+    let truth = File::open(content).with_context(|| content.to_owned())?;
     let options = AddTorrentOptions { overwrite: true, initial_peers: Some(peers(args)?), ..Default::default() };
     let session = session(required("data")?, args).await?;
 
     let began = Instant::now();
     let handle = session.add_torrent(source, Some(options)).await?.into_handle().context("not added")?;
     let mut stream = handle.clone().stream(0).await?;
-    let mut reads = vec![(0, read(&mut stream, length).await?)];
+    let mut result = if bitrate > 0 {
+        let length = (bitrate * seconds).min(truth.metadata()?.len() as usize);
+        play(&mut stream, &truth, bitrate, length, began).await?
+    } else {
+        seek(&mut stream, &truth, seeks, length, began).await?
+    };
+    let payload = handle.stats().live.context("not live")?.snapshot.fetched_bytes;
+    result["peer"] = json!("librqbit");
+    result["payload"] = json!(payload);
+    println!("{result}");
+    // The session's tasks need not end before the process does.
+    std::process::exit(0)
+}
+
+/// Reads at the start and at each seek. What was read is compared when all reads are done.
+async fn seek(
+    stream: &mut (impl AsyncRead + AsyncSeek + Unpin),
+    truth: &File,
+    seeks: Vec<u64>,
+    length: usize,
+    began: Instant,
+) -> Result<Value> {
+    let mut reads = vec![(0, read(stream, length).await?)];
     let first_ms = milliseconds(began);
     let mut seek_ms = Vec::with_capacity(seeks.len());
     for offset in seeks {
         let began = Instant::now();
         stream.seek(SeekFrom::Start(offset)).await?;
-        reads.push((offset, read(&mut stream, length).await?));
+        reads.push((offset, read(stream, length).await?));
         seek_ms.push(milliseconds(began));
     }
-    let payload = handle.stats().live.context("not live")?.snapshot.fetched_bytes;
-
-    let size = truth.metadata()?.len();
     for (offset, data) in reads {
-        let mut expected = vec![0; length.min(size.saturating_sub(offset) as usize)];
-        truth.read_exact_at(&mut expected, offset)?;
-        ensure!(data.len() == expected.len(), "{} bytes at {offset}, not {}", data.len(), expected.len());
-        if let Some(wrong) = data.iter().zip(&expected).position(|(got, want)| got != want) {
-            return Err(anyhow!("wrong byte at {}", offset + wrong as u64));
-        }
+        compare(truth, offset, length, &data)?;
     }
-    println!("{}", json!({ "peer": "librqbit", "first_ms": first_ms, "seek_ms": seek_ms, "payload": payload }));
-    // The session's tasks need not end before the process does.
-    std::process::exit(0)
+    Ok(json!({ "first_ms": first_ms, "seek_ms": seek_ms }))
+}
+
+async fn play(
+    stream: &mut (impl AsyncRead + Unpin),
+    truth: &File,
+    bitrate: usize,
+    length: usize,
+    began: Instant,
+) -> Result<Value> {
+    let lasts = Duration::from_secs_f64(CHUNK as f64 / bitrate as f64);
+    let (mut first, mut stalls, mut stalled, mut ends) = (None, 0, Duration::ZERO, began);
+    for offset in (0..length / CHUNK).map(|n| (n * CHUNK) as u64) {
+        let data = read(stream, CHUNK).await?;
+        compare(truth, offset, CHUNK, &data)?;
+        let now = Instant::now();
+        first.get_or_insert(milliseconds(began));
+        let late = now.saturating_duration_since(ends.max(began + SETTLES));
+        if !late.is_zero() {
+            stalls += 1;
+            stalled += late;
+        }
+        let begins = now.max(ends);
+        ends = begins + lasts;
+        tokio::time::sleep_until(begins.into()).await;
+    }
+    Ok(json!({ "first_ms": first, "stalls": stalls, "stall_ms": stalled.as_secs_f64() * 1000.0 }))
+}
+
+fn compare(truth: &File, offset: u64, length: usize, data: &[u8]) -> Result<()> {
+    let size = truth.metadata()?.len();
+    let mut expected = vec![0; length.min(size.saturating_sub(offset) as usize)];
+    truth.read_exact_at(&mut expected, offset)?;
+    ensure!(data.len() == expected.len(), "{} bytes at {offset}, not {}", data.len(), expected.len());
+    if let Some(wrong) = data.iter().zip(&expected).position(|(got, want)| got != want) {
+        return Err(anyhow!("wrong byte at {}", offset + wrong as u64));
+    }
+    Ok(())
 }
 
 /// Up to `length` bytes from where the stream stands: fewer at the end of the file.

@@ -26,6 +26,26 @@ pub struct Shape {
     pub rate: u64,
     /// Datagrams of a million that are lost, each way. UDP only.
     pub loss_ppm: u32,
+    /// A server that falls silent at times. TCP only.
+    pub pauses: Option<Pauses>,
+}
+
+/// When the way towards the client is shut: turn and turn about from each connection's beginning, open first. What has set out
+/// by then arrives; what has not keeps off the road.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    pub open: Duration,
+    pub shut: Duration,
+}
+
+impl Pauses {
+    /// How long the way stays shut, so long after the connection began; zero while it is open.
+    fn left(&self, since_begin: Duration) -> Duration {
+        let turn = self.open + self.shut;
+        let turns = since_begin.as_nanos() / turn.as_nanos().max(1);
+        let within = since_begin.saturating_sub(turn * turns.try_into().unwrap_or(u32::MAX));
+        if within < self.open { Duration::ZERO } else { turn.saturating_sub(within) }
+    }
 }
 
 /// One direction of what several links share.
@@ -80,4 +100,20 @@ fn sleep_until(at: Instant) {
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_open_and_shut_in_turn() {
+        let seconds = Duration::from_secs;
+        let pauses = Pauses { open: seconds(3), shut: seconds(5) };
+        for (since, left) in [(0, 0), (2, 0), (3, 5), (7, 1), (8, 0), (10, 0), (11, 5), (8003, 5)] {
+            assert_eq!(pauses.left(seconds(since)), seconds(left), "after {since} s");
+        }
+        let always = Pauses { open: seconds(1), shut: Duration::ZERO };
+        assert_eq!(always.left(seconds(7)), Duration::ZERO);
+    }
 }

@@ -5,11 +5,12 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Road, Shape, Way, sleep_until, spawn};
+use super::{Pauses, Road, Shape, Way, sleep_until, spawn};
 
 /// Taken from a sender at once: what one packet's worth of turns between links is made of.
 const CHUNK: usize = 4096;
@@ -48,7 +49,7 @@ impl TcpLink {
                     return;
                 }
                 // One that comes to nothing is closed, which its client sees.
-                let _ = client.and_then(|client| join(&accepting, client, server, shape.delay, &down, &up));
+                let _ = client.and_then(|client| join(&accepting, client, server, shape, &down, &up));
             }
         })?;
         Ok(Self { address, state })
@@ -71,7 +72,7 @@ impl Drop for TcpLink {
     }
 }
 
-fn join(state: &State, client: TcpStream, server: SocketAddr, delay: Duration, down: &Way, up: &Way) -> io::Result<()> {
+fn join(state: &State, client: TcpStream, server: SocketAddr, shape: Shape, down: &Way, up: &Way) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
     socket.set_tcp_mss(SEGMENT)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -81,22 +82,32 @@ fn join(state: &State, client: TcpStream, server: SocketAddr, delay: Duration, d
         stream.set_nodelay(true)?;
     }
     state.streams.lock().unwrap_or_else(PoisonError::into_inner).extend([client.try_clone()?, server.try_clone()?]);
-    carry(server.try_clone()?, client.try_clone()?, delay, down.clone())?;
-    carry(client, server, delay, up.clone())
+    carry(server.try_clone()?, client.try_clone()?, shape.delay, shape.pauses, down.clone())?;
+    carry(client, server, shape.delay, None, up.clone())
 }
 
 /// Carries one direction.
-fn carry(from: TcpStream, to: TcpStream, delay: Duration, way: Way) -> io::Result<()> {
+fn carry(from: TcpStream, to: TcpStream, delay: Duration, pauses: Option<Pauses>, way: Way) -> io::Result<()> {
     let (sender, receiver) = sync_channel(IN_FLIGHT);
-    spawn("link in", move || take(from, &sender, delay, &way))?;
+    spawn("link in", move || take(from, &sender, delay, pauses, &way))?;
     spawn("link out", move || deliver(to, &receiver))
 }
 
-fn take(mut from: TcpStream, sender: &SyncSender<(Instant, Vec<u8>)>, delay: Duration, way: &Way) {
+fn take(
+    mut from: TcpStream,
+    sender: &SyncSender<(Instant, Vec<u8>)>,
+    delay: Duration,
+    pauses: Option<Pauses>,
+    way: &Way,
+) {
+    let began = Instant::now();
     loop {
         let mut chunk = vec![0; CHUNK];
         let Ok(n @ 1..) = from.read(&mut chunk) else { return };
         chunk.truncate(n);
+        if let Some(pauses) = pauses {
+            thread::sleep(pauses.left(began.elapsed()));
+        }
         let Some(through) = way.book(n) else { return };
         if sender.send((through + delay, chunk)).is_err() {
             return;

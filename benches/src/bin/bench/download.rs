@@ -1,7 +1,7 @@
 //! One gigabyte from one peer: ours into bounded RAM, read by one reader, beside libtorrent, librqbit and the floor.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use elementum_bench::content::Content;
@@ -80,12 +80,12 @@ pub fn measure(plan: &Plan, results: &mut Results) {
 fn compare(plan: &Plan, seeder: &Seeder, figures: &Figures, results: &mut Results) {
     let peer = &seeder.address.to_string();
     let clients = [
-        Client { name: "ours", wanted: true, run: &|_| ours(plan, peer) },
+        Client { name: "ours", wanted: true, run: &|_| ours(plan, peer, plan.size, &[torrent(plan)]) },
         Client { name: "libtorrent", wanted: true, run: &|_| libtorrent(plan, peer) },
         Client { name: "librqbit", wanted: true, run: &|_| librqbit(plan, peer) },
         Client { name: "floor", wanted: figures.cpu_vs_floor.is_some(), run: &|_| floor(plan, peer) },
     ];
-    let [ours, libtorrent, librqbit, floor] = take_turns(plan, &clients, report);
+    let [ours, libtorrent, librqbit, floor] = take_turns(0..=plan.pairs, &clients, report);
     ratio(results, &figures.wall_vs_libtorrent, &ours, &libtorrent, Measured::wall);
     ratio(results, &figures.cpu_vs_libtorrent, &ours, &libtorrent, Measured::cpu);
     ratio(results, &figures.wall_vs_librqbit, &ours, &librqbit, Measured::wall);
@@ -99,7 +99,7 @@ fn compare(plan: &Plan, seeder: &Seeder, figures: &Figures, results: &mut Result
     }
 }
 
-fn report(name: &str, round: usize, measured: &Measured) {
+pub fn report(name: &str, round: usize, measured: &Measured) {
     let round = if round == 0 { "warm-up".to_owned() } else { format!("round {round}") };
     if let (Ok(wall), Ok(cpu)) = (measured.wall(), measured.cpu()) {
         eprintln!("{round:8} {name:10} {wall:6.2} s wall {cpu:6.2} s CPU");
@@ -115,13 +115,13 @@ fn stated(
     results.put_or_skip(figure, ours.as_ref().map_err(Clone::clone).and_then(|runs| runs.iter().map(of).collect()));
 }
 
-fn ours(plan: &Plan, peer: &str) -> Result<Measured, String> {
+/// Streams torrents of so many bytes each, all at once. `peers`: addresses with commas between them.
+pub fn ours(plan: &Plan, peers: &str, size: u64, torrents: &[PathBuf]) -> Result<Measured, String> {
     let mut command = c_program(plan, "download")?;
-    command.arg(torrent(plan)).arg(peer);
-    command.args([CONTENT_SEED.to_string(), plan.size.to_string(), MEMORY_LIMIT.to_string()]);
+    command.args([&CONTENT_SEED.to_string(), &size.to_string(), &MEMORY_LIMIT.to_string(), peers]).args(torrents);
     let measured = Measured::run("ours", &mut command)?;
     // The program stops at the first wrong byte; this is for one that would stop without a word.
-    if measured.number("verified_bytes")? != plan.size as f64 {
+    if measured.number("verified_bytes")? != (size * torrents.len() as u64) as f64 {
         return Err("not every byte was compared".to_owned());
     }
     Ok(measured)

@@ -6,11 +6,15 @@
 mod abi;
 mod download;
 mod go;
+mod many;
+mod play;
 mod program;
 mod results;
 mod rounds;
 mod seeders;
 mod stream;
+mod swarm;
+mod wake;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +22,7 @@ use std::process::ExitCode;
 use elementum_bench::args::Args;
 use results::Results;
 
-const USAGE: &str = "bench [--only PREFIX]... [--pairs N] [--size BYTES] [--results PATH] \
+const USAGE: &str = "bench [--only PREFIX (of figures, of all there are)]... [--pairs N] [--size BYTES] [--results PATH] \
      [--stream (through the link emulator, and nothing else)] [--strict (fail when a bar does not hold)]";
 
 /// Where things are, and how much to do. The driver runs in the repository's root, as `make` does.
@@ -30,6 +34,11 @@ pub struct Plan {
     pub pairs: usize,
     pub size: u64,
 }
+
+type Measure = fn(&Plan, &mut Results);
+
+const LOOPBACK: &[Measure] = &[abi::measure, go::measure, download::measure, many::measure, wake::measure];
+const EMULATED: &[Measure] = &[stream::measure, play::measure];
 
 fn main() -> ExitCode {
     match run() {
@@ -58,14 +67,15 @@ fn run() -> Result<bool, String> {
     }
     let path = args.text("results").map_or_else(|| plan.target.join("bench/results.json"), PathBuf::from);
     let mut results = Results::new(args.all("only").to_vec());
-    if args.flag("stream") {
-        stream::measure(&plan, &mut results);
-    } else {
-        abi::measure(&plan, &mut results);
-        go::measure(&plan, &mut results);
-        download::measure(&plan, &mut results);
+    // What is asked for by name is measured whichever part it belongs to.
+    let named = !args.all("only").is_empty();
+    let parts: [(bool, &[Measure]); 2] =
+        [(named || !args.flag("stream"), LOOPBACK), (named || args.flag("stream"), EMULATED)];
+    for measure in parts.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, part)| *part) {
+        measure(&plan, &mut results);
+        // A run that is cut short leaves what it has measured.
+        results.save(&path)?;
     }
-    results.save(&path)?;
     print!("{}", results.table());
     println!("written to {}", path.display());
     Ok(results.all_hold() || !args.flag("strict"))

@@ -1,6 +1,7 @@
 //! Clients that take turns at the same work, and what their pairs come to.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::Plan;
@@ -17,15 +18,15 @@ pub struct Client<'a, T> {
     pub run: &'a dyn Fn(usize) -> Result<T, String>,
 }
 
-/// Lets each client run in each round, and tells what it took. Round 0 is the warm-up and does not count. A client that failed
+/// Lets each client run in each round, and tells what it took. Round 0 is a warm-up and does not count. A client that failed
 /// once is not asked again: its figures say why.
 pub fn take_turns<T, const N: usize>(
-    plan: &Plan,
+    rounds: RangeInclusive<usize>,
     clients: &[Client<'_, T>; N],
     tell: impl Fn(&str, usize, &T),
 ) -> [Runs<T>; N] {
     let mut runs: [Runs<T>; N] = std::array::from_fn(|_| Ok(Vec::new()));
-    for round in 0..=plan.pairs {
+    for round in rounds {
         for (client, runs) in clients.iter().zip(&mut runs) {
             let (Ok(so_far), true) = (runs.as_mut(), client.wanted) else { continue };
             match (client.run)(round) {

@@ -23,13 +23,19 @@ impl Seeder {
 
     /// Makes the torrent of the content, and seeds it. `write`: writes the content, too, for seeders that have it on disk.
     pub fn plain(plan: &Plan, piece_length: u64, write: bool) -> Result<Self, String> {
-        let mut command = Command::new(plan.target.join("release/plain-seeder"));
-        command.args(["--size", &plan.size.to_string(), "--piece-length", &piece_length.to_string()]);
-        command.args(["--seed", &CONTENT_SEED.to_string()]).arg("--torrent").arg(torrent(plan));
+        let mut command = plain(plan, plan.size, piece_length);
         if write {
             command.arg("--write").arg(content(plan));
         }
         Self::start("plain-seeder", &mut command)
+    }
+
+    /// Makes so many torrents of the first `size` bytes of the content, and seeds them all.
+    pub fn plain_many(plan: &Plan, size: u64, piece_length: u64, count: usize) -> Result<(Self, Vec<PathBuf>), String> {
+        let mut command = plain(plan, size, piece_length);
+        let seeder = Self::start("plain-seeder", command.args(["--torrents", &count.to_string()]))?;
+        let path = torrent(plan);
+        Ok((seeder, (0..count).map(|n| PathBuf::from(format!("{}.{n}", path.display()))).collect()))
     }
 
     /// libtorrent, seeding what [`Seeder::plain`] wrote.
@@ -38,6 +44,13 @@ impl Seeder {
         command.args(["tests/peers/lt_peer.py", "seed"]).arg("--torrent").arg(torrent(plan));
         Self::start("libtorrent seeding", command.arg("--data").arg(&plan.scratch))
     }
+}
+
+fn plain(plan: &Plan, size: u64, piece_length: u64) -> Command {
+    let mut command = Command::new(plan.target.join("release/plain-seeder"));
+    command.args(["--size", &size.to_string(), "--piece-length", &piece_length.to_string()]);
+    command.args(["--seed", &CONTENT_SEED.to_string()]).arg("--torrent").arg(torrent(plan));
+    command
 }
 
 pub fn torrent(plan: &Plan) -> PathBuf {

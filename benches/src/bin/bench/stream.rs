@@ -1,36 +1,31 @@
-//! Start and seeks through the link emulator: 8 MB/s in all, a round trip of 30 ms, libtorrent seeding; ours, libtorrent with piece
-//! deadlines and librqbit's stream in turn on the same swarm.
+//! Start and seeks through the link emulator, libtorrent seeding; ours, libtorrent with piece deadlines and librqbit's stream in turn
+//! on the same swarm.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use elementum_bench::link::{Road, Shape, TcpLink};
+use elementum_bench::link::Shape;
 
 use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
 use crate::program::Measured;
-use crate::results::{Figure, Results, median};
+use crate::results::{Figure, Results, median, quantile};
 use crate::rounds::{Client, ratio, take_turns, with_data};
-use crate::seeders::{CONTENT_SEED, Seeder, content, python, torrent};
+use crate::seeders::{CONTENT_SEED, content, python, torrent};
+use crate::swarm::{RATE, ROUND_TRIP, Swarm};
 
-/// Bytes a second of all links together.
-const RATE: u64 = 8_000_000;
-const ROUND_TRIP: Duration = Duration::from_millis(30);
 /// Read at the start, and at each seek.
 const LENGTH: u64 = 1 << 20;
 const SEEKS_A_RUN: u64 = 12;
-/// The emulator's rate may be off by so much, of 1.
-const INACCURACY: f64 = 0.01;
-const TRIES: u32 = 5;
 
 const IDEAL: &str = "a round trip + the transfer of the covering pieces";
-const LIBTORRENT: &str = "libtorrent 2.1.1 with piece deadlines";
-const LIBRQBIT: &str = "librqbit 9.1's stream";
+pub const LIBTORRENT: &str = "libtorrent 2.1.1 with piece deadlines";
+pub const LIBRQBIT: &str = "librqbit 9.1's stream";
 
 /// One swarm, and the figures of its seeks.
 struct Case {
     piece_length: u64,
-    seeders: usize,
+    /// A seeder behind each, with this rate of its own; 0: the road's.
+    links: &'static [u64],
     vs_libtorrent: Figure,
     vs_librqbit: Figure,
     over_ideal: Figure,
@@ -46,15 +41,15 @@ struct First {
     beyond_ideal: Figure,
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 6] = [
     Case {
         piece_length: 256 << 10,
-        seeders: 1,
+        links: &[0],
         vs_libtorrent: Figure::new("stream.seek_vs_libtorrent", 0.3, "ratio", LIBTORRENT),
         vs_librqbit: Figure::new("stream.seek_vs_librqbit", 0.5, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_over_ideal", 1.1, "ratio", IDEAL),
         p90_over_median: Some(Figure::new("stream.seek_p90_over_median", 1.2, "ratio", "the median seek")),
-        waste: Some(Figure::new("stream.waste", 0.03, "ratio", "payload received")),
+        waste: Some(Figure::stated("stream.seek_waste", "ratio", "useful payload, in these seeks")),
         first: Some(First {
             vs_libtorrent: Figure::new("stream.first_mib_vs_libtorrent", 0.15, "ratio", LIBTORRENT),
             vs_librqbit: Figure::new("stream.first_mib_vs_librqbit", 1.0, "ratio", LIBRQBIT),
@@ -63,7 +58,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         piece_length: 1 << 20,
-        seeders: 1,
+        links: &[0],
         vs_libtorrent: Figure::new("stream.seek_1m_vs_libtorrent", 0.45, "ratio", LIBTORRENT),
         vs_librqbit: Figure::new("stream.seek_1m_vs_librqbit", 0.65, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_1m_over_ideal", 1.1, "ratio", IDEAL),
@@ -73,7 +68,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         piece_length: 4 << 20,
-        seeders: 1,
+        links: &[0],
         vs_libtorrent: Figure::stated("stream.seek_4m_vs_libtorrent", "ratio", LIBTORRENT),
         vs_librqbit: Figure::stated("stream.seek_4m_vs_librqbit", "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_4m_over_ideal", 1.1, "ratio", IDEAL),
@@ -83,10 +78,30 @@ const CASES: [Case; 4] = [
     },
     Case {
         piece_length: 256 << 10,
-        seeders: 4,
+        links: &[0; 4],
         vs_libtorrent: Figure::new("stream.seek4_vs_libtorrent", 0.12, "ratio", LIBTORRENT),
         vs_librqbit: Figure::new("stream.seek4_vs_librqbit", 0.2, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek4_over_ideal", 1.15, "ratio", IDEAL),
+        p90_over_median: None,
+        waste: None,
+        first: None,
+    },
+    Case {
+        piece_length: 256 << 10,
+        links: &[0; 8],
+        vs_libtorrent: Figure::stated("stream.seek8_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_librqbit: Figure::stated("stream.seek8_vs_librqbit", "ratio", LIBRQBIT),
+        over_ideal: Figure::stated("stream.seek8_over_ideal", "ratio", IDEAL),
+        p90_over_median: None,
+        waste: None,
+        first: None,
+    },
+    Case {
+        piece_length: 256 << 10,
+        links: &[4_000_000, 2_000_000, 1_500_000, 500_000],
+        vs_libtorrent: Figure::stated("stream.seek_unequal_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_librqbit: Figure::stated("stream.seek_unequal_vs_librqbit", "ratio", LIBRQBIT),
+        over_ideal: Figure::stated("stream.seek_unequal_over_ideal", "ratio", IDEAL),
         p90_over_median: None,
         waste: None,
         first: None,
@@ -123,68 +138,12 @@ pub fn measure(plan: &Plan, results: &mut Results) {
         if !case.figures().any(|figure| results.wants(figure)) {
             continue;
         }
-        match Swarm::start(plan, case) {
+        let shapes: Vec<Shape> = case.links.iter().map(|&rate| Shape { rate, ..Shape::default() }).collect();
+        match Swarm::start(plan, case.piece_length, &shapes) {
             Ok(swarm) => compare(plan, case, &swarm, results),
             Err(reason) => case.figures().for_each(|figure| results.skip(figure, &reason)),
         }
     }
-}
-
-/// Seeders behind links that share one road.
-struct Swarm {
-    links: Vec<TcpLink>,
-    _seeders: Vec<Seeder>,
-}
-
-impl Swarm {
-    fn start(plan: &Plan, case: &Case) -> Result<Self, String> {
-        check_emulator()?;
-        // It writes the files, and is not asked for anything.
-        Seeder::plain(plan, case.piece_length, true)?;
-        let (down, up) = (Road::new(RATE), Road::new(RATE));
-        let shape = Shape { delay: ROUND_TRIP / 2, ..Shape::default() };
-        let seeders = (0..case.seeders).map(|_| Seeder::libtorrent(plan)).collect::<Result<Vec<_>, _>>()?;
-        let links = seeders.iter().map(|seeder| TcpLink::open(seeder.address, shape, &down, &up));
-        Ok(Self { links: links.collect::<Result<_, _>>().map_err(|error| error.to_string())?, _seeders: seeders })
-    }
-
-    fn addresses(&self) -> impl Iterator<Item = String> + '_ {
-        self.links.iter().map(|link| link.address().to_string())
-    }
-}
-
-/// No figure comes from a machine that is too busy to emulate the link.
-fn check_emulator() -> Result<(), String> {
-    let mut off = f64::NAN;
-    for _ in 0..TRIES {
-        off = inaccuracy()?;
-        eprintln!("the emulator's rate is off by {:.2} %", off * 100.0);
-        if off.abs() <= INACCURACY {
-            return Ok(());
-        }
-    }
-    Err(format!("the emulator's rate was off by {:.1} %: the machine is too busy", off * 100.0))
-}
-
-/// How much faster the emulator is than its rate, of 1: two seconds' worth of bytes through a link.
-fn inaccuracy() -> Result<f64, String> {
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    let bytes = RATE as usize * 2;
-    let transfer = || -> std::io::Result<Duration> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let (down, up) = (Road::new(RATE), Road::new(RATE));
-        let link = TcpLink::open(listener.local_addr()?, Shape::default(), &down, &up)?;
-        let mut client = TcpStream::connect(link.address())?;
-        let mut server = listener.accept()?.0;
-        std::thread::spawn(move || server.write_all(&vec![7; bytes]));
-        client.read_exact(&mut [0])?;
-        let began = Instant::now();
-        client.read_exact(&mut vec![0; bytes - 1])?;
-        Ok(began.elapsed())
-    };
-    let took = transfer().map_err(|error| error.to_string())?;
-    Ok(bytes as f64 / took.as_secs_f64() / RATE as f64 - 1.0)
 }
 
 /// Offsets for one run, the same for all clients; each in a part of the file that no other seek touches.
@@ -203,20 +162,21 @@ fn offsets(plan: &Plan, round: u64) -> Vec<u64> {
 
 fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
     let first = |figure: fn(&First) -> &Figure| case.first.as_ref().is_some_and(|f| results.wants(figure(f)));
+    let length = LENGTH.to_string();
     let clients = [
         Client { name: "ours", wanted: true, run: &|round| ours(plan, swarm, &seeks(plan, round)) },
         Client {
             name: "libtorrent",
             wanted: results.wants(&case.vs_libtorrent) || first(|f| &f.vs_libtorrent),
-            run: &|round| libtorrent(plan, swarm, &seeks(plan, round)),
+            run: &|round| run(&libtorrent(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &length])?),
         },
         Client {
             name: "librqbit",
             wanted: results.wants(&case.vs_librqbit) || first(|f| &f.vs_librqbit),
-            run: &|round| librqbit(plan, swarm, &seeks(plan, round)),
+            run: &|round| run(&librqbit(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &length])?),
         },
     ];
-    let [ours, libtorrent, librqbit] = take_turns(plan, &clients, |name, round, run| {
+    let [ours, libtorrent, librqbit] = take_turns(0..=plan.pairs, &clients, |name, round, run| {
         let seek = median(&run.seeks).unwrap_or(f64::NAN);
         eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
     });
@@ -235,14 +195,11 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
         .map(|(took, offset)| took / (trip + case.transfer(offset)))
         .collect();
     results.put(&case.over_ideal, &over);
-    if let (Some(figure), Some(middle)) = (&case.p90_over_median, median(&over)) {
-        let mut sorted = over.clone();
-        sorted.sort_by(f64::total_cmp);
-        let p90 = sorted.get(sorted.len() * 9 / 10).copied().unwrap_or(f64::NAN);
+    if let (Some(figure), Some(middle), Some(p90)) = (&case.p90_over_median, median(&over), quantile(&over, 0.9)) {
         results.put(figure, &[p90 / middle]);
     }
     if let Some(figure) = &case.waste {
-        let waste: Vec<f64> = ours.iter().map(|run| run.redundant / run.payload).collect();
+        let waste: Vec<f64> = ours.iter().map(|run| run.redundant / (run.payload - run.redundant)).collect();
         results.put(figure, &waste);
     }
     if let Some(first) = &case.first {
@@ -267,24 +224,29 @@ fn ours(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
     run(&Measured::run("ours", command.arg(seeks).args(swarm.addresses()))?)
 }
 
-fn libtorrent(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+/// The peers' clients write files. They compare what they read with the content by themselves.
+pub fn libtorrent(plan: &Plan, swarm: &Swarm, options: &[&str]) -> Result<Measured, String> {
     let mut command = Command::new(python()?);
-    to_files(plan, swarm, "libtorrent", seeks, command.arg("benches/peers/libtorrent_stream.py"))
+    to_files(plan, swarm, "libtorrent", options, command.arg("benches/peers/libtorrent_stream.py"))
 }
 
-fn librqbit(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+pub fn librqbit(plan: &Plan, swarm: &Swarm, options: &[&str]) -> Result<Measured, String> {
     let mut command = Command::new(plan.target.join("release/rqbit-peer"));
-    to_files(plan, swarm, "librqbit", seeks, command.arg("stream"))
+    to_files(plan, swarm, "librqbit", options, command.arg("stream"))
 }
 
-/// Runs a client that writes files. It compares what it reads with the content by itself.
-fn to_files(plan: &Plan, swarm: &Swarm, name: &str, seeks: &str, command: &mut Command) -> Result<Run, String> {
-    command.arg("--torrent").arg(torrent(plan)).arg("--content").arg(content(plan));
-    command.args(["--seeks", seeks, "--length", &LENGTH.to_string()]);
+fn to_files(
+    plan: &Plan,
+    swarm: &Swarm,
+    name: &str,
+    options: &[&str],
+    command: &mut Command,
+) -> Result<Measured, String> {
+    command.arg("--torrent").arg(torrent(plan)).arg("--content").arg(content(plan)).args(options);
     for address in swarm.addresses() {
         command.args(["--peer", &address]);
     }
-    with_data(plan, |data| run(&Measured::run(name, command.arg("--data").arg(data))?))
+    with_data(plan, |data| Measured::run(name, command.arg("--data").arg(data)))
 }
 
 fn run(measured: &Measured) -> Result<Run, String> {

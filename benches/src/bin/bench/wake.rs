@@ -1,0 +1,135 @@
+//! How long a read that waits takes to return, once its block has arrived. A seeder in this process holds back the last block of each
+//! piece until the reader must be waiting for it, and notes the time when it writes it; the reader, a C program, notes when its
+//! read has returned.
+//!
+//! What lies between the two: the seeder's `write` of 16 KiB and loopback, the kernel's waking of the library's thread, the receiving and
+//! hashing of this one block (the others of the piece are hashed by then), the waking of the reader's thread, and the copy of the
+//! piece, 256 KiB, into the caller's buffer.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use elementum_bench::content::{BLOCK, Content};
+use elementum_bench::torrent::Torrent;
+use elementum_bench::wire;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::Plan;
+use crate::abi::{MEMORY_LIMIT, c_program};
+use crate::program::Measured;
+use crate::results::{Figure, Results, quantile};
+use crate::seeders::{CONTENT_SEED, torrent};
+
+const WAKE: Figure = Figure::new("stream.wake_p99_us", 1000.0, "us", "the block's writing by its seeder");
+
+const PIECE_LENGTH: u32 = 256 << 10;
+/// As many samples a run.
+const PIECES: u64 = 2048;
+const LEAST_SAMPLES: usize = 1000;
+/// How long the last block of a piece is held back: the reader has read the piece before by then.
+const HELD: Duration = Duration::from_millis(2);
+
+/// On a quiet machine a thread that sleeps wakes up this soon after its time, 99 times of 100.
+const QUIET: Duration = Duration::from_micros(500);
+const NAPS: usize = 500;
+
+pub fn measure(plan: &Plan, results: &mut Results) {
+    if !results.wants(&WAKE) {
+        return;
+    }
+    let content = Content::new(CONTENT_SEED, PIECES * u64::from(PIECE_LENGTH));
+    let source = Torrent::of(&content, "content.bin", PIECE_LENGTH);
+    // The first run is the warm-up.
+    let runs = quiet().and_then(|()| (0..=plan.pairs).map(|_| run(plan, &content, &source)).collect());
+    results.put_or_skip(&WAKE, runs.map(|runs: Vec<f64>| runs[1..].to_vec()));
+}
+
+/// A machine on which sleeping threads wake up late says nothing about readers.
+fn quiet() -> Result<(), String> {
+    let late: Vec<f64> = (0..NAPS)
+        .map(|_| {
+            let until = Instant::now() + HELD;
+            thread::sleep(HELD);
+            until.elapsed().as_secs_f64()
+        })
+        .collect();
+    let late = Duration::from_secs_f64(quantile(&late, 0.99).unwrap_or(f64::MAX));
+    if late <= QUIET { Ok(()) } else { Err(format!("threads wake up {late:.1?} late: the machine is too busy")) }
+}
+
+/// Microseconds, the 99th percentile of a run.
+fn run(plan: &Plan, content: &Content, source: &Torrent) -> Result<f64, String> {
+    std::fs::write(torrent(plan), source.encode()).map_err(|error| error.to_string())?;
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?.to_string();
+    let mut command = c_program(plan, "wake")?;
+    command.arg(torrent(plan));
+    command.args([CONTENT_SEED.to_string(), PIECE_LENGTH.to_string(), MEMORY_LIMIT.to_string(), address]);
+    let (written, measured) = thread::scope(|scope| {
+        let seeder = scope.spawn(|| {
+            let mut written = vec![f64::NAN; source.num_pieces() as usize];
+            // It ends when the reader hangs up.
+            let _ = listener.accept().and_then(|(stream, _)| serve(stream, content, source, &mut written));
+            written
+        });
+        let measured = Measured::run("wake", &mut command);
+        // A reader that never came leaves nobody to accept.
+        let _ = TcpStream::connect(listener.local_addr().map_err(|error| error.to_string())?);
+        Ok::<_, String>((seeder.join().map_err(|_| "the seeder failed")?, measured?))
+    })?;
+    let (called, returned) = (measured.numbers("called_ns")?, measured.numbers("returned_ns")?);
+    let waits: Vec<f64> = written
+        .iter()
+        .zip(called.iter().zip(&returned))
+        .filter(|(written, (called, _))| called < written)
+        .map(|(written, (_, returned))| (returned - written) / 1e3)
+        .collect();
+    if waits.len() < LEAST_SAMPLES {
+        return Err(format!("only {} of {PIECES} reads waited for their piece", waits.len()));
+    }
+    let p99 = quantile(&waits, 0.99).ok_or("no reads")?;
+    let middle = quantile(&waits, 0.5).ok_or("no reads")?;
+    eprintln!("{} reads woken, median {middle:.0} us, 99th percentile {p99:.0} us", waits.len());
+    Ok(p99)
+}
+
+/// Answers requests in their order, one block a write. `written`: when the last block of each piece began to be written,
+/// nanoseconds of the clock that the reader reads, too.
+fn serve(mut stream: TcpStream, content: &Content, torrent: &Torrent, written: &mut [f64]) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut requests = BufReader::new(stream.try_clone()?);
+    requests.read_exact(&mut [0; wire::HANDSHAKE_LEN])?;
+    let mut greeting = wire::handshake(0, &torrent.info_hash, b"-WK0001-wakewakewake").to_vec();
+    // Whole bytes: the number of pieces is a multiple of 8.
+    wire::message(wire::BITFIELD, &vec![0xff; torrent.num_pieces() as usize / 8], &mut greeting);
+    wire::message(wire::UNCHOKE, &[], &mut greeting);
+    stream.write_all(&greeting)?;
+
+    let mut blocks_left = vec![torrent.piece_length as usize / BLOCK; torrent.num_pieces() as usize];
+    let mut message = Vec::new();
+    loop {
+        let mut length = [0; 4];
+        requests.read_exact(&mut length)?;
+        message.resize(u32::from_be_bytes(length) as usize, 0);
+        requests.read_exact(&mut message)?;
+        if message.first() != Some(&wire::REQUEST) {
+            continue;
+        }
+        let [piece, begin, length] = [1, 5, 9].map(|at| wire::be32(&message, at).unwrap_or(u32::MAX));
+        let (Some(left), true) = (blocks_left.get_mut(piece as usize), length as usize == BLOCK) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let mut answer = wire::piece_header(piece, begin, length).to_vec();
+        answer.resize(13 + BLOCK, 0);
+        content.read(u64::from(piece) * u64::from(torrent.piece_length) + u64::from(begin), &mut answer[13..]);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            thread::sleep(HELD);
+            let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+            written[piece as usize] = now.tv_sec() as f64 * 1e9 + now.tv_nsec() as f64;
+        }
+        stream.write_all(&answer)?;
+    }
+}
