@@ -73,7 +73,10 @@ impl Torrent {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
             Some(peer.expected_arrival(now, queue.share))
         };
-        while self.way_is_free(&queue) && !self.nothing_left() {
+        // What makes room for one block may free another's request; memory has no more blocks than this.
+        let mut left = self.pool.limit();
+        while left > 0 && self.way_is_free(&queue) && !self.nothing_left() {
+            left -= 1;
             while let Some(key) = waiting.peek().copied() {
                 let eta = arrival(self, &key);
                 if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
