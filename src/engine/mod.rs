@@ -12,6 +12,7 @@ pub mod explain;
 pub mod explanation;
 pub mod external_ip;
 pub mod haves;
+pub mod inflow;
 pub mod late;
 pub mod lifecycle;
 pub mod memory;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::inflow::Part;
 use super::outbox::Outbox;
-use super::pipe::{Part, Pipe, QueueTime};
+use super::pipe::{Pipe, QueueTime};
 use super::rate::Rate;
 use super::slow_start::SlowStart;
 use super::store::PeerKey;
@@ -274,9 +275,8 @@ impl Peer {
     }
 
     /// What it is to the inflow of all.
-    pub fn part(&self, time: QueueTime, share: f64) -> Part {
-        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share), |start| start.queue() as f64);
-        Part { bandwidth: self.pipe.bandwidth(), queue }
+    pub fn part(&self, time: QueueTime) -> Part {
+        Part { bandwidth: self.pipe.bandwidth(), queue: self.pipe.queue(time, 1.0), asked: !self.requests.is_empty() }
     }
 
     /// Adapts the queue after a block arrived.
