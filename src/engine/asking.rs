@@ -67,8 +67,13 @@ impl Torrent {
         }
         self.refresh_wants(now);
         self.rank(now);
+        self.share_out(now, usize::MAX);
+    }
+
+    /// Among so many of the hungry at most.
+    fn share_out(&mut self, now: Time, among: usize) {
         let (queue, share) = (self.queue(now), self.inflow.share());
-        let mut waiting = self.by_speed(now).into_iter().peekable();
+        let mut waiting = self.by_speed(now, among).into_iter().peekable();
         let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
         let arrival = |torrent: &Self, key: &PeerKey| {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
@@ -109,11 +114,11 @@ impl Torrent {
     }
 
     /// The hungry, roughly the fastest first.
-    fn by_speed(&self, now: Time) -> Vec<PeerKey> {
+    fn by_speed(&self, now: Time, among: usize) -> Vec<PeerKey> {
         let eligible = |key: &&PeerKey| self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed);
         if self.hungry.len() > FEW {
             let ranked = self.ranking.order().iter().filter(|key| self.hungry.contains(key));
-            return ranked.filter(eligible).copied().collect();
+            return ranked.filter(eligible).take(among).copied().collect();
         }
         let share = self.inflow.share();
         let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
@@ -146,6 +151,12 @@ impl Torrent {
             self.rank(now);
         }
         self.help_slow(now, key);
+        if self.inflow.most().is_some() && matches!(queue.time, QueueTime::Least { .. }) {
+            // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
+            self.hungry.insert(key);
+            self.inflow.pipe.backlogged(now, 1.0);
+            return self.share_out(now, FEW);
+        }
         let mut hungry = false;
         while !hungry && self.way_is_free(&queue) && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
             let pick = self.pick(now, key);
