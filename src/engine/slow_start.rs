@@ -29,11 +29,12 @@ impl SlowStart {
 
     /// A request was answered that went out when `then` bytes had come; now it is so many, at that bandwidth. None: it is over.
     pub fn answered(mut self, then: u64, delivered: u64, bandwidth: f64) -> Option<Self> {
-        self.queue += 1;
-        if then < self.round || delivered == 0 {
+        // Where nothing is known to compare with, it does not grow.
+        self.queue += usize::from(self.bandwidth > 0.0);
+        if then < self.round {
             return Some(self);
         }
-        if self.round > 0 && self.bandwidth > 0.0 && bandwidth < self.bandwidth * GROWTH {
+        if bandwidth < self.bandwidth * GROWTH {
             return None;
         }
         (self.round, self.bandwidth) = (delivered, bandwidth);
@@ -62,6 +63,16 @@ mod tests {
             then = delivered;
         }
         panic!("it never ends");
+    }
+
+    #[test]
+    fn who_has_too_little_to_do_is_not_asked_for_more_and_more() {
+        let mut slow_start = SlowStart::new(4);
+        for delivered in 1..1000 {
+            slow_start.ran_dry(delivered);
+            slow_start = slow_start.answered(delivered - 1, delivered, 1.0).expect("nothing was found out");
+        }
+        assert_eq!(slow_start.queue(), 4);
     }
 
     #[test]
