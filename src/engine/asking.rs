@@ -40,10 +40,7 @@ pub(super) fn max_requests(settings: &Settings) -> usize {
 
 impl Torrent {
     pub(super) fn may_ask(&self) -> bool {
-        self.content.is_some()
-            && !self.checking
-            && self.is_running()
-            && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+        self.content.is_some() && !self.checking && self.is_running() && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
     }
 
     fn queue(&self, now: Time) -> Queue {

@@ -44,7 +44,8 @@ impl Torrent {
             self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
         }
         let share = self.inflow.share();
-        self.inflow.count(now, self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.part(queue_time, share)));
+        self.inflow
+            .count(now, self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.part(queue_time, share)));
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.touched.push(piece);

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Time;
-use super::reader::{Reader, ReaderId};
 use super::pick::Pick;
+use super::reader::{Reader, ReaderId};
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{PeerKey, Stage};
 use super::torrent::{Content, StorageKind, Torrent};

@@ -31,6 +31,7 @@ pub mod reader;
 pub mod reading;
 pub mod requests;
 pub mod share;
+pub mod slot;
 pub mod status;
 pub mod store;
 pub mod swarm;

@@ -167,9 +167,7 @@ impl Pipe {
     pub fn queue(&self, time: QueueTime, share: f64) -> f64 {
         let rtt = self.rtt().min(MAX_RTT);
         let span = match time {
-            QueueTime::Least { percent } => {
-                rtt * percent / 100 + self.margin
-            }
+            QueueTime::Least { percent } => rtt * percent / 100 + self.margin,
             QueueTime::Plus(more) => rtt + more,
         };
         self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE)
@@ -310,6 +308,9 @@ mod tests {
     #[test]
     fn nothing_is_known_at_first() {
         let pipe = Pipe::default();
-        assert_eq!((pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least { percent: 125 }, 1.0)), (Duration::ZERO, 0.0, 0.0));
+        assert_eq!(
+            (pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least { percent: 125 }, 1.0)),
+            (Duration::ZERO, 0.0, 0.0)
+        );
     }
 }

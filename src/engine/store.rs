@@ -5,11 +5,11 @@
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
 use super::Time;
+pub use super::slot::{BlockSlot, Slot, Stage};
 use crate::storage::pool::Block;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
@@ -24,117 +24,6 @@ impl PeerKey {
 pub const MAX_COPIES: usize = 3;
 /// What is expected within this is not slow.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(300);
-
-/// One block of a piece on its way.
-#[derive(Debug, Clone, Default)]
-pub struct BlockSlot {
-    pub data: Option<Block>,
-    /// Who was asked for it and has not answered.
-    asked: [PeerKey; MAX_COPIES],
-    /// Who sent it.
-    pub from: PeerKey,
-    /// When the last one asked is expected to bring it.
-    pub expected: Time,
-    /// From when on it is late.
-    pub due: Time,
-}
-
-impl BlockSlot {
-    pub fn is_free(&self) -> bool {
-        self.data.is_none() && self.copies() == 0
-    }
-
-    pub fn copies(&self) -> usize {
-        self.asked.iter().filter(|p| **p != PeerKey::NOBODY).count()
-    }
-
-    /// Who was asked and has not answered.
-    pub fn askees(&self) -> impl Iterator<Item = PeerKey> + '_ {
-        self.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY)
-    }
-
-    pub fn is_asked_of(&self, peer: PeerKey) -> bool {
-        self.asked.contains(&peer)
-    }
-}
-
-/// How far a piece is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Blocks are missing, or the hash is not known yet.
-    Partial,
-    /// Verified, on its way to disk.
-    Writing,
-    /// Verified and kept in memory.
-    Kept,
-}
-
-/// A piece in memory.
-#[derive(Debug)]
-pub struct Slot {
-    pub blocks: Vec<BlockSlot>,
-    pub stage: Stage,
-    /// Only this peer may be asked for it (parole).
-    pub exclusive: PeerKey,
-    /// Order of last use; the smallest is evicted first.
-    pub used: u64,
-    pub began: Time,
-    received: u32,
-    asked: u32,
-    free_hint: u32,
-    /// No block asked for is expected later than this.
-    slowest: Time,
-    hasher: Option<Sha1>,
-    hashed: u32,
-    generation: u64,
-    whole: Option<Arc<[Block]>>,
-}
-
-impl Slot {
-    /// The blocks of a verified piece, in order, side by side.
-    pub fn whole(&self) -> Option<&Arc<[Block]>> {
-        self.whole.as_ref()
-    }
-
-    fn verified(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.whole = Some(self.blocks.iter().filter_map(|b| b.data.clone()).collect());
-    }
-
-    pub fn received(&self) -> u32 {
-        self.received
-    }
-
-    /// Blocks asked for and not here.
-    pub fn asked(&self) -> u32 {
-        self.asked
-    }
-
-    /// Blocks of it that may be asked for.
-    pub fn free_blocks(&self) -> u32 {
-        if self.stage == Stage::Partial { self.blocks.len() as u32 - self.received - self.asked } else { 0 }
-    }
-
-    pub fn has_free_block(&self) -> bool {
-        self.free_blocks() > 0
-    }
-
-    /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
-    pub fn is_shared(&self) -> bool {
-        let by_piece = self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
-        let ours = 1 + usize::from(self.whole.is_some());
-        by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
-    }
-
-    /// The peers that sent blocks of it, each once.
-    pub fn senders(&self) -> Vec<PeerKey> {
-        let mut senders: Vec<PeerKey> =
-            self.blocks.iter().filter(|b| b.data.is_some()).map(|b| b.from).filter(|p| *p != PeerKey::NOBODY).collect();
-        senders.sort_unstable();
-        senders.dedup();
-        senders
-    }
-}
 
 /// Hashing to be done outside the torrent's lock: `run`, then hand back with [`Store::hash_done`].
 #[derive(Debug)]

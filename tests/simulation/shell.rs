@@ -229,7 +229,7 @@ impl World {
                 self.poll_driver(node, driver);
             }
         }
-let (now, steps, audit_every) = (self.now(), self.steps, self.audit_every);
+        let (now, steps, audit_every) = (self.now(), self.steps, self.audit_every);
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         engine.check_limit();
         if steps.is_multiple_of(audit_every) {
