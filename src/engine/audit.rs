@@ -117,7 +117,7 @@ impl Torrent {
         }
         if !self.wants_dirty {
             for want in self.wants.iter().take(self.wants_from) {
-                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_block());
+                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
                 }

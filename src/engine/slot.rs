@@ -102,6 +102,24 @@ impl Slot {
         self.free_blocks() > 0
     }
 
+    /// Of the blocks from `from` on and before `until` those that may be asked for.
+    pub fn free_within(&self, from: u32, until: u32) -> u32 {
+        if !self.has_free_block() || (from == 0 && until as usize >= self.blocks.len()) {
+            return self.free_blocks();
+        }
+        self.free_after(from, until).count() as u32
+    }
+
+    pub fn has_free_within(&self, from: u32, until: u32) -> bool {
+        self.has_free_block() && self.free_after(from, until).next().is_some()
+    }
+
+    pub(super) fn free_after(&self, from: u32, until: u32) -> impl Iterator<Item = u32> + '_ {
+        let start = from.max(self.free_hint) as usize;
+        let blocks = self.blocks.iter().enumerate().take(until as usize).skip(start);
+        blocks.filter(|(_, b)| b.is_free()).map(|(i, _)| i as u32)
+    }
+
     /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
     pub fn is_shared(&self) -> bool {
         let by_piece = self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);

@@ -219,17 +219,20 @@ impl Store {
         }
     }
 
-    /// The first block of the piece that nobody was asked for; with `skip`, one so many behind it.
-    pub fn free_block(&mut self, piece: u32, skip: u32) -> Option<u32> {
+    /// The first block of the piece, of those from `from` on and before `until`, that nobody was asked for; with `skip`, one so
+    /// many behind it.
+    pub fn free_block(&mut self, piece: u32, from: u32, until: u32, skip: u32) -> Option<u32> {
         let slot = self.slot_mut(piece)?;
         if !slot.has_free_block() {
             return None;
         }
-        let from = slot.free_hint as usize;
-        let mut free = slot.blocks.iter().enumerate().skip(from).filter(|(_, b)| b.is_free()).map(|(i, _)| i as u32);
+        let mut free = slot.free_after(from, until);
         let first = free.next();
         let found = if skip == 0 { first } else { free.nth(skip as usize - 1) };
-        slot.free_hint = first.unwrap_or(slot.blocks.len() as u32);
+        drop(free);
+        if from <= slot.free_hint {
+            slot.free_hint = first.unwrap_or_else(|| until.min(slot.blocks.len() as u32)).max(slot.free_hint);
+        }
         found
     }
 

@@ -16,10 +16,10 @@ fn fills_out_of_order_and_hashes_in_order() {
     store.open(Time::ZERO, 2, 3);
     let peer = PeerKey(7);
     for i in 0..3 {
-        assert_eq!(store.free_block(2, 0), Some(i));
+        assert_eq!(store.free_block(2, 0, u32::MAX, 0), Some(i));
         store.mark_asked(2, i, peer, Time::ZERO, Time::ZERO);
     }
-    assert_eq!(store.free_block(2, 0), None);
+    assert_eq!(store.free_block(2, 0, u32::MAX, 0), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
     assert!(store.hash_job(2).is_none(), "block 0 is missing");
     assert_eq!(store.hashable(2), 0);
@@ -84,8 +84,8 @@ fn open_pieces_are_those_with_blocks_to_ask_for() {
     store.open(Time::ZERO, 1, 2);
     store.open(Time::ZERO, 0, 3);
     assert_eq!(open(&store), (vec![0, 1], 5));
-    assert_eq!(store.free_block(0, 2), Some(2), "two are left to others");
-    assert_eq!(store.free_block(0, 3), None);
+    assert_eq!(store.free_block(0, 0, u32::MAX, 2), Some(2), "two are left to others");
+    assert_eq!(store.free_block(0, 0, u32::MAX, 3), None);
     store.mark_asked(1, 0, peer, Time::ZERO, Time::ZERO);
     store.mark_asked(1, 1, peer, Time::ZERO, Time::ZERO);
     assert_eq!(open(&store), (vec![0], 3));
@@ -112,7 +112,7 @@ fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
     assert_eq!(store.discard_from(bad), [0]);
     stale.run();
     assert_eq!(store.hash_done(stale), Hashed::Pending);
-    assert_eq!(store.free_block(0, 0), Some(0));
+    assert_eq!(store.free_block(0, 0, u32::MAX, 0), Some(0));
     store.receive(0, 0, block(&pool, 0), good);
     let mut job = store.hash_job(0).expect("all of it");
     job.run();
