@@ -195,6 +195,7 @@ impl Torrent {
         let Some(content) = &mut self.content else { return };
         content.note_begun();
         self.wants = wants::order(now, &self.readers, &self.deadlines, |p| content.is_missing(p));
+        self.fit_stretches();
         self.wants_from = 0;
     }
 }

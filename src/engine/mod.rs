@@ -34,6 +34,7 @@ pub mod share;
 pub mod slot;
 pub mod status;
 pub mod store;
+pub mod stretch;
 pub mod swarm;
 pub mod time;
 pub mod torrent;

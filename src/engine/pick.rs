@@ -117,6 +117,7 @@ impl Torrent {
             content.picker.priority(*p) > 0
                 && peer.serves(*p)
                 && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+                && !self.is_stretched(*p)
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.

@@ -131,7 +131,7 @@ impl Torrent {
         let proven = reader.is_proven();
         let (file, offset) = (reader.file, reader.position);
         reader.advanced(now, n);
-        let moved = reader.current_piece() != before || reader.is_proven() != proven;
+        let moved = reader.current_piece() != before || reader.is_proven() != proven || reader.left_its_block();
         let touched = before;
         if was_waiting {
             self.alert(Alert::ReaderReady { reader: id.0, file, offset });
@@ -195,7 +195,8 @@ impl Torrent {
     /// Moves a reader. In the same event, requests outside all windows are taken back and the new first blocks go out.
     pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
-        let near = reader.window.ahead.contains(&reader.span.piece_at(position)) && position < reader.span.size;
+        let there = reader.window.ahead.contains(&reader.span.piece_at(position)) && reader.holds(position);
+        let near = there && position < reader.span.size;
         if !near {
             reader.waste.leave(reader.window.ahead.clone());
         }
@@ -203,6 +204,7 @@ impl Torrent {
         self.wants_dirty = true;
         if !near {
             self.cancel_unwanted(now);
+            self.cancel_beyond(now);
         }
         self.fill_all(now);
         self.readers_changed();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sha1::Sha1;
+use sha1::{Digest, Sha1};
 
 use super::Time;
 use super::store::{MAX_COPIES, PeerKey};
@@ -16,6 +16,8 @@ pub struct BlockSlot {
     pub(super) asked: [PeerKey; MAX_COPIES],
     /// Who sent it.
     pub from: PeerKey,
+    /// It was here and is in the hash; to be asked for again the piece must be begun anew.
+    pub passed: bool,
     /// When the last one asked is expected to bring it.
     pub expected: Time,
     /// From when on it is late.
@@ -24,7 +26,7 @@ pub struct BlockSlot {
 
 impl BlockSlot {
     pub fn is_free(&self) -> bool {
-        self.data.is_none() && self.copies() == 0
+        self.data.is_none() && self.copies() == 0 && !self.passed
     }
 
     pub fn copies(&self) -> usize {
@@ -64,6 +66,7 @@ pub struct Slot {
     pub began: Time,
     pub(super) received: u32,
     pub(super) asked: u32,
+    pub(super) passed: u32,
     pub(super) free_hint: u32,
     /// No block asked for is expected later than this.
     pub(super) slowest: Time,
@@ -93,9 +96,27 @@ impl Slot {
         self.asked
     }
 
+    /// Blocks that were let go after they were hashed.
+    pub fn passed(&self) -> u32 {
+        self.passed
+    }
+
+    /// So many blocks, in order, are in the hash or on their way into it.
+    pub fn hashed(&self) -> u32 {
+        self.hashed
+    }
+
+    pub fn has_passed_within(&self, from: u32, until: u32) -> bool {
+        self.passed > 0 && self.blocks.iter().take(until as usize).skip(from as usize).any(|b| b.passed)
+    }
+
     /// Blocks of it that may be asked for.
     pub fn free_blocks(&self) -> u32 {
-        if self.stage == Stage::Partial { self.blocks.len() as u32 - self.received - self.asked } else { 0 }
+        if self.stage == Stage::Partial {
+            self.blocks.len() as u32 - self.received - self.asked - self.passed
+        } else {
+            0
+        }
     }
 
     pub fn has_free_block(&self) -> bool {
@@ -127,10 +148,28 @@ impl Slot {
         by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
     }
 
+    /// From here on it is hashed anew; a job under way will find that it is stale.
+    pub(super) fn rewind(&mut self, generation: u64) {
+        self.hashed = 0;
+        self.hasher = Some(Sha1::new());
+        self.generation = generation;
+        for b in self.blocks.iter_mut().filter(|b| b.passed) {
+            (b.passed, b.from) = (false, PeerKey::NOBODY);
+        }
+        if std::mem::take(&mut self.passed) > 0 {
+            self.free_hint = 0;
+        }
+    }
+
     /// The peers that sent blocks of it, each once.
     pub fn senders(&self) -> Vec<PeerKey> {
-        let mut senders: Vec<PeerKey> =
-            self.blocks.iter().filter(|b| b.data.is_some()).map(|b| b.from).filter(|p| *p != PeerKey::NOBODY).collect();
+        let mut senders: Vec<PeerKey> = self
+            .blocks
+            .iter()
+            .filter(|b| b.data.is_some() || b.passed)
+            .map(|b| b.from)
+            .filter(|p| *p != PeerKey::NOBODY)
+            .collect();
         senders.sort_unstable();
         senders.dedup();
         senders

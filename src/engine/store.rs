@@ -76,6 +76,7 @@ pub struct Store {
     open: BTreeSet<u32>,
     free_blocks: u64,
     asked_blocks: u64,
+    passed_blocks: u64,
     /// Pieces that got or lost their slot since somebody asked.
     begun_or_gone: Vec<u32>,
     clock: u64,
@@ -93,6 +94,7 @@ impl Store {
             open: BTreeSet::new(),
             free_blocks: 0,
             asked_blocks: 0,
+            passed_blocks: 0,
             begun_or_gone: Vec::new(),
             clock: 0,
             kept_blocks: 0,
@@ -129,6 +131,11 @@ impl Store {
         self.asked_blocks
     }
 
+    /// Blocks let go after they were hashed, of pieces that are still here.
+    pub fn passed_blocks(&self) -> u64 {
+        self.passed_blocks
+    }
+
     /// The pieces that got or lost their slot since the last call.
     pub fn take_begun_or_gone(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.begun_or_gone)
@@ -137,10 +144,11 @@ impl Store {
     /// Changes a slot, and keeps count of the blocks that are to be asked for.
     fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
-        let (free, asked) = (slot.free_blocks(), slot.asked);
+        let (free, asked, passed) = (slot.free_blocks(), slot.asked, slot.passed);
         let result = change(slot);
-        let (free_after, asked_after) = (slot.free_blocks(), slot.asked);
+        let (free_after, asked_after, passed_after) = (slot.free_blocks(), slot.asked, slot.passed);
         self.asked_blocks = self.asked_blocks + u64::from(asked_after) - u64::from(asked);
+        self.passed_blocks = self.passed_blocks + u64::from(passed_after) - u64::from(passed);
         self.recount(piece, free, free_after);
         Some(result)
     }
@@ -203,6 +211,7 @@ impl Store {
             began: now,
             received: 0,
             asked: 0,
+            passed: 0,
             free_hint: 0,
             slowest: Time::ZERO,
             hasher: Some(Sha1::new()),
@@ -390,6 +399,7 @@ impl Store {
         self.begun_or_gone.push(piece);
         self.recount(piece, slot.free_blocks(), 0);
         self.asked_blocks -= u64::from(slot.asked);
+        self.passed_blocks -= u64::from(slot.passed);
         let blocks = u64::from(slot.received);
         if slot.stage == Stage::Kept {
             self.kept_blocks -= blocks;
@@ -403,6 +413,36 @@ impl Store {
         slot.blocks.iter().enumerate().flat_map(asked).collect()
     }
 
+    /// Gives up a block of a piece that is not verified. One that was hashed is passed, any other one may be asked for again.
+    pub fn let_go(&mut self, piece: u32, block: u32) {
+        let outcome = self.edit(piece, |slot| {
+            let hashed = block < slot.hashed;
+            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.data.is_some())?;
+            b.data = None;
+            slot.received -= 1;
+            if hashed {
+                b.passed = true;
+                slot.passed += 1;
+            } else {
+                b.from = PeerKey::NOBODY;
+                slot.free_hint = slot.free_hint.min(block);
+            }
+            Some(slot.received == 0 && slot.asked == 0)
+        });
+        let Some(empty) = outcome.flatten() else { return };
+        self.partial_blocks -= 1;
+        if empty {
+            self.remove(piece);
+        }
+    }
+
+    /// What was passed of the piece may be asked for again; it is hashed from its start.
+    pub fn rewind(&mut self, piece: u32) {
+        self.clock += 1;
+        let clock = self.clock;
+        self.edit(piece, |slot| slot.rewind(clock));
+    }
+
     /// Throws away what `peer` sent of pieces that are not verified yet. The pieces that it touched.
     pub fn discard_from(&mut self, peer: PeerKey) -> Vec<u32> {
         self.present.clone().into_iter().filter(|piece| self.discard(*piece, |from| from == peer)).collect()
@@ -414,10 +454,11 @@ impl Store {
         let clock = self.clock;
         let outcome = self.edit(piece, |slot| {
             if slot.stage != Stage::Partial {
-                return (0, false);
+                return (0, false, false);
             }
-            let mut dropped = 0;
+            let (mut dropped, mut spoilt) = (0, false);
             for (i, b) in (0u32..).zip(&mut slot.blocks) {
+                spoilt |= b.passed && bad(b.from);
                 if b.data.is_some() && bad(b.from) {
                     b.data = None;
                     b.from = PeerKey::NOBODY;
@@ -425,16 +466,13 @@ impl Store {
                     slot.free_hint = slot.free_hint.min(i);
                 }
             }
-            if dropped > 0 {
-                slot.received -= dropped;
-                // What was hashed is hashed no more; a job under way will find that it is stale.
-                slot.hashed = 0;
-                slot.hasher = Some(Sha1::new());
-                slot.generation = clock;
+            slot.received -= dropped;
+            if dropped > 0 || spoilt {
+                slot.rewind(clock);
             }
-            (dropped, slot.received == 0 && slot.asked == 0)
+            (dropped, dropped > 0 || spoilt, slot.received == 0 && slot.asked == 0)
         });
-        let Some((dropped @ 1.., empty)) = outcome else { return false };
+        let Some((dropped, true, empty)) = outcome else { return false };
         self.partial_blocks -= u64::from(dropped);
         if empty {
             self.remove(piece);

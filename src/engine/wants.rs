@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Time;
 use super::reader::Reader;
 use super::slot::Slot;
+use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +75,22 @@ pub fn order(
         let unverified = reader.options.unverified;
         let at = reader.current_piece().filter(|_| unverified).map(|_| reader.span.block_at(reader.position));
         let first = |piece| at.filter(|(current, _)| *current == piece).map_or(0, |(_, block)| block);
+        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
+        let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
+        if let Some(stretch) = &reader.window.stretch {
+            for probe in &reader.probes {
+                let (piece, blocks) = reader.probe_blocks(probe.offset);
+                push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
+            }
+            for (piece, blocks, ahead) in stretch.wanted() {
+                let (class, due) = match reader.waiting {
+                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.since),
+                    _ => (base, now + span_time(ahead * u64::from(BLOCK_SIZE))),
+                };
+                push(Want { class, due, piece, from: blocks.start, until: blocks.end });
+            }
+            continue;
+        }
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
         if let Some(waiting) = reader.waiting {
             let class = if reader.options.background { Class::Background } else { Class::Blocked };
@@ -91,8 +108,7 @@ pub fn order(
                 push(Want::whole(base, now, piece));
             }
         }
-        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
-        let piece_time = Duration::from_micros(reader.span.piece_length.saturating_mul(1_000_000) / bitrate);
+        let piece_time = span_time(reader.span.piece_length);
         let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
         for (i, piece) in ahead.take(MAX_WANTED) {
             push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(i), piece) });
