@@ -114,7 +114,8 @@ impl Torrent {
     pub(super) fn make_room(&mut self, now: Time, pick: Pick) {
         let bound = evictable_by(pick.class);
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
-        if self.reads_by_blocks() && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go()) {
+        if self.reads_by_blocks() && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
+        {
             return;
         }
         if self.evict_one(now, bound, pick.piece) {
@@ -168,14 +169,12 @@ impl Torrent {
         }
         if kept {
             self.lose(now, piece);
-            self.counters.evicted_pieces += 1;
-            self.alert(Alert::PieceEvicted { piece });
         }
         self.wants_dirty = true;
     }
 
     /// A piece that we had is had no more.
-    fn lose(&mut self, now: Time, piece: u32) {
+    pub(super) fn lose(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
         content.have.clear(piece);
         content.picker.set_done(piece, false);
@@ -192,6 +191,8 @@ impl Torrent {
         }
         self.withdraw_piece(now, piece);
         self.update_state(now);
+        self.counters.evicted_pieces += 1;
+        self.alert(Alert::PieceEvicted { piece });
     }
 
     /// Other torrents need memory: what lies beyond this one's share goes, worst first. True if anything did.
@@ -205,7 +206,7 @@ impl Torrent {
         let mut any = false;
         while self.blocks_held() > share
             && self.pool.available() < enough
-            && (self.evict_one(now, Worth::Background, u32::MAX) || self.let_one_go())
+            && (self.evict_one(now, Worth::Background, u32::MAX) || self.let_one_go(now))
         {
             any = true;
         }
@@ -217,7 +218,7 @@ impl Torrent {
         self.wants_dirty = true;
         self.refresh_wants(now);
         while self.pool.charged() > self.pool.limit()
-            && (self.let_one_go() || self.evict_one(now, Worth::Kept, u32::MAX))
+            && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX))
         {}
         self.wants_dirty = true;
         self.fill_everybody(now);

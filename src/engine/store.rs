@@ -436,6 +436,17 @@ impl Store {
         }
     }
 
+    /// The piece is had no more, but its blocks are here still, to be let go one by one.
+    pub fn break_up(&mut self, piece: u32) {
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Kept) else { return };
+        slot.stage = Stage::Partial;
+        slot.whole = None;
+        let blocks = u64::from(slot.received);
+        self.kept_blocks -= blocks;
+        self.partial_blocks += blocks;
+        self.kept_pieces -= 1;
+    }
+
     /// What was passed of the piece may be asked for again; it is hashed from its start.
     pub fn rewind(&mut self, piece: u32) {
         self.clock += 1;

@@ -113,6 +113,23 @@ impl Reader {
         (piece, block..block + PROBE_BLOCKS as u32)
     }
 
+    /// What the reader keeps and fetches around its position, in the file.
+    pub(super) fn window_bytes(&self) -> Range<u64> {
+        let (span, window) = (&self.span, &self.window);
+        let clip = |at: u64| at.saturating_sub(span.begin).min(span.size);
+        if let Some(stretch) = &window.stretch {
+            let start = |number: u64| {
+                let (piece, block) = (number / stretch.per_piece, number % stretch.per_piece);
+                piece * span.piece_length + (block * u64::from(BLOCK_SIZE)).min(span.piece_length)
+            };
+            return clip(start(stretch.keep.start))..clip(start(stretch.keep.end));
+        }
+        let piece = |piece: u32| clip(u64::from(piece) * span.piece_length);
+        let (behind, ahead) = (&window.behind, &window.ahead);
+        let start = if behind.is_empty() { ahead.start } else { behind.start };
+        piece(start)..piece(if ahead.is_empty() { behind.end } else { ahead.end })
+    }
+
     /// Is the reader's position in another block than the one that its stretch was cut for?
     pub(super) fn left_its_block(&self) -> bool {
         self.window.stretch.as_ref().is_some_and(|s| {
@@ -152,8 +169,8 @@ impl Torrent {
         self.readers.values().any(|r| r.window.stretch.is_some() && (r.window.contains(piece) || probed(r)))
     }
 
-    /// Lets go of the block that is furthest from all who read block by block. True if there was one.
-    pub(super) fn let_one_go(&mut self) -> bool {
+    /// Lets go of the block that is furthest from all who read block by block; of what is had, too. True if there was one.
+    pub(super) fn let_one_go(&mut self, now: Time) -> bool {
         let Some(content) = &self.content else { return false };
         if !self.reads_by_blocks() {
             return false;
@@ -163,9 +180,13 @@ impl Torrent {
         for piece in content.store.present().iter().copied().filter(|p| self.is_stretched(*p)) {
             let whole = u64::from(content.info.layout.blocks_in_piece(piece)) <= limit;
             let kept = whole && (self.deadlines.contains_key(&piece) || self.kept_lookbehind.contains(&piece));
-            let Some(slot) = content.store.slot(piece).filter(|s| s.stage == Stage::Partial && !kept) else { continue };
+            let Some(slot) = content.store.slot(piece).filter(|s| s.stage != Stage::Writing && !kept) else { continue };
             let by_pieces = |r: &&Reader| whole || r.window.stretch.is_some();
-            let held = (0u32..).zip(&slot.blocks).filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == 1));
+            if slot.stage == Stage::Kept && slot.is_shared() {
+                continue;
+            }
+            let ours = if slot.whole().is_some() { 2 } else { 1 };
+            let held = (0u32..).zip(&slot.blocks).filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == ours));
             for (block, _) in held {
                 let mut spared = self.readers.values().filter(by_pieces).map(|r| r.spares(piece, block));
                 let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));
@@ -173,20 +194,19 @@ impl Torrent {
             }
         }
         let (Some((_, piece, block)), Some(content)) = (furthest, &mut self.content) else { return false };
+        let kept = content.store.slot(piece).is_some_and(|s| s.stage == Stage::Kept);
+        content.store.break_up(piece);
         content.store.let_go(piece, block);
+        if kept {
+            self.lose(now, piece);
+            self.wants_dirty = true;
+        }
         true
     }
 
-    /// What was let go is to be had again, where somebody wants it now or nobody reads block by block any more. Of a piece that
-    /// memory cannot hold nothing is wanted that would take the place of what can be read.
-    pub(super) fn fit_stretches(&mut self) {
-        let by_blocks = self.reads_by_blocks();
+    /// What was let go is to be had again, where somebody wants it now or nobody reads block by block any more.
+    pub(super) fn take_back_passed(&mut self) {
         let Some(content) = &self.content else { return };
-        if by_blocks {
-            let (layout, limit) = (&content.info.layout, self.pool.limit());
-            let size = |p: u32, until: u32| layout.blocks_in_piece(p).min(until);
-            self.wants.retain(|w| u64::from(size(w.piece, w.until).saturating_sub(w.from)) <= limit);
-        }
         if content.store.passed_blocks() == 0 {
             return;
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Time;
 use super::reader::Reader;
 use super::slot::Slot;
+use super::torrent::Content;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
@@ -43,6 +44,12 @@ impl Want {
         self.piece == other.piece && self.from <= other.from && self.until >= other.until
     }
 
+    /// Does it fit into so many blocks of memory?
+    pub(super) fn fits(&self, content: &Content, limit: u64) -> bool {
+        let blocks = content.info.layout.blocks_in_piece(self.piece).min(self.until);
+        u64::from(blocks.saturating_sub(self.from)) <= limit
+    }
+
     /// Blocks of it that may be asked for, where the piece has so many and, if it is begun, this slot.
     pub fn free_blocks(&self, slot: Option<&Slot>, blocks: u32) -> u32 {
         slot.map_or_else(|| blocks.min(self.until).saturating_sub(self.from), |s| s.free_within(self.from, self.until))
@@ -56,16 +63,17 @@ const ASSUMED_BITRATE: u64 = 1 << 20;
 const MAX_WINDOW: usize = 8192;
 const MAX_WANTED: usize = 1024;
 
-/// Builds the order. `missing` says whether a piece is still to be fetched.
+/// Builds the order. `missing` says whether a piece is still to be fetched, `fits` whether memory can hold so much of it.
 pub fn order(
     now: Time,
     readers: &BTreeMap<super::reader::ReaderId, Reader>,
     deadlines: &BTreeMap<u32, Time>,
     missing: impl Fn(u32) -> bool,
+    fits: impl Fn(&Want) -> bool,
 ) -> Vec<Want> {
     let mut wants = Vec::new();
     let mut push = |want: Want| {
-        if missing(want.piece) {
+        if missing(want.piece) && fits(&want) {
             wants.push(want);
         }
     };
@@ -159,10 +167,10 @@ mod tests {
         let mut readers =
             BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
         readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
-        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21, |_| true);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
         readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO, 1);
-        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true, |_| true);
         assert_eq!(pieces(&wants)[0], 20);
         assert_eq!(wants[0].class, Class::Blocked);
     }
@@ -175,7 +183,7 @@ mod tests {
         r.position = (5 << 20) + (50 << 14) + 1;
         r.window.ahead = 5..7;
         r.begin_wait(Time::ZERO, 1);
-        let wants = order(Time::ZERO, &BTreeMap::from([(r.id, r)]), &BTreeMap::new(), |_| true);
+        let wants = order(Time::ZERO, &BTreeMap::from([(r.id, r)]), &BTreeMap::new(), |_| true, |_| true);
         let stretches: Vec<_> = wants.iter().map(|w| (w.class, w.piece, w.from)).collect();
         assert_eq!(stretches, [(Class::Blocked, 5, 50), (Class::Deadline, 6, 0), (Class::Deadline, 5, 0)]);
     }
@@ -185,7 +193,7 @@ mod tests {
         let fast = ReaderOptions { bitrate: 1 << 14, ..Default::default() };
         let readers = BTreeMap::from([reader(1, 10..13, fast)]);
         let deadlines = BTreeMap::from([(50, Time::from_millis(1500)), (60, Time::ZERO)]);
-        let wants = order(Time::ZERO, &readers, &deadlines, |_| true);
+        let wants = order(Time::ZERO, &readers, &deadlines, |_| true, |_| true);
         assert_eq!(pieces(&wants), [10, 60, 11, 50, 12]);
     }
 }
