@@ -11,6 +11,7 @@ pub mod dialling;
 pub mod explain;
 pub mod explanation;
 pub mod external_ip;
+pub mod hash_job;
 pub mod haves;
 pub mod late;
 pub mod lifecycle;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use sha1::{Digest, Sha1};
 
 use super::Time;
+pub use super::hash_job::{HashJob, Hashed};
 pub use super::slot::{BlockSlot, Slot, Stage};
 use crate::storage::pool::Block;
 
@@ -24,37 +25,6 @@ impl PeerKey {
 pub const MAX_COPIES: usize = 3;
 /// What is expected within this is not slow.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(300);
-
-/// Hashing to be done outside the torrent's lock: `run`, then hand back with [`Store::hash_done`].
-#[derive(Debug)]
-pub struct HashJob {
-    pub piece: u32,
-    generation: u64,
-    hasher: Sha1,
-    blocks: Vec<Block>,
-}
-
-impl HashJob {
-    pub fn run(&mut self) {
-        for block in self.blocks.drain(..) {
-            self.hasher.update(block.as_slice());
-        }
-    }
-
-    /// What is still to be hashed.
-    pub fn blocks(&self) -> &[Block] {
-        &self.blocks
-    }
-}
-
-/// What a hashed stretch led to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Hashed {
-    /// The piece changed meanwhile, or blocks are missing still.
-    Pending,
-    /// All blocks are in: the piece's SHA-1.
-    Digest([u8; 20]),
-}
 
 /// What became of a block that arrived.
 #[derive(Debug, PartialEq, Eq)]

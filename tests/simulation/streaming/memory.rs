@@ -30,6 +30,11 @@ pub fn less_than_a_piece(seed: u64) -> Figures {
     play_half(seed, 4 * MIB, MIB, ReaderOptions { unverified: true, ..Default::default() })
 }
 
+/// Memory for one piece, and no more: the next one comes while this one is read.
+pub fn one_piece(seed: u64) -> Figures {
+    play_half(seed, 4 * MIB, 4 * MIB, ReaderOptions { unverified: true, ..Default::default() })
+}
+
 pub fn pieces_of_16_mib(seed: u64) -> Figures {
     play_half(seed, 16 * MIB, MEMORY, ReaderOptions::default())
 }
@@ -55,6 +60,11 @@ fn memory_for_three_pieces() {
 #[test]
 fn memory_for_less_than_a_piece() {
     plays_well("memory: a quarter of a piece", less_than_a_piece);
+}
+
+#[test]
+fn memory_for_one_piece() {
+    plays_well("memory: 1 piece", one_piece);
 }
 
 #[test]
