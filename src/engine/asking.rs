@@ -44,7 +44,11 @@ impl Torrent {
     }
 
     fn queue(&self, now: Time) -> Queue {
-        Queue { time: self.queue_time(now), share: self.inflow.share(), max: max_requests(&self.settings) }
+        let time = self.queue_time(now);
+        // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
+        let whole = matches!(time, QueueTime::Least { .. }) && self.inflow.most().is_some();
+        let share = if whole { 1.0 } else { self.inflow.share() };
+        Queue { time, share, max: max_requests(&self.settings) }
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
@@ -63,14 +67,25 @@ impl Torrent {
         }
         self.refresh_wants(now);
         self.rank(now);
-        let queue = self.queue(now);
-        let mut waiting = self.by_speed(now).into_iter().peekable();
+        self.share_out(now, usize::MAX);
+    }
+
+    /// Among so many of the hungry at most.
+    fn share_out(&mut self, now: Time, among: usize) {
+        let (queue, share) = (self.queue(now), self.inflow.share());
+        let mut waiting = self.by_speed(now, among).into_iter().peekable();
         let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
         let arrival = |torrent: &Self, key: &PeerKey| {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
-            Some(peer.expected_arrival(now, queue.share))
+            Some(peer.expected_arrival(now, share))
         };
-        while self.way_is_free(&queue) && !self.nothing_left() {
+        // What makes room for one block may free another's request; memory has no more blocks than this.
+        let mut left = self.pool.limit();
+        while left > 0 && self.way_is_free(&queue) {
+            if self.nothing_left() {
+                return self.inflow.ran_dry();
+            }
+            left -= 1;
             while let Some(key) = waiting.peek().copied() {
                 let eta = arrival(self, &key);
                 if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
@@ -99,11 +114,11 @@ impl Torrent {
     }
 
     /// The hungry, roughly the fastest first.
-    fn by_speed(&self, now: Time) -> Vec<PeerKey> {
+    fn by_speed(&self, now: Time, among: usize) -> Vec<PeerKey> {
         let eligible = |key: &&PeerKey| self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed);
         if self.hungry.len() > FEW {
             let ranked = self.ranking.order().iter().filter(|key| self.hungry.contains(key));
-            return ranked.filter(eligible).copied().collect();
+            return ranked.filter(eligible).take(among).copied().collect();
         }
         let share = self.inflow.share();
         let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
@@ -136,18 +151,28 @@ impl Torrent {
             self.rank(now);
         }
         self.help_slow(now, key);
+        if self.inflow.most().is_some() && matches!(queue.time, QueueTime::Least { .. }) {
+            // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
+            self.hungry.insert(key);
+            self.inflow.pipe.backlogged(now, 1.0);
+            return self.share_out(now, FEW);
+        }
         let mut hungry = false;
         while !hungry && self.way_is_free(&queue) && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
             let pick = self.pick(now, key);
             hungry = !pick.is_some_and(|pick| self.request(now, key, pick));
         }
         let way_is_full = !self.way_is_free(&queue);
+        if way_is_full {
+            self.inflow.pipe.backlogged(now, 1.0);
+        }
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let has_room = peer.requests.len() < target;
         if !has_room {
             peer.pipe.backlogged(now, queue.share);
         } else if !way_is_full || peer.requests.is_empty() {
-            peer.pipe.idle();
+            peer.ran_dry();
+            self.inflow.ran_dry();
         }
         if has_room {
             self.hungry.insert(key);

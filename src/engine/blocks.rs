@@ -36,16 +36,14 @@ impl Torrent {
         if peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
-        peer.block_arrived(now, length, request, queue_time, self.inflow.share());
+        self.inflow.answered(now, length, request.sent, request.delivered_by_all);
+        peer.block_arrived(now, length, request);
         peer.last_useful = now;
         if std::mem::take(&mut peer.snubbed) {
             let (endpoint, peer_id) = (peer.address, peer.peer_id);
             self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
         }
-        let share = self.inflow.share();
-        self.inflow
-            .count(now, self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.part(queue_time, share)));
+        self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.touched.push(piece);

@@ -63,7 +63,8 @@ impl Torrent {
         let key = PeerKey(self.next_key);
         self.next_key += 1;
         let credits = Credits::new(self.pool.clone());
-        let unknown = 1 + self.swarm.num_dialling() + self.peers.values().filter(|p| p.is_unknown()).count();
+        let dialling = self.swarm.num_dialling().saturating_sub(usize::from(!incoming));
+        let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         peer.parole = self.was_suspect(address);
         if let Some(content) = &self.content {

@@ -53,8 +53,9 @@ impl Keepers<'_> {
         };
         for reader in self.readers.values() {
             let window = &reader.window;
-            let probed = reader.probes.iter().any(|p| reader.span.piece_at(p.offset) == piece);
-            let by_this = if probed {
+            let waits_at = |offset: u64| reader.span.piece_at(offset) == piece;
+            let waits = reader.waiting.is_some_and(|w| waits_at(w.offset));
+            let by_this = if waits || reader.probes.iter().any(|p| waits_at(p.offset)) {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;

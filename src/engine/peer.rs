@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::inflow::Part;
 use super::outbox::Outbox;
-use super::pipe::{Part, Pipe, QueueTime};
+use super::pipe::{Pipe, QueueTime};
 use super::rate::Rate;
+use super::slow_start::SlowStart;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
@@ -113,7 +115,7 @@ pub struct Peer {
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
     /// How many blocks it is asked for while its speed is being found out.
-    slow_start: Option<usize>,
+    slow_start: Option<SlowStart>,
     pub snubbed: bool,
     /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
     pub parole: bool,
@@ -189,7 +191,7 @@ impl Peer {
             refusals: 0,
             credits,
             reqq: 250,
-            slow_start: Some((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
+            slow_start: Some(SlowStart::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE))),
             snubbed: false,
             parole: false,
             parole_passed: 0,
@@ -268,27 +270,31 @@ impl Peer {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        let queue = self.slow_start.unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
+        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, SlowStart::queue);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
     /// What it is to the inflow of all.
-    pub fn part(&self, time: QueueTime, share: f64) -> Part {
-        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share), |queue| queue as f64);
-        Part { bandwidth: self.pipe.bandwidth(), queue }
+    pub fn part(&self, time: QueueTime) -> Part {
+        Part { bandwidth: self.pipe.bandwidth(), queue: self.pipe.queue(time, 1.0), asked: !self.requests.is_empty() }
     }
 
     /// Adapts the queue after a block arrived.
-    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request, time: QueueTime, share: f64) {
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request) {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
-        if let Some(queue) = self.slow_start {
-            // Until what comes stops growing with the queue: its speed is known then.
-            let most = (self.pipe.queue(time, share) as usize).saturating_mul(2).max(FIRST_QUEUE * 2);
-            self.slow_start = Some(queue + 1).filter(|queue| *queue <= most);
+        let (delivered, bandwidth) = (self.pipe.delivered(), self.pipe.bandwidth());
+        self.slow_start = self.slow_start.and_then(|start| start.answered(request.delivered, delivered, bandwidth));
+    }
+
+    /// There is not enough to ask it for: what it brings tells nothing of what it could.
+    pub fn ran_dry(&mut self) {
+        self.pipe.idle();
+        if let Some(start) = &mut self.slow_start {
+            start.ran_dry(self.pipe.delivered());
         }
     }
 

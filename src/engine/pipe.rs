@@ -17,6 +17,8 @@ const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
 /// A player's queue reaches so far beyond the round trip, and further where answers come irregularly.
 const MIN_MARGIN: Duration = Duration::from_millis(2);
 const MAX_MARGIN: Duration = Duration::from_millis(100);
+/// The least margin has no more blocks than this: what waits in the socket of a very fast way grows cold.
+const MARGIN_BLOCKS: f64 = 64.0;
 /// A queue that is full brings less than this part of what the way carries: it runs dry now and then.
 const RUNS_DRY: f64 = 0.85;
 /// The least span over which that is seen.
@@ -28,8 +30,6 @@ const PROBE_PERCENT: u32 = 125;
 const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 const MIN_PATIENCE: Duration = Duration::from_millis(50);
 const MAX_PATIENCE: Duration = Duration::from_secs(2);
-/// Peers that have less than this of their bandwidths while the others have theirs share a way.
-const SHARED: f64 = 0.9;
 /// A round trip longer than this is a queue.
 const MAX_RTT: Duration = Duration::from_secs(2);
 
@@ -138,6 +138,11 @@ impl Pipe {
         self.full_since = Some((now, self.delivered));
     }
 
+    /// Blocks that come in the time by which its answers are irregular.
+    pub fn slack(&self) -> f64 {
+        self.bandwidth() * (self.margin - MIN_MARGIN).as_secs_f64() / f64::from(BLOCK_SIZE)
+    }
+
     /// There was not enough to ask for.
     pub fn idle(&mut self) {
         self.full_since = None;
@@ -166,11 +171,14 @@ impl Pipe {
     /// How many blocks to have asked for, where so much of the bandwidth is its own.
     pub fn queue(&self, time: QueueTime, share: f64) -> f64 {
         let rtt = self.rtt().min(MAX_RTT);
-        let span = match time {
-            QueueTime::Least { percent } => rtt * percent / 100 + self.margin,
-            QueueTime::Plus(more) => rtt + more,
-        };
-        self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE)
+        let blocks_in = |span: Duration| self.bandwidth() * share * span.as_secs_f64() / f64::from(BLOCK_SIZE);
+        match time {
+            QueueTime::Least { percent } => {
+                let least = blocks_in(MIN_MARGIN).min(MARGIN_BLOCKS);
+                blocks_in(rtt * percent / 100) + least + blocks_in(self.margin - MIN_MARGIN)
+            }
+            QueueTime::Plus(more) => blocks_in(rtt + more),
+        }
     }
 
     /// How long a player's queue is to be now.
@@ -178,61 +186,6 @@ impl Pipe {
         let trip = self.rtt().clamp(Duration::from_millis(10), MAX_RTT).as_micros() as u64;
         let probes = (now.micros() / trip).is_multiple_of(PROBE_EVERY);
         QueueTime::Least { percent: if probes { PROBE_PERCENT } else { 100 } }
-    }
-}
-
-/// What all peers of a torrent bring together. Where they share a way (our own line, mostly) each shows now and then what the
-/// way carries when the others pause. Were each asked for as much, the way would be full of what stands in line.
-#[derive(Debug, Default)]
-pub struct Inflow {
-    pub pipe: Pipe,
-    share: Option<f64>,
-    /// Where they share a way: how many blocks keep it full.
-    full: Option<f64>,
-    counted: Time,
-}
-
-/// What one peer is to all: its bandwidth, and how many blocks keep its way full.
-#[derive(Debug, Clone, Copy)]
-pub struct Part {
-    pub bandwidth: f64,
-    pub queue: f64,
-}
-
-impl Inflow {
-    /// How long a share holds before the peers are counted again.
-    const COUNT: Duration = Duration::from_millis(50);
-
-    /// Which part of its own bandwidth a peer has while the others have theirs.
-    pub fn share(&self) -> f64 {
-        self.share.unwrap_or(1.0)
-    }
-
-    /// Do they share a way?
-    pub fn is_shared(&self) -> bool {
-        self.share() < SHARED
-    }
-
-    /// How many blocks all of them together should be asked for at most.
-    pub fn most(&self) -> Option<u64> {
-        self.full.map(|blocks| blocks as u64 + 2)
-    }
-
-    /// Counts what the peers bring, if it was not done just now.
-    pub fn count(&mut self, now: Time, peers: impl Iterator<Item = Part>) {
-        if self.share.is_some() && now.since(self.counted) < Self::COUNT {
-            return;
-        }
-        let (mut sum, mut queue) = (0.0, 0.0);
-        for part in peers {
-            sum += part.bandwidth;
-            queue += part.queue;
-        }
-        let all = self.pipe.bandwidth();
-        let share = if sum > all && all > 0.0 { all / sum } else { 1.0 };
-        self.share = Some(share);
-        self.full = (share < SHARED).then_some(queue);
-        self.counted = now;
     }
 }
 
@@ -286,23 +239,6 @@ mod tests {
         let later = Time::from_millis(20_000);
         pipe.answered(later + 32 * MS, BLOCK_SIZE, later, pipe.delivered());
         assert_eq!(pipe.rtt(), 32 * MS);
-    }
-
-    #[test]
-    fn who_shares_a_way_is_asked_for_his_part() {
-        let part = |bandwidth| Part { bandwidth, queue: bandwidth / 2.5e5 };
-        let mut inflow = Inflow::default();
-        assert!(inflow.share() >= 1.0);
-        inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
-        let peers = [8e6, 8e6, 4e6, 0.0].map(part);
-        inflow.count(Time::from_millis(100), peers.into_iter());
-        assert!((inflow.share() - 0.4).abs() < 1e-9, "{}", inflow.share());
-        assert_eq!(inflow.most(), Some(80 + 2), "80 of 200 blocks");
-        inflow.count(Time::from_millis(120), [part(1e6)].into_iter());
-        assert!((inflow.share() - 0.4).abs() < 1e-9, "it was counted just now");
-        inflow.count(Time::from_millis(200), [part(1e6)].into_iter());
-        assert!(inflow.share() >= 1.0, "nobody is in the way");
-        assert_eq!(inflow.most(), None);
     }
 
     #[test]

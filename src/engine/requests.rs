@@ -82,7 +82,7 @@ impl Torrent {
     /// Takes back what was asked of a peer, as far as `which` says; tells it.
     pub(super) fn cancel_requests(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.pipe.idle();
+        peer.ran_dry();
         let cancelled: Vec<(u32, u32)> =
             peer.requests.iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
         for (piece, block) in cancelled {
