@@ -217,9 +217,18 @@ impl Torrent {
             return;
         }
         self.update_windows(now);
+        // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
+        let (by_blocks, limit) = (self.reads_by_blocks(), self.pool.limit());
         let Some(content) = &mut self.content else { return };
         content.note_begun();
-        self.wants = wants::order(now, &self.readers, &self.deadlines, |p| content.is_missing(p));
+        self.wants = wants::order(
+            now,
+            &self.readers,
+            &self.deadlines,
+            |p| content.is_missing(p),
+            |w| !by_blocks || w.fits(content, limit),
+        );
+        self.take_back_passed();
         self.wants_from = 0;
     }
 }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pipe::QueueTime;
-use super::store::{PeerKey, Stage};
+use super::slot::{BlockSlot, Slot, Stage};
+use super::store::PeerKey;
 use super::torrent::{Content, StorageKind, Torrent};
 use crate::storage::pool::Block;
 
@@ -26,10 +27,12 @@ pub fn identity(block: &Block) -> usize {
 }
 
 impl Audit {
-    /// Blocks waited for, and blocks to be asked for of pieces that are begun.
-    fn asked_blocks(&self, content: &Content) -> (u64, u64) {
-        let slots = || content.store.present().iter().filter_map(|p| content.store.slot(*p));
-        (slots().map(|s| u64::from(s.asked())).sum(), slots().map(|s| u64::from(s.free_blocks())).sum())
+    /// Blocks waited for, blocks to be asked for of pieces that are begun, and those passed.
+    fn asked_blocks(&self, content: &Content) -> (u64, u64, u64) {
+        let sum = |count: fn(&Slot) -> u32| {
+            content.store.present().iter().filter_map(|p| content.store.slot(*p)).map(|s| u64::from(count(s))).sum()
+        };
+        (sum(Slot::asked), sum(Slot::free_blocks), sum(Slot::passed))
     }
 }
 
@@ -60,6 +63,11 @@ impl Torrent {
                     slot.asked()
                 ));
             }
+            let passed = |i: u32, b: &BlockSlot| b.data.is_none() && b.copies() == 0 && i < slot.hashed();
+            let gone = || (0u32..).zip(&slot.blocks).filter(|(_, b)| b.passed);
+            if gone().count() as u32 != slot.passed() || !gone().all(|(i, b)| passed(i, b)) {
+                return Err(format!("piece {piece}: passed blocks are counted wrong, {} of them", slot.passed()));
+            }
             if received + waiting == 0 {
                 return Err(format!("piece {piece} has an empty slot"));
             }
@@ -76,8 +84,9 @@ impl Torrent {
                 }
             }
         }
-        if audit.asked_blocks(content) != (content.store.asked_blocks(), content.store.free_blocks()) {
-            return Err("blocks asked and free are counted wrong".into());
+        let store = &content.store;
+        if audit.asked_blocks(content) != (store.asked_blocks(), store.free_blocks(), store.passed_blocks()) {
+            return Err("blocks asked, free and passed are counted wrong".into());
         }
         let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
         if (kept, partial, kept_pieces) != counted {
@@ -117,7 +126,7 @@ impl Torrent {
         }
         if !self.wants_dirty {
             for want in self.wants.iter().take(self.wants_from) {
-                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_block());
+                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
                 }

@@ -81,6 +81,8 @@ impl Torrent {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
+        // What is let go before it is hashed cannot be judged.
+        let least = if self.reads_by_blocks() { least.min((self.pool.limit() / 16).max(1) as u32) } else { least };
         let Some(content) = &mut self.content else { return };
         touched.retain(|piece| match content.store.hashable(*piece) {
             0 => false,
@@ -113,6 +115,11 @@ impl Torrent {
     fn piece_passed(&mut self, now: Time, piece: u32) {
         // Verified first: what becomes of its senders then must not touch it.
         let Some(content) = &mut self.content else { return };
+        if content.store.slot(piece).is_some_and(|s| s.passed() > 0) {
+            // Not all of it is here any more, but it was good.
+            self.acquit(now, piece);
+            return;
+        }
         match self.storage {
             StorageKind::Memory => {
                 content.store.keep(piece);

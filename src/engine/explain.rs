@@ -142,7 +142,9 @@ impl Torrent {
             return Reason::ReaderAsleep;
         }
         let able = |p: &Peer| p.serves(piece) && self.has_room(now, p);
-        if self.peers.values().any(able) && (self.starved || !self.admits(reader, content, piece)) {
+        if self.peers.values().any(able)
+            && (self.starved || self.is_too_large(reader, piece) || !self.admits(reader, content, piece))
+        {
             return Reason::MemoryFull;
         }
         Reason::Queued
@@ -232,6 +234,12 @@ impl Torrent {
     fn has_room(&self, now: Time, peer: &Peer) -> bool {
         let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
         peer.requests.len() < peer.target_queue(self.queue_time(now), self.inflow.share(), max)
+    }
+
+    /// Is the piece, of which the reader needs all, larger than memory?
+    fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
+        let blocks = self.content.as_ref().map_or(0, |c| c.info.layout.blocks_in_piece(piece));
+        self.storage == StorageKind::Memory && !reader.options.unverified && u64::from(blocks) > self.pool.limit()
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.

@@ -59,6 +59,9 @@ impl Keepers<'_> {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;
+            } else if window.stretch.is_some() && !reader.options.background {
+                // It goes block by block; what is whole and left, as a whole.
+                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { Worth::Kept }
             } else if reader.options.background {
                 Worth::Background
             } else if window.ahead.contains(&piece)
@@ -110,7 +113,13 @@ impl Torrent {
     /// Frees memory for one block: evicts the piece worth least, if it is worth less than the request. What a read waits
     /// for may also push out what was begun for wants behind it, or a memory full of beginnings would never end.
     pub(super) fn make_room(&mut self, now: Time, pick: Pick) {
-        if self.evict_one(now, evictable_by(pick.class), pick.piece) {
+        let bound = evictable_by(pick.class);
+        // Where somebody reads block by block, what nobody holds goes before what is in a window.
+        if self.reads_by_blocks() && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
+        {
+            return;
+        }
+        if self.evict_one(now, bound, pick.piece) {
             return;
         }
         let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
@@ -161,14 +170,12 @@ impl Torrent {
         }
         if kept {
             self.lose(now, piece);
-            self.counters.evicted_pieces += 1;
-            self.alert(Alert::PieceEvicted { piece });
         }
         self.wants_dirty = true;
     }
 
     /// A piece that we had is had no more.
-    fn lose(&mut self, now: Time, piece: u32) {
+    pub(super) fn lose(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
         content.have.clear(piece);
         content.picker.set_done(piece, false);
@@ -185,6 +192,8 @@ impl Torrent {
         }
         self.withdraw_piece(now, piece);
         self.update_state(now);
+        self.counters.evicted_pieces += 1;
+        self.alert(Alert::PieceEvicted { piece });
     }
 
     /// Other torrents need memory: what lies beyond this one's share goes, worst first. True if anything did.
@@ -198,7 +207,7 @@ impl Torrent {
         let mut any = false;
         while self.blocks_held() > share
             && self.pool.available() < enough
-            && self.evict_one(now, Worth::Background, u32::MAX)
+            && (self.evict_one(now, Worth::Background, u32::MAX) || self.let_one_go(now))
         {
             any = true;
         }
@@ -209,7 +218,9 @@ impl Torrent {
     pub fn enforce_limit(&mut self, now: Time) {
         self.wants_dirty = true;
         self.refresh_wants(now);
-        while self.pool.charged() > self.pool.limit() && self.evict_one(now, Worth::Kept, u32::MAX) {}
+        while self.pool.charged() > self.pool.limit()
+            && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX))
+        {}
         self.wants_dirty = true;
         self.fill_everybody(now);
     }
@@ -249,9 +260,8 @@ impl Torrent {
         let each = share / playing.max(1) as u64;
         for reader in self.readers.values_mut().filter(|r| active == 0 || r.is_active(now)) {
             // What it reads elsewhere must fit beside its window.
-            let elsewhere: BTreeSet<u32> = reader.probes.iter().map(|p| reader.span.piece_at(p.offset)).collect();
-            let cost = reader.span.piece_cost() * elsewhere.len() as u64;
-            reader.window = reader.compute_window(Some(each.saturating_sub(cost)), percent);
+            let rest = each.saturating_sub(reader.probes_cost(each));
+            reader.window = reader.compute_window(Some(rest), percent);
         }
     }
 

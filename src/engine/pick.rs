@@ -8,7 +8,7 @@ use super::memory::Keepers;
 use super::peer::Peer;
 use super::store::{PeerKey, Stage};
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
-use super::wants::Class;
+use super::wants::{Class, Want};
 use crate::storage::pool::BLOCK_SIZE;
 
 /// Pieces of the picker's order looked at for one request.
@@ -32,7 +32,8 @@ impl Torrent {
     pub(super) fn pass_full_wants(&mut self) {
         let Some(content) = &self.content else { return };
         while let Some(want) = self.wants.get(self.wants_from)
-            && (!content.is_missing(want.piece) || content.store.slot(want.piece).is_some_and(|s| !s.has_free_block()))
+            && (!content.is_missing(want.piece)
+                || content.store.slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
         {
             self.wants_from += 1;
         }
@@ -76,7 +77,7 @@ impl Torrent {
                 continue;
             }
             let slot = content.store.slot(want.piece);
-            let free = slot.map_or_else(|| content.info.layout.blocks_in_piece(want.piece), |s| s.free_blocks());
+            let free = want.free_blocks(slot, content.info.layout.blocks_in_piece(want.piece));
             if free == 0 {
                 continue;
             }
@@ -95,12 +96,13 @@ impl Torrent {
                 || windowed
                 || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
             if fits {
-                found = Some((want.piece, want.class, slot.is_none(), skip));
+                found = Some((*want, slot.is_none(), skip));
                 break;
             }
         }
-        let (piece, class, fresh, skip) = found?;
-        let block = if fresh { skip } else { self.content.as_mut()?.store.free_block(piece, skip)? };
+        let (Want { piece, class, from, until, .. }, fresh, skip) = found?;
+        let block =
+            if fresh { from + skip } else { self.content.as_mut()?.store.free_block(piece, from, until, skip)? };
         Some(Pick { piece, block, class })
     }
 
@@ -115,6 +117,7 @@ impl Torrent {
             content.picker.priority(*p) > 0
                 && peer.serves(*p)
                 && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+                && !self.is_stretched(*p)
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.
@@ -122,7 +125,7 @@ impl Torrent {
         let begun = || content.store.open_pieces().filter(goes_on);
         let begun = current.or_else(|| begun().max_by_key(|p| (content.picker.priority(*p), std::cmp::Reverse(*p))));
         if let Some(piece) = begun {
-            let block = self.content.as_mut()?.store.free_block(piece, 0)?;
+            let block = self.content.as_mut()?.store.free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
         }
         if let Some(piece) = self.fresh_piece(key) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
+use super::stretch::Stretch;
 use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
 
@@ -90,6 +91,8 @@ pub struct Window {
     pub ahead: Range<u32>,
     pub head: Range<u32>,
     pub tail: Range<u32>,
+    /// Of these pieces only some blocks, where memory holds no more.
+    pub stretch: Option<Stretch>,
 }
 
 impl Window {
@@ -99,7 +102,7 @@ impl Window {
 
     /// What stays of it while its reader sleeps.
     pub fn pins_only(self) -> Self {
-        Self { behind: 0..0, ahead: 0..0, ..self }
+        Self { behind: 0..0, ahead: 0..0, stretch: None, ..self }
     }
 
     /// Pieces in it, each counted once for each part of it that it is in.
@@ -223,6 +226,7 @@ impl Reader {
             && self.seek_began.is_none()
             && self.counters.time_to_first_byte.is_some()
             && self.prebuffer.is_none()
+            && self.window.stretch.is_none()
     }
 
     /// Does a read wait for a byte of this block?
@@ -322,6 +326,14 @@ impl Reader {
         if all.is_empty() {
             return Window::default();
         }
+        if let Some(stretch) = share.and_then(|s| self.compute_stretch(s, lookbehind_percent)) {
+            return Window {
+                behind: stretch.behind(),
+                ahead: stretch.ahead(),
+                stretch: Some(stretch),
+                ..Window::default()
+            };
+        }
         let len = span.piece_length;
         // Without a memory bound everything is kept anyway; only what to fetch matters.
         let fit = share.map_or(u64::from(u32::MAX), |s| s / span.piece_cost());
@@ -340,7 +352,7 @@ impl Reader {
         let Some(current) = self.current_piece() else {
             // At the end: what lies behind is all that may be read again.
             let keep = fit.saturating_sub(pieces(&head) + pieces(&tail)).min(pieces(&all)) as u32;
-            return Window { behind: all.end - keep..all.end, ahead: 0..0, head, tail };
+            return Window { behind: all.end - keep..all.end, ahead: 0..0, head, tail, stretch: None };
         };
         let free = fit.saturating_sub(pieces(&head) + pieces(&tail)).max(1);
         let behind_want = match self.options.lookbehind {
@@ -361,7 +373,7 @@ impl Reader {
         let wanted_n = if self.proven { pieces(&wanted) } else { pieces(&wanted).max(2) };
         let ahead_end = current + wanted_n.min(ahead_room).max(1).min(u64::from(all.end - current)) as u32;
         let behind_start = current.saturating_sub(behind_n.min(u64::from(u32::MAX)) as u32).max(all.start);
-        Window { behind: behind_start..current, ahead: current..ahead_end, head, tail }
+        Window { behind: behind_start..current, ahead: current..ahead_end, head, tail, stretch: None }
     }
 }
 

@@ -131,7 +131,7 @@ impl Torrent {
         let proven = reader.is_proven();
         let (file, offset) = (reader.file, reader.position);
         reader.advanced(now, n);
-        let moved = reader.current_piece() != before || reader.is_proven() != proven;
+        let moved = reader.current_piece() != before || reader.is_proven() != proven || reader.left_its_block();
         let touched = before;
         if was_waiting {
             self.alert(Alert::ReaderReady { reader: id.0, file, offset });
@@ -195,7 +195,8 @@ impl Torrent {
     /// Moves a reader. In the same event, requests outside all windows are taken back and the new first blocks go out.
     pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
-        let near = reader.window.ahead.contains(&reader.span.piece_at(position)) && position < reader.span.size;
+        let there = reader.window.ahead.contains(&reader.span.piece_at(position)) && reader.holds(position);
+        let near = there && position < reader.span.size;
         if !near {
             reader.waste.leave(reader.window.ahead.clone());
         }
@@ -203,6 +204,7 @@ impl Torrent {
         self.wants_dirty = true;
         if !near {
             self.cancel_unwanted(now);
+            self.cancel_beyond(now);
         }
         self.fill_all(now);
         self.readers_changed();
@@ -300,7 +302,7 @@ impl Torrent {
     pub fn reader_status(&self, id: ReaderId) -> Result<ReaderStatus> {
         let (Some(r), Some(content)) = (self.readers.get(&id), &self.content) else { return Err(gone()) };
         let (prebuffer_done, prebuffer_total) = prebuffer_bytes(content, r);
-        let clip = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin).min(r.span.size);
+        let window = r.window_bytes();
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Ok(ReaderStatus {
             torrent: crate::session::StorageIndex::INVALID,
@@ -309,10 +311,10 @@ impl Torrent {
             size: r.span.size,
             buffered_ahead: self.buffered(content, r, true),
             buffered_behind: self.buffered(content, r, false),
-            window_begin: clip(r.window.behind.start.min(r.window.ahead.start)),
-            window_end: clip(r.window.ahead.end.max(r.window.behind.end)),
-            lookahead: clip(r.window.ahead.end).saturating_sub(r.position),
-            lookbehind: r.position.saturating_sub(clip(r.window.behind.start)),
+            window_begin: window.start,
+            window_end: window.end,
+            lookahead: window.end.saturating_sub(r.position),
+            lookbehind: r.position.saturating_sub(window.start),
             stalls: r.counters.stalls,
             stall_time_us: r.counters.stall_time.as_micros() as u64,
             time_to_first_byte_us: r.counters.time_to_first_byte.map_or(-1, micros),
@@ -331,25 +333,44 @@ impl Torrent {
 
     /// Contiguous bytes of the file that can be read from the position on, or right before it.
     fn buffered(&self, content: &Content, r: &Reader, ahead: bool) -> u64 {
-        let pieces = r.span.pieces();
-        let start = |piece: u32| (u64::from(piece) * r.span.piece_length).saturating_sub(r.span.begin);
-        let end = |piece: u32| start(piece + 1).min(r.span.size);
-        let there = |piece: &u32| content.have.get(*piece);
+        let (begin, end) = (r.span.begin, r.span.begin + r.span.size);
+        let at = begin + r.position.min(r.span.size);
+        let mut to = at;
         if ahead {
-            let Some(current) = r.current_piece() else { return 0 };
-            let run = (current..pieces.end).take_while(there).last();
-            run.map_or(0, |last| end(last).saturating_sub(r.position))
+            while to < end
+                && let Some(there) = readable_at(content, to, r.options.unverified)
+            {
+                to = there.end;
+            }
+            to.min(end) - at
         } else {
-            // Of the byte before the position: a reader that waits stands at the start of a piece that is missing.
-            let Some(before) = r.position.checked_sub(1) else { return 0 };
-            let run = (pieces.start..=r.span.piece_at(before)).rev().take_while(there).last();
-            run.map_or(0, |first| r.position.saturating_sub(start(first)))
+            // Of the byte before the position: a reader that waits stands at the start of what is missing.
+            while to > begin
+                && let Some(there) = readable_at(content, to - 1, r.options.unverified)
+            {
+                to = there.start;
+            }
+            at - to.max(begin)
         }
     }
 
     pub fn num_readers(&self) -> u32 {
         self.readers.len() as u32
     }
+}
+
+/// The bytes of the torrent that can be read with the one at `offset`: its piece, or, before that is verified, its block.
+fn readable_at(content: &Content, offset: u64, unverified: bool) -> Option<std::ops::Range<u64>> {
+    let layout = &content.info.layout;
+    let piece = (offset / content.piece_length()) as u32;
+    let start = layout.piece_offset(piece);
+    if content.have.get(piece) {
+        return Some(start..start + u64::from(layout.piece_size(piece)));
+    }
+    let block = ((offset - start) / u64::from(BLOCK_SIZE)) as u32;
+    let data = content.store.block(piece, block, unverified)?;
+    let start = start + u64::from(block) * u64::from(BLOCK_SIZE);
+    Some(start..start + u64::from(data.len()))
 }
 
 /// How much of a prebuffer is here, in bytes, and how much it is.

@@ -5,11 +5,12 @@
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
 use super::Time;
+pub use super::hash_job::{HashJob, Hashed};
+pub use super::slot::{BlockSlot, Slot, Stage};
 use crate::storage::pool::Block;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
@@ -24,148 +25,6 @@ impl PeerKey {
 pub const MAX_COPIES: usize = 3;
 /// What is expected within this is not slow.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(300);
-
-/// One block of a piece on its way.
-#[derive(Debug, Clone, Default)]
-pub struct BlockSlot {
-    pub data: Option<Block>,
-    /// Who was asked for it and has not answered.
-    asked: [PeerKey; MAX_COPIES],
-    /// Who sent it.
-    pub from: PeerKey,
-    /// When the last one asked is expected to bring it.
-    pub expected: Time,
-    /// From when on it is late.
-    pub due: Time,
-}
-
-impl BlockSlot {
-    pub fn is_free(&self) -> bool {
-        self.data.is_none() && self.copies() == 0
-    }
-
-    pub fn copies(&self) -> usize {
-        self.asked.iter().filter(|p| **p != PeerKey::NOBODY).count()
-    }
-
-    /// Who was asked and has not answered.
-    pub fn askees(&self) -> impl Iterator<Item = PeerKey> + '_ {
-        self.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY)
-    }
-
-    pub fn is_asked_of(&self, peer: PeerKey) -> bool {
-        self.asked.contains(&peer)
-    }
-}
-
-/// How far a piece is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Blocks are missing, or the hash is not known yet.
-    Partial,
-    /// Verified, on its way to disk.
-    Writing,
-    /// Verified and kept in memory.
-    Kept,
-}
-
-/// A piece in memory.
-#[derive(Debug)]
-pub struct Slot {
-    pub blocks: Vec<BlockSlot>,
-    pub stage: Stage,
-    /// Only this peer may be asked for it (parole).
-    pub exclusive: PeerKey,
-    /// Order of last use; the smallest is evicted first.
-    pub used: u64,
-    pub began: Time,
-    received: u32,
-    asked: u32,
-    free_hint: u32,
-    /// No block asked for is expected later than this.
-    slowest: Time,
-    hasher: Option<Sha1>,
-    hashed: u32,
-    generation: u64,
-    whole: Option<Arc<[Block]>>,
-}
-
-impl Slot {
-    /// The blocks of a verified piece, in order, side by side.
-    pub fn whole(&self) -> Option<&Arc<[Block]>> {
-        self.whole.as_ref()
-    }
-
-    fn verified(&mut self, stage: Stage) {
-        self.stage = stage;
-        self.whole = Some(self.blocks.iter().filter_map(|b| b.data.clone()).collect());
-    }
-
-    pub fn received(&self) -> u32 {
-        self.received
-    }
-
-    /// Blocks asked for and not here.
-    pub fn asked(&self) -> u32 {
-        self.asked
-    }
-
-    /// Blocks of it that may be asked for.
-    pub fn free_blocks(&self) -> u32 {
-        if self.stage == Stage::Partial { self.blocks.len() as u32 - self.received - self.asked } else { 0 }
-    }
-
-    pub fn has_free_block(&self) -> bool {
-        self.free_blocks() > 0
-    }
-
-    /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
-    pub fn is_shared(&self) -> bool {
-        let by_piece = self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
-        let ours = 1 + usize::from(self.whole.is_some());
-        by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
-    }
-
-    /// The peers that sent blocks of it, each once.
-    pub fn senders(&self) -> Vec<PeerKey> {
-        let mut senders: Vec<PeerKey> =
-            self.blocks.iter().filter(|b| b.data.is_some()).map(|b| b.from).filter(|p| *p != PeerKey::NOBODY).collect();
-        senders.sort_unstable();
-        senders.dedup();
-        senders
-    }
-}
-
-/// Hashing to be done outside the torrent's lock: `run`, then hand back with [`Store::hash_done`].
-#[derive(Debug)]
-pub struct HashJob {
-    pub piece: u32,
-    generation: u64,
-    hasher: Sha1,
-    blocks: Vec<Block>,
-}
-
-impl HashJob {
-    pub fn run(&mut self) {
-        for block in self.blocks.drain(..) {
-            self.hasher.update(block.as_slice());
-        }
-    }
-
-    /// What is still to be hashed.
-    pub fn blocks(&self) -> &[Block] {
-        &self.blocks
-    }
-}
-
-/// What a hashed stretch led to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Hashed {
-    /// The piece changed meanwhile, or blocks are missing still.
-    Pending,
-    /// All blocks are in: the piece's SHA-1.
-    Digest([u8; 20]),
-}
 
 /// What became of a block that arrived.
 #[derive(Debug, PartialEq, Eq)]
@@ -187,6 +46,7 @@ pub struct Store {
     open: BTreeSet<u32>,
     free_blocks: u64,
     asked_blocks: u64,
+    passed_blocks: u64,
     /// Pieces that got or lost their slot since somebody asked.
     begun_or_gone: Vec<u32>,
     clock: u64,
@@ -204,6 +64,7 @@ impl Store {
             open: BTreeSet::new(),
             free_blocks: 0,
             asked_blocks: 0,
+            passed_blocks: 0,
             begun_or_gone: Vec::new(),
             clock: 0,
             kept_blocks: 0,
@@ -240,6 +101,11 @@ impl Store {
         self.asked_blocks
     }
 
+    /// Blocks let go after they were hashed, of pieces that are still here.
+    pub fn passed_blocks(&self) -> u64 {
+        self.passed_blocks
+    }
+
     /// The pieces that got or lost their slot since the last call.
     pub fn take_begun_or_gone(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.begun_or_gone)
@@ -248,10 +114,11 @@ impl Store {
     /// Changes a slot, and keeps count of the blocks that are to be asked for.
     fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
-        let (free, asked) = (slot.free_blocks(), slot.asked);
+        let (free, asked, passed) = (slot.free_blocks(), slot.asked, slot.passed);
         let result = change(slot);
-        let (free_after, asked_after) = (slot.free_blocks(), slot.asked);
+        let (free_after, asked_after, passed_after) = (slot.free_blocks(), slot.asked, slot.passed);
         self.asked_blocks = self.asked_blocks + u64::from(asked_after) - u64::from(asked);
+        self.passed_blocks = self.passed_blocks + u64::from(passed_after) - u64::from(passed);
         self.recount(piece, free, free_after);
         Some(result)
     }
@@ -314,6 +181,7 @@ impl Store {
             began: now,
             received: 0,
             asked: 0,
+            passed: 0,
             free_hint: 0,
             slowest: Time::ZERO,
             hasher: Some(Sha1::new()),
@@ -330,17 +198,20 @@ impl Store {
         }
     }
 
-    /// The first block of the piece that nobody was asked for; with `skip`, one so many behind it.
-    pub fn free_block(&mut self, piece: u32, skip: u32) -> Option<u32> {
+    /// The first block of the piece, of those from `from` on and before `until`, that nobody was asked for; with `skip`, one so
+    /// many behind it.
+    pub fn free_block(&mut self, piece: u32, from: u32, until: u32, skip: u32) -> Option<u32> {
         let slot = self.slot_mut(piece)?;
         if !slot.has_free_block() {
             return None;
         }
-        let from = slot.free_hint as usize;
-        let mut free = slot.blocks.iter().enumerate().skip(from).filter(|(_, b)| b.is_free()).map(|(i, _)| i as u32);
+        let mut free = slot.free_after(from, until);
         let first = free.next();
         let found = if skip == 0 { first } else { free.nth(skip as usize - 1) };
-        slot.free_hint = first.unwrap_or(slot.blocks.len() as u32);
+        drop(free);
+        if from <= slot.free_hint {
+            slot.free_hint = first.unwrap_or_else(|| until.min(slot.blocks.len() as u32)).max(slot.free_hint);
+        }
         found
     }
 
@@ -498,6 +369,7 @@ impl Store {
         self.begun_or_gone.push(piece);
         self.recount(piece, slot.free_blocks(), 0);
         self.asked_blocks -= u64::from(slot.asked);
+        self.passed_blocks -= u64::from(slot.passed);
         let blocks = u64::from(slot.received);
         if slot.stage == Stage::Kept {
             self.kept_blocks -= blocks;
@@ -511,6 +383,47 @@ impl Store {
         slot.blocks.iter().enumerate().flat_map(asked).collect()
     }
 
+    /// Gives up a block of a piece that is not verified. One that was hashed is passed, any other one may be asked for again.
+    pub fn let_go(&mut self, piece: u32, block: u32) {
+        let outcome = self.edit(piece, |slot| {
+            let hashed = block < slot.hashed;
+            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.data.is_some())?;
+            b.data = None;
+            slot.received -= 1;
+            if hashed {
+                b.passed = true;
+                slot.passed += 1;
+            } else {
+                b.from = PeerKey::NOBODY;
+                slot.free_hint = slot.free_hint.min(block);
+            }
+            Some(slot.received == 0 && slot.asked == 0)
+        });
+        let Some(empty) = outcome.flatten() else { return };
+        self.partial_blocks -= 1;
+        if empty {
+            self.remove(piece);
+        }
+    }
+
+    /// The piece is had no more, but its blocks are here still, to be let go one by one.
+    pub fn break_up(&mut self, piece: u32) {
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Kept) else { return };
+        slot.stage = Stage::Partial;
+        slot.whole = None;
+        let blocks = u64::from(slot.received);
+        self.kept_blocks -= blocks;
+        self.partial_blocks += blocks;
+        self.kept_pieces -= 1;
+    }
+
+    /// What was passed of the piece may be asked for again; it is hashed from its start.
+    pub fn rewind(&mut self, piece: u32) {
+        self.clock += 1;
+        let clock = self.clock;
+        self.edit(piece, |slot| slot.rewind(clock));
+    }
+
     /// Throws away what `peer` sent of pieces that are not verified yet. The pieces that it touched.
     pub fn discard_from(&mut self, peer: PeerKey) -> Vec<u32> {
         self.present.clone().into_iter().filter(|piece| self.discard(*piece, |from| from == peer)).collect()
@@ -522,10 +435,11 @@ impl Store {
         let clock = self.clock;
         let outcome = self.edit(piece, |slot| {
             if slot.stage != Stage::Partial {
-                return (0, false);
+                return (0, false, false);
             }
-            let mut dropped = 0;
+            let (mut dropped, mut spoilt) = (0, false);
             for (i, b) in (0u32..).zip(&mut slot.blocks) {
+                spoilt |= b.passed && bad(b.from);
                 if b.data.is_some() && bad(b.from) {
                     b.data = None;
                     b.from = PeerKey::NOBODY;
@@ -533,16 +447,13 @@ impl Store {
                     slot.free_hint = slot.free_hint.min(i);
                 }
             }
-            if dropped > 0 {
-                slot.received -= dropped;
-                // What was hashed is hashed no more; a job under way will find that it is stale.
-                slot.hashed = 0;
-                slot.hasher = Some(Sha1::new());
-                slot.generation = clock;
+            slot.received -= dropped;
+            if dropped > 0 || spoilt {
+                slot.rewind(clock);
             }
-            (dropped, slot.received == 0 && slot.asked == 0)
+            (dropped, dropped > 0 || spoilt, slot.received == 0 && slot.asked == 0)
         });
-        let Some((dropped @ 1.., empty)) = outcome else { return false };
+        let Some((dropped, true, empty)) = outcome else { return false };
         self.partial_blocks -= u64::from(dropped);
         if empty {
             self.remove(piece);

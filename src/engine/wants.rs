@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::Time;
 use super::reader::Reader;
+use super::slot::Slot;
+use super::torrent::Content;
+use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +29,31 @@ pub struct Want {
     /// When it is needed; only the order counts where no bitrate is known. Of a read that waits: since when.
     pub due: Time,
     pub piece: u32,
+    /// Of its blocks those from here on, and before `until`.
+    pub from: u32,
+    pub until: u32,
+}
+
+impl Want {
+    /// All blocks of a piece.
+    fn whole(class: Class, due: Time, piece: u32) -> Self {
+        Self { class, due, piece, from: 0, until: u32::MAX }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.piece == other.piece && self.from <= other.from && self.until >= other.until
+    }
+
+    /// Does it fit into so many blocks of memory?
+    pub(super) fn fits(&self, content: &Content, limit: u64) -> bool {
+        let blocks = content.info.layout.blocks_in_piece(self.piece).min(self.until);
+        u64::from(blocks.saturating_sub(self.from)) <= limit
+    }
+
+    /// Blocks of it that may be asked for, where the piece has so many and, if it is begun, this slot.
+    pub fn free_blocks(&self, slot: Option<&Slot>, blocks: u32) -> u32 {
+        slot.map_or_else(|| blocks.min(self.until).saturating_sub(self.from), |s| s.free_within(self.from, self.until))
+    }
 }
 
 /// What a reader without a bitrate is taken to consume, to merge its window with those of others.
@@ -35,50 +63,80 @@ const ASSUMED_BITRATE: u64 = 1 << 20;
 const MAX_WINDOW: usize = 8192;
 const MAX_WANTED: usize = 1024;
 
-/// Builds the order. `missing` says whether a piece is still to be fetched.
+/// Builds the order. `missing` says whether a piece is still to be fetched, `fits` whether memory can hold so much of it.
 pub fn order(
     now: Time,
     readers: &BTreeMap<super::reader::ReaderId, Reader>,
     deadlines: &BTreeMap<u32, Time>,
     missing: impl Fn(u32) -> bool,
+    fits: impl Fn(&Want) -> bool,
 ) -> Vec<Want> {
     let mut wants = Vec::new();
-    let mut push = |class, due, piece| {
-        if missing(piece) {
-            wants.push(Want { class, due, piece });
+    let mut push = |want: Want| {
+        if missing(want.piece) && fits(&want) {
+            wants.push(want);
         }
     };
     for reader in readers.values() {
         let base = if reader.options.background { Class::Background } else { Class::Deadline };
+        // Who does not wait for whole pieces has the blocks from his position on before those that the hash alone needs.
+        let unverified = reader.options.unverified;
+        let at = reader.current_piece().filter(|_| unverified).map(|_| reader.span.block_at(reader.position));
+        let first = |piece| at.filter(|(current, _)| *current == piece).map_or(0, |(_, block)| block);
+        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
+        let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
+        if let Some(stretch) = &reader.window.stretch {
+            for probe in &reader.probes {
+                let (piece, blocks) = reader.probe_blocks(probe.offset);
+                push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
+            }
+            for (piece, blocks, ahead) in stretch.wanted() {
+                let (class, due) = match reader.waiting {
+                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.since),
+                    _ => (base, now + span_time(ahead * u64::from(BLOCK_SIZE))),
+                };
+                push(Want { class, due, piece, from: blocks.start, until: blocks.end });
+            }
+            continue;
+        }
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
         if let Some(waiting) = reader.waiting {
             let class = if reader.options.background { Class::Background } else { Class::Blocked };
             let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
             let window = reader.window.ahead.end.max(read.start + 1);
-            (read.start..read.end.min(window)).for_each(|piece| push(class, waiting.since, piece));
+            for piece in read.start..read.end.min(window) {
+                push(Want { from: first(piece), ..Want::whole(class, waiting.since, piece) });
+            }
         }
         for probe in &reader.probes {
-            push(Class::Blocked, probe.since, reader.span.piece_at(probe.offset));
+            let (piece, block) = reader.span.block_at(probe.offset);
+            let from = if unverified { block } else { 0 };
+            push(Want { from, ..Want::whole(Class::Blocked, probe.since, piece) });
+            if from > 0 {
+                push(Want::whole(base, now, piece));
+            }
         }
-        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
-        let piece_time = Duration::from_micros(reader.span.piece_length.saturating_mul(1_000_000) / bitrate);
+        let piece_time = span_time(reader.span.piece_length);
         let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
         for (i, piece) in ahead.take(MAX_WANTED) {
-            push(base, now + piece_time.saturating_mul(i), piece);
+            push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(i), piece) });
+        }
+        if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window.ahead.contains(piece)) {
+            push(Want::whole(base, now + piece_time * 2, piece));
         }
         let pinned = if reader.options.background { Class::Background } else { Class::Pinned };
         for range in [reader.window.head.clone(), reader.window.tail.clone()] {
             for (i, piece) in (0u64..).zip(range).take(MAX_WINDOW) {
-                push(pinned, Time(i), piece);
+                push(Want::whole(pinned, Time(i), piece));
             }
         }
     }
     for (piece, due) in deadlines {
-        push(Class::Deadline, *due, *piece);
+        push(Want::whole(Class::Deadline, *due, *piece));
     }
-    // Of a piece wanted twice the more urgent want counts.
-    wants.sort_unstable_by_key(|w| (w.piece, w.class, w.due));
-    wants.dedup_by_key(|w| w.piece);
+    // Of what is wanted twice the more urgent want counts.
+    wants.sort_unstable_by_key(|w| (w.piece, w.class, w.due, w.from));
+    wants.dedup_by(|later, sooner| sooner.covers(later));
     wants.sort_unstable();
     wants
 }
@@ -109,12 +167,25 @@ mod tests {
         let mut readers =
             BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
         readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
-        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21, |_| true);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
         readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO, 1);
-        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true, |_| true);
         assert_eq!(pieces(&wants)[0], 20);
         assert_eq!(wants[0].class, Class::Blocked);
+    }
+
+    #[test]
+    fn blocks_from_an_unverified_position_on_come_before_those_behind_it() {
+        let span = Span { begin: 0, size: 100 << 20, piece_length: 1 << 20 };
+        let options = ReaderOptions { unverified: true, ..Default::default() };
+        let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
+        r.position = (5 << 20) + (50 << 14) + 1;
+        r.window.ahead = 5..7;
+        r.begin_wait(Time::ZERO, 1);
+        let wants = order(Time::ZERO, &BTreeMap::from([(r.id, r)]), &BTreeMap::new(), |_| true, |_| true);
+        let stretches: Vec<_> = wants.iter().map(|w| (w.class, w.piece, w.from)).collect();
+        assert_eq!(stretches, [(Class::Blocked, 5, 50), (Class::Deadline, 6, 0), (Class::Deadline, 5, 0)]);
     }
 
     #[test]
@@ -122,7 +193,7 @@ mod tests {
         let fast = ReaderOptions { bitrate: 1 << 14, ..Default::default() };
         let readers = BTreeMap::from([reader(1, 10..13, fast)]);
         let deadlines = BTreeMap::from([(50, Time::from_millis(1500)), (60, Time::ZERO)]);
-        let wants = order(Time::ZERO, &readers, &deadlines, |_| true);
+        let wants = order(Time::ZERO, &readers, &deadlines, |_| true, |_| true);
         assert_eq!(pieces(&wants), [10, 60, 11, 50, 12]);
     }
 }

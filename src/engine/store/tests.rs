@@ -16,10 +16,10 @@ fn fills_out_of_order_and_hashes_in_order() {
     store.open(Time::ZERO, 2, 3);
     let peer = PeerKey(7);
     for i in 0..3 {
-        assert_eq!(store.free_block(2, 0), Some(i));
+        assert_eq!(store.free_block(2, 0, u32::MAX, 0), Some(i));
         store.mark_asked(2, i, peer, Time::ZERO, Time::ZERO);
     }
-    assert_eq!(store.free_block(2, 0), None);
+    assert_eq!(store.free_block(2, 0, u32::MAX, 0), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
     assert!(store.hash_job(2).is_none(), "block 0 is missing");
     assert_eq!(store.hashable(2), 0);
@@ -84,8 +84,8 @@ fn open_pieces_are_those_with_blocks_to_ask_for() {
     store.open(Time::ZERO, 1, 2);
     store.open(Time::ZERO, 0, 3);
     assert_eq!(open(&store), (vec![0, 1], 5));
-    assert_eq!(store.free_block(0, 2), Some(2), "two are left to others");
-    assert_eq!(store.free_block(0, 3), None);
+    assert_eq!(store.free_block(0, 0, u32::MAX, 2), Some(2), "two are left to others");
+    assert_eq!(store.free_block(0, 0, u32::MAX, 3), None);
     store.mark_asked(1, 0, peer, Time::ZERO, Time::ZERO);
     store.mark_asked(1, 1, peer, Time::ZERO, Time::ZERO);
     assert_eq!(open(&store), (vec![0], 3));
@@ -112,7 +112,7 @@ fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
     assert_eq!(store.discard_from(bad), [0]);
     stale.run();
     assert_eq!(store.hash_done(stale), Hashed::Pending);
-    assert_eq!(store.free_block(0, 0), Some(0));
+    assert_eq!(store.free_block(0, 0, u32::MAX, 0), Some(0));
     store.receive(0, 0, block(&pool, 0), good);
     let mut job = store.hash_job(0).expect("all of it");
     job.run();
@@ -130,4 +130,52 @@ fn stale_hash_jobs_do_not_touch_a_new_slot() {
     store.remove(0);
     store.open(Time::ZERO, 0, 1);
     assert_eq!(store.hash_done(job), Hashed::Pending);
+}
+
+#[test]
+fn what_is_let_go_after_its_hash_is_passed_and_the_hash_goes_on() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(1);
+    let peer = PeerKey(7);
+    store.open(Time::ZERO, 0, 3);
+    store.receive(0, 0, block(&pool, 0), peer);
+    let mut job = store.hash_job(0).expect("block 0");
+    job.run();
+    assert_eq!(store.hash_done(job), Hashed::Pending);
+    store.receive(0, 2, block(&pool, 2), peer);
+    store.let_go(0, 0);
+    assert_eq!((store.passed_blocks(), store.free_blocks(), store.blocks(), pool.charged()), (1, 1, 1, 1));
+    assert_eq!(store.free_block(0, 0, u32::MAX, 0), Some(1), "a passed block is not asked for");
+    store.receive(0, 1, block(&pool, 1), PeerKey(8));
+    let mut job = store.hash_job(0).expect("blocks 1 and 2");
+    job.run();
+    let mut expect = Sha1::new();
+    for byte in 0..3u8 {
+        expect.update(vec![byte; BLOCK_SIZE as usize]);
+    }
+    assert_eq!(store.hash_done(job), Hashed::Digest(expect.finalize().into()));
+    assert_eq!(store.slot(0).map(Slot::senders), Some(vec![peer, PeerKey(8)]));
+    store.rewind(0);
+    assert_eq!((store.passed_blocks(), store.free_blocks()), (0, 1));
+    store.let_go(0, 1);
+    assert_eq!((store.passed_blocks(), store.free_blocks()), (0, 2), "it was not hashed again yet");
+    store.let_go(0, 2);
+    assert!(store.slot(0).is_none() && pool.charged() == 0);
+}
+
+#[test]
+fn a_piece_is_broken_up() {
+    let pool = Pool::new(1 << 20);
+    let mut store = Store::new(1);
+    store.open(Time::ZERO, 0, 2);
+    (0..2).for_each(|i| drop(store.receive(0, i, block(&pool, 0), PeerKey(7))));
+    let mut job = store.hash_job(0).expect("both");
+    job.run();
+    assert!(matches!(store.hash_done(job), Hashed::Digest(_)));
+    store.keep(0);
+    store.break_up(0);
+    assert_eq!((store.kept_blocks(), store.partial_blocks(), store.kept_pieces()), (0, 2, 0));
+    store.let_go(0, 0);
+    assert!(store.block(0, 1, false).is_none() && store.block(0, 1, true).is_some());
+    assert_eq!((store.passed_blocks(), store.free_blocks(), pool.charged()), (1, 0, 1));
 }

@@ -1,5 +1,6 @@
 //! One thing each, by name.
 
+mod blockwise;
 mod explain;
 mod memory;
 mod metadata;

@@ -97,6 +97,33 @@ fn an_unverified_reader_is_woken_by_its_block() {
     world.end();
 }
 
+/// In the middle of a piece it does not wait for the blocks before its own, and at the end of one not for those before it either.
+#[test]
+fn an_unverified_reader_begins_where_it_stands() {
+    let mut world = pair(64 * MIB, 4 * MIB, 64 * MIB);
+    let options = ReaderOptions { unverified: true, lookahead: Some(4 * MIB), ..Default::default() };
+    let mut steps = vec![Step::Read(MIB)];
+    for (to, n) in [(30 * MIB, MIB), (16 * MIB - 100 * KIB, MIB), (44 * MIB - 5, 100 * KIB)] {
+        steps.extend([Step::Sleep(minute()), Step::Seek(to), Step::Read(n)]);
+    }
+    steps.push(Step::Sleep(minute()));
+    world.add_driver(1, Driver::new(1, 0, steps).with(options));
+    assert!(world.finish(minute() * 4));
+    let runs = world.engine(1).drivers[0].gauge.seeks().to_vec();
+    // A round trip is 60 ms; a MiB takes 125 more.
+    assert!(runs.iter().all(|r| r.first.is_some_and(|t| t < Duration::from_millis(75))), "{runs:?}");
+    assert!(runs.iter().filter_map(|r| r.goal).all(|t| t < Duration::from_millis(220)), "{runs:?}");
+    world.run_for(minute());
+    let began = world.now();
+    world.engine(1).drivers[0].steps.extend([Step::ReadAt(55 * MIB, 1)]);
+    world.poll_driver(1, 0);
+    world.settle(1);
+    assert!(world.finish(minute()));
+    let took = world.now().since(began);
+    assert!(took < Duration::from_millis(75), "{took:?} for a byte in the middle of a piece");
+    world.end();
+}
+
 #[test]
 fn two_readers_share() {
     let mut world = pair(4 * MIB, 128 * KIB, 3 * MIB);
