@@ -241,7 +241,9 @@ impl Swarm {
             outcome
         });
         match outcome.map_err(|error| error.to_string())? {
-            ReadOutcome::EndOfFile => self.count(|torrent, now| torrent.seek(now, READER, 0)).map_err(|e| e.to_string())?,
+            ReadOutcome::EndOfFile => {
+                self.count(|torrent, now| torrent.seek(now, READER, 0)).map_err(|e| e.to_string())?
+            }
             ReadOutcome::Wait => return Ok(self.events.push(Reverse((self.now + PATIENCE, Event::Player)))),
             found => {
                 let takes = Duration::from_nanos(found.len() as u64 * self.play_nanos_a_byte);
