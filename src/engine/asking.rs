@@ -18,6 +18,8 @@ use crate::settings::Settings;
 
 /// So many hungry peers are put into order one by one; of more the ranking is taken.
 const FEW: usize = 16;
+/// So many that could serve anything and find nothing speak for those behind them.
+const FUTILE: usize = 16;
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +83,7 @@ impl Torrent {
         };
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.pool.limit();
+        let mut futile = 0;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
                 return self.inflow.ran_dry();
@@ -101,7 +104,15 @@ impl Torrent {
             }
             let Some(Reverse((_, key))) = asked.pop() else { return };
             if !self.help_slow(now, key) {
-                let Some(pick) = self.pick(now, key) else { continue };
+                let Some(pick) = self.pick(now, key) else {
+                    futile += usize::from(self.peers.get(&key).is_some_and(Peer::serves_all));
+                    let waste = futile >= FUTILE || (futile > 0 && self.wants_from >= self.wants.len());
+                    // A suspect has pieces of its own.
+                    if waste && !self.peers.values().any(|p| p.parole) {
+                        return;
+                    }
+                    continue;
+                };
                 if !self.request(now, key, pick) {
                     return;
                 }
