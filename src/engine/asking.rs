@@ -35,6 +35,15 @@ impl Queue {
     }
 }
 
+/// The hungry in the order in which they are looked at. Of many only the first are, so they are not gathered.
+struct Waiting {
+    /// None: those of the ranking.
+    few: Option<Vec<PeerKey>>,
+    at: usize,
+    /// So many more are looked at.
+    left: usize,
+}
+
 /// How many blocks a peer is asked for at most.
 pub(super) fn max_requests(settings: &Settings) -> usize {
     usize::try_from(settings.max_out_request_queue).unwrap_or(1)
@@ -75,7 +84,7 @@ impl Torrent {
     /// Among so many of the hungry at most.
     fn share_out(&mut self, now: Time, among: usize) {
         let (queue, share) = (self.queue(now), self.inflow.share());
-        let mut waiting = self.by_speed(now, among).into_iter().peekable();
+        let mut waiting = self.by_speed(now, among);
         let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
         let arrival = |torrent: &Self, key: &PeerKey| {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
@@ -89,14 +98,14 @@ impl Torrent {
                 return self.inflow.ran_dry();
             }
             left -= 1;
-            while let Some(key) = waiting.peek().copied() {
+            while let Some(key) = self.first_of(&mut waiting) {
                 let eta = arrival(self, &key);
                 if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
                     && eta > *first
                 {
                     break;
                 }
-                waiting.next();
+                (waiting.at, waiting.left) = (waiting.at + 1, waiting.left - 1);
                 match eta {
                     Some(eta) => asked.push(Reverse((eta, key))),
                     None => drop(self.hungry.remove(&key)),
@@ -125,17 +134,29 @@ impl Torrent {
     }
 
     /// The hungry, roughly the fastest first.
-    fn by_speed(&self, now: Time, among: usize) -> Vec<PeerKey> {
-        let eligible = |key: &&PeerKey| self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed);
+    fn by_speed(&self, now: Time, among: usize) -> Waiting {
         if self.hungry.len() > FEW {
-            let ranked = self.ranking.order().iter().filter(|key| self.hungry.contains(key));
-            return ranked.filter(eligible).take(among).copied().collect();
+            return Waiting { few: None, at: 0, left: among };
         }
         let share = self.inflow.share();
         let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
-        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter(eligible).filter_map(arrival).collect();
+        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter_map(arrival).collect();
         hungry.sort_unstable();
-        hungry.into_iter().map(|(_, key)| key).collect()
+        Waiting { few: Some(hungry.into_iter().map(|(_, key)| key).collect()), at: 0, left: FEW }
+    }
+
+    /// The first of those that wait who is hungry still.
+    fn first_of(&self, waiting: &mut Waiting) -> Option<PeerKey> {
+        if waiting.left == 0 {
+            return None;
+        }
+        let order = waiting.few.as_deref().unwrap_or(self.ranking.order()).get(waiting.at..)?;
+        let may_be_given = |key: &PeerKey| {
+            self.hungry.contains(key) && self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed)
+        };
+        let passed = order.iter().position(may_be_given)?;
+        waiting.at += passed;
+        order.get(passed).copied()
     }
 
     /// Asks a peer for blocks until its queue is full.

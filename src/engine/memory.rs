@@ -81,6 +81,10 @@ impl Keepers<'_> {
         if pool.available() >= content.store.free_blocks() + blocks {
             return true;
         }
+        // Where all that is begun is wanted alike, nothing goes.
+        if class == Class::Priority && !content.picker.has_unwanted_begun() {
+            return content.store.free_blocks() == 0 && content.store.partial_blocks() == 0;
+        }
         let mut open = 0u64;
         let mut evictable = 0u64;
         for present in content.store.present() {
