@@ -100,8 +100,8 @@ impl Torrent {
             left -= 1;
             while let Some(key) = self.first_of(&mut waiting) {
                 let eta = arrival(self, &key);
-                if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
-                    && eta > *first
+                if let (Some(eta), Some(Reverse(first))) = (eta, asked.peek())
+                    && (eta, key) > *first
                 {
                     break;
                 }

@@ -37,7 +37,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(30);
 /// A player that finds nothing to read tries again then, or when something came.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is not told apart by callgrind when it is inlined.
+/// Not inlined: callgrind would not see it.
 #[inline(never)]
 fn counted<R>(work: impl FnOnce() -> R) -> R {
     work()
@@ -58,10 +58,12 @@ enum Event {
     Player,
 }
 
+/// How long a seeder takes for the answer.
 fn takes(request: &BlockRequest, nanos_a_byte: u64) -> Duration {
     Duration::from_nanos(u64::from(request.length) * nanos_a_byte)
 }
 
+/// The torrent, and all that is around it.
 struct Swarm {
     torrent: Torrent,
     seeders: Vec<Seeder>,
@@ -71,8 +73,9 @@ struct Swarm {
     counting: bool,
     blocks: u64,
     cancels: u64,
-    /// How long a seeder takes for a byte, and a player.
+    /// How long a seeder takes for a byte.
     nanos_a_byte: u64,
+    /// How long a player takes for it; 0: it takes what comes.
     play_nanos_a_byte: u64,
 }
 
@@ -182,9 +185,8 @@ impl Swarm {
     }
 
     /// The next answer of a seeder arrives.
-    fn deliver(&mut self, seeder: usize) -> Result<(), String> {
+    fn deliver(&mut self, at: usize) -> Result<(), String> {
         let nanos = self.nanos_a_byte;
-        let at = seeder;
         let seeder = self.seeders.get_mut(at).ok_or("no such seeder")?;
         let Some((_, request)) = seeder.asked.pop_front() else { return Ok(()) };
         if let Some((from, next)) = seeder.asked.front() {
@@ -202,13 +204,12 @@ impl Swarm {
 
     /// What the torrent has for a peer goes to it.
     fn take_requests(&mut self, key: PeerKey) -> Result<(), String> {
+        let at = self.seeders.iter().position(|s| s.key == key).ok_or("no such seeder")?;
         let mut messages = Vec::new();
         while let Some(chunk) = self.count(|torrent, now| torrent.take_chunk(now, key)) {
-            // Numbers follow the order of connecting.
-            let seeder = self.seeders.iter_mut().find(|s| s.key == key).ok_or("no such seeder")?;
+            let Some(seeder) = self.seeders.get_mut(at) else { return Ok(()) };
             seeder.decoder.push(chunk.as_slice(), &mut messages).map_err(|error| error.to_string())?;
         }
-        let at = self.seeders.iter().position(|s| s.key == key).ok_or("no such seeder")?;
         let Some(seeder) = self.seeders.get_mut(at) else { return Ok(()) };
         for message in messages {
             match message {
@@ -240,18 +241,15 @@ impl Swarm {
             torrent.follow_up(now);
             outcome
         });
-        match outcome.map_err(|error| error.to_string())? {
+        let pause = match outcome.map_err(|error| error.to_string())? {
             ReadOutcome::EndOfFile => {
-                self.count(|torrent, now| torrent.seek(now, READER, 0)).map_err(|e| e.to_string())?
+                self.count(|torrent, now| torrent.seek(now, READER, 0)).map_err(|error| error.to_string())?;
+                Duration::ZERO
             }
-            ReadOutcome::Wait => return Ok(self.events.push(Reverse((self.now + PATIENCE, Event::Player)))),
-            found => {
-                let takes = Duration::from_nanos(found.len() as u64 * self.play_nanos_a_byte);
-                self.events.push(Reverse((self.now + takes, Event::Player)));
-                return Ok(());
-            }
-        }
-        self.events.push(Reverse((self.now, Event::Player)));
+            ReadOutcome::Wait => PATIENCE,
+            found => Duration::from_nanos(found.len() as u64 * self.play_nanos_a_byte),
+        };
+        self.events.push(Reverse((self.now + pause, Event::Player)));
         Ok(())
     }
 
