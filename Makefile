@@ -102,7 +102,7 @@ test-loom: ## every order of the lock-free parts' steps
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy -p elementum-bench --all-targets -- -D warnings
+	$(CARGO) clippy -p elementum-bench --features engine --all-targets -- -D warnings
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -124,7 +124,7 @@ run-c: ## the C example: plays a demo torrent from loopback, or TORRENT
 
 bench: stage ## ours beside libtorrent and librqbit: downloads, crossing into C, wake-ups, about 10 minutes; results in target/bench/results.json
 	-go-binding/bench/install.sh
-	$(CARGO) build --release -p elementum-bench --features rqbit
+	$(CARGO) build --release -p elementum-bench --features rqbit,engine
 	$(TARGET)/release/bench $(BENCH)
 
 bench-stream: stage ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file

@@ -18,6 +18,8 @@ use crate::settings::Settings;
 
 /// So many hungry peers are put into order one by one; of more the ranking is taken.
 const FEW: usize = 16;
+/// So many that could serve anything and find nothing speak for those behind them.
+const FUTILE: usize = 16;
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +33,15 @@ impl Queue {
     fn target(&self, peer: &Peer) -> usize {
         peer.target_queue(self.time, self.share, self.max)
     }
+}
+
+/// The hungry in the order in which they are looked at. Of many only the first are, so they are not gathered.
+struct Waiting {
+    /// None: those of the ranking.
+    few: Option<Vec<PeerKey>>,
+    at: usize,
+    /// So many more are looked at.
+    left: usize,
 }
 
 /// How many blocks a peer is asked for at most.
@@ -73,7 +84,7 @@ impl Torrent {
     /// Among so many of the hungry at most.
     fn share_out(&mut self, now: Time, among: usize) {
         let (queue, share) = (self.queue(now), self.inflow.share());
-        let mut waiting = self.by_speed(now, among).into_iter().peekable();
+        let mut waiting = self.by_speed(now, among);
         let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
         let arrival = |torrent: &Self, key: &PeerKey| {
             let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
@@ -81,19 +92,20 @@ impl Torrent {
         };
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.pool.limit();
+        let mut futile = 0;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
                 return self.inflow.ran_dry();
             }
             left -= 1;
-            while let Some(key) = waiting.peek().copied() {
+            while let Some(key) = self.first_of(&mut waiting) {
                 let eta = arrival(self, &key);
-                if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
-                    && eta > *first
+                if let (Some(eta), Some(Reverse(first))) = (eta, asked.peek())
+                    && (eta, key) > *first
                 {
                     break;
                 }
-                waiting.next();
+                (waiting.at, waiting.left) = (waiting.at + 1, waiting.left - 1);
                 match eta {
                     Some(eta) => asked.push(Reverse((eta, key))),
                     None => drop(self.hungry.remove(&key)),
@@ -101,7 +113,15 @@ impl Torrent {
             }
             let Some(Reverse((_, key))) = asked.pop() else { return };
             if !self.help_slow(now, key) {
-                let Some(pick) = self.pick(now, key) else { continue };
+                let Some(pick) = self.pick(now, key) else {
+                    futile += usize::from(self.peers.get(&key).is_some_and(Peer::serves_all));
+                    let waste = futile >= FUTILE || (futile > 0 && self.wants_from >= self.wants.len());
+                    // A suspect has pieces of its own.
+                    if waste && !self.peers.values().any(|p| p.parole) {
+                        return;
+                    }
+                    continue;
+                };
                 if !self.request(now, key, pick) {
                     return;
                 }
@@ -114,17 +134,29 @@ impl Torrent {
     }
 
     /// The hungry, roughly the fastest first.
-    fn by_speed(&self, now: Time, among: usize) -> Vec<PeerKey> {
-        let eligible = |key: &&PeerKey| self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed);
+    fn by_speed(&self, now: Time, among: usize) -> Waiting {
         if self.hungry.len() > FEW {
-            let ranked = self.ranking.order().iter().filter(|key| self.hungry.contains(key));
-            return ranked.filter(eligible).take(among).copied().collect();
+            return Waiting { few: None, at: 0, left: among };
         }
         let share = self.inflow.share();
         let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
-        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter(eligible).filter_map(arrival).collect();
+        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter_map(arrival).collect();
         hungry.sort_unstable();
-        hungry.into_iter().map(|(_, key)| key).collect()
+        Waiting { few: Some(hungry.into_iter().map(|(_, key)| key).collect()), at: 0, left: FEW }
+    }
+
+    /// The first of those that wait who is hungry still.
+    fn first_of(&self, waiting: &mut Waiting) -> Option<PeerKey> {
+        if waiting.left == 0 {
+            return None;
+        }
+        let order = waiting.few.as_deref().unwrap_or(self.ranking.order()).get(waiting.at..)?;
+        let may_be_given = |key: &PeerKey| {
+            self.hungry.contains(key) && self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed)
+        };
+        let passed = order.iter().position(may_be_given)?;
+        waiting.at += passed;
+        order.get(passed).copied()
     }
 
     /// Asks a peer for blocks until its queue is full.

@@ -156,10 +156,9 @@ impl Torrent {
     /// From now on a reader gets the piece.
     fn piece_had(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
-        if !content.have.set(piece) {
+        if !content.set_had(piece, true) {
             return;
         }
-        content.picker.set_done(piece, true);
         if content.evicted.get(piece) {
             self.counters.refetched_pieces += 1;
         }
@@ -170,19 +169,20 @@ impl Torrent {
         }
         self.out.alerts.push(Alert::PieceFinished { piece });
         for file in content.info.layout.piece_files(piece) {
-            let complete = content.info.layout.file_pieces(file).all(|p| content.have.get(p));
+            let complete = content.files_missing.get(file) == Some(&0);
             if complete && content.files_completed.set(file as u32) {
                 self.out.alerts.push(Alert::FileCompleted { file: file as u32 });
             }
         }
-        let offering: Vec<PeerKey> = self.peers.values().filter(|p| p.have.get(piece)).map(|p| p.key).collect();
-        for key in offering {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.offers = peer.offers.saturating_sub(1);
-                if peer.offers == 0 {
-                    self.update_interest(now, key);
-                }
+        let mut useless = Vec::new();
+        for peer in self.peers.values_mut().filter(|p| p.have.get(piece)) {
+            peer.offers = peer.offers.saturating_sub(1);
+            if peer.offers == 0 {
+                useless.push(peer.key);
             }
+        }
+        for key in useless {
+            self.update_interest(now, key);
         }
         self.announce_piece(now, piece);
         self.update_state(now);

@@ -30,8 +30,7 @@ impl Torrent {
         self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
-            content.have.clear(piece);
-            content.picker.set_done(piece, false);
+            content.set_had(piece, false);
         }
         for piece in content.store.present().to_vec() {
             content.store.remove(piece);
@@ -44,8 +43,8 @@ impl Torrent {
     pub fn piece_checked(&mut self, piece: u32, good: bool) {
         let Some(content) = self.content.as_mut().filter(|_| self.checking) else { return };
         self.check_progress = piece + 1;
-        if good && content.have.set(piece) {
-            content.picker.set_done(piece, true);
+        if good {
+            content.set_had(piece, true);
         }
     }
 
@@ -54,9 +53,9 @@ impl Torrent {
             return;
         }
         if let Some(content) = &mut self.content {
-            for file in 0..content.info.layout.num_files() {
-                if content.info.layout.file_pieces(file).all(|p| content.have.get(p)) {
-                    content.files_completed.set(file as u32);
+            for (file, missing) in (0u32..).zip(&content.files_missing) {
+                if *missing == 0 {
+                    content.files_completed.set(file);
                 }
             }
         }

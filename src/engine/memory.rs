@@ -9,7 +9,7 @@ use super::Time;
 use super::pick::Pick;
 use super::reader::{Reader, ReaderId};
 use super::status::{LookbehindStats, StorageStats};
-use super::store::{PeerKey, Stage};
+use super::store::Stage;
 use super::torrent::{Content, StorageKind, Torrent};
 use super::wants::Class;
 use crate::alert::Alert;
@@ -83,6 +83,10 @@ impl Keepers<'_> {
         // Enough without anything that goes?
         if pool.available() >= content.store.free_blocks() + blocks {
             return true;
+        }
+        // Where all that is begun is wanted alike, nothing goes.
+        if class == Class::Priority && !content.picker.has_unwanted_begun() {
+            return content.store.free_blocks() == 0 && content.store.partial_blocks() == 0;
         }
         let mut open = 0u64;
         let mut evictable = 0u64;
@@ -177,17 +181,19 @@ impl Torrent {
     /// A piece that we had is had no more.
     pub(super) fn lose(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
-        content.have.clear(piece);
-        content.picker.set_done(piece, false);
+        content.set_had(piece, false);
         content.evicted.set(piece);
         for file in content.info.layout.piece_files(piece) {
             content.files_completed.clear(file as u32);
         }
-        let offered: Vec<PeerKey> = self.peers.values().filter(|p| p.have.get(piece)).map(|p| p.key).collect();
-        for key in offered {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.offers += 1;
+        let mut useful = Vec::new();
+        for peer in self.peers.values_mut().filter(|p| p.have.get(piece)) {
+            peer.offers += 1;
+            if !peer.am_interested {
+                useful.push(peer.key);
             }
+        }
+        for key in useful {
             self.update_interest(now, key);
         }
         self.withdraw_piece(now, piece);

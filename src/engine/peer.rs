@@ -232,6 +232,11 @@ impl Peer {
             && (self.refused.is_empty() || self.refused.get(&piece).is_none_or(|r| r.until == Time::ZERO))
     }
 
+    /// Could it be asked for any piece?
+    pub fn serves_all(&self) -> bool {
+        self.is_seed() && !self.peer_choking && self.refused.is_empty() && !self.parole && !self.snubbed
+    }
+
     /// A request was taken back, and the peer told so.
     pub fn note_cancelled(&mut self, piece: u32, block: u32) {
         if self.fast {

@@ -36,6 +36,8 @@ pub struct Picker {
     seeds: u32,
     /// Pieces wanted and not done, begun or not.
     wanted: u32,
+    /// Pieces begun that are not wanted by their priority.
+    unwanted_begun: u32,
     /// No fresh piece of a priority lies before this one.
     first: [u32; TOP_PRIORITY as usize + 1],
 }
@@ -48,6 +50,7 @@ impl Picker {
             buckets: vec![Vec::new(); usize::from(TOP_PRIORITY) * MAX_AVAILABILITY],
             seeds: 0,
             wanted: 0,
+            unwanted_begun: 0,
             first: [0; TOP_PRIORITY as usize + 1],
         };
         if priority > 0 {
@@ -160,6 +163,11 @@ impl Picker {
         self.wanted > 0
     }
 
+    /// Is any piece begun that is not wanted by its priority?
+    pub fn has_unwanted_begun(&self) -> bool {
+        self.unwanted_begun > 0
+    }
+
     fn rank(piece: Piece) -> Option<usize> {
         (piece.priority > 0 && !piece.done && !piece.begun).then(|| {
             let availability = usize::from(piece.availability).min(MAX_AVAILABILITY - 1);
@@ -170,10 +178,13 @@ impl Picker {
     fn change(&mut self, index: u32, edit: impl FnOnce(&mut Piece)) {
         let Some(piece) = self.pieces.get_mut(index as usize) else { return };
         let wanted = |p: &Piece| u32::from(p.priority > 0 && !p.done);
+        let unwanted_begun = |p: &Piece| u32::from(p.priority == 0 && p.begun);
         let before = Self::rank(*piece);
         self.wanted -= wanted(piece);
+        self.unwanted_begun -= unwanted_begun(piece);
         edit(piece);
         self.wanted += wanted(piece);
+        self.unwanted_begun += unwanted_begun(piece);
         let after = Self::rank(*piece);
         if after.is_some()
             && let Some(first) = self.first.get_mut(usize::from(piece.priority))

@@ -126,13 +126,32 @@ pub(super) struct Content {
     pub file_priorities: Vec<u8>,
     /// Pieces evicted at least once: fetching one again counts.
     pub evicted: Bitfield,
-    /// Pieces whose files were told to be complete.
+    /// Of each file, the pieces that are not had.
+    pub files_missing: Vec<u32>,
+    /// Files that were told to be complete.
     pub files_completed: Bitfield,
 }
 
 impl Content {
     pub fn piece_length(&self) -> u64 {
         u64::from(self.info.layout.piece_length())
+    }
+
+    /// From now on the piece is had, or is not. False: so it was.
+    pub fn set_had(&mut self, piece: u32, had: bool) -> bool {
+        let changed = if had { self.have.set(piece) } else { self.have.clear(piece) };
+        if changed {
+            self.picker.set_done(piece, had);
+            for file in self.info.layout.piece_files(piece) {
+                // An empty file has no piece.
+                if let Some(missing) = self.files_missing.get_mut(file)
+                    && !self.info.layout.file_pieces(file).is_empty()
+                {
+                    *missing = if had { missing.saturating_sub(1) } else { *missing + 1 };
+                }
+            }
+        }
+        changed
     }
 
     /// Tells the picker which pieces were begun or given up since.
@@ -416,6 +435,7 @@ impl Torrent {
             store: Store::new(pieces),
             file_priorities,
             evicted: Bitfield::new(pieces),
+            files_missing: (0..files).map(|file| info.layout.file_pieces(file).len() as u32).collect(),
             files_completed: Bitfield::new(files as u32),
             info,
         });

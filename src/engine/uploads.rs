@@ -57,7 +57,9 @@ impl Torrent {
 
     /// Moves what a peer asked for into its outbox, as far as the send buffer allows; from disk it takes the long way.
     pub(super) fn serve(&mut self, now: Time, key: PeerKey) {
-        let watermark = self.send_watermark();
+        // What stands in the way of uploads is counted only where somebody uploads.
+        let idle = self.peers.get(&key).is_none_or(|p| p.uploads.is_empty());
+        let watermark = if idle { 0 } else { self.send_watermark() };
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
         let mut reads = Vec::new();
         while let Some(request) = peer.uploads.front().copied() {

@@ -11,6 +11,7 @@ mod play;
 mod program;
 mod results;
 mod rounds;
+mod scale;
 mod seeders;
 mod stream;
 mod swarm;
@@ -37,7 +38,8 @@ pub struct Plan {
 
 type Measure = fn(&Plan, &mut Results);
 
-const LOOPBACK: &[Measure] = &[abi::measure, go::measure, download::measure, many::measure, wake::measure];
+const LOOPBACK: &[Measure] =
+    &[abi::measure, go::measure, download::measure, many::measure, wake::measure, scale::measure];
 const EMULATED: &[Measure] = &[stream::measure, play::measure];
 
 fn main() -> ExitCode {
