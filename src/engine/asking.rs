@@ -189,10 +189,15 @@ impl Torrent {
             self.inflow.pipe.backlogged(now, 1.0);
             return self.share_out(now, FEW);
         }
-        let mut hungry = false;
-        while !hungry && self.way_is_free(&queue) && self.peers.get(&key).is_some_and(|p| p.requests.len() < target) {
+        // Each once: what makes room for one block may be another one that was just asked for.
+        for _ in self.num_requests(key)..target {
+            if !self.way_is_free(&queue) || self.num_requests(key) >= target {
+                break;
+            }
             let pick = self.pick(now, key);
-            hungry = !pick.is_some_and(|pick| self.request(now, key, pick));
+            if !pick.is_some_and(|pick| self.request(now, key, pick)) {
+                break;
+            }
         }
         let way_is_full = !self.way_is_free(&queue);
         if way_is_full {
@@ -217,6 +222,10 @@ impl Torrent {
     fn way_is_free(&self, queue: &Queue) -> bool {
         let outstanding = self.content.as_ref().map_or(0, |c| c.store.asked_blocks());
         matches!(queue.time, QueueTime::Plus(_)) || self.inflow.most().is_none_or(|most| outstanding < most)
+    }
+
+    fn num_requests(&self, key: PeerKey) -> usize {
+        self.peers.get(&key).map_or(0, |p| p.requests.len())
     }
 
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
