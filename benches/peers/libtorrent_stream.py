@@ -3,17 +3,16 @@ and says how long it stood still.
 
     libtorrent_stream.py --torrent PATH --peer IP:PORT [--peer IP:PORT]... --data DIR --content PATH
                          ([--seeks OFFSET,OFFSET...] [--length BYTES] | --bitrate BYTES_A_SECOND --seconds N)
-                         [--setting NAME=VALUE]...
+                         [--ahead priorities | deadlines] [--setting NAME=VALUE]...
 
 The torrent has one file. Prints one JSON line. The clock starts after the session is made, when the torrent is added, and
 again at each seek; it stops when the bytes are here. They are compared with those of --content. How playing goes is told in
 benches/c/play.c.
 
-Of the ways to drive libtorrent this one was the best: piece deadlines for what the reader waits for, cleared when it seeks; the
-lowest priority for what comes next, so that peers have something to send meanwhile; nothing else is wanted. With deadlines for all
-of the window a seek takes four times as long, since what has a deadline is asked of the peers at once and cannot be taken back. A
-shorter window makes a quicker seek (without any, half of this), but then libtorrent does not play without standing still; with a
-request queue shorter than a second neither.
+libtorrent is driven in one of two ways. What the reader waits for has piece deadlines in both, cleared when it seeks; nothing outside
+its window is wanted. `deadlines`, as libtorrent's documentation says: what comes next, 4 MiB, has later ones. `priorities`: what
+comes next, 16 MiB, has the lowest priority, so that peers have something to send meanwhile; of all ways that were tried this one
+seeks best among those that play without standing still.
 """
 
 import argparse
@@ -25,8 +24,9 @@ import libtorrent as lt
 
 import quiet
 
-# What a player has fetched behind the bytes that it waits for. With 4 MiB it stands still where a peer of the swarm falls silent.
-READ_AHEAD = 16 << 20
+# What a player has fetched behind the bytes that it waits for. With deadlines for more, seeks take four times as long; with the
+# priority for less, it stands still where a peer of the swarm falls silent.
+READ_AHEAD = {"deadlines": 4 << 20, "priorities": 16 << 20}
 LEAST_AHEAD = 2
 # Milliseconds from one piece's deadline to the next one's. Of 0 to 1000 none made a difference that could be measured.
 DEADLINE_STEP = 100
@@ -55,12 +55,13 @@ SETTINGS = {
 class Player:
     """A reader of the torrent's one file, who wants the pieces ahead of him and no others."""
 
-    def __init__(self, session, torrent, info):
+    def __init__(self, session, torrent, info, way):
         self.session = session
         self.torrent = torrent
         self.size = info.total_size()
         self.piece_length = info.piece_length()
         self.num_pieces = info.num_pieces()
+        self.way = way
         self.window = range(0)
 
     def seek(self):
@@ -70,14 +71,15 @@ class Player:
         """The pieces that hold the range, as bytes objects, of which nothing has been copied or cut off yet."""
         first = offset // self.piece_length
         needed = range(first, (min(offset + length, self.size) - 1) // self.piece_length + 1)
-        ahead = max(READ_AHEAD // self.piece_length, LEAST_AHEAD)
+        ahead = max(READ_AHEAD[self.way] // self.piece_length, LEAST_AHEAD)
         left, self.window = self.window, range(first, min(needed.stop + ahead, self.num_pieces))
         # A deadline raises its piece from "not wanted" to the highest priority.
-        for piece in needed:
+        for piece in needed if self.way == "priorities" else self.window:
             self.torrent.set_piece_deadline(piece, (piece - first) * DEADLINE_STEP, lt.torrent_handle.alert_when_available)
         # Without its deadline a piece is still wanted. This comes last: peers of whom nothing is wanted, if only for a
         # moment, are not asked again before libtorrent's next tick, up to a second later.
-        entered = [(piece, 1) for piece in self.window if piece not in needed and piece not in left]
+        rest = self.window if self.way == "priorities" else ()
+        entered = [(piece, 1) for piece in rest if piece not in needed and piece not in left]
         self.torrent.prioritize_pieces(entered + [(piece, 0) for piece in left if piece not in self.window])
         return self.wait_for(needed)
 
@@ -148,6 +150,7 @@ def main():
     parser.add_argument("--length", type=int, default=1 << 20, help="bytes to read at the start and at each seek")
     parser.add_argument("--bitrate", type=int, help="play so many bytes a second, and do not seek")
     parser.add_argument("--seconds", type=int, default=40, help="how much to play")
+    parser.add_argument("--ahead", choices=READ_AHEAD, default="priorities")
     quiet.add_setting_argument(parser)
     arguments = parser.parse_args()
     settings = quiet.with_arguments(SETTINGS, arguments)
@@ -167,7 +170,7 @@ def main():
 
     began = time.perf_counter()
     torrent = session.add_torrent(params)
-    player = Player(session, torrent, info)
+    player = Player(session, torrent, info, arguments.ahead)
     with open(arguments.content, "rb") as content:
         if arguments.bitrate:
             length = min(arguments.bitrate * arguments.seconds, info.total_size())

@@ -87,13 +87,11 @@ fn plays_well(name: &str, seeds: std::ops::Range<u64>, scenario: impl Fn(u64) ->
 }
 
 #[test]
-#[ignore = "0.117 comes for nothing"]
 fn close_to_what_the_swarm_brings() {
     plays_well("play: 80 % of 6 peers", 0..2, four_k);
 }
 
 #[test]
-#[ignore = "0.057 comes for nothing"]
 fn close_to_what_the_good_ones_bring() {
     plays_well("play: 80 % of 6 peers and 3 bad ones", 0..2, four_k_and_bad_ones);
 }
@@ -104,25 +102,21 @@ fn close_to_what_the_line_brings() {
 }
 
 #[test]
-#[ignore = "127 stalls in 25 s, 2603 ms in all"]
 fn close_to_what_the_line_brings_with_jitter() {
     plays_well("play: the same with jitter", 0..1, jitter);
 }
 
 #[test]
-#[ignore = "0.063 comes for nothing"]
 fn a_decent_crowd() {
     plays_well("play: 50 decent peers", 0..2, decent_crowd);
 }
 
 #[test]
-#[ignore = "2 stalls in 75 s, 748 ms; 0.063 comes for nothing"]
 fn a_crowd_that_changes() {
     plays_well("play: 50 peers, changing", 0..3, crowd_that_changes);
 }
 
 #[test]
-#[ignore = "3 stalls, 48 s; 0.092 comes for nothing"]
 fn a_large_crowd_that_changes() {
     plays_well("play: 500 peers, changing", 0..1, large_crowd);
 }

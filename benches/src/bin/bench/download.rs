@@ -29,11 +29,11 @@ const LIBTORRENT: &str = "libtorrent 2.1.1 to tmpfs";
 const LIBRQBIT: &str = "librqbit 9.1 to tmpfs";
 
 const PLAIN: Figures = Figures {
-    wall_vs_libtorrent: Figure::new("download.ram.wall_vs_libtorrent", 0.8, "ratio", LIBTORRENT),
-    cpu_vs_libtorrent: Figure::new("download.ram.cpu_vs_libtorrent", 0.7, "ratio", LIBTORRENT),
+    wall_vs_libtorrent: Figure::new("download.ram.wall_vs_libtorrent", 0.6, "ratio", LIBTORRENT),
+    cpu_vs_libtorrent: Figure::new("download.ram.cpu_vs_libtorrent", 0.65, "ratio", LIBTORRENT),
     wall_vs_librqbit: Figure::new("download.ram.wall_vs_librqbit", 0.4, "ratio", LIBRQBIT),
     cpu_vs_librqbit: Figure::new("download.ram.cpu_vs_librqbit", 0.35, "ratio", LIBRQBIT),
-    cpu_vs_floor: Some(Figure::new("download.ram.cpu_vs_floor", 1.6, "ratio", "receive+SHA-1 loop")),
+    cpu_vs_floor: Some(Figure::new("download.ram.cpu_vs_floor", 1.25, "ratio", "receive+SHA-1 loop")),
 };
 const FROM_LIBTORRENT: Figures = Figures {
     wall_vs_libtorrent: Figure::new("download.ram.from_libtorrent.wall_vs_libtorrent", 0.8, "ratio", LIBTORRENT),

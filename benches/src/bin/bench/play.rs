@@ -11,7 +11,7 @@ use crate::program::Measured;
 use crate::results::{Figure, Results};
 use crate::rounds::{Client, Runs, take_turns};
 use crate::seeders::{CONTENT_SEED, torrent};
-use crate::stream::{LIBRQBIT, LIBTORRENT, librqbit, libtorrent};
+use crate::stream::{LIBRQBIT, PRIORITIES, librqbit, libtorrent};
 use crate::swarm::{RATE, Swarm};
 
 const PIECE_LENGTH: u64 = 256 << 10;
@@ -22,7 +22,7 @@ const SLOW: u64 = 100_000;
 const PAUSES: Pauses = Pauses { open: Duration::from_secs(4), shut: Duration::from_secs(12) };
 
 const STALL: Figure = Figure::new("stream.stall_ms", 0.0, "ms", "playing at 80 % of the swarm, after 5 s, worst run");
-const STALL_LIBTORRENT: Figure = Figure::stated("stream.stall_ms_libtorrent", "ms", LIBTORRENT);
+const STALL_LIBTORRENT: Figure = Figure::stated("stream.stall_ms_libtorrent", "ms", PRIORITIES);
 const STALL_LIBRQBIT: Figure = Figure::stated("stream.stall_ms_librqbit", "ms", LIBRQBIT);
 const WASTE: Figure = Figure::new("stream.waste", 0.03, "ratio", "useful payload, in the same playing");
 const FIGURES: [&Figure; 4] = [&STALL, &STALL_LIBTORRENT, &STALL_LIBRQBIT, &WASTE];

@@ -19,6 +19,7 @@ const SEEKS_A_RUN: u64 = 12;
 
 const IDEAL: &str = "a round trip + the transfer of the covering pieces";
 pub const LIBTORRENT: &str = "libtorrent 2.1.1 with piece deadlines";
+pub const PRIORITIES: &str = "libtorrent 2.1.1 with deadlines for what is waited for, and priorities";
 pub const LIBRQBIT: &str = "librqbit 9.1's stream";
 
 /// One swarm, and the figures of its seeks.
@@ -27,6 +28,8 @@ struct Case {
     /// A seeder behind each, with this rate of its own; 0: the road's.
     links: &'static [u64],
     vs_libtorrent: Figure,
+    /// Beside the other way to drive libtorrent, which seeks better.
+    vs_priorities: Option<Figure>,
     vs_librqbit: Figure,
     over_ideal: Figure,
     p90_over_median: Option<Figure>,
@@ -46,6 +49,7 @@ const CASES: [Case; 6] = [
         piece_length: 256 << 10,
         links: &[0],
         vs_libtorrent: Figure::new("stream.seek_vs_libtorrent", 0.3, "ratio", LIBTORRENT),
+        vs_priorities: Some(Figure::stated("stream.seek_vs_libtorrent_priorities", "ratio", PRIORITIES)),
         vs_librqbit: Figure::new("stream.seek_vs_librqbit", 0.5, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_over_ideal", 1.1, "ratio", IDEAL),
         p90_over_median: Some(Figure::new("stream.seek_p90_over_median", 1.2, "ratio", "the median seek")),
@@ -60,6 +64,7 @@ const CASES: [Case; 6] = [
         piece_length: 1 << 20,
         links: &[0],
         vs_libtorrent: Figure::new("stream.seek_1m_vs_libtorrent", 0.45, "ratio", LIBTORRENT),
+        vs_priorities: None,
         vs_librqbit: Figure::new("stream.seek_1m_vs_librqbit", 0.65, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_1m_over_ideal", 1.1, "ratio", IDEAL),
         p90_over_median: None,
@@ -70,6 +75,7 @@ const CASES: [Case; 6] = [
         piece_length: 4 << 20,
         links: &[0],
         vs_libtorrent: Figure::stated("stream.seek_4m_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_priorities: None,
         vs_librqbit: Figure::stated("stream.seek_4m_vs_librqbit", "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek_4m_over_ideal", 1.1, "ratio", IDEAL),
         p90_over_median: None,
@@ -80,6 +86,7 @@ const CASES: [Case; 6] = [
         piece_length: 256 << 10,
         links: &[0; 4],
         vs_libtorrent: Figure::new("stream.seek4_vs_libtorrent", 0.12, "ratio", LIBTORRENT),
+        vs_priorities: Some(Figure::stated("stream.seek4_vs_libtorrent_priorities", "ratio", PRIORITIES)),
         vs_librqbit: Figure::new("stream.seek4_vs_librqbit", 0.2, "ratio", LIBRQBIT),
         over_ideal: Figure::new("stream.seek4_over_ideal", 1.15, "ratio", IDEAL),
         p90_over_median: None,
@@ -90,6 +97,7 @@ const CASES: [Case; 6] = [
         piece_length: 256 << 10,
         links: &[0; 8],
         vs_libtorrent: Figure::stated("stream.seek8_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_priorities: None,
         vs_librqbit: Figure::stated("stream.seek8_vs_librqbit", "ratio", LIBRQBIT),
         over_ideal: Figure::stated("stream.seek8_over_ideal", "ratio", IDEAL),
         p90_over_median: None,
@@ -100,6 +108,7 @@ const CASES: [Case; 6] = [
         piece_length: 256 << 10,
         links: &[4_000_000, 2_000_000, 1_500_000, 500_000],
         vs_libtorrent: Figure::stated("stream.seek_unequal_vs_libtorrent", "ratio", LIBTORRENT),
+        vs_priorities: None,
         vs_librqbit: Figure::stated("stream.seek_unequal_vs_librqbit", "ratio", LIBRQBIT),
         over_ideal: Figure::stated("stream.seek_unequal_over_ideal", "ratio", IDEAL),
         p90_over_median: None,
@@ -113,6 +122,7 @@ impl Case {
         let first = self.first.iter().flat_map(|f| [&f.vs_libtorrent, &f.vs_librqbit, &f.beyond_ideal]);
         [&self.vs_libtorrent, &self.vs_librqbit, &self.over_ideal]
             .into_iter()
+            .chain(&self.vs_priorities)
             .chain(&self.p90_over_median)
             .chain(&self.waste)
             .chain(first)
@@ -163,12 +173,21 @@ fn offsets(plan: &Plan, round: u64) -> Vec<u64> {
 fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
     let first = |figure: fn(&First) -> &Figure| case.first.as_ref().is_some_and(|f| results.wants(figure(f)));
     let length = LENGTH.to_string();
+    let drive = |way: &str, round: usize| {
+        let options = ["--ahead", way, "--seeks", &seeks(plan, round), "--length", &length];
+        run(&libtorrent(plan, swarm, &options)?)
+    };
     let clients = [
         Client { name: "ours", wanted: true, run: &|round| ours(plan, swarm, &seeks(plan, round)) },
         Client {
             name: "libtorrent",
             wanted: results.wants(&case.vs_libtorrent) || first(|f| &f.vs_libtorrent),
-            run: &|round| run(&libtorrent(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &length])?),
+            run: &|round| drive("deadlines", round),
+        },
+        Client {
+            name: "priorities",
+            wanted: case.vs_priorities.as_ref().is_some_and(|figure| results.wants(figure)),
+            run: &|round| drive("priorities", round),
         },
         Client {
             name: "librqbit",
@@ -176,12 +195,15 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
             run: &|round| run(&librqbit(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &length])?),
         },
     ];
-    let [ours, libtorrent, librqbit] = take_turns(0..=plan.pairs, &clients, |name, round, run| {
+    let [ours, libtorrent, priorities, librqbit] = take_turns(0..=plan.pairs, &clients, |name, round, run| {
         let seek = median(&run.seeks).unwrap_or(f64::NAN);
         eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
     });
     let seek = |run: &Run| median(&run.seeks).ok_or_else(|| "no seeks".to_owned());
     ratio(results, &case.vs_libtorrent, &ours, &libtorrent, seek);
+    if let Some(figure) = &case.vs_priorities {
+        ratio(results, figure, &ours, &priorities, seek);
+    }
     ratio(results, &case.vs_librqbit, &ours, &librqbit, seek);
     let ours = match ours {
         Ok(ours) => ours,
