@@ -18,8 +18,6 @@ use crate::settings::Settings;
 
 /// So many hungry peers are put into order one by one; of more the ranking is taken.
 const FEW: usize = 16;
-/// So many that could serve anything and find nothing speak for those behind them.
-const FUTILE: usize = 16;
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +90,8 @@ impl Torrent {
         };
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.pool.limit();
-        let mut futile = 0;
+        // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
+        let mut futile: Option<u32> = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
                 return self.inflow.ran_dry();
@@ -100,8 +99,8 @@ impl Torrent {
             left -= 1;
             while let Some(key) = self.first_of(&mut waiting) {
                 let eta = arrival(self, &key);
-                if let (Some(eta), Some(Reverse(first))) = (eta, asked.peek())
-                    && (eta, key) > *first
+                if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
+                    && eta > *first
                 {
                     break;
                 }
@@ -113,11 +112,15 @@ impl Torrent {
             }
             let Some(Reverse((_, key))) = asked.pop() else { return };
             if !self.help_slow(now, key) {
+                if futile.is_some_and(|least| self.leaves(now, key, least)) {
+                    continue;
+                }
                 let Some(pick) = self.pick(now, key) else {
-                    futile += usize::from(self.peers.get(&key).is_some_and(Peer::serves_all));
-                    let waste = futile >= FUTILE || (futile > 0 && self.wants_from >= self.wants.len());
-                    // A suspect has pieces of its own.
-                    if waste && !self.peers.values().any(|p| p.parole) {
+                    let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
+                    if self.wants_from < self.wants.len() {
+                        futile = Some(self.left_to_faster(now, peer)).filter(|_| !self.has_wanted());
+                    } else if !self.peers.values().any(|p| p.parole) {
+                        // Nor will anybody: only a suspect has pieces of its own.
                         return;
                     }
                     continue;
@@ -228,10 +231,20 @@ impl Torrent {
         self.peers.get(&key).map_or(0, |p| p.requests.len())
     }
 
+    /// Does the peer leave so many blocks to faster ones, and has none of its own to bring?
+    fn leaves(&self, now: Time, key: PeerKey, least: u32) -> bool {
+        let Some(peer) = self.peers.get(&key).filter(|p| !p.parole) else { return false };
+        !self.ranking.quick().contains(&key) && self.left_to_faster(now, peer) >= least
+    }
+
+    fn has_wanted(&self) -> bool {
+        self.content.as_ref().is_some_and(|c| c.picker.has_wanted())
+    }
+
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
     fn nothing_left(&mut self) -> bool {
         self.pass_full_wants();
-        self.wants_from >= self.wants.len() && self.content.as_ref().is_none_or(|c| !c.picker.has_wanted())
+        self.wants_from >= self.wants.len() && !self.has_wanted()
     }
 
     /// Finds out anew who is fast, if that is old.

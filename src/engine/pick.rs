@@ -51,7 +51,7 @@ impl Torrent {
     }
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
-    fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
+    pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
         let most = max_requests(&self.settings);
         let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), most);
         let behind = self.ranking.behind(wait);
