@@ -60,7 +60,7 @@ func WithLookbehind(bytes int64) ReaderOption {
 	return func(o *readerOptions) { o.raw.Lookbehind = orNone(bytes) }
 }
 
-// WithBitrate is the bytes a second at which the file plays. With it each piece has its time.
+// WithBitrate is the bytes a second at which the file plays. With it each piece has its time. Where it is not given, it is learned.
 func WithBitrate(bytes int64) ReaderOption {
 	return func(o *readerOptions) { o.raw.Bitrate = uint64(max(bytes, 0)) }
 }
@@ -420,7 +420,7 @@ type ReaderStatus struct {
 	// From the opening to the first byte, and of the last seek; negative: not yet.
 	TimeToFirstByte, LastSeekLatency time.Duration
 	BytesRead, Seeks                 uint64
-	// Bytes a second, as it was told, 0: unknown.
+	// Bytes a second: as it was told, else as it was learned from what is read while nothing keeps the caller waiting; 0: unknown.
 	Bitrate int64
 	// Bytes of the last Prebuffer.
 	PrebufferDone, PrebufferTotal int64

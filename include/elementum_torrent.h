@@ -972,7 +972,7 @@ typedef struct et_reader_status_info {
     uint64_t bytes_read;
     uint64_t seeks;
     /**
-     * Bytes a second, as it was told, 0: unknown.
+     * Bytes a second: as it was told, else as it was learned from what is read while nothing keeps the caller waiting; 0: unknown.
      */
     uint64_t bitrate;
     /**

@@ -42,7 +42,7 @@ pub struct et_reader_status_info {
     pub last_seek_latency_us: i64,
     pub bytes_read: u64,
     pub seeks: u64,
-    /// Bytes a second, as it was told, 0: unknown.
+    /// Bytes a second: as it was told, else as it was learned from what is read while nothing keeps the caller waiting; 0: unknown.
     pub bitrate: u64,
     /// Bytes of the last `et_reader_prebuffer`.
     pub prebuffer_done: u64,
