@@ -39,6 +39,20 @@ struct Slab {
     idle: Vec<BytesMut>,
 }
 
+/// Whoever allocates next gets memory without pages, not the pages that a whole session was played in.
+impl Drop for Slab {
+    fn drop(&mut self) {
+        if self.idle.len() as u64 != self.blocks {
+            return;
+        }
+        self.idle.sort_unstable_by_key(|bytes| bytes.as_ptr() as usize);
+        let mut parts = std::mem::take(&mut self.idle).into_iter();
+        let mut memory = parts.next().unwrap_or_default();
+        parts.for_each(|part| memory.unsplit(part));
+        crate::ffi::large_pages::give_back(&mut memory);
+    }
+}
+
 /// All slabs of a pool.
 #[derive(Debug, Default)]
 pub struct Buffers {
