@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Time;
+use super::asking::max_requests;
 use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 use super::memory::Keepers;
 use super::peer::Peer;
@@ -232,7 +233,7 @@ impl Torrent {
 
     /// Could the peer be asked for more?
     fn has_room(&self, now: Time, peer: &Peer) -> bool {
-        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let max = max_requests(&self.settings);
         peer.requests.len() < peer.target_queue(self.queue_time(now), self.inflow.share(), max)
     }
 

@@ -122,15 +122,13 @@ impl Torrent {
             return false;
         }
         let eta = peer.expected_arrival(now, self.inflow.share());
-        let urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
-        let found = urgent
-            .filter_map(|w| {
-                // What is not needed before it comes need not come sooner.
-                let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
-                let block = content.store.slow_block(w.piece, now, key, eta, needed)?;
-                Some(Pick { piece: w.piece, block, class: w.class })
-            })
-            .next();
+        let mut urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
+        let found = urgent.find_map(|w| {
+            // What is not needed before it comes need not come sooner.
+            let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
+            let block = content.store.slow_block(w.piece, now, key, eta, needed)?;
+            Some(Pick { piece: w.piece, block, class: w.class })
+        });
         let Some(pick) = found else { return false };
         if content.store.slot(pick.piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
             self.take_over(now, pick.piece);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Time;
+use super::asking::max_requests;
 use super::store::{PeerKey, Stage};
 use super::swarm::PeerSource;
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
@@ -324,7 +325,7 @@ impl Torrent {
     }
 
     pub fn peers(&self, now: Time) -> Vec<PeerInfo> {
-        let max = usize::try_from(self.settings.max_out_request_queue).unwrap_or(1);
+        let max = max_requests(&self.settings);
         let queue_time = self.queue_time(now);
         let millis = |since: Time| now.since(since).as_millis() as u64;
         self.peers
