@@ -128,8 +128,9 @@ bench: stage ## ours beside libtorrent and librqbit: downloads, crossing into C,
 	$(TARGET)/release/bench $(BENCH)
 
 bench-stream: stage ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file
-	$(CARGO) build --release -p elementum-bench --features rqbit
-	$(TARGET)/release/bench --stream $(BENCH)
+	tests/install-packages.sh unshare=util-linux ip=iproute2
+	$(CARGO) build --release -p elementum-bench --features rqbit,engine
+	benches/own-network.sh $(TARGET)/release/bench --stream $(BENCH)
 
 install: build ## the libraries, the header, the pkg-config file, under DESTDIR and PREFIX
 	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)"

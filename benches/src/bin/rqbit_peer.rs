@@ -38,6 +38,8 @@ const SETTLES: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // In one build with the library reqwest has a TLS that wants to be told whose. An error says that it was told before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut words = std::env::args().skip(1);
     let mode = words.next().unwrap_or_default();
     let result = match (mode.as_str(), Args::parse_from(words, VALUED, &["measure", "trackers"])) {

@@ -175,7 +175,8 @@ fn machine() -> String {
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown processor", |(_, name)| name.trim());
     let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{cores} cores, {model}, Linux {}", kernel.trim())
+    let tcp = read("/proc/sys/net/ipv4/tcp_congestion_control");
+    format!("{cores} cores, {model}, Linux {}, TCP {}", kernel.trim(), tcp.trim())
 }
 
 fn commit() -> String {
