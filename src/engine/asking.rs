@@ -94,7 +94,7 @@ impl Torrent {
         let mut futile: Option<u32> = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
-                return self.inflow.ran_dry();
+                return self.inflow.ran_dry(self.outstanding());
             }
             left -= 1;
             while let Some(key) = self.first_of(&mut waiting) {
@@ -206,13 +206,14 @@ impl Torrent {
         if way_is_full {
             self.inflow.pipe.backlogged(now, 1.0);
         }
+        let outstanding = self.outstanding();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let has_room = peer.requests.len() < target;
         if !has_room {
             peer.pipe.backlogged(now, queue.share);
         } else if !way_is_full || peer.requests.is_empty() {
             peer.ran_dry();
-            self.inflow.ran_dry();
+            self.inflow.ran_dry(outstanding);
         }
         if has_room {
             self.hungry.insert(key);
@@ -223,8 +224,12 @@ impl Torrent {
 
     /// Where peers share a way it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
     fn way_is_free(&self, queue: &Queue) -> bool {
-        let outstanding = self.content.as_ref().map_or(0, |c| c.store.asked_blocks());
-        matches!(queue.time, QueueTime::Plus(_)) || self.inflow.most().is_none_or(|most| outstanding < most)
+        matches!(queue.time, QueueTime::Plus(_)) || self.inflow.most().is_none_or(|most| self.outstanding() < most)
+    }
+
+    /// Blocks that are asked for.
+    fn outstanding(&self) -> u64 {
+        self.content.as_ref().map_or(0, |c| c.store.asked_blocks())
     }
 
     fn num_requests(&self, key: PeerKey) -> usize {

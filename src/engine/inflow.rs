@@ -62,9 +62,9 @@ impl Inflow {
         self.slow_start = self.slow_start.and_then(|start| start.answered(delivered_then, delivered, bandwidth));
     }
 
-    /// There was not enough to ask for: what comes tells nothing of what could.
-    pub fn ran_dry(&mut self) {
-        self.pipe.idle();
+    /// There was not enough to ask for, beyond so many blocks that are to come: what comes tells nothing of what could.
+    pub fn ran_dry(&mut self, outstanding: u64) {
+        self.pipe.idle(outstanding);
         if let Some(start) = &mut self.slow_start {
             start.ran_dry(self.pipe.delivered());
         }

@@ -297,7 +297,7 @@ impl Peer {
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
     pub fn ran_dry(&mut self) {
-        self.pipe.idle();
+        self.pipe.idle(self.requests.len() as u64);
         if let Some(start) = &mut self.slow_start {
             start.ran_dry(self.pipe.delivered());
         }

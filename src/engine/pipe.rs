@@ -82,6 +82,8 @@ pub struct Pipe {
     /// A player's queue reaches so far beyond the round trip.
     margin: Duration,
     full_since: Option<(Time, u64)>,
+    /// Until so much has come, less than the way carries was asked for.
+    dry_until: Option<u64>,
 }
 
 impl Default for Pipe {
@@ -93,6 +95,7 @@ impl Default for Pipe {
             deviation: None,
             margin: MIN_MARGIN,
             full_since: None,
+            dry_until: None,
         }
     }
 }
@@ -114,7 +117,11 @@ impl Pipe {
         let took = now.since(sent).max(Duration::from_micros(1));
         self.rtt.add(now, took);
         let sample = self.delivered.saturating_sub(delivered_then) as f64 / took.as_secs_f64();
-        self.bandwidth.add(now, sample);
+        // Little came where little was asked for: what was known of the way holds.
+        let limited = self.dry_until.is_some_and(|until| delivered_then <= until);
+        if !limited || sample > self.bandwidth() {
+            self.bandwidth.add(now, sample);
+        }
     }
 
     /// The queue was as long as it may be, since a while now. What came in that time, and how long it should be from now on:
@@ -143,9 +150,10 @@ impl Pipe {
         self.bandwidth() * (self.margin - MIN_MARGIN).as_secs_f64() / f64::from(BLOCK_SIZE)
     }
 
-    /// There was not enough to ask for.
-    pub fn idle(&mut self) {
+    /// There was not enough to ask for, beyond so many blocks that are still to come.
+    pub fn idle(&mut self, outstanding: u64) {
         self.full_since = None;
+        self.dry_until = Some(self.delivered + outstanding * u64::from(BLOCK_SIZE));
     }
 
     /// How far the answer was from when it was expected: a smoothed mean, as TCP has it (RFC 6298).
@@ -239,6 +247,25 @@ mod tests {
         let later = Time::from_millis(20_000);
         pipe.answered(later + 32 * MS, BLOCK_SIZE, later, pipe.delivered());
         assert_eq!(pipe.rtt(), 32 * MS);
+    }
+
+    #[test]
+    fn who_is_asked_for_little_is_no_slower_for_it() {
+        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
+        let mut pipe = Pipe::default();
+        let now = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
+        let known = pipe.bandwidth();
+        // One block at a time, for so long that nothing older counts.
+        let mut sent = now;
+        for _ in 0..300 {
+            pipe.idle(0);
+            pipe.answered(sent + 32 * MS, BLOCK_SIZE, sent, pipe.delivered());
+            sent = sent + 100 * MS;
+        }
+        assert!((pipe.bandwidth() / known - 1.0).abs() < 1e-9, "{} of {known}", pipe.bandwidth());
+        // What it brings of a full queue counts again.
+        settle(&mut pipe, sent, 20 * MS, queue);
+        assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
     }
 
     #[test]

@@ -49,6 +49,32 @@ pub fn large_pieces_4(seed: u64) -> Figures {
     seeks_on_the_line(seed, 4 * MIB, 4)
 }
 
+/// Seeks out of a film that plays, at a fraction of what the line brings: most of the time there is little to ask for.
+fn seeks_while_it_plays(seed: u64, seeders: usize) -> Figures {
+    let mut swarm = Swarm::behind_one_line(seed, film(256 * KIB), 16 * MIB, seeders);
+    let mut steps = vec![Step::Read(2 * MIB)];
+    for n in 1..6 {
+        steps.extend([
+            Step::Rate(600_000),
+            Step::Read(9 * MIB),
+            Step::Rate(0),
+            Step::Seek(n * 40 * MIB),
+            Step::Read(MIB),
+        ]);
+    }
+    swarm.open(Driver::new(1, 0, steps));
+    swarm.finish(600 * SECOND);
+    Figures::of(swarm)
+}
+
+pub fn playing_1(seed: u64) -> Figures {
+    seeks_while_it_plays(seed, 1)
+}
+
+pub fn playing_4(seed: u64) -> Figures {
+    seeks_while_it_plays(seed, 4)
+}
+
 /// Seeders behind one line whose answers take 0 to 40 ms longer, by chance.
 pub fn jitter(seed: u64) -> Figures {
     let mut swarm = Swarm::new(seed, film(256 * KIB), Setup::memory(MEMORY), line());
@@ -133,6 +159,16 @@ fn large_pieces_of_one_seeder() {
 #[test]
 fn large_pieces_of_four_seeders() {
     at_most("seek: line, 4 MiB, 4 seeders", 0..1, 1.15, large_pieces_4);
+}
+
+#[test]
+fn out_of_a_film_of_one_seeder() {
+    at_most("seek: line, while it plays, 1 seeder", 0..2, 1.1, playing_1);
+}
+
+#[test]
+fn out_of_a_film_of_four_seeders() {
+    at_most("seek: line, while it plays, 4 seeders", 0..2, 1.15, playing_4);
 }
 
 #[test]

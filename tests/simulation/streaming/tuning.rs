@@ -26,6 +26,8 @@ const ALL: &[(&str, Scenario)] = &[
     ("seek: line, 4 MiB, 1 seeder", seeks::large_pieces_1),
     ("seek: line, 4 MiB, 4 seeders", seeks::large_pieces_4),
     ("seek: line, 16 MiB, 4 seeders", memory::seeks_by_16_mib),
+    ("seek: line, while it plays, 1 seeder", seeks::playing_1),
+    ("seek: line, while it plays, 4 seeders", seeks::playing_4),
     ("seek: line, 256 KiB, 4 seeders, jitter", seeks::jitter),
     ("seek: crowd of 50, 1 MiB", seeks::crowd),
     ("seek: 50 decent peers, 1 MiB", seeks::decent_crowd),
