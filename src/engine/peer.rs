@@ -24,6 +24,8 @@ const LEAST_FIRST_QUEUE: usize = 4;
 /// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
 /// again of those who are known.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
+/// While its speed is being found out it is asked for no more than it brings in that time, as far as is known.
+const RAMP: Duration = Duration::from_secs(1);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
 /// The least queue of an unchoked peer that is not snubbed.
@@ -275,7 +277,11 @@ impl Peer {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, SlowStart::queue);
+        let ramp = |start: SlowStart| {
+            let brings = self.pipe.bandwidth() * RAMP.as_secs_f64() / f64::from(BLOCK_SIZE);
+            start.queue().min(if self.is_unknown() { max } else { brings as usize })
+        };
+        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, ramp);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
@@ -329,9 +335,11 @@ impl Peer {
         now + self.wait(now, share, self.requests.len() + 1)
     }
 
-    /// How long the last block of a full queue takes.
+    /// How long the last block takes of a queue that just keeps its way full, as far as that is known.
     pub fn standing_wait(&self, now: Time, time: QueueTime, share: f64, max: usize) -> Duration {
-        self.wait(now, share, self.target_queue(time, share, max))
+        let target = self.target_queue(time, share, max);
+        let full = (self.pipe.queue(time, share) as usize + 1).max(MIN_QUEUE);
+        self.wait(now, share, if self.is_unknown() { target } else { target.min(full) })
     }
 
     /// How long a block takes with which so many are asked for.

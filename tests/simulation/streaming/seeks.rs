@@ -183,7 +183,7 @@ fn in_a_decent_crowd() {
 }
 
 #[test]
-#[ignore = "2.1 times what is possible, if all rates were known before"]
+#[ignore = "2.4 times what is possible, if all rates were known before"]
 fn in_a_crowd() {
     at_most("seek: crowd of 50, 1 MiB", 0..3, 1.5, crowd);
 }
@@ -194,7 +194,7 @@ fn a_dragged_slider() {
 }
 
 #[test]
-#[ignore = "2.3 times what is possible, if all rates were known before"]
+#[ignore = "2.4 times what is possible, if all rates were known before"]
 fn a_dragged_slider_in_a_crowd() {
     at_most("seek storm: crowd of 50", 0..5, 1.5, storm_in_a_crowd);
 }
