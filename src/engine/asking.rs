@@ -16,7 +16,7 @@ use super::torrent::{Torrent, TorrentFlags};
 use super::wants;
 use crate::settings::Settings;
 
-/// So many hungry peers are put into order one by one; of more the ranking is taken.
+/// Where peers share a way, what one leaves free goes to one of so many.
 const FEW: usize = 16;
 
 /// How long a peer's queue is to be.
@@ -33,14 +33,8 @@ impl Queue {
     }
 }
 
-/// The hungry in the order in which they are looked at. Of many only the first are, so they are not gathered.
-struct Waiting {
-    /// None: those of the ranking.
-    few: Option<Vec<PeerKey>>,
-    at: usize,
-    /// So many more are looked at.
-    left: usize,
-}
+/// Those who are given work in turn, by when the next block of each would come.
+type Turns = BinaryHeap<Reverse<(Time, PeerKey)>>;
 
 /// How many blocks a peer is asked for at most.
 pub(super) fn max_requests(settings: &Settings) -> usize {
@@ -62,7 +56,10 @@ impl Torrent {
 
     /// Looks at every peer again: time went by, or the rules changed.
     pub(super) fn fill_everybody(&mut self, now: Time) {
-        self.hungry.extend(self.peers.values().filter(|p| p.may_be_asked() || p.snubbed).map(|p| p.key));
+        let share = self.inflow.share();
+        for peer in self.peers.values().filter(|p| p.may_be_asked() || p.snubbed) {
+            self.hungry.insert(peer.key, peer.least_wait(share));
+        }
         self.ranking.outdated();
         self.fill_all(now);
     }
@@ -79,47 +76,64 @@ impl Torrent {
         self.share_out(now, usize::MAX);
     }
 
+    /// The peer has room for more.
+    pub(super) fn note_hungry(&mut self, key: PeerKey) {
+        if let Some(peer) = self.peers.get(&key) {
+            self.hungry.insert(key, peer.least_wait(self.inflow.share()));
+        }
+    }
+
     /// Among so many of the hungry at most.
     fn share_out(&mut self, now: Time, among: usize) {
+        let mut turns = Turns::new();
+        self.give_in_turn(now, among, &mut turns);
+        // More is asked of them than before.
+        for Reverse((_, key)) in turns {
+            self.note_hungry(key);
+        }
+    }
+
+    fn give_in_turn(&mut self, now: Time, mut among: usize, turns: &mut Turns) {
         let (queue, share) = (self.queue(now), self.inflow.share());
-        let mut waiting = self.by_speed(now, among);
-        let mut asked: BinaryHeap<Reverse<(Time, PeerKey)>> = BinaryHeap::new();
-        let arrival = |torrent: &Self, key: &PeerKey| {
-            let peer = torrent.peers.get(key).filter(|p| p.requests.len() < queue.target(p))?;
-            Some(peer.expected_arrival(now, share))
+        let arrival = |torrent: &Self, key: PeerKey| {
+            let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
+            // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
+            let plays = matches!(queue.time, QueueTime::Least { .. });
+            Some(if plays { peer.expected_arrival(now, share) } else { now + peer.least_wait(share) })
         };
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
+        let mut place = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
                 return self.inflow.ran_dry(self.outstanding());
             }
             left -= 1;
-            while let Some(key) = self.first_of(&mut waiting) {
-                let eta = arrival(self, &key);
-                if let (Some(eta), Some(Reverse((first, _)))) = (eta, asked.peek())
-                    && eta > *first
-                {
-                    break;
-                }
-                (waiting.at, waiting.left) = (waiting.at + 1, waiting.left - 1);
-                match eta {
-                    Some(eta) => asked.push(Reverse((eta, key))),
-                    None => drop(self.hungry.remove(&key)),
-                }
-            }
-            let Some(Reverse((_, key))) = asked.pop() else { return };
-            if !self.help_slow(now, key) {
-                if futile.is_some_and(|least| self.leaves(now, key, least)) {
+            while let Some(next) = self.hungry.next(place).filter(|_| among > 0)
+                && turns.peek().is_none_or(|Reverse((first, _))| now + next.0 < *first)
+            {
+                (place, among) = (Some(next), among - 1);
+                let key = next.1;
+                if !self.peers.get(&key).is_some_and(|p| p.may_be_asked() || p.snubbed) {
                     continue;
                 }
+                match arrival(self, key) {
+                    Some(eta) => turns.push(Reverse((eta, key))),
+                    None => self.hungry.remove(key),
+                }
+            }
+            let Some(Reverse((_, key))) = turns.pop() else { return };
+            if futile.is_some_and(|least| self.leaves(now, key, least)) {
+                continue;
+            }
+            if !self.help_slow(now, key) {
                 let Some(pick) = self.pick(now, key) else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
                     if self.wants_from < self.wants.len() {
                         futile = Some(self.left_to_faster(now, peer)).filter(|_| !self.has_wanted());
-                    } else if !self.peers.values().any(|p| p.parole) {
+                    } else if self.on_parole == 0 {
                         // Nor will anybody: only a suspect has pieces of its own.
                         return;
                     }
@@ -129,37 +143,11 @@ impl Torrent {
                     return;
                 }
             }
-            match arrival(self, &key) {
-                Some(eta) => asked.push(Reverse((eta, key))),
-                None => drop(self.hungry.remove(&key)),
+            match arrival(self, key) {
+                Some(eta) => turns.push(Reverse((eta, key))),
+                None => self.hungry.remove(key),
             }
         }
-    }
-
-    /// The hungry, roughly the fastest first.
-    fn by_speed(&self, now: Time, among: usize) -> Waiting {
-        if self.hungry.len() > FEW {
-            return Waiting { few: None, at: 0, left: among };
-        }
-        let share = self.inflow.share();
-        let arrival = |key: &PeerKey| self.peers.get(key).map(|p| (p.expected_arrival(now, share), *key));
-        let mut hungry: Vec<(Time, PeerKey)> = self.hungry.iter().filter_map(arrival).collect();
-        hungry.sort_unstable();
-        Waiting { few: Some(hungry.into_iter().map(|(_, key)| key).collect()), at: 0, left: FEW }
-    }
-
-    /// The first of those that wait who is hungry still.
-    fn first_of(&self, waiting: &mut Waiting) -> Option<PeerKey> {
-        if waiting.left == 0 {
-            return None;
-        }
-        let order = waiting.few.as_deref().unwrap_or(self.ranking.order()).get(waiting.at..)?;
-        let may_be_given = |key: &PeerKey| {
-            self.hungry.contains(key) && self.peers.get(key).is_some_and(|p| p.may_be_asked() || p.snubbed)
-        };
-        let passed = order.iter().position(may_be_given)?;
-        waiting.at += passed;
-        order.get(passed).copied()
     }
 
     /// Asks a peer for blocks until its queue is full.
@@ -188,7 +176,7 @@ impl Torrent {
         self.help_slow(now, key);
         if self.inflow.most().is_some() && matches!(queue.time, QueueTime::Least { .. }) {
             // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
-            self.hungry.insert(key);
+            self.note_hungry(key);
             self.inflow.pipe.backlogged(now, 1.0);
             return self.share_out(now, FEW);
         }
@@ -216,9 +204,9 @@ impl Torrent {
             self.inflow.ran_dry(outstanding);
         }
         if has_room {
-            self.hungry.insert(key);
+            self.note_hungry(key);
         } else {
-            self.hungry.remove(&key);
+            self.hungry.remove(key);
         }
     }
 

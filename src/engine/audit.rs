@@ -98,6 +98,9 @@ impl Torrent {
         if self.storage == StorageKind::Memory && content.have.count() != kept_pieces {
             return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));
         }
+        if self.peers.values().filter(|p| p.parole).count() != self.on_parole {
+            return Err(format!("{} peers counted on parole", self.on_parole));
+        }
         for peer in self.peers.values() {
             let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
             let marked = asked.remove(&peer.key).unwrap_or_default();
@@ -108,8 +111,12 @@ impl Torrent {
                 return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
             }
             let offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
-            if offers != peer.offers {
-                return Err(format!("{} offers {offers} pieces, counted {}", peer.address, peer.offers));
+            if offers != self.offers(peer) {
+                return Err(format!("{} offers {offers} pieces, counted {}", peer.address, self.offers(peer)));
+            }
+            let needs_no_look = peer.counted_seed && (self.pieces_stay() || peer.told.is_empty());
+            if !needs_no_look && !self.partial.contains(&peer.key) {
+                return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
             if self.is_interesting(peer) != peer.am_interested {
                 return Err(format!("interest in {} is stale: {}", peer.address, peer.am_interested));

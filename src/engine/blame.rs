@@ -41,6 +41,12 @@ pub struct Departed {
 }
 
 impl Torrent {
+    pub(super) fn set_parole(&mut self, key: PeerKey, parole: bool) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut peer.parole, parole);
+        self.on_parole = self.on_parole + usize::from(parole) - usize::from(before);
+    }
+
     pub(super) fn piece_failed(&mut self, now: Time, piece: u32) {
         self.counters.hash_failures += 1;
         self.alert(Alert::HashFailed { piece });
@@ -66,9 +72,9 @@ impl Torrent {
         for key in &suspects {
             if let Some(peer) = self.peers.get_mut(key) {
                 peer.hash_fails += 1;
-                peer.parole = true;
                 peer.parole_passed = 0;
             }
+            self.set_parole(*key, true);
         }
         match single {
             Some(only) => self.convict(now, only),
@@ -200,8 +206,8 @@ impl Torrent {
         }
         for key in cleared {
             let suspect = self.is_suspect(key);
-            if let Some(peer) = self.peers.get_mut(&key).filter(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
-                peer.parole = false;
+            if self.peers.get(&key).is_some_and(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
+                self.set_parole(key, false);
                 self.give_up_exclusive(key, true);
             }
         }

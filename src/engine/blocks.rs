@@ -174,16 +174,7 @@ impl Torrent {
                 self.out.alerts.push(Alert::FileCompleted { file: file as u32 });
             }
         }
-        let mut useless = Vec::new();
-        for peer in self.peers.values_mut().filter(|p| p.have.get(piece)) {
-            peer.offers = peer.offers.saturating_sub(1);
-            if peer.offers == 0 {
-                useless.push(peer.key);
-            }
-        }
-        for key in useless {
-            self.update_interest(now, key);
-        }
+        self.offer_changed(now, piece, true);
         self.announce_piece(now, piece);
         self.update_state(now);
         self.prebuffer_progress();

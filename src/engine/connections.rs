@@ -66,13 +66,14 @@ impl Torrent {
         let dialling = self.swarm.num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
-        peer.parole = self.was_suspect(address);
         if let Some(content) = &self.content {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
         self.swarm.connected(address, incoming);
+        self.partial.insert(key);
         self.peers.insert(key, peer);
+        self.set_parole(key, self.was_suspect(address));
         self.ranking.outdated();
         self.alert(Alert::PeerConnect {
             endpoint: address,
@@ -343,7 +344,7 @@ impl Torrent {
         let Some(content) = &self.content else { return };
         let Some(peer) = self.peers.get_mut(&key).filter(|p| p.ids.lt_donthave.is_some()) else { return };
         for piece in content.have.iter() {
-            if peer.told.set(piece) {
+            if !peer.have.get(piece) && peer.told.set(piece) {
                 peer.send(now, &Message::Have(piece));
             }
         }
@@ -392,7 +393,7 @@ impl Torrent {
     }
 
     pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
-        peer.offers > 0 && self.wants_any()
+        self.offers(peer) > 0 && self.wants_any()
     }
 
     fn wants_any(&self) -> bool {
@@ -468,7 +469,7 @@ impl Torrent {
             .peers
             .values()
             .filter(|p| p.is_idle() && now.since(p.connected_at) > Duration::from_secs(30))
-            .min_by_key(|p| (p.offers > 0, p.last_useful))
+            .min_by_key(|p| (self.offers(p) > 0, p.last_useful))
             .map(|p| p.key);
         let Some(key) = worst else { return false };
         self.close(now, key, CloseReason::TooManyConnections, None);
@@ -485,7 +486,9 @@ impl Torrent {
     /// Ends a connection: what was asked of it is free again, what it has no longer counts.
     pub(super) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
-        self.hungry.remove(&key);
+        self.hungry.remove(key);
+        self.partial.remove(&key);
+        self.on_parole -= usize::from(peer.parole);
         self.ranking.outdated();
         self.fetch.peer_gone(key);
         let limits = self.swarm_limits();

@@ -3,8 +3,9 @@
 use super::Time;
 use super::bitfield::Bitfield;
 use super::connections::wake;
+use super::peer::Peer;
 use super::store::PeerKey;
-use super::torrent::Torrent;
+use super::torrent::{Content, Torrent};
 use crate::alert::CloseReason;
 use crate::error::Error;
 use crate::wire::{Message, lt_donthave};
@@ -16,7 +17,8 @@ impl Torrent {
     /// Tells the peers that we have the piece. One that goes again soon is told only to peers that can be told so.
     pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
         let stays = self.pieces_stay();
-        for peer in self.peers.values_mut() {
+        for key in &self.partial {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
             if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
                 peer.send(now, &Message::Have(piece));
                 wake(&mut self.out.wake, peer);
@@ -26,7 +28,8 @@ impl Torrent {
 
     /// The piece is gone: those who were told are told.
     pub(super) fn withdraw_piece(&mut self, now: Time, piece: u32) {
-        for peer in self.peers.values_mut() {
+        for key in &self.partial {
+            let Some(peer) = self.peers.get_mut(key) else { continue };
             if peer.told.clear(piece)
                 && let Some(id) = peer.ids.lt_donthave
             {
@@ -34,6 +37,31 @@ impl Torrent {
                 wake(&mut self.out.wake, peer);
             }
         }
+    }
+
+    /// We got the piece, or lost it: what those have for us who have it.
+    pub(super) fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
+        let mut changed = Vec::new();
+        for key in &self.partial {
+            let Some(peer) = self.peers.get_mut(key).filter(|p| p.have.get(piece)) else { continue };
+            peer.offers = if had { peer.offers.saturating_sub(1) } else { peer.offers + 1 };
+            if peer.offers <= 1 {
+                changed.push(peer.key);
+            }
+        }
+        // Seeds have something for us until we have everything.
+        if self.content.as_ref().is_some_and(|c| c.num_missing() == u32::from(!had)) {
+            changed.extend(self.peers.values().filter(|p| p.counted_seed).map(|p| p.key));
+        }
+        for key in changed {
+            self.update_interest(now, key);
+        }
+    }
+
+    /// How many pieces that we lack the peer has.
+    pub(super) fn offers(&self, peer: &Peer) -> u32 {
+        let missing = || self.content.as_ref().map_or(0, Content::num_missing);
+        if peer.counted_seed { missing() } else { peer.offers }
     }
 
     pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
@@ -70,6 +98,8 @@ impl Torrent {
         if std::mem::take(&mut peer.counted_seed) {
             content.picker.seed_left();
             content.picker.pieces_joined(&peer.have);
+            peer.offers = content.num_missing();
+            self.partial.insert(key);
         } else {
             content.picker.peer_lost(piece);
         }
@@ -114,6 +144,7 @@ impl Torrent {
     }
 
     fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
+        let stays = self.pieces_stay();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
         peer.bitfields += 1;
         if peer.bitfields > MAX_BITFIELDS {
@@ -127,6 +158,11 @@ impl Torrent {
         content.picker.peer_joined(&field);
         peer.counted_seed = field.is_full();
         peer.have = field;
+        if peer.counted_seed && (stays || peer.told.is_empty()) {
+            self.partial.remove(&key);
+        } else {
+            self.partial.insert(key);
+        }
         peer.offers = if content.have.is_empty() {
             peer.have.count()
         } else {

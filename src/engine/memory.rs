@@ -186,16 +186,7 @@ impl Torrent {
         for file in content.info.layout.piece_files(piece) {
             content.files_completed.clear(file as u32);
         }
-        let mut useful = Vec::new();
-        for peer in self.peers.values_mut().filter(|p| p.have.get(piece)) {
-            peer.offers += 1;
-            if !peer.am_interested {
-                useful.push(peer.key);
-            }
-        }
-        for key in useful {
-            self.update_interest(now, key);
-        }
+        self.offer_changed(now, piece, false);
         self.withdraw_piece(now, piece);
         self.update_state(now);
         self.counters.evicted_pieces += 1;

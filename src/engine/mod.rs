@@ -13,6 +13,7 @@ pub mod explanation;
 pub mod external_ip;
 pub mod hash_job;
 pub mod haves;
+pub mod hungry;
 pub mod inflow;
 pub mod late;
 pub mod lifecycle;

@@ -124,7 +124,7 @@ pub struct Peer {
     /// Pieces of its own that passed since.
     pub parole_passed: u32,
     pub hash_fails: u32,
-    /// Pieces that it has and we lack: why we are interested.
+    /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
     pub offers: u32,
 
     /// What it asked us for and has not got, and how much of that is being read from disk.
@@ -342,13 +342,23 @@ impl Peer {
         self.wait(now, share, if self.is_unknown() { target } else { target.min(full) })
     }
 
+    /// How long a block asked now would take if the peer did as it should. Time alone does not change that.
+    pub fn least_wait(&self, share: f64) -> Duration {
+        self.timely_wait(share, self.requests.len() + 1)
+    }
+
     /// How long a block takes with which so many are asked for.
     fn wait(&self, now: Time, share: f64, blocks: usize) -> Duration {
+        let late = if self.snubbed { Duration::ZERO } else { self.overdue(now) };
+        self.timely_wait(share, blocks) + late
+    }
+
+    fn timely_wait(&self, share: f64, blocks: usize) -> Duration {
         if self.snubbed {
             return SNUBBED_WAIT;
         }
         let queued = if self.is_unknown() { self.first_wait(blocks) } else { self.transfer(share, blocks) };
-        queued + self.overdue(now) + self.pipe.rtt().min(Duration::from_secs(1))
+        queued + self.pipe.rtt().min(Duration::from_secs(1))
     }
 
     /// Of one that has brought nothing yet: as if it brought its first queue in that time, and longer while it does not.

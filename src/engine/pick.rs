@@ -7,7 +7,7 @@ use super::asking::max_requests;
 use super::memory::Keepers;
 use super::peer::Peer;
 use super::store::{PeerKey, Stage};
-use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::torrent::{Content, StorageKind, Torrent, TorrentFlags};
 use super::wants::{Class, Want};
 use crate::storage::pool::BLOCK_SIZE;
 
@@ -122,19 +122,35 @@ impl Torrent {
         };
         // The one at which this peer is, before all others.
         let current = peer.requests.back().map(|r| r.piece).filter(goes_on);
-        let begun = || content.store.open_pieces().filter(goes_on);
-        let begun = current.or_else(|| begun().max_by_key(|p| (content.picker.priority(*p), std::cmp::Reverse(*p))));
-        if let Some(piece) = begun {
+        if let Some(piece) = current.or_else(|| Self::first_of_highest(content, goes_on)) {
             let block = self.content.as_mut()?.store.free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
         }
-        if let Some(piece) = self.fresh_piece(key) {
-            let content = self.content.as_ref()?;
-            let keepers =
-                Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
-            return keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block: 0, class });
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
+        if !content.picker.has_fresh() {
+            return self.pick_for_endgame(key);
         }
-        self.pick_for_endgame(key)
+        // The first piece is as long as any.
+        if !keepers.admits(content, &self.pool, class, 0) {
+            return None;
+        }
+        let fresh = self.fresh_piece(key).map(|piece| Pick { piece, block: 0, class });
+        fresh.or_else(|| self.pick_for_endgame(key))
+    }
+
+    /// Of the pieces begun that will do, the first one of the highest priority.
+    fn first_of_highest(content: &Content, will_do: impl Fn(&u32) -> bool) -> Option<u32> {
+        let (top, mut best) = (content.picker.top_priority(), None);
+        for piece in content.store.open_pieces().filter(will_do) {
+            let priority = content.picker.priority(piece);
+            if best.is_none_or(|(_, highest)| priority > highest) {
+                best = Some((piece, priority));
+            }
+            if priority >= top {
+                break;
+            }
+        }
+        best.map(|(piece, _)| piece)
     }
 
     /// A piece that nobody was asked for.

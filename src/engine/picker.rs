@@ -33,9 +33,11 @@ struct Piece {
 pub struct Picker {
     pieces: Vec<Piece>,
     buckets: Vec<Vec<u32>>,
+    /// All buckets before this one are empty.
+    best: usize,
     seeds: u32,
-    /// Pieces wanted and not done, begun or not.
-    wanted: u32,
+    /// Pieces of each priority that are not done, begun or not.
+    wanted: [u32; TOP_PRIORITY as usize + 1],
     /// Pieces begun that are not wanted by their priority.
     unwanted_begun: u32,
     /// No fresh piece of a priority lies before this one.
@@ -45,11 +47,14 @@ pub struct Picker {
 impl Picker {
     pub fn new(num_pieces: u32, priority: u8) -> Self {
         let piece = Piece { availability: 0, priority: 0, done: false, begun: false, at: NOWHERE };
+        let mut wanted = [0; TOP_PRIORITY as usize + 1];
+        wanted[0] = num_pieces;
         let mut picker = Self {
             pieces: vec![piece; num_pieces as usize],
             buckets: vec![Vec::new(); usize::from(TOP_PRIORITY) * MAX_AVAILABILITY],
+            best: 0,
             seeds: 0,
-            wanted: 0,
+            wanted,
             unwanted_begun: 0,
             first: [0; TOP_PRIORITY as usize + 1],
         };
@@ -137,7 +142,7 @@ impl Picker {
     /// Wanted pieces of which nothing is asked for, best first: highest priority, then rarest. Pieces of one rank come in no
     /// particular, but stable order.
     pub fn in_order(&self) -> impl Iterator<Item = u32> + '_ {
-        self.buckets.iter().flatten().copied()
+        self.buckets.iter().skip(self.best).flatten().copied()
     }
 
     /// The same, in the order of the file inside each priority.
@@ -160,7 +165,18 @@ impl Picker {
 
     /// Is there anything left to pick, begun or not?
     pub fn has_wanted(&self) -> bool {
-        self.wanted > 0
+        self.top_priority() > 0
+    }
+
+    /// The highest priority of what is wanted and not done; 0: nothing is.
+    pub fn top_priority(&self) -> u8 {
+        let highest = (1..=TOP_PRIORITY).rev().find(|p| self.wanted.get(usize::from(*p)).is_some_and(|n| *n > 0));
+        highest.unwrap_or(0)
+    }
+
+    /// Is there a wanted piece of which nothing is asked for?
+    pub fn has_fresh(&self) -> bool {
+        self.in_order().next().is_some()
     }
 
     /// Is any piece begun that is not wanted by its priority?
@@ -177,13 +193,17 @@ impl Picker {
 
     fn change(&mut self, index: u32, edit: impl FnOnce(&mut Piece)) {
         let Some(piece) = self.pieces.get_mut(index as usize) else { return };
-        let wanted = |p: &Piece| u32::from(p.priority > 0 && !p.done);
+        let wanted = |p: &Piece| u32::from(!p.done);
         let unwanted_begun = |p: &Piece| u32::from(p.priority == 0 && p.begun);
         let before = Self::rank(*piece);
-        self.wanted -= wanted(piece);
+        if let Some(n) = self.wanted.get_mut(usize::from(piece.priority)) {
+            *n = n.saturating_sub(wanted(piece));
+        }
         self.unwanted_begun -= unwanted_begun(piece);
         edit(piece);
-        self.wanted += wanted(piece);
+        if let Some(n) = self.wanted.get_mut(usize::from(piece.priority)) {
+            *n += wanted(piece);
+        }
         self.unwanted_begun += unwanted_begun(piece);
         let after = Self::rank(*piece);
         if after.is_some()
@@ -210,6 +230,10 @@ impl Picker {
             if let Some(p) = self.pieces.get_mut(index as usize) {
                 p.at = at;
             }
+        }
+        self.best = self.best.min(after.unwrap_or(usize::MAX));
+        while self.buckets.get(self.best).is_some_and(Vec::is_empty) {
+            self.best += 1;
         }
     }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::Time;
 use super::store::PeerKey;
 
-/// How long a count holds while nobody comes, goes, chokes or unchokes.
+/// How long a count holds while nobody comes, goes, chokes or unchokes: at least so long, and so long for each peer counted, or
+/// a large swarm would do little else.
 const HOLDS: Duration = Duration::from_millis(100);
+const HOLDS_PER_PEER: Duration = Duration::from_millis(1);
 /// So many of the first are looked at to find out who else would bring a piece.
 const QUICK: usize = 8;
 
@@ -28,7 +30,7 @@ impl Ranking {
     }
 
     pub fn is_due(&self, now: Time) -> bool {
-        !self.fresh || now.since(self.counted) >= HOLDS
+        !self.fresh || now.since(self.counted) >= HOLDS.max(HOLDS_PER_PEER * self.order.len() as u32)
     }
 
     /// Takes the peers in with the wait for a block of each.

@@ -65,7 +65,7 @@ impl Torrent {
                 content.store.unmark_asked(piece, block, key);
             }
             self.wants_from = 0;
-            self.hungry.insert(key);
+            self.note_hungry(key);
         }
     }
 
@@ -75,7 +75,7 @@ impl Torrent {
             && peer.take_request(piece, block).is_some()
         {
             drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            self.hungry.insert(key);
+            self.note_hungry(key);
         }
     }
 

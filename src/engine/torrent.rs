@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::blame::{Departed, Suspicion};
+use super::hungry::Hungry;
 use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::metadata::MetadataFetch;
@@ -137,6 +138,10 @@ impl Content {
         u64::from(self.info.layout.piece_length())
     }
 
+    pub fn num_missing(&self) -> u32 {
+        self.have.len() - self.have.count()
+    }
+
     /// From now on the piece is had, or is not. False: so it was.
     pub fn set_had(&mut self, piece: u32, had: bool) -> bool {
         let changed = if had { self.have.set(piece) } else { self.have.clear(piece) };
@@ -229,8 +234,12 @@ pub struct Torrent {
     pub(super) ranking: Ranking,
     /// When urgent blocks are late.
     pub(super) late: LateHeap,
+    /// Peers that lack pieces: who must be looked at when we get one or lose one. Of a seed that needs no look.
+    pub(super) partial: BTreeSet<PeerKey>,
+    /// How many peers are on parole.
+    pub(super) on_parole: usize,
     /// Peers that have room in their queues.
-    pub(super) hungry: BTreeSet<PeerKey>,
+    pub(super) hungry: Hungry,
     /// Reads changed what is wanted, and nobody was asked for it yet.
     pub(super) owes_follow_up: bool,
     /// Requests came free: every peer is to be looked at again.
@@ -319,7 +328,9 @@ impl Torrent {
             inflow: Inflow::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
-            hungry: BTreeSet::new(),
+            partial: BTreeSet::new(),
+            on_parole: 0,
+            hungry: Hungry::default(),
             owes_follow_up: false,
             refill: false,
             wanted_any: false,
