@@ -4,7 +4,7 @@
 //! when more is wanted, the hungry are looked at, and each block goes to the one that would bring it first.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::Time;
@@ -16,19 +16,19 @@ use super::torrent::{Torrent, TorrentFlags};
 use super::wants;
 use crate::settings::Settings;
 
-/// Where peers share a way, what one leaves free goes to one of so many.
+/// Where peers share a way, what one leaves free goes to it or to one of so many.
 const FEW: usize = 16;
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
-struct Queue {
+pub(super) struct Queue {
     time: QueueTime,
     share: f64,
     max: usize,
 }
 
 impl Queue {
-    fn target(&self, peer: &Peer) -> usize {
+    pub(super) fn target(&self, peer: &Peer) -> usize {
         peer.target_queue(self.time, self.share, self.max)
     }
 }
@@ -46,7 +46,7 @@ impl Torrent {
         self.content.is_some() && !self.checking && self.is_running() && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
     }
 
-    fn queue(&self, now: Time) -> Queue {
+    pub(super) fn queue(&self, now: Time) -> Queue {
         let time = self.queue_time(now);
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
         let whole = matches!(time, QueueTime::Least { .. }) && self.inflow.most().is_some();
@@ -73,7 +73,7 @@ impl Torrent {
         }
         self.refresh_wants(now);
         self.rank(now);
-        self.share_out(now, usize::MAX);
+        self.share_out(now, None, usize::MAX);
     }
 
     /// The peer has room for more.
@@ -83,17 +83,20 @@ impl Torrent {
         }
     }
 
-    /// Among so many of the hungry at most.
-    fn share_out(&mut self, now: Time, among: usize) {
-        let mut turns = Turns::new();
-        self.give_in_turn(now, among, &mut turns);
+    /// To one peer, if it is named, and to so many of the other hungry ones at most.
+    fn share_out(&mut self, now: Time, first: Option<PeerKey>, among: usize) {
+        let mut given = BTreeSet::new();
+        self.give_in_turn(now, first, among, &mut given);
         // More is asked of them than before.
-        for Reverse((_, key)) in turns {
-            self.note_hungry(key);
+        let queue = self.queue(now);
+        for key in given {
+            if self.peers.get(&key).is_some_and(|p| p.requests.len() < queue.target(p)) {
+                self.note_hungry(key);
+            }
         }
     }
 
-    fn give_in_turn(&mut self, now: Time, mut among: usize, turns: &mut Turns) {
+    fn give_in_turn(&mut self, now: Time, first: Option<PeerKey>, mut among: usize, given: &mut BTreeSet<PeerKey>) {
         let (queue, share) = (self.queue(now), self.inflow.share());
         let arrival = |torrent: &Self, key: PeerKey| {
             let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
@@ -101,6 +104,8 @@ impl Torrent {
             let plays = matches!(queue.time, QueueTime::Least { .. });
             Some(if plays { peer.expected_arrival(now, share) } else { now + peer.least_wait(share) })
         };
+        let mut turns = Turns::new();
+        turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
@@ -112,20 +117,24 @@ impl Torrent {
             }
             left -= 1;
             while let Some(next) = self.hungry.next(place).filter(|_| among > 0)
-                && turns.peek().is_none_or(|Reverse((first, _))| now + next.0 < *first)
+                && turns.peek().is_none_or(|Reverse((soonest, _))| now + next.0 < *soonest)
             {
-                (place, among) = (Some(next), among - 1);
+                place = Some(next);
                 let key = next.1;
                 if !self.peers.get(&key).is_some_and(|p| p.may_be_asked() || p.snubbed) {
-                    continue;
-                }
-                match arrival(self, key) {
-                    Some(eta) => turns.push(Reverse((eta, key))),
-                    None => self.hungry.remove(key),
+                    // It is again when it lets us ask, or has something for us.
+                    self.hungry.remove(key);
+                } else if first != Some(key) {
+                    among -= 1;
+                    match arrival(self, key) {
+                        Some(eta) => turns.push(Reverse((eta, key))),
+                        None => self.hungry.remove(key),
+                    }
                 }
             }
             let Some(Reverse((_, key))) = turns.pop() else { return };
-            if futile.is_some_and(|least| self.leaves(now, key, least)) {
+            // What it had room for may have been given to it meanwhile. Help for those who are late is not for slow ones to give.
+            if arrival(self, key).is_none() || futile.is_some_and(|least| self.leaves(now, key, least)) {
                 continue;
             }
             if !self.help_slow(now, key) {
@@ -143,6 +152,7 @@ impl Torrent {
                     return;
                 }
             }
+            given.insert(key);
             match arrival(self, key) {
                 Some(eta) => turns.push(Reverse((eta, key))),
                 None => self.hungry.remove(key),
@@ -178,7 +188,7 @@ impl Torrent {
             // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
             self.note_hungry(key);
             self.inflow.pipe.backlogged(now, 1.0);
-            return self.share_out(now, FEW);
+            return self.share_out(now, Some(key), FEW);
         }
         // Each once: what makes room for one block may be another one that was just asked for.
         for _ in self.num_requests(key)..target {
@@ -194,14 +204,16 @@ impl Torrent {
         if way_is_full {
             self.inflow.pipe.backlogged(now, 1.0);
         }
-        let outstanding = self.outstanding();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let has_room = peer.requests.len() < target;
         if !has_room {
             peer.pipe.backlogged(now, queue.share);
         } else if !way_is_full || peer.requests.is_empty() {
             peer.ran_dry();
-            self.inflow.ran_dry(outstanding);
+            // What one has nothing of, others may have.
+            if self.nothing_left() {
+                self.inflow.ran_dry(self.outstanding());
+            }
         }
         if has_room {
             self.note_hungry(key);

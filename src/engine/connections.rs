@@ -389,6 +389,9 @@ impl Torrent {
             peer.am_interested = interested;
             peer.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
             wake(&mut self.out.wake, peer);
+            if interested {
+                self.note_hungry(key);
+            }
         }
     }
 

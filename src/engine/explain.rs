@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Time;
-use super::asking::max_requests;
 use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 use super::memory::Keepers;
 use super::peer::Peer;
@@ -233,8 +232,7 @@ impl Torrent {
 
     /// Could the peer be asked for more?
     fn has_room(&self, now: Time, peer: &Peer) -> bool {
-        let max = max_requests(&self.settings);
-        peer.requests.len() < peer.target_queue(self.queue_time(now), self.inflow.share(), max)
+        peer.requests.len() < self.queue(now).target(peer)
     }
 
     /// Is the piece, of which the reader needs all, larger than memory?

@@ -44,8 +44,8 @@ impl Torrent {
         let mut changed = Vec::new();
         for key in &self.partial {
             let Some(peer) = self.peers.get_mut(key).filter(|p| p.have.get(piece)) else { continue };
-            peer.offers = if had { peer.offers.saturating_sub(1) } else { peer.offers + 1 };
-            if peer.offers <= 1 {
+            peer.counted_offers = if had { peer.counted_offers.saturating_sub(1) } else { peer.counted_offers + 1 };
+            if peer.counted_offers <= 1 {
                 changed.push(peer.key);
             }
         }
@@ -61,7 +61,7 @@ impl Torrent {
     /// How many pieces that we lack the peer has.
     pub(super) fn offers(&self, peer: &Peer) -> u32 {
         let missing = || self.content.as_ref().map_or(0, Content::num_missing);
-        if peer.counted_seed { missing() } else { peer.offers }
+        if peer.counted_seed { missing() } else { peer.counted_offers }
     }
 
     pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
@@ -83,13 +83,14 @@ impl Torrent {
             self.swarm.set_seed(peer.address, true);
         }
         if !content.have.get(piece) {
-            peer.offers += 1;
+            peer.counted_offers += 1;
         }
         self.update_interest(now, key);
         Ok(())
     }
 
     pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
+        let stays = self.pieces_stay();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
         let was_full = peer.is_seed();
         if !peer.have.clear(piece) {
@@ -98,7 +99,7 @@ impl Torrent {
         if std::mem::take(&mut peer.counted_seed) {
             content.picker.seed_left();
             content.picker.pieces_joined(&peer.have);
-            peer.offers = content.num_missing();
+            peer.counted_offers = content.num_missing();
             self.partial.insert(key);
         } else {
             content.picker.peer_lost(piece);
@@ -107,7 +108,11 @@ impl Torrent {
             self.swarm.set_seed(peer.address, false);
         }
         if !content.have.get(piece) {
-            peer.offers = peer.offers.saturating_sub(1);
+            peer.counted_offers = peer.counted_offers.saturating_sub(1);
+        } else if (stays || peer.ids.lt_donthave.is_some()) && peer.told.set(piece) {
+            // It was not told while it had it itself.
+            peer.send(now, &Message::Have(piece));
+            wake(&mut self.out.wake, peer);
         }
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         for block in dropped {
@@ -163,7 +168,7 @@ impl Torrent {
         } else {
             self.partial.insert(key);
         }
-        peer.offers = if content.have.is_empty() {
+        peer.counted_offers = if content.have.is_empty() {
             peer.have.count()
         } else {
             peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32

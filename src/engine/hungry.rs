@@ -9,7 +9,7 @@ use super::store::PeerKey;
 /// A peer's place in the order: how long a block takes that is asked of it, as of when that last changed.
 pub type Place = (Duration, PeerKey);
 
-/// In the order of their waits. Time makes a peer later than its place says, never sooner.
+/// In the order of their waits. A place is as old as the last event of its peer, or the last tick: it may be a little late, or early.
 #[derive(Debug, Default)]
 pub struct Hungry {
     order: BTreeSet<Place>,

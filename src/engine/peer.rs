@@ -125,7 +125,7 @@ pub struct Peer {
     pub parole_passed: u32,
     pub hash_fails: u32,
     /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
-    pub offers: u32,
+    pub counted_offers: u32,
 
     /// What it asked us for and has not got, and how much of that is being read from disk.
     pub uploads: VecDeque<BlockRequest>,
@@ -198,7 +198,7 @@ impl Peer {
             parole: false,
             parole_passed: 0,
             hash_fails: 0,
-            offers: 0,
+            counted_offers: 0,
             uploads: VecDeque::new(),
             reading: 0,
             outbox: Outbox::default(),
@@ -278,8 +278,8 @@ impl Peer {
             return 1;
         }
         let ramp = |start: SlowStart| {
-            let brings = self.pipe.bandwidth() * RAMP.as_secs_f64() / f64::from(BLOCK_SIZE);
-            start.queue().min(if self.is_unknown() { max } else { brings as usize })
+            let brings = self.pipe.bandwidth() * RAMP.max(self.pipe.rtt() * 2).as_secs_f64() / f64::from(BLOCK_SIZE);
+            if brings > 0.0 { start.queue().min(brings as usize) } else { start.queue() }
         };
         let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, ramp);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))

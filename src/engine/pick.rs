@@ -108,6 +108,7 @@ impl Torrent {
 
     /// Pieces begun come first: a whole piece is worth more than two halves, and memory is freed sooner.
     fn pick_by_priority(&mut self, key: PeerKey) -> Option<Pick> {
+        self.content.as_mut()?.note_begun();
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         if !content.picker.has_wanted() {
             return None;
@@ -130,12 +131,16 @@ impl Torrent {
         if !content.picker.has_fresh() {
             return self.pick_for_endgame(key);
         }
-        // The first piece is as long as any.
-        if !keepers.admits(content, &self.pool, class, 0) {
+        // Where memory has no room for any piece, none need be looked for: all are as long as the first, or as the last.
+        let last = content.picker.num_pieces().saturating_sub(1);
+        let room = [0, last].into_iter().any(|piece| keepers.admits(content, &self.pool, class, piece));
+        if !room && peer.serves_all() {
             return None;
         }
-        let fresh = self.fresh_piece(key).map(|piece| Pick { piece, block: 0, class });
-        fresh.or_else(|| self.pick_for_endgame(key))
+        let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
+        let content = self.content.as_ref()?;
+        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
+        keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block: 0, class })
     }
 
     /// Of the pieces begun that will do, the first one of the highest priority.
@@ -156,7 +161,6 @@ impl Torrent {
     /// A piece that nobody was asked for.
     fn fresh_piece(&mut self, key: PeerKey) -> Option<u32> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_mut()?);
-        content.note_begun();
         let serves = |p: &u32| peer.serves(*p);
         if self.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
             return content.picker.in_file_order().take(PICKER_SCAN).find(serves);

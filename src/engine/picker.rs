@@ -36,8 +36,8 @@ pub struct Picker {
     /// All buckets before this one are empty.
     best: usize,
     seeds: u32,
-    /// Pieces of each priority that are not done, begun or not.
-    wanted: [u32; TOP_PRIORITY as usize + 1],
+    /// Pieces of each priority that are not done, begun or not. Those of priority 0 are not wanted.
+    undone: [u32; TOP_PRIORITY as usize + 1],
     /// Pieces begun that are not wanted by their priority.
     unwanted_begun: u32,
     /// No fresh piece of a priority lies before this one.
@@ -47,14 +47,14 @@ pub struct Picker {
 impl Picker {
     pub fn new(num_pieces: u32, priority: u8) -> Self {
         let piece = Piece { availability: 0, priority: 0, done: false, begun: false, at: NOWHERE };
-        let mut wanted = [0; TOP_PRIORITY as usize + 1];
-        wanted[0] = num_pieces;
+        let mut undone = [0; TOP_PRIORITY as usize + 1];
+        undone[0] = num_pieces;
         let mut picker = Self {
             pieces: vec![piece; num_pieces as usize],
             buckets: vec![Vec::new(); usize::from(TOP_PRIORITY) * MAX_AVAILABILITY],
             best: 0,
             seeds: 0,
-            wanted,
+            undone,
             unwanted_begun: 0,
             first: [0; TOP_PRIORITY as usize + 1],
         };
@@ -170,7 +170,7 @@ impl Picker {
 
     /// The highest priority of what is wanted and not done; 0: nothing is.
     pub fn top_priority(&self) -> u8 {
-        let highest = (1..=TOP_PRIORITY).rev().find(|p| self.wanted.get(usize::from(*p)).is_some_and(|n| *n > 0));
+        let highest = (1..=TOP_PRIORITY).rev().find(|p| self.undone.get(usize::from(*p)).is_some_and(|n| *n > 0));
         highest.unwrap_or(0)
     }
 
@@ -193,16 +193,16 @@ impl Picker {
 
     fn change(&mut self, index: u32, edit: impl FnOnce(&mut Piece)) {
         let Some(piece) = self.pieces.get_mut(index as usize) else { return };
-        let wanted = |p: &Piece| u32::from(!p.done);
+        let undone = |p: &Piece| u32::from(!p.done);
         let unwanted_begun = |p: &Piece| u32::from(p.priority == 0 && p.begun);
         let before = Self::rank(*piece);
-        if let Some(n) = self.wanted.get_mut(usize::from(piece.priority)) {
-            *n = n.saturating_sub(wanted(piece));
+        if let Some(n) = self.undone.get_mut(usize::from(piece.priority)) {
+            *n -= undone(piece);
         }
         self.unwanted_begun -= unwanted_begun(piece);
         edit(piece);
-        if let Some(n) = self.wanted.get_mut(usize::from(piece.priority)) {
-            *n += wanted(piece);
+        if let Some(n) = self.undone.get_mut(usize::from(piece.priority)) {
+            *n += undone(piece);
         }
         self.unwanted_begun += unwanted_begun(piece);
         let after = Self::rank(*piece);
@@ -263,6 +263,7 @@ mod tests {
     enum Op {
         Priority(u32, u8),
         Done(u32, bool),
+        Begun(u32, bool),
         Have(u32),
         Join(Vec<bool>),
         LeaveLast,
@@ -272,6 +273,7 @@ mod tests {
         prop_oneof![
             (0..n, 0u8..9).prop_map(|(i, p)| Op::Priority(i, p)),
             (0..n, any::<bool>()).prop_map(|(i, d)| Op::Done(i, d)),
+            (0..n, any::<bool>()).prop_map(|(i, b)| Op::Begun(i, b)),
             (0..n).prop_map(Op::Have),
             proptest::collection::vec(any::<bool>(), n as usize).prop_map(Op::Join),
             Just(Op::LeaveLast),
@@ -279,16 +281,18 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, the order holds exactly the wanted pieces, sorted by (priority, availability).
+        /// Whatever happens, the order holds exactly the wanted pieces that are not begun, sorted by (priority, availability).
         #[test]
         fn order_matches_a_sort(ops in proptest::collection::vec(op(20), 0..120)) {
             let mut picker = Picker::new(20, DEFAULT_PRIORITY);
             let mut model: Vec<(u8, i64, bool)> = vec![(4, 0, false); 20];
+            let mut begun = [false; 20];
             let mut joined: Vec<Bitfield> = Vec::new();
             for op in ops {
                 match op {
                     Op::Priority(i, p) => { picker.set_priority(i, p); model[i as usize].0 = p.min(7); }
                     Op::Done(i, d) => { picker.set_done(i, d); model[i as usize].2 = d; }
+                    Op::Begun(i, b) => { picker.set_begun(i, b); begun[i as usize] = b; }
                     Op::Have(i) => { picker.peer_has(i); model[i as usize].1 += 1; }
                     Op::Join(bits) => {
                         let mut field = Bitfield::new(20);
@@ -303,7 +307,11 @@ mod tests {
                 }
             }
             let order: Vec<u32> = picker.in_order().collect();
-            let mut expect: Vec<u32> = (0..20).filter(|i| { let m = model[*i as usize]; m.0 > 0 && !m.2 }).collect();
+            let top = model.iter().filter(|m| !m.2).map(|m| m.0).max();
+            prop_assert_eq!(picker.top_priority(), top.unwrap_or(0));
+            let is_fresh = |i: &u32| { let m = model[*i as usize]; m.0 > 0 && !m.2 && !begun[*i as usize] };
+            let mut expect: Vec<u32> = (0..20).filter(is_fresh).collect();
+            prop_assert_eq!(picker.has_fresh(), !expect.is_empty());
             for i in 0..20u32 { prop_assert_eq!(i64::from(picker.availability(i)), model[i as usize].1); }
             let seeds = joined.iter().filter(|f| f.is_full()).count() as i64;
             let key = |i: &u32| { let m = model[*i as usize]; (7 - m.0, (m.1 - seeds).min(31)) };

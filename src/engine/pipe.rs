@@ -23,6 +23,8 @@ const MARGIN_BLOCKS: f64 = 64.0;
 const RUNS_DRY: f64 = 0.85;
 /// The least span over which that is seen.
 const MIN_SPAN: Duration = Duration::from_millis(200);
+/// So many bytes that were asked for at once show that a way has become slower.
+const TELLING: f64 = 4.0 * BLOCK_SIZE as f64;
 /// In one round trip of so many a player's queue is longer by a quarter, so that it shows where a way carries more.
 const PROBE_EVERY: u64 = 8;
 const PROBE_PERCENT: u32 = 125;
@@ -116,11 +118,14 @@ impl Pipe {
         self.delivered += u64::from(bytes);
         let took = now.since(sent).max(Duration::from_micros(1));
         self.rtt.add(now, took);
-        let sample = self.delivered.saturating_sub(delivered_then) as f64 / took.as_secs_f64();
-        // Little came where little was asked for: what was known of the way holds.
-        let limited = self.dry_until.is_some_and(|until| delivered_then <= until);
-        if !limited || sample > self.bandwidth() {
+        let came = self.delivered.saturating_sub(delivered_then) as f64;
+        let sample = came / took.as_secs_f64();
+        let known = self.bandwidth();
+        if self.dry_until.is_none_or(|until| delivered_then > until) || sample > known {
             self.bandwidth.add(now, sample);
+        } else if came >= TELLING {
+            // Little came where little was asked for. What was known of the way holds, as far as it could have come so soon.
+            self.bandwidth.add(now, known.min(came / (took - self.rtt()).as_secs_f64()));
         }
     }
 
@@ -264,7 +269,27 @@ mod tests {
         }
         assert!((pipe.bandwidth() / known - 1.0).abs() < 1e-9, "{} of {known}", pipe.bandwidth());
         // What it brings of a full queue counts again.
-        settle(&mut pipe, sent, 20 * MS, queue);
+        let now = settle(&mut pipe, sent, 20 * MS, queue);
+        assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
+        settle(&mut pipe, now, 2 * MS, queue);
+        assert!(pipe.bandwidth() > known * 0.9, "{} of {known}", pipe.bandwidth());
+    }
+
+    #[test]
+    fn a_way_that_grows_slower_while_little_is_asked_for_is_found_out() {
+        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
+        let mut pipe = Pipe::default();
+        let mut sent = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
+        let known = pipe.bandwidth();
+        // Sixteen blocks at a time, which now take 20 ms each.
+        for _ in 0..20 {
+            pipe.idle(0);
+            let then = pipe.delivered();
+            for n in 1..=16 {
+                pipe.answered(sent + 30 * MS + 20 * MS * n, BLOCK_SIZE, sent, then);
+            }
+            sent = sent + 1000 * MS;
+        }
         assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
     }
 

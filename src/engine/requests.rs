@@ -81,13 +81,15 @@ impl Torrent {
 
     /// Takes back what was asked of a peer, as far as `which` says; tells it.
     pub(super) fn cancel_requests(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.ran_dry();
+        let Some(peer) = self.peers.get(&key) else { return };
         let cancelled: Vec<(u32, u32)> =
             peer.requests.iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
         for (piece, block) in cancelled {
             self.send_cancel(now, key, piece, block);
             self.release_request(key, piece, block);
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.ran_dry();
         }
     }
 

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use super::Time;
-use super::asking::max_requests;
 use super::store::{PeerKey, Stage};
 use super::swarm::PeerSource;
 use super::torrent::{StorageKind, Torrent, TorrentFlags};
@@ -325,8 +324,7 @@ impl Torrent {
     }
 
     pub fn peers(&self, now: Time) -> Vec<PeerInfo> {
-        let max = max_requests(&self.settings);
-        let queue_time = self.queue_time(now);
+        let queue = self.queue(now);
         let millis = |since: Time| now.since(since).as_millis() as u64;
         self.peers
             .values()
@@ -361,7 +359,7 @@ impl Torrent {
                     num_pieces: p.have.count(),
                     progress_ppm: (u64::from(p.have.count()) * 1_000_000 / u64::from(p.have.len().max(1))) as u32,
                     download_queue_length: p.requests.len() as u32,
-                    target_dl_queue_length: p.target_queue(queue_time, self.inflow.share(), max) as u32,
+                    target_dl_queue_length: queue.target(p) as u32,
                     upload_queue_length: p.uploads.len() as u32,
                     queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),

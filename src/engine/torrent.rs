@@ -234,7 +234,8 @@ pub struct Torrent {
     pub(super) ranking: Ranking,
     /// When urgent blocks are late.
     pub(super) late: LateHeap,
-    /// Peers that lack pieces: who must be looked at when we get one or lose one. Of a seed that needs no look.
+    /// Peers to look at when we get a piece or lose one: all but those that are counted among the seeds, and were told of none of
+    /// our pieces that may go again.
     pub(super) partial: BTreeSet<PeerKey>,
     /// How many peers are on parole.
     pub(super) on_parole: usize,

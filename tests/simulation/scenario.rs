@@ -109,7 +109,8 @@ fn judge(world: &mut World, node: usize, corrupt: u64) {
         assert!(guilty, "{address} was banned, and did nothing wrong");
     }
     let failures = world.engine(node).hash_failures();
-    // Those in which it had a part when the first one failed, and the one that convicts it.
+    // Of each of them the pieces in which it had a part when the first one failed, as many more for each that it shares them
+    // with, and the one that convicts it.
     let most = corrupt * corrupt * 4;
     assert!(failures <= most, "{failures} pieces failed by {corrupt} corrupt peers");
 }

@@ -139,3 +139,18 @@ fn removal_while_busy_gives_everything_back() {
     world.run_for(Duration::from_millis(300));
     world.end();
 }
+
+#[test]
+fn what_somebody_was_asked_for_who_goes_is_asked_of_others() {
+    let mut world = World::new(71, Content::single(71, 128 * KIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::disk(), fast());
+    let silent = world.add_script(Manner::Staller, fast());
+    world.introduce(node, &[silent]);
+    assert!(world.run(minute(), |w| w.script(1).requests_seen == 8), "all that there is");
+    let honest = world.add_script(Manner::Honest, fast());
+    world.introduce(node, &[honest]);
+    world.run_for(Duration::from_secs(1));
+    world.leave(silent);
+    assert!(world.run(minute(), |w| w.engine(0).torrent.bytes_left() == 0), "nobody is asked for the rest");
+    world.end();
+}
