@@ -24,7 +24,8 @@ const LEAST_FIRST_QUEUE: usize = 4;
 /// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
 /// again of those who are known.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
-/// While its speed is being found out it is asked for no more than it brings in that time, as far as is known.
+/// While its speed is being found out it is asked for no more than it brings in that time, nor, beyond the first queue, in three round
+/// trips, as far as is known: seeks may keep it from ever being found out.
 const RAMP: Duration = Duration::from_secs(1);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
@@ -278,8 +279,10 @@ impl Peer {
             return 1;
         }
         let ramp = |start: SlowStart| {
-            let brings = self.pipe.bandwidth() * RAMP.max(self.pipe.rtt() * 2).as_secs_f64() / f64::from(BLOCK_SIZE);
-            if brings > 0.0 { start.queue().min(brings as usize) } else { start.queue() }
+            let rtt = self.pipe.rtt();
+            let brings = |time: Duration| (self.pipe.bandwidth() * time.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
+            let most = brings(RAMP.max(rtt * 2)).min(brings(rtt * 3).max(FIRST_QUEUE));
+            if self.pipe.bandwidth() > 0.0 { start.queue().min(most) } else { start.queue() }
         };
         let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, ramp);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
