@@ -372,7 +372,7 @@ impl Torrent {
         }
     }
 
-    fn update_interests(&mut self, now: Time) {
+    pub(super) fn update_interests(&mut self, now: Time) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.update_interest(now, key);

@@ -58,6 +58,19 @@ impl Torrent {
         }
     }
 
+    /// The check found pieces: peers that came before it was over hear of them, and have so much less for us.
+    pub(super) fn pieces_found(&mut self, now: Time) {
+        let Some(content) = &self.content else { return };
+        let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
+        for peer in self.peers.values_mut() {
+            peer.counted_offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
+        }
+        for piece in found {
+            self.announce_piece(now, piece);
+        }
+        self.update_interests(now);
+    }
+
     /// How many pieces that we lack the peer has.
     pub(super) fn offers(&self, peer: &Peer) -> u32 {
         let missing = || self.content.as_ref().map_or(0, Content::num_missing);

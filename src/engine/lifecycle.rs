@@ -61,6 +61,7 @@ impl Torrent {
         }
         self.alert(Alert::TorrentChecked);
         self.wants_dirty = true;
+        self.pieces_found(now);
         self.update_state(now);
         self.readers_changed();
     }

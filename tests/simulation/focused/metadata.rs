@@ -84,3 +84,19 @@ fn metadata_spreads_from_magnet_to_magnet() {
     assert!(world.engine(second).torrent.info().is_some(), "the second knows nobody but the first");
     world.end();
 }
+
+#[test]
+fn a_magnet_of_what_is_on_disk_is_checked_and_told() {
+    let mut world = World::new(73, Content::single(73, MIB, 64 * KIB as u32));
+    let seed = world.add_engine(Setup::seed(), fast());
+    let node = world.add_engine(Setup { magnet: true, ..Setup::seed() }, fast());
+    let mut setup = Setup::disk();
+    setup.settings.enable_pex = false;
+    let leecher = world.add_engine(setup, fast());
+    world.introduce(node, &[seed, leecher]);
+    // They met before the check was over.
+    assert!(world.run(minute(), |w| w.engine(leecher).torrent.bytes_left() == 0), "nobody told of what is there");
+    assert_eq!(world.payload_into(node), 0);
+    world.engine(node).check_books();
+    world.end();
+}
