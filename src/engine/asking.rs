@@ -25,6 +25,8 @@ pub(super) struct Queue {
     time: QueueTime,
     share: f64,
     max: usize,
+    /// Blocks of all of them together at most: while somebody plays, where peers share a way.
+    most: Option<u64>,
 }
 
 impl Queue {
@@ -48,10 +50,10 @@ impl Torrent {
 
     pub(super) fn queue(&self, now: Time) -> Queue {
         let time = self.queue_time(now);
+        let most = self.inflow.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
-        let whole = matches!(time, QueueTime::Least { .. }) && self.inflow.most().is_some();
-        let share = if whole { 1.0 } else { self.inflow.share() };
-        Queue { time, share, max: max_requests(&self.settings) }
+        let share = if most.is_some() { 1.0 } else { self.inflow.share() };
+        Queue { time, share, max: max_requests(&self.settings), most }
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
@@ -85,10 +87,9 @@ impl Torrent {
 
     /// To one peer, if it is named, and to so many of the other hungry ones at most.
     fn share_out(&mut self, now: Time, first: Option<PeerKey>, among: usize) {
-        let mut given = BTreeSet::new();
-        self.give_in_turn(now, first, among, &mut given);
+        let (queue, mut given) = (self.queue(now), BTreeSet::new());
+        self.give_in_turn(now, queue, first, among, &mut given);
         // More is asked of them than before.
-        let queue = self.queue(now);
         for key in given {
             if self.peers.get(&key).is_some_and(|p| p.requests.len() < queue.target(p)) {
                 self.note_hungry(key);
@@ -96,8 +97,15 @@ impl Torrent {
         }
     }
 
-    fn give_in_turn(&mut self, now: Time, first: Option<PeerKey>, mut among: usize, given: &mut BTreeSet<PeerKey>) {
-        let (queue, share) = (self.queue(now), self.inflow.share());
+    fn give_in_turn(
+        &mut self,
+        now: Time,
+        queue: Queue,
+        first: Option<PeerKey>,
+        mut among: usize,
+        given: &mut BTreeSet<PeerKey>,
+    ) {
+        let share = self.inflow.share();
         let arrival = |torrent: &Self, key: PeerKey| {
             let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
             // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
@@ -184,7 +192,7 @@ impl Torrent {
             self.rank(now);
         }
         self.help_slow(now, key);
-        if self.inflow.most().is_some() && matches!(queue.time, QueueTime::Least { .. }) {
+        if queue.most.is_some() {
             // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
             self.note_hungry(key);
             self.inflow.pipe.backlogged(now, 1.0);
@@ -224,7 +232,7 @@ impl Torrent {
 
     /// Where peers share a way it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
     fn way_is_free(&self, queue: &Queue) -> bool {
-        matches!(queue.time, QueueTime::Plus(_)) || self.inflow.most().is_none_or(|most| self.outstanding() < most)
+        queue.most.is_none_or(|most| self.outstanding() < most)
     }
 
     /// Blocks that are asked for.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::blame::Departed;
+use super::haves::tell_have;
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::swarm::PeerSource;
@@ -342,11 +343,9 @@ impl Torrent {
             return;
         }
         let Some(content) = &self.content else { return };
-        let Some(peer) = self.peers.get_mut(&key).filter(|p| p.ids.lt_donthave.is_some()) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         for piece in content.have.iter() {
-            if !peer.have.get(piece) && peer.told.set(piece) {
-                peer.send(now, &Message::Have(piece));
-            }
+            tell_have(now, peer, piece, false, &mut self.out.wake);
         }
     }
 

@@ -13,15 +13,22 @@ use crate::wire::{Message, lt_donthave};
 /// Statements of all that a peer has, of which one is usual.
 const MAX_BITFIELDS: u32 = 4;
 
+/// Tells the peer that we have the piece, if it has not got it and was not told. One that goes again soon (it does not stay) is told
+/// only to a peer that can be told so.
+pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, stays: bool, woken: &mut Vec<PeerKey>) {
+    if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
+        peer.send(now, &Message::Have(piece));
+        wake(woken, peer);
+    }
+}
+
 impl Torrent {
-    /// Tells the peers that we have the piece. One that goes again soon is told only to peers that can be told so.
+    /// Tells the peers that we have the piece.
     pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
         let stays = self.pieces_stay();
         for key in &self.partial {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
-            if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
-                peer.send(now, &Message::Have(piece));
-                wake(&mut self.out.wake, peer);
+            if let Some(peer) = self.peers.get_mut(key) {
+                tell_have(now, peer, piece, stays, &mut self.out.wake);
             }
         }
     }
@@ -62,8 +69,10 @@ impl Torrent {
     pub(super) fn pieces_found(&mut self, now: Time) {
         let Some(content) = &self.content else { return };
         let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
-        for peer in self.peers.values_mut() {
-            peer.counted_offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
+        for key in &self.partial {
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.count_offers(&content.have);
+            }
         }
         for piece in found {
             self.announce_piece(now, piece);
@@ -122,10 +131,9 @@ impl Torrent {
         }
         if !content.have.get(piece) {
             peer.counted_offers = peer.counted_offers.saturating_sub(1);
-        } else if (stays || peer.ids.lt_donthave.is_some()) && peer.told.set(piece) {
+        } else {
             // It was not told while it had it itself.
-            peer.send(now, &Message::Have(piece));
-            wake(&mut self.out.wake, peer);
+            tell_have(now, peer, piece, stays, &mut self.out.wake);
         }
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         for block in dropped {
@@ -181,11 +189,7 @@ impl Torrent {
         } else {
             self.partial.insert(key);
         }
-        peer.counted_offers = if content.have.is_empty() {
-            peer.have.count()
-        } else {
-            peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32
-        };
+        peer.count_offers(&content.have);
         let seed = peer.is_seed();
         let address = peer.address;
         self.swarm.set_seed(address, seed);

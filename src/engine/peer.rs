@@ -235,6 +235,12 @@ impl Peer {
             && (self.refused.is_empty() || self.refused.get(&piece).is_none_or(|r| r.until == Time::ZERO))
     }
 
+    /// Counts anew what it has and we lack, who have that.
+    pub fn count_offers(&mut self, ours: &Bitfield) {
+        self.counted_offers =
+            if ours.is_empty() { self.have.count() } else { self.have.iter().filter(|p| !ours.get(*p)).count() as u32 };
+    }
+
     /// Could it be asked for any piece?
     pub fn serves_all(&self) -> bool {
         self.is_seed() && !self.peer_choking && self.refused.is_empty() && !self.parole && !self.snubbed
