@@ -11,6 +11,16 @@ static void *read_one(void *reader)
     return (void *)(intptr_t)et_reader_read(reader, buf, sizeof buf, -1, &n, NULL);
 }
 
+/* Until the other thread's read waits, however late that thread gets to run. */
+static void until_it_waits(et_reader *reader)
+{
+    et_reader_status_info status = { .struct_size = sizeof status };
+    do {
+        poll(NULL, 0, 5);
+        STATUS(ET_OK, et_reader_status(reader, &status, NULL));
+    } while (status.waiting == 0);
+}
+
 enum how { INTERRUPT, CLOSE_READER, REMOVE_TORRENT, CLOSE_SESSION };
 
 static void ends(enum how how, et_status expected)
@@ -25,7 +35,7 @@ static void ends(enum how how, et_status expected)
 
     STATUS(ET_OK, et_reader_open(session, torrent, 0, NULL, &reader, NULL));
     CHECK(pthread_create(&thread, NULL, read_one, reader) == 0);
-    poll(NULL, 0, 50);
+    until_it_waits(reader);
     /* A second one meanwhile: busy; at another place: not. */
     STATUS(ET_ERR_BUSY, et_reader_read(reader, buf, sizeof buf, 0, &n, NULL));
     STATUS(ET_ERR_BUSY, et_reader_seek(reader, 0, ET_SEEK_SET, NULL, NULL));
