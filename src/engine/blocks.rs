@@ -1,7 +1,7 @@
-//! Blocks that arrive: stored, hashed while hot, verified.
+//! Blocks that arrive, and what becomes of their piece once it is hashed.
 
 use super::Time;
-use super::store::{Arrival, HashJob, Hashed, PeerKey, Stage};
+use super::store::{Arrival, PeerKey, Stage};
 use super::torrent::{DiskJob, StorageKind, Torrent};
 use crate::alert::Alert;
 use crate::error::Error;
@@ -46,7 +46,7 @@ impl Torrent {
         self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
-                self.touched.push(piece);
+                self.hashing.touch(piece);
                 for other in others {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
@@ -75,44 +75,7 @@ impl Torrent {
         }
     }
 
-    /// Collects what can be hashed now: of pieces that are not whole, stretches of `least` blocks or more. What is left
-    /// is looked at again with the next blocks.
-    pub(super) fn collect_hashes(&mut self, least: u32) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        // What is let go before it is hashed cannot be judged.
-        let least = if self.reads_by_blocks() { least.min((self.pool.limit() / 16).max(1) as u32) } else { least };
-        let Some(content) = &mut self.content else { return };
-        touched.retain(|piece| match content.store.hashable(*piece) {
-            0 => false,
-            n if n < least => true,
-            _ => {
-                self.out.hashes.extend(content.store.hash_job(*piece));
-                false
-            }
-        });
-        self.touched = touched;
-    }
-
-    /// A stretch was hashed outside the lock.
-    pub fn hash_done(&mut self, now: Time, job: HashJob) {
-        let piece = job.piece;
-        let Some(content) = &mut self.content else { return };
-        match content.store.hash_done(job) {
-            Hashed::Pending => {
-                if let Some(next) = content.store.hash_job(piece) {
-                    self.out.hashes.push(next);
-                }
-            }
-            Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => {
-                self.piece_passed(now, piece);
-            }
-            Hashed::Digest(_) => self.piece_failed(now, piece),
-        }
-    }
-
-    fn piece_passed(&mut self, now: Time, piece: u32) {
+    pub(super) fn piece_passed(&mut self, now: Time, piece: u32) {
         // Verified first: what becomes of its senders then must not touch it.
         let Some(content) = &mut self.content else { return };
         if content.store.slot(piece).is_some_and(|s| s.passed() > 0) {

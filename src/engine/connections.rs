@@ -28,8 +28,6 @@ pub const LT_DONTHAVE: u8 = 3;
 const MAX_ALLOWED_TO_US: usize = 64;
 /// Two connections with one peer, one from each side, made within this time: they crossed.
 const CROSSING: Duration = Duration::from_secs(5);
-/// Blocks that are worth the wake of another thread: hashing them takes some 600 us.
-const HASH_STRETCH: u32 = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 impl Torrent {
@@ -185,15 +183,15 @@ impl Torrent {
 
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
     pub fn peer_received(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
-        self.take_in(now, key, batch, bytes, 1);
+        self.take_in(now, key, batch, bytes, false);
     }
 
-    /// The same while more waits to be received: short stretches of a piece are hashed with what comes next.
+    /// The same while more waits to be received: with what comes next, or with [`Torrent::peer_paused`], its pieces are hashed.
     pub fn peer_goes_on(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
-        self.take_in(now, key, batch, bytes, HASH_STRETCH);
+        self.take_in(now, key, batch, bytes, true);
     }
 
-    fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, stretch: u32) {
+    fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, pouring: bool) {
         self.protocol_down.add(now, bytes);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.last_received = now;
@@ -220,7 +218,7 @@ impl Torrent {
                 return;
             }
         }
-        self.collect_hashes(stretch);
+        self.collect_hashes(now, pouring);
         self.prune_late();
         self.fill(now, key);
         if self.refill {
@@ -251,6 +249,7 @@ impl Torrent {
     /// The connection ended under it.
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
+        self.collect_hashes(now, false);
         self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }

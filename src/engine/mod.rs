@@ -12,6 +12,7 @@ pub mod explain;
 pub mod explanation;
 pub mod external_ip;
 pub mod hash_job;
+pub mod hashing;
 pub mod haves;
 pub mod hungry;
 pub mod inflow;

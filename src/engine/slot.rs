@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use sha1::{Digest, Sha1};
-
 use super::Time;
 use super::store::{MAX_COPIES, PeerKey};
+use crate::piece_hash::PieceHash;
 use crate::storage::pool::Block;
 
 /// One block of a piece on its way.
@@ -70,7 +69,7 @@ pub struct Slot {
     pub(super) free_hint: u32,
     /// No block asked for is expected later than this.
     pub(super) slowest: Time,
-    pub(super) hasher: Option<Sha1>,
+    pub(super) hash: Option<PieceHash>,
     pub(super) hashed: u32,
     pub(super) generation: u64,
     pub(super) whole: Option<Arc<[Block]>>,
@@ -151,7 +150,7 @@ impl Slot {
     /// From here on it is hashed anew; a job under way will find that it is stale.
     pub(super) fn rewind(&mut self, generation: u64) {
         self.hashed = 0;
-        self.hasher = Some(Sha1::new());
+        self.hash = Some(PieceHash::default());
         self.generation = generation;
         for b in self.blocks.iter_mut().filter(|b| b.passed) {
             (b.passed, b.from) = (false, PeerKey::NOBODY);

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use sha1::{Digest, Sha1};
-
 use super::Time;
 pub use super::hash_job::{HashJob, Hashed};
 pub use super::slot::{BlockSlot, Slot, Stage};
+use crate::piece_hash::PieceHash;
 use crate::storage::pool::Block;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
@@ -184,7 +183,7 @@ impl Store {
             passed: 0,
             free_hint: 0,
             slowest: Time::ZERO,
-            hasher: Some(Sha1::new()),
+            hash: Some(PieceHash::default()),
             hashed: 0,
             generation: self.clock,
             whole: None,
@@ -303,13 +302,9 @@ impl Store {
         arrival.unwrap_or(Arrival::Redundant)
     }
 
-    /// How many blocks of the piece lie in order and are not hashed yet; of a piece that is whole, as many as can be.
-    pub fn hashable(&self, piece: u32) -> u32 {
-        let Some(slot) = self.slot(piece).filter(|s| s.stage == Stage::Partial) else { return 0 };
-        if slot.received as usize == slot.blocks.len() {
-            return u32::MAX;
-        }
-        slot.blocks.iter().skip(slot.hashed as usize).take_while(|b| b.data.is_some()).count() as u32
+    /// Are all its blocks here?
+    pub fn is_whole(&self, piece: u32) -> bool {
+        self.slot(piece).is_some_and(|s| s.received as usize == s.blocks.len())
     }
 
     /// The stretch of the piece that can be hashed now, if no other job is out for it.
@@ -317,10 +312,10 @@ impl Store {
         let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial)?;
         let start = slot.hashed as usize;
         slot.blocks.get(start).and_then(|b| b.data.as_ref())?;
-        let hasher = slot.hasher.take()?;
+        let hash = slot.hash.take()?;
         let blocks: Vec<Block> = slot.blocks.iter().skip(start).map_while(|b| b.data.clone()).collect();
         slot.hashed += blocks.len() as u32;
-        Some(HashJob { piece, generation: slot.generation, hasher, blocks })
+        Some(HashJob { piece, generation: slot.generation, hash, blocks })
     }
 
     /// Takes a finished job back.
@@ -329,9 +324,9 @@ impl Store {
             return Hashed::Pending;
         };
         if slot.hashed as usize == slot.blocks.len() {
-            return Hashed::Digest(job.hasher.finalize().into());
+            return Hashed::Digest(job.hash.finish());
         }
-        slot.hasher = Some(job.hasher);
+        slot.hash = Some(job.hash);
         Hashed::Pending
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::blame::{Departed, Suspicion};
+use super::hashing::Hashing;
 use super::hungry::Hungry;
 use super::inflow::Inflow;
 use super::late::LateHeap;
@@ -77,6 +78,28 @@ pub struct TorrentConfig {
     pub listen_port: u16,
     /// Unix seconds.
     pub added_time: i64,
+}
+
+impl TorrentConfig {
+    /// A torrent kept in memory, and nothing more said of it.
+    pub fn of(info: &Arc<Info>) -> Self {
+        Self {
+            info_hashes: info.info_hashes,
+            name: String::new(),
+            info: Some(info.clone()),
+            trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            storage: StorageKind::Memory,
+            flags: TorrentFlags::default(),
+            file_priorities: Vec::new(),
+            piece_priorities: Vec::new(),
+            max_connections: 0,
+            max_uploads: 0,
+            peer_id: [0; 20],
+            listen_port: 0,
+            added_time: 0,
+        }
+    }
 }
 
 /// A read that the shell carries out on disk storage, for an upload.
@@ -249,8 +272,7 @@ pub struct Torrent {
     pub(super) finished_told: bool,
     /// Did we want anything when interests were last looked at?
     pub(super) wanted_any: bool,
-    /// Pieces that got blocks in the batch at hand.
-    pub(super) touched: Vec<u32>,
+    pub(super) hashing: Hashing,
     /// Per failed piece: who sent which block, by its hash (smart ban).
     pub(super) suspects: HashMap<u32, Vec<Suspicion>>,
     /// Who left lately.
@@ -336,7 +358,7 @@ impl Torrent {
             refill: false,
             wanted_any: false,
             finished_told: false,
-            touched: Vec::new(),
+            hashing: Hashing::default(),
             suspects: HashMap::new(),
             departed: VecDeque::new(),
             down: Rate::default(),

@@ -10,6 +10,7 @@ mod bytes;
 mod guard;
 mod handle;
 pub(crate) mod large_pages;
+pub(crate) mod sha1_lanes;
 mod sized;
 
 pub mod add_torrent;

@@ -69,12 +69,17 @@ async fn receive(
     let (limits, _) = driver.rate_limits();
     let mut decoder = Decoder::new(credits, DecoderLimits::default());
     let mut batch = Vec::new();
+    let mut pouring = false;
     loop {
         if let Err(e) = stream.readable().await {
             return Some(lost(Operation::SockRead, &e));
         }
-        let granted =
-            if limits.is_unlimited() { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
+        let unlimited = limits.is_unlimited();
+        if !unlimited && pouring {
+            pouring = false;
+            driver.run(Torrent::peer_paused);
+        }
+        let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
         decoder.aim();
@@ -93,19 +98,22 @@ async fn receive(
         };
         let decoded = decoder.landed(n, &buffer, &mut batch);
         driver.session.give_buffer(buffer);
-        if n < granted && !limits.is_unlimited() {
+        if n < granted && !unlimited {
             limits.refund((granted - n) as u32);
         }
         if n == 0 {
             if at_end {
                 return Some(ended());
             }
+            if std::mem::take(&mut pouring) {
+                driver.run(Torrent::peer_paused);
+            }
             continue;
         }
-        // There is more to receive than was taken: a second thread may help.
-        let more = n == granted;
+        // There is more to receive than was taken: a second thread may help, and the core may wait for it with the hashes.
+        pouring = unlimited && n == granted;
         let event = |core: &mut Torrent, now| {
-            if more {
+            if pouring {
                 core.peer_goes_on(now, key, &mut batch, n as u64);
             } else {
                 core.peer_received(now, key, &mut batch, n as u64);
@@ -116,7 +124,7 @@ async fn receive(
             }
             core.outgoing_bytes(key) > 0
         };
-        let waiting = if more { driver.run_and_go_on(event) } else { driver.run(event) };
+        let waiting = if pouring { driver.run_and_go_on(event) } else { driver.run(event) };
         batch.clear();
         if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
             return None;

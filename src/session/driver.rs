@@ -17,7 +17,7 @@ use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks,
 use crate::alert::Alert;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
-use crate::engine::store::PeerKey;
+use crate::engine::store::{HashJob, PeerKey};
 use crate::engine::{Output, Time, Torrent};
 use crate::error::{Error, Operation, Result, Status};
 use crate::storage::disk::DiskStorage;
@@ -181,14 +181,14 @@ impl Driver {
         result
     }
 
-    /// As `run`, for an event of a task that goes on with the next at once: what there is to hash goes to a task of its own.
-    /// It runs next on this thread, where its blocks are hot, while an idle thread takes over the task that gave way to it.
+    /// As `run`, for an event of a task that goes on with the next at once: what there is to hash goes to tasks of its own.
+    /// One runs next on this thread, where its blocks are hot, while an idle thread takes over the task that gave way to it.
     pub fn run_and_go_on<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
         let (result, mut output) = self.enter(f);
-        for job in std::mem::take(&mut output.hashes) {
-            let driver = self.clone();
+        while !output.hashes.is_empty() {
+            let (driver, hashes) = (self.clone(), company(&mut output.hashes));
             self.session.spawn(async move {
-                let hash = async { driver.carry_out(Output { hashes: vec![job], ..Output::default() }) };
+                let hash = async { driver.carry_out(Output { hashes, ..Output::default() }) };
                 if let Err(message) = runtime::guarded(hash).await {
                     driver.panicked(message);
                 }
@@ -230,13 +230,12 @@ impl Driver {
     /// Hashing goes first, and here: its blocks are hot on this core.
     fn carry_out(self: &Arc<Self>, mut output: Output) {
         while !output.hashes.is_empty() {
-            let jobs = std::mem::take(&mut output.hashes);
-            for mut job in jobs {
-                job.run();
-                let mut core = self.core.lock();
-                core.hash_done(self.session.now(), job);
-                merge(&mut output, self.settle(&mut core));
-            }
+            let mut jobs = company(&mut output.hashes);
+            HashJob::run_together(&mut jobs);
+            let mut core = self.core.lock();
+            let now = self.session.now();
+            jobs.into_iter().for_each(|job| core.hash_done(now, job));
+            merge(&mut output, self.settle(&mut core));
         }
         self.act(output);
     }
@@ -499,6 +498,11 @@ async fn sleep(wait: Option<Duration>) {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
     }
+}
+
+/// Splits off what is worth hashing at once; what remains is handed back, or to others, sooner.
+fn company(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
+    jobs.drain(..jobs.len().min(HashJob::COMPANY)).collect()
 }
 
 /// Appends what came out later.

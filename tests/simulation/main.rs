@@ -16,3 +16,4 @@ mod speed;
 mod streaming;
 mod transit;
 mod world;
+mod zeros;

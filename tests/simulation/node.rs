@@ -99,19 +99,13 @@ impl Engine {
         let settings = Arc::new(setup.settings.clone());
         let config = TorrentConfig {
             info_hashes: InfoHashes { v2: None, ..content.info.info_hashes },
-            name: String::new(),
             info: (!setup.magnet).then(|| content.info.clone()),
-            trackers: Vec::new(),
-            web_seeds: Vec::new(),
             storage: setup.storage,
             flags: setup.flags,
             file_priorities: setup.file_priorities.clone(),
-            piece_priorities: Vec::new(),
-            max_connections: 0,
-            max_uploads: 0,
             peer_id,
             listen_port: super::world::PORT,
-            added_time: 0,
+            ..TorrentConfig::of(&content.info)
         };
         let torrent = Torrent::new(now, config, settings, pool.clone(), &Arc::new(Shares::default()), seed);
         let pieces = content.info.layout.num_pieces();

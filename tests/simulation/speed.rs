@@ -2,85 +2,37 @@
 //!
 //! `cargo test --release --test simulation speed -- --ignored --nocapture`
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use elementum_torrent::engine::Time;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::reading::ReadOutcome;
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
-use elementum_torrent::metainfo::Sha1Hash;
-use elementum_torrent::metainfo::create::Create;
-use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::credits::Credits;
-use elementum_torrent::storage::pool::{BLOCK_SIZE, Pool};
-use elementum_torrent::wire::{Decoder, DecoderLimits, Handshake, Message, Received};
+use elementum_torrent::storage::pool::BLOCK_SIZE;
+
+use super::zeros::{self, Seeder};
 
 const MIB: u64 = 1 << 20;
 
 fn measure(piece_length: u32, memory: u64, peers: usize, total: u64) -> Duration {
-    let pieces = total / u64::from(piece_length);
-    let hash = Sha1Hash::of(&vec![0; piece_length as usize]).0;
-    let info = Create::single("zeros", total, piece_length).v1(hash.repeat(pieces as usize)).expect("a torrent").info;
-    let pool = Pool::new(memory);
     let mut now = Time::from_millis(1000);
-    let config = TorrentConfig {
-        info_hashes: info.info_hashes,
-        name: String::new(),
-        info: Some(info.clone()),
-        trackers: Vec::new(),
-        web_seeds: Vec::new(),
-        storage: StorageKind::Memory,
-        flags: TorrentFlags::default(),
-        file_priorities: Vec::new(),
-        piece_priorities: Vec::new(),
-        max_connections: 0,
-        max_uploads: 0,
-        peer_id: [1; 20],
-        listen_port: 0,
-        added_time: 0,
-    };
-    let shares = Arc::new(Shares::default());
-    let mut torrent = Torrent::new(now, config, Arc::new(Settings::default()), pool.clone(), &shares, 1);
+    let mut torrent = zeros::torrent(now, total, piece_length, memory);
+    let mut seeders: Vec<_> = (0..peers).map(|i| Seeder::connect(&mut torrent, now, i as u8 + 1)).collect();
     let mut spent = Duration::ZERO;
-    let mut links = Vec::new();
-    for i in 0..peers {
-        let address = std::net::SocketAddr::from(([10, 0, 0, i as u8 + 1], 6881));
-        let handshake = Handshake::new(info.info_hashes.best(), [i as u8 + 2; 20], false);
-        let (key, credits) = torrent.peer_connected(now, address, false, &handshake).expect("let in");
-        let mut batch = vec![Received::Message(Message::HaveAll), Received::Message(Message::Unchoke)];
-        torrent.peer_received(now, key, &mut batch, 20);
-        links.push((key, credits, Decoder::new(Credits::new(Pool::new(MIB)), DecoderLimits::default())));
-    }
     let id = ReaderId(1);
     torrent.open_reader(now, id, 0, ReaderOptions::default()).expect("a reader");
     let (mut read, mut idle) = (0, 0);
     while read < total {
         // 2 GB/s: a batch of a peer takes its time.
         now = now + Duration::from_micros(100);
-        for (key, credits, decoder) in &mut links {
-            let mut requests = Vec::new();
+        for seeder in &mut seeders {
             let began = Instant::now();
-            while let Some(chunk) = torrent.take_chunk(now, *key) {
-                decoder.push(chunk.as_slice(), &mut requests).expect("sound");
-            }
+            let requests = seeder.requests(&mut torrent, now);
             spent += began.elapsed();
-            let mut batch: Vec<Received> = Vec::new();
-            for request in requests {
-                if let Received::Message(Message::Request(r)) = request
-                    && let Some(credit) = credits.take(r.piece, r.begin)
-                {
-                    batch.push(Received::Block {
-                        piece: r.piece,
-                        begin: r.begin,
-                        data: credit.into_block(r.length).freeze(),
-                    });
-                }
-            }
-            let bytes = batch.len() as u64 * u64::from(BLOCK_SIZE);
-            for mut some in batch.chunks(16).map(<[Received]>::to_vec).collect::<Vec<_>>() {
+            for some in requests.chunks(16) {
+                let mut batch = seeder.blocks(some);
+                let bytes = batch.len() as u64 * u64::from(BLOCK_SIZE);
                 let began = Instant::now();
-                torrent.peer_received(now, *key, &mut some, bytes);
+                torrent.peer_received(now, seeder.key, &mut batch, bytes);
                 spent += began.elapsed();
             }
         }

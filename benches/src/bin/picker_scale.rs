@@ -18,7 +18,7 @@ use elementum_torrent::engine::reading::ReadOutcome;
 use elementum_torrent::engine::share::Shares;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::torrent::DiskJob;
-use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
+use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig};
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
@@ -92,20 +92,10 @@ impl Swarm {
         let create = Create::single("zeros", pieces * u64::from(PIECE_LENGTH), PIECE_LENGTH);
         let info = create.v1(hash).map_err(|error| error.to_string())?.info;
         let config = TorrentConfig {
-            info_hashes: info.info_hashes,
-            name: String::new(),
-            info: Some(info.clone()),
-            trackers: Vec::new(),
-            web_seeds: Vec::new(),
             storage,
-            flags: TorrentFlags::default(),
-            file_priorities: Vec::new(),
-            piece_priorities: Vec::new(),
             max_connections: u32::try_from(peers).map_err(|_| "too many peers")?,
-            max_uploads: 0,
             peer_id: [1; 20],
-            listen_port: 0,
-            added_time: 0,
+            ..TorrentConfig::of(&info)
         };
         let now = Time::from_millis(1000);
         let memory = Pool::new(args.number("memory", 64u64 << 20)?);

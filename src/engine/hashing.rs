@@ -1,0 +1,88 @@
+//! When blocks that came are hashed: at once, while they are hot. Only what pours in waits for company, because several pieces in
+//! step cost little more than one.
+
+use std::time::Duration;
+
+use super::Time;
+use super::store::{HashJob, Hashed};
+use super::torrent::Torrent;
+
+/// What pours in waits so long at most.
+const PATIENCE: Duration = Duration::from_millis(10);
+/// Larger pieces find no company in that time. They wait only until there is something worth the wake of another thread.
+const LARGE_PIECE: u32 = 4 << 20;
+const LARGE_PATIENCE: Duration = Duration::from_micros(300);
+
+/// The pieces that wait for their hash.
+#[derive(Debug, Default)]
+pub struct Hashing {
+    /// Pieces with blocks to hash, and no job for them yet.
+    touched: Vec<u32>,
+    /// Since when the first of them waits.
+    since: Option<Time>,
+    /// A peer's socket held more than was taken from it: its next event follows at once.
+    pouring: bool,
+}
+
+impl Hashing {
+    pub fn touch(&mut self, piece: u32) {
+        self.touched.push(piece);
+    }
+}
+
+impl Torrent {
+    /// The peer that poured has nothing more to be received for now.
+    pub fn peer_paused(&mut self, now: Time) {
+        self.collect_hashes(now, false);
+    }
+
+    /// Collects what is to be hashed now. While a peer is `pouring` that is nothing, until enough pieces for a company are whole or
+    /// the first has waited long enough.
+    pub(super) fn collect_hashes(&mut self, now: Time, pouring: bool) {
+        let patience = self.patience();
+        let Some(content) = &mut self.content else { return };
+        let hashing = &mut self.hashing;
+        hashing.pouring = pouring;
+        if hashing.touched.is_empty() {
+            return;
+        }
+        hashing.touched.sort_unstable();
+        hashing.touched.dedup();
+        let since = *hashing.since.get_or_insert(now);
+        if pouring && now < since + patience {
+            let whole = hashing.touched.iter().filter(|piece| content.store.is_whole(**piece)).count();
+            if whole < HashJob::COMPANY {
+                return;
+            }
+        }
+        hashing.since = None;
+        self.out.hashes.extend(hashing.touched.drain(..).filter_map(|piece| content.store.hash_job(piece)));
+    }
+
+    fn patience(&self) -> Duration {
+        let large = self.content.as_ref().is_none_or(|c| c.info.layout.piece_length() > LARGE_PIECE);
+        // Where blocks are let go one by one nothing waits: what is let go before it is hashed cannot be judged.
+        if self.reads_by_blocks() {
+            Duration::ZERO
+        } else if large {
+            LARGE_PATIENCE
+        } else {
+            PATIENCE
+        }
+    }
+
+    /// A stretch was hashed outside the lock.
+    pub fn hash_done(&mut self, now: Time, job: HashJob) {
+        let piece = job.piece;
+        let waits = self.hashing.pouring && self.patience() == PATIENCE;
+        let Some(content) = &mut self.content else { return };
+        match content.store.hash_done(job) {
+            Hashed::Pending if waits => self.hashing.touch(piece),
+            Hashed::Pending => self.out.hashes.extend(content.store.hash_job(piece)),
+            Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => {
+                self.piece_passed(now, piece);
+            }
+            Hashed::Digest(_) => self.piece_failed(now, piece),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! When what came is hashed: at once, or, while it pours in, in company.
+
+use std::time::Duration;
+
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::engine::store::HashJob;
+use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::wire::BlockRequest;
+
+use crate::zeros::{self, Seeder};
+
+const PIECE: u32 = 16 * BLOCK_SIZE;
+
+struct Pour {
+    torrent: Torrent,
+    seeder: Seeder,
+    now: Time,
+    asked: Vec<BlockRequest>,
+}
+
+impl Pour {
+    fn new(piece_length: u32) -> Self {
+        let now = Time::from_millis(1000);
+        let mut torrent = zeros::torrent(now, 64 * u64::from(piece_length), piece_length, 128 << 20);
+        let seeder = Seeder::connect(&mut torrent, now, 1);
+        let options = ReaderOptions { lookahead: Some(64 << 20), ..Default::default() };
+        torrent.open_reader(now, ReaderId(1), 0, options).expect("a reader");
+        Self { torrent, seeder, now, asked: Vec::new() }
+    }
+
+    /// So many blocks come, and, with `more`, others are there to be received. The pieces that are to be hashed then.
+    fn blocks(&mut self, n: usize, more: bool) -> Vec<HashJob> {
+        for _ in 0..n {
+            self.now = self.now + Duration::from_micros(20);
+            while self.asked.is_empty() {
+                self.asked = self.seeder.requests(&mut self.torrent, self.now);
+                assert!(!self.asked.is_empty(), "nothing is asked for: {}", self.torrent.describe());
+            }
+            let mut batch = self.seeder.blocks(&[self.asked.remove(0)]);
+            let (now, key, bytes) = (self.now, self.seeder.key, u64::from(BLOCK_SIZE));
+            if more {
+                self.torrent.peer_goes_on(now, key, &mut batch, bytes);
+            } else {
+                self.torrent.peer_received(now, key, &mut batch, bytes);
+            }
+        }
+        self.torrent.take_output().hashes
+    }
+
+    fn hash(&mut self, mut jobs: Vec<HashJob>) -> Vec<HashJob> {
+        HashJob::run_together(&mut jobs);
+        jobs.into_iter().for_each(|job| self.torrent.hash_done(self.now, job));
+        self.torrent.take_output().hashes
+    }
+
+    fn verified(&self) -> u32 {
+        self.torrent.status(self.now).num_pieces
+    }
+}
+
+fn pieces(jobs: &[HashJob]) -> Vec<(u32, usize)> {
+    jobs.iter().map(|job| (job.piece, job.blocks().len())).collect()
+}
+
+#[test]
+fn what_comes_with_pauses_is_hashed_at_once() {
+    let mut pour = Pour::new(PIECE);
+    let first = pour.blocks(1, false);
+    assert_eq!(pieces(&first), [(0, 1)]);
+    assert!(pour.blocks(15, false).is_empty(), "the job is out");
+    let rest = pour.hash(first);
+    assert_eq!(pieces(&rest), [(0, 15)]);
+    assert!(pour.hash(rest).is_empty());
+    assert_eq!(pour.verified(), 1);
+}
+
+#[test]
+fn what_pours_in_waits_for_company() {
+    let mut pour = Pour::new(PIECE);
+    assert!(pour.blocks(3 * 16 + 15, true).is_empty());
+    let company = pour.blocks(1, true);
+    assert_eq!(pieces(&company), [(0, 16), (1, 16), (2, 16), (3, 16)]);
+    // The next ones come in meanwhile.
+    assert!(pour.blocks(20, true).is_empty());
+    assert!(pour.hash(company).is_empty());
+    assert_eq!(pour.verified(), 4);
+}
+
+#[test]
+fn it_does_not_wait_for_long() {
+    let mut pour = Pour::new(PIECE);
+    assert!(pour.blocks(20, true).is_empty());
+    pour.now = pour.now + Duration::from_millis(11);
+    assert_eq!(pieces(&pour.blocks(1, true)), [(0, 16), (1, 5)]);
+    // What a job came back for waits as long again.
+    let mut pour = Pour::new(PIECE);
+    let begun = pour.blocks(1, false);
+    assert!(pour.blocks(4, true).is_empty());
+    assert!(pour.hash(begun).is_empty());
+    pour.now = pour.now + Duration::from_millis(11);
+    assert_eq!(pieces(&pour.blocks(1, true)), [(0, 5)]);
+}
+
+#[test]
+fn the_pour_ends() {
+    type End = fn(&mut Pour);
+    let ends: [End; 3] = [
+        |pour| pour.torrent.peer_paused(pour.now),
+        |pour| pour.torrent.peer_closed(pour.now, pour.seeder.key, None),
+        |pour| pour.torrent.peer_received(pour.now, pour.seeder.key, &mut Vec::new(), 0),
+    ];
+    for end in ends {
+        let mut pour = Pour::new(PIECE);
+        assert!(pour.blocks(20, true).is_empty());
+        end(&mut pour);
+        let jobs = pour.torrent.take_output().hashes;
+        assert_eq!(pieces(&jobs), [(0, 16), (1, 4)]);
+        assert!(pour.hash(jobs).is_empty());
+        assert_eq!(pour.verified(), 1);
+    }
+}
+
+/// Four of them would be waited for too long, and take too much memory.
+#[test]
+fn large_pieces_hardly_wait() {
+    let mut pour = Pour::new(8 << 20);
+    assert!(pour.blocks(3, true).is_empty());
+    pour.now = pour.now + Duration::from_millis(1);
+    let begun = pour.blocks(1, true);
+    assert_eq!(pieces(&begun), [(0, 4)]);
+    assert!(pour.blocks(5, true).is_empty(), "the job is out");
+    assert_eq!(pieces(&pour.hash(begun)), [(0, 5)]);
+}

@@ -1,0 +1,65 @@
+//! A torrent of nothing but zeros, and seeders of it without a network: for what one event after the other does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use elementum_torrent::engine::share::Shares;
+use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::{Time, Torrent, TorrentConfig};
+use elementum_torrent::metainfo::Sha1Hash;
+use elementum_torrent::metainfo::create::Create;
+use elementum_torrent::settings::Settings;
+use elementum_torrent::storage::credits::Credits;
+use elementum_torrent::storage::pool::Pool;
+use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received};
+
+/// Of `total` bytes, in so much memory.
+pub fn torrent(now: Time, total: u64, piece_length: u32, memory: u64) -> Torrent {
+    let hash = Sha1Hash::of(&vec![0; piece_length as usize]).0;
+    let hashes = hash.repeat((total / u64::from(piece_length)) as usize);
+    let info = Create::single("zeros", total, piece_length).v1(hashes).expect("a torrent").info;
+    let config = TorrentConfig { peer_id: [1; 20], ..TorrentConfig::of(&info) };
+    Torrent::new(now, config, Arc::new(Settings::default()), Pool::new(memory), &Arc::new(Shares::default()), 1)
+}
+
+/// One that has everything and chokes nobody.
+pub struct Seeder {
+    pub key: PeerKey,
+    credits: Arc<Credits>,
+    decoder: Decoder,
+}
+
+impl Seeder {
+    /// `number`: of its address; 1 or more.
+    pub fn connect(torrent: &mut Torrent, now: Time, number: u8) -> Self {
+        let address = SocketAddr::from(([10, 0, 0, number], 6881));
+        let info_hash = torrent.info_hashes().best();
+        let handshake = Handshake::new(info_hash, [number + 1; 20], false);
+        let (key, credits) = torrent.peer_connected(now, address, false, &handshake).expect("let in");
+        let mut batch = vec![Received::Message(Message::HaveAll), Received::Message(Message::Unchoke)];
+        torrent.peer_received(now, key, &mut batch, 20);
+        Self { key, credits, decoder: Decoder::new(Credits::new(Pool::new(1 << 20)), DecoderLimits::default()) }
+    }
+
+    /// What it is asked for now.
+    pub fn requests(&mut self, torrent: &mut Torrent, now: Time) -> Vec<BlockRequest> {
+        let mut received = Vec::new();
+        while let Some(chunk) = torrent.take_chunk(now, self.key) {
+            self.decoder.push(chunk.as_slice(), &mut received).expect("sound");
+        }
+        let request = |received| match received {
+            Received::Message(Message::Request(request)) => Some(request),
+            _ => None,
+        };
+        received.into_iter().filter_map(request).collect()
+    }
+
+    /// Its answers.
+    pub fn blocks(&self, requests: &[BlockRequest]) -> Vec<Received> {
+        let block = |r: &BlockRequest| {
+            let data = self.credits.take(r.piece, r.begin)?.into_block(r.length).freeze();
+            Some(Received::Block { piece: r.piece, begin: r.begin, data })
+        };
+        requests.iter().filter_map(block).collect()
+    }
+}
