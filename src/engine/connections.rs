@@ -218,7 +218,8 @@ impl Torrent {
                 return;
             }
         }
-        self.collect_hashes(now, pouring);
+        self.hashing.pours(key, pouring);
+        self.collect_hashes(now);
         self.prune_late();
         self.fill(now, key);
         if self.refill {
@@ -249,7 +250,7 @@ impl Torrent {
     /// The connection ended under it.
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
-        self.collect_hashes(now, false);
+        self.peer_paused(now, key);
         self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Time;
-use super::store::{HashJob, Hashed};
+use super::store::{HashJob, Hashed, PeerKey};
 use super::torrent::Torrent;
 
 /// What pours in waits so long at most.
@@ -20,43 +20,50 @@ pub struct Hashing {
     touched: Vec<u32>,
     /// Since when the first of them waits.
     since: Option<Time>,
-    /// A peer's socket held more than was taken from it: its next event follows at once.
-    pouring: bool,
+    /// The peers whose socket held more than was taken from it: the next event of each follows at once.
+    pouring: Vec<PeerKey>,
 }
 
 impl Hashing {
     pub fn touch(&mut self, piece: u32) {
         self.touched.push(piece);
     }
+
+    pub fn pours(&mut self, key: PeerKey, pours: bool) {
+        self.pouring.retain(|k| *k != key);
+        if pours {
+            self.pouring.push(key);
+        }
+    }
 }
 
 impl Torrent {
     /// The peer that poured has nothing more to be received for now.
-    pub fn peer_paused(&mut self, now: Time) {
-        self.collect_hashes(now, false);
+    pub fn peer_paused(&mut self, now: Time, key: PeerKey) {
+        self.hashing.pours(key, false);
+        self.collect_hashes(now);
     }
 
-    /// Collects what is to be hashed now. While a peer is `pouring` that is nothing, until enough pieces for a company are whole or
+    /// Collects what is to be hashed now: everything. While anybody pours only whole pieces, and only enough for a company, until
     /// the first has waited long enough.
-    pub(super) fn collect_hashes(&mut self, now: Time, pouring: bool) {
+    pub(super) fn collect_hashes(&mut self, now: Time) {
         let patience = self.patience();
         let Some(content) = &mut self.content else { return };
         let hashing = &mut self.hashing;
-        hashing.pouring = pouring;
         if hashing.touched.is_empty() {
             return;
         }
         hashing.touched.sort_unstable();
         hashing.touched.dedup();
         let since = *hashing.since.get_or_insert(now);
-        if pouring && now < since + patience {
-            let whole = hashing.touched.iter().filter(|piece| content.store.is_whole(**piece)).count();
-            if whole < HashJob::COMPANY {
-                return;
-            }
+        let waits = !hashing.pouring.is_empty() && now < since + patience;
+        let is_ready = |piece: &u32| !waits || content.store.is_whole(*piece);
+        if waits && hashing.touched.iter().filter(|piece| is_ready(piece)).count() < HashJob::COMPANY {
+            return;
         }
-        hashing.since = None;
-        self.out.hashes.extend(hashing.touched.drain(..).filter_map(|piece| content.store.hash_job(piece)));
+        let ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
+        hashing.since = (!hashing.touched.is_empty()).then_some(now);
+        self.out.hashes.extend(ready.into_iter().filter_map(|piece| content.store.hash_job(piece)));
     }
 
     fn patience(&self) -> Duration {
@@ -74,7 +81,7 @@ impl Torrent {
     /// A stretch was hashed outside the lock.
     pub fn hash_done(&mut self, now: Time, job: HashJob) {
         let piece = job.piece;
-        let waits = self.hashing.pouring && self.patience() == PATIENCE;
+        let waits = !self.hashing.pouring.is_empty() && self.patience() == PATIENCE;
         let Some(content) = &mut self.content else { return };
         match content.store.hash_done(job) {
             Hashed::Pending if waits => self.hashing.touch(piece),

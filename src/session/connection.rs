@@ -77,7 +77,7 @@ async fn receive(
         let unlimited = limits.is_unlimited();
         if !unlimited && pouring {
             pouring = false;
-            driver.run(Torrent::peer_paused);
+            driver.run(|core, now| core.peer_paused(now, key));
         }
         let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
@@ -106,7 +106,7 @@ async fn receive(
                 return Some(ended());
             }
             if std::mem::take(&mut pouring) {
-                driver.run(Torrent::peer_paused);
+                driver.run(|core, now| core.peer_paused(now, key));
             }
             continue;
         }

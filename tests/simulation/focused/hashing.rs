@@ -106,7 +106,7 @@ fn it_does_not_wait_for_long() {
 fn the_pour_ends() {
     type End = fn(&mut Pour);
     let ends: [End; 3] = [
-        |pour| pour.torrent.peer_paused(pour.now),
+        |pour| pour.torrent.peer_paused(pour.now, pour.seeder.key),
         |pour| pour.torrent.peer_closed(pour.now, pour.seeder.key, None),
         |pour| pour.torrent.peer_received(pour.now, pour.seeder.key, &mut Vec::new(), 0),
     ];
