@@ -121,7 +121,7 @@ impl Torrent {
         let mut place = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
-                return self.inflow.ran_dry(self.outstanding());
+                return self.inflow.pipe.idle(self.outstanding());
             }
             left -= 1;
             while let Some(next) = self.hungry.next(place).filter(|_| among > 0)
@@ -220,7 +220,7 @@ impl Torrent {
             peer.ran_dry();
             // What one has nothing of, others may have.
             if self.nothing_left() {
-                self.inflow.ran_dry(self.outstanding());
+                self.inflow.pipe.idle(self.outstanding());
             }
         }
         if has_room {

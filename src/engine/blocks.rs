@@ -36,7 +36,7 @@ impl Torrent {
         if peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        self.inflow.answered(now, length, request.sent, request.delivered_by_all);
+        self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
         peer.last_useful = now;
         if std::mem::take(&mut peer.snubbed) {

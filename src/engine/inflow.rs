@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::Time;
 use super::pipe::Pipe;
-use super::slow_start::SlowStart;
 
 /// Peers that have less than this of their bandwidths while the others have theirs share a way.
 const SHARED: f64 = 0.9;
@@ -30,7 +29,6 @@ pub struct Part {
 #[derive(Debug)]
 pub struct Inflow {
     pub pipe: Pipe,
-    slow_start: Option<SlowStart>,
     share: Option<f64>,
     /// Where they share a way: how many blocks keep it full.
     full: Option<f64>,
@@ -39,8 +37,7 @@ pub struct Inflow {
 
 impl Default for Inflow {
     fn default() -> Self {
-        let slow_start = Some(SlowStart::new(FIRST_QUEUE));
-        Self { pipe: Pipe::default(), slow_start, share: None, full: None, counted: Time::ZERO }
+        Self { pipe: Pipe::new(FIRST_QUEUE), share: None, full: None, counted: Time::ZERO }
     }
 }
 
@@ -53,21 +50,6 @@ impl Inflow {
     /// How many blocks all of them together should be asked for at most, where they share a way.
     pub fn most(&self) -> Option<u64> {
         self.full.map(|blocks| blocks as u64 + 2)
-    }
-
-    /// The answer to a request came that was sent then, when so much had been delivered.
-    pub fn answered(&mut self, now: Time, bytes: u32, sent: Time, delivered_then: u64) {
-        self.pipe.answered(now, bytes, sent, delivered_then);
-        let (delivered, bandwidth) = (self.pipe.delivered(), self.pipe.bandwidth());
-        self.slow_start = self.slow_start.and_then(|start| start.answered(delivered_then, delivered, bandwidth));
-    }
-
-    /// There was not enough to ask for, beyond so many blocks that are to come: what comes tells nothing of what could.
-    pub fn ran_dry(&mut self, outstanding: u64) {
-        self.pipe.idle(outstanding);
-        if let Some(start) = &mut self.slow_start {
-            start.ran_dry(self.pipe.delivered());
-        }
     }
 
     /// Counts what the peers bring, if it was not done just now.
@@ -84,7 +66,7 @@ impl Inflow {
         let all = self.pipe.bandwidth();
         let of = |sum: f64| if sum > all && all > 0.0 { all / sum } else { 1.0 };
         self.share = Some(of(asked));
-        self.full = (of(sum) < SHARED && self.slow_start.is_none()).then_some(queue * of(sum) + self.pipe.slack());
+        self.full = (of(sum) < SHARED && self.pipe.ramp().is_none()).then_some(queue * of(sum) + self.pipe.slack());
         self.counted = now;
     }
 }
@@ -96,9 +78,9 @@ mod tests {
     #[test]
     fn who_shares_a_way_is_asked_for_his_part() {
         let part = |bandwidth| Part { bandwidth, queue: bandwidth / 1e5, asked: true };
-        let mut inflow = Inflow { slow_start: None, ..Inflow::default() };
+        let mut inflow = Inflow { pipe: Pipe::default(), ..Inflow::default() };
         assert!(inflow.share() >= 1.0);
-        inflow.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
+        inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
         let peers = [8e6, 8e6, 4e6, 0.0].map(part);
         inflow.count(Time::from_millis(100), peers.into_iter());
         assert!((inflow.share() - 0.4).abs() < 1e-9, "{}", inflow.share());

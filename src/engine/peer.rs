@@ -9,24 +9,19 @@ use super::Time;
 use super::bitfield::Bitfield;
 use super::inflow::Part;
 use super::outbox::Outbox;
-use super::pipe::{Pipe, QueueTime};
+use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
-use super::slow_start::SlowStart;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
-/// Blocks asked of a peer whose speed nobody knows yet: so many, but fewer where many such peers are there at once, for what is
-/// wanted first is to come from all of them.
-const FIRST_QUEUE: usize = 16;
+/// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
+/// come from all of them.
 const LEAST_FIRST_QUEUE: usize = 4;
 /// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
 /// again of those who are known.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
-/// While its speed is being found out it is asked for no more than it brings in that time, nor, beyond the first queue, in three round
-/// trips, as far as is known: seeks may keep it from ever being found out.
-const RAMP: Duration = Duration::from_secs(1);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
 /// The least queue of an unchoked peer that is not snubbed.
@@ -117,8 +112,6 @@ pub struct Peer {
     pub credits: Arc<Credits>,
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
-    /// How many blocks it is asked for while its speed is being found out.
-    slow_start: Option<SlowStart>,
     pub snubbed: bool,
     /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
     pub parole: bool,
@@ -194,7 +187,6 @@ impl Peer {
             refusals: 0,
             credits,
             reqq: 250,
-            slow_start: Some(SlowStart::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE))),
             snubbed: false,
             parole: false,
             parole_passed: 0,
@@ -209,7 +201,7 @@ impl Peer {
             up: Rate::default(),
             protocol_down: Rate::default(),
             protocol_up: Rate::default(),
-            pipe: Pipe::default(),
+            pipe: Pipe::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             connected_at: now,
             last_received: now,
             last_sent: now,
@@ -284,13 +276,7 @@ impl Peer {
         if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
             return 1;
         }
-        let ramp = |start: SlowStart| {
-            let rtt = self.pipe.rtt();
-            let brings = |time: Duration| (self.pipe.bandwidth() * time.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
-            let most = brings(RAMP.max(rtt * 2)).min(brings(rtt * 3).max(FIRST_QUEUE));
-            if self.pipe.bandwidth() > 0.0 { start.queue().min(most) } else { start.queue() }
-        };
-        let queue = self.slow_start.map_or_else(|| self.pipe.queue(time, share) as usize + 1, ramp);
+        let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
         queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
     }
 
@@ -306,16 +292,11 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
-        let (delivered, bandwidth) = (self.pipe.delivered(), self.pipe.bandwidth());
-        self.slow_start = self.slow_start.and_then(|start| start.answered(request.delivered, delivered, bandwidth));
     }
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
     pub fn ran_dry(&mut self) {
         self.pipe.idle(self.requests.len() as u64);
-        if let Some(start) = &mut self.slow_start {
-            start.ran_dry(self.pipe.delivered());
-        }
     }
 
     /// Bytes came for a request that was taken back.

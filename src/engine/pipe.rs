@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Time;
+use super::slow_start::SlowStart;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// For how long a round trip counts, once or twice.
@@ -32,6 +33,11 @@ const PROBE_PERCENT: u32 = 125;
 const FIRST_PATIENCE: Duration = Duration::from_millis(200);
 const MIN_PATIENCE: Duration = Duration::from_millis(50);
 const MAX_PATIENCE: Duration = Duration::from_secs(2);
+/// A peer of whom nothing is known is asked for so many blocks at first.
+pub const FIRST_QUEUE: usize = 16;
+/// A slow start asks for no more than comes in that time, nor, beyond the first queue, in three round trips: seeks may keep it from ever
+/// ending.
+const RAMP: Duration = Duration::from_secs(1);
 /// A round trip longer than this is a queue.
 const MAX_RTT: Duration = Duration::from_secs(2);
 
@@ -86,6 +92,8 @@ pub struct Pipe {
     full_since: Option<(Time, u64)>,
     /// Until so much has come, less than the way carries was asked for.
     dry_until: Option<u64>,
+    /// While it is being found out what the way carries.
+    slow_start: Option<SlowStart>,
 }
 
 impl Default for Pipe {
@@ -98,11 +106,17 @@ impl Default for Pipe {
             margin: MIN_MARGIN,
             full_since: None,
             dry_until: None,
+            slow_start: None,
         }
     }
 }
 
 impl Pipe {
+    /// A new way: so many blocks are asked for at first.
+    pub fn new(first_queue: usize) -> Self {
+        Self { slow_start: Some(SlowStart::new(first_queue)), ..Self::default() }
+    }
+
     /// Bytes that came so far: a request notes it when it goes out.
     pub fn delivered(&self) -> u64 {
         self.delivered
@@ -127,6 +141,8 @@ impl Pipe {
             // Little came where little was asked for. What was known of the way holds, as far as it could have come so soon.
             self.bandwidth.add(now, known.min(came / (took - self.rtt()).as_secs_f64()));
         }
+        let (delivered, bandwidth) = (self.delivered, self.bandwidth());
+        self.slow_start = self.slow_start.and_then(|start| start.answered(delivered_then, delivered, bandwidth));
     }
 
     /// The queue was as long as it may be, since a while now. What came in that time, and how long it should be from now on:
@@ -159,6 +175,9 @@ impl Pipe {
     pub fn idle(&mut self, outstanding: u64) {
         self.full_since = None;
         self.dry_until = Some(self.delivered + outstanding * u64::from(BLOCK_SIZE));
+        if let Some(start) = &mut self.slow_start {
+            start.ran_dry(self.delivered);
+        }
     }
 
     /// How far the answer was from when it was expected: a smoothed mean, as TCP has it (RFC 6298).
@@ -179,6 +198,19 @@ impl Pipe {
     /// Bytes a second, 0 until the first answer.
     pub fn bandwidth(&self) -> f64 {
         self.bandwidth.best().unwrap_or_default()
+    }
+
+    /// How many blocks to have asked for while it is being found out what the way carries: twice as many with each round trip. None
+    /// from then on.
+    pub fn ramp(&self) -> Option<usize> {
+        let queue = self.slow_start?.queue();
+        let bandwidth = self.bandwidth();
+        if bandwidth == 0.0 {
+            return Some(queue);
+        }
+        let rtt = self.rtt();
+        let brings = |time: Duration| (bandwidth * time.as_secs_f64() / f64::from(BLOCK_SIZE)) as usize;
+        Some(queue.min(brings(RAMP.max(rtt * 2))).min(brings(rtt * 3).max(FIRST_QUEUE)))
     }
 
     /// How many blocks to have asked for, where so much of the bandwidth is its own.
@@ -291,6 +323,26 @@ mod tests {
             sent = sent + 1000 * MS;
         }
         assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
+    }
+
+    /// Seeks that are each over within a round: what is found out in the one counts for nothing in the next.
+    #[test]
+    fn a_slow_start_that_never_ends_asks_for_three_round_trips_at_most() {
+        let mut pipe = Pipe::new(FIRST_QUEUE);
+        let (mut now, mut longest) = (Time::ZERO, 0);
+        for _ in 0..200 {
+            let queue = pipe.ramp().expect("it never ends");
+            longest = longest.max(pipe.slow_start.expect("it never ends").queue());
+            // 15 blocks are under way in 30 ms.
+            assert!(queue <= 3 * 16 + 1, "{queue}");
+            let then = pipe.delivered();
+            for n in 1..=16 {
+                pipe.answered(now + 30 * MS + 2 * MS * n, BLOCK_SIZE, now, then);
+            }
+            pipe.idle(0);
+            now = now + 200 * MS;
+        }
+        assert!(longest > 100, "{longest}: it grew all the time");
     }
 
     #[test]

@@ -75,6 +75,21 @@ pub fn playing_4(seed: u64) -> Figures {
     seeks_while_it_plays(seed, 4)
 }
 
+/// Seeks that are over before anything is found out of a seeder, and then some that read more. What is kept of the former must
+/// not stand in the latter's way.
+pub fn after_short_ones(seed: u64) -> Figures {
+    let mut swarm = Swarm::behind_one_line(seed, film(256 * KIB), MEMORY, 4);
+    let size = swarm.world.content.info.layout.files()[0].size;
+    let mut steps = Vec::new();
+    for n in 0..60 {
+        let place = swarm.rng.u64(0..size - 2 * MIB);
+        steps.extend([Step::Seek(place), Step::Read(if n < 40 { 300 * KIB } else { MIB })]);
+    }
+    swarm.open(Driver::new(1, 0, steps));
+    swarm.finish(600 * SECOND);
+    Figures::of(swarm)
+}
+
 /// Seeders behind one line whose answers take 0 to 40 ms longer, by chance.
 pub fn jitter(seed: u64) -> Figures {
     let mut swarm = Swarm::new(seed, film(256 * KIB), Setup::memory(MEMORY), line());
@@ -169,6 +184,11 @@ fn out_of_a_film_of_one_seeder() {
 #[test]
 fn out_of_a_film_of_four_seeders() {
     at_most("seek: line, while it plays, 4 seeders", 0..2, 1.15, playing_4);
+}
+
+#[test]
+fn some_that_read_more_after_short_ones() {
+    at_most("seek: line, after short ones, 4 seeders", 0..2, 1.2, after_short_ones);
 }
 
 #[test]

@@ -28,6 +28,7 @@ const ALL: &[(&str, Scenario)] = &[
     ("seek: line, 16 MiB, 4 seeders", memory::seeks_by_16_mib),
     ("seek: line, while it plays, 1 seeder", seeks::playing_1),
     ("seek: line, while it plays, 4 seeders", seeks::playing_4),
+    ("seek: line, after short ones, 4 seeders", seeks::after_short_ones),
     ("seek: line, 256 KiB, 4 seeders, jitter", seeks::jitter),
     ("seek: crowd of 50, 1 MiB", seeks::crowd),
     ("seek: 50 decent peers, 1 MiB", seeks::decent_crowd),
