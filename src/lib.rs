@@ -6,7 +6,7 @@
 //! * [`session`] is the shell: a tokio runtime, sockets, timers, disk, DHT, trackers. It decides nothing.
 //! * [`engine`] is the core: what to ask of whom, what to keep, what to say. No I/O, no clock, no threads.
 //!
-//! Under both lie the pure parts: [`wire`] (the peer protocol), [`metainfo`] (torrent files, magnets),
+//! Under both lie the pure parts: [`wire`] (the peer protocol), [`metainfo`] (torrent files, magnets), [`piece_hash`],
 //! [`storage`] (the block pool, which bounds all payload memory), [`alert`] and [`settings`].
 
 pub mod alert;
