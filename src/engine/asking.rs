@@ -12,7 +12,8 @@ use super::peer::Peer;
 use super::pipe::QueueTime;
 use super::reader::Reader;
 use super::store::PeerKey;
-use super::torrent::{Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::TorrentFlags;
 use super::wants;
 use crate::settings::Settings;
 
@@ -118,6 +119,8 @@ impl Torrent {
         let mut left = self.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
+        // No room was found for what is wanted least: from then on only what may push something out is looked for.
+        let mut crowded = false;
         let mut place = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
@@ -146,7 +149,8 @@ impl Torrent {
                 continue;
             }
             if !self.help_slow(now, key) {
-                let Some(pick) = self.pick(now, key) else {
+                let pick = if crowded { self.pick_wanted(now, key) } else { self.pick(now, key) };
+                let Some(pick) = pick else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
                     if self.wants_from < self.wants.len() {
                         futile = Some(self.left_to_faster(now, peer)).filter(|_| !self.has_wanted());
@@ -157,6 +161,10 @@ impl Torrent {
                     continue;
                 };
                 if !self.request(now, key, pick) {
+                    if self.wants.get(self.wants_from).is_some_and(|want| want.class < pick.class) {
+                        crowded = true;
+                        continue;
+                    }
                     return;
                 }
             }

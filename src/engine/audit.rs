@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::content::Content;
 use super::pipe::QueueTime;
 use super::slot::{BlockSlot, Slot, Stage};
 use super::store::PeerKey;
-use super::torrent::{Content, StorageKind, Torrent};
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
 use crate::storage::pool::Block;
 
 /// What a torrent holds.
@@ -70,6 +72,9 @@ impl Torrent {
             }
             if received + waiting == 0 {
                 return Err(format!("piece {piece} has an empty slot"));
+            }
+            if content.store.can_be_hashed_whole(piece) && !self.hashing.is_noted(piece) {
+                return Err(format!("piece {piece} is whole, and nobody will hash it"));
             }
             let stays = slot.stage == Stage::Kept;
             if self.storage == StorageKind::Memory && stays != content.have.get(piece) {

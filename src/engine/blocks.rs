@@ -1,8 +1,10 @@
 //! Blocks that arrive, and what becomes of their piece once it is hashed.
 
 use super::Time;
+use super::output::DiskJob;
 use super::store::{Arrival, PeerKey, Stage};
-use super::torrent::{DiskJob, StorageKind, Torrent};
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
 use crate::alert::Alert;
 use crate::error::Error;
 use crate::storage::pool::{BLOCK_SIZE, Block};
@@ -46,7 +48,7 @@ impl Torrent {
         self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
         match content.store.receive(piece, block, data, key) {
             Arrival::Stored { others } => {
-                self.hashing.touch(piece);
+                self.hashing.note(piece);
                 for other in others {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);

@@ -1,192 +1,31 @@
-//! Connections of a torrent: who is let in, what their messages mean, who has to go.
+//! Connections of a torrent: what peers' messages mean, and who has to go.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Time;
-use super::bitfield::Bitfield;
 use super::blame::Departed;
-use super::haves::tell_have;
+use super::greeting::{LT_DONTHAVE, UT_METADATA, UT_PEX};
 use super::peer::Peer;
 use super::store::PeerKey;
-use super::swarm::PeerSource;
-use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::{StorageKind, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::error::{Error, Operation};
-use crate::storage::credits::Credits;
-use crate::wire::{
-    ExtendedHandshake, ExtensionIds, Handshake, Message, Received, WireError, allowed_fast, lt_donthave,
-};
+use crate::wire::{Message, Received, WireError, lt_donthave};
 
-/// The extended message ids that we ask peers to use (BEP 10).
-pub const UT_PEX: u8 = 1;
-pub const UT_METADATA: u8 = 2;
-pub const LT_DONTHAVE: u8 = 3;
-
-/// Requests of a peer that we remember while it is choked or slow.
+/// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
 const MAX_ALLOWED_TO_US: usize = 64;
-/// Two connections with one peer, one from each side, made within this time: they crossed.
-const CROSSING: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 impl Torrent {
-    /// A handshake was exchanged with a peer: it is let in, or turned away with a reason.
-    pub fn peer_connected(
-        &mut self,
-        now: Time,
-        address: SocketAddr,
-        incoming: bool,
-        handshake: &Handshake,
-    ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
-        let limits = self.swarm_limits();
-        self.settle_crossing(now, incoming, &handshake.peer_id);
-        let refusal = if !self.is_running() || self.checking {
-            Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.is_banned(address) {
-            Some(CloseReason::Blocked)
-        } else if handshake.peer_id == self.peer_id {
-            self.swarm.dial_failed(now, address, &limits);
-            return Err(CloseReason::SelfConnection);
-        } else if self.is_connected_to(address, &handshake.peer_id) {
-            Some(CloseReason::DuplicatePeerId)
-        } else if self.peers.len() >= self.connection_limit() && !self.drop_worst_peer(now) {
-            Some(CloseReason::TooManyConnections)
-        } else {
-            None
-        };
-        if let Some(reason) = refusal {
-            self.swarm.dial_failed(now, address, &limits);
-            return Err(reason);
-        }
-        let key = PeerKey(self.next_key);
-        self.next_key += 1;
-        let credits = Credits::new(self.pool.clone());
-        let dialling = self.swarm.num_dialling().saturating_sub(usize::from(!incoming));
-        let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
-        let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
-        if let Some(content) = &self.content {
-            peer.have = Bitfield::new(content.info.layout.num_pieces());
-            peer.told = Bitfield::new(content.info.layout.num_pieces());
-        }
-        self.swarm.connected(address, incoming);
-        self.partial.insert(key);
-        self.peers.insert(key, peer);
-        self.set_parole(key, self.was_suspect(address));
-        self.ranking.outdated();
-        self.alert(Alert::PeerConnect {
-            endpoint: address,
-            peer_id: handshake.peer_id,
-            outgoing: !incoming,
-            socket_type: SocketType::Tcp,
-        });
-        self.greet(now, key);
-        if self.refill {
-            self.fill_all(now);
-        }
-        Ok((key, credits))
-    }
-
-    /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
-    /// left. So both keep the one that the greater peer id began: here the other one ends, if it is the one that stands.
-    fn settle_crossing(&mut self, now: Time, incoming: bool, peer_id: &[u8; 20]) {
-        let crossed = self
-            .peers
-            .values()
-            .find(|p| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING);
-        if let Some(key) = crossed.map(|p| p.key)
-            && incoming == (*peer_id > self.peer_id)
-        {
-            self.close(now, key, CloseReason::DuplicatePeerId, None);
-        }
-    }
-
-    /// Is the peer here already: by its id, or, where one connection an address is allowed, by that?
-    fn is_connected_to(&self, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
-        let ip = address.ip().to_canonical();
-        let one_each = !self.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
-        self.peers.values().any(|p| p.peer_id == *peer_id || one_each && p.address.ip().to_canonical() == ip)
-    }
-
-    /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.
-    fn greet(&mut self, now: Time, key: PeerKey) {
-        let stays = self.pieces_stay();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if let Some(content) = &self.content {
-            let have = &content.have;
-            // Pieces in memory may leave any time: they are told one by one, to peers that understand that they went.
-            let message = if stays && have.is_full() && peer.fast {
-                Some(Message::HaveAll)
-            } else if stays && !have.is_empty() {
-                Some(Message::Bitfield(have.as_bytes().to_vec()))
-            } else {
-                peer.fast.then_some(Message::HaveNone)
-            };
-            if stays {
-                peer.told = have.clone();
-            }
-            if let Some(message) = message {
-                peer.send(now, &message);
-            }
-            if peer.fast
-                && let IpAddr::V4(ip) = peer.address.ip().to_canonical()
-                && !peer.incoming
-            {
-                let n = usize::try_from(self.settings.allowed_fast_set_size).unwrap_or(0);
-                let set = allowed_fast::allowed_fast_set(
-                    ip,
-                    &self.info_hashes.best(),
-                    content.info.layout.num_pieces(),
-                    n.min(content.info.layout.num_pieces() as usize),
-                );
-                for piece in set.into_iter().filter(|p| have.get(*p) && stays) {
-                    peer.send(now, &Message::AllowedFast(piece));
-                    peer.allowed_to_peer.push(piece);
-                }
-            }
-        } else if peer.fast {
-            peer.send(now, &Message::HaveNone);
-        }
-        if peer.extended {
-            self.send_extended_handshake(now, key);
-        }
-    }
-
-    pub(super) fn send_extended_handshake(&mut self, now: Time, key: PeerKey) {
-        let hello = self.extended_handshake(key);
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
-            wake(&mut self.out.wake, peer);
-        }
-    }
-
-    fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
-        let agent = &self.settings.handshake_client_version;
-        let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
-        let m = ExtensionIds {
-            ut_metadata: Some(UT_METADATA),
-            ut_pex: self.pex_enabled().then_some(UT_PEX),
-            lt_donthave: Some(LT_DONTHAVE),
-            ..Default::default()
-        };
-        ExtendedHandshake {
-            m,
-            v: Some(agent.clone()),
-            p: (self.listen_port != 0).then_some(self.listen_port),
-            reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
-            metadata_size: self.content.as_ref().and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
-            yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
-            upload_only: self.content.as_ref().map(|c| c.have.is_full()),
-            ..Default::default()
-        }
-    }
-
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
     pub fn peer_received(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
         self.take_in(now, key, batch, bytes, false);
     }
 
-    /// The same while more waits to be received: with what comes next, or with [`Torrent::peer_paused`], its pieces are hashed.
+    /// The same while more waits to be received: nobody's pieces may be hashed before it has come. So the caller owes another event of
+    /// this peer, at once; [`Torrent::peer_paused`], if nothing came.
     pub fn peer_goes_on(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64) {
         self.take_in(now, key, batch, bytes, true);
     }
@@ -301,52 +140,6 @@ impl Torrent {
             Message::Extended { .. } => {}
         }
         Ok(())
-    }
-
-    fn extended_hello(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
-        let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
-        let limits = self.swarm_limits();
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        peer.ids.merge(hello.m);
-        if let Some(client) = hello.v {
-            peer.client = client;
-        }
-        if let Some(reqq) = hello.reqq {
-            peer.reqq = (reqq as usize).clamp(1, 1 << 16);
-        }
-        peer.upload_only = hello.upload_only.unwrap_or(peer.upload_only);
-        let mut listens = None;
-        if let Some(port) = hello.p.filter(|p| *p != 0) {
-            peer.listen_port = Some(port);
-            if peer.incoming {
-                listens = Some(SocketAddr::new(peer.address.ip(), port));
-            }
-        }
-        if let Some(address) = listens {
-            // The same peer by the address that it listens on: not to be dialled while it is here.
-            self.swarm.add(address, PeerSource::INCOMING, &limits);
-            self.swarm.connected(address, true);
-        }
-        if let Some(size) = hello.metadata_size {
-            self.metadata_offered(now, key, size);
-        }
-        if let Some(ip) = hello.yourip {
-            self.out.external_ips.push(ip);
-        }
-        self.tell_resident(now, key);
-        Ok(())
-    }
-
-    /// After the extended handshake: a peer that knows lt_donthave may hear of pieces that will not stay.
-    fn tell_resident(&mut self, now: Time, key: PeerKey) {
-        if self.pieces_stay() {
-            return;
-        }
-        let Some(content) = &self.content else { return };
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        for piece in content.have.iter() {
-            tell_have(now, peer, piece, false, &mut self.out.wake);
-        }
     }
 
     /// Is a piece that we have ours for good?
@@ -466,7 +259,7 @@ impl Torrent {
     }
 
     /// Makes room for a new connection at the limit: an idle peer that has nothing for us goes.
-    fn drop_worst_peer(&mut self, now: Time) -> bool {
+    pub(super) fn drop_worst_peer(&mut self, now: Time) -> bool {
         let worst = self
             .peers
             .values()

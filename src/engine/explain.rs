@@ -7,13 +7,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::Time;
+use super::content::Content;
 use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 use super::memory::Keepers;
 use super::peer::Peer;
 use super::reader::{Reader, ReaderId};
 use super::reading::gone;
 use super::store::{BlockSlot, PeerKey, Slot, Stage};
-use super::torrent::{Content, StorageKind, Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::{StorageKind, TorrentFlags};
 use super::wants::Class;
 use crate::error::Result;
 use crate::storage::pool::BLOCK_SIZE;

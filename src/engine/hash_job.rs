@@ -13,8 +13,10 @@ pub struct HashJob {
 }
 
 impl HashJob {
-    /// So many at once are worth while.
-    pub const COMPANY: usize = piece_hash::LANES;
+    /// So many are worth running together, one where that gains nothing.
+    pub fn company() -> usize {
+        piece_hash::lanes()
+    }
 
     pub fn run(&mut self) {
         Self::run_together(std::slice::from_mut(self));

@@ -1,5 +1,5 @@
-//! When blocks that came are hashed: at once, while they are hot. Only what pours in waits for company, because several pieces in
-//! step cost little more than one.
+//! When blocks that came are hashed: at once. Only what pours in waits for company, because several pieces in step take less time than
+//! one after the other; also where a reader waits for one of them, since it pours only where we are slower than the network.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use super::Time;
 use super::store::{HashJob, Hashed, PeerKey};
 use super::torrent::Torrent;
 
-/// What pours in waits so long at most.
+/// What pours in waits for company so long at most.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// Larger pieces find no company in that time. They wait only until there is something worth the wake of another thread.
+/// Larger pieces find none in that time. They wait only until there is something worth the wake of another thread.
 const LARGE_PIECE: u32 = 4 << 20;
-const LARGE_PATIENCE: Duration = Duration::from_micros(300);
+const STRETCH: Duration = Duration::from_micros(300);
 
 /// The pieces that wait for their hash.
 #[derive(Debug, Default)]
 pub struct Hashing {
-    /// Pieces with blocks to hash, and no job for them yet.
+    /// Pieces that got blocks, and no job since.
     touched: Vec<u32>,
     /// Since when the first of them waits.
     since: Option<Time>,
@@ -25,8 +25,12 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    pub fn touch(&mut self, piece: u32) {
+    pub fn note(&mut self, piece: u32) {
         self.touched.push(piece);
+    }
+
+    pub fn is_noted(&self, piece: u32) -> bool {
+        self.touched.contains(&piece)
     }
 
     pub fn pours(&mut self, key: PeerKey, pours: bool) {
@@ -47,18 +51,25 @@ impl Torrent {
     /// Collects what is to be hashed now: everything. While anybody pours only whole pieces, and only enough for a company, until
     /// the first has waited long enough.
     pub(super) fn collect_hashes(&mut self, now: Time) {
-        let patience = self.patience();
-        let Some(content) = &mut self.content else { return };
-        let hashing = &mut self.hashing;
-        if hashing.touched.is_empty() {
+        if self.hashing.touched.is_empty() {
             return;
         }
+        let patience = if self.finds_company() {
+            PATIENCE
+        } else if self.reads_by_blocks() {
+            // What is let go before it is hashed cannot be judged.
+            Duration::ZERO
+        } else {
+            STRETCH
+        };
+        let Some(content) = &mut self.content else { return };
+        let hashing = &mut self.hashing;
         hashing.touched.sort_unstable();
         hashing.touched.dedup();
         let since = *hashing.since.get_or_insert(now);
         let waits = !hashing.pouring.is_empty() && now < since + patience;
-        let is_ready = |piece: &u32| !waits || content.store.is_whole(*piece);
-        if waits && hashing.touched.iter().filter(|piece| is_ready(piece)).count() < HashJob::COMPANY {
+        let is_ready = |piece: &u32| !waits || content.store.can_be_hashed_whole(*piece);
+        if waits && hashing.touched.iter().filter(|piece| is_ready(piece)).count() < HashJob::company() {
             return;
         }
         let ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
@@ -66,25 +77,23 @@ impl Torrent {
         self.out.hashes.extend(ready.into_iter().filter_map(|piece| content.store.hash_job(piece)));
     }
 
-    fn patience(&self) -> Duration {
-        let large = self.content.as_ref().is_none_or(|c| c.info.layout.piece_length() > LARGE_PIECE);
-        // Where blocks are let go one by one nothing waits: what is let go before it is hashed cannot be judged.
-        if self.reads_by_blocks() {
-            Duration::ZERO
-        } else if large {
-            LARGE_PATIENCE
-        } else {
-            PATIENCE
-        }
+    /// Do pieces that come without a pause meet others?
+    fn finds_company(&self) -> bool {
+        let small = self.content.as_ref().is_some_and(|c| c.info.layout.piece_length() <= LARGE_PIECE);
+        small && HashJob::company() > 1 && !self.reads_by_blocks()
     }
 
     /// A stretch was hashed outside the lock.
     pub fn hash_done(&mut self, now: Time, job: HashJob) {
         let piece = job.piece;
-        let waits = !self.hashing.pouring.is_empty() && self.patience() == PATIENCE;
+        let finds_company = self.finds_company();
         let Some(content) = &mut self.content else { return };
         match content.store.hash_done(job) {
-            Hashed::Pending if waits => self.hashing.touch(piece),
+            Hashed::Pending if finds_company => {
+                self.hashing.note(piece);
+                self.collect_hashes(now);
+            }
+            // The thread is awake.
             Hashed::Pending => self.out.hashes.extend(content.store.hash_job(piece)),
             Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => {
                 self.piece_passed(now, piece);

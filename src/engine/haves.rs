@@ -3,9 +3,10 @@
 use super::Time;
 use super::bitfield::Bitfield;
 use super::connections::wake;
+use super::content::Content;
 use super::peer::Peer;
 use super::store::PeerKey;
-use super::torrent::{Content, Torrent};
+use super::torrent::Torrent;
 use crate::alert::CloseReason;
 use crate::error::Error;
 use crate::wire::{Message, lt_donthave};

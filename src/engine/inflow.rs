@@ -66,7 +66,7 @@ impl Inflow {
         let all = self.pipe.bandwidth();
         let of = |sum: f64| if sum > all && all > 0.0 { all / sum } else { 1.0 };
         self.share = Some(of(asked));
-        self.full = (of(sum) < SHARED && self.pipe.ramp().is_none()).then_some(queue * of(sum) + self.pipe.slack());
+        self.full = (of(sum) < SHARED && !self.pipe.is_starting()).then_some(queue * of(sum) + self.pipe.slack());
         self.counted = now;
     }
 }

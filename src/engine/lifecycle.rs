@@ -2,7 +2,8 @@
 
 use super::Time;
 use super::bitfield::Bitfield;
-use super::torrent::{StorageKind, Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::{StorageKind, TorrentFlags};
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, TorrentState};
 use crate::error::Error;

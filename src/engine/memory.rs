@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Time;
+use super::content::Content;
 use super::pick::Pick;
 use super::reader::{Reader, ReaderId};
 use super::status::{LookbehindStats, StorageStats};
-use super::store::Stage;
-use super::torrent::{Content, StorageKind, Torrent};
+use super::store::{Slot, Stage};
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
@@ -130,7 +132,8 @@ impl Torrent {
         let mine = rank(pick.piece);
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else { return };
         let behind = content.store.present().iter().copied().filter(|p| {
-            content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial && !s.is_shared()) && rank(*p) > mine
+            let free = |s: &Slot| s.stage == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
+            content.store.slot(*p).is_some_and(free) && rank(*p) > mine
         });
         if let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) {
             self.evict(now, piece);

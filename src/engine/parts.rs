@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::torrent::Content;
+use super::content::Content;
 use crate::storage::pool::{BLOCK_SIZE, Block};
 
 /// Bytes handed out by one read at most; a reader with a larger buffer comes again.

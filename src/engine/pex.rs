@@ -8,7 +8,8 @@ use super::Time;
 use super::connections::wake;
 use super::store::PeerKey;
 use super::swarm::PeerSource;
-use super::torrent::{Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::TorrentFlags;
 use crate::wire::Message;
 use crate::wire::ut_pex::{PexMessage, flags};
 

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::Time;
 use super::asking::max_requests;
+use super::content::Content;
 use super::memory::Keepers;
 use super::peer::Peer;
 use super::store::{PeerKey, Stage};
-use super::torrent::{Content, StorageKind, Torrent, TorrentFlags};
+use super::torrent::Torrent;
+use super::torrent_config::{StorageKind, TorrentFlags};
 use super::wants::{Class, Want};
 use crate::storage::pool::BLOCK_SIZE;
 
@@ -61,7 +63,7 @@ impl Torrent {
         (behind.as_secs_f64() * self.inflow.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
     }
 
-    fn pick_wanted(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
+    pub(super) fn pick_wanted(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         let mut leave = if self.wants_from < self.wants.len() { self.left_to_faster(now, peer) } else { 0 };
         // One that has nothing to do, and is not asked for it, cannot be relied on.

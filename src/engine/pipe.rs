@@ -200,6 +200,11 @@ impl Pipe {
         self.bandwidth.best().unwrap_or_default()
     }
 
+    /// Is it still being found out what the way carries?
+    pub fn is_starting(&self) -> bool {
+        self.slow_start.is_some()
+    }
+
     /// How many blocks to have asked for while it is being found out what the way carries: twice as many with each round trip. None
     /// from then on.
     pub fn ramp(&self) -> Option<usize> {

@@ -1,10 +1,12 @@
 //! Readers at work: open, read, seek, prebuffer; what they wait for and what wakes them.
 
 use super::Time;
+use super::content::Content;
 use super::parts::{Part, memory_parts};
 use super::reader::{Probe, Reader, ReaderId, ReaderOptions, Span};
 use super::status::ReaderStatus;
-use super::torrent::{Content, StorageKind, Torrent};
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
 use crate::storage::pool::BLOCK_SIZE;

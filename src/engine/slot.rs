@@ -90,6 +90,11 @@ impl Slot {
         self.received
     }
 
+    /// All of it came, and its hash is not known yet.
+    pub fn is_unverified_whole(&self) -> bool {
+        self.stage == Stage::Partial && self.received as usize == self.blocks.len()
+    }
+
     /// Blocks asked for and not here.
     pub fn asked(&self) -> u32 {
         self.asked

@@ -1,6 +1,6 @@
 //! The storage map of a torrent: which blocks of which pieces are in memory, asked for, hashed, kept.
 //!
-//! A piece begins as a slot with no data, fills block by block from any number of peers, is hashed while its blocks are hot
+//! A piece begins as a slot with no data, fills block by block from any number of peers, is hashed on the way
 //! (the SHA-1 advances over the blocks that lie in order), and is kept, written to disk, or thrown away. The slot owns its
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
@@ -302,9 +302,9 @@ impl Store {
         arrival.unwrap_or(Arrival::Redundant)
     }
 
-    /// Are all its blocks here?
-    pub fn is_whole(&self, piece: u32) -> bool {
-        self.slot(piece).is_some_and(|s| s.received as usize == s.blocks.len())
+    /// Are all its blocks here, and no job is out for it?
+    pub fn can_be_hashed_whole(&self, piece: u32) -> bool {
+        self.slot(piece).is_some_and(|s| s.is_unverified_whole() && s.hash.is_some())
     }
 
     /// The stretch of the piece that can be hashed now, if no other job is out for it.

@@ -6,194 +6,35 @@
 //! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
 use super::blame::{Departed, Suspicion};
+use super::content::Content;
 use super::hashing::Hashing;
 use super::hungry::Hungry;
 use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::metadata::MetadataFetch;
+use super::output::Output;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
 use super::ranking::Ranking;
 use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
-use super::store::{HashJob, PeerKey, Store};
+use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
-use super::trackers::{AnnounceJob, Policy, Trackers};
+use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
+use super::trackers::{Policy, Trackers};
 use super::wants::Want;
-use crate::alert::{Alert, CloseReason, PerformanceWarning, TorrentState};
+use crate::alert::{Alert, PerformanceWarning, TorrentState};
 use crate::error::Error;
 use crate::metainfo::{Info, InfoHashes};
 use crate::settings::Settings;
-use crate::storage::pool::{BLOCK_SIZE, Block, Pool};
-use crate::wire::BlockRequest;
-
-bitflags::bitflags! {
-    /// libtorrent's `torrent_flags_t`, those that mean something here.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub struct TorrentFlags: u64 {
-        const UPLOAD_MODE = 1 << 1;
-        const PAUSED = 1 << 4;
-        const DUPLICATE_IS_ERROR = 1 << 6;
-        const SEQUENTIAL_DOWNLOAD = 1 << 9;
-        const DISABLE_DHT = 1 << 19;
-        const DISABLE_PEX = 1 << 21;
-        const DEFAULT_DONT_DOWNLOAD = 1 << 23;
-    }
-}
-
-/// Where a torrent's pieces live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StorageKind {
-    #[default]
-    Memory,
-    Disk,
-}
-
-/// What a torrent is made from.
-#[derive(Debug)]
-pub struct TorrentConfig {
-    pub info_hashes: InfoHashes,
-    /// A name to show until the metadata tells.
-    pub name: String,
-    pub info: Option<Arc<Info>>,
-    pub trackers: Vec<Vec<String>>,
-    pub web_seeds: Vec<String>,
-    pub storage: StorageKind,
-    pub flags: TorrentFlags,
-    pub file_priorities: Vec<u8>,
-    pub piece_priorities: Vec<u8>,
-    /// Connections at most, 0: as the settings say.
-    pub max_connections: u32,
-    /// Peers unchoked at most, 0: as the settings say.
-    pub max_uploads: u32,
-    pub peer_id: [u8; 20],
-    pub listen_port: u16,
-    /// Unix seconds.
-    pub added_time: i64,
-}
-
-impl TorrentConfig {
-    /// A torrent kept in memory, and nothing more said of it.
-    pub fn of(info: &Arc<Info>) -> Self {
-        Self {
-            info_hashes: info.info_hashes,
-            name: String::new(),
-            info: Some(info.clone()),
-            trackers: Vec::new(),
-            web_seeds: Vec::new(),
-            storage: StorageKind::Memory,
-            flags: TorrentFlags::default(),
-            file_priorities: Vec::new(),
-            piece_priorities: Vec::new(),
-            max_connections: 0,
-            max_uploads: 0,
-            peer_id: [0; 20],
-            listen_port: 0,
-            added_time: 0,
-        }
-    }
-}
-
-/// A read that the shell carries out on disk storage, for an upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UploadRead {
-    pub peer: PeerKey,
-    pub requests: Vec<BlockRequest>,
-}
-
-/// Work for the disk.
-#[derive(Debug)]
-pub enum DiskJob {
-    Write { piece: u32, blocks: Vec<Block> },
-    Read(UploadRead),
-}
-
-/// What the shell is to do.
-#[derive(Debug, Default)]
-pub struct Output {
-    pub alerts: Vec<Alert>,
-    /// Peers that got something to write (other than the one whose event this was).
-    pub wake: Vec<PeerKey>,
-    pub close: Vec<(PeerKey, CloseReason)>,
-    pub dial: Vec<SocketAddr>,
-    pub announces: Vec<AnnounceJob>,
-    pub hashes: Vec<HashJob>,
-    pub disk: Vec<DiskJob>,
-    pub dht_nodes: Vec<SocketAddr>,
-    /// Our address, as peers see it.
-    pub external_ips: Vec<std::net::IpAddr>,
-    /// Data became readable, or a reader's wait ended otherwise.
-    pub readers_changed: bool,
-    /// Memory is wanted that other torrents hold beyond their share.
-    pub memory_wanted: bool,
-    /// Shares changed: other torrents should look at theirs.
-    pub shares_changed: bool,
-    /// Start the check of what is on disk.
-    pub check: bool,
-}
-
-/// What exists from the metadata on.
-#[derive(Debug)]
-pub(super) struct Content {
-    pub info: Arc<Info>,
-    pub have: Bitfield,
-    pub picker: Picker,
-    pub store: Store,
-    pub file_priorities: Vec<u8>,
-    /// Pieces evicted at least once: fetching one again counts.
-    pub evicted: Bitfield,
-    /// Of each file, the pieces that are not had.
-    pub files_missing: Vec<u32>,
-    /// Files that were told to be complete.
-    pub files_completed: Bitfield,
-}
-
-impl Content {
-    pub fn piece_length(&self) -> u64 {
-        u64::from(self.info.layout.piece_length())
-    }
-
-    pub fn num_missing(&self) -> u32 {
-        self.have.len() - self.have.count()
-    }
-
-    /// From now on the piece is had, or is not. False: so it was.
-    pub fn set_had(&mut self, piece: u32, had: bool) -> bool {
-        let changed = if had { self.have.set(piece) } else { self.have.clear(piece) };
-        if changed {
-            self.picker.set_done(piece, had);
-            for file in self.info.layout.piece_files(piece) {
-                // An empty file has no piece.
-                if let Some(missing) = self.files_missing.get_mut(file)
-                    && !self.info.layout.file_pieces(file).is_empty()
-                {
-                    *missing = if had { missing.saturating_sub(1) } else { *missing + 1 };
-                }
-            }
-        }
-        changed
-    }
-
-    /// Tells the picker which pieces were begun or given up since.
-    pub fn note_begun(&mut self) {
-        for piece in self.store.take_begun_or_gone() {
-            self.picker.set_begun(piece, self.store.slot(piece).is_some());
-        }
-    }
-
-    /// Is the piece still to be fetched (not had, not being written)?
-    pub fn is_missing(&self, piece: u32) -> bool {
-        !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == super::store::Stage::Partial)
-    }
-}
+use crate::storage::pool::{BLOCK_SIZE, Pool};
 
 /// Byte and event counts of a torrent's life.
 #[derive(Debug, Default, Clone)]
@@ -531,6 +372,8 @@ impl Torrent {
 
     /// What time alone brings about.
     pub fn handle_timeout(&mut self, now: Time) {
+        // Should a peer that pours ever be forgotten, nothing waits for it for longer than this.
+        self.collect_hashes(now);
         if self.late.next().is_some_and(|at| at <= now) && self.may_ask() {
             self.ask_late(now);
             self.fill_all(now);

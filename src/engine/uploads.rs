@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::Time;
 use super::choker::{self, Candidate};
 use super::connections::wake;
+use super::output::{DiskJob, UploadRead};
 use super::peer::Peer;
 use super::store::PeerKey;
-use super::torrent::{DiskJob, StorageKind, Torrent, UploadRead};
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
 use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::{BlockRequest, Message};
 
@@ -250,7 +252,7 @@ fn reads_bytes(reads: &[BlockRequest]) -> usize {
 }
 
 /// The blocks that hold a request's bytes; the piece is in memory and the request inside it.
-fn parts_of(content: &super::torrent::Content, request: BlockRequest) -> Vec<(Block, u32, u32)> {
+fn parts_of(content: &super::content::Content, request: BlockRequest) -> Vec<(Block, u32, u32)> {
     let mut parts = Vec::new();
     let mut at = request.begin;
     let end = request.begin + request.length;

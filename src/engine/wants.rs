@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Time;
+use super::content::Content;
 use super::reader::Reader;
 use super::slot::Slot;
-use super::torrent::Content;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.

@@ -102,3 +102,34 @@ mod x86 {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_step<const N: usize>(rng: &mut fastrand::Rng) {
+        let mut states: [[u32; 5]; N] = std::array::from_fn(|_| std::array::from_fn(|_| rng.u32(..)));
+        let messages: [Vec<[u8; 64]>; N] =
+            std::array::from_fn(|_| (0..rng.usize(3..9)).map(|_| std::array::from_fn(|_| rng.u8(..))).collect());
+        let chunks = messages.iter().map(Vec::len).min().expect("there are some");
+        let mut expected = states;
+        for (state, message) in expected.iter_mut().zip(&messages) {
+            sha1::block_api::compress(state, &message[..chunks]);
+        }
+        compress(states.each_mut(), messages.each_ref().map(Vec::as_slice));
+        assert_eq!(states, expected);
+    }
+
+    #[test]
+    fn each_as_alone() {
+        // Where it is not supported that is all that can be tested.
+        println!("SHA instructions: {}", is_supported());
+        let rng = &mut fastrand::Rng::with_seed(7);
+        for _ in 0..50 {
+            in_step::<1>(rng);
+            in_step::<2>(rng);
+            in_step::<3>(rng);
+            in_step::<4>(rng);
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{Decoder, DecoderLimits, MOST_PLACES};
 
-/// One receive brings at most so much: many blocks, and it stays in the cache until they are hashed.
+/// One receive brings at most so much: many blocks, which the cache holds.
 pub const RECEIVE_BYTES: usize = 256 * 1024;
 /// One write takes at most so many chunks and bytes.
 const WRITE_CHUNKS: usize = 64;

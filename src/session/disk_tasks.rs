@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::runtime;
-use crate::engine::torrent::{DiskJob, UploadRead};
+use crate::engine::output::{DiskJob, UploadRead};
 use crate::storage::checker;
 use crate::storage::disk::DiskStorage;
 use crate::storage::pool::{BLOCK_SIZE, Block};

@@ -182,7 +182,7 @@ impl Driver {
     }
 
     /// As `run`, for an event of a task that goes on with the next at once: what there is to hash goes to tasks of its own.
-    /// One runs next on this thread, where its blocks are hot, while an idle thread takes over the task that gave way to it.
+    /// One runs next on this thread, while an idle thread takes over the task that gave way to it.
     pub fn run_and_go_on<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
         let (result, mut output) = self.enter(f);
         while !output.hashes.is_empty() {
@@ -227,7 +227,7 @@ impl Driver {
         output
     }
 
-    /// Hashing goes first, and here: its blocks are hot on this core.
+    /// Hashing goes first, and here: its blocks came in on this core.
     fn carry_out(self: &Arc<Self>, mut output: Output) {
         while !output.hashes.is_empty() {
             let mut jobs = company(&mut output.hashes);
@@ -235,7 +235,7 @@ impl Driver {
             let mut core = self.core.lock();
             let now = self.session.now();
             jobs.into_iter().for_each(|job| core.hash_done(now, job));
-            merge(&mut output, self.settle(&mut core));
+            output.append(self.settle(&mut core));
         }
         self.act(output);
     }
@@ -460,6 +460,7 @@ impl Driver {
             let run = connection::run(task_driver, stream, key, credits, handle);
             if let Err(message) = runtime::guarded(run).await {
                 driver.drop_connection(key);
+                driver.run(|core, now| core.peer_closed(now, key, None));
                 driver.panicked(message);
             }
             drop(session_permit);
@@ -502,23 +503,7 @@ async fn sleep(wait: Option<Duration>) {
 
 /// Splits off what is worth hashing at once; what remains is handed back, or to others, sooner.
 fn company(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
-    jobs.drain(..jobs.len().min(HashJob::COMPANY)).collect()
-}
-
-/// Appends what came out later.
-fn merge(output: &mut Output, more: Output) {
-    output.wake.extend(more.wake);
-    output.close.extend(more.close);
-    output.dial.extend(more.dial);
-    output.announces.extend(more.announces);
-    output.hashes.extend(more.hashes);
-    output.disk.extend(more.disk);
-    output.dht_nodes.extend(more.dht_nodes);
-    output.external_ips.extend(more.external_ips);
-    output.readers_changed |= more.readers_changed;
-    output.memory_wanted |= more.memory_wanted;
-    output.shares_changed |= more.shares_changed;
-    output.check |= more.check;
+    jobs.drain(..jobs.len().min(HashJob::company())).collect()
 }
 
 /// Seconds since 1970.

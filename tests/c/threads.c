@@ -15,10 +15,11 @@ static void *read_one(void *reader)
 static void until_it_waits(et_reader *reader)
 {
     et_reader_status_info status = { .struct_size = sizeof status };
-    do {
+    for (int i = 0; status.waiting == 0 && i < 10000; i++) {
         poll(NULL, 0, 5);
         STATUS(ET_OK, et_reader_status(reader, &status, NULL));
-    } while (status.waiting == 0);
+    }
+    CHECK(status.waiting == 1);
 }
 
 enum how { INTERRUPT, CLOSE_READER, REMOVE_TORRENT, CLOSE_SESSION };

@@ -35,6 +35,8 @@ pub struct Setup {
     pub disk_ms: u64,
     /// Hashing is done so much later, 0: at once.
     pub hash_ms: u64,
+    /// Now and then a peer's socket holds more than is taken from it.
+    pub pours: bool,
 }
 
 impl Setup {
@@ -50,6 +52,7 @@ impl Setup {
             write_errors: 0,
             disk_ms: 3,
             hash_ms: 0,
+            pours: false,
         }
     }
 

@@ -229,6 +229,7 @@ impl Plan<'_> {
         }
         setup.disk_ms = rng.u64(0..30);
         setup.hash_ms = if rng.bool() { rng.u64(1..20) } else { 0 };
+        setup.pours = rng.bool();
         setup
     }
 

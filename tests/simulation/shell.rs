@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::torrent::DiskJob;
 use elementum_torrent::error::{Error, Status};
 use elementum_torrent::storage::pool::BLOCK_SIZE;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};

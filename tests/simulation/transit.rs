@@ -80,7 +80,12 @@ impl World {
                 let mut batch = Vec::new();
                 let outcome = receive(&mut plug.decoder, bytes, &mut batch);
                 self.conns[conn].payload[side] += batch.iter().map(payload).sum::<u64>();
-                engine.torrent.peer_received(now, key, &mut batch, bytes.len() as u64);
+                if engine.setup.pours && self.rng.bool() {
+                    engine.torrent.peer_goes_on(now, key, &mut batch, bytes.len() as u64);
+                    self.clock.after(Duration::from_micros(self.rng.u64(0..3000)), Event::Paused { conn, side });
+                } else {
+                    engine.torrent.peer_received(now, key, &mut batch, bytes.len() as u64);
+                }
                 if let Err(error) = outcome {
                     engine.torrent.peer_violated(now, key, &error);
                 }
@@ -94,6 +99,19 @@ impl World {
         }
         self.pump(conn, side);
         self.settle(node);
+    }
+
+    /// Nothing more was to be received from a peer.
+    pub(super) fn paused(&mut self, conn: usize, side: usize) {
+        if !self.conns[conn].open[side] {
+            return;
+        }
+        let now = self.now();
+        let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+        if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+            engine.torrent.peer_paused(now, key);
+            self.settle(node);
+        }
     }
 
     pub(super) fn side(&self, conn: usize, node: usize) -> usize {

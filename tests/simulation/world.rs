@@ -65,6 +65,10 @@ pub enum Event {
         request: BlockRequest,
     },
     /// The oldest of the node's hash jobs is done.
+    Paused {
+        conn: usize,
+        side: usize,
+    },
     Hashed {
         node: usize,
     },
@@ -289,6 +293,7 @@ impl World {
             Event::Written { node, piece } => self.written(node, piece),
             Event::Uploaded { node, peer, request } => self.uploaded(node, peer, request),
             Event::Hashed { node } => self.hashed(node),
+            Event::Paused { conn, side } => self.paused(conn, side),
             Event::Checked { node } => {
                 let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
                 for piece in 0..engine.content.info.layout.num_pieces() {

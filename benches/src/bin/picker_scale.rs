@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elementum_bench::args::Args;
+use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::reading::ReadOutcome;
 use elementum_torrent::engine::share::Shares;
 use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::torrent::DiskJob;
 use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig};
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;

@@ -93,7 +93,7 @@ fn it_does_not_wait_for_long() {
     assert!(pour.blocks(20, true).is_empty());
     pour.now = pour.now + Duration::from_millis(11);
     assert_eq!(pieces(&pour.blocks(1, true)), [(0, 16), (1, 5)]);
-    // What a job came back for waits as long again.
+    // So does what a job comes back for.
     let mut pour = Pour::new(PIECE);
     let begun = pour.blocks(1, false);
     assert!(pour.blocks(4, true).is_empty());
@@ -129,6 +129,7 @@ fn large_pieces_hardly_wait() {
     pour.now = pour.now + Duration::from_millis(1);
     let begun = pour.blocks(1, true);
     assert_eq!(pieces(&begun), [(0, 4)]);
+    pour.now = pour.now + Duration::from_millis(1);
     assert!(pour.blocks(5, true).is_empty(), "the job is out");
     assert_eq!(pieces(&pour.hash(begun)), [(0, 5)]);
 }

@@ -129,6 +129,24 @@ fn a_memory_full_of_beginnings_comes_to_an_end() {
     world.end();
 }
 
+/// The quick peer could bring what nobody waits for, and there is no room for that. The slow one has what the reader waits for.
+#[test]
+fn who_finds_no_room_does_not_keep_others_from_what_a_read_waits_for() {
+    let mut world = World::new(31, Content::single(31, MIB, 16 * KIB as u32));
+    let node = world.add_engine(Setup { file_priorities: vec![4], ..Setup::memory(64 * KIB) }, fast());
+    let quick = world.add_script(Manner::Honest, Line::new(MIB, MIB, 5));
+    world.script(quick).has = Some((0..64).filter(|p| p % 8 == 5).collect());
+    let slow = world.add_script(Manner::Honest, Line::new(50_000, 50_000, 300));
+    world.introduce(node, &[quick, slow]);
+    // Until all that is in the window is here, again and again: then nobody is busy.
+    let pauses =
+        (0..12).flat_map(|n| [Step::Seek(n * 80 * KIB), Step::Read(40 * KIB), Step::Sleep(Duration::from_secs(5))]);
+    world.add_driver(node, Driver::new(1, 0, pauses.collect::<Vec<_>>()));
+    let done = world.finish(Duration::from_secs(300));
+    assert!(done, "{}", world.engine(node).torrent.describe());
+    world.end();
+}
+
 #[test]
 fn uneven_piece_lengths_cost_whole_blocks() {
     let mut world = pair(MIB, 16 * KIB + 512, 192 * KIB);

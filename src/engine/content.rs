@@ -1,0 +1,62 @@
+//! What exists of a torrent from the metadata on.
+
+use std::sync::Arc;
+
+use super::bitfield::Bitfield;
+use super::picker::Picker;
+use super::store::{Stage, Store};
+use crate::metainfo::Info;
+
+#[derive(Debug)]
+pub(super) struct Content {
+    pub info: Arc<Info>,
+    pub have: Bitfield,
+    pub picker: Picker,
+    pub store: Store,
+    pub file_priorities: Vec<u8>,
+    /// Pieces evicted at least once: fetching one again counts.
+    pub evicted: Bitfield,
+    /// Of each file, the pieces that are not had.
+    pub files_missing: Vec<u32>,
+    /// Files that were told to be complete.
+    pub files_completed: Bitfield,
+}
+
+impl Content {
+    pub fn piece_length(&self) -> u64 {
+        u64::from(self.info.layout.piece_length())
+    }
+
+    pub fn num_missing(&self) -> u32 {
+        self.have.len() - self.have.count()
+    }
+
+    /// From now on the piece is had, or is not. False: so it was.
+    pub fn set_had(&mut self, piece: u32, had: bool) -> bool {
+        let changed = if had { self.have.set(piece) } else { self.have.clear(piece) };
+        if changed {
+            self.picker.set_done(piece, had);
+            for file in self.info.layout.piece_files(piece) {
+                // An empty file has no piece.
+                if let Some(missing) = self.files_missing.get_mut(file)
+                    && !self.info.layout.file_pieces(file).is_empty()
+                {
+                    *missing = if had { missing.saturating_sub(1) } else { *missing + 1 };
+                }
+            }
+        }
+        changed
+    }
+
+    /// Tells the picker which pieces were begun or given up since.
+    pub fn note_begun(&mut self) {
+        for piece in self.store.take_begun_or_gone() {
+            self.picker.set_begun(piece, self.store.slot(piece).is_some());
+        }
+    }
+
+    /// Is the piece still to be fetched (not had, not being written)?
+    pub fn is_missing(&self, piece: u32) -> bool {
+        !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == Stage::Partial)
+    }
+}

@@ -1,0 +1,65 @@
+//! What a torrent's core wants its shell to do.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::store::{HashJob, PeerKey};
+use super::trackers::AnnounceJob;
+use crate::alert::{Alert, CloseReason};
+use crate::storage::pool::Block;
+use crate::wire::BlockRequest;
+
+/// A read that the shell carries out on disk storage, for an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRead {
+    pub peer: PeerKey,
+    pub requests: Vec<BlockRequest>,
+}
+
+/// Work for the disk.
+#[derive(Debug)]
+pub enum DiskJob {
+    Write { piece: u32, blocks: Vec<Block> },
+    Read(UploadRead),
+}
+
+/// What the shell is to do.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub alerts: Vec<Alert>,
+    /// Peers that got something to write (other than the one whose event this was).
+    pub wake: Vec<PeerKey>,
+    pub close: Vec<(PeerKey, CloseReason)>,
+    pub dial: Vec<SocketAddr>,
+    pub announces: Vec<AnnounceJob>,
+    pub hashes: Vec<HashJob>,
+    pub disk: Vec<DiskJob>,
+    pub dht_nodes: Vec<SocketAddr>,
+    /// Our address, as peers see it.
+    pub external_ips: Vec<IpAddr>,
+    /// Data became readable, or a reader's wait ended otherwise.
+    pub readers_changed: bool,
+    /// Memory is wanted that other torrents hold beyond their share.
+    pub memory_wanted: bool,
+    /// Shares changed: other torrents should look at theirs.
+    pub shares_changed: bool,
+    /// Start the check of what is on disk.
+    pub check: bool,
+}
+
+impl Output {
+    /// Appends what came out later. Its alerts were posted by then.
+    pub fn append(&mut self, more: Self) {
+        self.wake.extend(more.wake);
+        self.close.extend(more.close);
+        self.dial.extend(more.dial);
+        self.announces.extend(more.announces);
+        self.hashes.extend(more.hashes);
+        self.disk.extend(more.disk);
+        self.dht_nodes.extend(more.dht_nodes);
+        self.external_ips.extend(more.external_ips);
+        self.readers_changed |= more.readers_changed;
+        self.memory_wanted |= more.memory_wanted;
+        self.shares_changed |= more.shares_changed;
+        self.check |= more.check;
+    }
+}

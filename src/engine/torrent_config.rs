@@ -1,0 +1,72 @@
+//! What a torrent is made from.
+
+use std::sync::Arc;
+
+use crate::metainfo::{Info, InfoHashes};
+
+bitflags::bitflags! {
+    /// libtorrent's `torrent_flags_t`, those that mean something here.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct TorrentFlags: u64 {
+        const UPLOAD_MODE = 1 << 1;
+        const PAUSED = 1 << 4;
+        const DUPLICATE_IS_ERROR = 1 << 6;
+        const SEQUENTIAL_DOWNLOAD = 1 << 9;
+        const DISABLE_DHT = 1 << 19;
+        const DISABLE_PEX = 1 << 21;
+        const DEFAULT_DONT_DOWNLOAD = 1 << 23;
+    }
+}
+
+/// Where a torrent's pieces live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StorageKind {
+    #[default]
+    Memory,
+    Disk,
+}
+
+/// What a torrent is made from.
+#[derive(Debug)]
+pub struct TorrentConfig {
+    pub info_hashes: InfoHashes,
+    /// A name to show until the metadata tells.
+    pub name: String,
+    pub info: Option<Arc<Info>>,
+    pub trackers: Vec<Vec<String>>,
+    pub web_seeds: Vec<String>,
+    pub storage: StorageKind,
+    pub flags: TorrentFlags,
+    pub file_priorities: Vec<u8>,
+    pub piece_priorities: Vec<u8>,
+    /// Connections at most, 0: as the settings say.
+    pub max_connections: u32,
+    /// Peers unchoked at most, 0: as the settings say.
+    pub max_uploads: u32,
+    pub peer_id: [u8; 20],
+    pub listen_port: u16,
+    /// Unix seconds.
+    pub added_time: i64,
+}
+
+impl TorrentConfig {
+    /// A torrent kept in memory, and nothing more said of it.
+    pub fn of(info: &Arc<Info>) -> Self {
+        Self {
+            info_hashes: info.info_hashes,
+            name: String::new(),
+            info: Some(info.clone()),
+            trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            storage: StorageKind::Memory,
+            flags: TorrentFlags::default(),
+            file_priorities: Vec::new(),
+            piece_priorities: Vec::new(),
+            max_connections: 0,
+            max_uploads: 0,
+            peer_id: [0; 20],
+            listen_port: 0,
+            added_time: 0,
+        }
+    }
+}
