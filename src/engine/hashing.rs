@@ -1,5 +1,6 @@
-//! When blocks that came are hashed: at once. Only what pours in waits for company, because several pieces in step take less time than
-//! one after the other; also where a reader waits for one of them, since it pours only where we are slower than the network.
+//! When blocks that came are hashed: a whole piece at once, stretches of one several blocks at a time. What pours in waits for company,
+//! because several pieces in step take less time than one after the other; also where a reader waits for one of them, since it pours
+//! only where we are slower than the network.
 
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use super::Time;
 use super::store::{HashJob, Hashed, PeerKey};
 use super::torrent::Torrent;
 
-/// What pours in waits for company so long at most.
+/// Stretches wait so long for what comes next, and what pours in for company.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// Larger pieces find none in that time. They wait only until there is something worth the wake of another thread.
+/// Larger pieces find none in that time, and their last stretch is to be short. They wait only until there is something worth the wake
+/// of another thread.
 const LARGE_PIECE: u32 = 4 << 20;
 const STRETCH: Duration = Duration::from_micros(300);
 
@@ -48,7 +50,7 @@ impl Torrent {
         self.collect_hashes(now);
     }
 
-    /// Collects what is to be hashed now: everything. While anybody pours only whole pieces, and only enough for a company, until
+    /// Collects what is to be hashed now: pieces that are whole, while anybody pours only enough of them for a company; everything once
     /// the first has waited long enough.
     pub(super) fn collect_hashes(&mut self, now: Time) {
         if self.hashing.touched.is_empty() {
@@ -67,12 +69,16 @@ impl Torrent {
         hashing.touched.sort_unstable();
         hashing.touched.dedup();
         let since = *hashing.since.get_or_insert(now);
-        let waits = !hashing.pouring.is_empty() && now < since + patience;
-        let is_ready = |piece: &u32| !waits || content.store.can_be_hashed_whole(*piece);
-        if waits && hashing.touched.iter().filter(|piece| is_ready(piece)).count() < HashJob::company() {
-            return;
+        let early = now < since + patience;
+        let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece);
+        let mut ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
+        let company = HashJob::company();
+        if ready.is_empty() || early && !hashing.pouring.is_empty() && ready.len() < company {
+            return hashing.touched.append(&mut ready);
         }
-        let ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
+        // Stretches of others go along for little.
+        let seats = ready.len().next_multiple_of(company) - ready.len();
+        ready.extend(hashing.touched.drain(..seats.min(hashing.touched.len())));
         hashing.since = (!hashing.touched.is_empty()).then_some(now);
         self.out.hashes.extend(ready.into_iter().filter_map(|piece| content.store.hash_job(piece)));
     }

@@ -64,13 +64,25 @@ fn pieces(jobs: &[HashJob]) -> Vec<(u32, usize)> {
 }
 
 #[test]
-fn what_comes_with_pauses_is_hashed_at_once() {
+fn what_comes_with_pauses_is_hashed_when_it_is_whole() {
     let mut pour = Pour::new(PIECE);
-    let first = pour.blocks(1, false);
-    assert_eq!(pieces(&first), [(0, 1)]);
-    assert!(pour.blocks(15, false).is_empty(), "the job is out");
-    let rest = pour.hash(first);
-    assert_eq!(pieces(&rest), [(0, 15)]);
+    assert!(pour.blocks(15, false).is_empty());
+    let whole = pour.blocks(1, false);
+    assert_eq!(pieces(&whole), [(0, 16)]);
+    assert!(pour.hash(whole).is_empty());
+    assert_eq!(pour.verified(), 1);
+}
+
+#[test]
+fn what_comes_slowly_is_hashed_on_the_way() {
+    let mut pour = Pour::new(PIECE);
+    assert!(pour.blocks(4, false).is_empty());
+    pour.now = pour.now + Duration::from_millis(11);
+    let stretch = pour.blocks(1, false);
+    assert_eq!(pieces(&stretch), [(0, 5)]);
+    assert!(pour.blocks(11, false).is_empty(), "the job is out");
+    let rest = pour.hash(stretch);
+    assert_eq!(pieces(&rest), [(0, 11)]);
     assert!(pour.hash(rest).is_empty());
     assert_eq!(pour.verified(), 1);
 }
@@ -93,13 +105,6 @@ fn it_does_not_wait_for_long() {
     assert!(pour.blocks(20, true).is_empty());
     pour.now = pour.now + Duration::from_millis(11);
     assert_eq!(pieces(&pour.blocks(1, true)), [(0, 16), (1, 5)]);
-    // So does what a job comes back for.
-    let mut pour = Pour::new(PIECE);
-    let begun = pour.blocks(1, false);
-    assert!(pour.blocks(4, true).is_empty());
-    assert!(pour.hash(begun).is_empty());
-    pour.now = pour.now + Duration::from_millis(11);
-    assert_eq!(pieces(&pour.blocks(1, true)), [(0, 5)]);
 }
 
 #[test]
