@@ -18,7 +18,7 @@ const STRETCH: Duration = Duration::from_micros(300);
 /// The pieces that wait for their hash.
 #[derive(Debug, Default)]
 pub struct Hashing {
-    /// Pieces that got blocks, and no job since.
+    /// Pieces that got blocks, and no job since; ascending.
     touched: Vec<u32>,
     /// Since when the first of them waits.
     since: Option<Time>,
@@ -28,11 +28,13 @@ pub struct Hashing {
 
 impl Hashing {
     pub fn note(&mut self, piece: u32) {
-        self.touched.push(piece);
+        if let Err(place) = self.touched.binary_search(&piece) {
+            self.touched.insert(place, piece);
+        }
     }
 
     pub fn is_noted(&self, piece: u32) -> bool {
-        self.touched.contains(&piece)
+        self.touched.binary_search(&piece).is_ok()
     }
 
     pub fn pours(&mut self, key: PeerKey, pours: bool) {
@@ -66,16 +68,15 @@ impl Torrent {
         };
         let Some(content) = &mut self.content else { return };
         let hashing = &mut self.hashing;
-        hashing.touched.sort_unstable();
-        hashing.touched.dedup();
         let since = *hashing.since.get_or_insert(now);
         let early = now < since + patience;
         let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece);
-        let mut ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
         let company = HashJob::company();
-        if ready.is_empty() || early && !hashing.pouring.is_empty() && ready.len() < company {
-            return hashing.touched.append(&mut ready);
+        let least = if early && !hashing.pouring.is_empty() { company } else { 1 };
+        if hashing.touched.iter().filter(|piece| is_ready(piece)).count() < least {
+            return;
         }
+        let mut ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
         // Stretches of others go along for little.
         let seats = ready.len().next_multiple_of(company) - ready.len();
         ready.extend(hashing.touched.drain(..seats.min(hashing.touched.len())));
