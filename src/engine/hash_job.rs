@@ -13,11 +13,6 @@ pub struct HashJob {
 }
 
 impl HashJob {
-    /// So many are worth running together, one where that gains nothing.
-    pub fn company() -> usize {
-        piece_hash::lanes()
-    }
-
     pub fn run(&mut self) {
         Self::run_together(std::slice::from_mut(self));
     }

@@ -16,8 +16,10 @@ const LARGE_PIECE: u32 = 4 << 20;
 const STRETCH: Duration = Duration::from_micros(300);
 
 /// The pieces that wait for their hash.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hashing {
+    /// So many make a company, 1: nobody waits for others.
+    company: usize,
     /// Pieces that got blocks, and no job since; ascending.
     touched: Vec<u32>,
     /// Since when the first of them waits.
@@ -27,6 +29,10 @@ pub struct Hashing {
 }
 
 impl Hashing {
+    pub fn new(company: usize) -> Self {
+        Self { company: company.max(1), touched: Vec::new(), since: None, pouring: Vec::new() }
+    }
+
     pub fn note(&mut self, piece: u32) {
         if let Err(place) = self.touched.binary_search(&piece) {
             self.touched.insert(place, piece);
@@ -71,14 +77,13 @@ impl Torrent {
         let since = *hashing.since.get_or_insert(now);
         let early = now < since + patience;
         let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece);
-        let company = HashJob::company();
-        let least = if early && !hashing.pouring.is_empty() { company } else { 1 };
+        let least = if early && !hashing.pouring.is_empty() { hashing.company } else { 1 };
         if hashing.touched.iter().filter(|piece| is_ready(piece)).count() < least {
             return;
         }
         let mut ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
         // Stretches of others go along for little.
-        let seats = ready.len().next_multiple_of(company) - ready.len();
+        let seats = ready.len().next_multiple_of(hashing.company) - ready.len();
         ready.extend(hashing.touched.drain(..seats.min(hashing.touched.len())));
         hashing.since = (!hashing.touched.is_empty()).then_some(now);
         self.out.hashes.extend(ready.into_iter().filter_map(|piece| content.store.hash_job(piece)));
@@ -87,7 +92,7 @@ impl Torrent {
     /// Do pieces that come without a pause meet others?
     fn finds_company(&self) -> bool {
         let small = self.content.as_ref().is_some_and(|c| c.info.layout.piece_length() <= LARGE_PIECE);
-        small && HashJob::company() > 1 && !self.reads_by_blocks()
+        small && self.hashing.company > 1 && !self.reads_by_blocks()
     }
 
     /// A stretch was hashed outside the lock.

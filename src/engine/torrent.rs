@@ -199,7 +199,7 @@ impl Torrent {
             refill: false,
             wanted_any: false,
             finished_told: false,
-            hashing: Hashing::default(),
+            hashing: Hashing::new(config.hash_lanes),
             suspects: HashMap::new(),
             departed: VecDeque::new(),
             down: Rate::default(),

@@ -45,6 +45,8 @@ pub struct TorrentConfig {
     pub max_uploads: u32,
     pub peer_id: [u8; 20],
     pub listen_port: u16,
+    /// So many pieces at once are hashed in less time than one after the other; 1: it makes no difference.
+    pub hash_lanes: usize,
     /// Unix seconds.
     pub added_time: i64,
 }
@@ -66,6 +68,7 @@ impl TorrentConfig {
             max_uploads: 0,
             peer_id: [0; 20],
             listen_port: 0,
+            hash_lanes: 4,
             added_time: 0,
         }
     }

@@ -20,6 +20,7 @@ use crate::engine::reading::ReadOutcome;
 use crate::engine::store::{HashJob, PeerKey};
 use crate::engine::{Output, Time, Torrent};
 use crate::error::{Error, Operation, Result, Status};
+use crate::piece_hash;
 use crate::storage::disk::DiskStorage;
 
 /// A name that is not found by then is not waited for.
@@ -503,7 +504,7 @@ async fn sleep(wait: Option<Duration>) {
 
 /// Splits off what is worth hashing at once; what remains is handed back, or to others, sooner.
 fn company(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
-    jobs.drain(..jobs.len().min(HashJob::company())).collect()
+    jobs.drain(..jobs.len().min(piece_hash::lanes())).collect()
 }
 
 /// Seconds since 1970.

@@ -296,6 +296,7 @@ impl Session {
             max_uploads: params.max_uploads,
             peer_id: self.inner.peer_id,
             listen_port: self.inner.listen_port(),
+            hash_lanes: crate::piece_hash::lanes(),
             added_time: unix_now(),
         };
         let limits = (params.download_limit, params.upload_limit);

@@ -15,10 +15,15 @@ use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, M
 
 /// Of `total` bytes, in so much memory.
 pub fn torrent(now: Time, total: u64, piece_length: u32, memory: u64) -> Torrent {
+    torrent_by_lanes(now, total, piece_length, memory, 4)
+}
+
+/// As it is on a processor that hashes so many pieces at once.
+pub fn torrent_by_lanes(now: Time, total: u64, piece_length: u32, memory: u64, hash_lanes: usize) -> Torrent {
     let hash = Sha1Hash::of(&vec![0; piece_length as usize]).0;
     let hashes = hash.repeat((total / u64::from(piece_length)) as usize);
     let info = Create::single("zeros", total, piece_length).v1(hashes).expect("a torrent").info;
-    let config = TorrentConfig { peer_id: [1; 20], ..TorrentConfig::of(&info) };
+    let config = TorrentConfig { peer_id: [1; 20], hash_lanes, ..TorrentConfig::of(&info) };
     Torrent::new(now, config, Arc::new(Settings::default()), Pool::new(memory), &Arc::new(Shares::default()), 1)
 }
 

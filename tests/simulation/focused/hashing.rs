@@ -21,8 +21,13 @@ struct Pour {
 
 impl Pour {
     fn new(piece_length: u32) -> Self {
+        Self::by_lanes(piece_length, 4)
+    }
+
+    fn by_lanes(piece_length: u32, lanes: usize) -> Self {
         let now = Time::from_millis(1000);
-        let mut torrent = zeros::torrent(now, 64 * u64::from(piece_length), piece_length, 128 << 20);
+        let total = 64 * u64::from(piece_length);
+        let mut torrent = zeros::torrent_by_lanes(now, total, piece_length, 128 << 20, lanes);
         let seeder = Seeder::connect(&mut torrent, now, 1);
         let options = ReaderOptions { lookahead: Some(64 << 20), ..Default::default() };
         torrent.open_reader(now, ReaderId(1), 0, options).expect("a reader");
@@ -123,6 +128,15 @@ fn the_pour_ends() {
         assert_eq!(pieces(&jobs), [(0, 16), (1, 4)]);
         assert!(pour.hash(jobs).is_empty());
         assert_eq!(pour.verified(), 1);
+    }
+}
+
+#[test]
+fn where_company_gains_nothing_whole_pieces_do_not_wait() {
+    let mut pour = Pour::by_lanes(PIECE, 1);
+    for piece in 0..2 {
+        assert!(pour.blocks(15, true).is_empty());
+        assert_eq!(pieces(&pour.blocks(1, true)), [(piece, 16)]);
     }
 }
 
