@@ -1,9 +1,10 @@
 //! A torrent: the state machine that its shell drives.
 //!
 //! Events come in through methods that take the time; what is to be done comes out of [`Torrent::take_output`] and each
-//! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `connections` (peers and
-//! their messages), `requests` (who is asked for what), `blocks` (arrival, verification, blame), `memory` (eviction,
-//! lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata` (ut_metadata), `pex`, `priorities`, `status`.
+//! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `greeting` (who is let in),
+//! `connections` (peers' messages, and their end), `asking` and `pick` (who is asked for what), `requests`, `blocks` (arrival,
+//! verification), `hashing`, `blame`, `memory` (eviction, lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata`
+//! (ut_metadata), `pex`, `priorities`, `status`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
