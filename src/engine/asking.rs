@@ -119,8 +119,8 @@ impl Torrent {
         let mut left = self.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
-        // No room was found for what is wanted least: from then on only what may push something out is looked for.
-        let mut crowded = false;
+        // The place of the want for which there was no room; from then on only what is wanted more is looked for.
+        let mut crowded: Option<usize> = None;
         let mut place = None;
         while left > 0 && self.way_is_free(&queue) {
             if self.nothing_left() {
@@ -149,11 +149,15 @@ impl Torrent {
                 continue;
             }
             if !self.help_slow(now, key) {
-                let pick = if crowded { self.pick_wanted(now, key) } else { self.pick(now, key) };
+                let pick = match crowded {
+                    Some(place) => self.pick_wanted(now, key, place),
+                    None => self.pick(now, key),
+                };
                 let Some(pick) = pick else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
                     if self.wants_from < self.wants.len() {
-                        futile = Some(self.left_to_faster(now, peer)).filter(|_| !self.has_wanted());
+                        futile =
+                            Some(self.left_to_faster(now, peer)).filter(|_| crowded.is_some() || !self.has_wanted());
                     } else if self.on_parole == 0 {
                         // Nor will anybody: only a suspect has pieces of its own.
                         return;
@@ -161,11 +165,12 @@ impl Torrent {
                     continue;
                 };
                 if !self.request(now, key, pick) {
-                    if self.wants.get(self.wants_from).is_some_and(|want| want.class < pick.class) {
-                        crowded = true;
-                        continue;
+                    let place = self.wants.iter().position(|want| want.piece == pick.piece).unwrap_or(self.wants.len());
+                    if place <= self.wants_from {
+                        return;
                     }
-                    return;
+                    crowded = Some(place);
+                    continue;
                 }
             }
             given.insert(key);

@@ -57,7 +57,7 @@ impl Torrent {
                 return;
             }
         }
-        self.hashing.pours(key, pouring);
+        self.hashing.pours(key, pouring && self.peers.contains_key(&key));
         self.collect_hashes(now);
         self.prune_late();
         self.fill(now, key);
@@ -282,6 +282,7 @@ impl Torrent {
     pub(super) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.hungry.remove(key);
+        self.hashing.pours(key, false);
         self.partial.remove(&key);
         self.on_parole -= usize::from(peer.parole);
         self.ranking.outdated();

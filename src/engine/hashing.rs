@@ -22,7 +22,7 @@ pub struct Hashing {
     company: usize,
     /// Pieces that got blocks, and no job since; ascending.
     touched: Vec<u32>,
-    /// Since when the first of them waits.
+    /// Since when they wait: the first of them, or those that were left when others went.
     since: Option<Time>,
     /// The peers whose socket held more than was taken from it: the next event of each follows at once.
     pouring: Vec<PeerKey>,
@@ -59,7 +59,7 @@ impl Torrent {
     }
 
     /// Collects what is to be hashed now: pieces that are whole, while anybody pours only enough of them for a company; everything once
-    /// the first has waited long enough.
+    /// none was collected for long enough.
     pub(super) fn collect_hashes(&mut self, now: Time) {
         if self.hashing.touched.is_empty() {
             return;
@@ -81,12 +81,19 @@ impl Torrent {
         if hashing.touched.iter().filter(|piece| is_ready(piece)).count() < least {
             return;
         }
-        let mut ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
-        // Stretches of others go along for little.
-        let seats = ready.len().next_multiple_of(hashing.company) - ready.len();
-        ready.extend(hashing.touched.drain(..seats.min(hashing.touched.len())));
+        let ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
+        let mut jobs: Vec<HashJob> =
+            ready.into_iter().filter_map(|piece| content.store.hash_job(piece, u32::MAX)).collect();
+        // Stretches of others go along for little, no longer ones than those.
+        let most = jobs.iter().map(|job| job.blocks().len() as u32).max().unwrap_or(0);
+        while !jobs.len().is_multiple_of(hashing.company)
+            && let Some(piece) = hashing.touched.first().copied()
+        {
+            hashing.touched.remove(0);
+            jobs.extend(content.store.hash_job(piece, most));
+        }
         hashing.since = (!hashing.touched.is_empty()).then_some(now);
-        self.out.hashes.extend(ready.into_iter().filter_map(|piece| content.store.hash_job(piece)));
+        self.out.hashes.extend(jobs);
     }
 
     /// Do pieces that come without a pause meet others?
@@ -106,7 +113,7 @@ impl Torrent {
                 self.collect_hashes(now);
             }
             // The thread is awake.
-            Hashed::Pending => self.out.hashes.extend(content.store.hash_job(piece)),
+            Hashed::Pending => self.out.hashes.extend(content.store.hash_job(piece, u32::MAX)),
             Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => {
                 self.piece_passed(now, piece);
             }

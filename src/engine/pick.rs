@@ -27,7 +27,7 @@ pub(super) struct Pick {
 impl Torrent {
     pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         self.pass_full_wants();
-        self.pick_wanted(now, key).or_else(|| self.pick_by_priority(key))
+        self.pick_wanted(now, key, usize::MAX).or_else(|| self.pick_by_priority(key))
     }
 
     /// Steps over the first wants, as far as all their blocks are asked for.
@@ -63,7 +63,8 @@ impl Torrent {
         (behind.as_secs_f64() * self.inflow.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
     }
 
-    pub(super) fn pick_wanted(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
+    /// Of the first so many wants.
+    pub(super) fn pick_wanted(&mut self, now: Time, key: PeerKey, first: usize) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         let mut leave = if self.wants_from < self.wants.len() { self.left_to_faster(now, peer) } else { 0 };
         // One that has nothing to do, and is not asked for it, cannot be relied on.
@@ -74,7 +75,7 @@ impl Torrent {
         let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let mut admitted = None;
         let mut found = None;
-        for want in self.wants.iter().skip(self.wants_from) {
+        for want in self.wants.iter().take(first).skip(self.wants_from) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
                 continue;
             }

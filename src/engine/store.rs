@@ -307,13 +307,14 @@ impl Store {
         self.slot(piece).is_some_and(|s| s.is_unverified_whole() && s.hash.is_some())
     }
 
-    /// The stretch of the piece that can be hashed now, if no other job is out for it.
-    pub fn hash_job(&mut self, piece: u32) -> Option<HashJob> {
+    /// The stretch of the piece that can be hashed now, at most so many blocks, if no other job is out for it.
+    pub fn hash_job(&mut self, piece: u32, most: u32) -> Option<HashJob> {
         let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial)?;
         let start = slot.hashed as usize;
         slot.blocks.get(start).and_then(|b| b.data.as_ref())?;
         let hash = slot.hash.take()?;
-        let blocks: Vec<Block> = slot.blocks.iter().skip(start).map_while(|b| b.data.clone()).collect();
+        let stretch = slot.blocks.iter().skip(start).take(most as usize);
+        let blocks: Vec<Block> = stretch.map_while(|b| b.data.clone()).collect();
         slot.hashed += blocks.len() as u32;
         Some(HashJob { piece, generation: slot.generation, hash, blocks })
     }

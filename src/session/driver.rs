@@ -461,8 +461,8 @@ impl Driver {
             let run = connection::run(task_driver, stream, key, credits, handle);
             if let Err(message) = runtime::guarded(run).await {
                 driver.drop_connection(key);
-                driver.run(|core, now| core.peer_closed(now, key, None));
                 driver.panicked(message);
+                driver.run(|core, now| core.peer_closed(now, key, None));
             }
             drop(session_permit);
         });

@@ -64,11 +64,12 @@ pub enum Event {
         peer: PeerKey,
         request: BlockRequest,
     },
-    /// The oldest of the node's hash jobs is done.
+    /// Nothing more was to be received.
     Paused {
         conn: usize,
         side: usize,
     },
+    /// The oldest of the node's hash jobs is done.
     Hashed {
         node: usize,
     },

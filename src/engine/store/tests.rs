@@ -23,15 +23,15 @@ fn fills_out_of_order_and_hashes_in_order() {
     }
     assert_eq!(store.free_block(2, 0, u32::MAX, 0), None);
     assert!(matches!(store.receive(2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
-    assert!(store.hash_job(2).is_none(), "block 0 is missing");
+    assert!(store.hash_job(2, u32::MAX).is_none(), "block 0 is missing");
     store.receive(2, 0, block(&pool, 0), peer);
-    let mut job = store.hash_job(2).expect("block 0 can be hashed");
+    let mut job = store.hash_job(2, u32::MAX).expect("block 0 can be hashed");
     assert!(!store.can_be_hashed_whole(2));
     store.receive(2, 1, block(&pool, 1), peer);
-    assert!(store.hash_job(2).is_none(), "one job at a time");
+    assert!(store.hash_job(2, u32::MAX).is_none(), "one job at a time");
     job.run();
     assert_eq!(store.hash_done(job), Hashed::Pending);
-    let mut job = store.hash_job(2).expect("blocks 1 and 2");
+    let mut job = store.hash_job(2, u32::MAX).expect("blocks 1 and 2");
     job.run();
     let mut expect = Sha1::new();
     for byte in 0..3u8 {
@@ -106,14 +106,14 @@ fn a_banned_peers_blocks_leave_and_the_hash_starts_again() {
     let (good, bad) = (PeerKey(1), PeerKey(2));
     store.open(Time::ZERO, 0, 2);
     store.receive(0, 0, block(&pool, 9), bad);
-    let mut stale = store.hash_job(0).expect("a job");
+    let mut stale = store.hash_job(0, u32::MAX).expect("a job");
     store.receive(0, 1, block(&pool, 1), good);
     assert_eq!(store.discard_from(bad), [0]);
     stale.run();
     assert_eq!(store.hash_done(stale), Hashed::Pending);
     assert_eq!(store.free_block(0, 0, u32::MAX, 0), Some(0));
     store.receive(0, 0, block(&pool, 0), good);
-    let mut job = store.hash_job(0).expect("all of it");
+    let mut job = store.hash_job(0, u32::MAX).expect("all of it");
     job.run();
     assert!(matches!(store.hash_done(job), Hashed::Digest(_)));
 }
@@ -124,7 +124,7 @@ fn stale_hash_jobs_do_not_touch_a_new_slot() {
     let mut store = Store::new(1);
     store.open(Time::ZERO, 0, 1);
     store.receive(0, 0, block(&pool, 1), PeerKey(1));
-    let mut job = store.hash_job(0).expect("a job");
+    let mut job = store.hash_job(0, u32::MAX).expect("a job");
     job.run();
     store.remove(0);
     store.open(Time::ZERO, 0, 1);
@@ -138,7 +138,7 @@ fn what_is_let_go_after_its_hash_is_passed_and_the_hash_goes_on() {
     let peer = PeerKey(7);
     store.open(Time::ZERO, 0, 3);
     store.receive(0, 0, block(&pool, 0), peer);
-    let mut job = store.hash_job(0).expect("block 0");
+    let mut job = store.hash_job(0, u32::MAX).expect("block 0");
     job.run();
     assert_eq!(store.hash_done(job), Hashed::Pending);
     store.receive(0, 2, block(&pool, 2), peer);
@@ -146,7 +146,7 @@ fn what_is_let_go_after_its_hash_is_passed_and_the_hash_goes_on() {
     assert_eq!((store.passed_blocks(), store.free_blocks(), store.blocks(), pool.charged()), (1, 1, 1, 1));
     assert_eq!(store.free_block(0, 0, u32::MAX, 0), Some(1), "a passed block is not asked for");
     store.receive(0, 1, block(&pool, 1), PeerKey(8));
-    let mut job = store.hash_job(0).expect("blocks 1 and 2");
+    let mut job = store.hash_job(0, u32::MAX).expect("blocks 1 and 2");
     job.run();
     let mut expect = Sha1::new();
     for byte in 0..3u8 {
@@ -168,7 +168,7 @@ fn a_piece_is_broken_up() {
     let mut store = Store::new(1);
     store.open(Time::ZERO, 0, 2);
     (0..2).for_each(|i| drop(store.receive(0, i, block(&pool, 0), PeerKey(7))));
-    let mut job = store.hash_job(0).expect("both");
+    let mut job = store.hash_job(0, u32::MAX).expect("both");
     job.run();
     assert!(matches!(store.hash_done(job), Hashed::Digest(_)));
     store.keep(0);
