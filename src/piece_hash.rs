@@ -40,13 +40,17 @@ impl PieceHash {
         block_api::compress(&mut self.state, chunks);
     }
 
+    /// How much of `rest` is in use.
+    fn used(&self) -> usize {
+        (self.length % CHUNK as u64) as usize
+    }
+
     pub fn finish(mut self) -> [u8; 20] {
         let bits = self.length.wrapping_mul(8);
-        let used = (self.length % CHUNK as u64) as usize;
         // A one, then zeros up to the length at the end of a chunk.
         let mut end = [0; 2 * CHUNK];
         end[0] = 0x80;
-        let room = CHUNK - used;
+        let room = CHUNK - self.used();
         let until = if room > 8 { room } else { room + CHUNK };
         end[until - 8..until].copy_from_slice(&bits.to_be_bytes());
         self.update(&end[..until]);
@@ -60,7 +64,7 @@ impl PieceHash {
     /// Counts the bytes, keeps what is no whole chunk at their end, and hashes what was kept before. The chunks between, which are
     /// still to be hashed.
     fn take_up<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [Chunk] {
-        let used = (self.length % CHUNK as u64) as usize;
+        let used = self.used();
         self.length += bytes.len() as u64;
         if used > 0 {
             let (head, behind) = bytes.split_at(bytes.len().min(CHUNK - used));

@@ -119,7 +119,7 @@ impl Torrent {
         let mut left = self.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
-        // The place of the want for which there was no room; from then on only what is wanted more is looked for.
+        // There was no room for the want behind so many; from then on only those before it are looked at.
         let mut crowded: Option<usize> = None;
         let mut place = None;
         while left > 0 && self.way_is_free(&queue) {
@@ -150,7 +150,7 @@ impl Torrent {
             }
             if !self.help_slow(now, key) {
                 let pick = match crowded {
-                    Some(place) => self.pick_wanted(now, key, place),
+                    Some(before) => self.pick_wanted(now, key, before),
                     None => self.pick(now, key),
                 };
                 let Some(pick) = pick else {
@@ -165,11 +165,11 @@ impl Torrent {
                     continue;
                 };
                 if !self.request(now, key, pick) {
-                    let place = self.wants.iter().position(|want| want.piece == pick.piece).unwrap_or(self.wants.len());
-                    if place <= self.wants_from {
+                    let before = self.wants.iter().take_while(|want| want.piece != pick.piece).count();
+                    if before <= self.wants_from {
                         return;
                     }
-                    crowded = Some(place);
+                    crowded = Some(before);
                     continue;
                 }
             }

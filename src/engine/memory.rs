@@ -131,10 +131,9 @@ impl Torrent {
         let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
         let mine = rank(pick.piece);
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else { return };
-        let behind = content.store.present().iter().copied().filter(|p| {
-            let free = |s: &Slot| s.stage == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
-            content.store.slot(*p).is_some_and(free) && rank(*p) > mine
-        });
+        let may_go = |s: &Slot| s.stage == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
+        let behind = content.store.present().iter().copied();
+        let behind = behind.filter(|p| content.store.slot(*p).is_some_and(may_go) && rank(*p) > mine);
         if let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) {
             self.evict(now, piece);
         }

@@ -70,14 +70,18 @@ async fn receive(
     let mut decoder = Decoder::new(credits, DecoderLimits::default());
     let mut batch = Vec::new();
     let mut pouring = false;
+    let pause = |pouring: &mut bool| {
+        if std::mem::take(pouring) {
+            driver.run(|core, now| core.peer_paused(now, key));
+        }
+    };
     loop {
         if let Err(e) = stream.readable().await {
             return Some(lost(Operation::SockRead, &e));
         }
         let unlimited = limits.is_unlimited();
-        if !unlimited && pouring {
-            pouring = false;
-            driver.run(|core, now| core.peer_paused(now, key));
+        if !unlimited {
+            pause(&mut pouring);
         }
         let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
@@ -105,9 +109,7 @@ async fn receive(
             if at_end {
                 return Some(ended());
             }
-            if std::mem::take(&mut pouring) {
-                driver.run(|core, now| core.peer_paused(now, key));
-            }
+            pause(&mut pouring);
             continue;
         }
         // There is more to receive than was taken: a second thread may help, and the core may wait for it with the hashes.
