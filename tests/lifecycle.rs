@@ -308,7 +308,8 @@ fn two_hundred_sessions_leave_nothing_behind() {
                 session.close(CLOSE).unwrap();
             }
         };
-        (0..40).for_each(round);
+        // As many as are measured: only then does the allocator keep what it will keep (a fifth of that is 8 MiB short of it, at times).
+        (0..200).for_each(round);
         ours::until("the seeder's side is over", || seeder.stats().unwrap().num_peers == 0);
         let (before, began) = (footprint(), Instant::now());
         (0..200).for_each(round);
