@@ -309,6 +309,8 @@ impl Torrent {
             |w| !by_blocks || w.fits(content, limit),
         );
         self.take_back_passed();
+        self.review_promises();
+        self.member.leave();
         self.wants_from = 0;
     }
 }

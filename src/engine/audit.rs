@@ -21,6 +21,8 @@ pub struct Audit {
     pub credits: u64,
     /// Most requests outstanding at one peer.
     pub most_requests: usize,
+    /// Blocks set aside.
+    pub promised: u64,
 }
 
 /// What tells one block from another.
@@ -70,6 +72,14 @@ impl Torrent {
             if gone().count() as u32 != slot.passed() || !gone().all(|(i, b)| passed(i, b)) {
                 return Err(format!("piece {piece}: passed blocks are counted wrong, {} of them", slot.passed()));
             }
+            if slot.promised() > u64::from(slot.free_blocks()) {
+                return Err(format!(
+                    "piece {piece}: {} blocks promised, {} to be asked",
+                    slot.promised(),
+                    slot.free_blocks()
+                ));
+            }
+            audit.promised += slot.promised();
             if received + waiting == 0 {
                 return Err(format!("piece {piece} has an empty slot"));
             }

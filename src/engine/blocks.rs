@@ -41,12 +41,13 @@ impl Torrent {
         self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
         peer.last_useful = now;
+        self.gave_way = None;
         if std::mem::take(&mut peer.snubbed) {
             let (endpoint, peer_id) = (peer.address, peer.peer_id);
             self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
         }
         self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
-        match content.store.receive(piece, block, data, key) {
+        match content.store.receive(now, piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.hashing.note(piece);
                 for other in others {

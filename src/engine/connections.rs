@@ -12,6 +12,7 @@ use super::torrent::Torrent;
 use super::torrent_config::{StorageKind, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::error::{Error, Operation};
+use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{Message, Received, WireError, lt_donthave};
 
 /// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
@@ -272,6 +273,7 @@ impl Torrent {
     }
 
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
+        self.member.leave();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.close(now, key, reason, None);
@@ -295,7 +297,9 @@ impl Torrent {
                 content.picker.pieces_left(&peer.have);
             }
             for r in &peer.requests {
+                let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
                 content.store.unmark_asked(r.piece, r.block, key);
+                content.store.take_in(r.piece, charge);
             }
         }
         self.give_up_exclusive(key, !peer.parole);

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::Time;
 use super::content::Content;
 use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
-use super::memory::Keepers;
 use super::peer::Peer;
 use super::reader::{Reader, ReaderId};
 use super::reading::gone;
@@ -145,7 +144,7 @@ impl Torrent {
         }
         let able = |p: &Peer| p.serves(piece) && self.has_room(now, p);
         if self.peers.values().any(able)
-            && (self.starved || self.is_too_large(reader, piece) || !self.admits(reader, content, piece))
+            && (self.member.is_waiting() || self.is_too_large(reader, piece) || !self.may_begin(reader, content, piece))
         {
             return Reason::MemoryFull;
         }
@@ -244,15 +243,14 @@ impl Torrent {
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
-    fn admits(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
+    fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
         let windowed = self.storage == StorageKind::Memory && reader.window.contains(piece);
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let class = match (reader.options.background, reader.waiting) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,
             (false, None) => Class::Deadline,
         };
-        windowed || content.store.slot(piece).is_some() || keepers.admits(content, &self.pool, class, piece)
+        windowed || content.store.slot(piece).is_some() || self.admits(content, class, piece)
     }
 
     /// Where the session's memory is, as far as this torrent knows.

@@ -134,7 +134,7 @@ impl Torrent {
     pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
-        self.share.set_weight(0);
+        self.share.claim(0, 0);
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
         self.flags |= TorrentFlags::PAUSED;

@@ -16,7 +16,10 @@ use super::torrent_config::StorageKind;
 use super::wants::Class;
 use crate::alert::Alert;
 use crate::error::{Error, Result, Status};
-use crate::storage::pool::{BLOCK_SIZE, Pool};
+use crate::storage::pool::BLOCK_SIZE;
+
+/// What a reader needs at least that can read block by block.
+const LEAST_BLOCKS: u64 = 2;
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +28,9 @@ pub(super) enum Worth {
     Scrap,
     /// Verified, outside all windows: somebody may seek back.
     Old,
-    /// Wanted by its priority only.
+    /// Wanted by its priority only, or in the window of a reader where nobody reads now.
     Wanted,
-    /// In the window of a background or idle reader.
+    /// In the window of a background reader.
     Background,
     /// The far half of a playing reader's lookahead.
     FarAhead,
@@ -40,6 +43,8 @@ pub(super) struct Keepers<'a> {
     pub readers: &'a BTreeMap<ReaderId, Reader>,
     pub deadlines: &'a BTreeMap<u32, Time>,
     pub protected: &'a BTreeSet<u32>,
+    /// Torrents take turns with what memory there is.
+    pub crowded: bool,
 }
 
 impl Keepers<'_> {
@@ -56,16 +61,26 @@ impl Keepers<'_> {
         for reader in self.readers.values() {
             let window = &reader.window;
             let waits_at = |offset: u64| reader.span.piece_at(offset) == piece;
-            let waits = reader.waiting.is_some_and(|w| waits_at(w.offset));
+            // All that a read waits for is wanted alike: were a part of it worth less, it and what is behind it in the order of wants
+            // would push each other out.
+            let waits = reader.waiting.is_some_and(|w| {
+                waits_at(w.offset)
+                    || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
+            });
             let by_this = if waits || reader.probes.iter().any(|p| waits_at(p.offset)) {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;
-            } else if window.stretch.is_some() && !reader.options.background {
-                // It goes block by block; what is whole and left, as a whole.
-                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { Worth::Kept }
+            } else if window.asleep {
+                Worth::Wanted
             } else if reader.options.background {
                 Worth::Background
+            } else if self.crowded && (reader.waiting.is_some() || !reader.probes.is_empty()) {
+                // Who waits has no use for anything else.
+                Worth::FarAhead
+            } else if window.stretch.is_some() {
+                // It goes block by block; what is whole and left, as a whole.
+                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { Worth::Kept }
             } else if window.ahead.contains(&piece)
                 && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
             {
@@ -77,36 +92,10 @@ impl Keepers<'_> {
         }
         worth
     }
-
-    /// May a piece be begun for `class`? Only if what is begun already can be completed beside it.
-    pub fn admits(&self, content: &Content, pool: &Pool, class: Class, piece: u32) -> bool {
-        let bound = evictable_by(class);
-        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
-        // Enough without anything that goes?
-        if pool.available() >= content.store.free_blocks() + blocks {
-            return true;
-        }
-        // Where all that is begun is wanted alike, nothing goes.
-        if class == Class::Priority && !content.picker.has_unwanted_begun() {
-            return content.store.free_blocks() == 0 && content.store.partial_blocks() == 0;
-        }
-        let mut open = 0u64;
-        let mut evictable = 0u64;
-        for present in content.store.present() {
-            let Some(slot) = content.store.slot(*present) else { continue };
-            if self.worth(content, *present) < bound {
-                evictable += u64::from(slot.received());
-            } else if slot.stage == Stage::Partial {
-                open += u64::from(slot.free_blocks());
-            }
-        }
-        let alone = open == 0 && content.store.partial_blocks() == 0;
-        alone || pool.available() + evictable >= open + blocks
-    }
 }
 
 /// What a request of this class may push out: everything worth less.
-fn evictable_by(class: Class) -> Worth {
+pub(super) fn evictable_by(class: Class) -> Worth {
     match class {
         Class::Blocked => Worth::Kept,
         Class::Deadline => Worth::FarAhead,
@@ -116,32 +105,43 @@ fn evictable_by(class: Class) -> Worth {
 }
 
 impl Torrent {
-    /// Frees memory for one block: evicts the piece worth least, if it is worth less than the request. What a read waits
-    /// for may also push out what was begun for wants behind it, or a memory full of beginnings would never end.
-    pub(super) fn make_room(&mut self, now: Time, pick: Pick) {
+    /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for
+    /// wants behind it, or a memory full of beginnings would never end. False: there is nothing that may go.
+    pub(super) fn make_room(&mut self, now: Time, pick: Pick) -> bool {
         let bound = evictable_by(pick.class);
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
         if self.reads_by_blocks() && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
         {
-            return;
+            return true;
         }
         if self.evict_one(now, bound, pick.piece) {
-            return;
+            return true;
         }
         let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
         let mine = rank(pick.piece);
-        let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else { return };
+        let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
+            return false;
+        };
         let may_go = |s: &Slot| s.stage == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
         let behind = content.store.present().iter().copied();
         let behind = behind.filter(|p| content.store.slot(*p).is_some_and(may_go) && rank(*p) > mine);
-        if let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) {
-            self.evict(now, piece);
+        let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) else { return false };
+        self.evict(now, piece);
+        true
+    }
+
+    pub(super) fn keepers(&self) -> Keepers<'_> {
+        Keepers {
+            readers: &self.readers,
+            deadlines: &self.deadlines,
+            protected: &self.kept_lookbehind,
+            crowded: self.share.is_crowded(self.pool.limit()),
         }
     }
 
-    fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
+    pub(super) fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
         let Some(content) = &self.content else { return false };
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
+        let keepers = self.keepers();
         let mut victims: Vec<(Worth, u64, u32)> = content
             .store
             .present()
@@ -195,38 +195,27 @@ impl Torrent {
         self.alert(Alert::PieceEvicted { piece });
     }
 
-    /// Other torrents need memory: what lies beyond this one's share goes, worst first. True if anything did.
-    pub fn yield_memory(&mut self, now: Time) -> bool {
-        self.wants_dirty = true;
-        self.refresh_wants(now);
-        // One that wants nothing keeps what is left over, and has no claim to it. A sixteenth at a time: it may still be
-        // played again, and whoever is in want comes back.
-        let share = if self.share.weight() == 0 { 0 } else { self.share_blocks() };
-        let enough = (self.pool.limit() / 16).max(1);
-        let mut any = false;
-        while self.blocks_held() > share
-            && self.pool.available() < enough
-            && (self.evict_one(now, Worth::Background, u32::MAX) || self.let_one_go(now))
-        {
-            any = true;
-        }
-        any
-    }
-
     /// The session's limit was lowered: evicts until it holds, or nothing is left that may go.
     pub fn enforce_limit(&mut self, now: Time) {
         self.wants_dirty = true;
         self.refresh_wants(now);
-        while self.pool.charged() > self.pool.limit()
-            && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX))
-        {}
+        while self.pool.is_overdrawn() && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
+        self.drop_too_large(now);
         self.wants_dirty = true;
         self.fill_everybody(now);
     }
 
-    /// Blocks of this torrent: stored, and reserved for requests in flight.
+    /// Pieces that were begun, and are larger than memory is now, will never be whole.
+    fn drop_too_large(&mut self, now: Time) {
+        let Some(content) = &self.content else { return };
+        let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.pool.limit();
+        let pieces: Vec<u32> = content.store.open_pieces().filter(|p| too_large(p) && !self.is_stretched(*p)).collect();
+        pieces.into_iter().for_each(|piece| self.evict(now, piece));
+    }
+
+    /// Blocks of this torrent: stored, set aside, and reserved for requests in flight.
     pub(super) fn blocks_held(&self) -> u64 {
-        let stored = self.content.as_ref().map_or(0, |c| c.store.blocks());
+        let stored = self.content.as_ref().map_or(0, |c| c.store.blocks() + c.store.promised_blocks());
         stored + self.peers.values().map(|p| p.requests.len() as u64).sum::<u64>()
     }
 
@@ -255,19 +244,21 @@ impl Torrent {
                 share -= reader.window.len() * reader.span.piece_cost();
             }
         }
+        // Where nobody plays, those that sleep have what is left over.
         let playing = if active > 0 { active } else { self.readers.len() };
         let each = share / playing.max(1) as u64;
         for reader in self.readers.values_mut().filter(|r| active == 0 || r.is_active(now)) {
             // What it reads elsewhere must fit beside its window.
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
+            reader.window.asleep = active == 0;
         }
     }
 
     /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
     fn update_kept_lookbehind(&mut self) {
         let Some(content) = &self.content else { return };
-        let mut left = self.pool.limit() / 2;
+        let mut left = (self.pool.limit() / 2).saturating_sub(self.share.protected_elsewhere());
         self.kept_lookbehind.clear();
         for piece in &self.protected {
             let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
@@ -277,12 +268,19 @@ impl Torrent {
             left -= blocks;
             self.kept_lookbehind.insert(*piece);
         }
+        self.share.protect(self.protected_blocks());
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {
         let playing = self.readers.values().filter(|r| r.is_active(now)).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
-        if self.share.set_weight(playing.max(u64::from(wants_some))) {
+        let piece = self.content.as_ref().map_or(0, |c| u64::from(c.info.layout.piece_length().div_ceil(BLOCK_SIZE)));
+        let weight = playing.max(u64::from(wants_some));
+        // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
+        let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
+        let need: u64 = self.readers.values().filter(|r| r.is_active(now)).map(need).sum();
+        let need = need.min(self.pool.limit().saturating_mul(playing));
+        if self.share.claim(weight, need) {
             self.out.shares_changed = true;
             self.wants_dirty = true;
         }
@@ -309,10 +307,14 @@ impl Torrent {
         let layout = &content.info.layout;
         let bytes: u64 = protected.iter().map(|p| u64::from(layout.blocks_in_piece(*p)) * u64::from(BLOCK_SIZE)).sum();
         let most = self.pool.limit() * u64::from(BLOCK_SIZE) / 2;
-        if bytes > most && self.storage == StorageKind::Memory {
+        let elsewhere = self.share.protected_elsewhere() * u64::from(BLOCK_SIZE);
+        if bytes > most.saturating_sub(elsewhere) && self.storage == StorageKind::Memory {
             return Err(Error::new(
                 Status::OutOfMemory,
-                format!("lookbehind of {bytes} bytes: at most half of memory_limit ({most} bytes) can be protected"),
+                format!(
+                    "lookbehind of {bytes} bytes: at most half of memory_limit ({most} bytes) can be protected, and other \
+                     torrents protect {elsewhere}"
+                ),
             ));
         }
         self.protected = protected;
@@ -324,7 +326,7 @@ impl Torrent {
 
     pub fn clear_lookbehind(&mut self, now: Time) {
         self.protected.clear();
-        self.kept_lookbehind.clear();
+        self.update_kept_lookbehind();
         self.wants_dirty = true;
         self.fill_all(now);
     }

@@ -6,6 +6,7 @@ pub mod bitfield;
 pub mod blame;
 pub mod blocks;
 pub mod choker;
+mod claims;
 pub mod connections;
 pub mod content;
 pub mod dialling;

@@ -38,7 +38,7 @@ pub struct Output {
     pub external_ips: Vec<IpAddr>,
     /// Data became readable, or a reader's wait ended otherwise.
     pub readers_changed: bool,
-    /// Memory is wanted that other torrents hold beyond their share.
+    /// Memory is wanted that other torrents hold: they are to be asked for it, with [`super::Torrent::yield_memory`].
     pub memory_wanted: bool,
     /// Shares changed: other torrents should look at theirs.
     pub shares_changed: bool,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Time;
 use super::asking::max_requests;
 use super::content::Content;
-use super::memory::Keepers;
 use super::peer::Peer;
 use super::store::{PeerKey, Stage};
 use super::torrent::Torrent;
@@ -72,7 +71,6 @@ impl Torrent {
             let others = self.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
             others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole)
         };
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         let mut admitted = None;
         let mut found = None;
         for want in self.wants.iter().take(first).skip(self.wants_from) {
@@ -97,7 +95,7 @@ impl Torrent {
                 && (want.class != Class::Deadline || self.readers.values().any(|r| r.window.contains(want.piece)));
             let fits = slot.is_some()
                 || windowed
-                || *admitted.get_or_insert_with(|| keepers.admits(content, &self.pool, want.class, want.piece));
+                || *admitted.get_or_insert_with(|| self.admits(content, want.class, want.piece));
             if fits {
                 found = Some((*want, slot.is_none(), skip));
                 break;
@@ -130,20 +128,17 @@ impl Torrent {
             let block = self.content.as_mut()?.store.free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
         }
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
         if !content.picker.has_fresh() {
             return self.pick_for_endgame(key);
         }
         // Where memory has no room for any piece, none need be looked for: all are as long as the first, or as the last.
         let last = content.picker.num_pieces().saturating_sub(1);
-        let room = [0, last].into_iter().any(|piece| keepers.admits(content, &self.pool, class, piece));
+        let room = [0, last].into_iter().any(|piece| self.admits(content, class, piece));
         if !room && peer.serves_all() {
             return None;
         }
         let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
-        let content = self.content.as_ref()?;
-        let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
-        keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block: 0, class })
+        self.admits(self.content.as_ref()?, class, piece).then_some(Pick { piece, block: 0, class })
     }
 
     /// Of the pieces begun that will do, the first one of the highest priority.

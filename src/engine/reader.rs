@@ -93,6 +93,8 @@ pub struct Window {
     pub tail: Range<u32>,
     /// Of these pieces only some blocks, where memory holds no more.
     pub stretch: Option<Stretch>,
+    /// Nobody reads here now: others need not wait for its memory.
+    pub asleep: bool,
 }
 
 impl Window {
@@ -352,7 +354,7 @@ impl Reader {
         let Some(current) = self.current_piece() else {
             // At the end: what lies behind is all that may be read again.
             let keep = fit.saturating_sub(pieces(&head) + pieces(&tail)).min(pieces(&all)) as u32;
-            return Window { behind: all.end - keep..all.end, ahead: 0..0, head, tail, stretch: None };
+            return Window { behind: all.end - keep..all.end, head, tail, ..Window::default() };
         };
         let free = fit.saturating_sub(pieces(&head) + pieces(&tail)).max(1);
         let behind_want = match self.options.lookbehind {
@@ -373,7 +375,7 @@ impl Reader {
         let wanted_n = if self.proven { pieces(&wanted) } else { pieces(&wanted).max(2) };
         let ahead_end = current + wanted_n.min(ahead_room).max(1).min(u64::from(all.end - current)) as u32;
         let behind_start = current.saturating_sub(behind_n.min(u64::from(u32::MAX)) as u32).max(all.start);
-        Window { behind: behind_start..current, ahead: current..ahead_end, head, tail, stretch: None }
+        Window { behind: behind_start..current, ahead: current..ahead_end, head, tail, ..Window::default() }
     }
 }
 

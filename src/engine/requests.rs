@@ -13,20 +13,15 @@ use crate::wire::{BlockRequest, Message};
 impl Torrent {
     /// Charges the block and sends the request. False: there is no memory for it.
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
-        let Some(reservation) = self.pool.reserve().or_else(|| {
-            self.make_room(now, pick);
-            self.pool.reserve()
-        }) else {
-            self.starved = true;
-            self.out.memory_wanted = true;
-            return false;
-        };
+        let Some((reservation, promise)) = self.charge(now, pick) else { return false };
         self.claim_for_suspect(now, key, pick.piece);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
-        content.store.open(now, pick.piece, layout.blocks_in_piece(pick.piece));
+        // A suspect took it over from others, and what was set aside for it is gone with what they had brought.
+        self.wants_dirty |= promise.is_none() && content.store.slot(pick.piece).is_none();
+        content.store.open(now, pick.piece, layout.blocks_in_piece(pick.piece), promise);
         if peer.parole
             && let Some(slot) = content.store.slot_mut(pick.piece)
         {
@@ -60,9 +55,10 @@ impl Torrent {
     pub(super) fn release_request(&mut self, key: PeerKey, piece: u32, block: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.take_request(piece, block).is_some() {
-            drop(peer.credits.take(piece, block * BLOCK_SIZE));
+            let charge = peer.credits.take(piece, block * BLOCK_SIZE);
             if let Some(content) = &mut self.content {
                 content.store.unmark_asked(piece, block, key);
+                content.store.take_in(piece, charge);
             }
             self.wants_from = 0;
             self.note_hungry(key);

@@ -1,24 +1,29 @@
-//! How the torrents of a session share its memory limit: by weight, one for each active reader.
+//! How the torrents of a session share its memory limit: to each what it needs at least, the rest by weight, one for each
+//! active reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The sum of all weights of a session.
+/// The sums over all torrents of a session.
 #[derive(Debug, Default)]
 pub struct Shares {
-    total: AtomicU64,
+    weight: AtomicU64,
+    need: AtomicU64,
+    protected: AtomicU64,
 }
 
-/// One torrent's weight; given back when dropped.
+/// One torrent's part; given back when dropped.
 #[derive(Debug)]
 pub struct Share {
     shares: Arc<Shares>,
     weight: u64,
+    need: u64,
+    protected: u64,
 }
 
 impl Shares {
     pub fn join(self: &Arc<Self>) -> Share {
-        Share { shares: self.clone(), weight: 0 }
+        Share { shares: self.clone(), weight: 0, need: 0, protected: 0 }
     }
 }
 
@@ -27,27 +32,57 @@ impl Share {
         self.weight
     }
 
-    /// True if it changed: the other torrents' shares changed too.
-    pub fn set_weight(&mut self, weight: u64) -> bool {
-        if weight == self.weight {
+    /// Weighs the torrent, and says how many blocks it cannot do without: those of a piece for each who reads. True if that changed:
+    /// the other torrents' shares changed, too.
+    pub fn claim(&mut self, weight: u64, need: u64) -> bool {
+        let need = if weight == 0 { 0 } else { need };
+        if (weight, need) == (self.weight, self.need) {
             return false;
         }
-        self.shares.total.fetch_add(weight, Ordering::AcqRel);
-        self.shares.total.fetch_sub(self.weight, Ordering::AcqRel);
-        self.weight = weight;
+        replace(&self.shares.weight, &mut self.weight, weight);
+        replace(&self.shares.need, &mut self.need, need);
         true
     }
 
     /// This torrent's part of `limit`: all of it while nobody else wants any.
     pub fn of(&self, limit: u64) -> u64 {
-        let total = self.shares.total.load(Ordering::Acquire);
-        if total == 0 || self.weight == 0 { limit } else { limit / total.max(self.weight) * self.weight }
+        let weight = self.shares.weight.load(Ordering::Acquire);
+        if weight == 0 || self.weight == 0 {
+            return limit;
+        }
+        let part = |blocks: u64| blocks / weight.max(self.weight) * self.weight;
+        match limit.checked_sub(self.shares.need.load(Ordering::Acquire).max(self.need)) {
+            Some(rest) => self.need + part(rest),
+            None => part(limit),
+        }
     }
+
+    /// Is there less than all torrents together cannot do without? Then they take turns.
+    pub fn is_crowded(&self, limit: u64) -> bool {
+        self.shares.need.load(Ordering::Acquire) > limit
+    }
+
+    /// Blocks that the service protects, here and in the session's other torrents.
+    pub fn protect(&mut self, blocks: u64) {
+        replace(&self.shares.protected, &mut self.protected, blocks);
+    }
+
+    /// Blocks that other torrents protect.
+    pub fn protected_elsewhere(&self) -> u64 {
+        self.shares.protected.load(Ordering::Acquire).saturating_sub(self.protected)
+    }
+}
+
+fn replace(sum: &AtomicU64, own: &mut u64, new: u64) {
+    sum.fetch_add(new, Ordering::AcqRel);
+    sum.fetch_sub(*own, Ordering::AcqRel);
+    *own = new;
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.set_weight(0);
+        self.claim(0, 0);
+        self.protect(0);
     }
 }
 
@@ -60,11 +95,34 @@ mod tests {
         let shares = Arc::new(Shares::default());
         let (mut a, mut b) = (shares.join(), shares.join());
         assert_eq!(a.of(90), 90);
-        assert!(a.set_weight(1));
-        assert!(!a.set_weight(1));
-        b.set_weight(2);
+        assert!(a.claim(1, 0));
+        assert!(!a.claim(1, 0));
+        b.claim(2, 0);
         assert_eq!((a.of(90), b.of(90)), (30, 60));
         drop(b);
         assert_eq!(a.of(90), 90);
+    }
+
+    #[test]
+    fn what_a_torrent_cannot_do_without_comes_before_the_weights() {
+        let shares = Arc::new(Shares::default());
+        let (mut large, mut small) = (shares.join(), shares.join());
+        large.claim(1, 60);
+        small.claim(3, 3);
+        assert_eq!((large.of(103), small.of(103)), (70, 33));
+        assert!(!large.is_crowded(63));
+        assert!(large.is_crowded(62));
+        assert_eq!((large.of(60), small.of(60)), (15, 45), "they take turns");
+    }
+
+    #[test]
+    fn protection_is_counted_across_torrents() {
+        let shares = Arc::new(Shares::default());
+        let (mut a, mut b) = (shares.join(), shares.join());
+        a.protect(5);
+        b.protect(7);
+        assert_eq!((a.protected_elsewhere(), b.protected_elsewhere()), (7, 5));
+        drop(b);
+        assert_eq!(a.protected_elsewhere(), 0);
     }
 }

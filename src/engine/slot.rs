@@ -6,6 +6,7 @@ use super::Time;
 use super::store::{MAX_COPIES, PeerKey};
 use crate::piece_hash::PieceHash;
 use crate::storage::pool::Block;
+use crate::storage::turns::Promise;
 
 /// One block of a piece on its way.
 #[derive(Debug, Clone, Default)]
@@ -73,9 +74,26 @@ pub struct Slot {
     pub(super) hashed: u32,
     pub(super) generation: u64,
     pub(super) whole: Option<Arc<[Block]>>,
+    /// When the last block of it came; at first, when it was begun.
+    pub last: Time,
+    /// Memory for the blocks to be asked for; none where the piece is read block by block.
+    pub(super) promise: Option<Promise>,
 }
 
 impl Slot {
+    pub fn is_free(&self, block: u32) -> bool {
+        self.blocks.get(block as usize).is_some_and(BlockSlot::is_free)
+    }
+
+    pub(super) fn has_promise(&self) -> bool {
+        self.promise.is_some()
+    }
+
+    /// Blocks that memory is set aside for, and that were not asked for yet.
+    pub fn promised(&self) -> u64 {
+        self.promise.as_ref().map_or(0, Promise::blocks)
+    }
+
     /// The blocks of a verified piece, in order, side by side.
     pub fn whole(&self) -> Option<&Arc<[Block]>> {
         self.whole.as_ref()

@@ -10,7 +10,8 @@ use super::Time;
 pub use super::hash_job::{HashJob, Hashed};
 pub use super::slot::{BlockSlot, Slot, Stage};
 use crate::piece_hash::PieceHash;
-use crate::storage::pool::Block;
+use crate::storage::pool::{Block, Reservation};
+use crate::storage::turns::Promise;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -166,8 +167,8 @@ impl Store {
         }
     }
 
-    /// Gives the piece a slot of `blocks` blocks, if it has none.
-    pub fn open(&mut self, now: Time, piece: u32, blocks: u32) {
+    /// Gives the piece a slot of `blocks` blocks, if it has none, with memory set aside for them unless it is read block by block.
+    pub fn open(&mut self, now: Time, piece: u32, blocks: u32, promise: Option<Promise>) {
         if self.slot(piece).is_some() {
             return;
         }
@@ -187,6 +188,8 @@ impl Store {
             hashed: 0,
             generation: self.clock,
             whole: None,
+            last: now,
+            promise,
         };
         if let (Some(entry), Some(place)) = (self.slots.get_mut(piece as usize), self.place.get_mut(piece as usize)) {
             *entry = Some(Box::new(slot));
@@ -195,6 +198,43 @@ impl Store {
             self.begun_or_gone.push(piece);
             self.recount(piece, 0, blocks);
         }
+    }
+
+    /// Charges a block of the piece from what was set aside for it.
+    pub fn redeem(&mut self, piece: u32) -> Option<Reservation> {
+        self.slot_mut(piece)?.promise.as_mut()?.redeem()
+    }
+
+    /// A block of the piece that was asked for is to be asked for again: its charge is set aside for it. If that is on its way still,
+    /// another one, where there is one.
+    pub fn take_in(&mut self, piece: u32, charge: Option<Reservation>) {
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.promised() < u64::from(s.free_blocks())) else { return };
+        let free = u64::from(slot.free_blocks());
+        match (&mut slot.promise, charge) {
+            (Some(promise), Some(charge)) => promise.take_in(charge),
+            (Some(promise), None) => promise.top_up(free),
+            (None, _) => {}
+        }
+    }
+
+    /// Sets memory aside for blocks of the piece that are to be asked for again, as far as there is some.
+    pub fn top_up(&mut self, piece: u32) {
+        if let Some(slot) = self.slot_mut(piece) {
+            let free = u64::from(slot.free_blocks());
+            slot.promise.iter_mut().for_each(|p| p.top_up(free));
+        }
+    }
+
+    /// The piece is read block by block from now on, or as a whole again.
+    pub fn set_promise(&mut self, piece: u32, promise: Option<Promise>) {
+        if let Some(slot) = self.slot_mut(piece) {
+            slot.promise = promise;
+        }
+    }
+
+    /// Blocks set aside for all pieces.
+    pub fn promised_blocks(&self) -> u64 {
+        self.open.iter().filter_map(|p| self.slot(*p)).map(Slot::promised).sum()
     }
 
     /// The first block of the piece, of those from `from` on and before `until`, that nobody was asked for; with `skip`, one so
@@ -264,8 +304,8 @@ impl Store {
         });
     }
 
-    /// The peer will not bring the block. A slot in which nothing is left is closed.
-    pub fn unmark_asked(&mut self, piece: u32, block: u32, peer: PeerKey) {
+    /// The peer will not bring the block. A slot in which nothing is left is closed; what was set aside for it comes back.
+    pub fn unmark_asked(&mut self, piece: u32, block: u32, peer: PeerKey) -> Option<Promise> {
         let empty = self.edit(piece, |slot| {
             let Some(b) = slot.blocks.get_mut(block as usize) else { return false };
             let Some(place) = b.asked.iter_mut().find(|p| **p == peer) else { return false };
@@ -276,13 +316,16 @@ impl Store {
             }
             slot.stage == Stage::Partial && slot.received == 0 && slot.asked == 0
         });
-        if empty == Some(true) {
-            self.remove(piece);
+        if empty != Some(true) {
+            return None;
         }
+        let promise = self.slot_mut(piece).and_then(|s| s.promise.take());
+        self.remove(piece);
+        promise
     }
 
     /// A block arrived.
-    pub fn receive(&mut self, piece: u32, block: u32, data: Block, from: PeerKey) -> Arrival {
+    pub fn receive(&mut self, now: Time, piece: u32, block: u32, data: Block, from: PeerKey) -> Arrival {
         let arrival = self.edit(piece, |slot| {
             let Some(b) = slot.blocks.get_mut(block as usize) else { return Arrival::Redundant };
             if slot.stage != Stage::Partial || b.data.is_some() {
@@ -296,6 +339,7 @@ impl Store {
             b.from = from;
             slot.received += 1;
             slot.asked -= u32::from(was_asked);
+            slot.last = now;
             Arrival::Stored { others }
         });
         self.partial_blocks += u64::from(matches!(arrival, Some(Arrival::Stored { .. })));
@@ -454,6 +498,7 @@ impl Store {
         if empty {
             self.remove(piece);
         }
+        self.top_up(piece);
         true
     }
 }

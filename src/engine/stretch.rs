@@ -16,7 +16,7 @@ use crate::storage::pool::BLOCK_SIZE;
 
 /// Pieces that must fit into a reader's share for a window of pieces: behind, at the position, ahead.
 const LEAST_PIECES: u64 = 3;
-/// Blocks fetched for a `read_at` that waits.
+/// Blocks fetched for a `read_at` that waits, where half of the share holds so many.
 const PROBE_BLOCKS: u64 = 8;
 
 /// Blocks, numbered through the torrent as if all pieces had as many as the first.
@@ -26,6 +26,8 @@ pub struct Stretch {
     /// The position's.
     pub at: u64,
     per_piece: u64,
+    /// Blocks fetched for a `read_at`.
+    probe: u32,
 }
 
 impl Stretch {
@@ -37,12 +39,13 @@ impl Stretch {
             u64::from(piece) * per_piece + u64::from(block)
         };
         let (first, end) = (number(0), number(span.size.saturating_sub(1)) + 1);
+        let probe = PROBE_BLOCKS.min((blocks / 2).max(1)) as u32;
         if position >= span.size {
-            return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece };
+            return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece, probe };
         }
         let at = number(position);
         let until = (at + (blocks - behind).min(ahead).max(1)).min(end);
-        Self { keep: at.saturating_sub(behind).max(first)..until, at, per_piece }
+        Self { keep: at.saturating_sub(behind).max(first)..until, at, per_piece, probe }
     }
 
     fn number(&self, piece: u32, block: u32) -> u64 {
@@ -100,7 +103,8 @@ impl Reader {
     /// Memory for what is read elsewhere, beside the window.
     pub(super) fn probes_cost(&self, share: u64) -> u64 {
         if self.reads_by_blocks(share) {
-            return (self.probes.len() as u64).saturating_mul(PROBE_BLOCKS * u64::from(BLOCK_SIZE));
+            let (probes, block) = (self.probes.len() as u64, u64::from(BLOCK_SIZE));
+            return probes * block * PROBE_BLOCKS.min((share / block / 2 / probes.max(1)).max(1));
         }
         let pieces: std::collections::BTreeSet<u32> =
             self.probes.iter().map(|p| self.span.piece_at(p.offset)).collect();
@@ -110,7 +114,7 @@ impl Reader {
     /// The blocks that a waiting `read_at` needs of its piece.
     pub(super) fn probe_blocks(&self, offset: u64) -> (u32, Range<u32>) {
         let (piece, block) = self.span.block_at(offset);
-        (piece, block..block + PROBE_BLOCKS as u32)
+        (piece, block..block + self.window.stretch.as_ref().map_or(PROBE_BLOCKS as u32, |s| s.probe))
     }
 
     /// What the reader keeps and fetches around its position, in the file.

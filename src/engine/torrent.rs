@@ -36,6 +36,7 @@ use crate::error::Error;
 use crate::metainfo::{Info, InfoHashes};
 use crate::settings::Settings;
 use crate::storage::pool::{BLOCK_SIZE, Pool};
+use crate::storage::turns::Member;
 
 /// Byte and event counts of a torrent's life.
 #[derive(Debug, Default, Clone)]
@@ -93,7 +94,11 @@ pub struct Torrent {
     pub(super) wants: Vec<Want>,
     pub(super) wants_dirty: bool,
     pub(super) wants_from: usize,
-    pub(super) starved: bool,
+    /// Where it stands in line for memory, since when it waits there for what no read waits for, and when it gave way
+    /// to others because nothing came.
+    pub(super) member: Member,
+    pub(super) in_line_since: Option<Time>,
+    pub(super) gave_way: Option<Time>,
     /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
     pub(super) ranking: Ranking,
@@ -137,9 +142,8 @@ pub struct Torrent {
     pub(super) out: Output,
 }
 
-/// The pulse of an active torrent, and of one that waits for memory that others hold.
+/// The pulse of an active torrent.
 const TICK: Duration = Duration::from_millis(500);
-const STARVED_TICK: Duration = Duration::from_millis(50);
 
 impl Torrent {
     pub fn new(
@@ -154,6 +158,7 @@ impl Torrent {
         let trackers = Trackers::new(&config.trackers, &mut rng);
         let mut torrent = Self {
             settings,
+            member: pool.join(),
             pool,
             share: shares.join(),
             rng,
@@ -189,7 +194,8 @@ impl Torrent {
             wants: Vec::new(),
             wants_dirty: true,
             wants_from: 0,
-            starved: false,
+            in_line_since: None,
+            gave_way: None,
             inflow: Inflow::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
@@ -223,6 +229,11 @@ impl Torrent {
             torrent.set_info(now, info);
         }
         torrent
+    }
+
+    /// How the torrent is called when memory that it waits for came free. The shell answers with [`Torrent::memory_came`].
+    pub fn set_memory_waker(&mut self, waker: std::task::Waker) {
+        self.member.set_waker(waker);
     }
 
     /// What piled up for the shell.
@@ -361,14 +372,10 @@ impl Torrent {
             return None;
         }
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
-        let tick = active.then(|| self.last_tick + self.pulse());
+        let tick = active.then(|| self.last_tick + TICK);
         let late = self.late.next().filter(|_| self.may_ask());
         let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
         [tick, late, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
-    }
-
-    fn pulse(&self) -> Duration {
-        if self.starved && !self.peers.is_empty() { STARVED_TICK } else { TICK }
     }
 
     /// What time alone brings about.
@@ -378,7 +385,7 @@ impl Torrent {
         if self.late.next().is_some_and(|at| at <= now) && self.may_ask() {
             self.ask_late(now);
             self.fill_all(now);
-            if now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now) {
+            if now < self.last_tick + TICK && self.trackers.next_timeout().is_none_or(|at| at > now) {
                 return;
             }
         }
@@ -409,9 +416,11 @@ impl Torrent {
         if self.checking {
             return;
         }
-        self.starved = false;
+        self.give_up_stuck(now);
+        self.member.leave();
         self.serve_waiting(now);
         self.fill_everybody(now);
+        self.yield_memory(now);
     }
 
     /// Announces that are due. Not before the check of what is on disk: until then nobody knows what is left.

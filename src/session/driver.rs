@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Wake;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
@@ -63,8 +64,8 @@ pub struct Driver {
     gone: CancellationToken,
     /// Held for reading by whoever uses the files; who wants them to himself writes.
     disk_use: RwLock<()>,
-    /// The other torrents are being asked for memory.
-    pub memory_asked: AtomicBool,
+    /// Memory that the torrent waits for came free.
+    memory_came: AtomicBool,
     connections: Mutex<HashMap<PeerKey, Arc<ConnectionHandle>>>,
     disk: Mutex<Option<Arc<DiskStorage>>>,
     pub save_path: std::path::PathBuf,
@@ -82,7 +83,7 @@ impl Driver {
         save_path: std::path::PathBuf,
         limits: (u32, u32),
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let driver = Arc::new(Self {
             session,
             index,
             core: Mutex::new(core),
@@ -94,7 +95,7 @@ impl Driver {
             silent: AtomicBool::new(false),
             gone: CancellationToken::new(),
             disk_use: RwLock::new(()),
-            memory_asked: AtomicBool::new(false),
+            memory_came: AtomicBool::new(false),
             connections: Mutex::new(HashMap::new()),
             disk: Mutex::new(None),
             save_path,
@@ -102,7 +103,10 @@ impl Driver {
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
             dht: dht_search::DhtSearch::default(),
-        })
+        });
+        let called = Arc::new(MemoryCall(Arc::downgrade(&driver)));
+        driver.core.lock().set_memory_waker(called.into());
+        driver
     }
 
     /// The limits that a connection is under, downwards and upwards.
@@ -205,6 +209,7 @@ impl Driver {
             // Inside the lock, so that the core's time never goes back.
             let now = self.session.now();
             let result = f(&mut core, now);
+            core.settle_memory(now);
             (result, self.settle(&mut core))
         };
         if self.sleeps_long.swap(false, Ordering::AcqRel) {
@@ -278,7 +283,7 @@ impl Driver {
             self.session.external_ip_vote(ip);
         }
         if output.memory_wanted {
-            self.session.memory_wanted(self);
+            self.session.memory_wanted();
         }
         if output.shares_changed {
             self.session.shares_changed();
@@ -411,6 +416,9 @@ impl Driver {
             if self.check().is_err() {
                 return;
             }
+            if self.memory_came.swap(false, Ordering::AcqRel) {
+                self.run(Torrent::memory_came);
+            }
             if slept {
                 self.run(Torrent::handle_timeout);
             } else if self.core.lock().owes_follow_up() {
@@ -485,6 +493,18 @@ impl Driver {
         self.wake_readers();
         self.session.shares_changed();
         goodbyes
+    }
+}
+
+/// Calls a torrent when memory that it waits for came free: its task does the rest, since whoever gave the memory back may hold locks.
+struct MemoryCall(Weak<Driver>);
+
+impl Wake for MemoryCall {
+    fn wake(self: Arc<Self>) {
+        if let Some(driver) = self.0.upgrade() {
+            driver.memory_came.store(true, Ordering::Release);
+            driver.timer.notify_one();
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -20,17 +19,15 @@ use super::rate_limit::RateLimiter;
 use super::storage_index::Registry;
 use super::tracker::{TrackerClient, TrackerOptions};
 use crate::alert::Alert;
-use crate::engine::Time;
 use crate::engine::external_ip::ExternalIp;
 use crate::engine::share::Shares;
+use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::storage::file_pool::FilePool;
 use crate::storage::pool::Pool;
 use crate::wire::Handshake;
 
-/// How long a torrent that got no memory from the others waits before they are asked again.
-const MEMORY_PAUSE: Duration = Duration::from_millis(50);
 /// Receive buffers kept for reuse.
 const MAX_BUFFERS: usize = 8;
 
@@ -61,6 +58,8 @@ pub struct Inner {
     pub paused: AtomicBool,
     /// The torrents are about to be told that their shares changed.
     shares_stale: AtomicBool,
+    /// They are about to be asked for memory.
+    memory_asked: AtomicBool,
     closed: AtomicBool,
     closing: watch::Sender<bool>,
 }
@@ -106,6 +105,7 @@ impl Inner {
             next_reader: AtomicU64::new(1),
             paused: AtomicBool::new(false),
             shares_stale: AtomicBool::new(false),
+            memory_asked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: watch::channel(false).0,
             settings: RwLock::new(Arc::new(settings)),
@@ -239,25 +239,20 @@ impl Inner {
         }
     }
 
-    /// A torrent found no memory: the others give back what is beyond their share. Not from within their locks, and not
-    /// again while that is being done.
-    pub fn memory_wanted(self: &Arc<Self>, by: &Arc<Driver>) {
-        if by.memory_asked.swap(true, Ordering::AcqRel) {
+    /// A torrent waits for memory, and nobody did before: the others give back what they can spare. Not from within their locks, and
+    /// not again while that is being done. As long as anybody waits, they do it by themselves at each event.
+    pub fn memory_wanted(self: &Arc<Self>) {
+        if self.memory_asked.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (session, wanting) = (self.clone(), by.clone());
+        let session = self.clone();
         self.spawn(async move {
-            let mut any = false;
-            for driver in session.drivers().into_iter().filter(|d| d.index != wanting.index) {
-                any |= driver.run(|core, now| core.yield_memory(now));
-            }
-            if !any {
-                // They have nothing to give; asking again at once would go round in circles.
-                tokio::time::sleep(MEMORY_PAUSE).await;
-            }
-            wanting.memory_asked.store(false, Ordering::Release);
-            if any {
-                wanting.run(|core, now| core.shares_changed(now));
+            session.memory_asked.store(false, Ordering::Release);
+            for driver in session.drivers() {
+                if !session.pool.anybody_waits() {
+                    return;
+                }
+                driver.run(Torrent::yield_memory);
             }
         });
     }

@@ -6,3 +6,4 @@ pub mod credits;
 pub mod disk;
 pub mod file_pool;
 pub mod pool;
+pub mod turns;

@@ -17,17 +17,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::buffers::{Buffer, Buffers};
+use super::turns::Turns;
 
 /// Bytes of a block: what one request asks for (BEP 3).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
 
+/// Most blocks of a pool: 32 TiB. They are counted in 31 bits.
+const MOST_BLOCKS: u64 = (1 << 31) - 1;
+
+/// The counts of a pool, in one word, so that they change together: blocks charged in the low half, above them those
+/// promised, and on top whether anybody waits.
+#[derive(Debug, Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    const PROMISED: u64 = 1 << 32;
+    const WAITING: u64 = 1 << 63;
+
+    fn charged(self) -> u64 {
+        self.0 & u64::from(u32::MAX)
+    }
+
+    fn promised(self) -> u64 {
+        (self.0 & !Self::WAITING) >> 32
+    }
+
+    fn taken(self) -> u64 {
+        self.charged() + self.promised()
+    }
+
+    fn anybody_waits(self) -> bool {
+        self.0 & Self::WAITING != 0
+    }
+}
+
 /// A session's pool of blocks.
+///
+/// A block is charged from its request on until its last holder drops it. Before a piece is begun all its blocks are promised
+/// (see `turns`): what is charged and what is promised together stay below the limit.
 #[derive(Debug)]
 pub struct Pool {
     limit: AtomicU64,
-    charged: AtomicU64,
+    counts: AtomicU64,
     peak: AtomicU64,
     buffers: Mutex<Buffers>,
+    pub(super) turns: Mutex<Turns>,
 }
 
 impl Pool {
@@ -35,9 +69,10 @@ impl Pool {
     pub fn new(limit_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             limit: AtomicU64::new(blocks_of(limit_bytes)),
-            charged: AtomicU64::new(0),
+            counts: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             buffers: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
@@ -46,9 +81,18 @@ impl Pool {
         self.limit.load(Ordering::Acquire)
     }
 
+    fn counts(&self) -> Counts {
+        Counts(self.counts.load(Ordering::Acquire))
+    }
+
     /// Blocks charged now: in flight, stored, being hashed, written, uploaded or read.
     pub fn charged(&self) -> u64 {
-        self.charged.load(Ordering::Acquire)
+        self.counts().charged()
+    }
+
+    /// Blocks promised to pieces that are begun, and not charged yet.
+    pub fn promised(&self) -> u64 {
+        self.counts().promised()
     }
 
     /// The most that was ever charged at once.
@@ -56,9 +100,19 @@ impl Pool {
         self.peak.load(Ordering::Acquire)
     }
 
-    /// Blocks that can be charged now.
+    /// Blocks that can be charged or promised now.
     pub fn available(&self) -> u64 {
-        self.limit().saturating_sub(self.charged())
+        self.limit().saturating_sub(self.counts().taken())
+    }
+
+    /// Is more charged and promised than the limit, which was lowered, allows?
+    pub fn is_overdrawn(&self) -> bool {
+        self.counts().taken() > self.limit()
+    }
+
+    /// Does anybody wait for memory?
+    pub fn anybody_waits(&self) -> bool {
+        self.counts().anybody_waits()
     }
 
     /// Sets the limit. Lowered below what is charged, nothing is taken away here: reservations are refused until the
@@ -66,28 +120,72 @@ impl Pool {
     pub fn set_limit(&self, limit_bytes: u64) {
         self.limit.store(blocks_of(limit_bytes), Ordering::Release);
         self.buffers.lock().shrink(self.limit());
+        self.call_next();
     }
 
-    /// Charges one block.
+    /// Charges one block that was promised to nobody.
     pub fn reserve(self: &Arc<Self>) -> Option<Reservation> {
-        self.charge().then(|| Reservation { pool: self.clone(), armed: true })
+        self.take(1, 0, true)?;
+        self.note_peak();
+        Some(Reservation::of_charge(self.clone()))
     }
 
-    fn charge(&self) -> bool {
+    /// Charges and promises so many blocks if they are there; unless `past_those_who_wait`, nobody may wait.
+    pub(super) fn take(&self, charged: u64, promised: u64, past_those_who_wait: bool) -> Option<()> {
         let limit = self.limit();
-        let charged = self.charged.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1));
-        match charged {
-            Ok(before) => {
-                self.peak.fetch_max(before + 1, Ordering::AcqRel);
-                true
-            }
-            Err(_) => false,
+        let taken = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
+            let now = Counts(counts);
+            let may = past_those_who_wait || !now.anybody_waits();
+            let fits = charged.saturating_add(promised) <= limit.saturating_sub(now.taken());
+            (may && fits).then_some(counts + charged + promised * Counts::PROMISED)
+        });
+        taken.ok().map(|_| ())
+    }
+
+    /// A promised block is charged; not while more is charged than a lowered limit allows.
+    pub(super) fn redeem(self: &Arc<Self>) -> Option<Reservation> {
+        let limit = self.limit();
+        let redeemed = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
+            (Counts(counts).charged() < limit).then_some(counts + 1 - Counts::PROMISED)
+        });
+        redeemed.ok()?;
+        self.note_peak();
+        Some(Reservation::of_charge(self.clone()))
+    }
+
+    /// A charged block is promised again.
+    pub(super) fn promise_again(&self, reservation: Reservation) {
+        reservation.keep_charged();
+        self.counts.fetch_add(Counts::PROMISED - 1, Ordering::AcqRel);
+    }
+
+    pub(super) fn take_back_promise(&self, blocks: u64) {
+        let before = Counts(self.counts.fetch_sub(blocks * Counts::PROMISED, Ordering::AcqRel));
+        debug_assert!(before.promised() >= blocks, "a promise was given back twice");
+        if before.anybody_waits() {
+            self.call_next();
         }
     }
 
     pub(super) fn uncharge(&self, n: u64) {
-        let before = self.charged.fetch_sub(n, Ordering::AcqRel);
-        debug_assert!(before >= n, "a block was given back twice");
+        let before = Counts(self.counts.fetch_sub(n, Ordering::AcqRel));
+        debug_assert!(before.charged() >= n, "a block was given back twice");
+        if before.anybody_waits() {
+            self.call_next();
+        }
+    }
+
+    /// Remembers whether anybody waits; whoever gives blocks back after that looks who is next.
+    pub(super) fn set_anybody_waits(&self, waits: bool) {
+        if waits {
+            self.counts.fetch_or(Counts::WAITING, Ordering::AcqRel);
+        } else {
+            self.counts.fetch_and(!Counts::WAITING, Ordering::AcqRel);
+        }
+    }
+
+    fn note_peak(&self) {
+        self.peak.fetch_max(self.charged(), Ordering::AcqRel);
     }
 
     fn buffer(&self) -> Buffer {
@@ -105,7 +203,7 @@ impl Pool {
 }
 
 fn blocks_of(bytes: u64) -> u64 {
-    (bytes / u64::from(BLOCK_SIZE)).max(1)
+    (bytes / u64::from(BLOCK_SIZE)).clamp(1, MOST_BLOCKS)
 }
 
 /// One charged block, without memory yet.

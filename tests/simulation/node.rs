@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::task::Wake;
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::audit::identity;
@@ -19,11 +20,39 @@ use super::content::Content;
 use super::driver::Driver;
 use super::script::Script;
 
+/// A session's memory, which several nodes may share: each is one torrent of it then.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    pub pool: Arc<Pool>,
+    pub shares: Arc<Shares>,
+}
+
+impl Memory {
+    pub fn new(limit: u64) -> Self {
+        Self { pool: Pool::new(limit), shares: Arc::new(Shares::default()) }
+    }
+}
+
+/// Notes which nodes are called because memory came free.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub node: usize,
+    pub called: Arc<Mutex<BTreeSet<usize>>>,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.called.lock().expect("one thread").insert(self.node);
+    }
+}
+
 /// How a node of ours is set up.
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub storage: StorageKind,
     pub memory: u64,
+    /// The session's memory, where it is not the node's alone.
+    pub shared: Option<Memory>,
     /// Disk storage that has everything.
     pub complete: bool,
     pub magnet: bool,
@@ -44,6 +73,7 @@ impl Setup {
         Self {
             storage: StorageKind::Memory,
             memory: limit,
+            shared: None,
             complete: false,
             magnet: false,
             flags: TorrentFlags::default(),
@@ -98,7 +128,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(now: Time, content: &Arc<Content>, setup: Setup, peer_id: [u8; 20], seed: u64) -> Self {
-        let pool = Pool::new(setup.memory);
+        let Memory { pool, shares } = setup.shared.clone().unwrap_or_else(|| Memory::new(setup.memory));
         let settings = Arc::new(setup.settings.clone());
         let config = TorrentConfig {
             info_hashes: InfoHashes { v2: None, ..content.info.info_hashes },
@@ -110,7 +140,7 @@ impl Engine {
             listen_port: super::world::PORT,
             ..TorrentConfig::of(&content.info)
         };
-        let torrent = Torrent::new(now, config, settings, pool.clone(), &Arc::new(Shares::default()), seed);
+        let torrent = Torrent::new(now, config, settings, pool.clone(), &shares, seed);
         let pieces = content.info.layout.num_pieces();
         Self {
             torrent,
@@ -144,8 +174,8 @@ impl Engine {
         self.ceiling = limit.max(self.ceiling.min(charged));
     }
 
-    /// The books balance: every charge is somewhere, and what is had can be read.
-    pub fn check_books(&self) {
+    /// The books balance: every charge is somewhere, and what is had can be read. How many charges are known, and promises.
+    pub fn check_books(&self) -> (u64, u64) {
         let audit = self.torrent.audit().unwrap_or_else(|e| panic!("{e}"));
         let most = self.setup.settings.max_out_request_queue as usize;
         assert!(audit.most_requests <= most, "{} requests at one peer", audit.most_requests);
@@ -154,7 +184,10 @@ impl Engine {
         blocks.extend(self.hashing.iter().flat_map(HashJob::blocks).map(identity));
         let arriving = self.plugs.values().filter(|p| p.decoder.block_in_progress().is_some()).count() as u64;
         let known = blocks.len() as u64 + audit.credits + arriving;
-        assert_eq!(known, self.pool.charged(), "charges without an owner, or owners without a charge");
+        if self.setup.shared.is_none() {
+            let counted = (self.pool.charged(), self.pool.promised());
+            assert_eq!((known, audit.promised), counted, "charges without an owner, or owners without a charge");
+        }
         for piece in self.torrent.had_pieces() {
             let found = self.torrent.find_in_piece(i64::from(piece), 0, 1);
             let there = match found {
@@ -166,6 +199,7 @@ impl Engine {
             };
             assert!(there, "piece {piece} is had and cannot be read");
         }
+        (known, audit.promised)
     }
 
     /// What readers are told of why they wait holds together.

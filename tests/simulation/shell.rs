@@ -153,7 +153,14 @@ impl World {
         loop {
             let now = self.now();
             let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+            engine.torrent.settle_memory(now);
             let mut out = engine.torrent.take_output();
+            if out.memory_wanted && engine.setup.shared.is_some() {
+                self.clock.at(now, Event::MemoryWanted(node));
+            }
+            if out.shares_changed && engine.setup.shared.is_some() {
+                self.clock.at(now, Event::SharesChanged(node));
+            }
             let idle = out.alerts.is_empty()
                 && out.wake.is_empty()
                 && out.close.is_empty()
@@ -229,6 +236,10 @@ impl World {
                 self.poll_driver(node, driver);
             }
         }
+        let called = std::mem::take(&mut *self.called.lock().expect("one thread"));
+        for node in called {
+            self.clock.at(self.now(), Event::MemoryCame(node));
+        }
         let (now, steps, audit_every) = (self.now(), self.steps, self.audit_every);
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         engine.check_limit();
@@ -256,7 +267,14 @@ impl World {
                 engine.plugs.clear();
                 engine.writing.clear();
                 engine.hashing.clear();
-                assert_eq!(engine.pool.charged(), 0, "blocks leaked");
+                let left = (engine.pool.charged(), engine.pool.promised());
+                assert!(engine.setup.shared.is_some() || left == (0, 0), "blocks leaked: {left:?}");
+            }
+        }
+        for place in &self.nodes {
+            if let Kind::Engine(engine) = &place.kind {
+                assert_eq!((engine.pool.charged(), engine.pool.promised()), (0, 0), "blocks leaked");
+                assert!(!engine.pool.anybody_waits(), "somebody waits who is gone");
             }
         }
     }

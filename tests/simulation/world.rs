@@ -1,19 +1,20 @@
 //! The world: nodes, the connections between them, and what happens when.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use elementum_torrent::engine::Time;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::{Time, Torrent};
 use elementum_torrent::wire::BlockRequest;
 
 use super::clock::Clock;
 use super::content::Content;
 use super::driver::Driver;
 use super::link::Line;
-use super::node::{Engine, Kind, Setup};
+use super::node::{Call, Engine, Kind, Setup};
 use super::script::{Manner, Script};
 
 pub const PORT: u16 = 6881;
@@ -82,6 +83,12 @@ pub enum Event {
     },
     Tick(usize),
     Act(usize),
+    /// Memory that a node waits for came free.
+    MemoryCame(usize),
+    /// The nodes of this one's session are asked for memory.
+    MemoryWanted(usize),
+    /// Their shares changed.
+    SharesChanged(usize),
 }
 
 /// A connection between two nodes; side 0 dialled.
@@ -115,6 +122,7 @@ pub struct World {
     pub rng: fastrand::Rng,
     pub content: Arc<Content>,
     actions: Vec<Option<Action>>,
+    pub(super) called: Arc<Mutex<BTreeSet<usize>>>,
     pub trace: u64,
     pub steps: u64,
     /// The books of the engines are looked at every so many steps.
@@ -131,6 +139,7 @@ impl World {
             rng: fastrand::Rng::with_seed(seed),
             content,
             actions: Vec::new(),
+            called: Arc::default(),
             trace: 0xcbf2_9ce4_8422_2325,
             steps: 0,
             audit_every: 16,
@@ -151,7 +160,9 @@ impl World {
 
     pub fn add_engine(&mut self, setup: Setup, line: Line) -> usize {
         let (peer_id, seed) = (peer_id(self.nodes.len()), self.rng.u64(..));
-        let engine = Engine::new(self.now(), &self.content.clone(), setup, peer_id, seed);
+        let mut engine = Engine::new(self.now(), &self.content.clone(), setup, peer_id, seed);
+        let call = Call { node: self.nodes.len(), called: self.called.clone() };
+        engine.torrent.set_memory_waker(Arc::new(call).into());
         let node = self.place(Kind::Engine(Box::new(engine)), line);
         self.settle(node);
         node
@@ -317,10 +328,31 @@ impl World {
                 }
                 self.clock.after(Duration::from_secs(1), Event::Tick(node));
             }
+            Event::MemoryCame(node) => {
+                if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+                    engine.torrent.memory_came(now);
+                    self.settle(node);
+                }
+            }
+            Event::MemoryWanted(node) => self.tell_session(node, |torrent| torrent.yield_memory(now)),
+            Event::SharesChanged(node) => self.tell_session(node, |torrent| torrent.shares_changed(now)),
             Event::Act(action) => {
                 if let Some(action) = self.actions[action].take() {
                     action(self);
                 }
+            }
+        }
+    }
+
+    /// Tells all torrents of the node's session.
+    fn tell_session(&mut self, node: usize, tell: impl Fn(&mut Torrent)) {
+        let pool = self.engine(node).pool.clone();
+        for node in 0..self.nodes.len() {
+            if let Kind::Engine(engine) = &mut self.nodes[node].kind
+                && Arc::ptr_eq(&engine.pool, &pool)
+            {
+                tell(&mut engine.torrent);
+                self.settle(node);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! One thing each, by name.
 
 mod blockwise;
+mod crowd;
 mod explain;
 mod hashing;
 mod memory;

@@ -1,0 +1,228 @@
+//! Memory for what is asked for, in turn with the other torrents of the session.
+//!
+//! A piece is begun only when memory for all of it is set aside; a block of a piece that is read block by block is paid alone. Who
+//! finds too little waits in line (`storage/turns.rs`), by class and then by how long it waits. The first in line gets what the
+//! others can spare: they give it back when it is asked for, and from then on whenever a window moves.
+
+use std::time::Duration;
+
+use super::Time;
+use super::content::Content;
+use super::memory::{Worth, evictable_by};
+use super::pick::Pick;
+use super::reader::Reader;
+use super::slot::Stage;
+use super::torrent::Torrent;
+use super::wants::Class;
+use crate::storage::pool::{BLOCK_SIZE, Reservation};
+use crate::storage::turns::{Promise, Rank};
+
+/// A piece of which no block came for so long gives its memory to those who wait.
+const STUCK: Duration = Duration::from_secs(3);
+/// Behind all classes.
+const LAST: u8 = 10;
+
+/// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
+pub(super) type Charge = (Reservation, Option<Promise>);
+
+/// Of a place in line; 0 is for pieces that are begun.
+fn urgency_of(class: Class) -> u8 {
+    1 + class as u8
+}
+
+impl Torrent {
+    /// Charges the block. `None`: there is no memory for it now.
+    pub(super) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
+        let content = self.content.as_mut()?;
+        let is_copy = content.store.slot(pick.piece).is_some_and(|s| !s.is_free(pick.block));
+        if !is_copy && let Some(charge) = content.store.redeem(pick.piece) {
+            return Some((charge, None));
+        }
+        let begun = content.store.slot(pick.piece).is_some();
+        let blocks = content.info.layout.blocks_in_piece(pick.piece);
+        let whole = !begun && !self.is_stretched(pick.piece);
+        let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
+            return if is_copy { self.take_from_the_late(now, pick) } else { None };
+        };
+        Some((promise.redeem()?, whole.then_some(promise)))
+    }
+
+    fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
+        let rank = self.rank_in_line(now, pick, begun);
+        if let Some(promise) = self.member.promise(rank, blocks) {
+            return Some(promise);
+        }
+        if blocks > self.pool.limit() {
+            return None;
+        }
+        while self.pool.available() < blocks && self.make_room(now, pick) {}
+        if let Some(promise) = self.member.promise(rank, blocks) {
+            return Some(promise);
+        }
+        if !is_copy && (begun || self.has_claim(pick.class, blocks)) {
+            self.out.memory_wanted |= self.member.wait(rank, blocks);
+        }
+        None
+    }
+
+    /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
+    /// into it comes last.
+    fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool) -> Rank {
+        if let Some(since) = self.gave_way {
+            return Rank { urgency: LAST, since: since.micros() };
+        }
+        let urgency = if begun { 0 } else { urgency_of(pick.class) };
+        let blocked = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == Class::Blocked).map(|w| w.due);
+        let since = match pick.class {
+            Class::Blocked => blocked().unwrap_or(now),
+            _ => *self.in_line_since.get_or_insert(now),
+        };
+        Rank { urgency, since: since.micros() }
+    }
+
+    /// May it have others give memory back? A read that waits always, everything else within the torrent's share, or for its only
+    /// piece.
+    pub(super) fn has_claim(&self, class: Class, blocks: u64) -> bool {
+        let waits = |r: &Reader| r.options.background && (r.waiting.is_some() || !r.probes.is_empty());
+        let within = |held: u64| held == 0 || held + blocks <= self.share.of(self.pool.limit());
+        class == Class::Blocked
+            || (class == Class::Background && self.readers.values().any(waits))
+            || (self.share.weight() > 0 && within(self.blocks_held()))
+    }
+
+    /// There is no memory for a copy of a block that is late: the request moves, with its charge.
+    fn take_from_the_late(&mut self, now: Time, pick: Pick) -> Option<Charge> {
+        let Pick { piece, block, class } = pick;
+        let slot = self.content.as_ref()?.store.slot(piece)?;
+        let late = slot.blocks.get(block as usize)?.askees().next().filter(|_| class <= Class::Deadline)?;
+        self.send_cancel(now, late, piece, block);
+        let (peer, content) = (self.peers.get_mut(&late)?, self.content.as_mut()?);
+        peer.take_request(piece, block)?;
+        // Now that its queue is empty it would seem to be the quickest, and be asked again.
+        peer.note_refused(now, piece);
+        let charge = peer.credits.take(piece, block * BLOCK_SIZE);
+        let mut promise = content.store.unmark_asked(piece, block, late);
+        // What is on its way keeps its charge; the piece's own memory serves then.
+        let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store.redeem(piece));
+        self.wants_from = 0;
+        self.note_hungry(late);
+        Some((charge?, promise))
+    }
+
+    /// It is this torrent's turn: there is as much as it waits for.
+    pub fn memory_came(&mut self, now: Time) {
+        self.member.leave();
+        self.wants_from = 0;
+        self.fill_everybody(now);
+    }
+
+    /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
+    /// any more is left.
+    pub fn settle_memory(&mut self, now: Time) {
+        if self.wants_dirty && self.pool.anybody_waits() {
+            self.member.leave();
+            self.refresh_wants(now);
+            self.fill_all(now);
+            self.give_back(now);
+        }
+    }
+
+    /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
+    pub fn yield_memory(&mut self, now: Time) {
+        if self.member.others_lack().is_some() {
+            // Who read a moment ago may be asleep by now.
+            self.wants_dirty = true;
+            self.refresh_wants(now);
+            self.give_back(now);
+        }
+    }
+
+    /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
+    /// would take the same memory from each other for ever.
+    fn give_back(&mut self, now: Time) {
+        let crowded = self.share.is_crowded(self.pool.limit());
+        while let Some((urgency, _)) = self.member.others_lack() {
+            let read_waits = urgency <= urgency_of(Class::Blocked);
+            let for_reader = urgency < urgency_of(Class::Priority);
+            let share = match self.share.weight() {
+                0 => 0,
+                _ if crowded && for_reader => 0,
+                _ => self.share.of(self.pool.limit()),
+            };
+            let bound = if self.blocks_held() <= share || (crowded && !for_reader) {
+                Worth::Wanted
+            } else if !read_waits {
+                Worth::Background
+            } else if crowded && self.member.is_waiting() {
+                // Who waits has no use for anything but what it waits for.
+                Worth::Kept
+            } else {
+                Worth::FarAhead
+            };
+            let gave = self.evict_one(now, bound, u32::MAX) || (self.blocks_held() > share && self.let_one_go(now));
+            if !gave {
+                return;
+            }
+        }
+    }
+
+    /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
+    pub(super) fn give_up_stuck(&mut self, now: Time) {
+        let Some(content) = self.content.as_ref().filter(|_| self.member.others_lack().is_some()) else { return };
+        let stuck = |p: &u32| {
+            let slot = content.store.slot(*p);
+            slot.is_some_and(|s| {
+                s.stage == Stage::Partial && s.asked() + s.promised() as u32 > 0 && now.since(s.last) >= STUCK
+            })
+        };
+        let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
+        for piece in pieces {
+            self.evict(now, piece);
+            self.gave_way = Some(now);
+        }
+    }
+
+    /// Pieces that are read block by block, or no more, are paid so from now on.
+    pub(super) fn review_promises(&mut self) {
+        let Some(content) = &self.content else { return };
+        let mut blockwise = Vec::new();
+        let mut whole = Vec::new();
+        for piece in content.store.open_pieces() {
+            let Some(slot) = content.store.slot(piece) else { continue };
+            match (self.is_stretched(piece), slot.has_promise()) {
+                (true, true) => blockwise.push(piece),
+                (false, false) => whole.push((piece, u64::from(slot.free_blocks()))),
+                _ => {}
+            }
+        }
+        for piece in blockwise {
+            if let Some(content) = &mut self.content {
+                content.store.set_promise(piece, None);
+            }
+        }
+        for (piece, blocks) in whole {
+            let rank = Rank { urgency: 0, since: 0 };
+            if let (Some(promise), Some(content)) = (self.member.promise(rank, blocks), &mut self.content) {
+                content.store.set_promise(piece, Some(promise));
+            }
+        }
+    }
+
+    /// May a piece be begun for `class`? If memory for all of it is there, can be had from what is worth less, or is this
+    /// torrent's to claim.
+    pub(super) fn admits(&self, content: &Content, class: Class, piece: u32) -> bool {
+        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
+        if self.pool.available() >= blocks || self.has_claim(class, blocks) {
+            return true;
+        }
+        // Where all that is begun is wanted alike, nothing goes.
+        if class == Class::Priority && !content.picker.has_unwanted_begun() {
+            return false;
+        }
+        let (keepers, bound) = (self.keepers(), evictable_by(class));
+        let below = |p: &&u32| keepers.worth(content, **p) < bound;
+        let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
+        let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();
+        self.pool.available() + evictable >= blocks
+    }
+}

@@ -1,0 +1,295 @@
+//! Who gets memory next, across the torrents of a session.
+//!
+//! A piece is of use only when it is whole. If each of many torrents held a part of its piece and waited for the rest, all
+//! would wait for ever. So a piece is begun only when all its blocks are promised at once ([`Promise`]), and who finds too little
+//! waits in line, holding nothing for it: the most urgent first, among equals who waits longest. Nobody behind takes what the
+//! first in line waits for. Whoever gives blocks back calls the first in line as soon as there are enough for it; nobody asks
+//! again and again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::pool::{Pool, Reservation};
+
+/// A place in line; the smallest is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// 0 is the most urgent.
+    pub urgency: u8,
+    /// Since when it waits, in microseconds of the session's clock.
+    pub since: u64,
+}
+
+/// Those who wait.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    line: BTreeMap<(Rank, u64), Waiter>,
+    members: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    blocks: u64,
+    waker: Waker,
+    /// It was called and has not come yet.
+    called: bool,
+}
+
+impl Turns {
+    fn first(&self) -> Option<(Rank, u64, u64)> {
+        self.line.first_key_value().map(|((rank, id), waiter)| (*rank, *id, waiter.blocks))
+    }
+}
+
+impl Pool {
+    /// Somebody who takes memory piece by piece.
+    pub fn join(self: &Arc<Self>) -> Member {
+        let mut turns = self.turns.lock();
+        turns.members += 1;
+        Member { pool: self.clone(), id: turns.members, place: None, waker: Waker::noop().clone() }
+    }
+
+    /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
+    pub(super) fn call_next(&self) {
+        let mut called = Vec::new();
+        let mut turns = self.turns.lock();
+        while let Some(mut first) = turns.line.first_entry() {
+            if first.get().blocks > self.limit() {
+                called.push(first.remove().waker);
+                continue;
+            }
+            if !first.get().called && first.get().blocks <= self.available() {
+                first.get_mut().called = true;
+                called.push(first.get().waker.clone());
+            }
+            break;
+        }
+        self.set_anybody_waits(!turns.line.is_empty());
+        drop(turns);
+        called.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// One who takes memory piece by piece; it leaves the line when it is dropped.
+#[derive(Debug)]
+pub struct Member {
+    pool: Arc<Pool>,
+    id: u64,
+    place: Option<Rank>,
+    waker: Waker,
+}
+
+impl Member {
+    /// How it is called when its turn comes.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.waker = waker;
+    }
+
+    /// Does it wait in line?
+    pub fn is_waiting(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Sets so many blocks aside, if they are there and nobody with a better claim waits.
+    pub fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
+        if self.pool.take(0, blocks, false).is_none() {
+            let turns = self.pool.turns.lock();
+            let before = turns.first().is_some_and(|(first, id, _)| id != self.id && (first, id) < (rank, self.id));
+            if before {
+                return None;
+            }
+            self.pool.take(0, blocks, true)?;
+        }
+        Some(Promise { pool: self.pool.clone(), blocks })
+    }
+
+    /// Waits in line for so many blocks; of several things the most urgent. True if nobody waited before. Nobody waits for more than
+    /// there will ever be.
+    pub fn wait(&mut self, rank: Rank, blocks: u64) -> bool {
+        if blocks > self.pool.limit() || self.place.is_some_and(|place| place <= rank) {
+            return false;
+        }
+        let alone = {
+            let mut turns = self.pool.turns.lock();
+            if let Some(place) = self.place.take() {
+                turns.line.remove(&(place, self.id));
+            }
+            let alone = turns.line.is_empty();
+            turns.line.insert((rank, self.id), Waiter { blocks, waker: self.waker.clone(), called: false });
+            self.place = Some(rank);
+            // What comes free from here on is seen by whoever frees it, what came free before is seen below.
+            self.pool.set_anybody_waits(true);
+            alone
+        };
+        self.pool.call_next();
+        alone
+    }
+
+    /// Waits no more.
+    pub fn leave(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.pool.turns.lock().line.remove(&(place, self.id));
+            self.pool.call_next();
+        }
+    }
+
+    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking.
+    pub fn others_lack(&self) -> Option<(u8, u64)> {
+        if !self.pool.anybody_waits() {
+            return None;
+        }
+        let (rank, _, blocks) = self.pool.turns.lock().first().filter(|(_, id, _)| *id != self.id)?;
+        let lack = blocks.saturating_sub(self.pool.available());
+        (lack > 0).then_some((rank.urgency, lack))
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Blocks set aside for one piece.
+#[derive(Debug)]
+pub struct Promise {
+    pool: Arc<Pool>,
+    blocks: u64,
+}
+
+impl Promise {
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Charges one of them.
+    pub fn redeem(&mut self) -> Option<Reservation> {
+        let reservation = (self.blocks > 0).then(|| self.pool.redeem()).flatten()?;
+        self.blocks -= 1;
+        Some(reservation)
+    }
+
+    /// Takes a charge back in.
+    pub fn take_in(&mut self, reservation: Reservation) {
+        self.pool.promise_again(reservation);
+        self.blocks += 1;
+    }
+
+    /// Has `blocks` in it again, as far as there is memory that nobody else was promised.
+    pub fn top_up(&mut self, blocks: u64) {
+        while self.blocks < blocks && self.pool.take(0, 1, true).is_some() {
+            self.blocks += 1;
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.blocks > 0 {
+            self.pool.take_back_promise(self.blocks);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::super::pool::BLOCK_SIZE;
+    use super::*;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn member(pool: &Arc<Pool>) -> (Member, Arc<Bell>) {
+        let bell = Arc::new(Bell::default());
+        let mut member = pool.join();
+        member.set_waker(bell.clone().into());
+        (member, bell)
+    }
+
+    fn rung(bell: &Bell) -> usize {
+        bell.0.load(Ordering::Acquire)
+    }
+
+    fn pool(blocks: u64) -> Arc<Pool> {
+        Pool::new(blocks * u64::from(BLOCK_SIZE))
+    }
+
+    const URGENT: Rank = Rank { urgency: 0, since: 5 };
+    const LATER: Rank = Rank { urgency: 0, since: 9 };
+
+    #[test]
+    fn a_promise_is_whole_or_not_at_all_and_pays_for_its_blocks() {
+        let pool = pool(10);
+        let (mut a, _) = member(&pool);
+        let (mut b, _) = member(&pool);
+        let mut promise = a.promise(URGENT, 6).expect("room");
+        assert!(b.promise(URGENT, 5).is_none());
+        assert_eq!((pool.charged(), pool.promised(), pool.available()), (0, 6, 4));
+        let charges: Vec<_> = (0..6).map_while(|_| promise.redeem()).collect();
+        assert_eq!((charges.len(), pool.charged(), pool.promised()), (6, 6, 0));
+        assert!(promise.redeem().is_none());
+        charges.into_iter().take(2).for_each(|charge| promise.take_in(charge));
+        assert_eq!((pool.charged(), pool.promised()), (0, 2), "the other charges were dropped");
+        promise.top_up(20);
+        assert_eq!(promise.blocks(), 10);
+        drop(promise);
+        assert_eq!((pool.available(), pool.promised()), (10, 0));
+    }
+
+    #[test]
+    fn the_first_in_line_is_called_when_there_is_enough_and_nobody_passes_it() {
+        let pool = pool(10);
+        let ((mut holder, _), (mut late, late_bell), (mut early, bell)) = (member(&pool), member(&pool), member(&pool));
+        let mut held: Vec<_> = (0..10).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
+        assert!(late.wait(LATER, 2));
+        assert!(!early.wait(URGENT, 4), "somebody waits already");
+        held.truncate(7);
+        assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
+        assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 1)), None));
+        held.truncate(5);
+        assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
+        let _piece = early.promise(URGENT, 4).expect("its turn");
+        early.leave();
+        assert_eq!(rung(&late_bell), 0, "one block is not two");
+        held.truncate(4);
+        assert_eq!(rung(&late_bell), 1);
+        drop(late);
+        assert!(!pool.anybody_waits());
+    }
+
+    #[test]
+    fn who_asks_for_more_than_there_will_be_stops_nobody() {
+        let pool = pool(8);
+        let ((mut large, bell), (mut small, small_bell)) = (member(&pool), member(&pool));
+        assert!(!large.wait(URGENT, 9) && !large.is_waiting());
+        let held = small.promise(URGENT, 8).expect("room");
+        assert!(large.wait(URGENT, 8) && !small.wait(LATER, 1));
+        pool.set_limit(4 * u64::from(BLOCK_SIZE));
+        assert_eq!(rung(&bell), 1);
+        drop(held);
+        assert_eq!(rung(&small_bell), 1);
+    }
+
+    #[test]
+    fn a_lowered_limit_is_not_passed_by_what_was_promised() {
+        let pool = pool(8);
+        let (mut a, _) = member(&pool);
+        let mut promise = a.promise(URGENT, 8).expect("room");
+        let first: Vec<_> = (0..3).map_while(|_| promise.redeem()).collect();
+        pool.set_limit(3 * u64::from(BLOCK_SIZE));
+        assert!(pool.is_overdrawn() && promise.redeem().is_none());
+        drop((first, promise));
+        assert_eq!((pool.charged(), pool.promised(), pool.available()), (0, 0, 3));
+    }
+}

@@ -1,0 +1,231 @@
+//! Many torrents in one memory: from several pieces for each down to a few blocks.
+
+use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::share::Shares;
+use elementum_torrent::storage::pool::{BLOCK_SIZE, Pool};
+
+use super::super::node::{Kind, Memory};
+use super::*;
+
+/// So many torrents, each with a seed of its own, in so many blocks of memory; the nodes of ours.
+fn crowd(world: &mut World, torrents: usize, blocks: u64) -> Vec<usize> {
+    let memory =
+        Memory { pool: Pool::new(blocks * u64::from(BLOCK_SIZE)), shares: std::sync::Arc::new(Shares::default()) };
+    let ours = (0..torrents).map(|_| {
+        let seed = world.add_script(Manner::Honest, fast());
+        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..Setup::memory(0) }, fast());
+        world.introduce(node, &[seed]);
+        node
+    });
+    ours.collect()
+}
+
+fn set_limit(world: &mut World, ours: &[usize], blocks: u64) {
+    let (now, pool) = (world.now(), world.engine(ours[0]).pool.clone());
+    pool.set_limit(blocks * u64::from(BLOCK_SIZE));
+    // What is charged already goes one after the other.
+    for node in ours {
+        world.engine(*node).ceiling = pool.charged().max(pool.limit());
+    }
+    for node in ours {
+        world.engine(*node).torrent.enforce_limit(now);
+        world.settle(*node);
+    }
+}
+
+/// How far each reader is, for the message of a failure.
+fn progress(world: &World) -> String {
+    let engines = world.nodes.iter().filter_map(|n| match &n.kind {
+        Kind::Engine(e) if !e.is_done() => Some(e),
+        _ => None,
+    });
+    let told = engines.map(|e| {
+        let at: Vec<_> = e.drivers.iter().map(|d| (d.position, &d.steps)).collect();
+        format!(
+            "{at:?} of memory {}+{}/{}: {}",
+            e.pool.charged(),
+            e.pool.promised(),
+            e.pool.limit(),
+            e.torrent.describe()
+        )
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// The longest that any reader stood still.
+fn longest_stall(world: &World) -> Duration {
+    let engines = world.nodes.iter().filter_map(|n| match &n.kind {
+        Kind::Engine(e) if !e.is_done() => Some(e),
+        _ => None,
+    });
+    engines
+        .flat_map(|e| e.drivers.iter())
+        .map(|d| d.gauge.stalls.iter().map(|s| s.time).max().unwrap_or_default())
+        .max()
+        .unwrap_or_default()
+}
+
+#[test]
+fn twice_as_many_torrents_as_pieces_fit_take_turns() {
+    let mut world = World::new(41, Content::single(41, 2 * MIB, 128 * KIB as u32));
+    let ours = crowd(&mut world, 16, 8 * 8);
+    for node in ours {
+        world.add_driver(node, Driver::new(1, 0, read_all()).at_rate(256 * KIB));
+    }
+    let done = world.finish(minute());
+    assert!(done, "{}", progress(&world));
+    assert!(longest_stall(&world) < Duration::from_secs(2), "{:?}", longest_stall(&world));
+    world.end();
+}
+
+#[test]
+fn memory_for_one_piece_goes_round() {
+    let mut world = World::new(43, Content::single(43, MIB, 128 * KIB as u32));
+    let ours = crowd(&mut world, 6, 8);
+    for node in ours {
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+    }
+    let done = world.finish(minute());
+    assert!(done, "{}", progress(&world));
+    world.end();
+}
+
+#[test]
+fn large_pieces_find_room_beside_many_small_readers() {
+    // One reader alone needs half of all memory for a piece; those of the others are blocks in size.
+    let mut world = World::new(47, Content::single(47, 4 * MIB, 512 * KIB as u32));
+    let ours = crowd(&mut world, 5, 96);
+    for (i, node) in ours.into_iter().enumerate() {
+        let options = ReaderOptions { unverified: i > 0, ..ReaderOptions::default() };
+        world.add_driver(node, Driver::new(1, 0, read_all()).with(options).at_rate(MIB));
+    }
+    let done = world.finish(minute());
+    assert!(done, "{}", progress(&world));
+    world.end();
+}
+
+/// Who cannot get on does not keep from the others what they could use.
+#[test]
+fn seeds_that_fall_silent_hold_no_memory() {
+    let mut world = World::new(53, Content::single(53, 2 * MIB, 256 * KIB as u32));
+    let ours = crowd(&mut world, 4, 32);
+    for seed in [0, 2] {
+        world.script(seed).manner = Manner::Staller;
+    }
+    for node in &ours {
+        world.add_driver(*node, Driver::new(1, 0, read_all()));
+    }
+    let alive = [ours[2], ours[3]];
+    let done = world.run(minute(), |w| alive.iter().all(|n| w.engine(*n).is_done()));
+    assert!(done, "{}", progress(&world));
+    world.end();
+}
+
+/// Readers that nobody reads from any more.
+#[test]
+fn those_who_stopped_reading_give_way() {
+    let mut world = World::new(59, Content::single(59, 2 * MIB, 256 * KIB as u32));
+    let ours = crowd(&mut world, 4, 32);
+    for (i, node) in ours.iter().enumerate() {
+        let pause = if i < 2 { vec![Step::Read(MIB + 1000), Step::Sleep(minute() * 2)] } else { Vec::new() };
+        let begin = if i < 2 { Duration::ZERO } else { Duration::from_secs(5) };
+        let mut steps = vec![Step::Sleep(begin)];
+        steps.extend(pause);
+        steps.extend(read_all());
+        world.add_driver(*node, Driver::new(1, 0, steps));
+    }
+    let later = [ours[2], ours[3]];
+    let done = world.run(minute(), |w| later.iter().all(|n| w.engine(*n).is_done()));
+    assert!(done, "{}", progress(&world));
+    assert!(world.finish(minute() * 4), "{}", progress(&world));
+    world.end();
+}
+
+#[test]
+fn a_limit_that_falls_below_a_piece_stops_nobody_else() {
+    let mut world = World::new(61, Content::single(61, 2 * MIB, 256 * KIB as u32));
+    let ours = crowd(&mut world, 3, 48);
+    for (i, node) in ours.iter().enumerate() {
+        let options = ReaderOptions { unverified: i > 0, ..ReaderOptions::default() };
+        world.add_driver(*node, Driver::new(1, 0, read_all()).with(options).at_rate(512 * KIB));
+    }
+    world.run_for(Duration::from_secs(1));
+    set_limit(&mut world, &ours, 12);
+    let others = [ours[1], ours[2]];
+    let done = world.run(minute(), |w| others.iter().all(|n| w.engine(*n).is_done()));
+    assert!(done, "{}", progress(&world));
+    set_limit(&mut world, &ours, 48);
+    assert!(world.finish(minute()), "{}", progress(&world));
+    world.end();
+}
+
+/// A crowd out of its number: how many, how much memory, who reads what how fast, who leaves, who falls silent.
+fn random_crowd(seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let piece = [16, 32, 64, 128, 256][rng.usize(0..5)] * KIB;
+    let blocks_of_piece = piece / u64::from(BLOCK_SIZE);
+    let size = rng.u64(1..=12) * piece + rng.u64(0..piece);
+    let mut world = World::new(rng.u64(..), Content::single(rng.u64(..), size, piece as u32));
+    let torrents = rng.usize(2..10);
+    let unverified = rng.bool();
+    // From two pieces for each down to one for all; where nobody waits for whole pieces, down to some blocks for each.
+    let least = if unverified { torrents as u64 * 2 } else { blocks_of_piece };
+    let blocks = rng.u64(least..=(2 * torrents as u64 * blocks_of_piece).max(least + 1));
+    let ours = crowd(&mut world, torrents, blocks);
+    let mut done = Vec::new();
+    for (i, node) in ours.iter().enumerate() {
+        let now = world.now();
+        match rng.u8(0..8) {
+            // Somebody wants all of it, whether it is read or not; or some of it soon.
+            0 => world.engine(*node).torrent.prioritize_files(now, &[4]).expect("a file"),
+            1 => world.engine(*node).torrent.set_piece_deadline(now, 0, 100).expect("a piece"),
+            _ => {}
+        }
+        let silent = rng.u8(0..8) == 0;
+        if silent {
+            world.script(node - 1).manner = if rng.bool() { Manner::Staller } else { Manner::Sleeper };
+        }
+        for id in 0..rng.u64(1..3) {
+            let mut steps = vec![Step::Sleep(Duration::from_millis(rng.u64(0..3000)))];
+            for _ in 0..rng.usize(0..4) {
+                steps.push(match rng.u8(0..4) {
+                    0 => Step::Seek(rng.u64(0..size)),
+                    1 => Step::Sleep(Duration::from_millis(rng.u64(0..2000))),
+                    2 => Step::ReadAt(rng.u64(0..size), 1000),
+                    _ => Step::Read(rng.u64(1..size)),
+                });
+            }
+            if rng.u8(0..4) == 0 {
+                steps.push(Step::Close);
+            } else {
+                steps.push(Step::Read(u64::MAX));
+            }
+            let options = ReaderOptions { unverified, background: rng.u8(0..8) == 0, ..ReaderOptions::default() };
+            let rate = if rng.bool() { 0 } else { rng.u64(1..8) * 128 * KIB };
+            world.add_driver(*node, Driver::new(id + 1, 0, steps).with(options).at_rate(rate));
+        }
+        if !silent {
+            done.push(ours[i]);
+        }
+    }
+    if rng.bool() {
+        let (after, other) = (Duration::from_millis(rng.u64(0..4000)), rng.u64(least..=blocks));
+        let nodes = ours.clone();
+        world.act(after, move |w| set_limit(w, &nodes, other));
+    }
+    let finished = world.run(Duration::from_secs(900), |w| {
+        assert!(w.steps < 2_000_000, "it goes round in circles at {:?}", w.now());
+        done.iter().all(|n| w.engine(*n).is_done())
+    });
+    assert!(finished, "{torrents} torrents, {blocks} blocks, {blocks_of_piece} a piece\n{}", progress(&world));
+    world.end();
+}
+
+#[test]
+fn any_crowd_in_any_memory() {
+    let replayed = std::env::var("ET_SIM_CROWD").ok().and_then(|s| s.parse().ok());
+    for seed in replayed.map_or(0..1000, |s: u64| s..s + 1) {
+        let outcome = std::panic::catch_unwind(|| random_crowd(seed));
+        assert!(outcome.is_ok(), "crowd {seed}; ET_SIM_CROWD={seed} replays it");
+    }
+}
