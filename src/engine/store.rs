@@ -55,6 +55,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Nothing of it is kept, and what was begun for it will not be taken for something of the new one.
+    pub fn start_over(&self) -> Self {
+        Self { clock: self.clock.saturating_add(1), ..Self::new(u32::try_from(self.slots.len()).unwrap_or(0)) }
+    }
+
     pub fn new(num_pieces: u32) -> Self {
         Self {
             slots: (0..num_pieces).map(|_| None).collect(),

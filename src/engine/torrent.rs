@@ -75,6 +75,8 @@ pub struct Torrent {
     pub(super) error: Option<Error>,
     pub(super) session_paused: bool,
     pub(super) checking: bool,
+    /// Nobody knows what is on disk: it is checked before anything else.
+    pub(super) unchecked: bool,
     pub(super) check_progress: u32,
     pub(super) content: Option<Content>,
     pub(super) fetch: MetadataFetch,
@@ -130,6 +132,14 @@ pub struct Torrent {
     pub(super) seeding_for: Duration,
     pub(super) last_tick: Time,
     pub(super) next_choke: Time,
+    /// When slots that came free are given away, and no sooner than when.
+    pub(super) next_fill: Time,
+    pub(super) least_fill: Time,
+    /// How many peers may download from us.
+    pub(super) unchoked: usize,
+    /// When a peer may be made to go for one to be dialled, and when the worst go.
+    pub(super) next_room: Time,
+    pub(super) next_turnover: Time,
     pub(super) next_optimistic: Time,
     pub(super) dials_since_start: u32,
     pub(super) dial_tokens: f64,
@@ -174,6 +184,7 @@ impl Torrent {
             error: None,
             session_paused: false,
             checking: false,
+            unchecked: false,
             check_progress: 0,
             content: None,
             fetch: MetadataFetch::default(),
@@ -213,6 +224,11 @@ impl Torrent {
             seeding_for: Duration::ZERO,
             last_tick: now,
             next_choke: now,
+            next_fill: Time::NEVER,
+            least_fill: now,
+            unchoked: 0,
+            next_room: now,
+            next_turnover: now,
             next_optimistic: now,
             dials_since_start: 0,
             dial_tokens: 0.0,
@@ -401,8 +417,10 @@ impl Torrent {
         }
         self.poll_trackers(now);
         self.check_peers(now);
+        self.turn_over(now);
         self.dial(now);
         self.choke_round(now);
+        self.fill_slots(now);
         self.metadata_timeouts(now);
         self.send_pex(now);
         self.update_shares(now);

@@ -2,6 +2,7 @@
 
 mod blockwise;
 mod explain;
+mod floods;
 mod hashing;
 mod memory;
 mod metadata;

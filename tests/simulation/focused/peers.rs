@@ -2,6 +2,7 @@
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::StorageKind;
+use elementum_torrent::error::{Error, Status};
 
 use super::super::node::Kind;
 use super::*;
@@ -227,4 +228,37 @@ fn a_seed_does_not_talk_to_seeds_where_redundant_connections_are_closed() {
     assert_eq!(world.engine(node).torrent.bytes_left(), 0);
     assert_eq!(world.engine(node).torrent.num_peers(), 0);
     world.end();
+}
+
+/// Whatever state a panic left behind: the torrent stands, and begins anew when it is resumed; what is on disk is checked first.
+#[test]
+fn after_a_panic_all_begins_anew() {
+    for disk in [false, true] {
+        let mut world = World::new(29, Content::single(29, 4 * MIB, 64 * KIB as u32));
+        let mut setup = if disk { Setup::disk() } else { Setup::memory(MIB) };
+        setup.settings.min_reconnect_time = 1;
+        let node = world.add_engine(setup, fast());
+        let slow = || Line::new(MIB, MIB, 15);
+        let others = [world.add_script(Manner::CorruptBlock, slow()), world.add_script(Manner::Honest, slow())];
+        world.introduce(node, &others);
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+        world.run_for(Duration::from_millis(800));
+        let (now, engine) = (world.now(), world.engine(node));
+        assert!(engine.torrent.num_peers() > 0 && !engine.is_done());
+        let error = Error::new(Status::Panic, "planted");
+        engine.torrent.panicked(now, error);
+        world.settle(node);
+        let engine = world.engine(node);
+        engine.check_books();
+        assert_eq!((engine.torrent.num_peers(), engine.torrent.had_pieces().len()), (0, 0));
+        world.run_for(Duration::from_secs(5));
+        assert!(!world.engine(node).is_done() && world.engine(node).torrent.num_peers() == 0, "it stands");
+        let before = world.engine(node).count(|a| matches!(a, Alert::TorrentChecked));
+        let now = world.now();
+        world.engine(node).torrent.resume(now);
+        world.settle(node);
+        assert!(world.finish(minute()), "{}", world.engine(node).torrent.describe());
+        assert_eq!(world.engine(node).count(|a| matches!(a, Alert::TorrentChecked)), before + usize::from(disk));
+        world.end();
+    }
 }
