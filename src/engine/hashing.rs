@@ -37,6 +37,10 @@ impl Hashing {
         *self = Self::new(self.company);
     }
 
+    pub fn has_work(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     pub fn note(&mut self, piece: u32) {
         if let Err(place) = self.touched.binary_search(&piece) {
             self.touched.insert(place, piece);

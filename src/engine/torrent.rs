@@ -150,6 +150,8 @@ pub struct Torrent {
 /// The pulse of an active torrent, and of one that waits for memory that others hold.
 const TICK: Duration = Duration::from_millis(500);
 const STARVED_TICK: Duration = Duration::from_millis(50);
+/// The pulse of one in which nothing goes on: its peers are kept, and let go when they fall silent.
+const QUIET_TICK: Duration = Duration::from_secs(5);
 
 impl Torrent {
     pub fn new(
@@ -384,7 +386,29 @@ impl Torrent {
     }
 
     fn pulse(&self) -> Duration {
-        if self.starved && !self.peers.is_empty() { STARVED_TICK } else { TICK }
+        if self.starved && !self.peers.is_empty() {
+            STARVED_TICK
+        } else if self.is_quiet() {
+            QUIET_TICK
+        } else {
+            TICK
+        }
+    }
+
+    /// Does nothing go on, and does nobody wait for anything that time alone brings about? Whatever begins is an event, after which this is
+    /// asked again.
+    fn is_quiet(&self) -> bool {
+        let Some(content) = self.content.as_ref().filter(|_| !self.checking) else { return self.peers.is_empty() };
+        let rates = [&self.down, &self.up, &self.protocol_down, &self.protocol_up];
+        content.store.asked_blocks() == 0
+            && rates.iter().all(|r| r.per_second() == 0)
+            && (self.unchoked, self.next_fill) == (0, Time::NEVER)
+            && self.swarm.num_dialling() == 0
+            && self.wants.is_empty()
+            && self.deadlines.is_empty()
+            && !content.picker.has_wanted()
+            && !self.hashing.has_work()
+            && self.readers.values().all(|r| !r.is_active(self.last_tick))
     }
 
     /// What time alone brings about.

@@ -230,6 +230,29 @@ fn a_seed_does_not_talk_to_seeds_where_redundant_connections_are_closed() {
     world.end();
 }
 
+/// A torrent that has its peers and wants nothing of them looks at them every few seconds; as soon as somebody wants something it is as
+/// quick as ever.
+#[test]
+fn who_waits_for_nothing_is_hardly_looked_at() {
+    let mut world = beside(4 * MIB, 256 * KIB, 2 * MIB, &[Manner::Honest, Manner::Honest]);
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.engine(0).torrent.num_peers(), 2);
+    let mut looks = 0;
+    let mut last = world.engine(0).timer;
+    let until = world.now() + minute();
+    world.run(minute() * 2, |w| {
+        let next = w.engine(0).timer;
+        looks += usize::from(std::mem::replace(&mut last, next) != next);
+        w.now() >= until
+    });
+    assert!((1..=20).contains(&looks), "{looks} looks in a minute");
+    assert_eq!(world.engine(0).torrent.num_peers(), 2);
+    let from = world.now();
+    must_read(&mut world, 0);
+    assert!(world.now().since(from) < Duration::from_secs(2), "{:?}", world.now().since(from));
+    world.end();
+}
+
 /// Whatever state a panic left behind: the torrent stands, and begins anew when it is resumed; what is on disk is checked first.
 #[test]
 fn after_a_panic_all_begins_anew() {
