@@ -102,6 +102,8 @@ pub struct Peer {
     /// Pieces that we may ask for while choked (BEP 6), and those that it may.
     pub allowed_to_us: Vec<u32>,
     pub allowed_to_peer: Vec<u32>,
+    /// Requests for them that were taken while it was choked.
+    pub fast_requests: usize,
 
     pub requests: VecDeque<Request>,
     /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
@@ -189,6 +191,7 @@ impl Peer {
             last_unchoked: Time::ZERO,
             allowed_to_us: Vec::new(),
             allowed_to_peer: Vec::new(),
+            fast_requests: 0,
             requests: VecDeque::new(),
             cancelled: VecDeque::new(),
             refused: BTreeMap::new(),

@@ -25,9 +25,9 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
     let Some(mut permit) = permit else {
         driver.run(|core, now| core.dial_deferred(now, address));
         if settings.enable_outgoing_tcp && driver.session.connections.is_full(Kind::Dialled) {
-            let driver = driver.clone();
+            let task_driver = driver.clone();
             // It is dialled again soon, and finds the place if there is one.
-            driver.session.clone().spawn(async move { _ = driver.session.free_place(&driver) });
+            driver.spawn(async move { _ = task_driver.session.free_place(&task_driver) });
         }
         return;
     };

@@ -8,7 +8,10 @@ use elementum_torrent::engine::status::{PeerFlags, PeerInfo};
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
 use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::storage::credits::Credits;
+use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received};
+use elementum_torrent::wire::{Decoder, DecoderLimits};
 
 use super::super::flood::Flood;
 use super::super::zeros;
@@ -121,6 +124,35 @@ fn an_honest_peer_is_never_in_debt() {
         while torrent.take_chunk(NOW, key).is_some() {}
     }
     assert_eq!(torrent.reading(NOW, key), Reading::Now);
+}
+
+/// The pieces that a choked peer may have it may have a few times, not for as long as it likes.
+#[test]
+fn pieces_for_the_choked_are_not_for_ever() {
+    let mut world = World::new(3, Content::single(3, 4 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::seed(), fast());
+    world.run_for(Duration::from_secs(1));
+    let now = world.now();
+    let torrent = &mut world.engine(node).torrent;
+    let key = join(torrent, now, 1, false).expect("let in");
+    let hear = |torrent: &mut Torrent| {
+        let (mut decoder, mut heard) =
+            (Decoder::new(Credits::new(Pool::new(1 << 20)), DecoderLimits::default()), Vec::new());
+        while let Some(chunk) = torrent.take_chunk(now, key) {
+            decoder.push(chunk.as_slice(), &mut heard).expect("sound");
+        }
+        heard
+    };
+    let allowed = |m: Received| match m {
+        Received::Message(Message::AllowedFast(piece)) => Some(piece),
+        _ => None,
+    };
+    let pieces: Vec<u32> = hear(torrent).into_iter().filter_map(allowed).collect();
+    assert_eq!(pieces.len(), 5);
+    let request = |n: usize| BlockRequest { piece: pieces[n % 5], begin: 0, length: 16 * 1024 };
+    say(torrent, now, key, (0..100).map(|n| Message::Request(request(n))));
+    let refused = hear(torrent).iter().filter(|m| matches!(m, Received::Message(Message::Reject(_)))).count();
+    assert_eq!(refused, 100 - 3 * 5 * 4);
 }
 
 /// However many ports a peer names, it is one peer, and honest ones are taken in as before.
