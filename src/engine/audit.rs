@@ -116,6 +116,10 @@ impl Torrent {
         if self.peers.values().filter(|p| p.parole).count() != self.on_parole {
             return Err(format!("{} peers counted on parole", self.on_parole));
         }
+        let unchoked = self.peers.values().filter(|p| !p.am_choking).count();
+        if unchoked != self.unchoked {
+            return Err(format!("{unchoked} peers unchoked, counted {}", self.unchoked));
+        }
         for peer in self.peers.values() {
             let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
             let marked = asked.remove(&peer.key).unwrap_or_default();

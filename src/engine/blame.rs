@@ -44,7 +44,7 @@ impl Torrent {
     pub(super) fn set_parole(&mut self, key: PeerKey, parole: bool) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let before = std::mem::replace(&mut peer.parole, parole);
-        self.on_parole = self.on_parole + usize::from(parole) - usize::from(before);
+        self.on_parole = (self.on_parole + usize::from(parole)).saturating_sub(usize::from(before));
     }
 
     pub(super) fn piece_failed(&mut self, now: Time, piece: u32) {

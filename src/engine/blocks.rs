@@ -26,6 +26,7 @@ impl Torrent {
         let Some(request) = request else {
             // Taken back while it came in.
             peer.answers_cancelled(piece, block);
+            peer.stray_came(length);
             self.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
             self.inflow.pipe.stray(length);
@@ -42,6 +43,7 @@ impl Torrent {
         peer.block_arrived(now, length, request);
         peer.last_useful = now;
         self.gave_way = None;
+        peer.budget.block(u64::from(length));
         if std::mem::take(&mut peer.snubbed) {
             let (endpoint, peer_id) = (peer.address, peer.peer_id);
             self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
@@ -72,6 +74,7 @@ impl Torrent {
         self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.pipe.stray(length);
+        peer.stray_came(length);
         self.inflow.pipe.stray(length);
         if !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);

@@ -98,6 +98,7 @@ impl Torrent {
         self.send_cancel(now, late, piece, block);
         let (peer, content) = (self.peers.get_mut(&late)?, self.content.as_mut()?);
         peer.take_request(piece, block)?;
+        peer.note_taken_back();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
         peer.note_refused(now, piece);
         let charge = peer.credits.take(piece, block * BLOCK_SIZE);

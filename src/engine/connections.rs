@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::blame::Departed;
+use super::budget;
 use super::greeting::{LT_DONTHAVE, UT_METADATA, UT_PEX};
 use super::peer::Peer;
 use super::store::PeerKey;
@@ -18,6 +19,10 @@ use crate::wire::{Message, Received, WireError, lt_donthave};
 /// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
 const MAX_ALLOWED_TO_US: usize = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// Bytes of messages that wait for a peer that does not read, and more for each piece, which it may be told of. One batch of requests that
+/// are refused fits in.
+const MOST_UNWRITTEN: usize = 1 << 20;
+const UNWRITTEN_A_PIECE: usize = 16;
 
 impl Torrent {
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
@@ -36,11 +41,11 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.last_received = now;
             peer.protocol_down.add(now, bytes);
+            peer.budget.charge_bytes(now, bytes);
         }
         for received in batch.drain(..) {
-            if !self.peers.contains_key(&key) {
-                return;
-            }
+            let Some(peer) = self.peers.get_mut(&key) else { return };
+            peer.budget.charge(now, budget::price(&received));
             let outcome = match received {
                 Received::Block { piece, begin, data } => {
                     self.block_arrived(now, key, piece, begin, data);
@@ -58,6 +63,7 @@ impl Torrent {
                 return;
             }
         }
+        self.close_deaf(now, key);
         self.hashing.pours(key, pouring && self.peers.contains_key(&key));
         self.collect_hashes(now);
         self.prune_late();
@@ -70,6 +76,16 @@ impl Torrent {
             peer.woken = !peer.outbox.is_empty();
         }
         self.out.wake.retain(|k| *k != key);
+    }
+
+    /// Ends the connection of a peer that has long ceased to read.
+    fn close_deaf(&mut self, now: Time, key: PeerKey) {
+        let pieces = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces() as usize);
+        let waiting = self.peers.get(&key).map_or(0, |p| p.outbox.message_bytes());
+        if waiting > MOST_UNWRITTEN + UNWRITTEN_A_PIECE * pieces {
+            let error = Error::new(crate::error::Status::Network, "it does not read what it is sent");
+            self.close(now, key, CloseReason::NoMemory, Some(error.with_operation(Operation::Bittorrent)));
+        }
     }
 
     /// How far the block is that comes in from the peer now.
@@ -125,8 +141,9 @@ impl Torrent {
                 }
             }
             Message::Port(port) => {
-                if let Some(peer) = self.peers.get(&key)
+                if let Some(peer) = self.peers.get_mut(&key)
                     && port != 0
+                    && !std::mem::replace(&mut peer.told_dht_port, true)
                 {
                     self.out.dht_nodes.push(SocketAddr::new(peer.address.ip(), port));
                 }
@@ -217,6 +234,9 @@ impl Torrent {
         let close_redundant = self.settings.close_redundant_connections && self.storage == StorageKind::Disk;
         let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let crowded = self.peers.len() >= self.connection_limit();
+        let deaf: Vec<PeerKey> =
+            self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
+        deaf.into_iter().for_each(|key| self.close_deaf(now, key));
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         for peer in self.peers.values_mut() {
@@ -259,19 +279,6 @@ impl Torrent {
         self.cancel_requests(now, key, |_| true);
     }
 
-    /// Makes room for a new connection at the limit: an idle peer that has nothing for us goes.
-    pub(super) fn drop_worst_peer(&mut self, now: Time) -> bool {
-        let worst = self
-            .peers
-            .values()
-            .filter(|p| p.is_idle() && now.since(p.connected_at) > Duration::from_secs(30))
-            .min_by_key(|p| (self.offers(p) > 0, p.last_useful))
-            .map(|p| p.key);
-        let Some(key) = worst else { return false };
-        self.close(now, key, CloseReason::TooManyConnections, None);
-        true
-    }
-
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
         self.member.leave();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
@@ -286,7 +293,11 @@ impl Torrent {
         self.hungry.remove(key);
         self.hashing.pours(key, false);
         self.partial.remove(&key);
-        self.on_parole -= usize::from(peer.parole);
+        self.on_parole = self.on_parole.saturating_sub(usize::from(peer.parole));
+        if !peer.am_choking {
+            self.unchoked = self.unchoked.saturating_sub(1);
+            self.slot_freed();
+        }
         self.ranking.outdated();
         self.fetch.peer_gone(key);
         let limits = self.swarm_limits();

@@ -23,6 +23,19 @@ pub(super) struct Content {
 }
 
 impl Content {
+    /// Nothing is had, nothing is begun; what is wanted stays so.
+    pub fn start_over(&mut self) {
+        let pieces = self.info.layout.num_pieces();
+        let mut picker = Picker::new(pieces, 0);
+        (0..pieces).for_each(|p| picker.set_priority(p, self.picker.priority(p)));
+        self.picker = picker;
+        self.store = self.store.start_over();
+        self.have = Bitfield::new(pieces);
+        let files = 0..self.info.layout.num_files();
+        self.files_missing = files.map(|file| self.info.layout.file_pieces(file).len() as u32).collect();
+        self.files_completed = Bitfield::new(self.files_completed.len());
+    }
+
     pub fn piece_length(&self) -> u64 {
         u64::from(self.info.layout.piece_length())
     }

@@ -63,7 +63,11 @@ impl Torrent {
             return;
         }
         let limits = self.swarm_limits();
-        let room = self.connection_limit().saturating_sub(self.peers.len() + self.swarm.num_dialling());
+        let taken = |torrent: &Self| torrent.peers.len() + torrent.swarm.num_dialling();
+        let mut room = self.connection_limit().saturating_sub(taken(self));
+        if room == 0 && self.free_place_to_dial(now) {
+            room = self.connection_limit().saturating_sub(taken(self));
+        }
         let speed = self.settings.connection_speed.max(0) as f64;
         self.dial_tokens = (self.dial_tokens + now.since(self.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
         self.last_dial = now;

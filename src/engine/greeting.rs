@@ -44,7 +44,7 @@ impl Torrent {
             return Err(CloseReason::SelfConnection);
         } else if self.is_connected_to(address, &handshake.peer_id) {
             Some(CloseReason::DuplicatePeerId)
-        } else if self.peers.len() >= self.connection_limit() && !self.drop_worst_peer(now) {
+        } else if !self.has_place(now, incoming) {
             Some(CloseReason::TooManyConnections)
         } else {
             None
@@ -63,7 +63,7 @@ impl Torrent {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
-        self.swarm.connected(address, incoming);
+        self.swarm.connected(address, incoming, &limits);
         self.partial.insert(key);
         self.peers.insert(key, peer);
         self.set_parole(key, self.was_suspect(address));
@@ -179,7 +179,9 @@ impl Torrent {
         let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
         let limits = self.swarm_limits();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let knew_donthave = peer.ids.lt_donthave.is_some();
         peer.ids.merge(hello.m);
+        let learned_donthave = !knew_donthave && peer.ids.lt_donthave.is_some();
         if let Some(client) = hello.v {
             peer.client = client;
         }
@@ -188,7 +190,8 @@ impl Torrent {
         }
         peer.upload_only = hello.upload_only.unwrap_or(peer.upload_only);
         let mut listens = None;
-        if let Some(port) = hello.p.filter(|p| *p != 0) {
+        // A peer listens on one port: the first that it names.
+        if let Some(port) = hello.p.filter(|p| *p != 0 && peer.listen_port.is_none()) {
             peer.listen_port = Some(port);
             if peer.incoming {
                 listens = Some(SocketAddr::new(peer.address.ip(), port));
@@ -197,15 +200,22 @@ impl Torrent {
         if let Some(address) = listens {
             // The same peer by the address that it listens on: not to be dialled while it is here.
             self.swarm.add(address, PeerSource::INCOMING, &limits);
-            self.swarm.connected(address, true);
+            if !self.swarm.source(address).is_empty() {
+                self.swarm.connected(address, true, &limits);
+            }
         }
         if let Some(size) = hello.metadata_size {
             self.metadata_offered(now, key, size);
         }
-        if let Some(ip) = hello.yourip {
-            self.out.external_ips.push(ip);
+        if let Some(ip) = hello.yourip
+            && let Some(peer) = self.peers.get_mut(&key)
+            && !std::mem::replace(&mut peer.told_our_ip, true)
+        {
+            self.out.external_ips.push((peer.address.ip(), ip));
         }
-        self.tell_resident(now, key);
+        if learned_donthave {
+            self.tell_resident(now, key);
+        }
         Ok(())
     }
 

@@ -33,6 +33,14 @@ impl Hashing {
         Self { company: company.max(1), touched: Vec::new(), since: None, pouring: Vec::new() }
     }
 
+    pub fn start_over(&mut self) {
+        *self = Self::new(self.company);
+    }
+
+    pub fn has_work(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     pub fn note(&mut self, piece: u32) {
         if let Err(place) = self.touched.binary_search(&piece) {
             self.touched.insert(place, piece);

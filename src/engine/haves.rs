@@ -90,6 +90,8 @@ impl Torrent {
     pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &mut self.content else {
+            // There is a bound on them.
+            peer.budget.refund(1);
             return if peer.early.push(piece) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) };
         };
         let pieces = content.info.layout.num_pieces();
@@ -99,6 +101,7 @@ impl Torrent {
         if !peer.have.set(piece) {
             return Ok(());
         }
+        peer.budget.refund(1); // it was news
         // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
         // all pieces with each message.
         content.picker.peer_has(piece);

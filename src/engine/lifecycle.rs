@@ -2,11 +2,17 @@
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::hungry::Hungry;
+use super::inflow::Inflow;
+use super::late::LateHeap;
+use super::metadata::MetadataFetch;
+use super::ranking::Ranking;
+use super::store::PeerKey;
 use super::torrent::Torrent;
 use super::torrent_config::{StorageKind, TorrentFlags};
 use super::trackers::AnnounceJob;
-use crate::alert::{Alert, CloseReason, TorrentState};
-use crate::error::Error;
+use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
+use crate::error::{Error, Operation};
 
 impl Torrent {
     pub(super) fn begin_check(&mut self) {
@@ -25,6 +31,7 @@ impl Torrent {
             self.trackers.restart(now);
         }
         self.close_all(now, CloseReason::None);
+        self.unchecked = false;
         // What the check finds missing and is fetched again is news.
         self.finished_told = false;
         let Some(content) = &mut self.content else { return };
@@ -86,6 +93,39 @@ impl Torrent {
         self.readers_changed();
     }
 
+    /// A panic came out of the core: what it counts may be wrong, in the middle of whatever it did. So nothing of it is driven on: peers
+    /// go, nothing counts as had, and what is on disk is checked anew when the torrent is resumed.
+    pub fn panicked(&mut self, now: Time, error: Error) {
+        for peer in std::mem::take(&mut self.peers).into_values() {
+            peer.credits.clear();
+            self.alert(Alert::PeerDisconnected {
+                endpoint: peer.address,
+                peer_id: peer.peer_id,
+                socket_type: SocketType::Tcp,
+                operation: Operation::Exception,
+                reason: CloseReason::None,
+                error: None,
+            });
+            self.out.close.push((peer.key, CloseReason::None));
+        }
+        (self.on_parole, self.unchoked, self.optimistic) = (0, 0, PeerKey::NOBODY);
+        (self.wants_from, self.wants_dirty, self.refill) = (0, true, false);
+        self.wants.clear();
+        self.partial.clear();
+        self.suspects.clear();
+        self.departed.clear();
+        (self.hungry, self.late, self.ranking) = (Hungry::default(), LateHeap::default(), Ranking::default());
+        self.inflow = Inflow::default();
+        self.hashing.start_over();
+        self.fetch = MetadataFetch::default();
+        self.swarm.forget_connections();
+        if let Some(content) = &mut self.content {
+            content.start_over();
+            self.unchecked = self.storage == StorageKind::Disk;
+        }
+        self.fail(now, error, String::new());
+    }
+
     pub fn pause(&mut self, now: Time) {
         if self.flags.contains(TorrentFlags::PAUSED) {
             return;
@@ -100,6 +140,9 @@ impl Torrent {
     /// Starts again, after a pause or an error.
     pub fn resume(&mut self, now: Time) {
         let failed = self.error.take().is_some();
+        if std::mem::take(&mut self.unchecked) {
+            self.begin_check();
+        }
         if self.flags.contains(TorrentFlags::PAUSED) || failed {
             self.flags -= TorrentFlags::PAUSED;
             self.started(now);

@@ -25,6 +25,8 @@ const STALE: Duration = Duration::from_secs(6);
 const MAX_ATTEMPTS: usize = 3;
 /// Sizes remembered whose bytes turned out wrong.
 const MAX_FAILED: usize = 64;
+/// Bytes of messages that wait for a peer while it still gets metadata.
+const MAX_UNWRITTEN: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 struct Piece {
@@ -213,6 +215,7 @@ impl Torrent {
         match MetadataMessage::parse(payload).map_err(|e| format!("ut_metadata: {e}"))? {
             Some(MetadataMessage::Request { piece }) => self.serve_metadata(now, key, piece),
             Some(MetadataMessage::Data { piece, total_size, payload }) if self.content.is_none() => {
+                self.metadata_came(key, piece, payload.len());
                 if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
                     self.metadata_complete(now, &bytes, &senders);
                 }
@@ -227,14 +230,21 @@ impl Torrent {
         Ok(())
     }
 
+    /// A piece that was asked for costs its sender nothing.
+    fn metadata_came(&mut self, key: PeerKey, piece: u32, bytes: usize) {
+        let pieces = self.fetch.attempts.iter().filter_map(|a| a.pieces.get(piece as usize));
+        let asked = pieces.flat_map(|p| &p.asked).any(|(k, _)| *k == key);
+        if let Some(peer) = self.peers.get_mut(&key).filter(|_| asked) {
+            peer.budget.refund_bytes(bytes as u64);
+        }
+    }
+
     fn serve_metadata(&mut self, now: Time, key: PeerKey, piece: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(id) = peer.ids.ut_metadata else { return };
-        // A peer that asks and never reads gets no more memory from us.
-        if peer.outbox.bytes() > 4 << 20 {
-            return;
-        }
-        let bytes = self.content.as_ref().map(|c| c.info.bytes.clone());
+        // A peer that asks faster than it reads is refused for now (BEP 9).
+        let busy = peer.outbox.message_bytes() > MAX_UNWRITTEN;
+        let bytes = self.content.as_ref().filter(|_| !busy).map(|c| c.info.bytes.clone());
         let chunk = bytes.as_ref().and_then(|b| b.chunks(METADATA_PIECE_BYTES).nth(piece as usize).map(<[u8]>::to_vec));
         let answer = match (chunk, bytes) {
             (Some(payload), Some(b)) => {
@@ -242,7 +252,7 @@ impl Torrent {
             }
             _ => MetadataMessage::Reject { piece },
         };
-        peer.send(now, &Message::Extended { id, payload: answer.encode() });
+        peer.answer(now, &Message::Extended { id, payload: answer.encode() });
         super::connections::wake(&mut self.out.wake, peer);
     }
 

@@ -35,6 +35,10 @@ pub struct Outbox {
     /// Messages behind the last payload: the end of the stream.
     tail: Vec<u8>,
     bytes: usize,
+    /// Of them those that are no payload.
+    message_bytes: usize,
+    /// Bytes of answers since it was last empty.
+    answer_bytes: usize,
 }
 
 impl Outbox {
@@ -45,6 +49,16 @@ impl Outbox {
     /// Bytes waiting.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of messages waiting, payload aside.
+    pub fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    /// Bytes of answers to what the peer sent, since all was written the last time.
+    pub fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// The blocks that wait in it.
@@ -59,6 +73,15 @@ impl Outbox {
         let before = self.tail.len();
         message.encode(&mut self.tail);
         self.bytes += self.tail.len() - before;
+        self.message_bytes += self.tail.len() - before;
+    }
+
+    /// The answer to something that the peer sent. What goes out of our own accord does not count as such: two that have much to
+    /// say to each other would else each wait for the other to listen.
+    pub fn push_answer(&mut self, message: &Message) {
+        let before = self.message_bytes;
+        self.push(message);
+        self.answer_bytes += self.message_bytes - before;
     }
 
     /// A piece message whose payload lies in `parts` (block, offset in it, length).
@@ -66,6 +89,7 @@ impl Outbox {
         let before = self.tail.len();
         wire::encode_piece_header(request.piece, request.begin, request.length, &mut self.tail);
         self.bytes += self.tail.len() - before + request.length as usize;
+        self.message_bytes += self.tail.len() - before;
         self.flush_tail();
         for (block, offset, len) in parts {
             self.chunks.push_back(Chunk::Payload { block, offset, len });
@@ -77,7 +101,14 @@ impl Outbox {
             self.flush_tail();
         }
         let chunk = self.chunks.pop_front()?;
-        self.bytes -= chunk.as_slice().len().min(self.bytes);
+        let length = chunk.as_slice().len();
+        self.bytes -= length.min(self.bytes);
+        if let Chunk::Bytes(_) = chunk {
+            self.message_bytes -= length.min(self.message_bytes);
+        }
+        if self.bytes == 0 {
+            self.answer_bytes = 0;
+        }
         Some(chunk)
     }
 

@@ -34,8 +34,8 @@ pub struct Output {
     pub hashes: Vec<HashJob>,
     pub disk: Vec<DiskJob>,
     pub dht_nodes: Vec<SocketAddr>,
-    /// Our address, as peers see it.
-    pub external_ips: Vec<IpAddr>,
+    /// Who says so, and our address as it sees it.
+    pub external_ips: Vec<(IpAddr, IpAddr)>,
     /// Data became readable, or a reader's wait ended otherwise.
     pub readers_changed: bool,
     /// Memory is wanted that other torrents hold: they are to be asked for it, with [`super::Torrent::yield_memory`].

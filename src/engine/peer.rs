@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
+use super::budget::Budget;
 use super::inflow::Part;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
-use crate::storage::pool::BLOCK_SIZE;
+use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
 
 /// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
@@ -101,6 +102,8 @@ pub struct Peer {
     /// Pieces that we may ask for while choked (BEP 6), and those that it may.
     pub allowed_to_us: Vec<u32>,
     pub allowed_to_peer: Vec<u32>,
+    /// Requests for them that were taken while it was choked.
+    pub fast_requests: usize,
 
     pub requests: VecDeque<Request>,
     /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
@@ -146,6 +149,13 @@ pub struct Peer {
     pub next_pex: Time,
     pub pex_told: Vec<SocketAddr>,
     pub pex_received: Time,
+    /// What its messages may cost.
+    pub budget: Budget,
+    /// Requests that were taken back: so many blocks may come that nobody waits for any more.
+    pub taken_back: usize,
+    /// It told where its DHT node listens, and our address.
+    pub told_dht_port: bool,
+    pub told_our_ip: bool,
 }
 
 impl Peer {
@@ -181,6 +191,7 @@ impl Peer {
             last_unchoked: Time::ZERO,
             allowed_to_us: Vec::new(),
             allowed_to_peer: Vec::new(),
+            fast_requests: 0,
             requests: VecDeque::new(),
             cancelled: VecDeque::new(),
             refused: BTreeMap::new(),
@@ -212,12 +223,30 @@ impl Peer {
             next_pex: now,
             pex_told: Vec::new(),
             pex_received: Time::ZERO,
+            budget: Budget::new(now),
+            taken_back: 0,
+            told_dht_port: false,
+            told_our_ip: false,
         }
     }
 
     pub fn send(&mut self, now: Time, message: &Message) {
         self.outbox.push(message);
         self.last_sent = now;
+    }
+
+    /// The answer to something that it sent.
+    pub fn answer(&mut self, now: Time, message: &Message) {
+        self.outbox.push_answer(message);
+        self.last_sent = now;
+    }
+
+    /// What it asked for goes out to it.
+    pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
+        self.budget.served(u64::from(request.length));
+        self.outbox.push_piece(request, parts);
+        self.last_sent = now;
+        self.last_useful = now;
     }
 
     /// May it be asked for this piece now?
@@ -245,6 +274,19 @@ impl Peer {
                 self.cancelled.pop_front();
             }
             self.cancelled.push_back((piece, block));
+        }
+    }
+
+    /// A request will not be waited for any more; its block may be on its way.
+    pub fn note_taken_back(&mut self) {
+        self.taken_back = (self.taken_back + 1).min(MAX_CANCELLED);
+    }
+
+    /// A block came that nobody waits for. It is free if it was asked for once.
+    pub fn stray_came(&mut self, length: u32) {
+        if let Some(left) = self.taken_back.checked_sub(1) {
+            self.taken_back = left;
+            self.budget.block(u64::from(length));
         }
     }
 

@@ -55,6 +55,7 @@ impl Torrent {
     pub(super) fn release_request(&mut self, key: PeerKey, piece: u32, block: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.take_request(piece, block).is_some() {
+            peer.note_taken_back();
             let charge = peer.credits.take(piece, block * BLOCK_SIZE);
             if let Some(content) = &mut self.content {
                 content.store.unmark_asked(piece, block, key);
@@ -70,6 +71,7 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key)
             && peer.take_request(piece, block).is_some()
         {
+            peer.note_taken_back();
             drop(peer.credits.take(piece, block * BLOCK_SIZE));
             self.note_hungry(key);
         }

@@ -350,7 +350,8 @@ impl Torrent {
                     peer_id: p.peer_id,
                     client: p.client.clone(),
                     flags,
-                    source: self.swarm.source(p.address),
+                    source: self.swarm.source(p.address)
+                        | if p.incoming { PeerSource::INCOMING } else { PeerSource::empty() },
                     down_speed: p.protocol_down.at(now),
                     up_speed: p.protocol_up.at(now),
                     payload_down_speed: p.down.at(now),

@@ -38,6 +38,8 @@ pub enum Arrival {
 /// All pieces of a torrent that have anything in memory.
 #[derive(Debug)]
 pub struct Store {
+    num_pieces: usize,
+    /// Empty until the first piece is begun, and `place` too: most torrents of a session wait for their turn.
     slots: Vec<Option<Box<Slot>>>,
     /// The pieces that have a slot, in no order; each slot's place in it is found through `place`.
     present: Vec<u32>,
@@ -56,11 +58,17 @@ pub struct Store {
 }
 
 impl Store {
+    /// Nothing of it is kept, and what was begun for it will not be taken for something of the new one.
+    pub fn start_over(&self) -> Self {
+        Self { clock: self.clock.saturating_add(1), ..Self::new(u32::try_from(self.num_pieces).unwrap_or(0)) }
+    }
+
     pub fn new(num_pieces: u32) -> Self {
         Self {
-            slots: (0..num_pieces).map(|_| None).collect(),
+            num_pieces: num_pieces as usize,
+            slots: Vec::new(),
             present: Vec::new(),
-            place: vec![0; num_pieces as usize],
+            place: Vec::new(),
             open: BTreeSet::new(),
             free_blocks: 0,
             asked_blocks: 0,
@@ -191,6 +199,10 @@ impl Store {
             last: now,
             promise,
         };
+        if self.slots.is_empty() {
+            self.slots.resize_with(self.num_pieces, || None);
+            self.place.resize(self.num_pieces, 0);
+        }
         if let (Some(entry), Some(place)) = (self.slots.get_mut(piece as usize), self.place.get_mut(piece as usize)) {
             *entry = Some(Box::new(slot));
             *place = self.present.len() as u32;

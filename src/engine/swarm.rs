@@ -78,7 +78,7 @@ impl Swarm {
             }
             return false;
         }
-        if self.peers.len() >= limits.max_peers && !self.drop_worst() {
+        if self.peers.len() >= limits.max_peers && !self.drop_worst(source) {
             return false;
         }
         let known =
@@ -87,9 +87,13 @@ impl Swarm {
         true
     }
 
-    fn drop_worst(&mut self) -> bool {
+    /// What peers tell of others gives way to what anybody else tells: a few that lie could fill the list.
+    fn drop_worst(&mut self, newcomer: PeerSource) -> bool {
         let idle = self.peers.iter().filter(|(_, p)| !p.connected && !p.dialling);
-        let worst = idle.max_by_key(|(a, p)| (p.fails, p.source == PeerSource::PEX, **a)).filter(|(_, p)| p.fails > 0);
+        let gossip = |p: &KnownPeer| p.source == PeerSource::PEX;
+        let worst = idle
+            .filter(|(_, p)| p.fails > 0 || gossip(p) && newcomer != PeerSource::PEX)
+            .max_by_key(|(a, p)| (p.fails, gossip(p), **a));
         let Some(address) = worst.map(|(a, _)| *a) else { return false };
         self.peers.remove(&address).is_some()
     }
@@ -150,9 +154,13 @@ impl Swarm {
         }
     }
 
-    /// A connection stands. An incoming one makes the peer known (its port is not one to dial).
-    pub fn connected(&mut self, address: SocketAddr, incoming: bool) {
+    /// A connection stands. An incoming one makes the peer known (its port is not one to dial), if the list has room for it.
+    pub fn connected(&mut self, address: SocketAddr, incoming: bool, limits: &SwarmLimits) {
         let address = canonical(address);
+        let is_full = self.peers.len() >= limits.max_peers && !self.peers.contains_key(&address);
+        if is_full && !self.drop_worst(PeerSource::INCOMING) {
+            return;
+        }
         let entry = self.peers.entry(address).or_insert(KnownPeer {
             source: PeerSource::default(),
             fails: 0,
@@ -185,6 +193,13 @@ impl Swarm {
         }
         p.fails = if failed { p.fails + 1 } else { 0 };
         p.not_before = now + p.pause(limits);
+    }
+
+    /// Nobody is connected or being dialled any more.
+    pub fn forget_connections(&mut self) {
+        self.peers.retain(|_, p| p.source != PeerSource::INCOMING && !p.source.is_empty());
+        self.peers.values_mut().for_each(|p| (p.connected, p.dialling) = (false, false));
+        (self.connected, self.dialling) = (0, 0);
     }
 
     pub fn set_seed(&mut self, address: SocketAddr, seed: bool) {
@@ -321,6 +336,26 @@ mod tests {
     }
 
     #[test]
+    fn who_connects_does_not_make_the_list_longer_than_its_limit() {
+        let mut swarm = Swarm::default();
+        for n in 1..=9 {
+            swarm.connected(addr(n), true, &LIMITS);
+        }
+        assert_eq!(swarm.len(), 3);
+        (1..=9).for_each(|n| swarm.disconnected(Time::ZERO, addr(n), false, &LIMITS));
+        assert!(swarm.is_empty());
+    }
+
+    #[test]
+    fn gossip_gives_way_to_what_others_tell() {
+        let mut swarm = Swarm::default();
+        (1..=3).for_each(|n| assert!(swarm.add(addr(n), PeerSource::PEX, &LIMITS)));
+        assert!(!swarm.add(addr(4), PeerSource::PEX, &LIMITS));
+        (5..=7).for_each(|n| assert!(swarm.add(addr(n), PeerSource::TRACKER, &LIMITS)));
+        assert!(!swarm.add(addr(8), PeerSource::DHT, &LIMITS), "nobody failed");
+    }
+
+    #[test]
     fn hostile_addresses_are_refused() {
         let mut swarm = Swarm::default();
         for bad in ["0.0.0.0:1", "10.0.0.1:0", "224.0.0.1:5", "255.255.255.255:5", "[::]:1", "[ff02::1]:1"] {
@@ -331,7 +366,7 @@ mod tests {
     #[test]
     fn incoming_peers_are_forgotten_when_they_leave() {
         let mut swarm = Swarm::default();
-        swarm.connected(addr(9), true);
+        swarm.connected(addr(9), true, &LIMITS);
         assert_eq!(swarm.len(), 1);
         swarm.disconnected(Time::ZERO, addr(9), false, &LIMITS);
         assert!(swarm.is_empty());

@@ -76,6 +76,8 @@ pub struct Torrent {
     pub(super) error: Option<Error>,
     pub(super) session_paused: bool,
     pub(super) checking: bool,
+    /// Nobody knows what is on disk: it is checked before anything else.
+    pub(super) unchecked: bool,
     pub(super) check_progress: u32,
     pub(super) content: Option<Content>,
     pub(super) fetch: MetadataFetch,
@@ -135,6 +137,14 @@ pub struct Torrent {
     pub(super) seeding_for: Duration,
     pub(super) last_tick: Time,
     pub(super) next_choke: Time,
+    /// When slots that came free are given away, and no sooner than when.
+    pub(super) next_fill: Time,
+    pub(super) least_fill: Time,
+    /// How many peers may download from us.
+    pub(super) unchoked: usize,
+    /// When a peer may be made to go for one to be dialled, and when the worst go.
+    pub(super) next_room: Time,
+    pub(super) next_turnover: Time,
     pub(super) next_optimistic: Time,
     pub(super) dials_since_start: u32,
     pub(super) dial_tokens: f64,
@@ -144,6 +154,8 @@ pub struct Torrent {
 
 /// The pulse of an active torrent.
 const TICK: Duration = Duration::from_millis(500);
+/// The pulse of one in which nothing goes on: its peers are kept, and let go when they fall silent.
+const QUIET_TICK: Duration = Duration::from_secs(5);
 
 impl Torrent {
     pub fn new(
@@ -179,6 +191,7 @@ impl Torrent {
             error: None,
             session_paused: false,
             checking: false,
+            unchecked: false,
             check_progress: 0,
             content: None,
             fetch: MetadataFetch::default(),
@@ -219,6 +232,11 @@ impl Torrent {
             seeding_for: Duration::ZERO,
             last_tick: now,
             next_choke: now,
+            next_fill: Time::NEVER,
+            least_fill: now,
+            unchoked: 0,
+            next_room: now,
+            next_turnover: now,
             next_optimistic: now,
             dials_since_start: 0,
             dial_tokens: 0.0,
@@ -372,10 +390,30 @@ impl Torrent {
             return None;
         }
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
-        let tick = active.then(|| self.last_tick + TICK);
+        let tick = active.then(|| self.last_tick + self.pulse());
         let late = self.late.next().filter(|_| self.may_ask());
         let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
         [tick, late, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+    }
+
+    fn pulse(&self) -> Duration {
+        if self.is_quiet() { QUIET_TICK } else { TICK }
+    }
+
+    /// Does nothing go on, and does nobody wait for anything that time alone brings about? Whatever begins is an event, after which this is
+    /// asked again.
+    fn is_quiet(&self) -> bool {
+        let Some(content) = self.content.as_ref().filter(|_| !self.checking) else { return self.peers.is_empty() };
+        let rates = [&self.down, &self.up, &self.protocol_down, &self.protocol_up];
+        content.store.asked_blocks() == 0
+            && rates.iter().all(|r| r.per_second() == 0)
+            && (self.unchoked, self.next_fill) == (0, Time::NEVER)
+            && self.swarm.num_dialling() == 0
+            && self.wants.is_empty()
+            && self.deadlines.is_empty()
+            && !content.picker.has_wanted()
+            && !self.hashing.has_work()
+            && self.readers.values().all(|r| !r.is_active(self.last_tick))
     }
 
     /// What time alone brings about.
@@ -385,7 +423,7 @@ impl Torrent {
         if self.late.next().is_some_and(|at| at <= now) && self.may_ask() {
             self.ask_late(now);
             self.fill_all(now);
-            if now < self.last_tick + TICK && self.trackers.next_timeout().is_none_or(|at| at > now) {
+            if now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now) {
                 return;
             }
         }
@@ -408,8 +446,10 @@ impl Torrent {
         }
         self.poll_trackers(now);
         self.check_peers(now);
+        self.turn_over(now);
         self.dial(now);
         self.choke_round(now);
+        self.fill_slots(now);
         self.metadata_timeouts(now);
         self.send_pex(now);
         self.update_shares(now);

@@ -1,5 +1,6 @@
 //! Uploads: what peers ask of us, what they get, and who may ask (the choker at work).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Time;
@@ -10,6 +11,7 @@ use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
+use crate::metainfo::FileLayout;
 use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::{BlockRequest, Message};
 
@@ -17,6 +19,10 @@ use crate::wire::{BlockRequest, Message};
 const MAX_REQUEST: u32 = 128 * 1024;
 /// Requests read from disk for a peer in one go.
 const READ_BATCH: usize = 16;
+/// So often a peer that is choked gets the pieces that it may have all the same (BEP 6).
+const FAST_TIMES: usize = 3;
+/// Between two times that slots are given away which came free, however many they are.
+const LEAST_FILL_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Torrent {
     pub(super) fn upload_requested(&mut self, now: Time, key: PeerKey, request: BlockRequest) -> Result<(), String> {
@@ -34,10 +40,13 @@ impl Torrent {
                 request.length, request.begin, request.piece
             ));
         }
-        let allowed = !peer.am_choking || peer.allowed_to_peer.contains(&request.piece);
+        let fast =
+            peer.allowed_to_peer.contains(&request.piece) && peer.fast_requests < most_fast_requests(peer, layout);
+        let allowed = !peer.am_choking || fast;
+        peer.fast_requests += usize::from(peer.am_choking && fast);
         if !allowed || !content.have.get(request.piece) || peer.uploads.len() >= most {
             if peer.fast {
-                peer.send(now, &Message::Reject(request));
+                peer.answer(now, &Message::Reject(request));
                 wake(&mut self.out.wake, peer);
             }
             return Ok(());
@@ -52,7 +61,7 @@ impl Torrent {
         let before = peer.uploads.len();
         peer.uploads.retain(|r| *r != request);
         if peer.uploads.len() != before && peer.fast {
-            peer.send(now, &Message::Reject(request));
+            peer.answer(now, &Message::Reject(request));
             wake(&mut self.out.wake, peer);
         }
     }
@@ -71,15 +80,13 @@ impl Torrent {
             peer.uploads.pop_front();
             if !content.have.get(request.piece) {
                 if peer.fast {
-                    peer.send(now, &Message::Reject(request));
+                    peer.answer(now, &Message::Reject(request));
                 }
             } else if self.storage == StorageKind::Disk {
                 reads.push(request);
             } else {
                 let parts = parts_of(content, request);
-                peer.outbox.push_piece(request, parts);
-                peer.last_sent = now;
-                peer.last_useful = now;
+                peer.push_piece(now, request, parts);
                 content.store.touch(request.piece);
             }
         }
@@ -96,7 +103,7 @@ impl Torrent {
     /// a quarter of the limit at most, all peers together (but a block each).
     fn send_watermark(&self) -> usize {
         let set = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
-        let peers = self.peers.values().filter(|p| !p.am_choking).count().max(1);
+        let peers = self.unchoked.max(1);
         let most = usize::try_from(self.pool.limit() * u64::from(BLOCK_SIZE) / 4).unwrap_or(usize::MAX) / peers;
         set.min(most).max(BLOCK_SIZE as usize)
     }
@@ -119,15 +126,11 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.reading = peer.reading.saturating_sub(request.length as usize);
         match data {
-            Some(parts) => {
-                peer.outbox.push_piece(request, parts);
-                peer.last_sent = now;
-                peer.last_useful = now;
-            }
+            Some(parts) => peer.push_piece(now, request, parts),
             None if !peer.am_choking || peer.allowed_to_peer.contains(&request.piece) => {
                 peer.uploads.push_front(request)
             }
-            None if peer.fast => peer.send(now, &Message::Reject(request)),
+            None if peer.fast => peer.answer(now, &Message::Reject(request)),
             None => {}
         }
         wake(&mut self.out.wake, peer);
@@ -166,18 +169,45 @@ impl Torrent {
         self.peers.get(&key).map_or(0, |p| p.outbox.bytes())
     }
 
+    /// A slot that comes free is given away with the next tick: each message costs no look at all the others.
     pub(super) fn peer_interested(&mut self, now: Time, key: PeerKey, interested: bool) {
-        let slots = self.upload_slots();
-        let unchoked = self.peers.values().filter(|p| !p.am_choking && p.peer_interested).count();
+        let has_slot = self.unchoked < self.upload_slots();
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.peer_interested = interested;
-        if interested && peer.am_choking && unchoked < slots {
+        if std::mem::replace(&mut peer.peer_interested, interested) == interested {
+            return;
+        }
+        if interested && has_slot {
             self.set_choking(now, key, false);
         } else if !interested && !peer.am_choking {
             self.set_choking(now, key, true);
-            self.next_choke = now;
-            self.choke_round(now);
+            self.slot_freed();
         }
+    }
+
+    /// Slots came free: they are given away soon, and not all too often.
+    pub(super) fn slot_freed(&mut self) {
+        self.next_fill = self.next_fill.min(self.least_fill);
+    }
+
+    /// Free slots go to those who would be chosen next. Nobody loses one before the next round.
+    pub(super) fn fill_slots(&mut self, now: Time) {
+        if now < self.next_fill {
+            return;
+        }
+        (self.next_fill, self.least_fill) = (Time::NEVER, now + LEAST_FILL_INTERVAL);
+        let free = self.upload_slots().saturating_sub(self.unchoked);
+        let candidates = self.candidates(|p| p.am_choking);
+        for key in choker::unchoke(candidates, free, None) {
+            self.set_choking(now, key, false);
+        }
+    }
+
+    /// Those who are interested, as far as `which` says.
+    fn candidates(&self, which: impl Fn(&Peer) -> bool) -> Vec<Candidate<PeerKey>> {
+        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let rate = |p: &Peer| if seeding { p.up.per_second() } else { p.down.per_second() };
+        let interested = self.peers.values().filter(|p| p.peer_interested && which(p));
+        interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.last_unchoked }).collect()
     }
 
     fn upload_slots(&self) -> usize {
@@ -193,7 +223,8 @@ impl Torrent {
         }
         peer.am_choking = choking;
         if choking {
-            peer.send(now, &Message::Choke);
+            self.unchoked = self.unchoked.saturating_sub(1);
+            peer.answer(now, &Message::Choke);
             let allowed = std::mem::take(&mut peer.allowed_to_peer);
             let dropped: Vec<BlockRequest> =
                 peer.uploads.iter().filter(|r| !allowed.contains(&r.piece)).copied().collect();
@@ -201,12 +232,13 @@ impl Torrent {
             peer.allowed_to_peer = allowed;
             if peer.fast {
                 for request in dropped {
-                    peer.send(now, &Message::Reject(request));
+                    peer.answer(now, &Message::Reject(request));
                 }
             }
         } else {
+            self.unchoked += 1;
             peer.last_unchoked = now;
-            peer.send(now, &Message::Unchoke);
+            peer.answer(now, &Message::Unchoke);
         }
         wake(&mut self.out.wake, peer);
     }
@@ -218,17 +250,8 @@ impl Torrent {
         }
         let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(1).max(1));
         self.next_choke = now + seconds(self.settings.unchoke_interval);
-        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
-        let candidates: Vec<Candidate<PeerKey>> = self
-            .peers
-            .values()
-            .filter(|p| p.peer_interested)
-            .map(|p| Candidate {
-                key: p.key,
-                rate: if seeding { p.up.per_second() } else { p.down.per_second() },
-                last_unchoked: p.last_unchoked,
-            })
-            .collect();
+        self.next_fill = Time::NEVER;
+        let candidates = self.candidates(|_| true);
         let slots = self.upload_slots();
         if now >= self.next_optimistic || !self.peers.contains_key(&self.optimistic) {
             self.next_optimistic = now + seconds(self.settings.optimistic_unchoke_interval);
@@ -236,7 +259,7 @@ impl Torrent {
             self.optimistic = choker::optimistic(&candidates, &regular).unwrap_or(PeerKey::NOBODY);
         }
         let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
-        let chosen = choker::unchoke(candidates, slots, optimistic);
+        let chosen: BTreeSet<PeerKey> = choker::unchoke(candidates, slots, optimistic).into_iter().collect();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             if let Some(peer) = self.peers.get_mut(&key) {
@@ -245,6 +268,11 @@ impl Torrent {
             self.set_choking(now, key, !chosen.contains(&key));
         }
     }
+}
+
+/// Whoever may have some pieces while it is choked may have them a few times, and not for ever.
+fn most_fast_requests(peer: &Peer, layout: &FileLayout) -> usize {
+    FAST_TIMES * peer.allowed_to_peer.len() * layout.piece_length().div_ceil(BLOCK_SIZE) as usize
 }
 
 fn reads_bytes(reads: &[BlockRequest]) -> usize {

@@ -9,6 +9,7 @@ use super::driver::Driver;
 use super::inner::Inner;
 use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, redact_url};
 use crate::alert::Alert;
+use crate::engine::external_ip::Voter;
 use crate::engine::swarm::PeerSource;
 use crate::engine::trackers::AnnounceJob;
 use crate::error::{Error, Status};
@@ -108,7 +109,9 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
                 post(&driver.session, driver.index, Alert::TrackerWarning { url, message });
             }
             if let Some(ip) = reply.external_ip {
-                driver.session.external_ip_vote(ip);
+                // Trackers of one name are one voter.
+                let name = reqwest::Url::parse(&job.url).ok().and_then(|u| u.host_str().map(str::to_owned));
+                driver.session.external_ip_vote(Voter::Tracker(name.unwrap_or_default()), ip);
             }
             driver.run(|core, now| {
                 core.trackers_mut().reply(now, job.tracker, &reply);

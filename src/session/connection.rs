@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use super::connection_limit::ConnectionPermit;
 use super::driver::{ConnectionHandle, Driver};
 use crate::engine::Torrent;
+use crate::engine::budget::Reading;
 use crate::engine::outbox::Chunk;
 use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
@@ -20,6 +21,8 @@ use crate::wire::{Decoder, DecoderLimits, MOST_PLACES};
 
 /// One receive brings at most so much: many blocks, which the cache holds.
 pub const RECEIVE_BYTES: usize = 256 * 1024;
+/// Messages taken in under one hold of the torrent's lock, and as many are kept room for.
+const BATCH: usize = 1024;
 /// One write takes at most so many chunks and bytes.
 const WRITE_CHUNKS: usize = 64;
 const WRITE_BYTES: usize = 256 * 1024;
@@ -68,6 +71,9 @@ async fn receive(
 ) -> Option<Error> {
     let (limits, _) = driver.rate_limits();
     let mut decoder = Decoder::new(credits, DecoderLimits::default());
+    if let Some(pieces) = driver.num_pieces() {
+        decoder.set_num_pieces(pieces);
+    }
     let mut batch = Vec::new();
     let mut pouring = false;
     let pause = |pouring: &mut bool| {
@@ -114,29 +120,56 @@ async fn receive(
         }
         // There is more to receive than was taken: a second thread may help, and the core may wait for it with the hashes.
         pouring = unlimited && n == granted;
+        let mut taken = n as u64;
+        // Who sends very many messages does not hold the lock for all of them at once.
+        while batch.len() > BATCH {
+            let rest = batch.split_off(BATCH);
+            driver.run(|core, now| core.peer_received(now, key, &mut batch, std::mem::take(&mut taken)));
+            batch = rest;
+            give_way().await;
+        }
         let event = |core: &mut Torrent, now| {
             if pouring {
-                core.peer_goes_on(now, key, &mut batch, n as u64);
+                core.peer_goes_on(now, key, &mut batch, taken);
             } else {
-                core.peer_received(now, key, &mut batch, n as u64);
+                core.peer_received(now, key, &mut batch, taken);
             }
             core.peer_receiving(key, decoder.block_in_progress());
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }
-            core.outgoing_bytes(key) > 0
+            (core.outgoing_bytes(key) > 0, core.reading(now, key))
         };
-        let waiting = if pouring { driver.run_and_go_on(event) } else { driver.run(event) };
+        let (waiting, reading) = if pouring { driver.run_and_go_on(event) } else { driver.run(event) };
         batch.clear();
+        if batch.capacity() > BATCH {
+            batch = Vec::new();
+        }
         if decoded.is_err() || handle.closed.load(Ordering::Acquire) {
             return None;
         }
         if waiting {
             handle.wake.notify_one();
         }
+        if reading != Reading::Now {
+            pause(&mut pouring);
+            hear_again(driver, key, handle, reading).await;
+        }
         // The other half's turn: requests go out before the next batch comes in, and nobody holds a thread for ever by
         // sending without a pause.
         give_way().await;
+    }
+}
+
+/// Waits until more may be read from a peer that says more than it hears, or more than is good.
+async fn hear_again(driver: &Arc<Driver>, key: PeerKey, handle: &ConnectionHandle, mut reading: Reading) {
+    loop {
+        match reading {
+            Reading::Now => return,
+            Reading::WhenWritten => handle.written.notified().await,
+            Reading::At(time) => tokio::time::sleep(time.since(driver.session.now())).await,
+        }
+        reading = driver.run(|core, now| core.reading(now, key));
     }
 }
 
@@ -165,6 +198,7 @@ async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle
         }
         chunks.clear();
         driver.run(|core, now| core.peer_sent(now, key, payload as u64, bytes as u64));
+        handle.written.notify_one();
     }
 }
 

@@ -1,45 +1,123 @@
-//! How many connections a session may have: a count that can be bounded anew at any time.
+//! How many connections a session may have: a count that can be bounded anew at any time. Who comes by himself cannot take all places,
+//! and those who are being dialled not even half of them: each kind leaves some to the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The connections of a session, half-open ones too, and their bound.
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// This part of the places is kept for dials.
+const KEPT_FOR_DIALS: usize = 8;
+
+/// What a place is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody came and said what he wants.
+    Incoming,
+    /// A peer is being dialled, or was and answered.
+    Dialled,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    limit: usize,
+    incoming: usize,
+    dialled: usize,
+    /// Of the dialled those that have not answered yet.
+    dialling: usize,
+}
+
+/// The connections of a session and their bound.
 #[derive(Debug)]
 pub struct ConnectionLimit {
-    open: AtomicUsize,
-    limit: AtomicUsize,
+    count: Mutex<Count>,
+    /// A place came free.
+    freed: Notify,
 }
 
 /// A place under the limit, given back when it is dropped.
 #[derive(Debug)]
-pub struct ConnectionPermit(Arc<ConnectionLimit>);
+pub struct ConnectionPermit {
+    limit: Arc<ConnectionLimit>,
+    kind: Kind,
+    answered: bool,
+}
 
 impl ConnectionLimit {
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), limit: AtomicUsize::new(limit) })
+        Arc::new(Self { count: Mutex::new(Count { limit, ..Count::default() }), freed: Notify::new() })
     }
 
     /// A lower limit ends no connection; it lets in no further ones until enough have ended.
     pub fn set(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Release);
+        self.count.lock().limit = limit;
+        self.freed.notify_waiters();
     }
 
     #[cfg(test)]
     fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        let count = self.count.lock();
+        count.incoming + count.dialled
     }
 
-    pub fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
-        let limit = self.limit.load(Ordering::Acquire);
-        let room = |open: usize| (open < limit).then_some(open + 1);
-        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).ok()?;
-        Some(ConnectionPermit(self.clone()))
+    pub fn acquire(self: &Arc<Self>, kind: Kind) -> Option<ConnectionPermit> {
+        let mut count = self.count.lock();
+        if count.incoming + count.dialled >= count.limit {
+            return None;
+        }
+        match kind {
+            Kind::Incoming if count.incoming >= count.limit - count.limit / KEPT_FOR_DIALS => return None,
+            Kind::Incoming => count.incoming += 1,
+            // Addresses at which nobody is must not keep out everybody who comes.
+            Kind::Dialled if count.dialling >= count.limit.div_ceil(2) => return None,
+            Kind::Dialled => {
+                count.dialled += 1;
+                count.dialling += 1;
+            }
+        }
+        Some(ConnectionPermit { limit: self.clone(), kind, answered: kind == Kind::Incoming })
+    }
+
+    /// Are all places taken that such a connection may have, other than by dials under way?
+    pub fn is_full(&self, kind: Kind) -> bool {
+        let count = self.count.lock();
+        count.incoming + count.dialled >= count.limit
+            || kind == Kind::Incoming && count.incoming >= count.limit - count.limit / KEPT_FOR_DIALS
+    }
+
+    /// Waits for a place.
+    pub async fn wait(self: &Arc<Self>, kind: Kind) -> ConnectionPermit {
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if let Some(permit) = self.acquire(kind) {
+                return permit;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl ConnectionPermit {
+    /// The peer that was dialled is there.
+    pub fn answered(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.limit.count.lock().dialling -= 1;
+        }
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.answered();
+        let mut count = self.limit.count.lock();
+        match self.kind {
+            Kind::Incoming => count.incoming -= 1,
+            Kind::Dialled => count.dialled -= 1,
+        }
+        drop(count);
+        self.limit.freed.notify_waiters();
     }
 }
 
@@ -50,15 +128,33 @@ mod tests {
     #[test]
     fn places_come_back_whatever_the_limit_was_when_they_were_taken() {
         let limit = ConnectionLimit::new(2);
-        let (a, b) = (limit.acquire(), limit.acquire());
-        assert!(a.is_some() && b.is_some() && limit.acquire().is_none());
+        let take = || limit.acquire(Kind::Incoming);
+        let (a, b) = (take(), take());
+        assert!(a.is_some() && b.is_some() && take().is_none());
         limit.set(1);
         drop(a);
-        assert!(limit.acquire().is_none(), "one is open still");
+        assert!(take().is_none(), "one is open still");
         limit.set(3);
-        let more = [limit.acquire(), limit.acquire(), limit.acquire()];
+        let more = [take(), take(), take()];
         assert_eq!(more.iter().flatten().count(), 2);
         drop((b, more));
+        assert_eq!(limit.open(), 0);
+    }
+
+    #[test]
+    fn who_comes_leaves_places_to_dials_and_dials_leave_some_to_who_comes() {
+        let limit = ConnectionLimit::new(16);
+        let incoming: Vec<_> = std::iter::from_fn(|| limit.acquire(Kind::Incoming)).collect();
+        assert_eq!(incoming.len(), 14);
+        let dialled: Vec<_> = std::iter::from_fn(|| limit.acquire(Kind::Dialled)).collect();
+        assert_eq!(dialled.len(), 2);
+        drop((incoming, dialled));
+        let mut dialling: Vec<_> = std::iter::from_fn(|| limit.acquire(Kind::Dialled)).collect();
+        assert_eq!(dialling.len(), 8, "nobody has answered yet");
+        dialling.iter_mut().for_each(ConnectionPermit::answered);
+        let more: Vec<_> = std::iter::from_fn(|| limit.acquire(Kind::Dialled)).collect();
+        assert_eq!(more.len(), 8);
+        drop((dialling, more));
         assert_eq!(limit.open(), 0);
     }
 }

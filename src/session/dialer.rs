@@ -9,17 +9,26 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::connection::LetIn;
-use super::connection_limit::ConnectionPermit;
+use super::connection_limit::{ConnectionPermit, Kind};
 use super::driver::Driver;
 use super::inner::Inner;
 use crate::wire::Handshake;
 use crate::wire::handshake::HANDSHAKE_BYTES;
 
+/// One that was told to make room has left by then.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Dials a peer; the core hears how it went.
 pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
     let settings = driver.session.settings();
-    let Some(permit) = settings.enable_outgoing_tcp.then(|| driver.session.connection_permit()).flatten() else {
+    let permit = settings.enable_outgoing_tcp.then(|| driver.session.connections.acquire(Kind::Dialled)).flatten();
+    let Some(mut permit) = permit else {
         driver.run(|core, now| core.dial_deferred(now, address));
+        if settings.enable_outgoing_tcp && driver.session.connections.is_full(Kind::Dialled) {
+            let task_driver = driver.clone();
+            // It is dialled again soon, and finds the place if there is one.
+            driver.spawn(async move { _ = task_driver.session.free_place(&task_driver) });
+        }
         return;
     };
     let task_driver = driver.clone();
@@ -38,7 +47,10 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
         let met = timeout(limit, greet).await.ok().flatten();
         let wanted = driver.session.handshake(&driver).info_hash;
         match met.filter(|(_, theirs)| theirs.info_hash == wanted) {
-            Some((stream, theirs)) => admit(&driver, stream, address, false, &theirs, permit),
+            Some((stream, theirs)) => {
+                permit.answered();
+                admit(&driver, stream, address, false, &theirs, permit);
+            }
             None => driver.run(|core, now| core.dial_failed(now, address)),
         }
     });
@@ -46,12 +58,30 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
 
 /// An accepted connection: the peer names the torrent.
 pub async fn accept(session: Arc<Inner>, mut stream: TcpStream, address: SocketAddr) {
-    let Some(permit) = session.connection_permit() else { return };
+    let guest = session.half_open.enter(address.ip());
     let greet = timeout(seconds(session.settings().handshake_timeout), read_handshake(&mut stream));
-    let Ok(Some(theirs)) = greet.await else { return };
+    let theirs = tokio::select! {
+        theirs = greet => theirs,
+        () = guest.gone.cancelled() => return,
+    };
+    let Ok(Some(theirs)) = theirs else { return };
     let Some(driver) = session.torrents.lock().find_wire(&theirs.info_hash).cloned() else { return };
     let ours = session.handshake(&driver).encode();
-    if stream.write_all(&ours).await.is_ok() {
+    // A few bytes, which any socket takes.
+    if stream.write_all(&ours).await.is_err() {
+        return;
+    }
+    let place = session.connections.acquire(Kind::Incoming);
+    let permit = match place {
+        Some(permit) => permit,
+        None if session.free_place(&driver) => {
+            let Ok(permit) = timeout(ROOM_PATIENCE, session.connections.wait(Kind::Incoming)).await else { return };
+            permit
+        }
+        None => return,
+    };
+    drop(guest);
+    if !session.is_closed() {
         admit(&driver, stream, address, true, &theirs, permit);
     }
 }

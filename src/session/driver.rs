@@ -16,6 +16,7 @@ use super::inner::Inner;
 use super::rate_limit::{RateLimiter, RateLimits};
 use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
 use crate::alert::Alert;
+use crate::engine::external_ip::Voter;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::engine::store::{HashJob, PeerKey};
@@ -35,6 +36,8 @@ const LONG_SLEEP: Duration = Duration::from_millis(600);
 pub struct ConnectionHandle {
     /// There is something to write.
     pub wake: Notify,
+    /// Something was written.
+    pub written: Notify,
     /// It is to end.
     pub close: Notify,
     pub closed: AtomicBool,
@@ -279,8 +282,8 @@ impl Driver {
         for node in output.dht_nodes {
             self.session.add_dht_endpoint(node);
         }
-        for ip in output.external_ips {
-            self.session.external_ip_vote(ip);
+        for (voter, ip) in output.external_ips {
+            self.session.external_ip_vote(Voter::Peer(voter), ip);
         }
         if output.memory_wanted {
             self.session.memory_wanted();
@@ -359,6 +362,10 @@ impl Driver {
     pub fn totals(&self) -> (crate::metainfo::Sha1Hash, u64, (u64, u64, u64)) {
         let core = self.core.lock();
         (core.info_hashes().best(), core.bytes_left(), core.totals())
+    }
+
+    pub fn num_pieces(&self) -> Option<u32> {
+        self.core.lock().info().map(|i| i.layout.num_pieces())
     }
 
     pub fn has_peer(&self, key: PeerKey) -> bool {
@@ -455,7 +462,7 @@ impl Driver {
 
     pub fn panicked(self: &Arc<Self>, message: String) {
         let error = Error::new(Status::Panic, message).with_operation(Operation::Exception);
-        self.run(|core, now| core.fail(now, error, String::new()));
+        self.run(|core, now| core.panicked(now, error));
     }
 
     /// Starts the connection task of a peer that was let in.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -12,14 +13,15 @@ use super::StorageIndex;
 use super::alert_queue::AlertQueue;
 use super::clock::Clock;
 use super::connection::RECEIVE_BYTES;
-use super::connection_limit::{ConnectionLimit, ConnectionPermit};
+use super::connection_limit::ConnectionLimit;
 use super::dht::Dht;
 use super::driver::Driver;
+use super::half_open::HalfOpen;
 use super::rate_limit::RateLimiter;
 use super::storage_index::Registry;
 use super::tracker::{TrackerClient, TrackerOptions};
 use crate::alert::Alert;
-use crate::engine::external_ip::ExternalIp;
+use crate::engine::external_ip::{ExternalIp, Voter};
 use crate::engine::share::Shares;
 use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
@@ -28,6 +30,8 @@ use crate::storage::file_pool::FilePool;
 use crate::storage::pool::Pool;
 use crate::wire::Handshake;
 
+/// Between two connections that are ended to make room. To find one costs a look at all.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// Receive buffers kept for reuse.
 const MAX_BUFFERS: usize = 8;
 
@@ -44,7 +48,11 @@ pub struct Inner {
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
     pub announce_slots: Semaphore,
-    connections: Arc<ConnectionLimit>,
+    pub connections: Arc<ConnectionLimit>,
+    /// Accepted connections that have not said whom they want.
+    pub half_open: Arc<HalfOpen>,
+    /// When a peer was last told to make room for another, in microseconds.
+    freed_place: AtomicU64,
     trackers: Mutex<Arc<TrackerClient>>,
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
@@ -94,6 +102,8 @@ impl Inner {
             upload_limit: rate(settings.upload_rate_limit),
             announce_slots: Semaphore::new(usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1).max(1)),
             connections: ConnectionLimit::new(connections),
+            half_open: Arc::default(),
+            freed_place: AtomicU64::new(0),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
             dht_start: Mutex::new(super::dht_search::Start::default()),
@@ -180,9 +190,17 @@ impl Inner {
         }
     }
 
-    /// A place under the session's connection limit.
-    pub fn connection_permit(&self) -> Option<ConnectionPermit> {
-        self.connections.acquire()
+    /// All places are taken: ends a connection that is of no use, of this torrent or of another. False if there is none, or one was
+    /// ended only just now. Not from within a core's lock.
+    pub fn free_place(&self, driver: &Arc<Driver>) -> bool {
+        let now = self.now().micros();
+        let due =
+            |last: u64| (last == 0 || now.saturating_sub(last) >= ROOM_PAUSE.as_micros() as u64).then_some(now.max(1));
+        if self.freed_place.fetch_update(Ordering::AcqRel, Ordering::Acquire, due).is_err() {
+            return false;
+        }
+        let others = self.drivers().into_iter().filter(|d| d.index != driver.index);
+        std::iter::once(driver.clone()).chain(others).any(|d| d.run(|core, now| core.free_place(now)))
     }
 
     pub fn tracker_client(&self) -> Arc<TrackerClient> {
@@ -226,8 +244,9 @@ impl Inner {
         }
     }
 
-    pub fn external_ip_vote(&self, ip: IpAddr) {
-        if self.external_ip.lock().vote(ip) {
+    /// Somebody sees us at `ip`.
+    pub fn external_ip_vote(&self, voter: Voter, ip: IpAddr) {
+        if self.external_ip.lock().vote(voter, ip) {
             self.alerts.post(StorageIndex::INVALID, &Alert::ExternalIp { address: ip });
         }
     }

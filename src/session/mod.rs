@@ -14,6 +14,7 @@ mod dialer;
 mod disk_tasks;
 mod driver;
 pub mod event_fd;
+mod half_open;
 mod inner;
 mod listen;
 pub mod params;

@@ -86,7 +86,7 @@ const PLAIN: &[Descriptor] = ignored! {
     max_suggest_pieces = 16, max_web_seed_connections = 3, metadata_token_limit = 2500000,
     min_websocket_announce_interval = 60, mixed_mode_algorithm = 1, mmap_file_size_cutoff = 40, network_threads = 0,
     num_optimistic_unchoke_slots = 0, num_outgoing_ports = 0, optimistic_disk_retry = 600, outgoing_port = 0,
-    peer_dscp = 4, peer_tos = 4, peer_turnover = 4, peer_turnover_cutoff = 90, peer_turnover_interval = 300,
+    peer_dscp = 4, peer_tos = 4,
     predictive_piece_announce = 0, proxy_port = 0, rate_choker_initial_threshold = 1024, read_cache_line_size = 32,
     read_job_every = 10, recv_socket_buffer_size = 0, resolver_cache_timeout = 1200, seed_choking_algorithm = 0,
     seed_time_limit = 86400, seed_time_ratio_limit = 700, seeding_piece_quota = 20, send_buffer_low_watermark = 10240,

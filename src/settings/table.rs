@@ -102,7 +102,7 @@ settings! {
     enable_outgoing_tcp: Bool(true), Check::Any, live,
         "Dial TCP connections.";
     connections_limit: Int(200), Check::Range(2, 65_535), live,
-        "Most connections of the session, half-open ones too.";
+        "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted.";
     max_connections_per_torrent: Int(100), Check::Range(1, 65_535), live,
         "Most connections of one torrent that has no limit of its own. (Not libtorrent's: there it is a torrent's alone.)";
     connection_speed: Int(200), Check::Range(1, 10_000), live,
@@ -117,6 +117,12 @@ settings! {
         "Seconds without a byte after which a peer is dropped.";
     inactivity_timeout: Int(600), Check::Range(5, SECONDS_A_DAY), live,
         "Seconds without mutual interest after which a peer may be dropped, where connections are short.";
+    peer_turnover: Int(4), Check::Range(0, 100), live,
+        "Percent of a torrent's peers, the worst, that make way for others at each peer_turnover_interval; 0: none.";
+    peer_turnover_interval: Int(300), Check::Range(1, SECONDS_A_DAY), live,
+        "Seconds between such turnovers.";
+    peer_turnover_cutoff: Int(90), Check::Range(0, 100), live,
+        "Percent of a torrent's connections that must be taken for a turnover.";
     request_timeout: Int(60), Check::Range(1, 3600), live,
         "Seconds an unchoked peer may leave requests unanswered before it counts as snubbed.";
     piece_timeout: Int(20), Check::Range(1, 3600), live,

@@ -48,7 +48,7 @@ pub struct DecoderLimits {
 
 impl Default for DecoderLimits {
     fn default() -> Self {
-        Self { bitfield: 256 * 1024, extended: 1024 * 1024, block: 128 * 1024 }
+        Self { bitfield: 256 * 1024, extended: 256 * 1024, block: 128 * 1024 }
     }
 }
 

@@ -4,6 +4,7 @@
 mod clock;
 mod content;
 mod driver;
+mod flood;
 mod focused;
 mod gauge;
 mod link;

@@ -11,6 +11,7 @@ use elementum_torrent::wire::{
 };
 
 use super::content::Content;
+use super::flood::Flood;
 
 /// What a scripted peer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub enum Manner {
     WrongMetadata,
     /// Tells of other peers.
     Gossip,
+    /// Sends such messages as fast as it can.
+    Flood(Flood),
 }
 
 impl Manner {
@@ -96,6 +99,8 @@ pub struct Script {
     pub has: Option<Vec<u32>>,
     /// How many requests it says it queues (None: few or many).
     pub reqq: Option<u32>,
+    /// It never reads.
+    pub deaf: bool,
 }
 
 impl Script {
@@ -111,6 +116,7 @@ impl Script {
             gossip: Vec::new(),
             has: None,
             reqq: None,
+            deaf: false,
         }
     }
 
@@ -202,7 +208,13 @@ impl Script {
     /// The next bytes to write.
     pub fn take_bytes(&mut self, conn: usize) -> Option<Vec<u8>> {
         if self.links.get(&conn)?.out.is_empty() {
-            self.serve(conn);
+            match self.manner {
+                Manner::Flood(flood) => {
+                    let bytes = flood.bytes(&mut self.rng, &self.content.info);
+                    return Some(bytes);
+                }
+                _ => self.serve(conn),
+            }
         }
         self.links.get_mut(&conn)?.out.pop_front()
     }
@@ -259,6 +271,9 @@ impl Script {
     pub fn received(&mut self, conn: usize, bytes: &[u8]) -> Wishes {
         let mut batch = Vec::new();
         let Some(link) = self.links.get_mut(&conn) else { return Wishes::default() };
+        if let Manner::Flood(_) = self.manner {
+            return Wishes::default();
+        }
         link.decoder.push(bytes, &mut batch).expect("our own engine speaks right");
         for received in batch {
             let Received::Message(message) = received else { panic!("{:?} got {received:?}", self.manner) };

@@ -66,6 +66,8 @@ impl World {
             through: [now; 2],
             moved: [0; 2],
             payload: [0; 2],
+            taken: [0; 2],
+            unread: [Vec::new(), Vec::new()],
         });
         if let Kind::Script(script) = &mut self.nodes[target].kind {
             script.connected(conn);

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use elementum_torrent::engine::budget::Reading;
 use elementum_torrent::wire::{Decoder, Received, WireError};
 
 use super::node::Kind;
+use super::script::Manner;
 use super::world::{Event, World};
+
+/// What a socket holds of bytes that nobody reads.
+const SOCKET: usize = 64 * 1024;
 
 impl World {
     /// Writes on, as far as the line is free.
@@ -16,6 +21,13 @@ impl World {
         }
         let now = self.clock.now();
         let (node, key, other) = (c.nodes[side], c.keys[side], c.nodes[1 - side]);
+        let is_deaf = matches!(&self.nodes[other].kind, Kind::Script(s) if s.deaf) && c.moved[1 - side] > SOCKET as u64;
+        // A real one has a window.
+        let is_flood = matches!(&self.nodes[node].kind, Kind::Script(s) if matches!(s.manner, Manner::Flood(_)));
+        let is_full = is_flood && c.moved[1 - side] - c.taken[1 - side] > SOCKET as u64;
+        if is_deaf || is_full || c.unread[1 - side].len() > SOCKET {
+            return;
+        }
         let (mut bytes, mut payload) = (Vec::new(), 0u64);
         while bytes.len() < 4096 {
             match &mut self.nodes[node].kind {
@@ -74,6 +86,25 @@ impl World {
         }
         let now = self.now();
         let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);
+        let mut heard = Vec::new();
+        let bytes = match &mut self.nodes[node].kind {
+            Kind::Engine(engine) => {
+                let unread = &mut self.conns[conn].unread[side];
+                unread.extend_from_slice(bytes);
+                match engine.torrent.reading(now, key) {
+                    Reading::Now => heard.append(unread),
+                    // Looked at again when it is.
+                    Reading::WhenWritten => {}
+                    Reading::At(time) => self.clock.at(time, Event::Hear { conn, side }),
+                }
+                if heard.is_empty() {
+                    return;
+                }
+                self.conns[conn].taken[side] += heard.len() as u64;
+                &heard[..]
+            }
+            _ => bytes,
+        };
         match &mut self.nodes[node].kind {
             Kind::Engine(engine) => {
                 let Some(plug) = engine.plugs.get_mut(&key) else { return };
@@ -99,6 +130,7 @@ impl World {
         }
         self.pump(conn, side);
         self.settle(node);
+        self.pump(conn, 1 - side);
     }
 
     /// Nothing more was to be received from a peer.

@@ -77,6 +77,11 @@ pub enum Event {
     Checked {
         node: usize,
     },
+    /// More may be read from a peer.
+    Hear {
+        conn: usize,
+        side: usize,
+    },
     Player {
         node: usize,
         driver: usize,
@@ -104,6 +109,10 @@ pub struct Conn {
     /// Bytes that went towards a side, and payload that came in there.
     pub moved: [u64; 2],
     pub payload: [u64; 2],
+    /// Bytes that were taken in at a side.
+    pub taken: [u64; 2],
+    /// What came to a side and is not read yet.
+    pub unread: [Vec<u8>; 2],
 }
 
 #[derive(Debug)]
@@ -282,6 +291,9 @@ impl World {
                 }
                 self.pump(conn, side);
                 self.settle(node);
+                if !self.conns[conn].unread[side].is_empty() {
+                    self.deliver(conn, side, &[]);
+                }
             }
             Event::Arrive { conn, side, bytes } => self.arrive(conn, side, bytes),
             Event::Deliver { conn, side, bytes } => self.deliver(conn, side, &bytes),
@@ -306,6 +318,7 @@ impl World {
             Event::Uploaded { node, peer, request } => self.uploaded(node, peer, request),
             Event::Hashed { node } => self.hashed(node),
             Event::Paused { conn, side } => self.paused(conn, side),
+            Event::Hear { conn, side } => self.deliver(conn, side, &[]),
             Event::Checked { node } => {
                 let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
                 for piece in 0..engine.content.info.layout.num_pieces() {

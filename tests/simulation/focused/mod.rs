@@ -3,6 +3,7 @@
 mod blockwise;
 mod crowd;
 mod explain;
+mod floods;
 mod hashing;
 mod memory;
 mod metadata;

@@ -2,6 +2,7 @@
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::StorageKind;
+use elementum_torrent::error::{Error, Status};
 
 use super::super::node::Kind;
 use super::*;
@@ -227,4 +228,60 @@ fn a_seed_does_not_talk_to_seeds_where_redundant_connections_are_closed() {
     assert_eq!(world.engine(node).torrent.bytes_left(), 0);
     assert_eq!(world.engine(node).torrent.num_peers(), 0);
     world.end();
+}
+
+/// A torrent that has its peers and wants nothing of them looks at them every few seconds; as soon as somebody wants something it is as
+/// quick as ever.
+#[test]
+fn who_waits_for_nothing_is_hardly_looked_at() {
+    let mut world = beside(4 * MIB, 256 * KIB, 2 * MIB, &[Manner::Honest, Manner::Honest]);
+    world.run_for(Duration::from_secs(20));
+    assert_eq!(world.engine(0).torrent.num_peers(), 2);
+    let mut looks = 0;
+    let mut last = world.engine(0).timer;
+    let until = world.now() + minute();
+    world.run(minute() * 2, |w| {
+        let next = w.engine(0).timer;
+        looks += usize::from(std::mem::replace(&mut last, next) != next);
+        w.now() >= until
+    });
+    assert!((1..=20).contains(&looks), "{looks} looks in a minute");
+    assert_eq!(world.engine(0).torrent.num_peers(), 2);
+    let from = world.now();
+    must_read(&mut world, 0);
+    assert!(world.now().since(from) < Duration::from_secs(2), "{:?}", world.now().since(from));
+    world.end();
+}
+
+/// Whatever state a panic left behind: the torrent stands, and begins anew when it is resumed; what is on disk is checked first.
+#[test]
+fn after_a_panic_all_begins_anew() {
+    for disk in [false, true] {
+        let mut world = World::new(29, Content::single(29, 4 * MIB, 64 * KIB as u32));
+        let mut setup = if disk { Setup::disk() } else { Setup::memory(MIB) };
+        setup.settings.min_reconnect_time = 1;
+        let node = world.add_engine(setup, fast());
+        let slow = || Line::new(MIB, MIB, 15);
+        let others = [world.add_script(Manner::CorruptBlock, slow()), world.add_script(Manner::Honest, slow())];
+        world.introduce(node, &others);
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+        world.run_for(Duration::from_millis(800));
+        let (now, engine) = (world.now(), world.engine(node));
+        assert!(engine.torrent.num_peers() > 0 && !engine.is_done());
+        let error = Error::new(Status::Panic, "planted");
+        engine.torrent.panicked(now, error);
+        world.settle(node);
+        let engine = world.engine(node);
+        engine.check_books();
+        assert_eq!((engine.torrent.num_peers(), engine.torrent.had_pieces().len()), (0, 0));
+        world.run_for(Duration::from_secs(5));
+        assert!(!world.engine(node).is_done() && world.engine(node).torrent.num_peers() == 0, "it stands");
+        let before = world.engine(node).count(|a| matches!(a, Alert::TorrentChecked));
+        let now = world.now();
+        world.engine(node).torrent.resume(now);
+        world.settle(node);
+        assert!(world.finish(minute()), "{}", world.engine(node).torrent.describe());
+        assert_eq!(world.engine(node).count(|a| matches!(a, Alert::TorrentChecked)), before + usize::from(disk));
+        world.end();
+    }
 }

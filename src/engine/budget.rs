@@ -1,0 +1,156 @@
+//! What a peer's messages may cost us: each has a price, and blocks pay. A peer that is in debt is not read from until time has
+//! paid for it, so who talks without end is heard now and then, and all others as before.
+//!
+//! Nothing an honest peer does comes near it. Its HAVEs of new pieces are free, a block that was asked for pays for sixteen other
+//! messages, and a few thousand more are free after a pause.
+
+use std::time::Duration;
+
+use super::Time;
+use super::store::PeerKey;
+use super::torrent::Torrent;
+use crate::storage::pool::BLOCK_SIZE;
+use crate::wire::{Message, Received};
+
+/// What time pays for: a thousand of the cheapest messages a second.
+const UNIT: Duration = Duration::from_millis(1);
+/// What is saved up at most.
+const MOST_SAVED: Duration = Duration::from_secs(5);
+/// Bytes that cost as much as the cheapest message.
+const BYTES_A_UNIT: u64 = 256;
+/// What a block pays for beside its own bytes.
+const BLOCK_PAYS: u64 = 16;
+/// Who gets in or out of a slot, or chokes: others must be looked at for it.
+const TURN: u64 = 20;
+const STATEMENT_OF_ALL: u64 = 100;
+const EXTENDED_HANDSHAKE: u64 = 50;
+const EXTENDED: u64 = 2;
+/// Bytes of answers that wait to be written to a peer; it is not read from while there are more.
+const MOST_ANSWERS: usize = 64 * 1024;
+
+/// May more be read from a peer?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Now,
+    /// When what it was answered has been written: it does not read, or more slowly than it asks.
+    WhenWritten,
+    /// It is in debt until then.
+    At(Time),
+}
+
+/// One peer's account.
+#[derive(Debug)]
+pub struct Budget {
+    /// By then all that it sent is paid for.
+    paid_at: Time,
+}
+
+impl Budget {
+    pub fn new(now: Time) -> Self {
+        Self { paid_at: now - MOST_SAVED }
+    }
+
+    pub fn charge(&mut self, now: Time, units: u64) {
+        self.paid_at = self.paid_at.max(now - MOST_SAVED) + times(units);
+    }
+
+    pub fn charge_bytes(&mut self, now: Time, bytes: u64) {
+        let price = UNIT.as_nanos() as u64 * bytes / BYTES_A_UNIT;
+        self.paid_at = self.paid_at.max(now - MOST_SAVED) + Duration::from_nanos(price);
+    }
+
+    /// Something that was of use after all costs nothing.
+    pub fn refund(&mut self, units: u64) {
+        self.paid_at = self.paid_at - times(units);
+    }
+
+    /// As many bytes came as were asked for.
+    pub fn refund_bytes(&mut self, bytes: u64) {
+        self.refund(bytes.div_ceil(BYTES_A_UNIT));
+    }
+
+    /// A block that was asked for came.
+    pub fn block(&mut self, bytes: u64) {
+        self.refund_bytes(bytes);
+        self.refund(BLOCK_PAYS);
+    }
+
+    /// So many bytes that it asked for go out to it.
+    pub fn served(&mut self, bytes: u64) {
+        self.refund((1 + BLOCK_PAYS) * bytes / u64::from(BLOCK_SIZE));
+    }
+
+    /// When it is out of debt, if it is in debt.
+    pub fn in_debt_until(&self, now: Time) -> Option<Time> {
+        (self.paid_at > now).then_some(self.paid_at)
+    }
+}
+
+impl Torrent {
+    /// Whether the shell may read on from a peer; to be asked after each event that brought something of it.
+    pub fn reading(&self, now: Time, key: PeerKey) -> Reading {
+        let Some(peer) = self.peers.get(&key) else { return Reading::Now };
+        if peer.outbox.answer_bytes() > MOST_ANSWERS {
+            return Reading::WhenWritten;
+        }
+        peer.budget.in_debt_until(now).map_or(Reading::Now, Reading::At)
+    }
+
+    /// Bytes held for what peers said and were answered: outboxes without payload, and lists that they fill.
+    #[doc(hidden)]
+    pub fn held_for_peers(&self) -> usize {
+        let peers = self.peers.values().map(|p| {
+            let lists = p.uploads.len() * 12 + p.pex_told.len() * 32 + p.early.pieces.len() * 4 + p.cancelled.len() * 8;
+            p.outbox.message_bytes() + lists + p.early.bitfield.as_ref().map_or(0, Vec::len)
+        });
+        peers.sum::<usize>() + self.swarm.len() * 64
+    }
+}
+
+fn times(units: u64) -> Duration {
+    UNIT.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
+}
+
+/// What it costs to take this in, its bytes aside.
+pub fn price(received: &Received) -> u64 {
+    match received {
+        Received::Message(message) => match message {
+            Message::Choke | Message::Unchoke | Message::Interested | Message::NotInterested => TURN,
+            Message::Bitfield(_) | Message::HaveAll => STATEMENT_OF_ALL,
+            Message::Extended { id: 0, .. } => EXTENDED_HANDSHAKE,
+            Message::Extended { .. } => EXTENDED,
+            _ => 1,
+        },
+        Received::Block { .. } | Received::Unpaid { .. } => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_millis(100_000);
+
+    #[test]
+    fn a_burst_is_free_and_then_time_pays() {
+        let mut budget = Budget::new(NOW);
+        budget.charge(NOW, 5000);
+        assert_eq!(budget.in_debt_until(NOW), None);
+        budget.charge(NOW, 1000);
+        assert_eq!(budget.in_debt_until(NOW), Some(NOW + Duration::from_secs(1)));
+        assert_eq!(budget.in_debt_until(NOW + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn blocks_pay_and_what_is_saved_has_a_bound() {
+        let mut budget = Budget::new(NOW);
+        for _ in 0..10_000 {
+            budget.charge_bytes(NOW, 16 * 1024 + 13);
+            budget.charge(NOW, 10);
+            budget.block(16 * 1024);
+        }
+        assert_eq!(budget.in_debt_until(NOW), None);
+        budget.charge(NOW, 5001);
+        assert!(budget.in_debt_until(NOW).is_some(), "as if it had been silent, and no better");
+    }
+}
