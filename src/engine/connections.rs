@@ -17,6 +17,8 @@ use crate::wire::{Message, Received, WireError, lt_donthave};
 /// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
 const MAX_ALLOWED_TO_US: usize = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// A peer whose connection did nothing for either side and was over within this time hung up on us.
+const HUNG_UP: Duration = Duration::from_secs(10);
 
 impl Torrent {
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
@@ -54,6 +56,8 @@ impl Torrent {
             if let Err(what) = outcome {
                 let error = Error::new(crate::error::Status::Network, what).with_operation(Operation::Bittorrent);
                 self.close(now, key, CloseReason::InvalidMessage, Some(error));
+                // What it was asked for is asked of others now.
+                self.fill_all(now);
                 return;
             }
         }
@@ -90,6 +94,7 @@ impl Torrent {
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
         self.peer_paused(now, key);
+        self.call_for_peers(now);
         self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
@@ -307,8 +312,12 @@ impl Torrent {
             self.optimistic = PeerKey::NOBODY;
         }
         peer.credits.clear();
-        let failed = peer.down.total() == 0 && peer.up.total() == 0
-            || matches!(reason, CloseReason::InvalidMessage | CloseReason::CorruptData | CloseReason::MessageTooBig);
+        let useless = peer.down.total() == 0 && peer.up.total() == 0;
+        let failed = reason.is_misconduct() || (useless && now.since(peer.connected_at) < HUNG_UP);
+        if reason == CloseReason::UploadToUpload {
+            // Or it would be dialled again, for the same end.
+            self.swarm.set_seed(peer.address, true);
+        }
         self.swarm.disconnected(now, peer.address, failed, &limits);
         if let Some(port) = peer.listen_port.filter(|_| peer.incoming) {
             self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), failed, &limits);

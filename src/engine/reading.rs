@@ -160,6 +160,7 @@ impl Torrent {
     /// Asks peers for what the readers want since they read.
     pub fn follow_up(&mut self, now: Time) {
         if self.owes_follow_up {
+            self.call_for_peers(now);
             self.fill_all(now);
         }
     }
@@ -172,6 +173,7 @@ impl Torrent {
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
             reader.probes.push(Probe { offset, since: now });
             self.wants_dirty = true;
+            self.call_for_peers(now);
             self.fill_all(now);
         }
         Ok(outcome)

@@ -21,6 +21,8 @@ pub struct BlockSlot {
     pub expected: Time,
     /// From when on it is late.
     pub due: Time,
+    /// Somebody looks when it is late (`late`).
+    pub watched: bool,
 }
 
 impl BlockSlot {

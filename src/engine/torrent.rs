@@ -26,6 +26,7 @@ use super::ranking::Ranking;
 use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
+use super::shortage::Shortage;
 use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
@@ -82,6 +83,7 @@ pub struct Torrent {
     pub(super) peers: BTreeMap<PeerKey, Peer>,
     pub(super) next_key: u32,
     pub(super) swarm: Swarm,
+    pub(super) shortage: Shortage,
     pub(super) trackers: Trackers,
     pub(super) optimistic: PeerKey,
 
@@ -179,7 +181,8 @@ impl Torrent {
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
             next_key: 1,
-            swarm: Swarm::default(),
+            swarm: Swarm::new(now, seed),
+            shortage: Shortage::new(now),
             trackers,
             optimistic: PeerKey::NOBODY,
             readers: BTreeMap::new(),
@@ -363,8 +366,9 @@ impl Torrent {
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
         let tick = active.then(|| self.last_tick + self.pulse());
         let late = self.late.next().filter(|_| self.may_ask());
-        let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
-        [tick, late, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+        let dial = self.swarm.next_dial_time(self.has_all());
+        let sought = [dial, self.shortage.next()].into_iter().flatten().min().map(|t| t.max(self.last_tick + TICK));
+        [tick, late, sought, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
     }
 
     fn pulse(&self) -> Duration {
@@ -401,6 +405,7 @@ impl Torrent {
         }
         self.poll_trackers(now);
         self.check_peers(now);
+        self.call_for_peers(now);
         self.dial(now);
         self.choke_round(now);
         self.metadata_timeouts(now);

@@ -277,6 +277,10 @@ impl Driver {
         for ip in output.external_ips {
             self.session.external_ip_vote(ip);
         }
+        if output.search_dht {
+            self.dht.restart();
+            self.timer.notify_one();
+        }
         if output.memory_wanted {
             self.session.memory_wanted(self);
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::dialling::DialFailure;
 use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::error::{Error, Status};
@@ -79,7 +80,7 @@ impl World {
     pub(super) fn dial_failed(&mut self, from: usize, to: SocketAddr) {
         let now = self.now();
         if let Kind::Engine(engine) = &mut self.nodes[from].kind {
-            engine.torrent.dial_failed(now, to);
+            engine.torrent.dial_failed(now, to, DialFailure::default());
             self.settle(from);
         }
     }
