@@ -309,6 +309,7 @@ impl Torrent {
             |w| !by_blocks || w.fits(content, limit),
         );
         self.take_back_passed();
+        self.watch_urgent();
         self.wants_from = 0;
     }
 }

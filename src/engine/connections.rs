@@ -43,14 +43,8 @@ impl Torrent {
                 return;
             }
             let outcome = match received {
-                Received::Block { piece, begin, data } => {
-                    self.block_arrived(now, key, piece, begin, data);
-                    Ok(())
-                }
-                Received::Unpaid { piece, begin, length } => {
-                    self.block_unpaid(key, piece, begin, length);
-                    Ok(())
-                }
+                Received::Block { piece, begin, data } => self.block_arrived(now, key, piece, begin, data),
+                Received::Unpaid { piece, begin, length } => self.block_unpaid(key, piece, begin, length),
                 Received::Message(message) => self.handle_message(now, key, message),
             };
             if let Err(what) = outcome {
@@ -140,7 +134,7 @@ impl Torrent {
             Message::Extended { id: UT_PEX, payload } => self.pex_message(now, key, &payload)?,
             Message::Extended { id: LT_DONTHAVE, payload } => {
                 let piece = lt_donthave::parse(&payload).map_err(|e| e.to_string())?;
-                self.peer_lost(now, key, piece);
+                self.peer_lost(now, key, piece)?;
             }
             Message::Extended { .. } => {}
         }
@@ -253,7 +247,7 @@ impl Torrent {
         }
     }
 
-    fn snub(&mut self, now: Time, key: PeerKey) {
+    pub(super) fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
         self.ranking.outdated();

@@ -27,12 +27,14 @@ impl Torrent {
 
     /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
     pub fn connect_peer(&mut self, now: Time, address: SocketAddr) {
-        self.add_peers(now, PeerSource::MANUAL, &[address]);
-        if !self.swarm.await_dial(address) {
-            let blocked = self.swarm.is_banned(address) || !self.swarm_limits().allow(address);
-            let reason = if blocked { CloseReason::Blocked } else { CloseReason::TooManyConnections };
+        let limits = self.swarm_limits();
+        let allowed = limits.allow(address) && !self.swarm.is_banned(address);
+        self.swarm.add(now, address, PeerSource::MANUAL, &limits);
+        if !allowed || !self.swarm.await_dial(address) {
+            let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
             self.tell_dial(address, DialFailure { reason, error: None });
         }
+        self.dial(now);
     }
 
     pub fn dial_failed(&mut self, now: Time, address: SocketAddr, failure: DialFailure) {

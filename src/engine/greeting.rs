@@ -211,6 +211,9 @@ impl Torrent {
         }
         if let Some(size) = hello.metadata_size {
             self.metadata_offered(now, key, size);
+        } else if self.content.is_none() {
+            // It may have it, and not say how large it is.
+            self.ask_metadata(now, key);
         }
         if let Some(ip) = hello.yourip {
             self.out.external_ips.push(ip);

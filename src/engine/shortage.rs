@@ -101,7 +101,8 @@ impl Torrent {
         if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
             return Some(Need::Read);
         }
-        let fetches = || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
+        let fetches =
+            || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
         (self.peers.is_empty() && fetches()).then_some(Need::Download)
     }
 

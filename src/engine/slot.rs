@@ -69,6 +69,8 @@ pub struct Slot {
     pub(super) asked: u32,
     pub(super) passed: u32,
     pub(super) free_hint: u32,
+    /// There may be blocks that were asked for and that nobody watches.
+    pub(super) unwatched: bool,
     /// No block asked for is expected later than this.
     pub(super) slowest: Time,
     pub(super) hash: Option<PieceHash>,

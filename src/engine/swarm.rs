@@ -231,8 +231,12 @@ impl Swarm {
         }
     }
 
-    /// A try ended: the peer is left alone for a while.
+    /// A try ended: the peer is left alone for a while, or, if it was banned meanwhile, for good.
     fn rest(&mut self, now: Time, address: SocketAddr, failed: bool, limits: &SwarmLimits) {
+        if self.is_banned(address) {
+            self.peers.remove(&address);
+            return;
+        }
         let Some(p) = self.peers.get_mut(&address) else { return };
         p.fails = if failed { p.fails.saturating_add(1) } else { 0 };
         p.tried = now;

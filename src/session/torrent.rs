@@ -4,9 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::{
-    LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus,
-};
+use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Result, Status};
 use crate::metainfo::{Info, TorrentFile};

@@ -37,6 +37,8 @@ pub struct Setup {
     pub hash_ms: u64,
     /// Now and then a peer's socket holds more than is taken from it.
     pub pours: bool,
+    /// It announces to the world's tracker.
+    pub tracker: bool,
 }
 
 impl Setup {
@@ -53,6 +55,7 @@ impl Setup {
             disk_ms: 3,
             hash_ms: 0,
             pours: false,
+            tracker: false,
         }
     }
 
@@ -91,6 +94,9 @@ pub struct Engine {
     /// What may be charged: the limit, or what was charged when it was lowered.
     pub ceiling: u64,
     pub alerts: Vec<Alert>,
+    /// When it announced, and searched the DHT.
+    pub announces: Vec<Time>,
+    pub searches: Vec<Time>,
     pub writes: u32,
     pub timeouts_in_the_past: u32,
     pub hashes_run: u64,
@@ -108,6 +114,7 @@ impl Engine {
             file_priorities: setup.file_priorities.clone(),
             peer_id,
             listen_port: super::world::PORT,
+            trackers: if setup.tracker { vec![vec!["http://tracker.invalid/announce".into()]] } else { Vec::new() },
             ..TorrentConfig::of(&content.info)
         };
         let torrent = Torrent::new(now, config, settings, pool.clone(), &Arc::new(Shares::default()), seed);
@@ -125,6 +132,8 @@ impl Engine {
             hashing: VecDeque::new(),
             timer: None,
             alerts: Vec::new(),
+            announces: Vec::new(),
+            searches: Vec::new(),
             writes: 0,
             timeouts_in_the_past: 0,
             hashes_run: 0,

@@ -3,8 +3,10 @@
 mod blockwise;
 mod explain;
 mod hashing;
+mod late;
 mod memory;
 mod metadata;
+mod outages;
 mod peers;
 mod readers;
 mod storage;
@@ -16,7 +18,7 @@ use super::content::Content;
 use super::driver::{Driver, Step};
 use super::link::Line;
 use super::node::Setup;
-use super::script::Manner;
+use super::script::{Manner, Quirks};
 use super::world::World;
 
 const KIB: u64 = 1024;

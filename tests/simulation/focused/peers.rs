@@ -1,6 +1,6 @@
 //! Peers: good, bad, slow, coming and going.
 
-use elementum_torrent::alert::Alert;
+use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::StorageKind;
 
 use super::super::node::Kind;
@@ -226,5 +226,39 @@ fn a_seed_does_not_talk_to_seeds_where_redundant_connections_are_closed() {
     assert!(matches!(&world.nodes[node].kind, Kind::Engine(e) if e.torrent.storage_kind() == StorageKind::Disk));
     assert_eq!(world.engine(node).torrent.bytes_left(), 0);
     assert_eq!(world.engine(node).torrent.num_peers(), 0);
+    world.end();
+}
+
+#[test]
+fn a_block_of_the_wrong_length_ends_its_sender_and_is_asked_elsewhere() {
+    for wrong_length in [16_383, 384, 1, 16_385, 40_000] {
+        let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest, Manner::Honest]);
+        world.script(1).quirks = Quirks { wrong_lengths: 1, wrong_length, ..Quirks::default() };
+        let from = world.now();
+        must_read(&mut world, 0);
+        assert!(world.now().since(from) < Duration::from_secs(3), "{wrong_length}: {:?}", world.now().since(from));
+        let reason = |a: &Alert| matches!(a, Alert::PeerDisconnected { reason: CloseReason::InvalidMessage, .. });
+        assert_eq!(world.engine(0).count(reason), 1, "{wrong_length}");
+        world.end();
+    }
+}
+
+#[test]
+fn no_more_is_asked_of_a_peer_than_it_queues() {
+    for reqq in [1, 2, 5] {
+        let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest]);
+        world.script(1).reqq = Some(reqq);
+        must_read(&mut world, 0);
+        assert_eq!(world.script(1).most_outstanding, reqq as usize);
+        world.end();
+    }
+}
+
+#[test]
+fn spare_bits_of_a_bitfield_cost_nobody_a_peer() {
+    let mut world = beside(MIB + 5, 64 * KIB, MIB, &[Manner::Honest]);
+    world.script(1).has = Some((0..17).collect());
+    world.script(1).quirks.spare_bits = true;
+    must_read(&mut world, 0);
     world.end();
 }
