@@ -125,8 +125,10 @@ impl Torrent {
         }
         urgent.sort_unstable();
         for (i, (_, piece, block, needed)) in urgent.into_iter().enumerate() {
+            // Those for which there was no time come before those in vain, the next time.
+            let again = if i < AT_ONCE { AGAIN } else { AGAIN / 2 };
             if i >= AT_ONCE || !self.ask_another(now, piece, block, needed) {
-                self.look_again(now, piece, block);
+                self.look_again(now + again, piece, block);
             }
         }
     }
@@ -150,10 +152,10 @@ impl Torrent {
         self.request(now, key, Pick { piece, block, class: Class::Deadline })
     }
 
-    fn look_again(&mut self, now: Time, piece: u32, block: u32) {
+    fn look_again(&mut self, at: Time, piece: u32, block: u32) {
         if let Some(content) = &mut self.content {
-            content.store.set_due(piece, block, now + AGAIN);
-            self.late.push(now + AGAIN, piece, block);
+            content.store.set_due(piece, block, at);
+            self.late.push(at, piece, block);
         }
     }
 

@@ -4,7 +4,7 @@
 //! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `greeting` (who is let in),
 //! `connections` (peers' messages, and their end), `asking` and `pick` (who is asked for what), `requests`, `blocks` (arrival,
 //! verification), `hashing`, `blame`, `memory` (eviction, lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata`
-//! (ut_metadata), `pex`, `priorities`, `status`.
+//! (ut_metadata), `pex`, `shortage` (nobody to ask), `priorities`, `status`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
 use super::trackers::{Policy, Trackers};
 use super::wants::Want;
+use super::waste::Legacy;
 use crate::alert::{Alert, PerformanceWarning, TorrentState};
 use crate::error::Error;
 use crate::metainfo::{Info, InfoHashes};
@@ -84,6 +85,8 @@ pub struct Torrent {
     pub(super) next_key: u32,
     pub(super) swarm: Swarm,
     pub(super) shortage: Shortage,
+    /// What the last reader of a file left.
+    pub(super) legacy: Option<Legacy>,
     pub(super) trackers: Trackers,
     pub(super) optimistic: PeerKey,
 
@@ -181,8 +184,9 @@ impl Torrent {
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
             next_key: 1,
-            swarm: Swarm::new(now, seed),
+            swarm: Swarm::new(now, !seed),
             shortage: Shortage::new(now),
+            legacy: None,
             trackers,
             optimistic: PeerKey::NOBODY,
             readers: BTreeMap::new(),

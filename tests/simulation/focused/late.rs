@@ -39,7 +39,9 @@ fn what_was_asked_without_haste_is_not_late_for_a_read_that_waits() {
     for way in 0..3 {
         let mut world = silent_first(1, 64 * KIB);
         match way {
-            0 => drop(world.add_driver(0, Driver::new(1, 0, [Step::Prebuffer(256 * KIB, 512 * KIB)]))),
+            0 => {
+                world.add_driver(0, Driver::new(1, 0, [Step::Prebuffer(256 * KIB, 512 * KIB)]));
+            }
             1 => {
                 let options = ReaderOptions { background: true, ..ReaderOptions::default() };
                 world.add_driver(0, Driver::new(1, 0, [Step::Seek(3 * MIB), Step::ReadFor(minute())]).with(options));
