@@ -225,7 +225,8 @@ fn what_a_closed_reader_left_on_its_way_is_counted_to_the_next() {
     let node = world.add_engine(Setup::memory(4 * MIB), fast());
     let seed = world.add_script(Manner::Honest, Line::new(MIB, MIB, 80));
     world.introduce(node, &[seed]);
-    world.add_driver(node, Driver::new(1, 0, [Step::Prebuffer(2 * MIB, 0), Step::Sleep(minute() / 60), Step::Close]));
+    let steps = [Step::Seek(3 * MIB), Step::Prebuffer(2 * MIB, 0), Step::Sleep(minute() / 60), Step::Close];
+    world.add_driver(node, Driver::new(1, 0, steps));
     world.run_for(Duration::from_millis(1001));
     world.add_driver(node, Driver::new(2, 0, [Step::Seek(6 * MIB), Step::Read(MIB)]));
     assert!(world.finish(minute()));
