@@ -424,7 +424,8 @@ type ReaderStatus struct {
 	Bitrate int64
 	// Bytes of the last Prebuffer.
 	PrebufferDone, PrebufferTotal int64
-	// Bytes that came though a seek of this reader had taken them back, and bytes of its window that came twice.
+	// Bytes that came though a seek had taken them back (of this reader, or the close of one that read the same file before), and bytes of its
+	// window that came twice.
 	WastedBytes, DuplicateBytes uint64
 }
 

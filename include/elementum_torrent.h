@@ -981,7 +981,8 @@ typedef struct et_reader_status_info {
     uint64_t prebuffer_done;
     uint64_t prebuffer_total;
     /**
-     * Bytes that came though a seek of this reader had taken them back: they were on their way.
+     * Bytes that came though a seek had taken them back: they were on their way. A seek of this reader, or the close of one that
+     * read the same file before.
      */
     uint64_t wasted_bytes;
     /**
@@ -3236,7 +3237,9 @@ et_status et_torrent_peers(struct et_session *session,
 /**
  * Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881".
  *
- * What becomes of it is told by `et_peer_connect_alert` and `et_peer_disconnected_alert`.
+ * What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed, the peer was refused or answered for another
+ * torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero. Nothing is told of a peer that
+ * is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by itself, without a word.
  * Errors: `ET_ERR_INVALID_ARGUMENT` for what is no address with a port. Any thread.
  */
 et_status et_torrent_connect_peer(struct et_session *session,

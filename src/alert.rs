@@ -239,3 +239,19 @@ pub enum CloseReason {
     /// Ours: it sent data that fails its hash.
     CorruptData = 1000,
 }
+
+impl CloseReason {
+    /// Did the peer do what it should not?
+    pub fn is_misconduct(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidInfoHash
+                | Self::SelfConnection
+                | Self::InvalidMetadata
+                | Self::MetadataTooBig
+                | Self::MessageTooBig
+                | Self::InvalidMessage
+                | Self::CorruptData
+        )
+    }
+}

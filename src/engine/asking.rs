@@ -311,6 +311,7 @@ impl Torrent {
         self.take_back_passed();
         self.review_promises();
         self.member.leave();
+        self.watch_urgent();
         self.wants_from = 0;
     }
 }

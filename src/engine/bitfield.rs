@@ -25,14 +25,15 @@ impl Bitfield {
         field
     }
 
-    /// A peer's bitfield message. None if the length is off or a spare bit is set.
-    pub fn from_bytes(bytes: Vec<u8>, len: u32) -> Option<Self> {
+    /// A peer's bitfield message. None if the length is off. Spare bits are to be zero (BEP 3); where they are not they are taken
+    /// for nothing, as libtorrent does: they harm nobody, and the peer behind them may be the only one.
+    pub fn from_bytes(mut bytes: Vec<u8>, len: u32) -> Option<Self> {
         if bytes.len() != len.div_ceil(8) as usize {
             return None;
         }
         let spare = (8 - len % 8) % 8;
-        if bytes.last().is_some_and(|b| b & ((1u16 << spare) - 1) as u8 != 0) {
-            return None;
+        if let Some(last) = bytes.last_mut() {
+            *last &= 0xff << spare;
         }
         let ones = bytes.iter().map(|b| b.count_ones()).sum();
         Some(Self { bytes, len, ones })
@@ -106,9 +107,10 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn spare_bits_and_lengths_are_checked() {
+    fn lengths_are_checked_and_spare_bits_say_nothing() {
         assert!(Bitfield::from_bytes(vec![0xff, 0x80], 9).is_some_and(|b| b.is_full()));
-        assert!(Bitfield::from_bytes(vec![0xff, 0xc0], 9).is_none());
+        let spare = Bitfield::from_bytes(vec![0xff, 0xff], 9).expect("spare bits say nothing");
+        assert_eq!((spare.count(), spare.as_bytes()), (9, [0xff, 0x80].as_slice()));
         assert!(Bitfield::from_bytes(vec![0xff], 9).is_none());
         assert_eq!(Bitfield::full(9).as_bytes(), [0xff, 0x80]);
         assert_eq!(Bitfield::full(16).as_bytes(), [0xff, 0xff]);

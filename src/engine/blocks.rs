@@ -11,11 +11,21 @@ use crate::storage::pool::{BLOCK_SIZE, Block};
 
 impl Torrent {
     /// A block came from the peer, already charged.
-    pub(super) fn block_arrived(&mut self, now: Time, key: PeerKey, piece: u32, begin: u32, data: Block) {
+    pub(super) fn block_arrived(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        data: Block,
+    ) -> Result<(), String> {
         let length = data.len();
         self.down.add(now, u64::from(length));
+        self.check_length(key, piece, begin, length)?;
         let queue_time = self.queue_time(now);
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else {
+            return Ok(());
+        };
         let block = begin / BLOCK_SIZE;
         let layout = &content.info.layout;
         let in_grid = piece < layout.num_pieces()
@@ -33,7 +43,7 @@ impl Torrent {
             if in_grid {
                 self.count_stray(piece, block, length);
             }
-            return;
+            return Ok(());
         };
         // It came in while it was taken back and asked again: the second charge is of no use.
         if peer.credits.count() as usize > peer.requests.len() {
@@ -65,20 +75,38 @@ impl Torrent {
                 self.count_stray(piece, block, length);
             }
         }
+        Ok(())
+    }
+
+    /// A peer that answers with more or less than it was asked for will not bring the rest: it would be waited for in vain.
+    fn check_length(&self, key: PeerKey, piece: u32, begin: u32, length: u32) -> Result<(), String> {
+        let (Some(peer), Some(content)) = (self.peers.get(&key), &self.content) else { return Ok(()) };
+        let block = begin / BLOCK_SIZE;
+        let asked =
+            begin.is_multiple_of(BLOCK_SIZE) && peer.requests.iter().any(|r| (r.piece, r.block) == (piece, block));
+        if !asked {
+            return Ok(());
+        }
+        match content.info.layout.block_size(piece, block) {
+            expected if expected == length => Ok(()),
+            expected => Err(format!("a block of {length} bytes for a request of {expected}, piece {piece} at {begin}")),
+        }
     }
 
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
-    pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) {
+    pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) -> Result<(), String> {
+        self.check_length(key, piece, begin, length)?;
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         peer.pipe.stray(length);
         peer.stray_came(length);
         self.inflow.pipe.stray(length);
-        if !peer.answers_cancelled(piece, block) {
+        if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);
         }
+        Ok(())
     }
 
     pub(super) fn piece_passed(&mut self, now: Time, piece: u32) {

@@ -23,6 +23,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// are refused fits in.
 const MOST_UNWRITTEN: usize = 1 << 20;
 const UNWRITTEN_A_PIECE: usize = 16;
+/// A peer whose connection did nothing for either side and was over within this time hung up on us.
+const HUNG_UP: Duration = Duration::from_secs(10);
 
 impl Torrent {
     /// What a peer sent, decoded. `bytes`: how much came from the socket for it. The batch is drained.
@@ -47,19 +49,15 @@ impl Torrent {
             let Some(peer) = self.peers.get_mut(&key) else { return };
             peer.budget.charge(now, budget::price(&received));
             let outcome = match received {
-                Received::Block { piece, begin, data } => {
-                    self.block_arrived(now, key, piece, begin, data);
-                    Ok(())
-                }
-                Received::Unpaid { piece, begin, length } => {
-                    self.block_unpaid(key, piece, begin, length);
-                    Ok(())
-                }
+                Received::Block { piece, begin, data } => self.block_arrived(now, key, piece, begin, data),
+                Received::Unpaid { piece, begin, length } => self.block_unpaid(key, piece, begin, length),
                 Received::Message(message) => self.handle_message(now, key, message),
             };
             if let Err(what) = outcome {
                 let error = Error::new(crate::error::Status::Network, what).with_operation(Operation::Bittorrent);
                 self.close(now, key, CloseReason::InvalidMessage, Some(error));
+                // What it was asked for is asked of others now.
+                self.fill_all(now);
                 return;
             }
         }
@@ -107,6 +105,7 @@ impl Torrent {
     pub fn peer_closed(&mut self, now: Time, key: PeerKey, error: Option<Error>) {
         self.close(now, key, CloseReason::None, error);
         self.peer_paused(now, key);
+        self.call_for_peers(now);
         self.fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
@@ -153,7 +152,7 @@ impl Torrent {
             Message::Extended { id: UT_PEX, payload } => self.pex_message(now, key, &payload)?,
             Message::Extended { id: LT_DONTHAVE, payload } => {
                 let piece = lt_donthave::parse(&payload).map_err(|e| e.to_string())?;
-                self.peer_lost(now, key, piece);
+                self.peer_lost(now, key, piece)?;
             }
             Message::Extended { .. } => {}
         }
@@ -269,7 +268,7 @@ impl Torrent {
         }
     }
 
-    fn snub(&mut self, now: Time, key: PeerKey) {
+    pub(super) fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
         self.ranking.outdated();
@@ -322,8 +321,12 @@ impl Torrent {
             self.optimistic = PeerKey::NOBODY;
         }
         peer.credits.clear();
-        let failed = peer.down.total() == 0 && peer.up.total() == 0
-            || matches!(reason, CloseReason::InvalidMessage | CloseReason::CorruptData | CloseReason::MessageTooBig);
+        let useless = peer.down.total() == 0 && peer.up.total() == 0;
+        let failed = reason.is_misconduct() || (useless && now.since(peer.connected_at) < HUNG_UP);
+        if reason == CloseReason::UploadToUpload {
+            // Or it would be dialled again, for the same end.
+            self.swarm.set_seed(peer.address, true);
+        }
         self.swarm.disconnected(now, peer.address, failed, &limits);
         if let Some(port) = peer.listen_port.filter(|_| peer.incoming) {
             self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), failed, &limits);

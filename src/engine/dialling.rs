@@ -7,20 +7,55 @@ use super::Time;
 use super::store::PeerKey;
 use super::swarm::{PeerSource, SwarmLimits};
 use super::torrent::Torrent;
-use crate::alert::CloseReason;
+use crate::alert::{Alert, CloseReason, SocketType};
+use crate::error::{Error, Operation};
+
+/// Why a dial ended without a peer.
+#[derive(Debug, Clone, Default)]
+pub struct DialFailure {
+    pub reason: CloseReason,
+    pub error: Option<Error>,
+}
 
 impl Torrent {
     pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
         let limits = self.swarm_limits();
-        let new = addresses.iter().filter(|a| self.swarm.add(**a, source, &limits)).count();
+        let new = addresses.iter().filter(|a| self.swarm.add(now, **a, source, &limits)).count();
         self.dial(now);
         new as u32
     }
 
-    pub fn dial_failed(&mut self, now: Time, address: SocketAddr) {
+    /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
+    pub fn connect_peer(&mut self, now: Time, address: SocketAddr) {
+        let limits = self.swarm_limits();
+        let allowed = limits.allow(address) && !self.swarm.is_banned(address);
+        self.swarm.add(now, address, PeerSource::MANUAL, &limits);
+        if !allowed || !self.swarm.await_dial(address) {
+            let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
+            self.tell_dial(address, DialFailure { reason, error: None });
+        }
+        self.dial(now);
+    }
+
+    pub fn dial_failed(&mut self, now: Time, address: SocketAddr, failure: DialFailure) {
         let limits = self.swarm_limits();
         self.swarm.dial_failed(now, address, &limits);
+        self.tell_awaited(address, failure);
+        self.call_for_peers(now);
         self.dial(now);
+    }
+
+    /// Tells the caller who asked for the dial, if one did and still waits for it.
+    pub(super) fn tell_awaited(&mut self, address: SocketAddr, failure: DialFailure) {
+        if self.swarm.take_awaited(address) {
+            self.tell_dial(address, failure);
+        }
+    }
+
+    fn tell_dial(&mut self, endpoint: SocketAddr, DialFailure { reason, error }: DialFailure) {
+        let operation = error.as_ref().map_or(Operation::Connect, |e| e.operation);
+        let socket_type = SocketType::Tcp;
+        self.alert(Alert::PeerDisconnected { endpoint, peer_id: [0; 20], socket_type, operation, reason, error });
     }
 
     pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
@@ -57,12 +92,15 @@ impl Torrent {
         usize::try_from(limit).unwrap_or(0)
     }
 
+    pub(super) fn has_all(&self) -> bool {
+        self.content.as_ref().is_some_and(|c| c.have.is_full())
+    }
+
     /// Dials what may be dialled: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
     pub(super) fn dial(&mut self, now: Time) {
         if !self.is_running() || self.checking {
             return;
         }
-        let limits = self.swarm_limits();
         let taken = |torrent: &Self| torrent.peers.len() + torrent.swarm.num_dialling();
         let mut room = self.connection_limit().saturating_sub(taken(self));
         if room == 0 && self.free_place_to_dial(now) {
@@ -74,8 +112,7 @@ impl Torrent {
         let boost =
             u32::try_from(self.settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.dials_since_start);
         let allowed = (self.dial_tokens as usize).max(boost as usize);
-        let seeding = self.content.as_ref().is_some_and(|c| c.have.is_full());
-        let dials = self.swarm.next_dials(now, room.min(allowed), seeding, &limits);
+        let dials = self.swarm.next_dials(now, room.min(allowed), self.has_all());
         self.dial_tokens = (self.dial_tokens - dials.len() as f64).max(0.0);
         self.dials_since_start = self.dials_since_start.saturating_add(dials.len() as u32);
         self.out.dial.extend(dials);

@@ -154,7 +154,7 @@ impl Torrent {
     fn peer_counts(&self, piece: Option<u32>) -> PeerCounts {
         let mut counts = PeerCounts {
             dialling: self.swarm.num_dialling() as u32,
-            candidates: self.swarm.num_candidates(&self.swarm_limits()) as u32,
+            candidates: self.swarm.num_candidates() as u32,
             connected: self.peers.len() as u32,
             ..PeerCounts::default()
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::connections::wake;
+use super::dialling::DialFailure;
 use super::haves::tell_have;
 use super::peer::Peer;
 use super::store::PeerKey;
@@ -40,8 +41,7 @@ impl Torrent {
         } else if self.swarm.is_banned(address) {
             Some(CloseReason::Blocked)
         } else if handshake.peer_id == self.peer_id {
-            self.swarm.dial_failed(now, address, &limits);
-            return Err(CloseReason::SelfConnection);
+            Some(CloseReason::SelfConnection)
         } else if self.is_connected_to(address, &handshake.peer_id) {
             Some(CloseReason::DuplicatePeerId)
         } else if !self.has_place(now, incoming) {
@@ -50,7 +50,16 @@ impl Torrent {
             None
         };
         if let Some(reason) = refusal {
-            self.swarm.dial_failed(now, address, &limits);
+            match reason {
+                // Through no fault of its own.
+                CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
+                    self.swarm.dial_deferred(now + limits.min_reconnect, address);
+                }
+                _ => self.swarm.dial_failed(now, address, &limits),
+            }
+            if !incoming {
+                self.tell_awaited(address, DialFailure { reason, error: None });
+            }
             return Err(reason);
         }
         let key = PeerKey(self.next_key);
@@ -63,7 +72,8 @@ impl Torrent {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
-        self.swarm.connected(address, incoming, &limits);
+        self.swarm.connected(now, address, incoming, &limits);
+        self.swarm.take_awaited(address);
         self.partial.insert(key);
         self.peers.insert(key, peer);
         self.set_parole(key, self.was_suspect(address));
@@ -199,13 +209,16 @@ impl Torrent {
         }
         if let Some(address) = listens {
             // The same peer by the address that it listens on: not to be dialled while it is here.
-            self.swarm.add(address, PeerSource::INCOMING, &limits);
+            self.swarm.add(now, address, PeerSource::INCOMING, &limits);
             if !self.swarm.source(address).is_empty() {
-                self.swarm.connected(address, true, &limits);
+                self.swarm.connected(now, address, true, &limits);
             }
         }
         if let Some(size) = hello.metadata_size {
             self.metadata_offered(now, key, size);
+        } else if self.content.is_none() {
+            // It may have it, and not say how large it is.
+            self.ask_metadata(now, key);
         }
         if let Some(ip) = hello.yourip
             && let Some(peer) = self.peers.get_mut(&key)

@@ -92,7 +92,11 @@ impl Torrent {
         let Some(content) = &mut self.content else {
             // There is a bound on them.
             peer.budget.refund(1);
-            return if peer.early.push(piece) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) };
+            return if peer.early.push(piece, true) {
+                Ok(())
+            } else {
+                Err("too many HAVEs before the metadata".into())
+            };
         };
         let pieces = content.info.layout.num_pieces();
         if piece >= pieces {
@@ -115,12 +119,19 @@ impl Torrent {
         Ok(())
     }
 
-    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) {
+    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
         let stays = self.pieces_stay();
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &mut self.content else {
+            return if peer.early.push(piece, false) {
+                Ok(())
+            } else {
+                Err("too many pieces lost before the metadata".into())
+            };
+        };
         let was_full = peer.is_seed();
         if !peer.have.clear(piece) {
-            return;
+            return Ok(());
         }
         if std::mem::take(&mut peer.counted_seed) {
             content.picker.seed_left();
@@ -146,12 +157,13 @@ impl Torrent {
         }
         self.suspect_stops(key);
         self.update_interest(now, key);
+        Ok(())
     }
 
     pub(super) fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &self.content else {
-            peer.early.bitfield = Some(bytes);
+            peer.early.state(false, Some(bytes));
             return Ok(());
         };
         let pieces = content.info.layout.num_pieces();
@@ -166,7 +178,7 @@ impl Torrent {
             return Err("HAVE_ALL without the fast extension".into());
         }
         let Some(content) = &self.content else {
-            peer.early.all = true;
+            peer.early.state(true, None);
             return Ok(());
         };
         let field = Bitfield::full(content.info.layout.num_pieces());
@@ -216,11 +228,15 @@ impl Torrent {
             (false, None) => Some(Bitfield::new(pieces)),
         };
         if let Some(field) = &mut field {
-            for piece in &early.pieces {
-                field.set(*piece);
+            for (piece, has) in &early.changes {
+                if *has {
+                    field.set(*piece)
+                } else {
+                    field.clear(*piece)
+                };
             }
         }
-        match field.filter(|_| early.pieces.iter().all(|p| *p < pieces)) {
+        match field.filter(|_| early.changes.iter().all(|(p, has)| *p < pieces || !has)) {
             Some(field) => {
                 // The first: it is taken.
                 let _ = self.replace_have(now, key, field);

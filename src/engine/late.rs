@@ -1,19 +1,21 @@
 //! Late blocks: what was asked for a reader or a deadline and is not here when it should be is asked of another peer, too.
 //!
-//! A heap holds the moments at which the urgent blocks are late: two deviations after the peer was expected to bring them. At that
+//! A heap holds the moments at which the urgent blocks are late, whether they were urgent when they were asked for or became so
+//! (`Torrent::watch_urgent`): two deviations after the peer was expected to bring them. At that
 //! moment, and not before, somebody looks. A copy goes to the fastest peer that would bring the block in less than half the time
 //! that its owner still needs: where all are slow alike, since the line is, none is asked for.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use super::Time;
 use super::asking::max_requests;
+use super::content::Content;
 use super::pick::Pick;
 use super::store::{MAX_COPIES, PeerKey, Stage};
 use super::torrent::Torrent;
-use super::wants::Class;
+use super::wants::{Class, Want};
 
 /// A late block for which nobody better is there now is looked at again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -21,6 +23,21 @@ const AGAIN: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 32;
 /// Urgent pieces that a peer with nothing better to do looks through for blocks of slow peers.
 const URGENT_PIECES: usize = 4;
+
+/// Of those that were asked for a block one that sends nothing for so long makes way for another, where all places are taken.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// When the block of a want is needed; at once, if a read waits for it.
+fn needed_at(want: &Want) -> Time {
+    if want.class == Class::Deadline { want.due } else { Time::ZERO }
+}
+
+/// Who is to bring a late block.
+#[derive(Debug)]
+struct Helper {
+    key: PeerKey,
+    instead_of: Option<PeerKey>,
+}
 
 /// When a block is late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,46 +80,101 @@ impl Torrent {
         self.late.prune(|at, piece, block| content.store.is_due(piece, block, at));
     }
 
-    /// Asks others for what is late.
+    /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
+    pub(super) fn least_urgent(&self) -> Class {
+        self.wants.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
+    }
+
+    /// What is urgent and asked for is watched, whatever it was asked for: a block of the tail, of a background reader or of the
+    /// picker's may be the one that a read waits for next.
+    pub(super) fn watch_urgent(&mut self) {
+        let least = self.least_urgent();
+        let Some(content) = &mut self.content else { return };
+        for want in self.wants.iter().take_while(|w| w.class <= least) {
+            let piece = want.piece;
+            content.store.watch(piece, want.from, want.until, |due, block| self.late.push(due, piece, block));
+        }
+    }
+
+    /// Asks others for what is late, the most urgent first.
     pub(super) fn ask_late(&mut self, now: Time) {
-        let mut tries = AT_ONCE;
-        while let Some(Due { at, piece, block }) = self.late.pop(now) {
-            let Some(content) = self.content.as_ref().filter(|c| c.store.is_due(piece, block, at)) else { continue };
-            let exclusive = content.store.slot(piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY);
-            let helper = if tries > 0 { self.helper(now, piece, block) } else { None };
-            tries = tries.saturating_sub(1);
-            match helper {
-                // Only a suspect may bring it, and it lets us wait.
-                Some(_) if exclusive => self.take_over(now, piece),
-                Some(key) if self.request(now, key, Pick { piece, block, class: Class::Deadline }) => {}
-                _ => self.look_again(now, piece, block),
+        self.refresh_wants(now);
+        let mut late = Vec::new();
+        while let Some(due) = self.late.pop(now) {
+            let waited_for = |c: &Content| c.store.is_due(due.piece, due.block, due.at);
+            if self.content.as_ref().is_some_and(waited_for) {
+                late.push(due);
+            }
+        }
+        if late.is_empty() {
+            return;
+        }
+        let least = self.least_urgent();
+        let mut places = HashMap::new();
+        for (place, want) in self.wants.iter().enumerate().take_while(|(_, w)| w.class <= least) {
+            places.entry(want.piece).or_insert((place, needed_at(want)));
+        }
+        let mut urgent = Vec::with_capacity(late.len());
+        for Due { piece, block, .. } in late {
+            match (places.get(&piece), &mut self.content) {
+                (Some((place, needed)), _) => urgent.push((*place, piece, block, *needed)),
+                // Should it be wanted again, it is watched again.
+                (None, Some(content)) => content.store.unwatch(piece, block),
+                (None, None) => {}
+            }
+        }
+        urgent.sort_unstable();
+        for (i, (_, piece, block, needed)) in urgent.into_iter().enumerate() {
+            // Those for which there was no time come before those in vain, the next time.
+            let again = if i < AT_ONCE { AGAIN } else { AGAIN / 2 };
+            if i >= AT_ONCE || !self.ask_another(now, piece, block, needed) {
+                self.look_again(now + again, piece, block);
             }
         }
     }
 
-    /// When somebody needs the piece; at once, if a read waits for it.
-    fn needed_at(&self, piece: u32) -> Time {
-        let want = self.wants.iter().find(|w| w.piece == piece);
-        want.map_or(Time::NEVER, |w| if w.class == Class::Deadline { w.due } else { Time::ZERO })
+    /// Asks the one that brings the block soonest for a copy of it. False: nobody is asked.
+    fn ask_another(&mut self, now: Time, piece: u32, block: u32, needed: Time) -> bool {
+        let Some(Helper { key, instead_of }) = self.helper(now, piece, block, needed) else { return false };
+        let slot = self.content.as_ref().and_then(|c| c.store.slot(piece));
+        if slot.is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
+            // Only a suspect may bring it, and it lets us wait.
+            self.take_over(now, piece);
+            return true;
+        }
+        if let Some(silent) = instead_of {
+            if self.peers.get(&silent).is_some_and(|p| p.snubbed) {
+                self.cancel_requests(now, silent, |p| p == piece);
+            } else {
+                self.snub(now, silent);
+            }
+        }
+        self.request(now, key, Pick { piece, block, class: Class::Deadline })
     }
 
-    fn look_again(&mut self, now: Time, piece: u32, block: u32) {
+    fn look_again(&mut self, at: Time, piece: u32, block: u32) {
         if let Some(content) = &mut self.content {
-            content.store.set_due(piece, block, now + AGAIN);
-            self.late.push(now + AGAIN, piece, block);
+            content.store.set_due(piece, block, at);
+            self.late.push(at, piece, block);
         }
     }
 
-    /// The fastest peer that would bring the block in less than half the time that those asked still need.
-    fn helper(&self, now: Time, piece: u32, block: u32) -> Option<PeerKey> {
+    /// The fastest peer that would bring the block in less than half the time that those asked still need. Where as many were
+    /// asked as may be, it is asked in place of the one that has been silent for longest.
+    fn helper(&self, now: Time, piece: u32, block: u32, needed: Time) -> Option<Helper> {
         let content = self.content.as_ref()?;
         let slot = content.store.slot(piece).filter(|s| s.stage == Stage::Partial)?;
-        let b = slot.blocks.get(block as usize).filter(|b| b.data.is_none() && b.copies() < MAX_COPIES)?;
-        let owners = b.askees().filter_map(|key| self.peers.get(&key));
+        let b = slot.blocks.get(block as usize).filter(|b| b.data.is_none())?;
+        let owners = || b.askees().filter_map(|key| self.peers.get(&key));
         let share = self.inflow.share();
-        let left = owners.map(|p| p.time_left(now, share, piece, block)).min()?;
-        if now + left < self.needed_at(piece) {
+        let left = owners().map(|p| p.time_left(now, share, piece, block)).min()?;
+        if now + left < needed {
             return None;
+        }
+        let mut instead_of = None;
+        if b.copies() >= MAX_COPIES {
+            let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.overdue(now) > SILENT);
+            instead_of = Some(silent?.key);
         }
         let most = max_requests(&self.settings);
         let helps = |key: &PeerKey| {
@@ -110,7 +182,8 @@ impl Torrent {
             peer.takes_more(most).then_some(())?;
             (!b.is_asked_of(*key) && peer.expected_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
-        self.ranking.order().iter().find_map(helps)
+        let key = self.ranking.order().iter().find_map(helps)?;
+        Some(Helper { key, instead_of })
     }
 
     /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.

@@ -67,6 +67,8 @@ impl Torrent {
                 }
             }
         }
+        // It ended their connections.
+        self.swarm.forgive_all();
         self.alert(Alert::TorrentChecked);
         self.wants_dirty = true;
         self.pieces_found(now);
@@ -168,6 +170,7 @@ impl Torrent {
             return;
         }
         self.trackers.restart(now);
+        self.swarm.forgive_all();
         self.dials_since_start = 0;
         self.alert(Alert::TorrentResumed);
         self.handle_timeout(now);

@@ -23,6 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const STALE: Duration = Duration::from_secs(6);
 /// Sizes tried at once: peers that lie about it must not keep the others from being asked.
 const MAX_ATTEMPTS: usize = 3;
+/// A peer that rejects is asked again after this, after twice as much the next time, and so on: to reject is how peers defend
+/// themselves against floods (BEP 9), or they have it only later.
+const REJECT_PAUSE: Duration = Duration::from_secs(3);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sizes remembered whose bytes turned out wrong.
 const MAX_FAILED: usize = 64;
 /// Bytes of messages that wait for a peer while it still gets metadata.
@@ -48,6 +52,10 @@ impl Attempt {
     fn new(now: Time, size: usize, alone: Option<PeerKey>) -> Self {
         let pieces = (0..size.div_ceil(METADATA_PIECE_BYTES)).map(|_| Piece::default()).collect();
         Self { size, pieces, alone, progress: now }
+    }
+
+    fn has_data(&self) -> bool {
+        self.pieces.iter().any(|p| p.data.is_some())
     }
 
     fn is_stale(&self, now: Time) -> bool {
@@ -114,13 +122,20 @@ pub struct MetadataFetch {
     offers: BTreeMap<PeerKey, usize>,
     /// Sizes whose bytes turned out wrong and came from several peers.
     failed: BTreeSet<usize>,
+    /// Who is left alone for a while, until when, and how often in a row.
+    rests: BTreeMap<PeerKey, (Time, u32)>,
+    /// Who was asked for the first piece without having told a size.
+    blind: BTreeSet<PeerKey>,
 }
 
 impl MetadataFetch {
+    /// What it brought is kept: it, or another one, brings the rest.
     pub fn peer_gone(&mut self, key: PeerKey) {
         self.offers.remove(&key);
+        self.rests.remove(&key);
+        self.blind.remove(&key);
         let offers = &self.offers;
-        self.attempts.retain(|a| a.alone != Some(key) && offers.values().any(|s| *s == a.size));
+        self.attempts.retain(|a| a.alone != Some(key) && (a.has_data() || offers.values().any(|s| *s == a.size)));
         for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
             piece.asked.retain(|(k, _)| *k != key);
         }
@@ -129,18 +144,59 @@ impl MetadataFetch {
     /// The next piece to ask of a peer.
     fn next_for(&mut self, now: Time, key: PeerKey) -> Option<u32> {
         let size = *self.offers.get(&key)?;
+        if self.rests(now, key) {
+            return None;
+        }
         if let Some(attempt) = self.attempts.iter_mut().find(|a| a.size == size) {
             return attempt.next_for(now, key);
         }
         if self.attempts.len() >= MAX_ATTEMPTS {
-            let stalest = self.attempts.iter().enumerate().min_by_key(|(_, a)| a.progress);
-            let at = stalest.filter(|(_, a)| a.is_stale(now)).map(|(i, _)| i)?;
+            // What nobody offers any more goes first.
+            let offered = |a: &Attempt| self.offers.values().any(|s| *s == a.size);
+            let stalest = self.attempts.iter().enumerate().min_by_key(|(_, a)| (offered(a), a.progress));
+            let at = stalest.filter(|(_, a)| !offered(a) || a.is_stale(now)).map(|(i, _)| i)?;
             self.attempts.swap_remove(at);
         }
         let mut attempt = Attempt::new(now, size, self.failed.contains(&size).then_some(key));
         let piece = attempt.next_for(now, key);
         self.attempts.push(attempt);
         piece
+    }
+
+    fn rests(&self, now: Time, key: PeerKey) -> bool {
+        self.rests.get(&key).is_some_and(|(until, _)| *until > now)
+    }
+
+    fn rest(&mut self, now: Time, key: PeerKey) {
+        let (until, times) = self.rests.entry(key).or_default();
+        *until = now + (REJECT_PAUSE * (1 << (*times).min(8))).min(LONGEST_PAUSE);
+        *times += 1;
+    }
+
+    /// May a peer that told no size be asked for the first piece? Its answer tells it.
+    fn ask_blindly(&mut self, now: Time, key: PeerKey) -> bool {
+        let asks =
+            !self.offers.contains_key(&key) && !self.rests(now, key) && self.attempts.iter().all(|a| a.is_stale(now));
+        if asks {
+            self.blind.insert(key);
+            self.rest(now, key);
+        }
+        asks
+    }
+
+    /// The peer will not send the piece, for now. False: it was not asked for it.
+    fn rejected(&mut self, now: Time, key: PeerKey, index: u32) -> bool {
+        let size = self.offers.get(&key);
+        let attempt = self.attempts.iter_mut().find(|a| Some(&a.size) == size);
+        let Some(piece) = attempt.and_then(|a| a.pieces.get_mut(index as usize)) else { return false };
+        let before = piece.asked.len();
+        piece.asked.retain(|(k, _)| *k != key);
+        let was_asked = piece.asked.len() != before;
+        // What it had been asked for beside is rejected with it.
+        if was_asked && !self.rests(now, key) {
+            self.rest(now, key);
+        }
+        was_asked
     }
 
     fn expire(&mut self, now: Time) {
@@ -160,6 +216,10 @@ impl MetadataFetch {
     ) -> Option<(Vec<u8>, Vec<PeerKey>)> {
         let size = *self.offers.get(&key)?;
         let at = self.attempts.iter().position(|a| a.size == size)?;
+        // It answers: what it rejects next costs the first pause again.
+        if let Some((_, times)) = self.rests.get_mut(&key) {
+            *times = 0;
+        }
         let complete = self.attempts.get_mut(at)?.receive(now, key, index, total, payload);
         complete.then(|| self.attempts.swap_remove(at).assemble())
     }
@@ -173,7 +233,13 @@ impl MetadataFetch {
 }
 
 impl Torrent {
+    /// A peer told the size of the metadata that it has.
     pub(super) fn metadata_offered(&mut self, now: Time, key: PeerKey, size: u32) {
+        self.note_offer(now, key, size);
+        self.ask_metadata(now, key);
+    }
+
+    fn note_offer(&mut self, now: Time, key: PeerKey, size: u32) {
         let most = usize::try_from(self.settings.max_metadata_size).unwrap_or(0);
         if self.content.is_some() || size == 0 {
             return;
@@ -184,16 +250,16 @@ impl Torrent {
             return;
         }
         self.fetch.offers.insert(key, size as usize);
-        self.ask_metadata(now, key);
+        self.fetch.rests.remove(&key);
     }
 
-    fn ask_metadata(&mut self, now: Time, key: PeerKey) {
+    pub(super) fn ask_metadata(&mut self, now: Time, key: PeerKey) {
         if self.content.is_some() {
             return;
         }
         while let Some(peer) = self.peers.get_mut(&key)
             && let Some(id) = peer.ids.ut_metadata
-            && let Some(piece) = self.fetch.next_for(now, key)
+            && let Some(piece) = self.fetch.next_for(now, key).or_else(|| self.fetch.ask_blindly(now, key).then_some(0))
         {
             peer.send(now, &Message::Extended { id, payload: MetadataMessage::Request { piece }.encode() });
             super::connections::wake(&mut self.out.wake, peer);
@@ -205,7 +271,7 @@ impl Torrent {
             return;
         }
         self.fetch.expire(now);
-        let keys: Vec<PeerKey> = self.fetch.offers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.ids.ut_metadata.is_some()).map(|p| p.key).collect();
         for key in keys {
             self.ask_metadata(now, key);
         }
@@ -216,16 +282,22 @@ impl Torrent {
             Some(MetadataMessage::Request { piece }) => self.serve_metadata(now, key, piece),
             Some(MetadataMessage::Data { piece, total_size, payload }) if self.content.is_none() => {
                 self.metadata_came(key, piece, payload.len());
+                if self.fetch.blind.remove(&key) && piece == 0 && !self.fetch.offers.contains_key(&key) {
+                    self.note_offer(now, key, total_size);
+                    // The piece that is here counts as asked.
+                    let _ = self.fetch.next_for(now, key);
+                }
                 if let Some((bytes, senders)) = self.fetch.receive(now, key, piece, total_size as usize, payload) {
                     self.metadata_complete(now, &bytes, &senders);
                 }
                 self.ask_metadata(now, key);
             }
-            Some(MetadataMessage::Reject { .. }) => {
-                // It has none (yet): others are asked, and it again when it offers again.
-                self.fetch.peer_gone(key);
+            Some(MetadataMessage::Reject { piece }) if self.content.is_none() => {
+                if self.fetch.rejected(now, key, piece) {
+                    self.metadata_timeouts(now);
+                }
             }
-            Some(MetadataMessage::Data { .. }) | None => {}
+            Some(MetadataMessage::Data { .. } | MetadataMessage::Reject { .. }) | None => {}
         }
         Ok(())
     }

@@ -40,6 +40,7 @@ pub mod reader;
 pub mod reading;
 pub mod requests;
 pub mod share;
+mod shortage;
 pub mod slot;
 pub mod slow_start;
 pub mod status;

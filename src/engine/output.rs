@@ -44,6 +44,8 @@ pub struct Output {
     pub shares_changed: bool,
     /// Start the check of what is on disk.
     pub check: bool,
+    /// Look for peers in the DHT now.
+    pub search_dht: bool,
 }
 
 impl Output {
@@ -61,5 +63,6 @@ impl Output {
         self.memory_wanted |= more.memory_wanted;
         self.shares_changed |= more.shares_changed;
         self.check |= more.check;
+        self.search_dht |= more.search_dht;
     }
 }

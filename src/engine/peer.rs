@@ -33,7 +33,7 @@ const MAX_CANCELLED: usize = 4096;
 const MAX_REFUSED: usize = 1024;
 /// Refusals in a row after which a peer is asked for one block at a time.
 const PATIENCE_WITH_REFUSALS: u32 = 8;
-/// HAVEs kept from a peer while the metadata is missing.
+/// HAVEs and their opposites kept from a peer while the metadata is missing.
 const MAX_EARLY_HAVES: usize = 1 << 16;
 
 /// What a peer said it has before we knew how many pieces there are.
@@ -41,13 +41,20 @@ const MAX_EARLY_HAVES: usize = 1 << 16;
 pub struct EarlyHaves {
     pub all: bool,
     pub bitfield: Option<Vec<u8>>,
-    pub pieces: Vec<u32>,
+    /// Pieces that it got or lost after that, in the order in which it said so.
+    pub changes: Vec<(u32, bool)>,
 }
 
 impl EarlyHaves {
-    pub fn push(&mut self, piece: u32) -> bool {
-        self.pieces.push(piece);
-        self.pieces.len() <= MAX_EARLY_HAVES
+    /// False: it was too much.
+    pub fn push(&mut self, piece: u32, has: bool) -> bool {
+        self.changes.push((piece, has));
+        self.changes.len() <= MAX_EARLY_HAVES
+    }
+
+    /// The peer states all that it has: what it said before counts no more.
+    pub fn state(&mut self, all: bool, bitfield: Option<Vec<u8>>) {
+        *self = Self { all, bitfield, changes: Vec::new() };
     }
 }
 
@@ -319,7 +326,9 @@ impl Peer {
             return 1;
         }
         let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
-        queue.clamp(MIN_QUEUE, max.min(self.reqq).max(MIN_QUEUE))
+        // More than it queues it drops, or rejects.
+        let most = max.min(self.reqq).max(1);
+        queue.clamp(MIN_QUEUE.min(most), most)
     }
 
     /// What it is to the inflow of all.
@@ -404,7 +413,7 @@ impl Peer {
     }
 
     /// Who lets us wait for longer than he should will go on doing so.
-    fn overdue(&self, now: Time) -> Duration {
+    pub fn overdue(&self, now: Time) -> Duration {
         let due = |r: &Request| now.since(self.last_block.max(r.sent + self.pipe.rtt()));
         self.requests.front().map(due).unwrap_or_default()
     }

@@ -47,8 +47,13 @@ impl Torrent {
             None => true,
             Some(slot) if slot.stage != Stage::Partial => false,
             Some(slot) if slot.exclusive != PeerKey::NOBODY => slot.exclusive == peer.key,
-            Some(_) => !peer.parole || !self.peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece)),
+            Some(_) => !peer.parole || !self.has_trusted(piece),
         }
+    }
+
+    /// Does anybody free of suspicion bring the piece?
+    fn has_trusted(&self, piece: u32) -> bool {
+        self.peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece))
     }
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
@@ -78,6 +83,10 @@ impl Torrent {
                 continue;
             }
             let slot = content.store.slot(want.piece);
+            // A suspect proves itself on a piece of its own; not on one for which a read waits, if it need not.
+            if peer.parole && slot.is_none() && want.class == Class::Blocked && self.has_trusted(want.piece) {
+                continue;
+            }
             let free = want.free_blocks(slot, content.info.layout.blocks_in_piece(want.piece));
             if free == 0 {
                 continue;

@@ -61,7 +61,9 @@ impl Torrent {
             ));
         }
         let size = entry.size;
-        self.readers.insert(id, Reader::new(now, id, file, span, options));
+        let mut reader = Reader::new(now, id, file, span, options);
+        reader.waste.inherit(self.take_legacy(file));
+        self.readers.insert(id, reader);
         self.wants_dirty = true;
         self.review_interests(now);
         self.fill_all(now);
@@ -69,7 +71,8 @@ impl Torrent {
     }
 
     pub fn close_reader(&mut self, now: Time, id: ReaderId) {
-        if self.readers.remove(&id).is_some() {
+        if let Some(reader) = self.readers.remove(&id) {
+            self.bequeath(reader);
             self.wants_dirty = true;
             self.cancel_unwanted_memory(now);
             self.review_interests(now);
@@ -160,6 +163,7 @@ impl Torrent {
     /// Asks peers for what the readers want since they read.
     pub fn follow_up(&mut self, now: Time) {
         if self.owes_follow_up {
+            self.call_for_peers(now);
             self.fill_all(now);
         }
     }
@@ -172,6 +176,7 @@ impl Torrent {
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
             reader.probes.push(Probe { offset, since: now });
             self.wants_dirty = true;
+            self.call_for_peers(now);
             self.fill_all(now);
         }
         Ok(outcome)

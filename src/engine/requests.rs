@@ -6,7 +6,6 @@ use super::peer::Request;
 use super::pick::Pick;
 use super::store::PeerKey;
 use super::torrent::Torrent;
-use super::wants::Class;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, Message};
 
@@ -15,6 +14,7 @@ impl Torrent {
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
         let Some((reservation, promise)) = self.charge(now, pick) else { return false };
         self.claim_for_suspect(now, key, pick.piece);
+        let least_urgent = self.least_urgent();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
@@ -30,8 +30,10 @@ impl Torrent {
         let expected = peer.expected_arrival(now, self.inflow.share());
         let due = expected + peer.pipe.patience();
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
-        if pick.class <= Class::Deadline {
-            self.late.push(due, pick.piece, pick.block);
+        if pick.class <= least_urgent {
+            content
+                .store
+                .watch(pick.piece, pick.block, pick.block + 1, |due, block| self.late.push(due, pick.piece, block));
         }
         peer.credits.put(pick.piece, begin, length, reservation);
         if peer.requests.is_empty() {

@@ -22,6 +22,8 @@ pub struct BlockSlot {
     pub expected: Time,
     /// From when on it is late.
     pub due: Time,
+    /// Somebody looks when it is late (`late`).
+    pub watched: bool,
 }
 
 impl BlockSlot {
@@ -68,6 +70,8 @@ pub struct Slot {
     pub(super) asked: u32,
     pub(super) passed: u32,
     pub(super) free_hint: u32,
+    /// There may be blocks that were asked for and that nobody watches.
+    pub(super) unwatched: bool,
     /// No block asked for is expected later than this.
     pub(super) slowest: Time,
     pub(super) hash: Option<PieceHash>,

@@ -259,7 +259,6 @@ impl Torrent {
             }
             _ => ppm(wanted.1, wanted.0),
         };
-        let limits = self.swarm_limits();
         let trackers = self.trackers.status(now);
         let next_announce = trackers.iter().map(|t| t.next_announce_ms).filter(|ms| *ms >= 0).min();
         let (complete, incomplete) = self.trackers.swarm_size();
@@ -297,7 +296,7 @@ impl Torrent {
             num_uploads: self.peers.values().filter(|p| !p.am_choking).count() as u32,
             list_peers: self.swarm.len() as u32,
             list_seeds: self.swarm.num_seeds() as u32,
-            connect_candidates: self.swarm.num_candidates(&limits) as u32,
+            connect_candidates: self.swarm.num_candidates() as u32,
             num_complete: count(complete),
             num_incomplete: count(incomplete),
             num_pieces: self.content.as_ref().map_or(0, |c| c.have.count()),

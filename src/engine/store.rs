@@ -191,6 +191,7 @@ impl Store {
             asked: 0,
             passed: 0,
             free_hint: 0,
+            unwatched: false,
             slowest: Time::ZERO,
             hash: Some(PieceHash::default()),
             hashed: 0,
@@ -301,13 +302,34 @@ impl Store {
         }
     }
 
+    /// Names the blocks of these, asked for and not watched, with the moments at which they are late: they are watched from now on.
+    pub fn watch(&mut self, piece: u32, from: u32, until: u32, mut tell: impl FnMut(Time, u32)) {
+        let Some(slot) = self.slot_mut(piece).filter(|s| s.unwatched && s.stage == Stage::Partial) else { return };
+        slot.unwatched = from > 0 || (until as usize) < slot.blocks.len();
+        for (i, b) in (0u32..).zip(&mut slot.blocks).take(until as usize).skip(from as usize) {
+            if b.data.is_none() && b.copies() > 0 && !std::mem::replace(&mut b.watched, true) {
+                tell(b.due, i);
+            }
+        }
+    }
+
+    /// Nobody looks any more whether the block is late.
+    pub fn unwatch(&mut self, piece: u32, block: u32) {
+        let Some(slot) = self.slot_mut(piece) else { return };
+        if let Some(b) = slot.blocks.get_mut(block as usize) {
+            b.watched = false;
+            slot.unwatched = true;
+        }
+    }
+
     pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, expected: Time, due: Time) {
         self.edit(piece, |slot| {
             let Some(b) = slot.blocks.get_mut(block as usize) else { return };
             let first = b.copies() == 0;
             if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
                 *place = peer;
-                (b.expected, b.due) = (expected, due);
+                (b.expected, b.due, b.watched) = (expected, due, false);
+                slot.unwatched = true;
                 slot.slowest = slot.slowest.max(expected);
                 if first && b.data.is_none() {
                     slot.asked += 1;

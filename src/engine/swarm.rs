@@ -1,4 +1,15 @@
-//! The peers that a torrent knows of: where from, how often they failed, who may be dialled next, who is banned.
+//! The peers that a torrent knows of: where from, how they fared, who may be dialled next, who is banned.
+//!
+//! Nobody is given up. What a failure costs is time: `fails` counts those in a row, `not_before` says until when the peer is left
+//! alone, and only this file writes either. A pause grows with the failures to some minutes and no further, with some chance in
+//! it, so that those that failed together do not come back together. It is cut short, or forgiven, when
+//!
+//! * a source names the peer again (`named_again`): a tracker soon, others no sooner than after a first failure;
+//! * somebody answers after nobody was there: what failed meanwhile failed with the network (`network_is_back`);
+//! * the torrent is resumed (`forgive_all`);
+//! * somebody waits and there is nobody to ask (`call`).
+//!
+//! That a connection ended is no failure in itself. It is one if the peer misbehaved, or hung up on us as soon as it was there.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -22,25 +33,65 @@ bitflags::bitflags! {
 
 /// The first wait before a peer that the caller named is dialled again.
 const MANUAL_RETRY: Duration = Duration::from_secs(1);
+/// No pause is longer, unless `min_reconnect_time` is.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// A tracker that names a peer again may have it dialled so soon after the last try: it says so once an announce. The DHT and
+/// PEX say the same thing many times over.
+const NAMED_RETRY: Duration = Duration::from_secs(5);
+/// While somebody waits and there is nobody to ask, a peer is left alone for so long after a try.
+const CALLED_RETRY: Duration = Duration::from_secs(3);
+/// What failed with the network is forgiven once in this time: one peer that comes and goes must not have all others dialled.
+const FORGIVING: Duration = Duration::from_secs(60);
+/// Over so long those who are forgiven together are dialled again.
+const FORGIVEN_WITHIN: Duration = Duration::from_secs(3);
 /// Banned addresses remembered a torrent.
 const MAX_BANNED: usize = 10_000;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct KnownPeer {
     source: PeerSource,
+    /// Failures in a row.
     fails: u32,
+    /// It is not dialled before this.
     not_before: Time,
+    /// When the last try ended: a dial that failed, or a connection.
+    tried: Time,
     connected: bool,
     dialling: bool,
+    /// There was a connection once: who was there before is called first.
+    met: bool,
     seed: bool,
+    /// A caller waits to be told how the dial goes.
+    awaited: bool,
 }
 
 impl KnownPeer {
+    fn is_idle(&self) -> bool {
+        !self.connected && !self.dialling
+    }
+
     /// How long to wait before the next dial. One that the caller named may just be starting: it is tried again soon.
     fn pause(&self, limits: &SwarmLimits) -> Duration {
-        let manual = self.source.contains(PeerSource::MANUAL);
-        let patience = if manual { MANUAL_RETRY.min(limits.min_reconnect) } else { limits.min_reconnect };
-        patience * self.fails.max(1)
+        let fails = self.fails.max(1);
+        if self.source.contains(PeerSource::MANUAL) {
+            return (MANUAL_RETRY * (1 << (fails - 1).min(10))).min(limits.min_reconnect);
+        }
+        let longest = LONGEST_PAUSE.max(limits.min_reconnect);
+        if fails > limits.max_failcount { longest } else { limits.min_reconnect.saturating_mul(fails).min(longest) }
+    }
+
+    /// A source names a peer that is known. It counts for one failure.
+    fn named_again(&mut self, now: Time, source: PeerSource, limits: &SwarmLimits) {
+        self.source |= source;
+        if source.contains(PeerSource::MANUAL) {
+            self.fails = 0;
+            self.not_before = Time::ZERO;
+            return;
+        }
+        self.fails = self.fails.saturating_sub(1);
+        let soon = source.intersects(PeerSource::TRACKER | PeerSource::LSD);
+        let retry = if soon { NAMED_RETRY.min(limits.min_reconnect) } else { limits.min_reconnect };
+        self.not_before = self.not_before.min(now.max(self.tried + retry));
     }
 }
 
@@ -48,48 +99,74 @@ impl KnownPeer {
 #[derive(Debug, Clone, Copy)]
 pub struct SwarmLimits {
     pub max_peers: usize,
+    /// Failures in a row, up to which the pause grows by `min_reconnect` with each; after that it is the longest at once.
     pub max_failcount: u32,
     pub min_reconnect: Duration,
     pub no_privileged_ports: bool,
 }
 
+impl SwarmLimits {
+    /// Is it an address that may be dialled?
+    pub fn allow(&self, address: SocketAddr) -> bool {
+        let ip = address.ip();
+        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+        let least_port = if self.no_privileged_ports { 1024 } else { 1 };
+        address.port() >= least_port && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+    }
+}
+
 /// A torrent's peer list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Swarm {
     peers: HashMap<SocketAddr, KnownPeer>,
     /// Port 0 stands for the whole address.
     banned: HashSet<SocketAddr>,
     dialling: usize,
     connected: usize,
+    /// Since when nobody is connected, and when that was last forgiven.
+    alone_since: Time,
+    forgave: Option<Time>,
+    rng: fastrand::Rng,
 }
 
 impl Swarm {
+    pub fn new(now: Time, seed: u64) -> Self {
+        Self {
+            peers: HashMap::new(),
+            banned: HashSet::new(),
+            dialling: 0,
+            connected: 0,
+            alone_since: now,
+            forgave: None,
+            rng: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// The duration, or up to a quarter more.
+    pub fn about(&mut self, time: Duration) -> Duration {
+        time.mul_f64(1.0 + self.rng.f64() / 4.0)
+    }
+
     /// Takes in an address; true if it is a new candidate. A full list drops its worst idle peer for it, or refuses.
-    pub fn add(&mut self, address: SocketAddr, source: PeerSource, limits: &SwarmLimits) -> bool {
+    pub fn add(&mut self, now: Time, address: SocketAddr, source: PeerSource, limits: &SwarmLimits) -> bool {
         let address = canonical(address);
-        if !is_dialable(address, limits) || self.is_banned(address) {
+        if !limits.allow(address) || self.is_banned(address) {
             return false;
         }
         if let Some(known) = self.peers.get_mut(&address) {
-            known.source |= source;
-            if source.contains(PeerSource::MANUAL) {
-                known.fails = 0;
-                known.not_before = Time::ZERO;
-            }
+            known.named_again(now, source, limits);
             return false;
         }
         if self.peers.len() >= limits.max_peers && !self.drop_worst(source) {
             return false;
         }
-        let known =
-            KnownPeer { source, fails: 0, not_before: Time::ZERO, connected: false, dialling: false, seed: false };
-        self.peers.insert(address, known);
+        self.peers.insert(address, KnownPeer { source, ..KnownPeer::default() });
         true
     }
 
     /// What peers tell of others gives way to what anybody else tells: a few that lie could fill the list.
     fn drop_worst(&mut self, newcomer: PeerSource) -> bool {
-        let idle = self.peers.iter().filter(|(_, p)| !p.connected && !p.dialling);
+        let idle = self.peers.iter().filter(|(_, p)| p.is_idle());
         let gossip = |p: &KnownPeer| p.source == PeerSource::PEX;
         let worst = idle
             .filter(|(_, p)| p.fails > 0 || gossip(p) && newcomer != PeerSource::PEX)
@@ -98,18 +175,24 @@ impl Swarm {
         self.peers.remove(&address).is_some()
     }
 
-    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds last while we seed.
-    pub fn next_dials(&mut self, now: Time, n: usize, we_are_seed: bool, limits: &SwarmLimits) -> Vec<SocketAddr> {
+    /// A caller wants to be told how the next dial goes. False if the peer is not in the list.
+    pub fn await_dial(&mut self, address: SocketAddr) -> bool {
+        let Some(p) = self.peers.get_mut(&canonical(address)) else { return false };
+        p.awaited = !p.connected;
+        true
+    }
+
+    /// Does a caller wait to be told of it? It is told once.
+    pub fn take_awaited(&mut self, address: SocketAddr) -> bool {
+        self.peers.get_mut(&canonical(address)).is_some_and(|p| std::mem::take(&mut p.awaited))
+    }
+
+    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds not while we seed.
+    pub fn next_dials(&mut self, now: Time, n: usize, we_are_seed: bool) -> Vec<SocketAddr> {
         if n == 0 {
             return Vec::new();
         }
-        let ready = |p: &KnownPeer| {
-            !p.connected
-                && !p.dialling
-                && p.fails <= limits.max_failcount
-                && p.not_before <= now
-                && !(we_are_seed && p.seed)
-        };
+        let ready = |p: &KnownPeer| p.is_idle() && p.not_before <= now && !(we_are_seed && p.seed);
         let mut candidates: Vec<_> = self
             .peers
             .iter()
@@ -128,23 +211,21 @@ impl Swarm {
     }
 
     /// When a peer that is only waiting for its time may be dialled.
-    pub fn next_dial_time(&self, limits: &SwarmLimits) -> Option<Time> {
-        let waiting = self.peers.values().filter(|p| !p.connected && !p.dialling && p.fails <= limits.max_failcount);
+    pub fn next_dial_time(&self, we_are_seed: bool) -> Option<Time> {
+        let waiting = self.peers.values().filter(|p| p.is_idle() && !(we_are_seed && p.seed));
         waiting.map(|p| p.not_before).min()
     }
 
     /// A dial ended without a connection.
     pub fn dial_failed(&mut self, now: Time, address: SocketAddr, limits: &SwarmLimits) {
-        if let Some(p) = self.peers.get_mut(&canonical(address))
-            && std::mem::take(&mut p.dialling)
-        {
+        let address = canonical(address);
+        if self.peers.get_mut(&address).is_some_and(|p| std::mem::take(&mut p.dialling)) {
             self.dialling -= 1;
-            p.fails += 1;
-            p.not_before = now + p.pause(limits);
+            self.rest(now, address, true, limits);
         }
     }
 
-    /// A dial was put off by the shell, through no fault of the peer.
+    /// A dial was put off, through no fault of the peer.
     pub fn dial_deferred(&mut self, until: Time, address: SocketAddr) {
         if let Some(p) = self.peers.get_mut(&canonical(address))
             && std::mem::take(&mut p.dialling)
@@ -154,45 +235,97 @@ impl Swarm {
         }
     }
 
+    /// A try ended: the peer is left alone for a while, or, if it was banned meanwhile, for good.
+    fn rest(&mut self, now: Time, address: SocketAddr, failed: bool, limits: &SwarmLimits) {
+        if self.is_banned(address) {
+            self.peers.remove(&address);
+            return;
+        }
+        let Some(p) = self.peers.get_mut(&address) else { return };
+        p.fails = if failed { p.fails.saturating_add(1) } else { 0 };
+        p.tried = now;
+        let pause = p.pause(limits);
+        let until = now + self.about(pause);
+        if let Some(p) = self.peers.get_mut(&address) {
+            p.not_before = until;
+        }
+    }
+
     /// A connection stands. An incoming one makes the peer known (its port is not one to dial), if the list has room for it.
-    pub fn connected(&mut self, address: SocketAddr, incoming: bool, limits: &SwarmLimits) {
+    pub fn connected(&mut self, now: Time, address: SocketAddr, incoming: bool, limits: &SwarmLimits) {
         let address = canonical(address);
         let is_full = self.peers.len() >= limits.max_peers && !self.peers.contains_key(&address);
         if is_full && !self.drop_worst(PeerSource::INCOMING) {
             return;
         }
-        let entry = self.peers.entry(address).or_insert(KnownPeer {
-            source: PeerSource::default(),
-            fails: 0,
-            not_before: Time::ZERO,
-            connected: false,
-            dialling: false,
-            seed: false,
-        });
+        let entry = self.peers.entry(address).or_default();
         if incoming {
             entry.source |= PeerSource::INCOMING;
         }
+        entry.met = true;
         if std::mem::take(&mut entry.dialling) {
             self.dialling -= 1;
         }
-        if !std::mem::replace(&mut entry.connected, true) {
-            self.connected += 1;
+        if std::mem::replace(&mut entry.connected, true) {
+            return;
+        }
+        self.connected += 1;
+        if self.connected == 1 && self.forgave.is_none_or(|at| now.since(at) >= FORGIVING) {
+            self.network_is_back(now);
         }
     }
 
-    /// A connection ended. `failed`: it gave nothing, or misbehaved. Incoming-only peers are forgotten.
+    /// Somebody answers, and nobody did: what failed meanwhile may have failed through no fault of its own.
+    fn network_is_back(&mut self, now: Time) {
+        let (since, within) = (self.alone_since, FORGIVEN_WITHIN.as_micros() as u64);
+        let mut forgiven = false;
+        for p in self.peers.values_mut().filter(|p| p.is_idle() && p.fails > 0 && p.tried > since) {
+            p.fails = 0;
+            p.not_before = p.not_before.min(now + Duration::from_micros(self.rng.u64(0..within)));
+            forgiven = true;
+        }
+        if forgiven {
+            self.forgave = Some(now);
+        }
+    }
+
+    /// The torrent begins anew.
+    pub fn forgive_all(&mut self) {
+        for p in self.peers.values_mut() {
+            p.fails = 0;
+            p.not_before = Time::ZERO;
+        }
+    }
+
+    /// Somebody waits, and there is nobody to ask: up to `n` of those who rest may be dialled at once, first those who were here
+    /// before, and of them who was left alone for longest. Their failures still count.
+    pub fn call(&mut self, now: Time, n: usize) {
+        let rests = |p: &KnownPeer| p.is_idle() && p.not_before > now && now.since(p.tried) >= CALLED_RETRY;
+        let mut resting: Vec<_> =
+            self.peers.iter().filter(|(_, p)| rests(p)).map(|(a, p)| (!p.met, p.tried, *a)).collect();
+        resting.sort_unstable();
+        for (.., address) in resting.into_iter().take(n) {
+            if let Some(p) = self.peers.get_mut(&address) {
+                p.not_before = now;
+            }
+        }
+    }
+
+    /// A connection ended. `failed`: the peer misbehaved, or was of no use from the start. Incoming-only peers are forgotten.
     pub fn disconnected(&mut self, now: Time, address: SocketAddr, failed: bool, limits: &SwarmLimits) {
         let address = canonical(address);
         let Some(p) = self.peers.get_mut(&address) else { return };
         if std::mem::take(&mut p.connected) {
             self.connected -= 1;
+            if self.connected == 0 {
+                self.alone_since = now;
+            }
         }
         if p.source == PeerSource::INCOMING {
             self.peers.remove(&address);
             return;
         }
-        p.fails = if failed { p.fails + 1 } else { 0 };
-        p.not_before = now + p.pause(limits);
+        self.rest(now, address, failed, limits);
     }
 
     /// Nobody is connected or being dialled any more.
@@ -252,9 +385,14 @@ impl Swarm {
         self.dialling
     }
 
+    /// Peers that could be dialled now.
+    pub fn num_ready(&self, now: Time) -> usize {
+        self.peers.values().filter(|p| p.is_idle() && p.not_before <= now).count()
+    }
+
     /// Peers that could be dialled, now or later.
-    pub fn num_candidates(&self, limits: &SwarmLimits) -> usize {
-        self.peers.values().filter(|p| !p.connected && !p.dialling && p.fails <= limits.max_failcount).count()
+    pub fn num_candidates(&self) -> usize {
+        self.peers.values().filter(|p| p.is_idle()).count()
     }
 }
 
@@ -263,112 +401,5 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn is_dialable(address: SocketAddr, limits: &SwarmLimits) -> bool {
-    let ip = address.ip();
-    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    let least_port = if limits.no_privileged_ports { 1024 } else { 1 };
-    address.port() >= least_port && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: SwarmLimits = SwarmLimits {
-        max_peers: 3,
-        max_failcount: 2,
-        min_reconnect: Duration::from_secs(60),
-        no_privileged_ports: false,
-    };
-
-    fn addr(n: u8) -> SocketAddr {
-        SocketAddr::from(([10, 0, 0, n], 6881))
-    }
-
-    #[test]
-    fn fresh_peers_are_dialled_first_and_failures_wait() {
-        let mut swarm = Swarm::default();
-        assert!(swarm.add(addr(1), PeerSource::TRACKER, &LIMITS));
-        assert!(!swarm.add(addr(1), PeerSource::PEX, &LIMITS));
-        assert_eq!(swarm.source(addr(1)), PeerSource::TRACKER | PeerSource::PEX);
-        assert_eq!(swarm.next_dials(Time::ZERO, 9, false, &LIMITS), [addr(1)]);
-        assert!(swarm.next_dials(Time::ZERO, 9, false, &LIMITS).is_empty());
-        swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
-        assert_eq!(swarm.next_dial_time(&LIMITS), Some(Time::from_millis(60_000)));
-        assert!(swarm.next_dials(Time::from_millis(59_000), 9, false, &LIMITS).is_empty());
-        swarm.add(addr(2), PeerSource::DHT, &LIMITS);
-        assert_eq!(swarm.next_dials(Time::from_millis(61_000), 9, false, &LIMITS), [addr(2), addr(1)]);
-        assert_eq!(swarm.num_dialling(), 2);
-    }
-
-    #[test]
-    fn gives_up_after_max_failcount() {
-        let mut swarm = Swarm::default();
-        swarm.add(addr(1), PeerSource::TRACKER, &LIMITS);
-        for i in 0..3u64 {
-            let now = Time::from_millis(i * 1_000_000);
-            assert_eq!(swarm.next_dials(now, 1, false, &LIMITS).len(), 1);
-            swarm.dial_failed(now, addr(1), &LIMITS);
-        }
-        assert!(swarm.next_dials(Time::NEVER, 1, false, &LIMITS).is_empty());
-        swarm.add(addr(1), PeerSource::MANUAL, &LIMITS);
-        assert_eq!(swarm.next_dials(Time::ZERO, 1, false, &LIMITS), [addr(1)]);
-        swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
-        assert_eq!(swarm.next_dial_time(&LIMITS), Some(Time::from_millis(1000)));
-    }
-
-    #[test]
-    fn the_list_is_bounded_and_bans_hold() {
-        let mut swarm = Swarm::default();
-        for n in 1..=3 {
-            assert!(swarm.add(addr(n), PeerSource::PEX, &LIMITS));
-        }
-        assert!(!swarm.add(addr(4), PeerSource::PEX, &LIMITS), "nobody failed: no room");
-        assert_eq!(swarm.next_dials(Time::ZERO, 1, false, &LIMITS).len(), 1);
-        let dialled = addr(1);
-        swarm.dial_failed(Time::ZERO, dialled, &LIMITS);
-        assert!(swarm.add(addr(4), PeerSource::PEX, &LIMITS));
-        swarm.ban(addr(4));
-        assert!(!swarm.add(addr(4), PeerSource::MANUAL, &LIMITS));
-        assert!(swarm.is_banned("[::ffff:10.0.0.4]:99".parse().expect("an address")));
-        swarm.ban("127.0.0.1:5".parse().expect("an address"));
-        assert!(!swarm.is_banned("127.0.0.1:6".parse().expect("an address")));
-    }
-
-    #[test]
-    fn who_connects_does_not_make_the_list_longer_than_its_limit() {
-        let mut swarm = Swarm::default();
-        for n in 1..=9 {
-            swarm.connected(addr(n), true, &LIMITS);
-        }
-        assert_eq!(swarm.len(), 3);
-        (1..=9).for_each(|n| swarm.disconnected(Time::ZERO, addr(n), false, &LIMITS));
-        assert!(swarm.is_empty());
-    }
-
-    #[test]
-    fn gossip_gives_way_to_what_others_tell() {
-        let mut swarm = Swarm::default();
-        (1..=3).for_each(|n| assert!(swarm.add(addr(n), PeerSource::PEX, &LIMITS)));
-        assert!(!swarm.add(addr(4), PeerSource::PEX, &LIMITS));
-        (5..=7).for_each(|n| assert!(swarm.add(addr(n), PeerSource::TRACKER, &LIMITS)));
-        assert!(!swarm.add(addr(8), PeerSource::DHT, &LIMITS), "nobody failed");
-    }
-
-    #[test]
-    fn hostile_addresses_are_refused() {
-        let mut swarm = Swarm::default();
-        for bad in ["0.0.0.0:1", "10.0.0.1:0", "224.0.0.1:5", "255.255.255.255:5", "[::]:1", "[ff02::1]:1"] {
-            assert!(!swarm.add(bad.parse().expect("an address"), PeerSource::PEX, &LIMITS), "{bad}");
-        }
-    }
-
-    #[test]
-    fn incoming_peers_are_forgotten_when_they_leave() {
-        let mut swarm = Swarm::default();
-        swarm.connected(addr(9), true, &LIMITS);
-        assert_eq!(swarm.len(), 1);
-        swarm.disconnected(Time::ZERO, addr(9), false, &LIMITS);
-        assert!(swarm.is_empty());
-    }
-}
+mod tests;

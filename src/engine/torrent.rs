@@ -4,7 +4,7 @@
 //! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `greeting` (who is let in),
 //! `connections` (peers' messages, and their end), `asking` and `pick` (who is asked for what), `requests`, `blocks` (arrival,
 //! verification), `hashing`, `blame`, `memory` (eviction, lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata`
-//! (ut_metadata), `pex`, `priorities`, `status`.
+//! (ut_metadata), `pex`, `shortage` (nobody to ask), `priorities`, `status`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,11 +26,13 @@ use super::ranking::Ranking;
 use super::rate::Rate;
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
+use super::shortage::Shortage;
 use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
 use super::trackers::{Policy, Trackers};
 use super::wants::Want;
+use super::waste::Legacy;
 use crate::alert::{Alert, PerformanceWarning, TorrentState};
 use crate::error::Error;
 use crate::metainfo::{Info, InfoHashes};
@@ -85,6 +87,9 @@ pub struct Torrent {
     pub(super) peers: BTreeMap<PeerKey, Peer>,
     pub(super) next_key: u32,
     pub(super) swarm: Swarm,
+    pub(super) shortage: Shortage,
+    /// What the last reader of a file left.
+    pub(super) legacy: Option<Legacy>,
     pub(super) trackers: Trackers,
     pub(super) optimistic: PeerKey,
 
@@ -197,7 +202,9 @@ impl Torrent {
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
             next_key: 1,
-            swarm: Swarm::default(),
+            swarm: Swarm::new(now, !seed),
+            shortage: Shortage::new(now),
+            legacy: None,
             trackers,
             optimistic: PeerKey::NOBODY,
             readers: BTreeMap::new(),
@@ -392,8 +399,9 @@ impl Torrent {
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
         let tick = active.then(|| self.last_tick + self.pulse());
         let late = self.late.next().filter(|_| self.may_ask());
-        let dial = self.swarm.next_dial_time(&self.swarm_limits()).map(|t| t.max(self.last_tick + TICK));
-        [tick, late, dial, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+        let dial = self.swarm.next_dial_time(self.has_all());
+        let sought = [dial, self.shortage.next()].into_iter().flatten().min().map(|t| t.max(self.last_tick + TICK));
+        [tick, late, sought, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
     }
 
     fn pulse(&self) -> Duration {
@@ -447,6 +455,7 @@ impl Torrent {
         self.poll_trackers(now);
         self.check_peers(now);
         self.turn_over(now);
+        self.call_for_peers(now);
         self.dial(now);
         self.choke_round(now);
         self.fill_slots(now);

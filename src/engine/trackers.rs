@@ -33,6 +33,8 @@ const DEFAULT_INTERVAL_S: u32 = 1800;
 const MAX_INTERVAL_S: u32 = 24 * 3600;
 /// Between two announces to one tracker, whatever it says; only a forced announce without regard to its minimum is exempt.
 const MIN_SPACING_S: u32 = 5;
+/// Between two announces that a reader without peers hurries.
+const HURRY_SPACING: Duration = Duration::from_secs(60);
 /// Back-off after the first failure before its growth, and its ceiling, seconds.
 const RETRY_MIN_S: u64 = 5;
 const RETRY_MAX_S: u64 = 3600;
@@ -238,6 +240,7 @@ impl Trackers {
             if t.due().is_some_and(|due| due <= now) {
                 let event = t.event();
                 t.in_flight = Some(event);
+                t.asked = now;
                 jobs.push(t.job(event));
             }
         }
@@ -328,6 +331,18 @@ impl Trackers {
             t.next_announce = now;
             if ignore_min_interval {
                 t.min_announce = now;
+            }
+        }
+    }
+
+    /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval,
+    /// its minimum or its back-off say; but so only once in [`HURRY_SPACING`].
+    pub fn hurry(&mut self, now: Time) {
+        for t in self.trackers.iter_mut().filter(|t| t.usable() && t.in_flight.is_none()) {
+            if t.next_hurry <= now && now.since(t.asked) >= seconds(MIN_SPACING_S) {
+                t.next_hurry = now + HURRY_SPACING;
+                t.next_announce = t.next_announce.min(now);
+                t.min_announce = t.min_announce.min(now);
             }
         }
     }

@@ -47,7 +47,7 @@ impl Torrent {
 
     /// Somebody waits to be dialled, and all places are taken: one a second is freed.
     pub(super) fn free_place_to_dial(&mut self, now: Time) -> bool {
-        if now < self.next_room || self.swarm.next_dial_time(&self.swarm_limits()).is_none_or(|at| at > now) {
+        if now < self.next_room || self.swarm.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
             return false;
         }
         self.next_room = now + ROOM_INTERVAL;
@@ -64,7 +64,7 @@ impl Torrent {
         let s = &self.settings;
         let (percent, cutoff) = (positive(s.peer_turnover), positive(s.peer_turnover_cutoff));
         self.next_turnover = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
-        let waiting = self.swarm.num_candidates(&self.swarm_limits());
+        let waiting = self.swarm.num_ready(now);
         if percent == 0 || waiting == 0 || self.peers.len() * 100 < self.connection_limit() * cutoff {
             return;
         }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::reader::Reader;
 use super::torrent::Torrent;
 
 /// So many windows are remembered: a viewer who drags along the file leaves several within one round trip.
@@ -31,12 +32,39 @@ impl Waste {
         self.left.push_back(ahead);
     }
 
+    /// A player over HTTP seeks by a new request, that is by a new reader: what the old one left is the new one's to account for.
+    pub fn inherit(&mut self, left: impl IntoIterator<Item = Range<u32>>) {
+        left.into_iter().for_each(|ahead| self.leave(ahead));
+    }
+
     fn has_left(&self, piece: u32) -> bool {
         self.left.iter().any(|ahead| ahead.contains(&piece))
     }
 }
 
+/// What a reader that was closed left in its file, until somebody reads that file again.
+#[derive(Debug)]
+pub struct Legacy {
+    file: u32,
+    left: VecDeque<Range<u32>>,
+}
+
 impl Torrent {
+    /// A reader closes: who reads the same file now, or will next, hears of what was asked for it.
+    pub(super) fn bequeath(&mut self, reader: Reader) {
+        let Reader { file, window, mut waste, .. } = reader;
+        waste.leave(window.ahead);
+        match self.readers.values_mut().rfind(|r| r.file == file) {
+            Some(heir) => heir.waste.inherit(waste.left),
+            None => self.legacy = Some(Legacy { file, left: waste.left }),
+        }
+    }
+
+    /// What the file's last reader left.
+    pub(super) fn take_legacy(&mut self, file: u32) -> VecDeque<Range<u32>> {
+        self.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
+    }
+
     /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for.
     pub(super) fn count_stray(&mut self, piece: u32, block: u32, bytes: u32) {
         let Some(content) = &self.content else { return };

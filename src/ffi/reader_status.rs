@@ -47,7 +47,8 @@ pub struct et_reader_status_info {
     /// Bytes of the last `et_reader_prebuffer`.
     pub prebuffer_done: u64,
     pub prebuffer_total: u64,
-    /// Bytes that came though a seek of this reader had taken them back: they were on their way.
+    /// Bytes that came though a seek had taken them back: they were on their way. A seek of this reader, or the close of one that
+    /// read the same file before.
     pub wasted_bytes: u64,
     /// Bytes of its window that came twice.
     pub duplicate_bytes: u64,

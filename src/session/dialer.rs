@@ -12,8 +12,11 @@ use super::connection::LetIn;
 use super::connection_limit::{ConnectionPermit, Kind};
 use super::driver::Driver;
 use super::inner::Inner;
+use crate::alert::CloseReason;
+use crate::engine::dialling::DialFailure;
+use crate::error::{Error, Operation, Status};
 use crate::wire::Handshake;
-use crate::wire::handshake::HANDSHAKE_BYTES;
+use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END};
 
 /// One that was told to make room has left by then.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
@@ -35,42 +38,61 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
     driver.spawn(async move {
         let driver = task_driver;
         let connect = timeout(seconds(settings.peer_connect_timeout), TcpStream::connect(address));
-        let greet = async {
-            let mut stream = connect.await.ok()?.ok()?;
-            // A peer that hears nothing says nothing: ours goes first.
-            let ours = driver.session.handshake(&driver).encode();
-            stream.write_all(&ours).await.ok()?;
-            let theirs = read_handshake(&mut stream).await?;
-            Some((stream, theirs))
+        let met = async {
+            let Ok(connected) = connect.await else { return Err(timed_out(Operation::Connect, CloseReason::Timeout)) };
+            let stream = connected.map_err(|e| lost(Operation::Connect, &e))?;
+            let greeted = timeout(seconds(settings.handshake_timeout), greet(&driver, stream)).await;
+            greeted.unwrap_or_else(|_| Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake)))
         };
-        let limit = seconds(settings.peer_connect_timeout) + seconds(settings.handshake_timeout);
-        let met = timeout(limit, greet).await.ok().flatten();
-        let wanted = driver.session.handshake(&driver).info_hash;
-        match met.filter(|(_, theirs)| theirs.info_hash == wanted) {
-            Some((stream, theirs)) => {
+        match met.await {
+            Ok((stream, theirs)) => {
                 permit.answered();
                 admit(&driver, stream, address, false, &theirs, permit);
             }
-            None => driver.run(|core, now| core.dial_failed(now, address)),
+            Err(failure) => driver.run(|core, now| core.dial_failed(now, address, failure)),
         }
     });
+}
+
+/// A peer that hears nothing says nothing: ours goes first.
+async fn greet(driver: &Driver, mut stream: TcpStream) -> Result<(TcpStream, Handshake), DialFailure> {
+    let ours = driver.session.handshake(driver);
+    stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
+    let mut bytes = [0; HANDSHAKE_BYTES];
+    stream.read_exact(&mut bytes).await.map_err(|e| lost(Operation::Handshake, &e))?;
+    let theirs = Handshake::parse(&bytes)
+        .map_err(|e| failure(CloseReason::InvalidMessage, Operation::Handshake, e.to_string()))?;
+    // A magnet learns meanwhile by what hash its torrent goes.
+    if theirs.info_hash != ours.info_hash && theirs.info_hash != driver.session.handshake(driver).info_hash {
+        let what = format!("the peer answered for another torrent, {}", theirs.info_hash);
+        return Err(failure(CloseReason::InvalidInfoHash, Operation::Bittorrent, what));
+    }
+    Ok((stream, theirs))
+}
+
+fn failure(reason: CloseReason, operation: Operation, what: String) -> DialFailure {
+    DialFailure { reason, error: Some(Error::new(Status::Network, what).with_operation(operation)) }
+}
+
+fn timed_out(operation: Operation, reason: CloseReason) -> DialFailure {
+    failure(reason, operation, "the peer did not answer in time".to_owned())
+}
+
+fn lost(operation: Operation, error: &std::io::Error) -> DialFailure {
+    let os_error = error.raw_os_error().unwrap_or(0);
+    let error = Error { status: Status::Network, operation, os_error, message: error.to_string() };
+    DialFailure { reason: CloseReason::None, error: Some(error) }
 }
 
 /// An accepted connection: the peer names the torrent.
 pub async fn accept(session: Arc<Inner>, mut stream: TcpStream, address: SocketAddr) {
     let guest = session.half_open.enter(address.ip());
-    let greet = timeout(seconds(session.settings().handshake_timeout), read_handshake(&mut stream));
-    let theirs = tokio::select! {
-        theirs = greet => theirs,
+    let greet = timeout(seconds(session.settings().handshake_timeout), answer(&session, &mut stream));
+    let answered = tokio::select! {
+        answered = greet => answered,
         () = guest.gone.cancelled() => return,
     };
-    let Ok(Some(theirs)) = theirs else { return };
-    let Some(driver) = session.torrents.lock().find_wire(&theirs.info_hash).cloned() else { return };
-    let ours = session.handshake(&driver).encode();
-    // A few bytes, which any socket takes.
-    if stream.write_all(&ours).await.is_err() {
-        return;
-    }
+    let Ok(Some((driver, theirs))) = answered else { return };
     let place = session.connections.acquire(Kind::Incoming);
     let permit = match place {
         Some(permit) => permit,
@@ -86,6 +108,18 @@ pub async fn accept(session: Arc<Inner>, mut stream: TcpStream, address: SocketA
     }
 }
 
+/// Answers as soon as the torrent is known: who only wants to know whether we can be reached (trackers) sends no peer id before.
+async fn answer(session: &Inner, stream: &mut TcpStream) -> Option<(Arc<Driver>, Handshake)> {
+    let mut bytes = [0; HANDSHAKE_BYTES];
+    let (head, peer_id) = bytes.split_at_mut(INFO_HASH_END);
+    stream.read_exact(head).await.ok()?;
+    let info_hash = Handshake::parse_info_hash(head).ok()?;
+    let driver = session.torrents.lock().find_wire(&info_hash).cloned()?;
+    stream.write_all(&session.handshake(&driver).encode()).await.ok()?;
+    stream.read_exact(peer_id).await.ok()?;
+    Some((driver, Handshake::parse(&bytes).ok()?))
+}
+
 fn admit(
     driver: &Arc<Driver>,
     stream: TcpStream,
@@ -98,12 +132,6 @@ fn admit(
     if let Ok(Ok((key, credits))) = outcome {
         driver.start_connection(stream, LetIn { key, credits, permit });
     }
-}
-
-async fn read_handshake(stream: &mut TcpStream) -> Option<Handshake> {
-    let mut bytes = [0; HANDSHAKE_BYTES];
-    stream.read_exact(&mut bytes).await.ok()?;
-    Handshake::parse(&bytes).ok()
 }
 
 fn seconds(s: i64) -> Duration {

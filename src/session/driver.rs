@@ -285,6 +285,10 @@ impl Driver {
         for (voter, ip) in output.external_ips {
             self.session.external_ip_vote(Voter::Peer(voter), ip);
         }
+        if output.search_dht {
+            self.dht.restart();
+            self.timer.notify_one();
+        }
         if output.memory_wanted {
             self.session.memory_wanted();
         }

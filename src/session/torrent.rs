@@ -4,9 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::{
-    LookbehindStats, PartialPiece, PeerInfo, PeerSource, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus,
-};
+use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Result, Status};
 use crate::metainfo::{Info, TorrentFile};
@@ -140,7 +138,7 @@ impl Torrent {
             return Err(Error::invalid(format!("{address} is not the address of a peer")));
         }
         self.driver.command(|core, now| {
-            core.add_peers(now, PeerSource::MANUAL, &[address]);
+            core.connect_peer(now, address);
         })
     }
 

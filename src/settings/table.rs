@@ -130,7 +130,7 @@ settings! {
     max_peerlist_size: Int(3000), Check::Range(1, 1_000_000), live,
         "Most known peers of a torrent.";
     max_failcount: Int(3), Check::Range(1, 100), live,
-        "Failed dials after which a peer is not tried again.";
+        "Failed dials in a row after which a peer rests for ten minutes each time, unless it is named again or a read waits.";
     min_reconnect_time: Int(60), Check::Range(0, SECONDS_A_DAY), live,
         "Seconds until a peer is dialled again, times the failures so far.";
     close_redundant_connections: Bool(false), Check::Any, live,

@@ -6,6 +6,9 @@ use crate::metainfo::info_hash::Sha1Hash;
 /// Bytes of a handshake.
 pub const HANDSHAKE_BYTES: usize = 68;
 
+/// Of these the first that are enough to know the torrent.
+pub const INFO_HASH_END: usize = 48;
+
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// Byte and bit of `reserved`.
@@ -49,6 +52,13 @@ impl Handshake {
             return Err(WireError::BadHandshake);
         }
         Ok(Self { reserved: *reserved, info_hash: Sha1Hash(*info_hash), peer_id: *peer_id })
+    }
+
+    /// The torrent that a handshake is about, from its first [`INFO_HASH_END`] bytes.
+    pub fn parse_info_hash(bytes: &[u8]) -> Result<Sha1Hash, WireError> {
+        let rest = bytes.strip_prefix(PROTOCOL.as_slice()).ok_or(WireError::BadHandshake)?;
+        let (info_hash, _) = rest.get(8..).and_then(|r| r.split_first_chunk()).ok_or(WireError::BadHandshake)?;
+        Ok(Sha1Hash(*info_hash))
     }
 
     /// Can these be the first bytes of a handshake? Tells a plain peer from an encrypted one.

@@ -66,6 +66,8 @@ pub struct Setup {
     pub hash_ms: u64,
     /// Now and then a peer's socket holds more than is taken from it.
     pub pours: bool,
+    /// It announces to the world's tracker.
+    pub tracker: bool,
 }
 
 impl Setup {
@@ -83,6 +85,7 @@ impl Setup {
             disk_ms: 3,
             hash_ms: 0,
             pours: false,
+            tracker: false,
         }
     }
 
@@ -121,6 +124,9 @@ pub struct Engine {
     /// What may be charged: the limit, or what was charged when it was lowered.
     pub ceiling: u64,
     pub alerts: Vec<Alert>,
+    /// When it announced, and searched the DHT.
+    pub announces: Vec<Time>,
+    pub searches: Vec<Time>,
     pub writes: u32,
     pub timeouts_in_the_past: u32,
     pub hashes_run: u64,
@@ -138,6 +144,7 @@ impl Engine {
             file_priorities: setup.file_priorities.clone(),
             peer_id,
             listen_port: super::world::PORT,
+            trackers: if setup.tracker { vec![vec!["http://tracker.invalid/announce".into()]] } else { Vec::new() },
             ..TorrentConfig::of(&content.info)
         };
         let torrent = Torrent::new(now, config, settings, pool.clone(), &shares, seed);
@@ -155,6 +162,8 @@ impl Engine {
             hashing: VecDeque::new(),
             timer: None,
             alerts: Vec::new(),
+            announces: Vec::new(),
+            searches: Vec::new(),
             writes: 0,
             timeouts_in_the_past: 0,
             hashes_run: 0,

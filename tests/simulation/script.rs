@@ -66,6 +66,24 @@ impl Manner {
     }
 }
 
+/// What a scripted peer does beside that.
+#[derive(Debug, Clone, Default)]
+pub struct Quirks {
+    /// It rejects so many requests for metadata first.
+    pub metadata_rejects: u32,
+    /// It offers metadata without a size.
+    pub hides_size: bool,
+    /// It sends so many pieces of metadata, and then no more.
+    pub metadata_answers: Option<usize>,
+    /// It says that it has all, then that it lost these.
+    pub lost: Vec<u32>,
+    /// So many of its first blocks have this many bytes instead of those that were asked for.
+    pub wrong_lengths: u32,
+    pub wrong_length: u32,
+    /// Its bitfield has spare bits set.
+    pub spare_bits: bool,
+}
+
 /// What a script wants done with its connection.
 #[derive(Debug, Default)]
 pub struct Wishes {
@@ -101,6 +119,8 @@ pub struct Script {
     pub reqq: Option<u32>,
     /// It never reads.
     pub deaf: bool,
+    pub quirks: Quirks,
+    pub metadata_sent: Vec<u32>,
 }
 
 impl Script {
@@ -117,6 +137,8 @@ impl Script {
             has: None,
             reqq: None,
             deaf: false,
+            quirks: Quirks::default(),
+            metadata_sent: Vec::new(),
         }
     }
 
@@ -146,7 +168,11 @@ impl Script {
                 has.iter().for_each(|p| {
                     field.set(*p);
                 });
-                Message::Bitfield(field.as_bytes().to_vec())
+                let mut bytes = field.as_bytes().to_vec();
+                if self.quirks.spare_bits && !pieces.is_multiple_of(8) {
+                    *bytes.last_mut().expect("pieces") |= 1;
+                }
+                Message::Bitfield(bytes)
             }
         };
         self.send(conn, &hello);
@@ -158,7 +184,7 @@ impl Script {
             m: ExtensionIds { ut_metadata: Some(7), ut_pex: Some(8), lt_donthave: Some(9), ..Default::default() },
             v: Some(format!("{:?}", self.manner)),
             reqq: self.reqq.or(Some(if self.rng.bool() { 250 } else { 8 })),
-            metadata_size: Some(size),
+            metadata_size: (!self.quirks.hides_size).then_some(size),
             ..Default::default()
         };
         self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });
@@ -196,6 +222,11 @@ impl Script {
             let at = self.rng.usize(0..data.len());
             data[at] ^= 0x55;
         }
+        if self.quirks.wrong_lengths > 0 {
+            self.quirks.wrong_lengths -= 1;
+            data.resize(self.quirks.wrong_length as usize, 0);
+        }
+        let r = BlockRequest { length: data.len() as u32, ..r };
         let mut bytes = Vec::with_capacity(data.len() + 13);
         encode_piece_header(r.piece, r.begin, r.length, &mut bytes);
         bytes.extend_from_slice(&data);
@@ -315,6 +346,12 @@ impl Script {
             Message::Extended { id: 0, payload } => {
                 let hello = ExtendedHandshake::parse(&payload).expect("ours is sound");
                 link.ids.merge(hello.m);
+                if let Some(id) = link.ids.lt_donthave {
+                    for piece in std::mem::take(&mut self.quirks.lost) {
+                        self.send(conn, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
+                    }
+                }
+                let Some(link) = self.links.get_mut(&conn) else { return };
                 if self.manner == Manner::Gossip
                     && let Some(id) = link.ids.ut_pex
                 {
@@ -326,6 +363,15 @@ impl Script {
             Message::Extended { id: 7, payload } => {
                 let Some(id) = link.ids.ut_metadata else { return };
                 let Ok(Some(MetadataMessage::Request { piece })) = MetadataMessage::parse(&payload) else { return };
+                if self.quirks.metadata_rejects > 0 {
+                    self.quirks.metadata_rejects -= 1;
+                    let payload = MetadataMessage::Reject { piece }.encode();
+                    return self.send(conn, &Message::Extended { id, payload });
+                }
+                if self.quirks.metadata_answers.is_some_and(|n| self.metadata_sent.len() >= n) {
+                    return;
+                }
+                self.metadata_sent.push(piece);
                 let bytes = &self.content.info.bytes;
                 let Some(chunk) = bytes.chunks(16 * 1024).nth(piece as usize) else { return };
                 let mut chunk = chunk.to_vec();

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::dialling::DialFailure;
 use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::trackers::{AnnounceReply, TrackerId};
 use elementum_torrent::error::{Error, Status};
 use elementum_torrent::storage::pool::BLOCK_SIZE;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
@@ -19,6 +22,9 @@ impl World {
         let Some(target) = self.nodes.iter().position(|n| n.address == to) else {
             return self.dial_failed(from, to);
         };
+        if self.nodes[target].away || self.nodes[from].away {
+            return self.dial_failed(from, to);
+        }
         if matches!(self.nodes[target].kind, Kind::Gone) || !matches!(self.nodes[from].kind, Kind::Engine(_)) {
             return self.dial_failed(from, to);
         }
@@ -81,7 +87,7 @@ impl World {
     pub(super) fn dial_failed(&mut self, from: usize, to: SocketAddr) {
         let now = self.now();
         if let Kind::Engine(engine) = &mut self.nodes[from].kind {
-            engine.torrent.dial_failed(now, to);
+            engine.torrent.dial_failed(now, to, DialFailure::default());
             self.settle(from);
         }
     }
@@ -163,6 +169,14 @@ impl World {
             if out.shares_changed && engine.setup.shared.is_some() {
                 self.clock.at(now, Event::SharesChanged(node));
             }
+            let announced: Vec<_> = out.announces.drain(..).filter(|_| engine.setup.tracker).collect();
+            engine.announces.extend(announced.iter().map(|_| now));
+            engine.searches.extend(out.search_dht.then_some(now));
+            for job in announced {
+                let reply = Duration::from_millis(100);
+                self.act(reply, move |w| w.announced(node, job.tracker));
+            }
+            let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
             let idle = out.alerts.is_empty()
                 && out.wake.is_empty()
                 && out.close.is_empty()
@@ -256,6 +270,22 @@ impl World {
             engine.timer = Some(at);
             self.clock.at(at, Event::Timer(node));
         }
+    }
+
+    /// The tracker answers, if it can.
+    fn announced(&mut self, node: usize, tracker: TrackerId) {
+        let now = self.now();
+        let peers = self.tracked.iter().map(|n| self.nodes[*n].address).collect();
+        let reply = AnnounceReply { interval_s: 1800, min_interval_s: 900, peers, ..AnnounceReply::default() };
+        let reached = !self.nodes[node].away;
+        let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
+        if reached {
+            engine.torrent.trackers_mut().reply(now, tracker, &reply);
+            engine.torrent.add_peers(now, PeerSource::TRACKER, &reply.peers);
+        } else {
+            engine.torrent.trackers_mut().failed(now, tracker, "unreachable", None);
+        }
+        self.settle(node);
     }
 
     /// The end: everything is dropped, and nothing stays charged.

@@ -120,6 +120,8 @@ pub struct Place {
     pub kind: Kind,
     pub line: Line,
     pub address: SocketAddr,
+    /// Nobody reaches it.
+    pub away: bool,
 }
 
 type Action = Box<dyn FnOnce(&mut World)>;
@@ -137,6 +139,8 @@ pub struct World {
     /// The books of the engines are looked at every so many steps.
     pub audit_every: u64,
     pub verbose: bool,
+    /// Whom the tracker names.
+    pub tracked: Vec<usize>,
 }
 
 impl World {
@@ -153,6 +157,7 @@ impl World {
             steps: 0,
             audit_every: 16,
             verbose: false,
+            tracked: Vec::new(),
         }
     }
 
@@ -163,7 +168,7 @@ impl World {
     fn place(&mut self, kind: Kind, line: Line) -> usize {
         let node = self.nodes.len();
         let address = SocketAddr::from(([10, 0, (node / 200) as u8, (node % 200) as u8 + 1], PORT));
-        self.nodes.push(Place { kind, line, address });
+        self.nodes.push(Place { kind, line, address, away: false });
         node
     }
 
@@ -216,10 +221,22 @@ impl World {
     }
 
     pub fn introduce(&mut self, node: usize, others: &[usize]) {
+        self.introduce_by(PeerSource::TRACKER, node, others);
+    }
+
+    pub fn introduce_by(&mut self, source: PeerSource, node: usize, others: &[usize]) {
         let addresses: Vec<SocketAddr> = others.iter().map(|n| self.nodes[*n].address).collect();
         let now = self.now();
-        self.engine(node).torrent.add_peers(now, PeerSource::TRACKER, &addresses);
+        self.engine(node).torrent.add_peers(now, source, &addresses);
         self.settle(node);
+    }
+
+    /// The node loses its network, or has it again.
+    pub fn set_away(&mut self, node: usize, away: bool) {
+        if away {
+            self.cut(node);
+        }
+        self.nodes[node].away = away;
     }
 
     /// Payload and protocol bytes that were sent to a node.

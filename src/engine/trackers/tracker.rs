@@ -27,6 +27,9 @@ pub(super) struct Tracker {
     pub(super) completed: Completed,
     pub(super) next_announce: Time,
     pub(super) min_announce: Time,
+    /// When it was last asked, and when it may be hurried next.
+    pub(super) asked: Time,
+    pub(super) next_hurry: Time,
     pub(super) tracker_id: Option<Vec<u8>>,
     pub(super) message: String,
     pub(super) last_error: String,
@@ -54,6 +57,8 @@ impl Tracker {
             completed: Completed::No,
             next_announce: Time::ZERO,
             min_announce: Time::ZERO,
+            asked: Time::ZERO,
+            next_hurry: Time::ZERO,
             tracker_id: None,
             message,
             last_error: String::new(),

@@ -100,3 +100,68 @@ fn a_magnet_of_what_is_on_disk_is_checked_and_told() {
     world.engine(node).check_books();
     world.end();
 }
+
+fn quirky(quirks: Quirks) -> (World, usize) {
+    let mut world = World::new(113, large());
+    magnet(&mut world);
+    let peer = world.add_script(Manner::Honest, fast());
+    world.script(peer).quirks = quirks;
+    world.introduce(0, &[peer]);
+    (world, peer)
+}
+
+/// Seconds until the metadata is there.
+fn metadata_took(world: &mut World) -> u64 {
+    let from = world.now();
+    assert!(world.run(minute() * 3, |w| w.engine(0).torrent.info().is_some()), "never");
+    world.now().since(from).as_secs()
+}
+
+#[test]
+fn a_peer_that_rejects_metadata_is_asked_again() {
+    for (rejects, least, most) in [(1, 2, 5), (5, 8, 12), (9, 18, 30)] {
+        let (mut world, _) = quirky(Quirks { metadata_rejects: rejects, ..Quirks::default() });
+        let took = metadata_took(&mut world);
+        assert!((least..=most).contains(&took), "{took} s after {rejects} rejects");
+        world.end();
+    }
+}
+
+#[test]
+fn a_peer_that_offers_metadata_without_a_size_is_asked() {
+    for rejects in [0, 2] {
+        let (mut world, peer) = quirky(Quirks { hides_size: true, metadata_rejects: rejects, ..Quirks::default() });
+        metadata_took(&mut world);
+        let mut sent = world.script(peer).metadata_sent.clone();
+        sent.dedup();
+        assert_eq!(sent.len(), world.content.info.bytes.len().div_ceil(16 * 1024), "each piece once");
+        world.end();
+    }
+}
+
+#[test]
+fn metadata_that_came_is_kept_when_its_peer_leaves_and_returns() {
+    let (mut world, peer) = quirky(Quirks { metadata_answers: Some(2), ..Quirks::default() });
+    world.act(Duration::from_secs(1), move |w| {
+        w.script(peer).quirks.metadata_answers = None;
+        w.cut(peer);
+    });
+    metadata_took(&mut world);
+    let sent = world.script(peer).metadata_sent.clone();
+    let pieces = world.content.info.bytes.len().div_ceil(16 * 1024);
+    assert_eq!(sent.len(), pieces, "each once: {sent:?}");
+    world.end();
+}
+
+#[test]
+fn pieces_lost_before_the_metadata_are_lost() {
+    let (mut world, peer) = quirky(Quirks { lost: (0..2000).collect(), ..Quirks::default() });
+    metadata_took(&mut world);
+    let available = world.engine(0).torrent.piece_availability().expect("metadata");
+    assert!(available[..2000].iter().all(|n| *n == 0) && available[2000..].iter().all(|n| *n == 1));
+    world.add_driver(0, Driver::new(1, 0, [Step::Seek(2000 * 16 * KIB), Step::Read(100 * KIB)]));
+    assert!(world.finish(minute()));
+    let script = world.script(peer);
+    assert_eq!(script.requests_seen, script.blocks_sent, "nothing was asked in vain");
+    world.end();
+}

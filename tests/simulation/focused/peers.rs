@@ -1,6 +1,6 @@
 //! Peers: good, bad, slow, coming and going.
 
-use elementum_torrent::alert::Alert;
+use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::StorageKind;
 use elementum_torrent::error::{Error, Status};
 
@@ -284,4 +284,37 @@ fn after_a_panic_all_begins_anew() {
         assert_eq!(world.engine(node).count(|a| matches!(a, Alert::TorrentChecked)), before + usize::from(disk));
         world.end();
     }
+}
+#[test]
+fn a_block_of_the_wrong_length_ends_its_sender_and_is_asked_elsewhere() {
+    for wrong_length in [16_383, 384, 1, 16_385, 40_000] {
+        let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest, Manner::Honest]);
+        world.script(1).quirks = Quirks { wrong_lengths: 1, wrong_length, ..Quirks::default() };
+        let from = world.now();
+        must_read(&mut world, 0);
+        assert!(world.now().since(from) < Duration::from_secs(3), "{wrong_length}: {:?}", world.now().since(from));
+        let reason = |a: &Alert| matches!(a, Alert::PeerDisconnected { reason: CloseReason::InvalidMessage, .. });
+        assert_eq!(world.engine(0).count(reason), 1, "{wrong_length}");
+        world.end();
+    }
+}
+
+#[test]
+fn no_more_is_asked_of_a_peer_than_it_queues() {
+    for reqq in [1, 2, 5] {
+        let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest]);
+        world.script(1).reqq = Some(reqq);
+        must_read(&mut world, 0);
+        assert_eq!(world.script(1).most_outstanding, reqq as usize);
+        world.end();
+    }
+}
+
+#[test]
+fn spare_bits_of_a_bitfield_cost_nobody_a_peer() {
+    let mut world = beside(MIB + 5, 64 * KIB, MIB, &[Manner::Honest]);
+    world.script(1).has = Some((0..17).collect());
+    world.script(1).quirks.spare_bits = true;
+    must_read(&mut world, 0);
+    world.end();
 }

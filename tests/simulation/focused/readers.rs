@@ -1,7 +1,7 @@
 //! Readers: seeks, several at once, what is wanted first.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 
 use super::*;
 
@@ -215,5 +215,23 @@ fn prebuffer_tells_its_progress_to_the_end() {
     let (done, total) = told.last().copied().expect("progress was told");
     assert_eq!(done, total, "{told:?}");
     assert!(total >= MIB + 256 * KIB, "{told:?}");
+    world.end();
+}
+
+/// A player that seeks by closing one reader and opening another: what was on its way for the first is told by the second.
+#[test]
+fn what_a_closed_reader_left_on_its_way_is_counted_to_the_next() {
+    let mut world = World::new(127, Content::single(127, 8 * MIB, 256 * KIB as u32));
+    let node = world.add_engine(Setup::memory(4 * MIB), fast());
+    let seed = world.add_script(Manner::Honest, Line::new(MIB, MIB, 80));
+    world.introduce(node, &[seed]);
+    let steps = [Step::Seek(3 * MIB), Step::Prebuffer(2 * MIB, 0), Step::Sleep(minute() / 60), Step::Close];
+    world.add_driver(node, Driver::new(1, 0, steps));
+    world.run_for(Duration::from_millis(1001));
+    world.add_driver(node, Driver::new(2, 0, [Step::Seek(6 * MIB), Step::Read(MIB)]));
+    assert!(world.finish(minute()));
+    let status = world.engine(node).torrent.reader_status(ReaderId(2)).expect("open");
+    let stray = world.engine(node).torrent.counters().redundant_bytes;
+    assert!(status.wasted_bytes > 0 && status.wasted_bytes <= stray, "{} of {stray}", status.wasted_bytes);
     world.end();
 }

@@ -1,0 +1,122 @@
+//! Somebody waits, and there is nobody to ask.
+//!
+//! A swarm has its own pace: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
+//! read that waits while nobody has its piece does not wait for that. It calls: those who rest are dialled, trackers and the DHT
+//! are asked. The calls come at a pace of their own, and each of what they reach has a bound beside it (`Swarm::call`,
+//! `Trackers::hurry`), so that a swarm that is dead is not hammered for as long as a player stays open.
+
+use std::time::Duration;
+
+use super::Time;
+use super::torrent::Torrent;
+use super::torrent_config::StorageKind;
+
+/// The pause after a call for a read; it grows by this, up to the longest.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_READ_PAUSE: Duration = Duration::from_secs(5);
+/// The same for a download that nobody watches, and for metadata.
+const DOWNLOAD_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_DOWNLOAD_PAUSE: Duration = Duration::from_secs(60);
+/// Peers dialled with one call.
+const CALLED_FOR_A_READ: usize = 30;
+const CALLED_FOR_A_DOWNLOAD: usize = 5;
+/// Peers that have the piece and neither let us ask nor answer are waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Whether those who are here have the piece is found out so often at most.
+const LOOK: Duration = Duration::from_millis(250);
+/// A search of the DHT has so long before the next one.
+const DHT_SPACING: Duration = Duration::from_secs(60);
+
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Read,
+    Download,
+}
+
+/// The calls of a torrent.
+#[derive(Debug)]
+pub struct Shortage {
+    need: Option<Need>,
+    looked: Time,
+    /// Calls since somebody was there to ask, and when the next one is due.
+    calls: u32,
+    next: Time,
+    next_search: Time,
+}
+
+impl Shortage {
+    /// A search of the DHT begins with the torrent.
+    pub fn new(now: Time) -> Self {
+        Self { need: None, looked: Time::ZERO, calls: 0, next: now, next_search: now + DHT_SPACING }
+    }
+
+    /// When the next call is due, if one is.
+    pub fn next(&self) -> Option<Time> {
+        self.need.map(|_| self.next)
+    }
+}
+
+impl Torrent {
+    /// Calls for peers, if somebody waits for them and the time has come.
+    pub(super) fn call_for_peers(&mut self, now: Time) {
+        if !self.peers.is_empty() && now.since(self.shortage.looked) < LOOK {
+            return;
+        }
+        self.shortage.looked = now;
+        let need = self.need(now);
+        if need != self.shortage.need {
+            self.shortage.need = need;
+            // Who begins to read does not wait for the pace of what nobody watched.
+            (self.shortage.calls, self.shortage.next) = (0, now);
+        }
+        let Some(need) = need.filter(|_| self.shortage.next <= now) else { return };
+        let (step, longest, called) = match need {
+            Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
+            Need::Download => (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD),
+        };
+        self.shortage.calls = self.shortage.calls.saturating_add(1);
+        let pause = self.swarm.about(step.saturating_mul(self.shortage.calls).min(longest));
+        self.shortage.next = now + pause;
+        self.swarm.call(now, called);
+        if need == Need::Read {
+            self.trackers.hurry(now);
+            self.poll_trackers(now);
+            if self.shortage.next_search <= now {
+                self.shortage.next_search = now + DHT_SPACING;
+                self.out.search_dht = true;
+            }
+        }
+        self.dial(now);
+    }
+
+    fn need(&self, now: Time) -> Option<Need> {
+        if !self.is_running() || self.checking {
+            return None;
+        }
+        if self.content.is_none() {
+            let nobody = !self.peers.values().any(|p| p.ids.ut_metadata.is_some());
+            return nobody.then_some(Need::Download);
+        }
+        if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
+            return Some(Need::Read);
+        }
+        let fetches =
+            || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
+        (self.peers.is_empty() && fetches()).then_some(Need::Download)
+    }
+
+    /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
+    fn readers_wait_in_vain(&self, now: Time) -> bool {
+        let Some(content) = &self.content else { return false };
+        let waits = self.readers.values().flat_map(|r| {
+            let read = r.waiting.iter().map(|w| (w.offset, w.since));
+            let probes = r.probes.iter().map(|p| (p.offset, p.since));
+            read.chain(probes).map(|(offset, since)| (r.span.piece_at(offset), since))
+        });
+        waits.filter(|(piece, _)| content.is_missing(*piece)).any(|(piece, since)| {
+            let patient = now.since(since) < PATIENCE;
+            !self.peers.values().any(|p| p.have.get(piece) && (patient || (p.serves(piece) && !p.snubbed)))
+        })
+    }
+}

@@ -1,0 +1,262 @@
+use super::*;
+
+const LIMITS: SwarmLimits =
+    SwarmLimits { max_peers: 3, max_failcount: 2, min_reconnect: Duration::from_secs(60), no_privileged_ports: false };
+
+fn addr(n: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, n], 6881))
+}
+
+fn at(seconds: u64) -> Time {
+    Time::from_millis(seconds * 1000)
+}
+
+fn swarm() -> Swarm {
+    Swarm::new(Time::ZERO, 7)
+}
+
+fn with(peers: &[(u8, PeerSource)]) -> Swarm {
+    let mut swarm = swarm();
+    peers.iter().for_each(|(n, source)| assert!(swarm.add(Time::ZERO, addr(*n), *source, &LIMITS)));
+    swarm
+}
+
+/// Dials the peer at its next time, in vain; when that was.
+fn fail_once(swarm: &mut Swarm, now: Time, n: u8) -> Time {
+    let now = now.max(swarm.peers[&addr(n)].not_before);
+    // Others whose time it is are put off.
+    let dials = swarm.next_dials(now, 9, false);
+    assert!(dials.contains(&addr(n)));
+    dials.into_iter().filter(|a| *a != addr(n)).for_each(|a| swarm.dial_deferred(now, a));
+    swarm.dial_failed(now, addr(n), &LIMITS);
+    now
+}
+
+#[test]
+fn fresh_peers_are_dialled_first_and_failures_wait() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    assert!(!swarm.add(Time::ZERO, addr(1), PeerSource::PEX, &LIMITS));
+    assert_eq!(swarm.source(addr(1)), PeerSource::TRACKER | PeerSource::PEX);
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [addr(1)]);
+    assert!(swarm.next_dials(Time::ZERO, 9, false).is_empty());
+    swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
+    assert!(swarm.next_dial_time(false).is_some_and(|t| t >= at(60) && t <= at(75)));
+    assert!(swarm.next_dials(at(59), 9, false).is_empty());
+    swarm.add(at(59), addr(2), PeerSource::DHT, &LIMITS);
+    assert_eq!(swarm.next_dials(at(76), 9, false), [addr(2), addr(1)]);
+    assert_eq!(swarm.num_dialling(), 2);
+}
+
+#[test]
+fn pauses_grow_to_minutes_and_never_to_never() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    let (mut now, mut longest) = (Time::ZERO, Duration::ZERO);
+    for i in 0..40 {
+        now = fail_once(&mut swarm, now, 1);
+        let pause = swarm.next_dial_time(false).expect("it is never given up").since(now);
+        assert!(i > 2 || pause > longest, "{pause:?} after {longest:?}");
+        longest = longest.max(pause);
+        assert!(pause <= LONGEST_PAUSE.mul_f64(1.25), "{pause:?}");
+    }
+    assert!(longest >= LONGEST_PAUSE);
+    assert_eq!(swarm.num_candidates(), 1);
+}
+
+#[test]
+fn those_that_failed_together_do_not_come_back_together() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER), (2, PeerSource::TRACKER), (3, PeerSource::TRACKER)]);
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false).len(), 3);
+    (1..=3).for_each(|n| swarm.dial_failed(Time::ZERO, addr(n), &LIMITS));
+    let times: HashSet<Time> = swarm.peers.values().map(|p| p.not_before).collect();
+    assert_eq!(times.len(), 3);
+}
+
+#[test]
+fn one_that_the_caller_named_is_tried_soon_and_again_and_again() {
+    let mut swarm = with(&[(1, PeerSource::MANUAL)]);
+    let mut now = Time::ZERO;
+    for _ in 0..30 {
+        now = fail_once(&mut swarm, now, 1);
+        let pause = swarm.next_dial_time(false).expect("never given up").since(now);
+        assert!(pause <= LIMITS.min_reconnect.mul_f64(1.25), "{pause:?}");
+    }
+    swarm.add(now, addr(1), PeerSource::MANUAL, &LIMITS);
+    assert_eq!(swarm.next_dials(now, 1, false), [addr(1)], "named again: at once");
+    swarm.dial_failed(now, addr(1), &LIMITS);
+    assert!(swarm.next_dial_time(false).is_some_and(|t| t.since(now) <= MANUAL_RETRY.mul_f64(1.25)));
+}
+
+#[test]
+fn a_source_that_names_a_peer_again_has_it_dialled_again() {
+    for (source, soonest) in
+        [(PeerSource::TRACKER, 5), (PeerSource::LSD, 5), (PeerSource::DHT, 60), (PeerSource::PEX, 60)]
+    {
+        let mut swarm = with(&[(1, source)]);
+        let mut now = Time::ZERO;
+        for _ in 0..9 {
+            now = fail_once(&mut swarm, now, 1);
+        }
+        swarm.add(now, addr(1), source, &LIMITS);
+        assert!(swarm.next_dials(now, 1, false).is_empty(), "{source:?}: not within moments");
+        let due = swarm.next_dial_time(false).expect("waiting");
+        assert_eq!(due.since(now), Duration::from_secs(soonest), "{source:?}");
+        assert_eq!(swarm.peers[&addr(1)].fails, 8, "one is forgiven");
+        // However often it is said.
+        (0..1000).for_each(|_| assert!(!swarm.add(now, addr(1), source, &LIMITS)));
+        assert_eq!(swarm.next_dial_time(false), Some(due));
+    }
+}
+
+#[test]
+fn an_idle_close_is_no_failure() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    let mut now = Time::ZERO;
+    for _ in 0..20 {
+        now = now.max(swarm.next_dial_time(false).expect("waiting"));
+        assert_eq!(swarm.next_dials(now, 1, false), [addr(1)]);
+        swarm.connected(now, addr(1), false, &LIMITS);
+        now = now + Duration::from_secs(30);
+        swarm.disconnected(now, addr(1), false, &LIMITS);
+        let pause = swarm.next_dial_time(false).expect("waiting").since(now);
+        assert!(pause <= LIMITS.min_reconnect.mul_f64(1.25), "{pause:?}");
+    }
+}
+
+#[test]
+fn what_failed_with_the_network_is_forgiven_when_somebody_answers() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER), (2, PeerSource::DHT), (3, PeerSource::PEX)]);
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false).len(), 3);
+    (1..=3).for_each(|n| swarm.connected(Time::ZERO, addr(n), false, &LIMITS));
+    (1..=3).for_each(|n| swarm.disconnected(at(100), addr(n), false, &LIMITS));
+    let mut now = at(100);
+    for _ in 0..5 {
+        now = (1..=3).map(|n| fail_once(&mut swarm, now, n)).max().expect("three");
+    }
+    now = now.max(swarm.peers[&addr(2)].not_before);
+    assert!(swarm.next_dials(now, 9, false).contains(&addr(2)));
+    swarm.connected(now, addr(2), false, &LIMITS);
+    for n in [1, 3] {
+        let p = &swarm.peers[&addr(n)];
+        assert!(p.dialling || (p.fails == 0 && p.not_before.since(now) <= FORGIVEN_WITHIN), "{p:?}");
+    }
+}
+
+#[test]
+fn one_that_comes_and_goes_does_not_have_the_dead_dialled_all_the_time() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER), (2, PeerSource::TRACKER)]);
+    let mut dials = 0;
+    for second in 0..600 {
+        let now = at(second);
+        for address in swarm.next_dials(now, 9, false) {
+            if address == addr(2) {
+                dials += 1;
+                swarm.dial_failed(now, address, &LIMITS);
+            } else {
+                swarm.connected(now, address, false, &LIMITS);
+            }
+        }
+        if second % 5 == 4 && swarm.peers[&addr(1)].connected {
+            swarm.disconnected(now, addr(1), false, &LIMITS);
+            swarm.add(now, addr(1), PeerSource::MANUAL, &LIMITS);
+        }
+    }
+    assert!((2..=12).contains(&dials), "{dials} dials of a dead peer in ten minutes");
+}
+
+#[test]
+fn a_call_dials_those_who_were_here_before_and_nobody_twice_at_once() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER), (2, PeerSource::PEX), (3, PeerSource::DHT)]);
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false).len(), 3);
+    swarm.connected(Time::ZERO, addr(3), false, &LIMITS);
+    [1, 2].into_iter().for_each(|n| swarm.dial_failed(Time::ZERO, addr(n), &LIMITS));
+    swarm.disconnected(at(10), addr(3), false, &LIMITS);
+    swarm.call(at(10), 1);
+    assert_eq!(swarm.next_dials(at(10), 9, false).len(), 1, "the one that just left is left alone for a moment");
+    swarm.call(at(13), 1);
+    assert_eq!(swarm.next_dials(at(13), 9, false), [addr(3)]);
+    swarm.dial_failed(at(13), addr(3), &LIMITS);
+    swarm.call(at(14), 9);
+    assert_eq!(swarm.next_dials(at(14), 9, false).len(), 1);
+    swarm.call(at(15), 9);
+    assert!(swarm.next_dials(at(15), 9, false).is_empty());
+}
+
+#[test]
+fn a_torrent_that_begins_anew_forgives_everybody() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    let mut now = Time::ZERO;
+    for _ in 0..9 {
+        now = fail_once(&mut swarm, now, 1);
+    }
+    swarm.forgive_all();
+    assert_eq!(swarm.next_dials(now, 1, false), [addr(1)]);
+}
+
+#[test]
+fn a_caller_is_told_once() {
+    let mut swarm = with(&[(1, PeerSource::MANUAL)]);
+    assert!(!swarm.take_awaited(addr(1)) && !swarm.await_dial(addr(2)));
+    assert!(swarm.await_dial(addr(1)));
+    assert!(swarm.take_awaited(addr(1)) && !swarm.take_awaited(addr(1)));
+    swarm.connected(Time::ZERO, addr(1), false, &LIMITS);
+    assert!(swarm.await_dial(addr(1)) && !swarm.take_awaited(addr(1)), "it is here");
+}
+
+#[test]
+fn a_seed_wakes_for_no_other_seed() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    swarm.set_seed(addr(1), true);
+    assert_eq!((swarm.next_dial_time(true), swarm.next_dial_time(false)), (None, Some(Time::ZERO)));
+    assert!(swarm.next_dials(Time::ZERO, 9, true).is_empty());
+}
+
+#[test]
+fn the_list_is_bounded_and_bans_hold() {
+    let mut swarm = with(&[(1, PeerSource::PEX), (2, PeerSource::PEX), (3, PeerSource::PEX)]);
+    let now = Time::ZERO;
+    assert!(!swarm.add(now, addr(4), PeerSource::PEX, &LIMITS), "nobody failed: no room");
+    assert_eq!(swarm.next_dials(now, 1, false).len(), 1);
+    swarm.dial_failed(now, addr(1), &LIMITS);
+    assert!(swarm.add(now, addr(4), PeerSource::PEX, &LIMITS));
+    swarm.ban(addr(4));
+    assert!(!swarm.add(now, addr(4), PeerSource::MANUAL, &LIMITS));
+    assert!(swarm.is_banned("[::ffff:10.0.0.4]:99".parse().expect("an address")));
+    swarm.ban("127.0.0.1:5".parse().expect("an address"));
+    assert!(!swarm.is_banned("127.0.0.1:6".parse().expect("an address")));
+}
+
+#[test]
+fn hostile_addresses_are_refused() {
+    let mut swarm = swarm();
+    for bad in ["0.0.0.0:1", "10.0.0.1:0", "224.0.0.1:5", "255.255.255.255:5", "[::]:1", "[ff02::1]:1"] {
+        assert!(!swarm.add(Time::ZERO, bad.parse().expect("an address"), PeerSource::PEX, &LIMITS), "{bad}");
+    }
+}
+
+#[test]
+fn incoming_peers_are_forgotten_when_they_leave() {
+    let mut swarm = swarm();
+    swarm.connected(Time::ZERO, addr(9), true, &LIMITS);
+    assert_eq!(swarm.len(), 1);
+    swarm.disconnected(Time::ZERO, addr(9), false, &LIMITS);
+    assert!(swarm.is_empty());
+}
+
+#[test]
+fn who_connects_does_not_make_the_list_longer_than_its_limit() {
+    let mut swarm = swarm();
+    for n in 1..=9 {
+        swarm.connected(Time::ZERO, addr(n), true, &LIMITS);
+    }
+    assert_eq!(swarm.len(), 3);
+    (1..=9).for_each(|n| swarm.disconnected(Time::ZERO, addr(n), false, &LIMITS));
+    assert!(swarm.is_empty());
+}
+
+#[test]
+fn gossip_gives_way_to_what_others_tell() {
+    let mut swarm = with(&[(1, PeerSource::PEX), (2, PeerSource::PEX), (3, PeerSource::PEX)]);
+    assert!(!swarm.add(Time::ZERO, addr(4), PeerSource::PEX, &LIMITS));
+    (5..=7).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::TRACKER, &LIMITS)));
+    assert!(!swarm.add(Time::ZERO, addr(8), PeerSource::DHT, &LIMITS), "nobody failed");
+}

@@ -1,0 +1,177 @@
+//! Peers that go, come back, hang up or speak of something else, over loopback. What they do over minutes is in the simulator.
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::ours::{self, Alerts, CLOSE};
+use common::peers::{Source, Torrent};
+use elementum_torrent::session::{ReaderOptions, Session};
+
+fn make() -> Torrent {
+    Torrent::make("film.bin", 6_000_000, 1, &["--piece-length", "65536"])
+}
+
+/// A session with the reconnects that users have.
+fn player(memory: i64) -> Session {
+    ours::open_with(|s| {
+        s.set_int("memory_limit", memory).unwrap();
+        s.set_int("min_reconnect_time", 60).unwrap();
+        s.set_int("max_failcount", 3).unwrap();
+    })
+}
+
+/// A seed that listens there; the port of one that just closed may not be free at once.
+fn seed_at(torrent: &Torrent, address: SocketAddr) -> Session {
+    let interfaces = address.to_string();
+    let (session, _) = ours::seed_with(torrent, |s| s.set_str("listen_interfaces", &interfaces).unwrap());
+    assert_eq!(ours::address(&session), address);
+    session
+}
+
+fn handshake(info_hash: [u8; 20]) -> [u8; 68] {
+    let mut bytes = [0; 68];
+    bytes[..20].copy_from_slice(b"\x13BitTorrent protocol");
+    bytes[28..48].copy_from_slice(&info_hash);
+    bytes[48..].copy_from_slice(b"-XX0001-abcdefghijkl");
+    bytes
+}
+
+fn info_hash(torrent: &Torrent) -> [u8; 20] {
+    ours::torrent_file(&torrent.file).info.info_hashes.best().0
+}
+
+/// A tracker that names one peer to whoever asks, and counts how often it is asked.
+fn tracker(names: SocketAddr) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut body = b"d8:intervali1800e12:min intervali900e5:peers6:".to_vec();
+            body.extend([127, 0, 0, 1]);
+            body.extend(names.port().to_be_bytes());
+            body.push(b'e');
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+        }
+    });
+    (url, asked)
+}
+
+/// The only seed goes while somebody reads, and comes back: by then nobody has named it for a while, and the reader has it within
+/// seconds all the same. The tracker is asked out of turn, once.
+#[test]
+fn a_reader_has_the_only_seed_again_soon() {
+    let torrent = make();
+    let (seed, _) = ours::seed(&torrent);
+    let address = ours::address(&seed);
+    let (url, asked) = tracker(address);
+    let session = player(1 << 20);
+    let mut params = ours::params(&torrent, Source::File);
+    params.trackers = vec![url];
+    let index = session.add_torrent(params).unwrap();
+    let expected = fs::read(torrent.content()).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    ours::read_range(&session, &reader, 0, &expected[..1_000_000]);
+    seed.close(CLOSE).unwrap();
+    let from = 4_000_000;
+    reader.seek(from as i64, elementum_torrent::session::Whence::Set).unwrap();
+    let outage = Duration::from_secs(12);
+    let waited = reader.read(&mut [0; 100], Some(outage));
+    assert!(waited.is_err(), "nobody is there");
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "at the start, and when the read began to wait");
+    let seed = seed_at(&torrent, address);
+    let back = Instant::now();
+    ours::read_range(&session, &reader, from, &expected[from..]);
+    assert!(back.elapsed() < Duration::from_secs(12), "{:?}", back.elapsed());
+    session.close(CLOSE).unwrap();
+    seed.close(CLOSE).unwrap();
+}
+
+/// A peer that hung up on us again and again, and then serves, is asked when somebody reads.
+#[test]
+fn a_reader_is_served_by_who_hung_up_on_us() {
+    let torrent = make();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let session = ours::open();
+    let mut params = ours::params(&torrent, Source::File);
+    params.peers = vec![address];
+    let index = session.add_torrent(params).unwrap();
+    for _ in 0..4 {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(&handshake(info_hash(&torrent))).unwrap();
+        stream.read_exact(&mut [0; 68]).unwrap();
+    }
+    drop(listener);
+    let seed = seed_at(&torrent, address);
+    let begun = Instant::now();
+    ours::stream(&session, index, 0, &torrent.content());
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    session.close(CLOSE).unwrap();
+    seed.close(CLOSE).unwrap();
+}
+
+/// Who only wants to know whether we can be reached sends the info-hash and waits.
+#[test]
+fn the_first_48_bytes_of_a_handshake_are_answered() {
+    let torrent = make();
+    let (seed, _) = ours::seed(&torrent);
+    let mut hello = handshake(info_hash(&torrent));
+    for cut in [48, 49, 67, 68] {
+        // Somebody else each time.
+        hello[60] = cut as u8;
+        let mut stream = TcpStream::connect(ours::address(&seed)).unwrap();
+        stream.set_read_timeout(Some(ours::READ.unwrap())).unwrap();
+        stream.write_all(&hello[..cut]).unwrap();
+        let mut theirs = [0; 68];
+        stream.read_exact(&mut theirs).unwrap();
+        assert_eq!(theirs[28..48], hello[28..48]);
+        stream.write_all(&hello[cut..]).unwrap();
+        stream.read_exact(&mut [0; 5]).expect("then the connection goes on");
+    }
+    // Another torrent's: not a word.
+    let mut stream = TcpStream::connect(ours::address(&seed)).unwrap();
+    stream.write_all(&handshake([7; 20])[..48]).unwrap();
+    assert!(matches!(stream.read(&mut [0; 68]), Ok(0) | Err(_)));
+    seed.close(CLOSE).unwrap();
+}
+
+/// What becomes of a peer that a caller named is told: nobody listens; it hangs up; it speaks of another torrent.
+#[test]
+fn dials_that_were_asked_for_are_told_of() {
+    let torrent = make();
+    let session = ours::open();
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let handle = session.torrent(index).unwrap();
+    let mut alerts = Alerts::default();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for answer in [&[][..], &handshake([9; 20]), &[b'x'; 68]] {
+        handle.connect_peer(address).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 68]).unwrap();
+        stream.write_all(answer).unwrap();
+        drop(stream);
+        let line = alerts.wait(&session, "peer_disconnected", &address.to_string());
+        assert_eq!(line.contains("another torrent"), answer.len() == 68 && answer[0] == 19, "{line}");
+    }
+    drop(listener);
+    handle.connect_peer(address).unwrap();
+    alerts.wait(&session, "peer_disconnected", &address.to_string());
+    handle.ban_peer(address.ip()).unwrap();
+    handle.connect_peer(address).unwrap();
+    alerts.wait(&session, "peer_disconnected", &address.to_string());
+    session.close(CLOSE).unwrap();
+}

@@ -1,0 +1,94 @@
+//! Blocks that become urgent after they were asked for, of peers that do not answer.
+
+use elementum_torrent::engine::reader::ReaderOptions;
+
+use super::*;
+
+/// A peer that never answers, alone for two seconds; then honest ones.
+fn silent_first(silent: usize, piece_length: u64) -> World {
+    let mut world = World::new(109, Content::single(109, 4 * MIB, piece_length as u32));
+    let node = world.add_engine(Setup::memory(2 * MIB), fast());
+    let silent: Vec<usize> = (0..silent).map(|_| world.add_script(Manner::Staller, fast())).collect();
+    world.introduce(node, &silent);
+    world
+}
+
+fn honest_come(world: &mut World, n: usize) {
+    let good: Vec<usize> = (0..n).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    world.introduce(0, &good);
+}
+
+/// The tail was asked of the silent peer before anybody waited for it.
+#[test]
+fn a_seek_to_a_tail_that_a_silent_peer_was_asked_for() {
+    for piece_length in [64 * KIB, 256 * KIB] {
+        let mut world = silent_first(1, piece_length);
+        let last = 4 * MIB - 64 * KIB;
+        let steps = [Step::Read(64 * KIB), Step::Seek(last), Step::Read(64 * KIB)];
+        world.add_driver(0, Driver::new(1, 0, steps));
+        world.run_for(Duration::from_secs(2));
+        honest_come(&mut world, 2);
+        assert!(world.finish(Duration::from_secs(2)), "pieces of {piece_length}");
+        world.end();
+    }
+}
+
+/// Asked of silent peers by a prebuffer, by a background reader, by priority: then a read waits for it.
+#[test]
+fn what_was_asked_without_haste_is_not_late_for_a_read_that_waits() {
+    for way in 0..3 {
+        let mut world = silent_first(1, 64 * KIB);
+        match way {
+            0 => {
+                world.add_driver(0, Driver::new(1, 0, [Step::Prebuffer(256 * KIB, 512 * KIB)]));
+            }
+            1 => {
+                let options = ReaderOptions { background: true, ..ReaderOptions::default() };
+                world.add_driver(0, Driver::new(1, 0, [Step::Seek(3 * MIB), Step::ReadFor(minute())]).with(options));
+            }
+            _ => {
+                let now = world.now();
+                (48..64).for_each(|p| world.engine(0).torrent.set_piece_priority(now, p, 4).expect("a piece"));
+                world.settle(0);
+            }
+        }
+        world.run_for(Duration::from_secs(2));
+        honest_come(&mut world, 2);
+        world.run_for(Duration::from_millis(200));
+        let (from, length) = if way == 0 { (4 * MIB - 512 * KIB, 512 * KIB) } else { (3 * MIB, MIB) };
+        let player = world.add_driver(0, Driver::new(2, 0, [Step::Seek(from), Step::Read(length)]));
+        let done = move |w: &mut World| w.engine(0).drivers[player].is_done();
+        assert!(world.run(Duration::from_secs(2), done), "way {way}: {}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
+/// A background reader waits, too, where nothing is more urgent.
+#[test]
+fn a_background_read_does_not_wait_for_a_silent_peer() {
+    let mut world = silent_first(1, 64 * KIB);
+    let options = ReaderOptions { background: true, ..ReaderOptions::default() };
+    world.add_driver(0, Driver::new(1, 0, [Step::Read(MIB)]).with(options));
+    world.run_for(Duration::from_secs(2));
+    honest_come(&mut world, 1);
+    assert!(world.finish(Duration::from_secs(3)));
+    world.end();
+}
+
+/// As many peers as may be asked for a block were asked, and all are silent.
+#[test]
+fn copies_with_silent_peers_make_way() {
+    for silent in [3, 6] {
+        let mut world = silent_first(1, 64 * KIB);
+        world.add_driver(0, Driver::new(1, 0, [Step::Read(512 * KIB)]));
+        for _ in 1..silent {
+            world.run_for(Duration::from_secs(4));
+            let another = world.add_script(Manner::Staller, fast());
+            world.introduce(0, &[another]);
+        }
+        world.run_for(Duration::from_secs(4));
+        honest_come(&mut world, 1);
+        assert!(world.finish(Duration::from_secs(4)), "{silent} silent: {}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}

@@ -1,0 +1,230 @@
+//! Peers that go and come back, and who is there when somebody reads again.
+
+use elementum_torrent::alert::{Alert, CloseReason};
+use elementum_torrent::engine::Time;
+use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::engine::swarm::PeerSource;
+
+use super::*;
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A memory node and one honest peer that it knows from the source; node 0 and 1.
+fn lone(source: PeerSource) -> World {
+    let mut world = World::new(83, Content::single(83, 8 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+    let seed = world.add_script(Manner::Honest, fast());
+    world.introduce_by(source, node, &[seed]);
+    world
+}
+
+const SOURCES: [PeerSource; 5] =
+    [PeerSource::TRACKER, PeerSource::DHT, PeerSource::PEX, PeerSource::LSD, PeerSource::MANUAL];
+
+fn again_every(world: &mut World, every: Duration, times: u32, action: fn(&mut World)) {
+    (1..=times).for_each(|i| world.act(every * i, action));
+}
+
+/// How long the reader's last wait after a seek took.
+fn seek_latency(world: &mut World) -> Duration {
+    let status = world.engine(0).torrent.reader_status(ReaderId(1)).expect("open");
+    Duration::from_micros(u64::try_from(status.last_seek_latency_us).expect("it came"))
+}
+
+/// A seed hangs up on who wants nothing, again and again; the next read finds it at once.
+#[test]
+fn a_read_after_many_idle_closes_is_served_at_once() {
+    for (source, seed_stays) in SOURCES.into_iter().flat_map(|s| [(s, 70), (s, 5)]) {
+        let mut world = lone(source);
+        again_every(&mut world, seconds(seed_stays), 400 / seed_stays as u32, |w| w.cut(1));
+        let steps = [Step::Read(MIB), Step::Sleep(seconds(400)), Step::Seek(5 * MIB), Step::Read(100 * KIB)];
+        world.add_driver(0, Driver::new(1, 0, steps));
+        assert!(world.finish(seconds(420)), "{source:?}: nobody came");
+        let latency = seek_latency(&mut world);
+        assert!(latency < seconds(4), "{source:?}, closed every {seed_stays} s: {latency:?}");
+        world.end();
+    }
+}
+
+/// Nobody names the peer again, and the reader that waits has it back soon after it is there again.
+#[test]
+fn the_only_seed_is_found_again_soon_after_an_outage() {
+    for (source, away) in SOURCES.into_iter().flat_map(|s| [(s, 10), (s, 40), (s, 300)]) {
+        let mut world = lone(source);
+        world.act(seconds(1), |w| w.set_away(1, true));
+        world.act(seconds(1 + away), |w| w.set_away(1, false));
+        world.add_driver(0, Driver::new(1, 0, [Step::ReadFor(seconds(30 + away))]).at_rate(256 * KIB));
+        assert!(world.run(seconds(away + 3), |w| w.now() >= Time::from_millis(10_000 + (away + 1) * 1000)));
+        let back = world.now();
+        assert!(world.run(seconds(60), |w| w.num_conns(0) > 0), "{source:?}: lost after {away} s");
+        let took = world.now().since(back);
+        assert!(took < seconds(8), "{source:?} away for {away} s: back after {took:?}");
+        world.end();
+    }
+}
+
+/// The same for a download that nobody watches: it takes longer, and goes on.
+#[test]
+fn a_download_finds_its_only_seed_again() {
+    for away in [10, 40, 300, 3000] {
+        let mut world = World::new(89, Content::single(89, 8 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup::disk(), Line::new(MIB, 256 * KIB, 20));
+        let seed = world.add_script(Manner::Honest, fast());
+        world.introduce(node, &[seed]);
+        world.act(seconds(5), move |w| w.set_away(seed, true));
+        world.act(seconds(5 + away), move |w| w.set_away(seed, false));
+        let done = |w: &mut World| w.engine(0).torrent.bytes_left() == 0;
+        assert!(world.run(seconds(5 + away + 150), done), "away for {away} s");
+        world.end();
+    }
+}
+
+/// A magnet's only peer goes before the metadata is here.
+#[test]
+fn a_magnet_finds_its_only_peer_again() {
+    for source in SOURCES {
+        let mut world = World::new(97, Content::single(97, MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { magnet: true, ..Setup::memory(MIB) }, fast());
+        let seed = world.add_script(Manner::Honest, fast());
+        world.set_away(seed, true);
+        world.introduce_by(source, node, &[seed]);
+        world.act(seconds(120), move |w| w.set_away(seed, false));
+        let there = |w: &mut World| w.engine(0).torrent.info().is_some();
+        assert!(!world.run(seconds(120), there));
+        assert!(world.run(seconds(80), there), "{source:?}");
+        world.end();
+    }
+}
+
+/// The tracker names the only seed every ten seconds: that is enough, without anybody who waits.
+#[test]
+fn a_tracker_that_names_a_peer_brings_it_back() {
+    let mut world = lone(PeerSource::TRACKER);
+    world.run_for(seconds(2));
+    world.set_away(1, true);
+    again_every(&mut world, seconds(10), 40, |w| w.introduce(0, &[1]));
+    world.run_for(seconds(300));
+    world.set_away(1, false);
+    assert!(world.run(seconds(11), |w| w.num_conns(0) > 0));
+    world.end();
+}
+
+/// Our own network was away: all peers failed together, and are forgiven together.
+#[test]
+fn when_the_network_is_back_everybody_is() {
+    let mut world = World::new(101, Content::single(101, 64 * MIB, 256 * KIB as u32));
+    let node = world.add_engine(Setup::disk(), Line::new(MIB, 256 * KIB, 20));
+    let seeds: Vec<usize> = (0..12).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    world.introduce(node, &seeds);
+    world.run_for(seconds(5));
+    assert_eq!(world.num_conns(node), 12);
+    world.set_away(node, true);
+    world.run_for(seconds(900));
+    world.set_away(node, false);
+    assert!(world.run(seconds(80), |w| w.num_conns(0) > 0), "the first");
+    world.run_for(seconds(5));
+    assert_eq!(world.num_conns(node), 12);
+    world.end();
+}
+
+/// Pauses end connections, and so do checks. Neither costs a peer.
+#[test]
+fn pauses_and_checks_lose_nobody() {
+    let mut world = World::new(103, Content::single(103, 4 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::disk(), Line::new(MIB, 64 * KIB, 20));
+    let seeds: Vec<usize> = (0..3).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    world.introduce(node, &seeds);
+    for round in 0..8 {
+        world.run_for(Duration::from_millis(1500));
+        assert_eq!(world.num_conns(node), 3, "round {round}");
+        let now = world.now();
+        if round % 2 == 0 {
+            world.engine(node).torrent.pause(now);
+            world.settle(node);
+            world.run_for(seconds(1));
+            let now = world.now();
+            world.engine(node).torrent.resume(now);
+        } else {
+            world.engine(node).torrent.force_recheck(now);
+        }
+        world.settle(node);
+    }
+    world.end();
+}
+
+/// A read that waits with nobody to ask has trackers and DHT asked at once, and then not more than once a minute.
+#[test]
+fn a_read_without_peers_asks_trackers_and_dht() {
+    let mut world = lone(PeerSource::PEX);
+    let other = world.add_script(Manner::Honest, fast());
+    world.run_for(seconds(100));
+    assert_eq!(world.engine(0).announces.len(), 1);
+    world.leave(1);
+    world.run_for(seconds(20));
+    assert_eq!(world.engine(0).announces.len(), 1, "nobody waits");
+    let asked = world.now();
+    world.add_driver(0, Driver::new(1, 0, read_all()));
+    assert_eq!((world.engine(0).announces.len(), world.engine(0).searches.len()), (2, 1));
+    assert_eq!(world.engine(0).announces[1], asked);
+    world.run_for(seconds(600));
+    let (announces, searches) = (world.engine(0).announces.len(), world.engine(0).searches.len());
+    assert!((8..=12).contains(&announces) && (8..=11).contains(&searches), "{announces} {searches}");
+    world.tracked = vec![other];
+    assert!(world.finish(seconds(62)));
+    world.end();
+}
+
+/// With peers that have the piece there is no call, however long the read waits for them; with peers that have not, there is.
+#[test]
+fn peers_without_the_piece_are_nobody() {
+    for (has, calls) in [(vec![0, 1], true), ((0..128).collect(), false)] {
+        let mut world = lone(PeerSource::PEX);
+        world.script(1).has = Some(has);
+        world.run_for(seconds(10));
+        world.add_driver(0, Driver::new(1, 0, [Step::Seek(4 * MIB), Step::Read(100 * KIB)]).at_rate(10 * KIB));
+        world.run_for(seconds(5));
+        assert_eq!(world.engine(0).announces.len() > 1, calls);
+        world.end();
+    }
+}
+
+/// What becomes of a dial that the caller asked for is told, once.
+#[test]
+fn a_dial_that_was_asked_for_is_told_of() {
+    let mut world = World::new(107, Content::single(107, MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::memory(MIB), fast());
+    let seed = world.add_script(Manner::Honest, fast());
+    let address = world.nodes[seed].address;
+    let ended = |w: &mut World| {
+        let reason = |a: &Alert| match a {
+            Alert::PeerDisconnected { endpoint, reason, .. } if *endpoint == address => Some(*reason),
+            _ => None,
+        };
+        w.engine(0).alerts.iter().filter_map(reason).collect::<Vec<_>>()
+    };
+    let connect = |w: &mut World| {
+        let now = w.now();
+        w.engine(0).torrent.connect_peer(now, address);
+        w.settle(0);
+    };
+    world.set_away(seed, true);
+    connect(&mut world);
+    world.run_for(seconds(30));
+    assert_eq!(ended(&mut world), [CloseReason::None], "one dial was asked for");
+    world.set_away(seed, false);
+    connect(&mut world);
+    world.run_for(seconds(2));
+    assert_eq!(ended(&mut world).len(), 1);
+    assert_eq!(world.engine(node).count(|a| matches!(a, Alert::PeerConnect { .. })), 1);
+    connect(&mut world);
+    world.run_for(seconds(2));
+    assert_eq!(ended(&mut world).len(), 1, "it is here already");
+    let now = world.now();
+    world.engine(node).torrent.ban(now, address.ip());
+    world.settle(node);
+    connect(&mut world);
+    assert_eq!(ended(&mut world)[1..], [CloseReason::Blocked; 2], "its connection, and the dial");
+    world.end();
+}
