@@ -292,6 +292,21 @@ impl Torrent {
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
     }
 
+    /// What is wanted and holds nothing but padding is here as soon as it is hashed: nobody is asked for it.
+    fn begin_padding(&mut self, now: Time) {
+        let Some(content) = &mut self.content else { return };
+        let blank = |p: &u32| content.store.slot(*p).is_none() && content.info.layout.is_padding_only(*p);
+        let blank: Vec<u32> = self.wants.iter().map(|w| w.piece).filter(blank).collect();
+        if blank.is_empty() {
+            return;
+        }
+        for piece in blank {
+            content.begin(now, piece, &self.pool);
+            self.hashing.note(piece);
+        }
+        self.collect_hashes(now);
+    }
+
     pub(super) fn refresh_wants(&mut self, now: Time) {
         if !std::mem::take(&mut self.wants_dirty) {
             return;
@@ -310,5 +325,6 @@ impl Torrent {
         );
         self.take_back_passed();
         self.wants_from = 0;
+        self.begin_padding(now);
     }
 }

@@ -80,7 +80,7 @@ impl Torrent {
                 continue;
             }
             let slot = content.store.slot(want.piece);
-            let free = want.free_blocks(slot, content.info.layout.blocks_in_piece(want.piece));
+            let free = want.free_blocks(slot, &content.info.layout);
             if free == 0 {
                 continue;
             }
@@ -104,8 +104,12 @@ impl Torrent {
             }
         }
         let (Want { piece, class, from, until, .. }, fresh, skip) = found?;
-        let block =
-            if fresh { from + skip } else { self.content.as_mut()?.store.free_block(piece, from, until, skip)? };
+        let content = self.content.as_mut()?;
+        let block = if fresh {
+            content.info.layout.blocks_to_fetch(piece, from, until).nth(skip as usize)?
+        } else {
+            content.store.free_block(piece, from, until, skip)?
+        };
         Some(Pick { piece, block, class })
     }
 
@@ -143,7 +147,8 @@ impl Torrent {
         let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
         let content = self.content.as_ref()?;
         let keepers = Keepers { readers: &self.readers, deadlines: &self.deadlines, protected: &self.kept_lookbehind };
-        keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block: 0, class })
+        let block = content.info.layout.blocks_to_fetch(piece, 0, u32::MAX).next()?;
+        keepers.admits(content, &self.pool, class, piece).then_some(Pick { piece, block, class })
     }
 
     /// Of the pieces begun that will do, the first one of the highest priority.

@@ -26,7 +26,7 @@ impl Torrent {
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
-        content.store.open(now, pick.piece, layout.blocks_in_piece(pick.piece));
+        content.begin(now, pick.piece, &self.pool);
         if peer.parole
             && let Some(slot) = content.store.slot_mut(pick.piece)
         {

@@ -181,6 +181,7 @@ impl Store {
             received: 0,
             asked: 0,
             passed: 0,
+            padding: 0,
             free_hint: 0,
             slowest: Time::ZERO,
             hash: Some(PieceHash::default()),
@@ -195,6 +196,16 @@ impl Store {
             self.begun_or_gone.push(piece);
             self.recount(piece, 0, blocks);
         }
+    }
+
+    /// A block of the piece, just begun, is padding.
+    pub fn pad(&mut self, piece: u32, block: u32, data: Block) {
+        self.edit(piece, |slot| {
+            if let Some(b) = slot.blocks.get_mut(block as usize).filter(|b| b.is_free()) {
+                b.data = Some(data);
+                slot.padding += 1;
+            }
+        });
     }
 
     /// The first block of the piece, of those from `from` on and before `until`, that nobody was asked for; with `skip`, one so
@@ -383,7 +394,7 @@ impl Store {
     pub fn let_go(&mut self, piece: u32, block: u32) {
         let outcome = self.edit(piece, |slot| {
             let hashed = block < slot.hashed;
-            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.data.is_some())?;
+            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.is_received())?;
             b.data = None;
             slot.received -= 1;
             if hashed {
@@ -436,7 +447,7 @@ impl Store {
             let (mut dropped, mut spoilt) = (0, false);
             for (i, b) in (0u32..).zip(&mut slot.blocks) {
                 spoilt |= b.passed && bad(b.from);
-                if b.data.is_some() && bad(b.from) {
+                if b.is_received() && bad(b.from) {
                     b.data = None;
                     b.from = PeerKey::NOBODY;
                     dropped += 1;

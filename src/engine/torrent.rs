@@ -76,6 +76,10 @@ pub struct Torrent {
     pub(super) session_paused: bool,
     pub(super) checking: bool,
     pub(super) check_progress: u32,
+    /// It failed before it was over: what it did not get to is not known to be missing.
+    pub(super) check_cut_short: bool,
+    /// Work on disk carries the number under which it was begun. A check and a failure begin a new one.
+    pub(super) disk_generation: u64,
     pub(super) content: Option<Content>,
     pub(super) fetch: MetadataFetch,
 
@@ -175,6 +179,8 @@ impl Torrent {
             session_paused: false,
             checking: false,
             check_progress: 0,
+            check_cut_short: false,
+            disk_generation: 0,
             content: None,
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
@@ -311,6 +317,7 @@ impl Torrent {
             store: Store::new(pieces),
             file_priorities,
             evicted: Bitfield::new(pieces),
+            hopeless: Bitfield::new(pieces),
             files_missing: (0..files).map(|file| info.layout.file_pieces(file).len() as u32).collect(),
             files_completed: Bitfield::new(files as u32),
             info,

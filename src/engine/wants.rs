@@ -10,6 +10,7 @@ use super::Time;
 use super::content::Content;
 use super::reader::Reader;
 use super::slot::Slot;
+use crate::metainfo::FileLayout;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
@@ -50,9 +51,12 @@ impl Want {
         u64::from(blocks.saturating_sub(self.from)) <= limit
     }
 
-    /// Blocks of it that may be asked for, where the piece has so many and, if it is begun, this slot.
-    pub fn free_blocks(&self, slot: Option<&Slot>, blocks: u32) -> u32 {
-        slot.map_or_else(|| blocks.min(self.until).saturating_sub(self.from), |s| s.free_within(self.from, self.until))
+    /// Blocks of it that may be asked for; `slot`: of the piece, if it is begun.
+    pub fn free_blocks(&self, slot: Option<&Slot>, layout: &FileLayout) -> u32 {
+        slot.map_or_else(
+            || layout.num_blocks_to_fetch(self.piece, self.from, self.until),
+            |s| s.free_within(self.from, self.until),
+        )
     }
 }
 

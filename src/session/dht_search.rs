@@ -166,7 +166,12 @@ async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
             return;
         }
         driver.session.alerts.post(driver.index, &Alert::DhtReply { num_peers: batch.len() as u32 });
-        driver.run(|core, now| core.add_peers(now, PeerSource::DHT, &batch));
+        // Asked under the lock: the metadata may have told meanwhile that the torrent is private.
+        driver.run(|core, now| {
+            if core.wants_dht() {
+                core.add_peers(now, PeerSource::DHT, &batch);
+            }
+        });
         driver.look_at_time();
     }
 }

@@ -53,7 +53,7 @@ impl Torrent {
     }
 
     pub fn force_recheck(&self) -> Result<()> {
-        self.driver.command(|core, now| core.force_recheck(now))
+        self.driver.command(|core, now| core.force_recheck(now))?
     }
 
     pub fn force_reannounce(&self) -> Result<()> {

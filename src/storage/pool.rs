@@ -21,6 +21,9 @@ use super::buffers::{Buffer, Buffers};
 /// Bytes of a block: what one request asks for (BEP 3).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
 
+/// What padding reads as.
+static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
+
 /// A session's pool of blocks.
 #[derive(Debug)]
 pub struct Pool {
@@ -183,8 +186,18 @@ impl Drop for BlockMut {
 pub struct Block(Arc<BlockMut>);
 
 impl Block {
+    /// Bytes of padding: zeros that take no memory, and are charged to nobody.
+    pub fn padding(pool: &Arc<Pool>, len: u32) -> Self {
+        Self(Arc::new(BlockMut { data: None, len: len.min(BLOCK_SIZE), pool: pool.clone() }))
+    }
+
+    pub fn is_padding(&self) -> bool {
+        self.0.data.is_none()
+    }
+
     pub fn as_slice(&self) -> &[u8] {
-        self.0.data.as_ref().and_then(|d| d.as_slice().get(..self.0.len as usize)).unwrap_or_default()
+        let bytes = self.0.data.as_ref().map_or(ZEROS.as_slice(), Buffer::as_slice);
+        bytes.get(..self.0.len as usize).unwrap_or_default()
     }
 
     pub fn len(&self) -> u32 {
@@ -218,6 +231,19 @@ mod tests {
         assert_eq!(shared.len(), BLOCK_SIZE);
         drop((a, b, shared));
         assert_eq!((pool.charged(), pool.peak()), (0, 3));
+    }
+
+    #[test]
+    fn padding_is_zeros_and_takes_no_room() {
+        let pool = Pool::new(u64::from(BLOCK_SIZE));
+        let all: Vec<Block> = (0..100).map(|n| Block::padding(&pool, n)).collect();
+        assert!(
+            all.iter().zip(0..).all(|(b, n)| b.is_padding() && b.len() == n && b.as_slice() == vec![0; n as usize])
+        );
+        let real = pool.reserve().expect("room").into_block(5).freeze();
+        drop(all);
+        assert!(!real.is_padding());
+        assert_eq!((pool.charged(), pool.peak()), (1, 1));
     }
 
     #[test]

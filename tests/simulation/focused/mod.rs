@@ -1,10 +1,12 @@
 //! One thing each, by name.
 
 mod blockwise;
+mod checks;
 mod explain;
 mod hashing;
 mod memory;
 mod metadata;
+mod padding;
 mod peers;
 mod readers;
 mod storage;
