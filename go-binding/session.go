@@ -102,7 +102,8 @@ type AddTorrentParams struct {
 	Torrent []byte
 	// The directory for disk storage; memory storage ignores it.
 	SavePath string
-	// A priority a file; files beyond its end have the default. Allowed before the metadata is there.
+	// A priority a file; files beyond its end have the default: 4 on disk; 0 in memory, where nothing is fetched that nobody asks for.
+	// Allowed before the metadata is there.
 	FilePriorities []Priority
 	// A priority a piece, above those of the files.
 	PiecePriorities []Priority

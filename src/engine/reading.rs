@@ -395,7 +395,7 @@ fn prebuffer_bytes(content: &Content, reader: &Reader) -> (u64, u64) {
     let layout = &content.info.layout;
     let inside = |p: &u32| reader.window.contains(*p) || content.have.get(*p);
     let pieces: std::collections::BTreeSet<u32> =
-        prebuffer.ahead.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
+        prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
     let total = pieces.iter().map(|p| u64::from(layout.piece_size(*p))).sum();
     let done = pieces.iter().filter(|p| content.have.get(**p)).map(|p| u64::from(layout.piece_size(*p))).sum();
     (done, total)

@@ -208,7 +208,7 @@ pub unsafe extern "C" fn et_storage_read(
         guard(error, || {
             let out = Out::new(out_n, "out_n")?;
             let torrent = torrent_of(session, torrent)?;
-            out.write(torrent.read_piece(piece.into(), offset, buffer_in(buf, len, "buf")?)?);
+            out.write(torrent.read_piece_into(piece.into(), offset, buffer_in(buf, len, "buf")?)?);
             Ok(())
         })
     }

@@ -109,6 +109,11 @@ struct Ending {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// From the operating system: a generator of the thread's own would leave its state behind there.
+fn random_seed() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::new(Status::Io, format!("no random numbers: {e}")))
+}
+
 /// How long the DHT may take to close its socket.
 const DHT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -125,7 +130,7 @@ impl Session {
             (None, None) => Settings::default(),
         };
         let runtime = runtime::start(&settings)?;
-        let mut rng = fastrand::Rng::new();
+        let mut rng = fastrand::Rng::with_seed(random_seed()?);
         let inner = Inner::new(runtime.handle().clone(), settings, &mut rng)?;
         let session = Self {
             inner: inner.clone(),
@@ -306,7 +311,7 @@ impl Session {
             settings,
             self.inner.pool.clone(),
             &self.inner.shares,
-            fastrand::u64(..),
+            self.inner.seeds.lock().u64(..),
         );
         core.set_session_paused(self.inner.now(), self.inner.paused.load(Ordering::Acquire));
         let mut driver = None;

@@ -6,8 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use sha1::{Digest, Sha1};
 use crate::error::{Error, Operation, Result, Status};
 use crate::metainfo::files::{FileEntry, FileFlags, FileLayout, FileSlice};
 use crate::metainfo::info_hash::Sha1Hash;
+use crate::out_buffer::OutBuffer;
 use crate::storage::file_pool::{DEFAULT_FILE_POOL_SIZE, FilePool, Owner};
 use crate::storage::pool::Block;
 
@@ -178,24 +179,36 @@ impl DiskStorage {
 
     /// Reads bytes of a piece. All of them, or an error; a file that ends too early is one.
     pub fn read(&self, piece: u32, offset: u32, buf: &mut [u8]) -> Result<(), DiskFailure> {
-        let begin = self.locate(piece, offset, buf.len())?;
-        let mut rest = buf;
-        for slice in self.layout.slices(begin, rest.len() as u64) {
-            let (part, behind) = rest.split_at_mut(slice_len(slice).min(rest.len()));
-            rest = behind;
-            if !has_bytes(&self.layout, slice.file) {
-                part.fill(0);
-                continue;
+        let len = buf.len();
+        self.read_into(piece, offset, buf, 0..len)
+    }
+
+    /// The same, into that part of a buffer that may never have been written.
+    pub fn read_into<B: OutBuffer + ?Sized>(
+        &self,
+        piece: u32,
+        offset: u32,
+        buf: &mut B,
+        part: Range<usize>,
+    ) -> Result<(), DiskFailure> {
+        let begin = self.locate(piece, offset, part.len())?;
+        let mut at = part.start;
+        for slice in self.layout.slices(begin, part.len() as u64) {
+            let part = at..at + slice_len(slice);
+            at = part.end;
+            if has_bytes(&self.layout, slice.file) {
+                self.read_from_file(slice, buf, part).map_err(about(slice.file))?;
+            } else {
+                buf.put_zeros(part);
             }
-            self.read_from_file(slice, part).map_err(about(slice.file))?;
         }
         Ok(())
     }
 
-    fn read_from_file(&self, slice: FileSlice, part: &mut [u8]) -> Result<()> {
+    fn read_from_file<B: OutBuffer + ?Sized>(&self, slice: FileSlice, buf: &mut B, part: Range<usize>) -> Result<()> {
         let path = self.path_of(slice.file)?;
         let file = self.open(slice.file, &path, false)?;
-        file.read_exact_at(part, slice.offset).map_err(|e| Error::io(Operation::FileRead, &e, path.display()))
+        buf.put_from(part, &file, slice.offset).map_err(|e| Error::io(Operation::FileRead, &e, path.display()))
     }
 
     /// [`DiskStorage::read`] that tells a missing file, or one that ends too early, from a failing disk.

@@ -96,6 +96,8 @@ fn refusals() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
     /// Block by block, as the bytes say.
     #[test]
     fn padding_is_found_as_byte_by_byte(
@@ -121,8 +123,6 @@ proptest! {
             prop_assert_eq!(layout.padding_blocks(piece).collect::<Vec<_>>(), pads);
         }
     }
-
-    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// Everything agrees with counting bytes one by one.
     #[test]
