@@ -272,7 +272,7 @@ type SessionStats struct {
 	// Bytes a second now.
 	DownloadRate, UploadRate               uint32
 	PayloadDownloadRate, PayloadUploadRate uint32
-	// Bytes of payload that may be in memory, that are, and the most that ever were.
+	// Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
 	MemoryLimit, MemoryCharged, MemoryPeak uint64
 	// Alerts, and those of them that a full queue had no room for.
 	AlertsPosted, AlertsDropped uint64

@@ -192,11 +192,12 @@ impl Session {
         check_open(&self.inner)?;
         let pool = &self.inner.pool;
         let bytes = |blocks: u64| blocks * u64::from(crate::storage::pool::BLOCK_SIZE);
+        let (memory_limit, memory_peak) = pool.limit_and_peak();
         let (alerts_posted, alerts_dropped) = self.inner.alerts.totals();
         let mut stats = SessionStats {
-            memory_limit: bytes(pool.limit()),
+            memory_limit: bytes(memory_limit),
             memory_charged: bytes(pool.charged()),
-            memory_peak: bytes(pool.peak()),
+            memory_peak: bytes(memory_peak),
             alerts_posted,
             alerts_dropped,
             uptime_ms: self.inner.now().micros() / 1000,

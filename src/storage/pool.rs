@@ -27,8 +27,11 @@ static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
 /// A session's pool of blocks.
 #[derive(Debug)]
 pub struct Pool {
+    /// The limit, in blocks, under the number of times that it was set (mod 2^24): what was charged under an older one is no
+    /// peak of this one.
     limit: AtomicU64,
     charged: AtomicU64,
+    /// The most that was charged at once, under the same number.
     peak: AtomicU64,
     buffers: Mutex<Buffers>,
 }
@@ -46,7 +49,7 @@ impl Pool {
 
     /// Most blocks that may be charged at once.
     pub fn limit(&self) -> u64 {
-        self.limit.load(Ordering::Acquire)
+        self.limit.load(Ordering::Acquire) & BLOCKS
     }
 
     /// Blocks charged now: in flight, stored, being hashed, written, uploaded or read.
@@ -54,9 +57,19 @@ impl Pool {
         self.charged.load(Ordering::Acquire)
     }
 
-    /// The most that was ever charged at once.
+    /// The most that was charged at once since the limit was set: never above it. What was charged before, and is let go only
+    /// now that the limit is lower, counts no further than to the limit.
     pub fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Acquire)
+        self.limit_and_peak().1
+    }
+
+    /// Both, of one moment.
+    pub fn limit_and_peak(&self) -> (u64, u64) {
+        let (limit, peak) = (self.limit.load(Ordering::SeqCst), self.peak.load(Ordering::SeqCst));
+        // The limit is just being set: then the other is of another one.
+        let same = limit & !BLOCKS == peak & !BLOCKS;
+        let (limit, peak) = (limit & BLOCKS, peak & BLOCKS);
+        (limit, if same { peak } else { peak.min(limit) })
     }
 
     /// Blocks that can be charged now.
@@ -67,8 +80,13 @@ impl Pool {
     /// Sets the limit. Lowered below what is charged, nothing is taken away here: reservations are refused until the
     /// owners have evicted enough.
     pub fn set_limit(&self, limit_bytes: u64) {
-        self.limit.store(blocks_of(limit_bytes), Ordering::Release);
-        self.buffers.lock().shrink(self.limit());
+        let mut buffers = self.buffers.lock();
+        let blocks = blocks_of(limit_bytes);
+        let number = (self.limit.load(Ordering::Acquire) & !BLOCKS).wrapping_add(BLOCKS + 1);
+        // From here on blocks are charged under the new number. Those that were so before the next line are in `charged`.
+        self.limit.store(number | blocks, Ordering::SeqCst);
+        self.peak.store(number | self.charged.load(Ordering::SeqCst).min(blocks), Ordering::SeqCst);
+        buffers.shrink(blocks);
     }
 
     /// Charges one block.
@@ -77,11 +95,15 @@ impl Pool {
     }
 
     fn charge(&self) -> bool {
-        let limit = self.limit();
+        let numbered = self.limit.load(Ordering::SeqCst);
+        let (number, limit) = (numbered & !BLOCKS, numbered & BLOCKS);
         let charged = self.charged.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1));
         match charged {
             Ok(before) => {
-                self.peak.fetch_max(before + 1, Ordering::AcqRel);
+                let peak = number | (before + 1);
+                let higher = |p: u64| (p & !BLOCKS == number && p < peak).then_some(peak);
+                // An error: it was higher, or the limit is another one by now.
+                let _ = self.peak.fetch_update(Ordering::SeqCst, Ordering::SeqCst, higher);
                 true
             }
             Err(_) => false,
@@ -107,8 +129,11 @@ impl Pool {
     }
 }
 
+/// The part of a numbered count that is blocks.
+const BLOCKS: u64 = (1 << 40) - 1;
+
 fn blocks_of(bytes: u64) -> u64 {
-    (bytes / u64::from(BLOCK_SIZE)).max(1)
+    (bytes / u64::from(BLOCK_SIZE)).clamp(1, BLOCKS)
 }
 
 /// One charged block, without memory yet.
@@ -252,7 +277,50 @@ mod tests {
         let held: Vec<_> = (0..8).filter_map(|_| pool.reserve()).map(|r| r.into_block(1)).collect();
         pool.set_limit(4 * u64::from(BLOCK_SIZE));
         assert!(pool.reserve().is_none());
+        assert_eq!((pool.charged(), pool.limit(), pool.peak()), (8, 4, 4));
         drop(held);
         assert!(pool.reserve().is_some());
+    }
+
+    #[test]
+    fn the_peak_is_of_the_limit_that_holds() {
+        let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
+        drop((0..9).filter_map(|_| pool.reserve()).collect::<Vec<_>>());
+        assert_eq!(pool.peak(), 9);
+        for (limit, used) in [(4, 3), (20, 17), (1, 1), (u64::MAX >> 14, 5)] {
+            pool.set_limit(limit * u64::from(BLOCK_SIZE));
+            assert_eq!(pool.peak(), 0);
+            drop((0..used).filter_map(|_| pool.reserve()).collect::<Vec<_>>());
+            assert_eq!((pool.limit(), pool.peak()), (limit, used));
+        }
+    }
+
+    /// While the limit goes up and down under those who charge, nobody ever sees a peak above it.
+    #[test]
+    fn no_peak_is_seen_above_the_limit() {
+        let pool = Pool::new(64 * u64::from(BLOCK_SIZE));
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        drop((0..64).map_while(|_| pool.reserve()).collect::<Vec<_>>());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let (limit, peak) = pool.limit_and_peak();
+                    assert!(peak <= limit, "{peak} of {limit}");
+                }
+            });
+            for n in 0..20_000u64 {
+                let limit = [64, 8, 32, 2][n as usize % 4];
+                pool.set_limit(limit * u64::from(BLOCK_SIZE));
+                let (limit, peak) = pool.limit_and_peak();
+                assert!(peak <= limit, "{peak} of {limit}");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     }
 }
