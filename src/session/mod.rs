@@ -149,7 +149,7 @@ impl Session {
             listen::start(&inner)
         };
         inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
-        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), bound.first().copied());
+        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), dht_search::listen_address(&bound));
         Ok(session)
     }
 

@@ -27,7 +27,7 @@ static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
 /// A session's pool of blocks.
 #[derive(Debug)]
 pub struct Pool {
-    /// The limit, in blocks, under the number of times that it was set (mod 2^24): what was charged under an older one is no
+    /// The limit, in blocks, under the number of times that it was set (mod 2^14): what was charged under an older one is no
     /// peak of this one.
     limit: AtomicU64,
     charged: AtomicU64,
@@ -130,7 +130,7 @@ impl Pool {
 }
 
 /// The part of a numbered count that is blocks.
-const BLOCKS: u64 = (1 << 40) - 1;
+const BLOCKS: u64 = (1 << 50) - 1;
 
 fn blocks_of(bytes: u64) -> u64 {
     (bytes / u64::from(BLOCK_SIZE)).clamp(1, BLOCKS)
