@@ -47,7 +47,7 @@ func TestSettingsAndState(t *testing.T) {
 	again, err := torrent.Open(torrent.Config{State: state, Settings: torrent.Settings{"enable_dht": false}})
 	must(t, err)
 	defer again.Close()
-	settings, err := again.Settings()
+	settings, err := session.Settings()
 	must(t, err)
 	for key, want := range map[string]any{
 		"user_agent": "test/1", "connections_limit": int64(17), "download_rate_limit": int64(123_456), "enable_pex": false,
