@@ -292,11 +292,19 @@ impl Torrent {
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
     }
 
-    /// What is wanted and holds nothing but padding is here as soon as it is hashed: nobody is asked for it.
+    /// Pieces of nothing but padding are here as soon as they are hashed: nobody is asked for them. Where only blocks of padding are
+    /// wanted of another one, it has to be begun with the others.
     fn begin_padding(&mut self, now: Time) {
         let Some(content) = &mut self.content else { return };
-        let blank = |p: &u32| content.store.slot(*p).is_none() && content.info.layout.is_padding_only(*p);
-        let blank: Vec<u32> = self.wants.iter().map(|w| w.piece).filter(blank).collect();
+        let layout = &content.info.layout;
+        let mut blank = Vec::new();
+        for want in self.wants.iter_mut().filter(|w| content.store.slot(w.piece).is_none()) {
+            if layout.is_padding_only(want.piece) {
+                blank.push(want.piece);
+            } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
+                (want.from, want.until) = (0, u32::MAX);
+            }
+        }
         if blank.is_empty() {
             return;
         }
@@ -305,6 +313,7 @@ impl Torrent {
             self.hashing.note(piece);
         }
         self.collect_hashes(now);
+        self.readers_changed();
     }
 
     pub(super) fn refresh_wants(&mut self, now: Time) {

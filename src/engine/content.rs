@@ -31,16 +31,17 @@ impl Content {
         u64::from(self.info.layout.piece_length())
     }
 
-    /// Begins a piece, unless that was done: what is known of it is here at once.
-    pub fn begin(&mut self, now: Time, piece: u32, pool: &Arc<Pool>) {
+    /// Begins a piece, unless that was done: what is known of it is here at once. Is there such?
+    pub fn begin(&mut self, now: Time, piece: u32, pool: &Arc<Pool>) -> bool {
         if self.store.slot(piece).is_some() {
-            return;
+            return false;
         }
         let layout = &self.info.layout;
         self.store.open(now, piece, layout.blocks_in_piece(piece));
         for block in layout.padding_blocks(piece) {
             self.store.pad(piece, block, Block::padding(pool, layout.block_size(piece, block)));
         }
+        self.store.slot(piece).is_some_and(|s| s.here() > 0)
     }
 
     pub fn num_missing(&self) -> u32 {

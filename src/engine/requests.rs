@@ -26,7 +26,10 @@ impl Torrent {
         let layout = &content.info.layout;
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
-        content.begin(now, pick.piece, &self.pool);
+        if content.begin(now, pick.piece, &self.pool) {
+            // Who does not wait for the whole of it may read on.
+            self.out.readers_changed = true;
+        }
         if peer.parole
             && let Some(slot) = content.store.slot_mut(pick.piece)
         {

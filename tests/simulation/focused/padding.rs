@@ -111,6 +111,21 @@ fn padding_is_read_as_zeros() {
     world.end();
 }
 
+/// Block by block, and nothing but padding is wanted of a piece that holds more.
+#[test]
+fn padding_beside_a_film_is_read_block_by_block() {
+    let content = Content::new(23, &shape());
+    let mut world = world_of(&content, Setup::memory(2 * BLOCK));
+    let options = elementum_torrent::engine::reader::ReaderOptions { unverified: true, ..Default::default() };
+    // The last blocks of the first piece with padding, and of the one after the subtitle.
+    for (id, file, at) in [(1, 1, 20_000), (2, 3, 60_000)] {
+        let steps = [Step::Seek(at), Step::Read(u64::MAX), Step::ReadAt(at + 5000, 100), Step::Close];
+        world.add_driver(1, Driver::new(id, file, steps).with(options.clone()));
+        assert!(world.finish(minute()), "file {file}: {}", world.engine(1).torrent.describe());
+    }
+    world.end();
+}
+
 /// A torrent that gives padding a hash that zeros have not: the piece is tried once, and nobody is to blame.
 #[test]
 fn padding_with_a_wrong_hash_is_given_up() {
