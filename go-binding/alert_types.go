@@ -193,10 +193,11 @@ func (a *TorrentError) decode(record capi.Record) {
 	a.Filename = record.Text(r.Filename)
 }
 
-// FileError tells that reading or writing a file failed.
+// FileError tells that reading or writing a file failed. Its torrent stops: a [TorrentError] follows.
 type FileError struct {
 	AlertBase
-	Err      error
+	Err error
+	// The file, in the form of [File].Path; empty where it is about none of them.
 	Filename string
 }
 

@@ -22,7 +22,7 @@ const (
 	FlagDisableDHT TorrentFlags = capi.TorrentFlagDisableDht
 	// No peer exchange.
 	FlagDisablePEX TorrentFlags = capi.TorrentFlagDisablePex
-	// Files that AddTorrentParams.FilePriorities says nothing about have priority 0, not 4.
+	// Files that AddTorrentParams.FilePriorities says nothing about have priority 0 on disk too, not 4.
 	FlagDefaultDontDownload TorrentFlags = capi.TorrentFlagDefaultDontDownload
 )
 
@@ -48,7 +48,7 @@ type RemoveFlags uint32
 const (
 	// Its files.
 	RemoveDeleteFiles RemoveFlags = capi.RemoveDeleteFiles
-	// The file that holds the edges of files that are not wanted.
+	// Accepted, and without effect: there are no part files.
 	RemoveDeletePartfile RemoveFlags = capi.RemoveDeletePartfile
 )
 

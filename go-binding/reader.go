@@ -149,6 +149,7 @@ func (r *Reader) Close() error {
 }
 
 // Read reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is. [io.EOF] at the end.
+// Where an error stopped the torrent ([Torrent.Err]), a read of what is not there ends with that error, until it is resumed.
 func (r *Reader) Read(into []byte) (int, error) {
 	ctx, cancel := r.bounded()
 	defer cancel()
@@ -391,8 +392,9 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// Prebuffer fetches the file's first head bytes and last tail bytes before anything else of it, and keeps them while the reader is
-// open, as far as the memory limit allows. How far it is, Status and a [PrebufferProgress] tell.
+// Prebuffer fetches the file's first head bytes and last tail bytes before anything else of it, wherever the position is, and keeps
+// them while the reader is open: in memory as far as a quarter of the reader's share of the limit goes, half of it for each end where
+// both want more. How far it is, Status and a [PrebufferProgress] tell.
 func (r *Reader) Prebuffer(head, tail int64) error {
 	if head < 0 || tail < 0 {
 		return invalid("Reader.Prebuffer", "%d and %d bytes", head, tail)

@@ -102,7 +102,8 @@ type AddTorrentParams struct {
 	Torrent []byte
 	// The directory for disk storage; memory storage ignores it.
 	SavePath string
-	// A priority a file; files beyond its end have the default. Allowed before the metadata is there.
+	// A priority a file; files beyond its end have the default: 4 on disk; 0 in memory, where nothing is fetched that nobody asks for.
+	// Allowed before the metadata is there.
 	FilePriorities []Priority
 	// A priority a piece, above those of the files.
 	PiecePriorities []Priority
@@ -271,7 +272,7 @@ type SessionStats struct {
 	// Bytes a second now.
 	DownloadRate, UploadRate               uint32
 	PayloadDownloadRate, PayloadUploadRate uint32
-	// Bytes of payload that may be in memory, that are, and the most that ever were.
+	// Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
 	MemoryLimit, MemoryCharged, MemoryPeak uint64
 	// Alerts, and those of them that a full queue had no room for.
 	AlertsPosted, AlertsDropped uint64

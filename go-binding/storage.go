@@ -6,7 +6,8 @@ import (
 
 // StorageStats is what a torrent and its session hold in memory.
 type StorageStats struct {
-	// Whole session, bytes: what may be in use, what is, the most that ever was. Never above the limit.
+	// Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit: only where
+	// that was lowered is more in use for a moment, until what is on its way is here and what is being read is read.
 	SessionLimit, SessionCharged, SessionPeak uint64
 	// This torrent, bytes: of verified pieces; of pieces that are not whole; on their way from peers.
 	Resident, Partial, InFlight uint64

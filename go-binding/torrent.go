@@ -37,7 +37,9 @@ func (t *Torrent) Pause() error { return t.simple("Pause", (*capi.Session).Pause
 // Resume lets a paused torrent run, and one that an error stopped. A [TorrentResumed] follows.
 func (t *Torrent) Resume() error { return t.simple("Resume", (*capi.Session).ResumeTorrent) }
 
-// ForceRecheck checks again all that the torrent has. A [TorrentChecked] follows. Errors: [ErrNoMetadata].
+// ForceRecheck checks again all that the torrent has on disk, from the start where a check is under way; its connections end, and are
+// made again. What lies in memory was verified when it came: there it is over at once. One that an error stopped runs on. A
+// [TorrentChecked] follows. Errors: [ErrNoMetadata].
 func (t *Torrent) ForceRecheck() error { return t.simple("ForceRecheck", (*capi.Session).ForceRecheck) }
 
 // ForceReannounce announces to the trackers now.

@@ -380,7 +380,7 @@ typedef struct et_session_stats_info {
     uint32_t payload_download_rate;
     uint32_t payload_upload_rate;
     /**
-     * Bytes of payload that may be in memory, that are, and the most that ever were.
+     * Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
      */
     uint64_t memory_limit;
     uint64_t memory_charged;
@@ -448,7 +448,8 @@ typedef struct et_add_torrent_params {
      */
     struct et_str save_path;
     /**
-     * A priority (0 to 7) a file; files beyond the end have the default, 4. Allowed before the metadata is there.
+     * A priority (0 to 7) a file; files beyond the end have the default: 4 on disk; 0 in memory, where nothing is fetched
+     * that nobody asks for, and with `ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD`. Allowed before the metadata is there.
      */
     const et_priority *file_priorities;
     size_t file_priorities_len;
@@ -811,7 +812,9 @@ typedef struct et_storage_stats_info {
      */
     size_t struct_size;
     /**
-     * Whole session, bytes: what may be in use, what is, the most that ever was. Never above the limit.
+     * Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit:
+     * only where that was lowered is more in use for a moment, until what is on its way is here and what is being read is
+     * read. It never grows meanwhile.
      */
     uint64_t session_limit;
     uint64_t session_charged;
@@ -1289,11 +1292,14 @@ typedef struct et_torrent_error_alert {
 } et_torrent_error_alert;
 
 /**
- * `ET_ALERT_FILE_ERROR`: reading or writing a file failed.
+ * `ET_ALERT_FILE_ERROR`: reading or writing a file failed. Its torrent stops: an `et_torrent_error_alert` follows.
  */
 typedef struct et_file_error_alert {
     struct et_alert base;
     struct et_alert_error error;
+    /**
+     * The file, in the form of `path` in `et_file_info`; empty where it is about none of them.
+     */
     struct et_text filename;
 } et_file_error_alert;
 
@@ -2178,7 +2184,7 @@ typedef struct et_partial_piece_info {
 #define ET_TORRENT_FLAG_DISABLE_PEX 2097152
 
 /**
- * Files that `file_priorities` says nothing about have priority 0, not 4.
+ * Files that `file_priorities` says nothing about have priority 0 on disk too, not 4.
  */
 #define ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD 8388608
 
@@ -2188,7 +2194,8 @@ typedef struct et_partial_piece_info {
 #define ET_REMOVE_DELETE_FILES 1
 
 /**
- * The file that holds the edges of files that are not wanted.
+ * Accepted, and without effect: there are no part files. The edges of files that are not wanted lie in those files,
+ * which `ET_REMOVE_DELETE_FILES` deletes.
  */
 #define ET_REMOVE_DELETE_PARTFILE 2
 
@@ -2271,7 +2278,7 @@ typedef struct et_partial_piece_info {
 #define ET_PEER_SOURCE_MANUAL 1024
 
 /**
- * Zeros that align the next file; it is neither fetched nor stored.
+ * Zeros that align the next file; it is neither fetched nor stored. A block of which it has a part only comes whole.
  */
 #define ET_FILE_PAD 1
 
@@ -2985,11 +2992,15 @@ et_status et_torrent_pause(struct et_session *session,
 et_status et_torrent_resume(struct et_session *session, et_storage_index torrent, struct et_error *error);
 
 /**
- * Checks again all that a torrent has. An `et_torrent_checked_alert` follows when it is done.
+ * Checks again all that a torrent has on disk, from the start where a check is under way. Its connections end, and are
+ * made again. One that an error stopped runs on. An `et_torrent_checked_alert` follows when it is done.
  *
- * Errors: `ET_ERR_NO_METADATA`. Any thread.
+ * What lies in memory was verified when it came, and is not looked at again: the alert follows at once, connections stay.
+ * Errors: `ET_ERR_NO_METADATA`, and nothing has changed. Any thread.
  */
-et_status et_torrent_force_recheck(struct et_session *session, et_storage_index torrent, struct et_error *error);
+et_status et_torrent_force_recheck(struct et_session *session,
+                                   et_storage_index torrent,
+                                   struct et_error *error);
 
 /**
  * Announces a torrent to its trackers now. Any thread.
@@ -3404,10 +3415,14 @@ void et_reader_free(struct et_reader *reader);
 /**
  * Reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is.
  *
- * timeout_ms: 0 is not at all, negative is for ever. out_n: bytes read; 0 only for a `len` of 0.
+ * timeout_ms: 0 is not at all, negative is for ever. out_n: bytes read; 0 only for a `len` of 0. `buf` need not hold
+ * anything before.
  * Errors: `ET_ERR_END_OF_FILE`; `ET_ERR_WOULD_BLOCK` (where the timeout is 0), `ET_ERR_TIMED_OUT`,
- * `ET_ERR_INTERRUPTED`, `ET_ERR_CLOSED`, `ET_ERR_INVALID_STORAGE_INDEX` (the torrent was removed): in all of them
- * nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
+ * `ET_ERR_INTERRUPTED`, `ET_ERR_CLOSED`, `ET_ERR_INVALID_STORAGE_INDEX` (the torrent was removed), `ET_ERR_IO` (the disk
+ * failed): in all of them nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
+ *
+ * A torrent that an error stopped (`et_torrent_error`) keeps nobody waiting: where the bytes are not here, a read ends
+ * with that error at once, until the torrent is resumed. What is here can be read still.
  */
 et_status et_reader_read(struct et_reader *reader,
                          void *buf,
@@ -3472,9 +3487,12 @@ et_status et_reader_fd(struct et_reader *reader, int32_t *out_fd, struct et_erro
 et_status et_reader_interrupt(struct et_reader *reader, struct et_error *error);
 
 /**
- * Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, and keeps them while the
- * reader is open, as far as the memory limit allows.
+ * Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, wherever the position is (only
+ * what a read waits for comes first), and keeps them while the reader is open.
  *
+ * As far as memory allows: a quarter of the reader's share of the limit is kept so, half of it for each end where both
+ * want more. From a position within the head on, what is more is fetched as part of the lookahead, and kept until it is
+ * read. A later call can only add to what is kept. On disk nothing has to be kept.
  * How far it is, `et_reader_status` and `et_prebuffer_progress_alert` tell. Any thread.
  */
 et_status et_reader_prebuffer(struct et_reader *reader,

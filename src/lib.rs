@@ -15,6 +15,7 @@ pub mod error;
 #[allow(unsafe_code)]
 pub mod ffi;
 pub mod metainfo;
+pub mod out_buffer;
 pub mod piece_hash;
 pub mod session;
 pub mod settings;

@@ -358,3 +358,8 @@ fn c_lists() {
 fn c_threads() {
     run("threads");
 }
+
+#[test]
+fn memory_keeps_its_limit_in_c() {
+    run("memory");
+}

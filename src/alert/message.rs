@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use super::kind;
 use super::record::{et_alert, et_alert_error, et_endpoint, et_text};
 use super::records::*;
+use crate::out_buffer::OutBuffer;
 use crate::text::sanitise;
 
 /// Writes the line: the alert's name, then what its record says. The bytes that takes, which may be more than the buffer has;
@@ -15,22 +16,22 @@ use crate::text::sanitise;
 /// It is for people: without control characters, without what follows the host in a tracker's URL (there may be a passkey).
 /// A type this version does not know gives its number. It allocates nothing where no text needs cleaning: programs that log
 /// every alert call it as often as they pop.
-pub fn write_message(record: &[u8], buffer: &mut [u8]) -> Option<usize> {
-    let mut line = Line { buffer, length: 0 };
+pub fn write_message<B: OutBuffer + ?Sized>(record: &[u8], mut buffer: &mut B) -> Option<usize> {
+    let mut line = Line { buffer: &mut buffer, length: 0 };
     write(record, &mut line)?;
     Some(line.length)
 }
 
 /// The line as a string.
 pub fn message(record: &[u8]) -> Option<String> {
-    let mut line = vec![0; write_message(record, &mut [])?];
-    write_message(record, &mut line)?;
+    let mut line = vec![0; write_message::<[u8]>(record, &mut [])?];
+    write_message(record, line.as_mut_slice())?;
     String::from_utf8(line).ok()
 }
 
 /// The same for records that lie one behind the other, each line ended by a newline.
-pub fn write_messages(mut records: &[u8], buffer: &mut [u8]) -> Option<usize> {
-    let mut line = Line { buffer, length: 0 };
+pub fn write_messages<B: OutBuffer + ?Sized>(mut records: &[u8], mut buffer: &mut B) -> Option<usize> {
+    let mut line = Line { buffer: &mut buffer, length: 0 };
     while !records.is_empty() {
         let (size, _) = u32::read_from_prefix(records).ok()?;
         let (record, rest) = records.split_at_checked(usize::try_from(size).ok()?)?;
@@ -58,15 +59,15 @@ fn write(record: &[u8], line: &mut Line<'_>) -> Option<()> {
 
 /// Text in a buffer of a fixed size. What does not fit is counted, not kept.
 struct Line<'a> {
-    buffer: &'a mut [u8],
+    buffer: &'a mut dyn OutBuffer,
     length: usize,
 }
 
 impl Line<'_> {
     fn push(&mut self, text: &str) {
         let end = self.length + text.len();
-        if let Some(place) = self.buffer.get_mut(self.length..end) {
-            place.copy_from_slice(text.as_bytes());
+        if end <= self.buffer.len() {
+            self.buffer.put(self.length, text.as_bytes());
         }
         self.length = end;
     }
@@ -276,7 +277,7 @@ mod tests {
         let line = b"piece_finished piece=3";
         for room in [0, line.len() - 1, line.len(), line.len() + 1] {
             let mut buffer = vec![b'.'; room];
-            assert_eq!(write_message(&out, &mut buffer), Some(line.len()));
+            assert_eq!(write_message(&out, buffer.as_mut_slice()), Some(line.len()));
             assert_eq!(buffer.starts_with(line), room >= line.len());
         }
     }
@@ -289,11 +290,14 @@ mod tests {
         }
         let (expected, cut) = (b"piece_finished piece=3\npiece_finished piece=4\n", batch.len() - 8);
         let mut text = vec![0; expected.len()];
-        assert_eq!((write_messages(&batch, &mut text), text.as_slice()), (Some(expected.len()), expected.as_slice()));
-        assert_eq!(write_messages(&[], &mut text), Some(0));
-        assert_eq!(write_messages(&batch[..cut], &mut text), None);
+        assert_eq!(
+            (write_messages(&batch, text.as_mut_slice()), text.as_slice()),
+            (Some(expected.len()), expected.as_slice())
+        );
+        assert_eq!(write_messages(&[], text.as_mut_slice()), Some(0));
+        assert_eq!(write_messages(&batch[..cut], text.as_mut_slice()), None);
         batch[..4].fill(0);
-        assert_eq!(write_messages(&batch, &mut text), None);
+        assert_eq!(write_messages(&batch, text.as_mut_slice()), None);
     }
 
     #[test]
@@ -312,7 +316,7 @@ mod tests {
                 place.copy_from_slice(&kind.id.to_ne_bytes());
             }
             let _ = message(&bytes);
-            let _ = write_messages(&bytes, &mut []);
+            let _ = write_messages::<[u8]>(&bytes, &mut []);
         }
     }
 }

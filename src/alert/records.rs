@@ -97,12 +97,13 @@ pub struct et_torrent_error_alert {
     pub filename: et_text,
 }
 
-/// `ET_ALERT_FILE_ERROR`: reading or writing a file failed.
+/// `ET_ALERT_FILE_ERROR`: reading or writing a file failed. Its torrent stops: an `et_torrent_error_alert` follows.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_file_error_alert {
     pub base: et_alert,
     pub error: et_alert_error,
+    /// The file, in the form of `path` in `et_file_info`; empty where it is about none of them.
     pub filename: et_text,
 }
 

@@ -292,6 +292,30 @@ impl Torrent {
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
     }
 
+    /// Pieces of nothing but padding are here as soon as they are hashed: nobody is asked for them. Where only blocks of padding are
+    /// wanted of another one, it has to be begun with the others.
+    fn begin_padding(&mut self, now: Time) {
+        let Some(content) = &mut self.content else { return };
+        let layout = &content.info.layout;
+        let mut blank = Vec::new();
+        for want in self.wants.iter_mut().filter(|w| content.store.slot(w.piece).is_none()) {
+            if layout.is_padding_only(want.piece) {
+                blank.push(want.piece);
+            } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
+                (want.from, want.until) = (0, u32::MAX);
+            }
+        }
+        if blank.is_empty() {
+            return;
+        }
+        for piece in blank {
+            content.begin(now, piece, None, &self.pool);
+            self.hashing.note(piece);
+        }
+        self.collect_hashes(now);
+        self.readers_changed();
+    }
+
     pub(super) fn refresh_wants(&mut self, now: Time) {
         if !std::mem::take(&mut self.wants_dirty) {
             return;
@@ -313,5 +337,6 @@ impl Torrent {
         self.member.leave();
         self.watch_urgent();
         self.wants_from = 0;
+        self.begin_padding(now);
     }
 }

@@ -51,6 +51,9 @@ impl Torrent {
         self.counters.hash_failures += 1;
         self.alert(Alert::HashFailed { piece });
         let Some(content) = &mut self.content else { return };
+        if content.info.layout.is_padding_only(piece) {
+            content.hopeless.set(piece);
+        }
         self.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
         let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
         if senders.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {

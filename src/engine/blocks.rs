@@ -124,7 +124,7 @@ impl Torrent {
             }
             StorageKind::Disk => {
                 let blocks = content.store.begin_write(piece);
-                self.out.disk.push(DiskJob::Write { piece, blocks });
+                self.out.disk.push(DiskJob::Write { generation: self.disk_generation, piece, blocks });
                 self.wants_from = 0;
             }
         }
@@ -135,7 +135,7 @@ impl Torrent {
     }
 
     /// The disk took a piece, or failed to.
-    pub fn piece_written(&mut self, now: Time, piece: u32, outcome: Result<(), (Error, String)>) {
+    pub fn piece_written(&mut self, now: Time, generation: u64, piece: u32, outcome: Result<(), (Error, String)>) {
         let Some(content) = &mut self.content else { return };
         if content.store.slot(piece).is_none_or(|s| s.stage != Stage::Writing) {
             return;
@@ -146,7 +146,11 @@ impl Torrent {
                 self.piece_had(now, piece);
                 self.fill_all(now);
             }
-            Err((error, filename)) => self.fail(now, error, filename),
+            Err((error, filename)) => {
+                self.wants_dirty = true;
+                self.disk_failed(now, generation, error, filename);
+                self.fill_all(now);
+            }
         }
     }
 

@@ -100,7 +100,8 @@ impl Torrent {
     #[doc(hidden)]
     pub fn held_for_peers(&self) -> usize {
         let peers = self.peers.values().map(|p| {
-            let lists = p.uploads.len() * 12 + p.pex_told.len() * 32 + p.early.changes.len() * 8 + p.cancelled.len() * 8;
+            let lists =
+                p.uploads.len() * 12 + p.pex_told.len() * 32 + p.early.changes.len() * 8 + p.cancelled.len() * 8;
             p.outbox.message_bytes() + lists + p.early.bitfield.as_ref().map_or(0, Vec::len)
         });
         peers.sum::<usize>() + self.swarm.len() * 64

@@ -39,7 +39,7 @@ impl Torrent {
             return Some((charge, None));
         }
         let begun = content.store.slot(pick.piece).is_some();
-        let blocks = content.info.layout.blocks_in_piece(pick.piece);
+        let blocks = content.info.layout.num_blocks_to_fetch(pick.piece, 0, u32::MAX);
         let whole = !begun && !self.is_stretched(pick.piece);
         let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
             return if is_copy { self.take_from_the_late(now, pick) } else { None };
@@ -212,7 +212,7 @@ impl Torrent {
     /// May a piece be begun for `class`? If memory for all of it is there, can be had from what is worth less, or is this
     /// torrent's to claim.
     pub(super) fn admits(&self, content: &Content, class: Class, piece: u32) -> bool {
-        let blocks = u64::from(content.info.layout.blocks_in_piece(piece));
+        let blocks = u64::from(content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX));
         if self.pool.available() >= blocks || self.has_claim(class, blocks) {
             return true;
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Time;
 use super::bitfield::Bitfield;
 use super::picker::Picker;
 use super::store::{Stage, Store};
 use crate::metainfo::Info;
+use crate::storage::pool::{Block, Pool};
+use crate::storage::turns::Promise;
 
 #[derive(Debug)]
 pub(super) struct Content {
@@ -16,6 +19,8 @@ pub(super) struct Content {
     pub file_priorities: Vec<u8>,
     /// Pieces evicted at least once: fetching one again counts.
     pub evicted: Bitfield,
+    /// Pieces of nothing but padding whose hash is not that of zeros: nobody has them.
+    pub hopeless: Bitfield,
     /// Of each file, the pieces that are not had.
     pub files_missing: Vec<u32>,
     /// Files that were told to be complete.
@@ -38,6 +43,19 @@ impl Content {
 
     pub fn piece_length(&self) -> u64 {
         u64::from(self.info.layout.piece_length())
+    }
+
+    /// Begins a piece, unless that was done: what is known of it is here at once. Is there such?
+    pub fn begin(&mut self, now: Time, piece: u32, promise: Option<Promise>, pool: &Arc<Pool>) -> bool {
+        if self.store.slot(piece).is_some() {
+            return false;
+        }
+        let layout = &self.info.layout;
+        self.store.open(now, piece, layout.blocks_in_piece(piece), promise);
+        for block in layout.padding_blocks(piece) {
+            self.store.pad(piece, block, Block::padding(pool, layout.block_size(piece, block)));
+        }
+        self.store.slot(piece).is_some_and(|s| s.here() > 0)
     }
 
     pub fn num_missing(&self) -> u32 {
@@ -70,6 +88,8 @@ impl Content {
 
     /// Is the piece still to be fetched (not had, not being written)?
     pub fn is_missing(&self, piece: u32) -> bool {
-        !self.have.get(piece) && self.store.slot(piece).is_none_or(|s| s.stage == Stage::Partial)
+        !self.have.get(piece)
+            && !self.hopeless.get(piece)
+            && self.store.slot(piece).is_none_or(|s| s.stage == Stage::Partial)
     }
 }

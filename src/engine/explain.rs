@@ -75,10 +75,10 @@ impl Torrent {
         let slot = content.store.slot(piece);
         told.blocks = PieceBlocks {
             total,
-            here: if content.have.get(piece) { total } else { slot.map_or(0, Slot::received) },
+            here: if content.have.get(piece) { total } else { slot.map_or(0, Slot::here) },
             asked: slot.map_or(0, Slot::asked),
         };
-        if self.is_ready(id) {
+        if self.has_bytes_for(id) {
             told.reason = Reason::Ready;
             return Ok(told);
         }

@@ -7,57 +7,79 @@ use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::metadata::MetadataFetch;
 use super::ranking::Ranking;
-use super::store::PeerKey;
+use super::store::{PeerKey, Stage};
 use super::torrent::Torrent;
 use super::torrent_config::{StorageKind, TorrentFlags};
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
-use crate::error::{Error, Operation};
+use crate::error::{Error, Operation, Result, Status};
 
 impl Torrent {
     pub(super) fn begin_check(&mut self) {
         self.checking = true;
+        self.check_cut_short = false;
         self.check_progress = 0;
-        self.out.check = true;
+        self.disk_generation += 1;
+        self.out.check = Some(self.disk_generation);
         self.enter(TorrentState::CheckingFiles);
     }
 
-    /// Looks at everything again that is on disk. Memory storage has nothing to look at.
-    pub fn force_recheck(&mut self, now: Time) {
-        if self.storage != StorageKind::Disk || self.checking {
-            return;
+    /// Looks at everything again that is on disk, from the start where a check is under way. What memory storage has was verified
+    /// when it came, and cannot have changed since: there the check is over at once.
+    pub fn force_recheck(&mut self, now: Time) -> Result<()> {
+        if self.content.is_none() {
+            return Err(super::memory::no_metadata());
         }
-        if self.error.take().is_some() && self.is_running() {
+        let failed = self.error.take().is_some();
+        if failed && self.is_running() {
             self.trackers.restart(now);
         }
+        if self.storage != StorageKind::Disk {
+            self.alert(Alert::TorrentChecked);
+            if failed {
+                self.readers_changed();
+                self.handle_timeout(now);
+            }
+            return Ok(());
+        }
         self.close_all(now, CloseReason::None);
-        self.unchecked = false;
         // What the check finds missing and is fetched again is news.
         self.finished_told = false;
-        let Some(content) = &mut self.content else { return };
+        let Some(content) = &mut self.content else { return Ok(()) };
         self.wants_dirty = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.set_had(piece, false);
         }
+        // What is being written was verified just now: it is had when it is written, whatever the check saw of it before.
         for piece in content.store.present().to_vec() {
-            content.store.remove(piece);
+            if content.store.slot(piece).is_some_and(|s| s.stage != Stage::Writing) {
+                content.store.remove(piece);
+            }
         }
         content.files_completed = Bitfield::new(content.files_completed.len());
         self.begin_check();
+        self.readers_changed();
+        Ok(())
     }
 
-    /// The checker found a piece whole on disk.
-    pub fn piece_checked(&mut self, piece: u32, good: bool) {
-        let Some(content) = self.content.as_mut().filter(|_| self.checking) else { return };
+    /// Is what the shell does on disk still wanted? Not what was begun before the last check began, or the last failure.
+    pub fn is_current(&self, generation: u64) -> bool {
+        generation == self.disk_generation
+    }
+
+    /// The checker found a piece whole on disk, or not.
+    pub fn piece_checked(&mut self, generation: u64, piece: u32, good: bool) {
+        let current = self.checking && self.is_current(generation);
+        let Some(content) = self.content.as_mut().filter(|_| current) else { return };
         self.check_progress = piece + 1;
         if good {
             content.set_had(piece, true);
         }
     }
 
-    pub fn check_finished(&mut self, now: Time) {
-        if !std::mem::take(&mut self.checking) {
+    pub fn check_finished(&mut self, now: Time, generation: u64) {
+        if !self.is_current(generation) || !std::mem::take(&mut self.checking) {
             return;
         }
         if let Some(content) = &mut self.content {
@@ -80,10 +102,20 @@ impl Torrent {
         self.checking
     }
 
-    /// Something failed for good (the disk): the torrent stops until it is resumed or checked.
+    /// Work on disk of that generation failed. Of an older one it says nothing of what is there now.
+    pub fn disk_failed(&mut self, now: Time, generation: u64, error: Error, filename: String) {
+        if self.is_current(generation) {
+            self.fail(now, error, filename);
+        }
+    }
+
+    /// Something failed for good (the disk, or we did): the torrent stops until it is resumed or checked, and nobody waits for it.
     pub fn fail(&mut self, now: Time, error: Error, filename: String) {
-        self.checking = false;
-        self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
+        self.disk_generation += 1;
+        self.check_cut_short |= std::mem::take(&mut self.checking);
+        if error.status != Status::Panic {
+            self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
+        }
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
             let jobs = self.trackers.stop();
@@ -123,7 +155,7 @@ impl Torrent {
         self.swarm.forget_connections();
         if let Some(content) = &mut self.content {
             content.start_over();
-            self.unchecked = self.storage == StorageKind::Disk;
+            self.check_cut_short = self.storage == StorageKind::Disk;
         }
         self.fail(now, error, String::new());
     }
@@ -142,7 +174,11 @@ impl Torrent {
     /// Starts again, after a pause or an error.
     pub fn resume(&mut self, now: Time) {
         let failed = self.error.take().is_some();
-        if std::mem::take(&mut self.unchecked) {
+        if failed {
+            // A wait is a wait again.
+            self.readers_changed();
+        }
+        if failed && self.check_cut_short {
             self.begin_check();
         }
         if self.flags.contains(TorrentFlags::PAUSED) || failed {

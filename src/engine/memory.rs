@@ -354,6 +354,7 @@ impl Torrent {
 
     pub fn storage_stats(&self) -> StorageStats {
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
+        let (limit, peak) = self.pool.limit_and_peak();
         let held = |pieces: &mut dyn Iterator<Item = u32>| {
             self.content
                 .as_ref()
@@ -362,9 +363,9 @@ impl Torrent {
         let pinned: BTreeSet<u32> =
             self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
         StorageStats {
-            session_limit: bytes(self.pool.limit()),
+            session_limit: bytes(limit),
             session_charged: bytes(self.pool.charged()),
-            session_peak: bytes(self.pool.peak()),
+            session_peak: bytes(peak),
             resident: bytes(self.content.as_ref().map_or(0, |c| c.store.kept_blocks())),
             partial: bytes(self.content.as_ref().map_or(0, |c| c.store.partial_blocks())),
             in_flight: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),

@@ -15,11 +15,11 @@ pub struct UploadRead {
     pub requests: Vec<BlockRequest>,
 }
 
-/// Work for the disk.
+/// Work for the disk. What comes of it is handed back with its generation.
 #[derive(Debug)]
 pub enum DiskJob {
-    Write { piece: u32, blocks: Vec<Block> },
-    Read(UploadRead),
+    Write { generation: u64, piece: u32, blocks: Vec<Block> },
+    Read { generation: u64, read: UploadRead },
 }
 
 /// What the shell is to do.
@@ -42,8 +42,8 @@ pub struct Output {
     pub memory_wanted: bool,
     /// Shares changed: other torrents should look at theirs.
     pub shares_changed: bool,
-    /// Start the check of what is on disk.
-    pub check: bool,
+    /// Start the check of what is on disk, of this generation.
+    pub check: Option<u64>,
     /// Look for peers in the DHT now.
     pub search_dht: bool,
 }
@@ -62,7 +62,7 @@ impl Output {
         self.readers_changed |= more.readers_changed;
         self.memory_wanted |= more.memory_wanted;
         self.shares_changed |= more.shares_changed;
-        self.check |= more.check;
+        self.check = more.check.or(self.check);
         self.search_dht |= more.search_dht;
     }
 }

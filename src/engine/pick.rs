@@ -87,7 +87,7 @@ impl Torrent {
             if peer.parole && slot.is_none() && want.class == Class::Blocked && self.has_trusted(want.piece) {
                 continue;
             }
-            let free = want.free_blocks(slot, content.info.layout.blocks_in_piece(want.piece));
+            let free = want.free_blocks(slot, &content.info.layout);
             if free == 0 {
                 continue;
             }
@@ -111,8 +111,12 @@ impl Torrent {
             }
         }
         let (Want { piece, class, from, until, .. }, fresh, skip) = found?;
-        let block =
-            if fresh { from + skip } else { self.content.as_mut()?.store.free_block(piece, from, until, skip)? };
+        let content = self.content.as_mut()?;
+        let block = if fresh {
+            content.info.layout.blocks_to_fetch(piece, from, until).nth(skip as usize)?
+        } else {
+            content.store.free_block(piece, from, until, skip)?
+        };
         Some(Pick { piece, block, class })
     }
 
@@ -147,7 +151,9 @@ impl Torrent {
             return None;
         }
         let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
-        self.admits(self.content.as_ref()?, class, piece).then_some(Pick { piece, block: 0, class })
+        let content = self.content.as_ref()?;
+        let block = content.info.layout.blocks_to_fetch(piece, 0, u32::MAX).next()?;
+        self.admits(content, class, piece).then_some(Pick { piece, block, class })
     }
 
     /// Of the pieces begun that will do, the first one of the highest priority.

@@ -75,10 +75,10 @@ pub struct Probe {
     pub since: Time,
 }
 
-/// A prebuffer asked for: the pieces from the position on and those of the file's tail, as far as the window holds them.
+/// A prebuffer asked for: the pieces of the file's head and those of its tail, as far as the window holds them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prebuffer {
-    pub ahead: Range<u32>,
+    pub head: Range<u32>,
     pub tail: Range<u32>,
     /// Bytes done when progress was last told.
     pub told: Option<u64>,
@@ -302,18 +302,22 @@ impl Reader {
         self.last_used = now;
     }
 
-    /// Asks for `head` bytes from the position on and `tail` bytes at the end: the window opens for them at once.
+    /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.
     pub fn prebuffer(&mut self, head: u64, tail: u64) {
         self.proven = true;
+        if head > 0 {
+            self.options.pin_head = Some(head.max(self.options.pin_head.unwrap_or(0)));
+        }
         if tail > 0 {
             self.options.pin_tail = Some(tail.max(self.options.pin_tail.unwrap_or(0)));
         }
         if let Some(ahead) = self.options.lookahead {
-            self.options.lookahead = Some(ahead.max(head));
+            // Of what is more than may be pinned, the window holds what lies before it.
+            self.options.lookahead = Some(ahead.max(head.saturating_sub(self.position)));
         }
-        let ahead = self.span.pieces_of(self.position, head);
+        let head = self.span.pieces_of(0, head);
         let tail = self.span.pieces_of(self.span.size - tail.min(self.span.size), tail);
-        self.prebuffer = Some(Prebuffer { ahead, tail, told: None });
+        self.prebuffer = Some(Prebuffer { head, tail, told: None });
     }
 
     /// The first piece at the position, if any is left.
@@ -345,10 +349,19 @@ impl Reader {
         let mut tail = span.pieces_of(span.size - tail_len, tail_len);
         // Pins take a quarter of the share at most; the head goes first, since the tail is read once.
         let budget = fit / 4;
-        if u64::from(head.end - head.start) > budget {
+        // What was asked for is pinned as far as it goes, where both want more than there is, half of it each; what nobody asked
+        // for, whole or not at all.
+        let for_tail = pieces(&tail).min((budget / 2).max(budget.saturating_sub(pieces(&head))));
+        if self.options.pin_head.is_some() {
+            head.end = head.start + budget.saturating_sub(for_tail).min(pieces(&head)) as u32;
+        }
+        if pieces(&head) > budget {
             head = 0..0;
         }
-        if u64::from(tail.end - tail.start) + u64::from(head.end - head.start) > budget {
+        if self.options.pin_tail.is_some() {
+            tail.start = tail.end - (budget - pieces(&head)).min(pieces(&tail)) as u32;
+        }
+        if pieces(&tail) + pieces(&head) > budget {
             tail = 0..0;
         }
         let Some(current) = self.current_piece() else {

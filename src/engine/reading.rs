@@ -88,6 +88,12 @@ impl Torrent {
         let outcome = self.find(&span, position, len, unverified);
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         match &outcome {
+            ReadOutcome::Wait if self.error.is_some() => {
+                // Nobody brings it until the torrent is resumed.
+                reader.stop_waiting(now);
+                self.wants_dirty = true;
+                return Err(self.error.clone().unwrap_or_else(gone));
+            }
             ReadOutcome::Wait => {
                 let first = reader.waiting.is_none();
                 let stalled = reader.begin_wait(now, len as u64);
@@ -173,6 +179,9 @@ impl Torrent {
         let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
         let (span, unverified) = (reader.span, reader.options.unverified);
         let outcome = self.find(&span, offset, len, unverified);
+        if let (ReadOutcome::Wait, Some(error)) = (&outcome, &self.error) {
+            return Err(error.clone());
+        }
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
             reader.probes.push(Probe { offset, since: now });
             self.wants_dirty = true;
@@ -225,15 +234,20 @@ impl Torrent {
         }
     }
 
-    /// Can the reader's next read return at once? (Data, or the end.)
+    /// Can the reader's next read return at once? (Data, the end, or the error that stopped the torrent.)
     pub fn is_ready(&self, id: ReaderId) -> bool {
+        self.error.is_some() || self.has_bytes_for(id)
+    }
+
+    /// Does the reader's next read find something?
+    pub(super) fn has_bytes_for(&self, id: ReaderId) -> bool {
         let Some(reader) = self.readers.get(&id) else { return true };
         !matches!(self.find(&reader.span, reader.position, 1, reader.options.unverified), ReadOutcome::Wait)
     }
 
     /// Can a read at this offset return at once?
     pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
-        let Some(reader) = self.readers.get(&id) else { return true };
+        let Some(reader) = self.readers.get(&id).filter(|_| self.error.is_none()) else { return true };
         !matches!(self.find(&reader.span, offset, 1, reader.options.unverified), ReadOutcome::Wait)
     }
 
@@ -386,7 +400,7 @@ fn prebuffer_bytes(content: &Content, reader: &Reader) -> (u64, u64) {
     let layout = &content.info.layout;
     let inside = |p: &u32| reader.window.contains(*p) || content.have.get(*p);
     let pieces: std::collections::BTreeSet<u32> =
-        prebuffer.ahead.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
+        prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
     let total = pieces.iter().map(|p| u64::from(layout.piece_size(*p))).sum();
     let done = pieces.iter().filter(|p| content.have.get(**p)).map(|p| u64::from(layout.piece_size(*p))).sum();
     (done, total)

@@ -21,7 +21,10 @@ impl Torrent {
         let length = layout.block_size(pick.piece, pick.block);
         // A suspect took it over from others, and what was set aside for it is gone with what they had brought.
         self.wants_dirty |= promise.is_none() && content.store.slot(pick.piece).is_none();
-        content.store.open(now, pick.piece, layout.blocks_in_piece(pick.piece), promise);
+        if content.begin(now, pick.piece, promise, &self.pool) {
+            // Who does not wait for the whole of it may read on.
+            self.out.readers_changed = true;
+        }
         if peer.parole
             && let Some(slot) = content.store.slot_mut(pick.piece)
         {

@@ -40,6 +40,11 @@ impl BlockSlot {
         self.asked.iter().copied().filter(|p| *p != PeerKey::NOBODY)
     }
 
+    /// Does it hold memory?
+    pub fn is_received(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| !data.is_padding())
+    }
+
     pub fn is_asked_of(&self, peer: PeerKey) -> bool {
         self.asked.contains(&peer)
     }
@@ -69,6 +74,8 @@ pub struct Slot {
     pub(super) received: u32,
     pub(super) asked: u32,
     pub(super) passed: u32,
+    /// Blocks of nothing but padding: here from the start, and not received.
+    pub(super) padding: u32,
     pub(super) free_hint: u32,
     /// There may be blocks that were asked for and that nobody watches.
     pub(super) unwatched: bool,
@@ -112,9 +119,14 @@ impl Slot {
         self.received
     }
 
+    /// Blocks that are here: received, and those of padding, which take no memory.
+    pub fn here(&self) -> u32 {
+        self.received + self.padding
+    }
+
     /// All of it came, and its hash is not known yet.
     pub fn is_unverified_whole(&self) -> bool {
-        self.stage == Stage::Partial && self.received as usize == self.blocks.len()
+        self.stage == Stage::Partial && self.here() as usize == self.blocks.len()
     }
 
     /// Blocks asked for and not here.
@@ -138,11 +150,7 @@ impl Slot {
 
     /// Blocks of it that may be asked for.
     pub fn free_blocks(&self) -> u32 {
-        if self.stage == Stage::Partial {
-            self.blocks.len() as u32 - self.received - self.asked - self.passed
-        } else {
-            0
-        }
+        if self.stage == Stage::Partial { self.blocks.len() as u32 - self.here() - self.asked - self.passed } else { 0 }
     }
 
     pub fn has_free_block(&self) -> bool {

@@ -190,6 +190,7 @@ impl Store {
             received: 0,
             asked: 0,
             passed: 0,
+            padding: 0,
             free_hint: 0,
             unwatched: false,
             slowest: Time::ZERO,
@@ -248,6 +249,16 @@ impl Store {
     /// Blocks set aside for all pieces.
     pub fn promised_blocks(&self) -> u64 {
         self.open.iter().filter_map(|p| self.slot(*p)).map(Slot::promised).sum()
+    }
+
+    /// A block of the piece, just begun, is padding.
+    pub fn pad(&mut self, piece: u32, block: u32, data: Block) {
+        self.edit(piece, |slot| {
+            if let Some(b) = slot.blocks.get_mut(block as usize).filter(|b| b.is_free()) {
+                b.data = Some(data);
+                slot.padding += 1;
+            }
+        });
     }
 
     /// The first block of the piece, of those from `from` on and before `until`, that nobody was asked for; with `skip`, one so
@@ -461,7 +472,7 @@ impl Store {
     pub fn let_go(&mut self, piece: u32, block: u32) {
         let outcome = self.edit(piece, |slot| {
             let hashed = block < slot.hashed;
-            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.data.is_some())?;
+            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.is_received())?;
             b.data = None;
             slot.received -= 1;
             if hashed {
@@ -514,7 +525,7 @@ impl Store {
             let (mut dropped, mut spoilt) = (0, false);
             for (i, b) in (0u32..).zip(&mut slot.blocks) {
                 spoilt |= b.passed && bad(b.from);
-                if b.data.is_some() && bad(b.from) {
+                if b.is_received() && bad(b.from) {
                     b.data = None;
                     b.from = PeerKey::NOBODY;
                     dropped += 1;

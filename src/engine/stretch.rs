@@ -190,7 +190,9 @@ impl Torrent {
                 continue;
             }
             let ours = if slot.whole().is_some() { 2 } else { 1 };
-            let held = (0u32..).zip(&slot.blocks).filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == ours));
+            let held = (0u32..)
+                .zip(&slot.blocks)
+                .filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == ours && !d.is_padding()));
             for (block, _) in held {
                 let mut spared = self.readers.values().filter(by_pieces).map(|r| r.spares(piece, block));
                 let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));

@@ -78,9 +78,11 @@ pub struct Torrent {
     pub(super) error: Option<Error>,
     pub(super) session_paused: bool,
     pub(super) checking: bool,
-    /// Nobody knows what is on disk: it is checked before anything else.
-    pub(super) unchecked: bool,
     pub(super) check_progress: u32,
+    /// It failed before it was over: what it did not get to is not known to be missing.
+    pub(super) check_cut_short: bool,
+    /// Work on disk carries the number under which it was begun. A check and a failure begin a new one.
+    pub(super) disk_generation: u64,
     pub(super) content: Option<Content>,
     pub(super) fetch: MetadataFetch,
 
@@ -196,8 +198,9 @@ impl Torrent {
             error: None,
             session_paused: false,
             checking: false,
-            unchecked: false,
             check_progress: 0,
+            check_cut_short: false,
+            disk_generation: 0,
             content: None,
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
@@ -347,6 +350,7 @@ impl Torrent {
             store: Store::new(pieces),
             file_priorities,
             evicted: Bitfield::new(pieces),
+            hopeless: Bitfield::new(pieces),
             files_missing: (0..files).map(|file| info.layout.file_pieces(file).len() as u32).collect(),
             files_completed: Bitfield::new(files as u32),
             info,

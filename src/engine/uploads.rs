@@ -92,7 +92,8 @@ impl Torrent {
         }
         if !reads.is_empty() {
             peer.reading += reads_bytes(&reads);
-            self.out.disk.push(DiskJob::Read(UploadRead { peer: key, requests: reads }));
+            let read = UploadRead { peer: key, requests: reads };
+            self.out.disk.push(DiskJob::Read { generation: self.disk_generation, read });
         }
         if !peer.outbox.is_empty() {
             wake(&mut self.out.wake, peer);

@@ -10,6 +10,7 @@ use super::Time;
 use super::content::Content;
 use super::reader::Reader;
 use super::slot::Slot;
+use crate::metainfo::FileLayout;
 use crate::storage::pool::BLOCK_SIZE;
 
 /// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
@@ -50,9 +51,12 @@ impl Want {
         u64::from(blocks.saturating_sub(self.from)) <= limit
     }
 
-    /// Blocks of it that may be asked for, where the piece has so many and, if it is begun, this slot.
-    pub fn free_blocks(&self, slot: Option<&Slot>, blocks: u32) -> u32 {
-        slot.map_or_else(|| blocks.min(self.until).saturating_sub(self.from), |s| s.free_within(self.from, self.until))
+    /// Blocks of it that may be asked for; `slot`: of the piece, if it is begun.
+    pub fn free_blocks(&self, slot: Option<&Slot>, layout: &FileLayout) -> u32 {
+        slot.map_or_else(
+            || layout.num_blocks_to_fetch(self.piece, self.from, self.until),
+            |s| s.free_within(self.from, self.until),
+        )
     }
 }
 
@@ -117,9 +121,20 @@ pub fn order(
             }
         }
         let piece_time = span_time(reader.span.piece_length);
+        // What a prebuffer asks for comes before all else of the file, as if it were played first; what is played moves back by as
+        // much until it is here.
+        let mut before = 0u32;
+        if let Some(prebuffer) = &reader.prebuffer {
+            let inside = |piece: &u32| reader.window.contains(*piece);
+            let pieces = prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).take(MAX_WINDOW);
+            for (i, piece) in (0u32..).zip(pieces).filter(|(_, piece)| missing(*piece)) {
+                push(Want::whole(base, now + piece_time.saturating_mul(i), piece));
+                before = i + 1;
+            }
+        }
         let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
         for (i, piece) in ahead.take(MAX_WANTED) {
-            push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(i), piece) });
+            push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(before + i), piece) });
         }
         if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window.ahead.contains(piece)) {
             push(Want::whole(base, now + piece_time * 2, piece));

@@ -33,7 +33,8 @@ pub struct et_add_torrent_params {
     pub torrent_len: usize,
     /// The directory for disk storage; memory storage ignores it.
     pub save_path: et_str,
-    /// A priority (0 to 7) a file; files beyond the end have the default, 4. Allowed before the metadata is there.
+    /// A priority (0 to 7) a file; files beyond the end have the default: 4 on disk; 0 in memory, where nothing is fetched
+    /// that nobody asks for, and with `ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD`. Allowed before the metadata is there.
     pub file_priorities: *const et_priority,
     pub file_priorities_len: usize,
     /// A priority a piece, above those of the files; none: as the files say.

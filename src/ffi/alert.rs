@@ -1,6 +1,7 @@
 //! Alerts: popping, waiting, walking, telling.
 
 use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
 
 use super::bytes::{Out, begin_output, buffer_in, check_apart, slice_in};
 use super::error::{et_error, et_status};
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn et_session_pop_alerts(
                 return Err(Error::invalid("buf is not aligned to 8 bytes"));
             }
             let asks = buf.is_null();
-            let popped = session_of(session)?.alerts().pop(buffer_in(buf, cap, "buf")?);
+            let popped = session_of(session)?.alerts().pop_into(buffer_in(buf, cap, "buf")?);
             out.write(&et_alert_batch {
                 struct_size: size_of::<et_alert_batch>(),
                 bytes: popped.bytes,
@@ -212,7 +213,7 @@ unsafe fn text_made(
     cap: usize,
     len: *mut usize,
     records: &[u8],
-    make: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>,
+    make: impl FnOnce(&[u8], &mut [MaybeUninit<u8>]) -> Option<usize>,
 ) -> Result<()> {
     check_apart(records, buf, cap, "buf")?;
     // SAFETY: as the caller promised; `buf` does not lie over `records`.

@@ -1,6 +1,7 @@
 //! Pointers with lengths, in and out.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::mem::MaybeUninit;
 
 use crate::error::{Error, Result, Status};
 
@@ -106,11 +107,11 @@ impl<T> Out<T> {
     }
 }
 
-/// A buffer of the caller's that is written in place.
+/// A buffer of the caller's that is written in place. It may never have been written: it is not to be read.
 ///
 /// # Safety
 /// `pointer` is NULL or points to `len` bytes that are the call's alone while the slice is used.
-pub(super) unsafe fn buffer_in<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
+pub(super) unsafe fn buffer_in<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [MaybeUninit<u8>]> {
     if len == 0 {
         return Ok(&mut []);
     }
@@ -119,7 +120,7 @@ pub(super) unsafe fn buffer_in<'a>(pointer: *mut c_void, len: usize, name: &str)
     }
     check_len::<u8>(len, name)?;
     // SAFETY: not NULL, of a possible length; that it is there and the call's alone is the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast::<u8>(), len) })
+    Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast::<MaybeUninit<u8>>(), len) })
 }
 
 /// Refuses an output that lies over the input that it is made of.
@@ -176,9 +177,12 @@ pub(super) unsafe fn text_out(buffer: *mut c_char, cap: usize, len: *mut usize, 
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{self, Write};
     use std::ptr;
 
     use super::*;
+    use crate::out_buffer::OutBuffer;
 
     #[test]
     fn empty_is_null_and_zero() {
@@ -191,6 +195,27 @@ mod tests {
             assert_eq!(slice_out::<u8>(ptr::null_mut(), 0, &raw mut len, &[]), Ok(()));
             assert_eq!(len, 0);
         }
+    }
+
+    fn fill<B: OutBuffer + ?Sized>(buf: &mut B, file: &File) {
+        buf.put_from(0..3, file, 1).expect("read");
+        buf.put_zeros(3..5);
+        assert_eq!((buf.put(5, b"xyz"), buf.put(7, b"x"), buf.put(99, b"x")), (2, 0, 0));
+        let error = buf.put_from(4..5, file, 6).expect_err("the file ends");
+        assert_eq!((error.kind(), error.raw_os_error()), (io::ErrorKind::UnexpectedEof, None));
+        let all = buf.len();
+        buf.put_from(all..all + 1, file, 0).expect("nothing has room there");
+    }
+
+    #[test]
+    fn memory_that_may_be_unwritten_is_filled_as_any_other() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"abcdef").expect("written");
+        let (mut plain, mut given) = ([9u8; 7], [9u8; 7]);
+        fill(plain.as_mut_slice(), &file);
+        // SAFETY: seven bytes, which nobody else looks at meanwhile.
+        fill(unsafe { buffer_in(given.as_mut_ptr().cast(), given.len(), "x") }.expect("a buffer"), &file);
+        assert_eq!((&plain, &given), (b"bcd\0\0xy", b"bcd\0\0xy"));
     }
 
     #[test]

@@ -118,14 +118,15 @@ pub const ET_TORRENT_FLAG_DUPLICATE_IS_ERROR: et_torrent_flags = 0x40;
 pub const ET_TORRENT_FLAG_SEQUENTIAL_DOWNLOAD: et_torrent_flags = 0x200;
 pub const ET_TORRENT_FLAG_DISABLE_DHT: et_torrent_flags = 0x8_0000;
 pub const ET_TORRENT_FLAG_DISABLE_PEX: et_torrent_flags = 0x20_0000;
-/// Files that `file_priorities` says nothing about have priority 0, not 4.
+/// Files that `file_priorities` says nothing about have priority 0 on disk too, not 4.
 pub const ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD: et_torrent_flags = 0x80_0000;
 
 /// What goes with a removed torrent: `ET_REMOVE_*` bits.
 pub type et_remove_flags = u32;
 /// Its files.
 pub const ET_REMOVE_DELETE_FILES: et_remove_flags = 1;
-/// The file that holds the edges of files that are not wanted.
+/// Accepted, and without effect: there are no part files. The edges of files that are not wanted lie in those files,
+/// which `ET_REMOVE_DELETE_FILES` deletes.
 pub const ET_REMOVE_DELETE_PARTFILE: et_remove_flags = 2;
 
 /// Where a torrent's pieces live.
@@ -172,7 +173,7 @@ pub const ET_PEER_SOURCE_MANUAL: et_peer_source = 0x400;
 
 /// What a file is: `ET_FILE_*` bits.
 pub type et_file_flags = u32;
-/// Zeros that align the next file; it is neither fetched nor stored.
+/// Zeros that align the next file; it is neither fetched nor stored. A block of which it has a part only comes whole.
 pub const ET_FILE_PAD: et_file_flags = 0x1;
 pub const ET_FILE_HIDDEN: et_file_flags = 0x2;
 pub const ET_FILE_EXECUTABLE: et_file_flags = 0x4;

@@ -189,10 +189,14 @@ pub unsafe extern "C" fn et_reader_free(reader: *mut et_reader) {
 
 /// Reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is.
 ///
-/// timeout_ms: 0 is not at all, negative is for ever. out_n: bytes read; 0 only for a `len` of 0.
+/// timeout_ms: 0 is not at all, negative is for ever. out_n: bytes read; 0 only for a `len` of 0. `buf` need not hold
+/// anything before.
 /// Errors: `ET_ERR_END_OF_FILE`; `ET_ERR_WOULD_BLOCK` (where the timeout is 0), `ET_ERR_TIMED_OUT`,
-/// `ET_ERR_INTERRUPTED`, `ET_ERR_CLOSED`, `ET_ERR_INVALID_STORAGE_INDEX` (the torrent was removed): in all of them
-/// nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
+/// `ET_ERR_INTERRUPTED`, `ET_ERR_CLOSED`, `ET_ERR_INVALID_STORAGE_INDEX` (the torrent was removed), `ET_ERR_IO` (the disk
+/// failed): in all of them nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
+///
+/// A torrent that an error stopped (`et_torrent_error`) keeps nobody waiting: where the bytes are not here, a read ends
+/// with that error at once, until the torrent is resumed. What is here can be read still.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_read(
     reader: *mut et_reader,
@@ -209,7 +213,7 @@ pub unsafe extern "C" fn et_reader_read(
             let handle = handle_of(reader)?;
             let reader = handle.open()?;
             let buf = buffer_in(buf, len, "buf")?;
-            out.write(handle.outcome(if len == 0 { Ok(0) } else { reader.read(buf, timeout(timeout_ms)) })?);
+            out.write(handle.outcome(if len == 0 { Ok(0) } else { reader.read_into(buf, timeout(timeout_ms)) })?);
             Ok(())
         })
     }
@@ -239,7 +243,7 @@ pub unsafe extern "C" fn et_reader_read_at(
             out.write(handle.outcome(if len == 0 {
                 Ok(0)
             } else {
-                reader.read_at(offset, buf, timeout(timeout_ms))
+                reader.read_at_into(offset, buf, timeout(timeout_ms))
             })?);
             Ok(())
         })
@@ -340,9 +344,12 @@ pub unsafe extern "C" fn et_reader_interrupt(reader: *mut et_reader, error: *mut
     }
 }
 
-/// Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, and keeps them while the
-/// reader is open, as far as the memory limit allows.
+/// Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, wherever the position is (only
+/// what a read waits for comes first), and keeps them while the reader is open.
 ///
+/// As far as memory allows: a quarter of the reader's share of the limit is kept so, half of it for each end where both
+/// want more. From a position within the head on, what is more is fetched as part of the lookahead, and kept until it is
+/// read. A later call can only add to what is kept. On disk nothing has to be kept.
 /// How far it is, `et_reader_status` and `et_prebuffer_progress_alert` tell. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_prebuffer(

@@ -17,7 +17,9 @@ use crate::alert::types::et_piece_index;
 pub struct et_storage_stats_info {
     /// `sizeof(et_storage_stats_info)`.
     pub struct_size: usize,
-    /// Whole session, bytes: what may be in use, what is, the most that ever was. Never above the limit.
+    /// Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit:
+    /// only where that was lowered is more in use for a moment, until what is on its way is here and what is being read is
+    /// read. It never grows meanwhile.
     pub session_limit: u64,
     pub session_charged: u64,
     pub session_peak: u64,
@@ -208,7 +210,7 @@ pub unsafe extern "C" fn et_storage_read(
         guard(error, || {
             let out = Out::new(out_n, "out_n")?;
             let torrent = torrent_of(session, torrent)?;
-            out.write(torrent.read_piece(piece.into(), offset, buffer_in(buf, len, "buf")?)?);
+            out.write(torrent.read_piece_into(piece.into(), offset, buffer_in(buf, len, "buf")?)?);
             Ok(())
         })
     }

@@ -191,9 +191,11 @@ pub unsafe extern "C" fn et_torrent_resume(
     unsafe { guard(error, || torrent_of(session, torrent)?.resume()) }
 }
 
-/// Checks again all that a torrent has. An `et_torrent_checked_alert` follows when it is done.
+/// Checks again all that a torrent has on disk, from the start where a check is under way. Its connections end, and are
+/// made again. One that an error stopped runs on. An `et_torrent_checked_alert` follows when it is done.
 ///
-/// Errors: `ET_ERR_NO_METADATA`. Any thread.
+/// What lies in memory was verified when it came, and is not looked at again: the alert follows at once, connections stay.
+/// Errors: `ET_ERR_NO_METADATA`, and nothing has changed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_torrent_force_recheck(
     session: *mut et_session,

@@ -54,6 +54,8 @@ pub struct FileLayout {
     total_size: u64,
     piece_length: u32,
     num_pieces: u32,
+    /// Stretches of padding that may hold a whole block of some piece, ascending, apart from each other.
+    padding: Vec<Range<u64>>,
 }
 
 impl FileLayout {
@@ -80,7 +82,8 @@ impl FileLayout {
             .ok()
             .filter(|&n| n <= MAX_PIECES)
             .ok_or_else(|| ParseError(format!("torrent of more than {MAX_PIECES} pieces")))?;
-        Ok(Self { files, total_size, piece_length, num_pieces })
+        let padding = padding(&files, total_size, piece_length.into());
+        Ok(Self { files, total_size, piece_length, num_pieces, padding })
     }
 
     pub fn files(&self) -> &[FileEntry] {
@@ -138,6 +141,40 @@ impl FileLayout {
         u64::from(last) * u64::from(self.piece_length.div_ceil(BLOCK_SIZE)) + u64::from(self.blocks_in_piece(last))
     }
 
+    /// The blocks of a piece that hold nothing but padding, ascending: what is in them is known, and nobody need be asked.
+    pub fn padding_blocks(&self, piece: u32) -> impl Iterator<Item = u32> {
+        let (begin, size, block) = (self.piece_offset(piece), u64::from(self.piece_size(piece)), u64::from(BLOCK_SIZE));
+        let first = self.padding.partition_point(|p| p.end <= begin);
+        let stretches = self.padding.iter().skip(first).take_while(move |p| p.start < begin + size);
+        stretches.flat_map(move |stretch| {
+            let (start, end) = (stretch.start.saturating_sub(begin), (stretch.end - begin).min(size));
+            // The last block may be a short one.
+            let until = if end == size { end.div_ceil(block) } else { end / block };
+            start.div_ceil(block) as u32..until as u32
+        })
+    }
+
+    /// Is there nothing but padding in the piece?
+    pub fn is_padding_only(&self, piece: u32) -> bool {
+        !self.padding.is_empty() && self.padding_blocks(piece).count() as u32 == self.blocks_in_piece(piece)
+    }
+
+    /// The blocks of a piece from `from` on and before `until` that hold more than padding.
+    pub fn blocks_to_fetch(&self, piece: u32, from: u32, until: u32) -> impl Iterator<Item = u32> {
+        let mut padding = self.padding_blocks(piece).peekable();
+        (from..until.min(self.blocks_in_piece(piece))).filter(move |block| {
+            while padding.next_if(|p| p < block).is_some() {}
+            padding.peek() != Some(block)
+        })
+    }
+
+    /// How many those are.
+    pub fn num_blocks_to_fetch(&self, piece: u32, from: u32, until: u32) -> u32 {
+        let until = until.min(self.blocks_in_piece(piece));
+        let padding = self.padding_blocks(piece).filter(|block| (from..until).contains(block)).count();
+        until.saturating_sub(from) - padding as u32
+    }
+
     /// What a range of the torrent covers, file by file, cut at the torrent's end. Empty files are stepped over.
     pub fn slices(&self, offset: u64, len: u64) -> Slices<'_> {
         let end = offset.saturating_add(len).min(self.total_size);
@@ -166,6 +203,23 @@ impl FileLayout {
         }
         self.first_file_behind(begin)..self.files.partition_point(|f| f.offset < end)
     }
+}
+
+/// The stretches of padding that are long enough for a block, or end where a piece does, whose last block may be short.
+fn padding(files: &[FileEntry], total_size: u64, piece_length: u64) -> Vec<Range<u64>> {
+    let mut stretches: Vec<Range<u64>> = Vec::new();
+    for file in files.iter().filter(|f| f.flags.contains(FileFlags::PAD) && f.size > 0) {
+        match stretches.last_mut() {
+            Some(last) if last.end == file.offset => last.end += file.size,
+            _ => stretches.push(file.offset..file.offset + file.size),
+        }
+    }
+    let ends_a_piece = |end: u64| end == total_size || end.is_multiple_of(piece_length);
+    // One that crosses the end of a piece has a part there that ends one.
+    let crosses = |s: &Range<u64>| s.start / piece_length != (s.end - 1) / piece_length;
+    stretches.retain(|s| s.end - s.start >= BLOCK_SIZE.into() || ends_a_piece(s.end) || crosses(s));
+    stretches.shrink_to_fit();
+    stretches
 }
 
 /// See [`FileLayout::slices`].

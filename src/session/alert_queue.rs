@@ -27,6 +27,7 @@ use super::event_fd::EventFd;
 use crate::alert::Alert;
 use crate::alert::kind;
 use crate::alert::pack::{Stamp, pack, pack_dropped};
+use crate::out_buffer::OutBuffer;
 
 /// An idle buffer above this many bytes is given back.
 const KEEP_BYTES: usize = 256 * 1024;
@@ -138,6 +139,11 @@ impl AlertQueue {
 
     /// Moves as many whole records as fit into `buf`, oldest first. What does not fit stays.
     pub fn pop(&self, buf: &mut [u8]) -> PopResult {
+        self.pop_into(buf)
+    }
+
+    /// The same, into memory that may never have been written.
+    pub fn pop_into<B: OutBuffer + ?Sized>(&self, buf: &mut B) -> PopResult {
         let mut state = self.lock();
         state.tell_dropped();
         let mut result = state.fill(buf);
@@ -271,7 +277,7 @@ impl State {
         self.len += 1;
     }
 
-    fn fill(&mut self, buf: &mut [u8]) -> PopResult {
+    fn fill<B: OutBuffer + ?Sized>(&mut self, buf: &mut B) -> PopResult {
         let mut result = PopResult::default();
         loop {
             if self.read == self.front.len() {
@@ -289,11 +295,7 @@ impl State {
             if count == 0 {
                 return result;
             }
-            if let (Some(to), Some(from)) =
-                (buf.get_mut(result.bytes..result.bytes + bytes), self.front.get(self.read..self.read + bytes))
-            {
-                to.copy_from_slice(from);
-            }
+            buf.put(result.bytes, self.front.get(self.read..self.read + bytes).unwrap_or_default());
             self.read += bytes;
             self.front_len -= count;
             self.len -= count;

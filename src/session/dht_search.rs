@@ -1,6 +1,6 @@
 //! The DHT at work: a session's node is started and stopped as the settings say, and each torrent looks for its peers there.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,12 @@ pub struct Start {
 
 /// Nodes remembered while there is no DHT.
 const MAX_EARLY_NODES: usize = 100;
+
+/// Where the node listens, of the addresses that the session listens on: it has one socket. All of IPv6's serves IPv4, too.
+pub fn listen_address(bound: &[SocketAddr]) -> Option<SocketAddr> {
+    let both = bound.iter().find(|a| a.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    both.or_else(|| bound.first()).copied()
+}
 
 /// Starts the session's node, if it is to have one.
 pub fn start(session: &Arc<Inner>, state: Vec<u8>, listen: Option<SocketAddr>) {
@@ -166,7 +172,29 @@ async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
             return;
         }
         driver.session.alerts.post(driver.index, &Alert::DhtReply { num_peers: batch.len() as u32 });
-        driver.run(|core, now| core.add_peers(now, PeerSource::DHT, &batch));
+        // Asked under the lock: the metadata may have told meanwhile that the torrent is private.
+        driver.run(|core, now| {
+            if core.wants_dht() {
+                core.add_peers(now, PeerSource::DHT, &batch);
+            }
+        });
         driver.look_at_time();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_socket_is_where_both_families_reach_it() {
+        let address = |bound: &[&str]| {
+            let bound: Vec<SocketAddr> = bound.iter().map(|a| a.parse().expect("an address")).collect();
+            listen_address(&bound).map(|a| a.to_string())
+        };
+        assert_eq!(address(&["0.0.0.0:6881", "[::]:6882"]).as_deref(), Some("[::]:6882"));
+        assert_eq!(address(&["192.0.2.1:1", "[2001:db8::1]:2"]).as_deref(), Some("192.0.2.1:1"));
+        assert_eq!(address(&["[2001:db8::1]:2", "192.0.2.1:1"]).as_deref(), Some("[2001:db8::1]:2"));
+        assert_eq!(address(&[]), None);
     }
 }

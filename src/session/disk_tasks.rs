@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::driver::Driver;
 use super::runtime;
 use crate::engine::output::{DiskJob, UploadRead};
+use crate::error::Error;
 use crate::storage::checker;
-use crate::storage::disk::DiskStorage;
+use crate::storage::disk::{DiskFailure, DiskStorage};
 use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::BlockRequest;
 
@@ -20,8 +21,8 @@ pub fn start(driver: &Arc<Driver>, job: DiskJob) {
     blocking(driver, move || {
         let Some(_leave) = task_driver.use_disk() else { return };
         match job {
-            DiskJob::Write { piece, blocks } => write(&task_driver, &disk, piece, blocks),
-            DiskJob::Read(read) => serve(&task_driver, &disk, read),
+            DiskJob::Write { generation, piece, blocks } => write(&task_driver, &disk, generation, piece, blocks),
+            DiskJob::Read { generation, read } => serve(&task_driver, &disk, generation, read),
         }
     });
 }
@@ -36,31 +37,33 @@ fn blocking(driver: &Arc<Driver>, work: impl FnOnce() + Send + 'static) {
     });
 }
 
-fn write(driver: &Arc<Driver>, disk: &DiskStorage, piece: u32, blocks: Vec<Block>) {
-    let outcome = disk.write_blocks(piece, &blocks);
+fn write(driver: &Arc<Driver>, disk: &DiskStorage, generation: u64, piece: u32, blocks: Vec<Block>) {
+    let outcome = disk.write_blocks(piece, &blocks).map_err(|failure| named(disk, failure));
     drop(blocks);
-    driver.run(|core, now| {
-        core.piece_written(now, piece, outcome.map_err(|e| (e, file_of(disk, piece))));
-    });
+    driver.run(|core, now| core.piece_written(now, generation, piece, outcome));
 }
 
-/// The file that a piece begins in, for messages.
-fn file_of(disk: &DiskStorage, piece: u32) -> String {
-    let layout = disk.layout();
-    let file = layout.piece_files(piece).next();
-    file.and_then(|f| layout.file(f)).map(|f| f.path.clone()).unwrap_or_default()
+/// The error, and the name of the file that it is about.
+fn named(disk: &DiskStorage, failure: DiskFailure) -> (Error, String) {
+    let file = failure.file.and_then(|f| disk.layout().file(f));
+    (failure.error, file.map(|f| f.path.clone()).unwrap_or_default())
 }
 
-fn serve(driver: &Arc<Driver>, disk: &DiskStorage, read: UploadRead) {
+fn serve(driver: &Arc<Driver>, disk: &DiskStorage, generation: u64, read: UploadRead) {
     let UploadRead { peer, requests } = read;
     for request in requests {
-        let data = read_blocks(driver, disk, request);
+        let data = read_blocks(driver, disk, generation, request);
         driver.run(|core, now| core.upload_read(now, peer, request, data));
     }
 }
 
 /// Reads what a peer asked for into blocks of the pool. None: no memory for it now, or no such data.
-fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) -> Option<Vec<(Block, u32, u32)>> {
+fn read_blocks(
+    driver: &Arc<Driver>,
+    disk: &DiskStorage,
+    generation: u64,
+    request: BlockRequest,
+) -> Option<Vec<(Block, u32, u32)>> {
     let mut parts = Vec::new();
     let mut done = 0;
     while done < request.length {
@@ -68,9 +71,9 @@ fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) 
         // An upload is worth less than a download: without room it waits.
         let mut block = driver.session.pool.reserve()?.into_block(len);
         let begin = request.begin + done;
-        if let Err(error) = disk.read(request.piece, begin, block.as_mut_slice()) {
-            let filename = file_of(disk, request.piece);
-            driver.run(|core, now| core.fail(now, error, filename));
+        if let Err(failure) = disk.read(request.piece, begin, block.as_mut_slice()) {
+            let (error, filename) = named(disk, failure);
+            driver.run(|core, now| core.disk_failed(now, generation, error, filename));
             return None;
         }
         parts.push((block.freeze(), 0, len));
@@ -79,8 +82,8 @@ fn read_blocks(driver: &Arc<Driver>, disk: &DiskStorage, request: BlockRequest) 
     Some(parts)
 }
 
-/// Looks at what is on disk, piece by piece.
-pub fn check(driver: &Arc<Driver>) {
+/// Looks at what is on disk, piece by piece, until that is done, or another check was asked for.
+pub fn check(driver: &Arc<Driver>, generation: u64) {
     let Some(disk) = driver.disk() else { return };
     let Ok(Some(info)) = driver.look(|core, _| core.info().cloned()) else { return };
     let task_driver = driver.clone();
@@ -89,7 +92,7 @@ pub fn check(driver: &Arc<Driver>) {
         let Some(_leave) = driver.use_disk() else { return };
         let mut batch = Vec::with_capacity(CHECK_BATCH);
         let flush = |batch: &mut Vec<checker::Progress>| {
-            driver.run(|core, _| batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have)));
+            driver.run(|core, _| batch.drain(..).for_each(|p| core.piece_checked(generation, p.piece, p.have)));
         };
         let outcome = checker::check(
             &disk,
@@ -99,18 +102,23 @@ pub fn check(driver: &Arc<Driver>) {
                 if batch.len() == CHECK_BATCH {
                     flush(&mut batch);
                 }
-                driver.check().is_ok()
+                driver.look(|core, _| core.is_current(generation)).unwrap_or(false)
             },
         );
         driver.run(|core, now| {
-            batch.drain(..).for_each(|p| core.piece_checked(p.piece, p.have));
+            batch.drain(..).for_each(|p| core.piece_checked(generation, p.piece, p.have));
             match outcome {
-                Ok(_) => {
-                    core.check_finished(now);
+                Ok(true) => {
+                    core.check_finished(now, generation);
                     // What had to wait for it: trackers, dials.
                     core.handle_timeout(now);
                 }
-                Err(error) => core.fail(now, error, info.name.clone()),
+                // Cut short: whoever did that has begun another, or will.
+                Ok(false) => {}
+                Err(failure) => {
+                    let (error, filename) = named(&disk, failure);
+                    core.disk_failed(now, generation, error, filename);
+                }
             }
         });
         driver.look_at_time();

@@ -276,8 +276,8 @@ impl Driver {
         for job in output.disk {
             disk_tasks::start(self, job);
         }
-        if output.check {
-            disk_tasks::check(self);
+        if let Some(generation) = output.check {
+            disk_tasks::check(self, generation);
         }
         for node in output.dht_nodes {
             self.session.add_dht_endpoint(node);

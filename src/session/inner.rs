@@ -59,6 +59,8 @@ pub struct Inner {
     pub dht_start: Mutex<super::dht_search::Start>,
     pub peer_id: [u8; 20],
     pub announce_key: u32,
+    /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
+    pub seeds: Mutex<fastrand::Rng>,
     listen_port: AtomicU16,
     buffers: Mutex<Vec<Vec<u8>>>,
     external_ip: Mutex<ExternalIp>,
@@ -109,6 +111,7 @@ impl Inner {
             dht_start: Mutex::new(super::dht_search::Start::default()),
             peer_id,
             announce_key: rng.u32(..),
+            seeds: Mutex::new(rng.fork()),
             listen_port: AtomicU16::new(0),
             buffers: Mutex::new(Vec::new()),
             external_ip: Mutex::new(ExternalIp::default()),

@@ -110,6 +110,11 @@ struct Ending {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// From the operating system: a generator of the thread's own would leave its state behind there.
+fn random_seed() -> Result<u64> {
+    getrandom::u64().map_err(|e| Error::new(Status::Io, format!("no random numbers: {e}")))
+}
+
 /// How long the DHT may take to close its socket.
 const DHT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -126,7 +131,7 @@ impl Session {
             (None, None) => Settings::default(),
         };
         let runtime = runtime::start(&settings)?;
-        let mut rng = fastrand::Rng::new();
+        let mut rng = fastrand::Rng::with_seed(random_seed()?);
         let inner = Inner::new(runtime.handle().clone(), settings, &mut rng)?;
         let session = Self {
             inner: inner.clone(),
@@ -145,7 +150,7 @@ impl Session {
             listen::start(&inner)
         };
         inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
-        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), bound.first().copied());
+        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), dht_search::listen_address(&bound));
         Ok(session)
     }
 
@@ -188,11 +193,12 @@ impl Session {
         check_open(&self.inner)?;
         let pool = &self.inner.pool;
         let bytes = |blocks: u64| blocks * u64::from(crate::storage::pool::BLOCK_SIZE);
+        let (memory_limit, memory_peak) = pool.limit_and_peak();
         let (alerts_posted, alerts_dropped) = self.inner.alerts.totals();
         let mut stats = SessionStats {
-            memory_limit: bytes(pool.limit()),
+            memory_limit: bytes(memory_limit),
             memory_charged: bytes(pool.charged()),
-            memory_peak: bytes(pool.peak()),
+            memory_peak: bytes(memory_peak),
             alerts_posted,
             alerts_dropped,
             uptime_ms: self.inner.now().micros() / 1000,
@@ -307,7 +313,7 @@ impl Session {
             settings,
             self.inner.pool.clone(),
             &self.inner.shares,
-            fastrand::u64(..),
+            self.inner.seeds.lock().u64(..),
         );
         core.set_session_paused(self.inner.now(), self.inner.paused.load(Ordering::Acquire));
         let mut driver = None;

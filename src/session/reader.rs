@@ -12,6 +12,7 @@ use crate::engine::parts::Part;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Operation, Result, Status};
+use crate::out_buffer::OutBuffer;
 
 /// What a seek's offset counts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,11 @@ impl Reader {
 
     /// Reads at the position: what is there, at least one byte, else it waits. None: for ever.
     pub fn read(&self, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        self.read_into(buf, timeout)
+    }
+
+    /// The same, into memory that may never have been written.
+    pub fn read_into<B: OutBuffer + ?Sized>(&self, buf: &mut B, timeout: Option<Duration>) -> Result<usize> {
         let _turn = self.turn()?;
         let deadline = deadline(timeout);
         if buf.is_empty() {
@@ -102,7 +108,7 @@ impl Reader {
                 }
                 found => {
                     let expected = found.len();
-                    let copied = copy(&self.driver, found, buf);
+                    let copied = copy(&self.driver, found, buf, 0);
                     if copied.is_err() {
                         let _ = self.driver.command(|core, _| core.read_failed(self.id, expected as u64));
                     }
@@ -115,6 +121,16 @@ impl Reader {
 
     /// Reads anywhere in the file and leaves the position alone. While it waits, the place is fetched first.
     pub fn read_at(&self, offset: u64, buf: &mut [u8], timeout: Option<Duration>) -> Result<usize> {
+        self.read_at_into(offset, buf, timeout)
+    }
+
+    /// The same, into memory that may never have been written.
+    pub fn read_at_into<B: OutBuffer + ?Sized>(
+        &self,
+        offset: u64,
+        buf: &mut B,
+        timeout: Option<Duration>,
+    ) -> Result<usize> {
         let deadline = deadline(timeout);
         if buf.is_empty() {
             self.driver.check()?;
@@ -136,7 +152,7 @@ impl Reader {
                         break Err(error);
                     }
                 }
-                Ok(found) => break copy(&self.driver, found, buf),
+                Ok(found) => break copy(&self.driver, found, buf, 0),
             }
         };
         if waiting {
@@ -254,27 +270,35 @@ fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.filter(|t| !t.is_zero()).map(|t| Instant::now() + t)
 }
 
-/// Copies what a read found. Blocks are held by reference meanwhile, outside the torrent's lock.
-pub(super) fn copy(driver: &Driver, found: ReadOutcome, buf: &mut [u8]) -> Result<usize> {
+/// Copies what a read found to that place of the buffer. Blocks are held by reference meanwhile, outside the torrent's lock.
+pub(super) fn copy<B: OutBuffer + ?Sized>(
+    driver: &Driver,
+    found: ReadOutcome,
+    buf: &mut B,
+    at: usize,
+) -> Result<usize> {
     match found {
         ReadOutcome::Memory(parts) => {
             let mut done = 0;
             for from in parts.iter().flat_map(Part::slices) {
-                if let Some(to) = buf.get_mut(done..done + from.len()) {
-                    to.copy_from_slice(from);
-                    done += from.len();
-                }
+                done += buf.put(at + done, from);
             }
             Ok(done)
         }
         ReadOutcome::Disk { piece, offset, len } => {
+            // Who removes the torrent waits for us, and deletes nothing under our hands.
+            let _leave = driver.use_disk().ok_or_else(removed)?;
             let disk = driver.disk().ok_or_else(Error::closed)?;
-            let to = buf.get_mut(..len as usize).unwrap_or(&mut []);
-            disk.read(piece, offset, to)?;
-            Ok(to.len())
+            let len = (len as usize).min(buf.len().saturating_sub(at));
+            disk.read_into(piece, offset, buf, at..at + len)?;
+            Ok(len)
         }
         ReadOutcome::Wait | ReadOutcome::EndOfFile => Ok(0),
     }
+}
+
+fn removed() -> Error {
+    Error::new(Status::InvalidStorageIndex, "the torrent was removed")
 }
 
 fn end_of_file(size: u64) -> Error {

@@ -8,6 +8,7 @@ use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags,
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Result, Status};
 use crate::metainfo::{Info, TorrentFile};
+use crate::out_buffer::OutBuffer;
 
 /// A handle to a torrent. Each call checks that the torrent is still there.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl Torrent {
     }
 
     pub fn force_recheck(&self) -> Result<()> {
-        self.driver.command(|core, now| core.force_recheck(now))
+        self.driver.command(|core, now| core.force_recheck(now))?
     }
 
     pub fn force_reannounce(&self) -> Result<()> {
@@ -208,17 +209,22 @@ impl Torrent {
 
     /// Copies bytes of a verified piece, as many as are there, without waiting.
     pub fn read_piece(&self, piece: i64, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        self.read_piece_into(piece, offset, buf)
+    }
+
+    /// The same, into memory that may never have been written.
+    pub fn read_piece_into<B: OutBuffer + ?Sized>(&self, piece: i64, offset: u64, buf: &mut B) -> Result<usize> {
         let mut done = 0;
         loop {
-            let rest = buf.get_mut(done..).unwrap_or(&mut []);
+            let rest = buf.len() - done;
             let at = offset.saturating_add(done as u64);
-            let outcome = self.driver.look(|core, _| core.find_in_piece(piece, at, rest.len()))??;
+            let outcome = self.driver.look(|core, _| core.find_in_piece(piece, at, rest))??;
             let n = match outcome {
                 ReadOutcome::Wait if done == 0 => {
                     return Err(Error::new(Status::WouldBlock, format!("piece {piece} is not here")));
                 }
                 ReadOutcome::Wait | ReadOutcome::EndOfFile => 0,
-                found => super::reader::copy(&self.driver, found, rest)?,
+                found => super::reader::copy(&self.driver, found, buf, done)?,
             };
             done += n;
             if n == 0 || done == buf.len() {

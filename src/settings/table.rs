@@ -192,7 +192,7 @@ settings! {
 
     // DHT and peer exchange
     enable_dht: Bool(true), Check::Any, live,
-        "Take part in the DHT.";
+        "Take part in the DHT. It has one socket: on [::], for IPv4 and IPv6, where listen_interfaces has that; else on the first address, for its family.";
     dht_bootstrap_nodes: Str(
         "dht.libtorrent.org:25401,router.bittorrent.com:6881,router.utorrent.com:6881,dht.transmissionbt.com:6881"
     ), Check::HostPorts, start,

@@ -1,8 +1,7 @@
 //! The full check: which pieces of a torrent are on disk already. Blocking.
 
-use crate::error::Result;
 use crate::metainfo::info_hash::Sha1Hash;
-use crate::storage::disk::DiskStorage;
+use crate::storage::disk::{DiskFailure, DiskStorage};
 
 /// How far a check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +19,7 @@ pub fn check(
     storage: &DiskStorage,
     piece_hash: impl Fn(u32) -> Option<Sha1Hash>,
     mut on_piece: impl FnMut(Progress) -> bool,
-) -> Result<bool> {
+) -> Result<bool, DiskFailure> {
     let layout = storage.layout();
     let sizes = storage.sizes_on_disk()?;
     let num_pieces = layout.num_pieces();

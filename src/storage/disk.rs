@@ -6,8 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use sha1::{Digest, Sha1};
 use crate::error::{Error, Operation, Result, Status};
 use crate::metainfo::files::{FileEntry, FileFlags, FileLayout, FileSlice};
 use crate::metainfo::info_hash::Sha1Hash;
+use crate::out_buffer::OutBuffer;
 use crate::storage::file_pool::{DEFAULT_FILE_POOL_SIZE, FilePool, Owner};
 use crate::storage::pool::Block;
 
@@ -42,6 +43,25 @@ enum Read {
     Whole,
     /// The file is not there, or ends before.
     Absent,
+}
+
+/// What went wrong, and with which file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskFailure {
+    pub error: Error,
+    /// None: with none of them.
+    pub file: Option<usize>,
+}
+
+impl From<DiskFailure> for Error {
+    fn from(failure: DiskFailure) -> Self {
+        failure.error
+    }
+}
+
+/// Makes an error one about that file.
+fn about(file: usize) -> impl Fn(Error) -> DiskFailure {
+    move |error| DiskFailure { error, file: Some(file) }
 }
 
 impl DiskStorage {
@@ -89,11 +109,12 @@ impl DiskStorage {
     }
 
     /// Checks a range of a piece, and gives its place in the torrent.
-    fn locate(&self, piece: u32, offset: u32, len: usize) -> Result<u64> {
+    fn locate(&self, piece: u32, offset: u32, len: usize) -> Result<u64, DiskFailure> {
         let size = self.layout.piece_size(piece);
         let end = u64::from(offset).saturating_add(len as u64);
         if piece >= self.layout.num_pieces() || end > u64::from(size) {
-            return Err(Error::invalid(format!("bytes {offset}..{end} of piece {piece}, which has {size}")));
+            let error = Error::invalid(format!("bytes {offset}..{end} of piece {piece}, which has {size}"));
+            return Err(DiskFailure { error, file: None });
         }
         Ok(u64::from(piece) * u64::from(self.layout.piece_length()) + u64::from(offset))
     }
@@ -110,19 +131,19 @@ impl DiskStorage {
     }
 
     /// Writes a piece's blocks from its first byte on. See [`DiskStorage::write_at`].
-    pub fn write_blocks(&self, piece: u32, blocks: &[Block]) -> Result<()> {
+    pub fn write_blocks(&self, piece: u32, blocks: &[Block]) -> Result<(), DiskFailure> {
         self.write_blocks_at(piece, 0, blocks)
     }
 
     /// Writes consecutive blocks of a piece, the first at `offset`.
-    pub fn write_blocks_at(&self, piece: u32, offset: u32, blocks: &[Block]) -> Result<()> {
+    pub fn write_blocks_at(&self, piece: u32, offset: u32, blocks: &[Block]) -> Result<(), DiskFailure> {
         let buffers: Vec<&[u8]> = blocks.iter().map(Block::as_slice).collect();
         self.write_at(piece, offset, &buffers)
     }
 
     /// Writes consecutive bytes of a piece, the first at `offset`: as few vectored writes as file borders allow. After an
     /// error any part of it may have been written.
-    pub fn write_at(&self, piece: u32, offset: u32, buffers: &[&[u8]]) -> Result<()> {
+    pub fn write_at(&self, piece: u32, offset: u32, buffers: &[&[u8]]) -> Result<(), DiskFailure> {
         let len = buffers.iter().map(|b| b.len()).sum();
         let begin = self.locate(piece, offset, len)?;
         self.make_empty_files()?;
@@ -132,21 +153,24 @@ impl DiskStorage {
                 rest.skip(slice.len);
                 continue;
             }
-            let path = self.path_of(slice.file)?;
-            let file = self.open(slice.file, &path, true)?;
-            write_slice(&file, slice, &mut rest).map_err(|e| Error::io(Operation::FileWrite, &e, path.display()))?;
+            self.write_to_file(slice, &mut rest).map_err(about(slice.file))?;
         }
         Ok(())
     }
 
-    fn make_empty_files(&self) -> Result<()> {
+    fn write_to_file(&self, slice: FileSlice, rest: &mut Cursor<'_>) -> Result<()> {
+        let path = self.path_of(slice.file)?;
+        let file = self.open(slice.file, &path, true)?;
+        write_slice(&file, slice, rest).map_err(|e| Error::io(Operation::FileWrite, &e, path.display()))
+    }
+
+    fn make_empty_files(&self) -> Result<(), DiskFailure> {
         if self.empty_files_made.load(Ordering::Acquire) {
             return Ok(());
         }
         for (i, entry) in self.layout.files().iter().enumerate() {
             if entry.size == 0 && is_written(entry) {
-                let path = self.path_of(i)?;
-                self.open(i, &path, true)?;
+                self.path_of(i).and_then(|path| self.open(i, &path, true)).map_err(about(i))?;
             }
         }
         self.empty_files_made.store(true, Ordering::Release);
@@ -154,35 +178,51 @@ impl DiskStorage {
     }
 
     /// Reads bytes of a piece. All of them, or an error; a file that ends too early is one.
-    pub fn read(&self, piece: u32, offset: u32, buf: &mut [u8]) -> Result<()> {
-        let begin = self.locate(piece, offset, buf.len())?;
-        let mut rest = buf;
-        for slice in self.layout.slices(begin, rest.len() as u64) {
-            let (part, behind) = rest.split_at_mut(slice_len(slice).min(rest.len()));
-            rest = behind;
-            if !has_bytes(&self.layout, slice.file) {
-                part.fill(0);
-                continue;
+    pub fn read(&self, piece: u32, offset: u32, buf: &mut [u8]) -> Result<(), DiskFailure> {
+        let len = buf.len();
+        self.read_into(piece, offset, buf, 0..len)
+    }
+
+    /// The same, into that part of a buffer that may never have been written.
+    pub fn read_into<B: OutBuffer + ?Sized>(
+        &self,
+        piece: u32,
+        offset: u32,
+        buf: &mut B,
+        part: Range<usize>,
+    ) -> Result<(), DiskFailure> {
+        let begin = self.locate(piece, offset, part.len())?;
+        let mut at = part.start;
+        for slice in self.layout.slices(begin, part.len() as u64) {
+            let part = at..at + slice_len(slice);
+            at = part.end;
+            if has_bytes(&self.layout, slice.file) {
+                self.read_from_file(slice, buf, part).map_err(about(slice.file))?;
+            } else {
+                buf.put_zeros(part);
             }
-            let path = self.path_of(slice.file)?;
-            let file = self.open(slice.file, &path, false)?;
-            file.read_exact_at(part, slice.offset).map_err(|e| Error::io(Operation::FileRead, &e, path.display()))?;
         }
         Ok(())
     }
 
+    fn read_from_file<B: OutBuffer + ?Sized>(&self, slice: FileSlice, buf: &mut B, part: Range<usize>) -> Result<()> {
+        let path = self.path_of(slice.file)?;
+        let file = self.open(slice.file, &path, false)?;
+        buf.put_from(part, &file, slice.offset).map_err(|e| Error::io(Operation::FileRead, &e, path.display()))
+    }
+
     /// [`DiskStorage::read`] that tells a missing file, or one that ends too early, from a failing disk.
-    fn read_if_there(&self, piece: u32, offset: u32, buf: &mut [u8]) -> Result<Read> {
+    fn read_if_there(&self, piece: u32, offset: u32, buf: &mut [u8]) -> Result<Read, DiskFailure> {
         match self.read(piece, offset, buf) {
             Ok(()) => Ok(Read::Whole),
-            Err(e) if is_absence(&e) => Ok(Read::Absent),
+            Err(e) if is_absence(&e.error) => Ok(Read::Absent),
             Err(e) => Err(e),
         }
     }
 
     /// The SHA-1 of a piece on disk, read in steps of [`HASH_STEP`] through `buf`, which is grown to a step. None where
     /// a file of it is missing or too short; an error where the disk fails.
-    pub fn hash_piece(&self, piece: u32, buf: &mut Vec<u8>) -> Result<Option<Sha1Hash>> {
+    pub fn hash_piece(&self, piece: u32, buf: &mut Vec<u8>) -> Result<Option<Sha1Hash>, DiskFailure> {
         let size = self.layout.piece_size(piece);
         self.locate(piece, 0, size as usize)?;
         buf.resize(HASH_STEP, 0);
@@ -202,16 +242,16 @@ impl DiskStorage {
 
     /// The size on disk of each file, None where it is not there (or is no regular file). Pad files and symbolic links
     /// count as whole.
-    pub fn sizes_on_disk(&self) -> Result<Vec<Option<u64>>> {
+    pub fn sizes_on_disk(&self) -> Result<Vec<Option<u64>>, DiskFailure> {
         let size = |(i, entry): (usize, &FileEntry)| {
             if !is_written(entry) {
                 return Ok(Some(entry.size));
             }
-            let path = self.path_of(i)?;
+            let path = self.path_of(i).map_err(about(i))?;
             match std::fs::symlink_metadata(&path) {
                 Ok(m) => Ok(m.is_file().then_some(m.len())),
                 Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-                Err(e) => Err(Error::io(Operation::FileStat, &e, path.display())),
+                Err(e) => Err(about(i)(Error::io(Operation::FileStat, &e, path.display()))),
             }
         };
         self.layout.files().iter().enumerate().map(size).collect()

@@ -22,8 +22,11 @@ use super::turns::Turns;
 /// Bytes of a block: what one request asks for (BEP 3).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
 
-/// Most blocks of a pool: 32 TiB. They are counted in 31 bits.
-const MOST_BLOCKS: u64 = (1 << 31) - 1;
+/// What padding reads as.
+static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
+
+/// Most blocks of a pool: 32 TiB. They are counted in 31 bits; a numbered count has its number above them.
+const BLOCKS: u64 = (1 << 31) - 1;
 
 /// The counts of a pool, in one word, so that they change together: blocks charged in the low half, above them those
 /// promised, and on top whether anybody waits.
@@ -57,8 +60,11 @@ impl Counts {
 /// (see `turns`): what is charged and what is promised together stay below the limit.
 #[derive(Debug)]
 pub struct Pool {
+    /// The limit, in blocks, under the number of times that it was set (mod 2^33): what was charged under an older one is no
+    /// peak of this one.
     limit: AtomicU64,
     counts: AtomicU64,
+    /// The most that was charged at once, under the same number.
     peak: AtomicU64,
     buffers: Mutex<Buffers>,
     pub(super) turns: Mutex<Turns>,
@@ -78,7 +84,7 @@ impl Pool {
 
     /// Most blocks that may be charged at once.
     pub fn limit(&self) -> u64 {
-        self.limit.load(Ordering::Acquire)
+        self.limit.load(Ordering::Acquire) & BLOCKS
     }
 
     fn counts(&self) -> Counts {
@@ -95,9 +101,19 @@ impl Pool {
         self.counts().promised()
     }
 
-    /// The most that was ever charged at once.
+    /// The most that was charged at once since the limit was set: never above it. What was charged before, and is let go only
+    /// now that the limit is lower, counts no further than to the limit.
     pub fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Acquire)
+        self.limit_and_peak().1
+    }
+
+    /// Both, of one moment.
+    pub fn limit_and_peak(&self) -> (u64, u64) {
+        let (limit, peak) = (self.limit.load(Ordering::SeqCst), self.peak.load(Ordering::SeqCst));
+        // The limit is just being set: then the other is of another one.
+        let same = limit & !BLOCKS == peak & !BLOCKS;
+        let (limit, peak) = (limit & BLOCKS, peak & BLOCKS);
+        (limit, if same { peak } else { peak.min(limit) })
     }
 
     /// Blocks that can be charged or promised now.
@@ -118,39 +134,50 @@ impl Pool {
     /// Sets the limit. Lowered below what is charged, nothing is taken away here: reservations are refused until the
     /// owners have evicted enough.
     pub fn set_limit(&self, limit_bytes: u64) {
-        self.limit.store(blocks_of(limit_bytes), Ordering::Release);
-        self.buffers.lock().shrink(self.limit());
+        {
+            let mut buffers = self.buffers.lock();
+            let blocks = blocks_of(limit_bytes);
+            let number = (self.limit.load(Ordering::Acquire) & !BLOCKS).wrapping_add(BLOCKS + 1);
+            // From here on blocks are charged under the new number. Those that were so before the next line are in `counts`.
+            self.limit.store(number | blocks, Ordering::SeqCst);
+            self.peak.store(number | self.charged().min(blocks), Ordering::SeqCst);
+            buffers.shrink(blocks);
+        }
         self.call_next();
     }
 
     /// Charges one block that was promised to nobody.
     pub fn reserve(self: &Arc<Self>) -> Option<Reservation> {
         self.take(1, 0, true)?;
-        self.note_peak();
         Some(Reservation::of_charge(self.clone()))
     }
 
     /// Charges and promises so many blocks if they are there; unless `past_those_who_wait`, nobody may wait.
     pub(super) fn take(&self, charged: u64, promised: u64, past_those_who_wait: bool) -> Option<()> {
-        let limit = self.limit();
-        let taken = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-            let now = Counts(counts);
+        self.change(|now, limit| {
             let may = past_those_who_wait || !now.anybody_waits();
             let fits = charged.saturating_add(promised) <= limit.saturating_sub(now.taken());
-            (may && fits).then_some(counts + charged + promised * Counts::PROMISED)
-        });
-        taken.ok().map(|_| ())
+            (may && fits).then_some(now.0 + charged + promised * Counts::PROMISED)
+        })
     }
 
     /// A promised block is charged; not while more is charged than a lowered limit allows.
     pub(super) fn redeem(self: &Arc<Self>) -> Option<Reservation> {
-        let limit = self.limit();
-        let redeemed = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-            (Counts(counts).charged() < limit).then_some(counts + 1 - Counts::PROMISED)
-        });
-        redeemed.ok()?;
-        self.note_peak();
+        self.change(|now, limit| (now.charged() < limit).then_some(now.0 + 1 - Counts::PROMISED))?;
         Some(Reservation::of_charge(self.clone()))
+    }
+
+    /// Changes the counts if `change` does, and remembers the peak, of the limit that was looked at.
+    fn change(&self, change: impl Fn(Counts, u64) -> Option<u64>) -> Option<()> {
+        let numbered = self.limit.load(Ordering::SeqCst);
+        let (number, limit) = (numbered & !BLOCKS, numbered & BLOCKS);
+        let with = |counts| change(Counts(counts), limit);
+        let before = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, with).ok()?;
+        let peak = number | change(Counts(before), limit).map_or(0, |after| Counts(after).charged());
+        let higher = |p: u64| (p & !BLOCKS == number && p < peak).then_some(peak);
+        // An error: it was higher, or the limit is another one by now.
+        let _ = self.peak.fetch_update(Ordering::SeqCst, Ordering::SeqCst, higher);
+        Some(())
     }
 
     /// A charged block is promised again.
@@ -184,10 +211,6 @@ impl Pool {
         }
     }
 
-    fn note_peak(&self) {
-        self.peak.fetch_max(self.charged(), Ordering::AcqRel);
-    }
-
     fn buffer(&self) -> Buffer {
         self.buffers.lock().take(self.limit())
     }
@@ -203,7 +226,7 @@ impl Pool {
 }
 
 fn blocks_of(bytes: u64) -> u64 {
-    (bytes / u64::from(BLOCK_SIZE)).clamp(1, MOST_BLOCKS)
+    (bytes / u64::from(BLOCK_SIZE)).clamp(1, BLOCKS)
 }
 
 /// One charged block, without memory yet.
@@ -281,8 +304,18 @@ impl Drop for BlockMut {
 pub struct Block(Arc<BlockMut>);
 
 impl Block {
+    /// Bytes of padding: zeros that take no memory, and are charged to nobody.
+    pub fn padding(pool: &Arc<Pool>, len: u32) -> Self {
+        Self(Arc::new(BlockMut { data: None, len: len.min(BLOCK_SIZE), pool: pool.clone() }))
+    }
+
+    pub fn is_padding(&self) -> bool {
+        self.0.data.is_none()
+    }
+
     pub fn as_slice(&self) -> &[u8] {
-        self.0.data.as_ref().and_then(|d| d.as_slice().get(..self.0.len as usize)).unwrap_or_default()
+        let bytes = self.0.data.as_ref().map_or(ZEROS.as_slice(), Buffer::as_slice);
+        bytes.get(..self.0.len as usize).unwrap_or_default()
     }
 
     pub fn len(&self) -> u32 {
@@ -319,12 +352,68 @@ mod tests {
     }
 
     #[test]
+    fn padding_is_zeros_and_takes_no_room() {
+        let pool = Pool::new(u64::from(BLOCK_SIZE));
+        let all: Vec<Block> = (0..100).map(|n| Block::padding(&pool, n)).collect();
+        assert!(
+            all.iter().zip(0..).all(|(b, n)| b.is_padding() && b.len() == n && b.as_slice() == vec![0; n as usize])
+        );
+        let real = pool.reserve().expect("room").into_block(5).freeze();
+        drop(all);
+        assert!(!real.is_padding());
+        assert_eq!((pool.charged(), pool.peak()), (1, 1));
+    }
+
+    #[test]
     fn lowering_the_limit_refuses_until_room() {
         let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
         let held: Vec<_> = (0..8).filter_map(|_| pool.reserve()).map(|r| r.into_block(1)).collect();
         pool.set_limit(4 * u64::from(BLOCK_SIZE));
         assert!(pool.reserve().is_none());
+        assert_eq!((pool.charged(), pool.limit(), pool.peak()), (8, 4, 4));
         drop(held);
         assert!(pool.reserve().is_some());
+    }
+
+    #[test]
+    fn the_peak_is_of_the_limit_that_holds() {
+        let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
+        drop((0..9).filter_map(|_| pool.reserve()).collect::<Vec<_>>());
+        assert_eq!(pool.peak(), 9);
+        for (limit, used) in [(4, 3), (20, 17), (1, 1), (u64::MAX >> 14, 5)] {
+            pool.set_limit(limit * u64::from(BLOCK_SIZE));
+            assert_eq!(pool.peak(), 0);
+            drop((0..used).filter_map(|_| pool.reserve()).collect::<Vec<_>>());
+            assert_eq!((pool.limit(), pool.peak()), (limit, used));
+        }
+    }
+
+    /// While the limit goes up and down under those who charge, nobody ever sees a peak above it.
+    #[test]
+    fn no_peak_is_seen_above_the_limit() {
+        let pool = Pool::new(64 * u64::from(BLOCK_SIZE));
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        drop((0..64).map_while(|_| pool.reserve()).collect::<Vec<_>>());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let (limit, peak) = pool.limit_and_peak();
+                    assert!(peak <= limit, "{peak} of {limit}");
+                }
+            });
+            for n in 0..20_000u64 {
+                let limit = [64, 8, 32, 2][n as usize % 4];
+                pool.set_limit(limit * u64::from(BLOCK_SIZE));
+                let (limit, peak) = pool.limit_and_peak();
+                assert!(peak <= limit, "{peak} of {limit}");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     }
 }

@@ -57,6 +57,15 @@ int main(int argc, char **argv)
     } else if (strcmp(fault, "leak") == 0) {
         lose_settings(3);
         lose_settings(0);
+    } else if (strcmp(fault, "inside") == 0) {
+        /* Only a pointer into the middle is left. */
+        static char *kept;
+        et_settings *other = NULL;
+        et_settings_new(&other, NULL);
+        kept = (char *)other + 1;
+        other = NULL;
+        lose_settings(0);
+        return kept == NULL;
     } else if (strcmp(fault, "race") == 0) {
         /* The buffer is the library's while the call lasts. */
         pthread_t thread;

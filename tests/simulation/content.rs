@@ -40,6 +40,16 @@ impl Content {
         Self::of(seed, shape, bytes, total.max(1))
     }
 
+    /// The same, but for the hash of one piece, which no bytes have.
+    pub fn with_wrong_hash(seed: u64, shape: &Shape, piece: u32) -> Arc<Self> {
+        let good = Self::new(seed, shape);
+        let mut hashes: Vec<u8> =
+            (0..good.info.layout.num_pieces()).flat_map(|p| Sha1Hash::of(good.piece(p)).0).collect();
+        hashes[piece as usize * 20] ^= 1;
+        let info = create(seed, shape).v1(hashes).expect("a sound torrent").info;
+        Arc::new(Self { info, bytes: good.bytes.clone(), period: good.period })
+    }
+
     /// The same in little memory, however large: the bytes repeat.
     pub fn repeating(seed: u64, shape: &Shape) -> Arc<Self> {
         let mut bytes = vec![0u8; PERIOD as usize];
@@ -58,18 +68,7 @@ impl Content {
             let (from, length) = ((begin % period) as usize, (total - begin).min(u64::from(shape.piece_length)));
             hashes.extend_from_slice(&Sha1Hash::of(&bytes[from..from + length as usize]).0);
         }
-        let name = format!("simulated-{seed}");
-        let create = if let [(size, false)] = shape.files[..] {
-            Create::single(name, size, shape.piece_length)
-        } else {
-            let path = |(i, (size, pad)): (usize, &(u64, bool))| {
-                let path = if *pad { vec![".pad".to_owned(), size.to_string()] } else { vec![format!("file{i}")] };
-                (path, *size)
-            };
-            let files = shape.files.iter().enumerate().map(path).collect();
-            Create { name, piece_length: shape.piece_length, files, ..Create::default() }
-        };
-        let info = create.v1(hashes).expect("a sound torrent").info;
+        let info = create(seed, shape).v1(hashes).expect("a sound torrent").info;
         Arc::new(Self { info, bytes, period })
     }
 
@@ -95,4 +94,18 @@ impl Content {
         let begin = (offset % self.period) as usize;
         &self.bytes[begin..begin + length]
     }
+}
+
+fn create(seed: u64, shape: &Shape) -> Create {
+    let name = format!("simulated-{seed}");
+    if let [(size, false)] = shape.files[..] {
+        return Create::single(name, size, shape.piece_length);
+    }
+    let path = |(i, (size, pad)): (usize, &(u64, bool))| {
+        // The names that padding had before there was an attribute for it: they need none here.
+        let path = vec![if *pad { format!("_____padding_file_{i}") } else { format!("file{i}") }];
+        (path, *size)
+    };
+    let files = shape.files.iter().enumerate().map(path).collect();
+    Create { name, piece_length: shape.piece_length, files, ..Create::default() }
 }

@@ -7,6 +7,7 @@ use elementum_torrent::engine::parts::Part;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::reading::ReadOutcome;
 use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::error::{Result, Status};
 
 use super::content::Content;
 use super::gauge::Gauge;
@@ -46,6 +47,11 @@ pub struct Driver {
     until: Option<Time>,
     wake: Time,
     pub refused: bool,
+}
+
+/// None: the torrent stopped with an error; its players try again when it is resumed.
+fn or_stopped(found: Result<ReadOutcome>) -> Option<ReadOutcome> {
+    found.inspect_err(|e| assert!(matches!(e.status, Status::Io | Status::Panic), "the reader is open: {e}")).ok()
 }
 
 impl Driver {
@@ -129,7 +135,10 @@ impl Driver {
                     let want = left.min(self.buffer as u64) as usize;
                     // As the session does.
                     let quiet = torrent.read_on(now, self.id, want);
-                    match quiet.unwrap_or_else(|| torrent.read(now, self.id, want).expect("the reader is open")) {
+                    let Some(found) = quiet.or_else(|| or_stopped(torrent.read(now, self.id, want))) else {
+                        return self.until;
+                    };
+                    match found {
                         ReadOutcome::Wait => {
                             if self.rate > 0 {
                                 self.gauge.waits(now);
@@ -169,8 +178,8 @@ impl Driver {
                 }
                 Step::ReadAt(offset, length) => {
                     let (offset, length) = (*offset, *length);
-                    let found =
-                        torrent.read_at(now, self.id, offset, length, self.probing).expect("the reader is open");
+                    let found = torrent.read_at(now, self.id, offset, length, self.probing);
+                    let found = or_stopped(found)?;
                     match found {
                         ReadOutcome::Wait => {
                             self.probing = true;

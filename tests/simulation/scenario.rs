@@ -332,10 +332,8 @@ impl Plan<'_> {
                         });
                     }
                     _ => {
-                        let disk = torrent.storage_kind() == StorageKind::Disk && w.engine(node).writing.is_empty();
-                        if disk {
-                            w.engine(node).torrent.force_recheck(now);
-                        }
+                        // A magnet has nothing to look at yet.
+                        let _ = torrent.force_recheck(now);
                     }
                 }
                 w.settle(node);

@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    pub(super) fn written(&mut self, node: usize, piece: u32) {
+    pub(super) fn written(&mut self, node: usize, generation: u64, piece: u32) {
         let now = self.now();
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         let Some(blocks) = engine.writing.remove(&piece) else { return };
@@ -113,7 +113,7 @@ impl World {
         let errors = engine.setup.write_errors;
         if errors > 0 && engine.writes.is_multiple_of(errors) {
             let error = Error::new(Status::Io, "the disk is full");
-            engine.torrent.piece_written(now, piece, Err((error, "file".into())));
+            engine.torrent.piece_written(now, generation, piece, Err((error, "file".into())));
             self.act(Duration::from_secs(5), move |w| {
                 let now = w.now();
                 w.engine(node).torrent.resume(now);
@@ -121,7 +121,7 @@ impl World {
             });
         } else {
             engine.disk.insert(piece);
-            engine.torrent.piece_written(now, piece, Ok(()));
+            engine.torrent.piece_written(now, generation, piece, Ok(()));
         }
         self.settle(node);
     }
@@ -184,7 +184,7 @@ impl World {
                 && out.hashes.is_empty()
                 && out.disk.is_empty()
                 && !out.readers_changed
-                && !out.check;
+                && out.check.is_none();
             if idle {
                 break;
             }
@@ -219,11 +219,11 @@ impl World {
             }
             for job in out.disk {
                 match job {
-                    DiskJob::Write { piece, blocks } => {
+                    DiskJob::Write { generation, piece, blocks } => {
                         engine.writing.insert(piece, blocks);
-                        self.clock.after(delay, Event::Written { node, piece });
+                        self.clock.after(delay, Event::Written { node, generation, piece });
                     }
-                    DiskJob::Read(read) => {
+                    DiskJob::Read { read, .. } => {
                         for request in read.requests {
                             self.clock.after(delay, Event::Uploaded { node, peer: read.peer, request });
                         }
@@ -231,8 +231,8 @@ impl World {
                 }
             }
             let drivers = if out.readers_changed || metadata { engine.drivers.len() } else { 0 };
-            if out.check {
-                self.clock.after(delay, Event::Checked { node });
+            if let Some(generation) = out.check {
+                self.clock.after(delay, Event::Checked { node, generation });
             }
             for to in out.dial {
                 // TCP's three packets, of which the third brings our handshake.

@@ -58,6 +58,7 @@ pub enum Event {
     },
     Written {
         node: usize,
+        generation: u64,
         piece: u32,
     },
     Uploaded {
@@ -76,6 +77,7 @@ pub enum Event {
     },
     Checked {
         node: usize,
+        generation: u64,
     },
     /// More may be read from a peer.
     Hear {
@@ -331,18 +333,18 @@ impl World {
                     self.settle(node);
                 }
             }
-            Event::Written { node, piece } => self.written(node, piece),
+            Event::Written { node, generation, piece } => self.written(node, generation, piece),
             Event::Uploaded { node, peer, request } => self.uploaded(node, peer, request),
             Event::Hashed { node } => self.hashed(node),
             Event::Paused { conn, side } => self.paused(conn, side),
             Event::Hear { conn, side } => self.deliver(conn, side, &[]),
-            Event::Checked { node } => {
+            Event::Checked { node, generation } => {
                 let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
                 for piece in 0..engine.content.info.layout.num_pieces() {
                     let good = engine.disk.contains(&piece);
-                    engine.torrent.piece_checked(piece, good);
+                    engine.torrent.piece_checked(generation, piece, good);
                 }
-                engine.torrent.check_finished(now);
+                engine.torrent.check_finished(now, generation);
                 self.settle(node);
             }
             Event::Player { node, driver } => {

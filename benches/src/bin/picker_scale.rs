@@ -102,7 +102,8 @@ impl Swarm {
         let shares = Arc::new(Shares::default());
         let mut torrent = Torrent::new(now, config, Arc::new(Settings::default()), memory, &shares, 1);
         if storage == StorageKind::Disk {
-            torrent.check_finished(now);
+            let generation = torrent.take_output().check.unwrap_or(0);
+            torrent.check_finished(now, generation);
         }
         let rate = args.number("rate", 50_000_000u64)?.max(1);
         let play = args.number("play", 0u64)?;
@@ -254,9 +255,9 @@ impl Swarm {
                 more = true;
             }
             for job in out.disk.drain(..) {
-                if let DiskJob::Write { piece, blocks } = job {
+                if let DiskJob::Write { generation, piece, blocks } = job {
                     drop(blocks);
-                    self.count(|torrent, now| torrent.piece_written(now, piece, Ok(())));
+                    self.count(|torrent, now| torrent.piece_written(now, generation, piece, Ok(())));
                     more = true;
                 }
             }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::metainfo::files::{FileEntry, FileLayout, FileSlice, MAX_PIECE_LENGTH, MAX_PIECES};
+use crate::metainfo::files::{FileEntry, FileFlags, FileLayout, FileSlice, MAX_PIECE_LENGTH, MAX_PIECES};
 use crate::storage::pool::BLOCK_SIZE;
 
 fn layout(sizes: &[u64], piece_length: u32) -> FileLayout {
@@ -48,6 +48,37 @@ fn slices_and_ranges() {
     assert_eq!(layout.file(5).map(|f| f.offset), Some(15));
 }
 
+fn padded(files: &[(u64, bool)], piece_length: u32) -> FileLayout {
+    let file = |&(size, pad): &(u64, bool)| {
+        let flags = if pad { FileFlags::PAD } else { FileFlags::empty() };
+        FileEntry { size, flags, ..FileEntry::default() }
+    };
+    FileLayout::new(files.iter().map(file).collect(), piece_length).expect("a layout")
+}
+
+#[test]
+fn blocks_of_nothing_but_padding() {
+    let block = u64::from(BLOCK_SIZE);
+    // Half a block, then padding to the end of a piece of four; a piece of padding, in two files; a last short block of it.
+    let files = [
+        (block / 2, false),
+        (block * 7 / 2, true),
+        (block * 3, true),
+        (block, true),
+        (1, false),
+        (0, false),
+        (5, true),
+    ];
+    let layout = padded(&files, 4 * BLOCK_SIZE);
+    let blocks = |piece| layout.padding_blocks(piece).collect::<Vec<_>>();
+    assert_eq!((blocks(0), blocks(1), blocks(2), blocks(3)), (vec![1, 2, 3], vec![0, 1, 2, 3], vec![], vec![]));
+    assert_eq!((0..3).map(|p| layout.is_padding_only(p)).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(layout.blocks_to_fetch(0, 0, u32::MAX).collect::<Vec<_>>(), [0]);
+    assert_eq!((layout.num_blocks_to_fetch(0, 1, 9), layout.num_blocks_to_fetch(1, 0, 9)), (0, 0));
+    let short = padded(&[(block, false), (5, true)], 4 * BLOCK_SIZE);
+    assert_eq!(short.padding_blocks(0).collect::<Vec<_>>(), [1], "the last block is a short one");
+}
+
 #[test]
 fn refusals() {
     let new = |sizes: &[u64], piece_length| {
@@ -66,6 +97,32 @@ fn refusals() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Block by block, as the bytes say.
+    #[test]
+    fn padding_is_found_as_byte_by_byte(
+        files in proptest::collection::vec((0u64..60_000, any::<bool>()), 1..12),
+        piece_length in 1u32..90_000,
+        from in 0u32..6,
+        until in 0u32..6,
+    ) {
+        prop_assume!(files.iter().any(|f| f.0 > 0));
+        let layout = padded(&files, piece_length);
+        let bytes: Vec<bool> = files.iter().flat_map(|(size, pad)| vec![*pad; *size as usize]).collect();
+        for piece in 0..layout.num_pieces().min(40) {
+            let begin = layout.piece_offset(piece) as usize;
+            let blank = |b: &u32| {
+                let at = begin + (*b * BLOCK_SIZE) as usize;
+                bytes[at..at + layout.block_size(piece, *b) as usize].iter().all(|pad| *pad)
+            };
+            let (pads, fetched): (Vec<u32>, Vec<u32>) = (0..layout.blocks_in_piece(piece)).partition(blank);
+            prop_assert_eq!(layout.is_padding_only(piece), fetched.is_empty());
+            let fetched: Vec<u32> = fetched.into_iter().filter(|b| (from..until).contains(b)).collect();
+            prop_assert_eq!(layout.num_blocks_to_fetch(piece, from, until) as usize, fetched.len());
+            prop_assert_eq!(layout.blocks_to_fetch(piece, from, until).collect::<Vec<_>>(), fetched);
+            prop_assert_eq!(layout.padding_blocks(piece).collect::<Vec<_>>(), pads);
+        }
+    }
 
     /// Everything agrees with counting bytes one by one.
     #[test]

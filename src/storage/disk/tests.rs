@@ -158,7 +158,7 @@ fn only_what_is_written_exists() {
     // the middle lies in a hole: there, but wrong
     assert!(storage.hash_piece(last - 1, &mut Vec::new()).expect("read").is_some());
     assert_eq!(storage.hash_piece(0, &mut Vec::new()), Ok(None));
-    let error = storage.read(0, 0, &mut [0; 10]).expect_err("not there");
+    let error = storage.read(0, 0, &mut [0; 10]).expect_err("not there").error;
     assert_eq!((error.status, error.operation), (Status::Io, Operation::FileOpen));
     assert!(error.message.contains("t/a/first"), "{error}");
 }
@@ -175,7 +175,7 @@ fn a_short_file_is_absent_behind_its_end() {
     file.set_len(65_536 + 10).expect("cut");
     assert_eq!(check(&storage, &hashes(&layout, &content)), [0, 1]);
     assert_eq!(storage.hash_piece(2, &mut Vec::new()), Ok(None));
-    let error = storage.read(2, 0, &mut [0; 100]).expect_err("too short");
+    let error = storage.read(2, 0, &mut [0; 100]).expect_err("too short").error;
     assert_eq!(error.operation, Operation::FileRead);
     // a file longer than it should be is not our business
     file.set_len(200_000).expect("grown");
@@ -214,7 +214,7 @@ fn ranges_outside_are_refused() {
     let storage = DiskStorage::new(dir.path(), &layout);
     for (piece, offset, len) in [(0, 0, 65), (0, 64, 1), (1, 0, 37), (2, 0, 0), (u32::MAX, u32::MAX, 1)] {
         let bytes = vec![0; len];
-        let error = storage.write_at(piece, offset, &[&bytes]).expect_err("refused");
+        let error = storage.write_at(piece, offset, &[&bytes]).expect_err("refused").error;
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(storage.read(piece, offset, &mut vec![0; len]).is_err());
     }
@@ -245,7 +245,7 @@ fn a_symlink_in_a_files_place_is_not_followed() {
     std::os::unix::fs::symlink(&precious, dir.path().join("t/f")).expect("linked");
     let layout = layout(&[("t/f", 100, false)], 64);
     let storage = DiskStorage::new(dir.path(), &layout);
-    let error = storage.write_at(0, 0, &[&[1; 64]]).expect_err("refused");
+    let error = storage.write_at(0, 0, &[&[1; 64]]).expect_err("refused").error;
     assert_eq!(error.os_error, rustix::io::Errno::LOOP.raw_os_error());
     assert!(storage.sizes_on_disk().expect("looked").iter().all(Option::is_none));
     storage.delete_files().expect("the link itself goes");
@@ -276,7 +276,7 @@ fn a_full_disk_is_an_error_with_its_path() {
     let layout = layout(&[("full", 100, false)], 64);
     let storage = DiskStorage::new("/dev", &layout);
     // a device is not a regular file
-    let error = storage.write_at(0, 0, &[&[1; 64]]).expect_err("refused");
+    let error = storage.write_at(0, 0, &[&[1; 64]]).expect_err("refused").error;
     assert!(error.message.starts_with("/dev/full: "), "{error}");
 }
 

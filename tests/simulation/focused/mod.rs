@@ -1,6 +1,7 @@
 //! One thing each, by name.
 
 mod blockwise;
+mod checks;
 mod crowd;
 mod explain;
 mod floods;
@@ -9,6 +10,7 @@ mod late;
 mod memory;
 mod metadata;
 mod outages;
+mod padding;
 mod peers;
 mod readers;
 mod storage;

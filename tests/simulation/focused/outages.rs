@@ -147,7 +147,7 @@ fn pauses_and_checks_lose_nobody() {
             let now = world.now();
             world.engine(node).torrent.resume(now);
         } else {
-            world.engine(node).torrent.force_recheck(now);
+            world.engine(node).torrent.force_recheck(now).expect("it has its metadata");
         }
         world.settle(node);
     }

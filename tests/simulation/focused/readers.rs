@@ -225,7 +225,7 @@ fn what_a_closed_reader_left_on_its_way_is_counted_to_the_next() {
     let node = world.add_engine(Setup::memory(4 * MIB), fast());
     let seed = world.add_script(Manner::Honest, Line::new(MIB, MIB, 80));
     world.introduce(node, &[seed]);
-    let steps = [Step::Seek(3 * MIB), Step::Prebuffer(2 * MIB, 0), Step::Sleep(minute() / 60), Step::Close];
+    let steps = [Step::Seek(3 * MIB), Step::ReadFor(minute() / 60), Step::Close];
     world.add_driver(node, Driver::new(1, 0, steps));
     world.run_for(Duration::from_millis(1001));
     world.add_driver(node, Driver::new(2, 0, [Step::Seek(6 * MIB), Step::Read(MIB)]));
@@ -233,5 +233,70 @@ fn what_a_closed_reader_left_on_its_way_is_counted_to_the_next() {
     let status = world.engine(node).torrent.reader_status(ReaderId(2)).expect("open");
     let stray = world.engine(node).torrent.counters().redundant_bytes;
     assert!(status.wasted_bytes > 0 && status.wasted_bytes <= stray, "{} of {stray}", status.wasted_bytes);
+    world.end();
+}
+
+/// The file's head and tail, not what lies at the position, and before what does.
+#[test]
+fn a_prebuffer_is_of_the_files_ends_wherever_the_position_is() {
+    let mut world = World::new(5, Content::single(5, 8 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::memory(8 * MIB), fast());
+    let seed = world.add_script(Manner::Honest, Line::new(256 * KIB, MIB, 20));
+    world.introduce(node, &[seed]);
+    let steps = [Step::Seek(4 * MIB), Step::Prebuffer(512 * KIB, 256 * KIB)];
+    world.add_driver(node, Driver::new(1, 0, steps));
+    let ends = (0..8).chain(124..128);
+    let all = |w: &mut World| (0..8).chain(124..128).all(|p| w.engine(0).torrent.had_pieces().contains(&p));
+    assert!(world.run(minute(), all), "{:?}", world.engine(node).torrent.had_pieces());
+    let had = world.engine(node).torrent.had_pieces();
+    assert_eq!(had, ends.collect::<Vec<_>>(), "something else came first");
+    world.end();
+}
+
+/// They stay while the reader plays through many times the memory, as far as a quarter of it goes.
+#[test]
+fn what_was_prebuffered_is_kept_while_the_reader_is_open() {
+    let mut world = pair(16 * MIB, 64 * KIB, 4 * MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Prebuffer(512 * KIB, 256 * KIB), Step::Read(15 * MIB)]));
+    assert!(world.finish(minute()));
+    let kept: Vec<u32> = (0..8).chain(252..256).collect();
+    let had = world.engine(1).torrent.had_pieces();
+    assert!(kept.iter().all(|piece| had.contains(piece)) && !had.contains(&40), "{had:?}");
+    // More than a quarter is asked for: an eighth of each is kept.
+    world.add_driver(1, Driver::new(2, 0, [Step::Prebuffer(3 * MIB, MIB), Step::Read(15 * MIB)]));
+    world.engine(1).drivers[0].steps.push_back(Step::Close);
+    world.poll_driver(1, 0);
+    world.settle(1);
+    assert!(world.finish(minute()));
+    let had = world.engine(1).torrent.had_pieces();
+    let kept: Vec<u32> = (0..8).chain(248..256).collect();
+    assert!(kept.iter().all(|piece| had.contains(piece)) && !had.contains(&20), "{had:?}");
+    world.end();
+}
+
+/// The first 4 MiB and then play: what is more than may be pinned comes as lookahead.
+#[test]
+fn a_prebuffer_of_more_than_may_be_pinned_comes_all_the_same() {
+    let mut world = pair(16 * MIB, 64 * KIB, 4 * MIB);
+    world.add_driver(1, Driver::new(1, 0, [Step::Prebuffer(2 * MIB, 0)]));
+    let there = |w: &mut World| (0..32).all(|piece| w.engine(1).torrent.had_pieces().contains(&piece));
+    assert!(world.run(minute(), there), "{:?}", world.engine(1).torrent.had_pieces());
+    world.end();
+}
+
+/// One reader's prebuffer is no more urgent than what another plays.
+#[test]
+fn a_prebuffer_does_not_starve_another_reader() {
+    let mut world = World::new(5, Content::single(5, 16 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::memory(16 * MIB), fast());
+    let seed = world.add_script(Manner::Honest, Line::new(2 * MIB, MIB, 20));
+    world.introduce(node, &[seed]);
+    world.add_driver(node, Driver::new(1, 0, [Step::Seek(4 * MIB), Step::Read(8 * MIB)]).at_rate(MIB));
+    world.run_for(Duration::from_secs(3));
+    let stalls = |w: &mut World| w.engine(node).count(|a| matches!(a, Alert::ReaderStalled { .. }));
+    let before = stalls(&mut world);
+    world.add_driver(node, Driver::new(2, 0, [Step::Prebuffer(3 * MIB, MIB)]));
+    world.run_for(Duration::from_secs(4));
+    assert_eq!(stalls(&mut world), before);
     world.end();
 }

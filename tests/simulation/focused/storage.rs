@@ -84,7 +84,7 @@ fn a_recheck_finds_what_is_there() {
     assert!(world.run(minute(), complete));
     world.engine(1).disk.remove(&5);
     let now = world.now();
-    world.engine(1).torrent.force_recheck(now);
+    world.engine(1).torrent.force_recheck(now).expect("there is metadata");
     world.settle(1);
     world.run_for(Duration::from_millis(100));
     assert!(!complete(&mut world));

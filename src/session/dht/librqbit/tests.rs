@@ -82,6 +82,30 @@ async fn a_small_network_finds_peers_over_ipv6() {
     small_network((Ipv6Addr::LOCALHOST, 0).into()).await;
 }
 
+/// As a session listens that is told nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_on_all_addresses_is_in_both_families() {
+    if UdpSocket::bind("[::1]:0").await.is_err() {
+        eprintln!("skipped: no IPv6 loopback here");
+        return;
+    }
+    let four = start(LOOPBACK, near(1), &[]).await;
+    let six = start((Ipv6Addr::LOCALHOST, 0).into(), near(2), &[]).await;
+    let bound = [(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::UNSPECIFIED, 0).into()];
+    let listen = crate::session::dht_search::listen_address(&bound).expect("an address");
+    let both = start(listen, near(3), &[four.listen_addr(), six.listen_addr()]).await;
+    let families = || {
+        let nodes = DhtState::decode(&both.save_state()).expect("a state").nodes;
+        (nodes.iter().any(|n| n.addr.is_ipv4()), nodes.iter().any(|n| n.addr.is_ipv6()))
+    };
+    let known = async {
+        while families() != (true, true) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, known).await.unwrap_or_else(|_| panic!("{:?}", families()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_bootstrap_list_and_a_dead_node_do_not_end_it() {
     let dht = start(LOOPBACK, Vec::new(), &[]).await;

@@ -1,0 +1,105 @@
+//! The disk fails: who waits is told, the alert names the file, and when it is mended all goes on.
+
+mod common;
+
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+
+use common::ours::{self, Alerts, CLOSE};
+use common::peers::{Source, Torrent};
+use common::temp::TempDir;
+use elementum_torrent::error::{Operation, Status};
+use elementum_torrent::session::ReaderOptions;
+
+/// Where the second of two files should be is a directory. The piece that a reader of it waits for begins in the first.
+#[test]
+fn a_reader_ends_with_the_error_that_stops_its_torrent() {
+    let torrent = Torrent::make("failing", 3_000_000, 2, &["--piece-length", "65536"]);
+    let (seeder, _) = ours::seed(&torrent);
+    let layout = ours::torrent_file(&torrent.file).info.layout.clone();
+    let [first, second] = layout.files() else { panic!("two files") };
+    assert!(!second.offset.is_multiple_of(65536), "they share a piece");
+    let to = TempDir::new();
+    let in_the_way = to.path().join(&second.path);
+    fs::create_dir_all(&in_the_way).unwrap();
+
+    let session = ours::open();
+    let index = session.add_torrent(ours::disk_params(&torrent, Source::File, to.path())).unwrap();
+    let mut alerts = Alerts::default();
+    alerts.wait(&session, "torrent_checked", "");
+    let handle = session.torrent(index).unwrap();
+    let file = handle.file_priorities().unwrap().len() as i64 - 1;
+    handle.prioritize_files(&[0, 4]).unwrap();
+    let open = || Arc::new(session.open_reader(index, file, ReaderOptions::default()).unwrap());
+    let waiting: Vec<_> = [None, Some(second.size / 2)]
+        .into_iter()
+        .map(|at| {
+            let reader = open();
+            let theirs = reader.clone();
+            // What is verified can be read before it is written: on to the error.
+            let read = thread::spawn(move || {
+                let mut buf = [0; 100];
+                loop {
+                    let read = match at {
+                        None => theirs.read(&mut buf, None),
+                        Some(at) => theirs.read_at(at, &mut buf, None),
+                    };
+                    if let Err(error) = read {
+                        return error;
+                    }
+                }
+            });
+            (reader, read)
+        })
+        .collect();
+    ours::until("they wait", || waiting[0].0.status().unwrap().waiting);
+    handle.connect_peer(ours::address(&seeder)).unwrap();
+    for (_, read) in waiting {
+        let error = read.join().unwrap();
+        assert_eq!((error.status, error.operation), (Status::Io, Operation::FileOpen), "{error:?}");
+    }
+    alerts.wait(&session, "file_error", &second.path);
+    alerts.wait(&session, "torrent_error", &second.path);
+    assert!(!alerts.heard.iter().any(|line| line.starts_with("file_error") && line.contains(&first.path)));
+    // One that comes now is told at once, as one is that only looks.
+    let late = open();
+    for timeout in [None, Some(std::time::Duration::ZERO)] {
+        assert_eq!(late.read(&mut [0; 10], timeout).unwrap_err().status, Status::Io);
+    }
+
+    fs::remove_dir(&in_the_way).unwrap();
+    handle.resume().unwrap();
+    ours::stream(&session, index, file as usize, &torrent.dir.path().join(&second.path));
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// A check in memory is over at once; one without metadata is refused, and nobody is cut off by it.
+#[test]
+fn checks_of_what_is_in_memory_and_of_what_is_not_known_yet() {
+    let torrent = Torrent::make("checked.bin", 1_000_000, 1, &["--piece-length", "65536"]);
+    let (seeder, _) = ours::seed(&torrent);
+    let session = ours::open();
+    let mut params = ours::params(&torrent, Source::File);
+    params.peers = vec![ours::address(&seeder)];
+    let index = session.add_torrent(params).unwrap();
+    ours::stream(&session, index, 0, &torrent.content());
+    let mut alerts = Alerts::default();
+    let handle = session.torrent(index).unwrap();
+    handle.force_recheck().unwrap();
+    alerts.wait(&session, "torrent_checked", "");
+    assert!(handle.status().unwrap().is_seeding && handle.status().unwrap().num_peers == 1);
+
+    let to = TempDir::new();
+    let other = ours::open();
+    for params in [ours::disk_params(&torrent, Source::Magnet, to.path()), ours::params(&torrent, Source::Magnet)] {
+        let index = other.add_torrent(params).unwrap();
+        let handle = other.torrent(index).unwrap();
+        assert_eq!(handle.force_recheck().unwrap_err().status, Status::NoMetadata);
+        other.remove_torrent(index, Default::default()).unwrap();
+    }
+    for session in [session, other, seeder] {
+        session.close(CLOSE).unwrap();
+    }
+}
