@@ -15,6 +15,7 @@ use super::inner::Inner;
 use super::rate_limit::{RateLimiter, RateLimits};
 use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
 use crate::alert::Alert;
+use crate::engine::rate::Traffic;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::engine::store::{HashJob, PeerKey};
@@ -173,6 +174,18 @@ impl Driver {
         let core = self.core.lock();
         self.check()?;
         Ok(f(&core, self.session.now()))
+    }
+
+    /// Makes the core what the session is now: its settings, its pause, its port. All of it is looked at under the core's lock, so
+    /// that whoever is last here has the last word, however many change the session at once.
+    pub fn keep_up(self: &Arc<Self>) {
+        // One that is removed meanwhile need not.
+        let _ = self.command(|core, now| {
+            core.set_listen_port(self.session.listen_port());
+            core.set_settings(now, self.session.settings());
+            core.set_session_paused(now, self.session.paused.load(Ordering::Acquire));
+            core.enforce_limit(now);
+        });
     }
 
     /// An event: runs it on the core and carries out what follows.
@@ -354,6 +367,11 @@ impl Driver {
     pub fn totals(&self) -> (crate::metainfo::Sha1Hash, u64, (u64, u64, u64)) {
         let core = self.core.lock();
         (core.info_hashes().best(), core.bytes_left(), core.totals())
+    }
+
+    /// What it counted. Good after the removal too.
+    pub fn traffic(&self) -> Traffic {
+        self.core.lock().traffic()
     }
 
     pub fn has_peer(&self, key: PeerKey) -> bool {
