@@ -36,7 +36,9 @@ fn torrents_that_are_being_added_hear_of_new_settings() {
                 let (session, begin) = (&session, &begin);
                 scope.spawn(move || {
                     begin.wait();
-                    (1..=20).for_each(|n| drop(add(session, of * 1000 + n)));
+                    for n in 1..=20 {
+                        add(session, of * 1000 + n);
+                    }
                 });
                 scope.spawn(move || {
                     begin.wait();
