@@ -299,6 +299,10 @@ impl Torrent {
             return;
         }
         self.settings = settings;
+        // What was planned by longer intervals does not wait for their end.
+        let within = |s: i64| now + Duration::from_secs(u64::try_from(s).unwrap_or(1));
+        self.next_choke = self.next_choke.min(within(self.settings.unchoke_interval));
+        self.next_optimistic = self.next_optimistic.min(within(self.settings.optimistic_unchoke_interval));
         self.wants_dirty = true;
         self.fill_everybody(now);
     }
