@@ -194,8 +194,8 @@ func (s *Session) Statuses() ([]TorrentStatus, error) {
 	return all, wrap("Session.Statuses", err)
 }
 
-// ApplySettings changes settings of the running session, those that are named: all of them or, on an error, none. They hold at once, and
-// two calls at once do not undo each other's. Errors: [ErrUnsupported] for one that is not live (see [DescribeSettings]).
+// ApplySettings changes settings of the running session, those that are named: all of them or, on an error, none. They count at once,
+// for all that begins from then on, and two calls at once do not undo each other's. Errors: [ErrUnsupported] for one that is not live (see [DescribeSettings]).
 func (s *Session) ApplySettings(changes Settings) error {
 	const op = "Session.ApplySettings"
 	settings, failed := capi.NewSettings()

@@ -2751,7 +2751,7 @@ void et_session_free(struct et_session *session);
  * Applies settings to a running session: those that are set in `settings`; the others stay as they are. All of them or, on an
  * error, none.
  *
- * They hold at once, for torrents that are just being added too. Two threads that apply different settings at once do not
+ * They count at once: for all that begins from then on, and for torrents that are just being added too. Two threads that apply different settings at once do not
  * undo each other's, unless they do it with copies of the whole (`et_session_settings`).
  * Errors: `ET_ERR_UNSUPPORTED` for another value of a setting that is not `live` (see `et_settings_describe`). Any thread.
  */

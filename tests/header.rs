@@ -102,8 +102,8 @@ fn settings_table() -> String {
         "# Settings\n\n\
          Generated from the source by `ET_UPDATE_HEADER=1 cargo test --test header`; do not edit.\n\n\
          These do something. All other names of libtorrent 1.1 to 2.1 are accepted, checked for their type, read back, and do \
-         nothing; a name that nobody knows is refused. *Live* settings can be changed while a session runs, and hold at once; the \
-         others are read when it opens. `et_settings_describe` and Go's `DescribeSettings` tell the same at run time.\n\n\
+         nothing; a name that nobody knows is refused. *Live* settings can be changed while a session runs, and count at once, for all that \
+         begins from then on; the others are read when it opens. `et_settings_describe` and Go's `DescribeSettings` tell the same at run time.\n\n\
          | setting | type | default | range | live | what it does |\n\
          | --- | --- | --- | --- | --- | --- |\n",
     );

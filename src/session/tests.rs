@@ -3,8 +3,12 @@
 use std::sync::Barrier;
 use std::thread;
 
+use tokio::sync::mpsc;
+
+use super::dht::{Dht, Wait};
 use super::*;
-use crate::metainfo::Magnet;
+use crate::metainfo::{Magnet, Sha1Hash};
+use crate::settings::Value;
 
 fn open() -> Session {
     let mut settings = Settings::default();
@@ -21,7 +25,7 @@ fn add(session: &Session, n: usize) -> StorageIndex {
 
 fn num_want(n: i64) -> Changes {
     let mut changes = Changes::default();
-    changes.set("num_want", crate::settings::Value::Int(n)).expect("in range");
+    changes.set("num_want", Value::Int(n)).expect("in range");
     changes
 }
 
@@ -79,16 +83,92 @@ fn torrents_know_the_port_of_now() {
     };
     assert_eq!(told(index), session.inner.listen_port());
     let mut changes = Changes::default();
-    changes.set("enable_incoming_tcp", crate::settings::Value::Bool(false)).expect("a bool");
+    changes.set("enable_incoming_tcp", Value::Bool(false)).expect("a bool");
     session.change_settings(&changes).expect("live");
     assert_eq!((told(index), told(add(&session, 2)), session.inner.told_port()), (0, 0, 0));
-    changes.set("announce_port", crate::settings::Value::Int(4711)).expect("in range");
+    changes.set("announce_port", Value::Int(4711)).expect("in range");
     session.change_settings(&changes).expect("live");
     assert_eq!((told(index), session.inner.told_port()), (4711, 4711));
-    changes.set("enable_incoming_tcp", crate::settings::Value::Bool(true)).expect("a bool");
-    changes.set("announce_port", crate::settings::Value::Int(0)).expect("in range");
+    changes.set("enable_incoming_tcp", Value::Bool(true)).expect("a bool");
+    changes.set("announce_port", Value::Int(0)).expect("in range");
     session.change_settings(&changes).expect("live");
     assert!(told(index) != 0 && told(index) == session.inner.listen_port());
+    session.close(None).expect("closed");
+}
+
+/// A DHT that finds nobody, and knows what it was told.
+#[derive(Default)]
+struct Told {
+    ports: Mutex<Vec<Option<u16>>>,
+    intervals: Mutex<Vec<Duration>>,
+    searches: Mutex<Vec<mpsc::Sender<Vec<SocketAddr>>>>,
+    nodes: Mutex<Vec<u16>>,
+}
+
+impl Dht for Told {
+    fn get_peers(&self, _: Sha1Hash, announce_port: Option<u16>) -> mpsc::Receiver<Vec<SocketAddr>> {
+        let (sender, peers) = mpsc::channel(1);
+        self.searches.lock().push(sender);
+        self.ports.lock().push(announce_port);
+        peers
+    }
+
+    fn add_node(&self, _: &str, port: u16) {
+        self.nodes.lock().push(port);
+    }
+
+    fn node_count(&self) -> usize {
+        self.nodes.lock().len()
+    }
+
+    fn listen_addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 1))
+    }
+
+    fn set_announce_interval(&self, interval: Duration) {
+        self.intervals.lock().push(interval);
+    }
+
+    fn save_state(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn wait_bootstrapped(&self) -> Wait<'_> {
+        Box::pin(std::future::pending())
+    }
+
+    fn shutdown(&self) -> Wait<'_> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// The DHT is told the port that others are to dial, and how often to tell it, as the settings are now.
+#[test]
+fn the_dht_hears_of_new_settings() {
+    let session = open();
+    let dht = Arc::new(Told::default());
+    *session.inner.dht.lock() = Some(dht.clone());
+    let mut changes = Changes::default();
+    changes.set("enable_dht", Value::Bool(true)).expect("a bool");
+    session.change_settings(&changes).expect("live");
+    add(&session, 1);
+    let mut expected = vec![Some(session.inner.listen_port())];
+    for (port, interval) in [(0, 60), (4711, 300), (4712, 300), (4712, 400), (0, 400)] {
+        changes.set("announce_port", Value::Int(port)).expect("in range");
+        changes.set("dht_announce_interval", Value::Int(interval)).expect("in range");
+        session.change_settings(&changes).expect("live");
+        assert_eq!(dht.intervals.lock().last(), u64::try_from(interval).ok().map(Duration::from_secs).as_ref());
+        let told = Some(session.inner.told_port());
+        if expected.last() != Some(&told) {
+            expected.push(told);
+        }
+        let until = Instant::now() + Duration::from_secs(30);
+        while *dht.ports.lock() != expected {
+            assert!(Instant::now() < until, "{:?}, not {expected:?}", dht.ports.lock());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    assert_eq!(expected.len(), 4);
     session.close(None).expect("closed");
 }
 
