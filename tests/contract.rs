@@ -12,7 +12,7 @@ use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use elementum_torrent::metainfo::Magnet;
 use elementum_torrent::session::{
-    AddTorrentParams, ReaderOptions, RemoveFlags, Session, SessionStats, StorageIndex, TorrentSource,
+    AddTorrentParams, Reader, ReaderOptions, RemoveFlags, Session, SessionStats, StorageIndex, TorrentSource, Whence,
 };
 
 fn film() -> Torrent {
@@ -161,6 +161,16 @@ fn trackers_hear_of_the_announce_port_at_once() {
     session.close(CLOSE).unwrap();
 }
 
+/// A peer that is dialled, up to its handshake: that of the one who dialled, with another peer id.
+fn meet(peer: &TcpListener, id: u8) -> TcpStream {
+    let (mut stream, _) = peer.accept().unwrap();
+    let mut hello = [0; 68];
+    stream.read_exact(&mut hello).unwrap();
+    hello[48..].fill(id);
+    stream.write_all(&hello).unwrap();
+    stream
+}
+
 /// Peers are told of it in the extended handshake (BEP 10's `p`): from the next one on.
 #[test]
 fn peers_hear_of_the_announce_port() {
@@ -173,12 +183,7 @@ fn peers_hear_of_the_announce_port() {
         session.apply_settings(&settings).unwrap();
         let peer = TcpListener::bind("127.0.0.1:0").unwrap();
         session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
-        let (mut stream, _) = peer.accept().unwrap();
-        let mut hello = [0; 68];
-        stream.read_exact(&mut hello).unwrap();
-        // The same handshake from another peer.
-        hello[48..].fill(b'x');
-        stream.write_all(&hello).unwrap();
+        let mut stream = meet(&peer, if port == 0 { b'x' } else { b'y' });
         let expected = if port == 0 { i64::from(session.listen_port().unwrap()) } else { port };
         let expected = format!("1:pi{expected}e");
         let mut heard = Vec::new();
@@ -246,6 +251,38 @@ fn prebuffer_progress_begins_with_its_total() {
     let total = line.split("total=").nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap();
     assert!(line.contains("done=0") && total >= 200_000, "{line}");
     assert_eq!(reader.status().unwrap().prebuffer_total, total);
+    session.close(CLOSE).unwrap();
+}
+
+/// Two read what does not fit into memory together, of peers that never answer: that the one waits for memory is told.
+#[test]
+fn reads_that_wait_for_memory_are_told() {
+    let torrent = Torrent::make("film.bin", 1_000_000, 1, &["--piece-length", "262144"]);
+    let session = ours::open_with(|s| s.set_int("memory_limit", 262_144).unwrap());
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    // Each has all (BEP 6), and unchokes. Some of them have room for requests all the while.
+    let _peers = [b'u', b'v', b'w', b'x', b'y', b'z'].map(|id| {
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
+        let mut stream = meet(&peer, id);
+        stream.write_all(&[0, 0, 0, 1, 14, 0, 0, 0, 1, 1]).unwrap();
+        stream
+    });
+    let readers = [0, 600_000].map(|position| {
+        let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+        reader.seek(position, Whence::Set).unwrap();
+        reader
+    });
+    thread::scope(|scope| {
+        for reader in &readers {
+            scope.spawn(|| reader.read(&mut [0; 100], ours::READ).unwrap_err());
+        }
+        let mut alerts = Alerts::default();
+        let line = alerts.wait(&session, "memory_pressure", "");
+        assert!(line.contains("limit=262144") && !line.contains("needed=0"), "{line}");
+        readers.iter().for_each(Reader::interrupt);
+    });
+    drop(readers);
     session.close(CLOSE).unwrap();
 }
 
