@@ -88,7 +88,8 @@ var alertKinds = map[AlertType]func() decoder{
 	TypeAlertsDropped:       func() decoder { return new(AlertsDropped) },
 }
 
-// AddTorrent tells that a torrent was added, or could not be.
+// AddTorrent tells that a torrent was added, or could not be. Every [Session.AddTorrent] that reaches the library has one; where the torrent
+// was there already, it is of the one that is there.
 type AddTorrent struct {
 	AlertBase
 	InfoHashes InfoHashes
@@ -106,7 +107,7 @@ func (a *AddTorrent) decode(record capi.Record) {
 	a.Err = alertError(record, &r.Error)
 }
 
-// TorrentRemoved tells that a torrent is gone, and its storage index with it.
+// TorrentRemoved tells that a torrent is gone, and its storage index with it; its files are closed.
 type TorrentRemoved struct {
 	AlertBase
 	InfoHashes InfoHashes
@@ -118,7 +119,7 @@ func (a *TorrentRemoved) decode(record capi.Record) {
 	a.InfoHashes = infoHashes(&r.Hashes)
 }
 
-// TorrentDeleted tells that the files of a removed torrent are deleted.
+// TorrentDeleted tells that the files of a removed torrent are deleted. It follows the [TorrentRemoved].
 type TorrentDeleted struct {
 	AlertBase
 	InfoHashes InfoHashes
@@ -361,6 +362,7 @@ func (a *PeerUnsnubbed) decode(record capi.Record) {
 // TrackerAnnounce tells that a tracker is being told of us.
 type TrackerAnnounce struct {
 	AlertBase
+	// As [Torrent.Trackers] gives it. It may hold a passkey, which the alert's Message leaves out.
 	URL   string
 	Event AnnounceEvent
 }
@@ -375,6 +377,7 @@ func (a *TrackerAnnounce) decode(record capi.Record) {
 // TrackerReply tells that a tracker answered.
 type TrackerReply struct {
 	AlertBase
+	// As [Torrent.Trackers] gives it. It may hold a passkey, which the alert's Message leaves out.
 	URL string
 	// Peers in the answer.
 	NumPeers int
@@ -390,6 +393,7 @@ func (a *TrackerReply) decode(record capi.Record) {
 // TrackerWarning tells that a tracker answered, with a warning.
 type TrackerWarning struct {
 	AlertBase
+	// As [Torrent.Trackers] gives it. It may hold a passkey, which the alert's Message leaves out.
 	URL     string
 	Warning string
 }
@@ -404,6 +408,7 @@ func (a *TrackerWarning) decode(record capi.Record) {
 // TrackerError tells that a tracker did not answer, or refused.
 type TrackerError struct {
 	AlertBase
+	// As [Torrent.Trackers] gives it. It may hold a passkey, which the alert's Message leaves out.
 	URL string
 	// Failures since it last answered.
 	TimesInRow int
@@ -556,13 +561,14 @@ func (a *PrebufferProgress) decode(record capi.Record) {
 	a.File = FileIndex(r.File)
 }
 
-// MemoryPressure tells that what is wanted at once does not fit into the memory limit.
+// MemoryPressure tells that a read has waited for half a second or longer because memory is full: what is in it is worth as much, in this
+// torrent or another, or is in flight. It comes once in ten seconds a torrent at most.
 type MemoryPressure struct {
 	AlertBase
 	Limit int64
 	// In use.
 	Charged int64
-	// What all that may not be evicted would take.
+	// What is still to be asked for of the pieces that its reads wait for.
 	Needed int64
 }
 

@@ -317,3 +317,66 @@ func TestEveryAlertHasAType(t *testing.T) {
 		t.Error(count)
 	}
 }
+
+// What an add came to, what is removed and deleted in this order, and a tracker by the name that it is listed under.
+func TestAlertsAreWhatTheySay(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll})
+	alerts := make(chan torrent.Alert, 1000)
+	go func() {
+		defer close(alerts)
+		for alert := range session.Alerts(t.Context()) {
+			alerts <- alert
+		}
+	}()
+	next := func(want torrent.AlertType) torrent.Alert {
+		t.Helper()
+		for {
+			select {
+			case alert := <-alerts:
+				if alert.Type() == want {
+					return alert
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatalf("no %v", want)
+			}
+		}
+	}
+	f := newFilm(100_000, 16<<10)
+	url := "http://127.0.0.1:1/0123456789abcdef/announce"
+	added, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: f.torrent, Trackers: []string{url}, SavePath: t.TempDir(), Storage: torrent.StorageDisk})
+	must(t, err)
+	next(torrent.TypeAddTorrent)
+	announce := next(torrent.TypeTrackerAnnounce).(*torrent.TrackerAnnounce)
+	if trackers, err := added.Trackers(); err != nil || trackers[0].URL != announce.URL || announce.URL != url {
+		t.Error(announce.URL, trackers, err)
+	}
+	if strings.Contains(announce.Message(), "0123456789abcdef") {
+		t.Error(announce.Message())
+	}
+	if _, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: f.torrent}); !errors.Is(err, torrent.ErrDuplicateTorrent) {
+		t.Error(err)
+	}
+	twice := next(torrent.TypeAddTorrent).(*torrent.AddTorrent)
+	if !errors.Is(twice.Err, torrent.ErrDuplicateTorrent) || twice.StorageIndex() != added.StorageIndex() || twice.InfoHashes.V1 != f.hash {
+		t.Errorf("%+v", twice)
+	}
+	if _, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "gopher://x"}); !errors.Is(err, torrent.ErrParse) {
+		t.Error(err)
+	}
+	if none := next(torrent.TypeAddTorrent).(*torrent.AddTorrent); !errors.Is(none.Err, torrent.ErrParse) || none.StorageIndex().IsValid() {
+		t.Errorf("%+v", none)
+	}
+	must(t, added.Remove(torrent.RemoveDeleteFiles))
+	for alert := range alerts {
+		if _, early := alert.(*torrent.TorrentDeleted); early {
+			t.Error("deleted before it was removed")
+		}
+		if alert.Type() == torrent.TypeTorrentRemoved {
+			break
+		}
+	}
+	next(torrent.TypeTorrentDeleted)
+	if has, err := added.HasMetadata(); has || !errors.Is(err, torrent.ErrInvalidStorageIndex) {
+		t.Error(has, err)
+	}
+}

@@ -237,12 +237,10 @@ type PerformanceWarning int32
 
 // The warnings.
 const (
-	PerformanceUploadLimitTooLow PerformanceWarning = capi.PerformanceUploadLimitTooLow
 	PerformanceMemoryLimitTooLow PerformanceWarning = capi.PerformanceMemoryLimitTooLow
 )
 
 var performanceWarningNames = map[PerformanceWarning]string{
-	PerformanceUploadLimitTooLow: "upload_limit_too_low",
 	PerformanceMemoryLimitTooLow: "memory_limit_too_low",
 }
 

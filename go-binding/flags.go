@@ -112,9 +112,10 @@ type PeerSource uint32
 
 // The sources of peers.
 const (
-	SourceTracker    PeerSource = capi.PeerSourceTracker
-	SourceDHT        PeerSource = capi.PeerSourceDht
-	SourcePEX        PeerSource = capi.PeerSourcePex
+	SourceTracker PeerSource = capi.PeerSourceTracker
+	SourceDHT     PeerSource = capi.PeerSourceDht
+	SourcePEX     PeerSource = capi.PeerSourcePex
+	// Local service discovery, and resume data: not set by this version, which has neither.
 	SourceLSD        PeerSource = capi.PeerSourceLsd
 	SourceResumeData PeerSource = capi.PeerSourceResumeData
 	// It came to us.

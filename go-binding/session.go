@@ -11,13 +11,13 @@ import (
 
 // Config is how a session is opened. The zero value is a good one.
 type Config struct {
-	// Bytes of payload that the session's torrents may hold in memory, all together. 0: the setting's default.
+	// Bytes of payload that the session's torrents may hold in memory, all together. 0: as State says, else the setting's default.
 	MemoryLimit int64
-	// Where to listen: "0.0.0.0:6881,[::]:6881". Empty: the setting's default.
+	// Where to listen: "0.0.0.0:6881,[::]:6881". Empty: as State says, else the setting's default.
 	ListenInterfaces string
-	// All other settings, by name; they come after the fields above.
+	// Other settings, by name; they come after the fields above. One that is not named is as State says, else it has its default.
 	Settings Settings
-	// What Session.SaveState gave.
+	// What Session.SaveState gave: the settings of that session, below what is set here; its DHT nodes, identity and counters.
 	State []byte
 	// How long Close waits for what still runs. 0: ten seconds.
 	CloseTimeout time.Duration
@@ -179,8 +179,8 @@ func (s *Session) Find(hashes InfoHashes) (*Torrent, error) {
 	return s.Torrent(StorageIndex(index)), nil
 }
 
-// Remove removes a torrent. Its readers get [ErrInvalidStorageIndex] from now on, and waits on them return. A [TorrentRemoved] follows; where
-// files are deleted, a [TorrentDeleted] or a [TorrentDeleteFailed] after that.
+// Remove removes a torrent. Its readers get [ErrInvalidStorageIndex] from now on, and waits on them return. A [TorrentRemoved] follows when
+// its files are closed; with [RemoveDeleteFiles] a [TorrentDeleted] or a [TorrentDeleteFailed] after that.
 func (s *Session) Remove(index StorageIndex, flags RemoveFlags) error {
 	return wrap("Session.Remove", s.raw.RemoveTorrent(uint64(index), uint32(flags)))
 }
@@ -195,11 +195,11 @@ func (s *Session) Statuses() ([]TorrentStatus, error) {
 	return all, wrap("Session.Statuses", err)
 }
 
-// ApplySettings changes settings of the running session: all of them or, on an error, none. Errors: [ErrUnsupported] for one that is
-// not live (see [DescribeSettings]).
+// ApplySettings changes settings of the running session, those that are named: all of them or, on an error, none. They count at once,
+// for all that begins from then on, and two calls at once do not undo each other's. Errors: [ErrUnsupported] for one that is not live (see [DescribeSettings]).
 func (s *Session) ApplySettings(changes Settings) error {
 	const op = "Session.ApplySettings"
-	settings, failed := s.raw.Settings()
+	settings, failed := capi.NewSettings()
 	if failed != nil {
 		return wrap(op, failed)
 	}
@@ -221,8 +221,8 @@ func (s *Session) Settings() (Settings, error) {
 	return settingsOf(op, settings)
 }
 
-// SaveState gives what is worth keeping of a session, for [Config].State: settings, DHT nodes and identity, counters. Torrents
-// are not in it.
+// SaveState gives what is worth keeping of a session, for [Config].State: settings, DHT nodes and identity, and the AllTime counters of
+// [SessionStats]. Torrents are not in it, nor what was counted of each.
 func (s *Session) SaveState() ([]byte, error) {
 	state, err := s.raw.SaveState()
 	return state, wrap("Session.SaveState", err)
@@ -236,7 +236,7 @@ func (s *Session) SetMemoryLimit(bytes int64) error {
 	return wrap("Session.SetMemoryLimit", s.raw.SetMemoryLimit(uint64(bytes)))
 }
 
-// Pause pauses all torrents, without changing their own paused flag.
+// Pause pauses all torrents, those that are added later or at the same time too, without changing their own paused flag.
 func (s *Session) Pause() error { return wrap("Session.Pause", s.raw.Pause()) }
 
 // Resume ends Pause.
@@ -265,11 +265,13 @@ type SessionStats struct {
 	// Peers whose handshake is done, and dials under way.
 	Peers, HalfOpen uint32
 	DHTNodes        uint32
-	// Bytes since the session opened, protocol and payload.
+	// Bytes since the session opened, protocol and payload; torrents that were removed count too.
 	Download, Upload uint64
 	// Bytes of pieces alone.
 	PayloadDownload, PayloadUpload uint64
-	// Bytes a second now.
+	// Bytes of payload since the session opened, and before in the sessions whose state led to it.
+	AllTimeDownload, AllTimeUpload uint64
+	// Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
 	DownloadRate, UploadRate               uint32
 	PayloadDownloadRate, PayloadUploadRate uint32
 	// Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
@@ -277,9 +279,9 @@ type SessionStats struct {
 	// Alerts, and those of them that a full queue had no room for.
 	AlertsPosted, AlertsDropped uint64
 	Uptime                      time.Duration
-	// Pieces that came in wrong.
+	// Pieces that came in wrong since the session opened.
 	HashFailures uint64
-	// Bytes that came in although they were there already.
+	// Bytes that came in although they were there already, since the session opened.
 	RedundantBytes uint64
 }
 
@@ -299,6 +301,8 @@ func (s *Session) Stats() (SessionStats, error) {
 		Upload:              raw.Total_upload,
 		PayloadDownload:     raw.Total_payload_download,
 		PayloadUpload:       raw.Total_payload_upload,
+		AllTimeDownload:     raw.All_time_download,
+		AllTimeUpload:       raw.All_time_upload,
 		DownloadRate:        raw.Download_rate,
 		UploadRate:          raw.Upload_rate,
 		PayloadDownloadRate: raw.Payload_download_rate,

@@ -2,7 +2,9 @@ package torrent_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -44,20 +46,39 @@ func TestSettingsAndState(t *testing.T) {
 	must(t, session.SetMemoryLimit(8<<20))
 	state, err := session.SaveState()
 	must(t, err)
-	again, err := torrent.Open(torrent.Config{State: state, Settings: torrent.Settings{"enable_dht": false}})
-	must(t, err)
-	defer again.Close()
-	settings, err := session.Settings()
-	must(t, err)
-	for key, want := range map[string]any{
-		"user_agent": "test/1", "connections_limit": int64(17), "download_rate_limit": int64(123_456), "enable_pex": false,
-		"memory_limit": int64(8 << 20),
+	for _, test := range []struct {
+		config torrent.Config
+		want   torrent.Settings
+	}{
+		{torrent.Config{}, torrent.Settings{}},
+		{
+			torrent.Config{MemoryLimit: 16 << 20, Settings: torrent.Settings{"enable_pex": true, "num_want": 3}},
+			torrent.Settings{"memory_limit": int64(16 << 20), "enable_pex": true, "num_want": int64(3)},
+		},
+		{
+			// A default that is named is what it is to be.
+			torrent.Config{Settings: torrent.Settings{"download_rate_limit": 0}},
+			torrent.Settings{"download_rate_limit": int64(0)},
+		},
 	} {
-		if settings[key] != want {
-			t.Errorf("%s is %v", key, settings[key])
+		want := torrent.Settings{
+			"user_agent": "test/1", "connections_limit": int64(17), "download_rate_limit": int64(123_456), "enable_pex": false,
+			"memory_limit": int64(8 << 20), "enable_dht": false, "listen_interfaces": "127.0.0.1:0", "num_want": int64(200),
 		}
+		maps.Copy(want, test.want)
+		test.config.State = state
+		again, err := torrent.Open(test.config)
+		must(t, err)
+		settings, err := again.Settings()
+		must(t, err)
+		for key, value := range want {
+			if settings[key] != value {
+				t.Errorf("%+v: %s is %v, not %v", test.config.Settings, key, settings[key], value)
+			}
+		}
+		must(t, again.Close())
 	}
-	for _, damaged := range [][]byte{[]byte("x"), state[:len(state)/2]} {
+	for _, damaged := range [][]byte{[]byte("x"), state[:len(state)/2], state[:len(state)-1]} {
 		if _, err := torrent.Open(torrent.Config{State: damaged}); !errors.Is(err, torrent.ErrParse) {
 			t.Error(err)
 		}
@@ -66,6 +87,53 @@ func TestSettingsAndState(t *testing.T) {
 		if info.Name == "" || info.Default == nil || info.Effective && info.Doc == "" {
 			t.Errorf("%+v", info)
 		}
+	}
+}
+
+// Changes of different settings at the same time are all kept.
+func TestSettingsChangedAtOnce(t *testing.T) {
+	session := open(t, nil)
+	var group sync.WaitGroup
+	names := []string{"num_want", "connections_limit", "unchoke_interval", "max_pex_peers"}
+	for _, name := range names {
+		group.Go(func() {
+			for value := 10; value <= 60; value++ {
+				must(t, session.ApplySettings(torrent.Settings{name: value}))
+			}
+		})
+	}
+	group.Wait()
+	settings, err := session.Settings()
+	must(t, err)
+	for _, name := range names {
+		if settings[name] != int64(60) {
+			t.Errorf("%s is %v", name, settings[name])
+		}
+	}
+}
+
+// The counters of a session outlive its torrents, and by way of its state itself.
+func TestCountersGoOn(t *testing.T) {
+	f := newFilm(300_000, 16<<10)
+	_, peer := seed(t, f, nil)
+	var state []byte
+	for round := range uint64(2) {
+		config := quiet(nil)
+		config.State = state
+		session, err := torrent.Open(config)
+		must(t, err)
+		added := leech(t, session, f, peer)
+		_, err = io.Copy(io.Discard, reader(t, added))
+		must(t, err)
+		must(t, added.Remove(0))
+		stats, err := session.Stats()
+		must(t, err)
+		if stats.PayloadDownload < 300_000 || stats.PayloadDownload >= 600_000 || stats.AllTimeDownload < (round+1)*300_000 {
+			t.Errorf("%+v", stats)
+		}
+		state, err = session.SaveState()
+		must(t, err)
+		must(t, session.Close())
 	}
 }
 

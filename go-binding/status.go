@@ -23,19 +23,19 @@ type TorrentStatus struct {
 	// Everything is there; all that is wanted is there.
 	IsSeeding, IsFinished                 bool
 	AnnouncingToTrackers, AnnouncingToDHT bool
-	// A peer came to us by itself: the port is reachable.
+	// A peer has come to us by itself since the torrent was added: the port is reachable. It may be gone again.
 	HasIncoming bool
 	Readers     int
 	// Bytes of all files; of verified pieces that are there now; of what is wanted, and of that what is there.
 	Total, Done, Wanted, WantedDone uint64
-	// Bytes since it was added or the session opened, protocol and payload.
+	// Bytes since it was added to this session, protocol and payload.
 	Download, Upload uint64
-	// Bytes of pieces alone; over all sessions.
+	// Bytes of pieces alone; over all sessions that are known of, and this version keeps nothing of a torrent from one session to the next.
 	PayloadDownload, PayloadUpload uint64
 	AllTimeDownload, AllTimeUpload uint64
 	// Bytes of pieces that came in wrong; that came in although they were there already.
 	FailedBytes, RedundantBytes uint64
-	// Bytes a second now.
+	// Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
 	DownloadRate, UploadRate               uint32
 	PayloadDownloadRate, PayloadUploadRate uint32
 	// Peers whose handshake is done; those of them that have everything; peers and dials under way; peers that we upload to.

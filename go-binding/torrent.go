@@ -281,7 +281,7 @@ func (t *Torrent) ReplaceTrackers(trackers []TrackerEntry) error {
 	return wrap("Torrent.ReplaceTrackers", s.ReplaceTrackers(index, entries))
 }
 
-// WebSeeds gives the URLs of the torrent's web seeds (BEP 19).
+// WebSeeds gives the URLs of the torrent's web seeds (BEP 19), as its file or magnet names them. This version fetches nothing from them.
 func (t *Torrent) WebSeeds() ([]string, error) {
 	s, index := t.raw()
 	return list("Torrent.WebSeeds", index, s.WebSeeds, func(record capi.Record, raw *capi.WebSeedInfo) string {

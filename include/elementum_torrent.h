@@ -17,7 +17,7 @@
  *
  * EXAMPLE
  *
- * Reads the first file of a magnet link to its end. examples/stream.c is a longer one, with alerts.
+ * Reads the first file of a magnet link to its end, and pops no alerts. examples/stream.c is a longer one, with alerts.
  *
  *     #include <elementum_torrent.h>
  *     #include <stdio.h>
@@ -36,17 +36,10 @@
  *         et_status status = et_session_open(NULL, NULL, 0, &session, &error);
  *         if (status == ET_OK)
  *             status = et_session_add_torrent(session, &params, &torrent, &error);
- *         while (status == ET_OK) {
+ *         if (status == ET_OK)
+ *             status = et_torrent_wait_metadata(session, torrent, -1, &error);
+ *         if (status == ET_OK)
  *             status = et_reader_open(session, torrent, 0, NULL, &reader, &error);
- *             if (status != ET_ERR_NO_METADATA)
- *                 break;
- *             // The metadata comes with an alert. This program pops none; each wait just takes its second.
- *             et_alert_batch batch = { .struct_size = sizeof batch };
- *             et_session_pop_alerts(session, buf, 0, &batch, NULL);
- *             status = et_session_wait_alerts(session, 1000, NULL);
- *             if (status == ET_ERR_TIMED_OUT)
- *                 status = ET_OK;
- *         }
  *         while (status == ET_OK) {
  *             size_t n = 0;
  *             status = et_reader_read(reader, buf, sizeof buf, -1, &n, &error);
@@ -81,7 +74,8 @@
  * ERRORS
  *
  * A function that can fail returns an et_status: ET_OK or one of ET_ERR_*. Its last argument is an et_error of the
- * caller's to be filled in, or NULL. Beside the errors that a function's comment names, every function may return
+ * caller's to be filled in, or NULL; one without its struct_size gets ET_ERR_INVALID_ARGUMENT and no message, from every
+ * function. Beside the errors that a function's comment names, every function may return
  * ET_ERR_NULL_POINTER for a NULL that is not allowed, ET_ERR_INVALID_ARGUMENT for a value that is not (the message names
  * it and what is), ET_ERR_PANIC; every one that takes a session or reader ET_ERR_CLOSED; every one that takes a storage
  * index ET_ERR_INVALID_STORAGE_INDEX. What a function gives is written on success only, unless its comment says otherwise.
@@ -188,10 +182,12 @@ typedef struct et_reader et_reader;
 typedef struct et_session et_session;
 
 /**
- * A set of settings, to open a session with or to apply to one. A fresh one holds the defaults.
+ * A set of settings, to open a session with or to apply to one. It says what was set in it, and nothing of the rest: that is as
+ * in the state that a session is opened with, or stays as it is, or has its default. To have a default again, set it.
  *
- * Made by `et_settings_new` or `et_session_settings`, ended by `et_settings_free`. It is a copy of its own: what becomes
- * of it changes no session.
+ * Made by `et_settings_new`, with nothing set, or by `et_session_settings`, with all set that have an effect; ended by
+ * `et_settings_free`. It is a copy of its own: what becomes of it changes no session. docs/settings.md lists the settings that
+ * do something.
  */
 typedef struct et_settings et_settings;
 
@@ -225,6 +221,8 @@ typedef int32_t et_operation;
 /**
  * What went wrong, in detail. Set `struct_size`, pass its address as a call's last argument, or NULL there.
  *
+ * One whose `struct_size` is not set (0, or less than a `size_t` has) or that is not aligned makes every call that gets it return
+ * `ET_ERR_INVALID_ARGUMENT`, do nothing else, and write nothing, no message either.
  * Each call that takes it fills it in, on success too (`ET_OK`, an empty message). It belongs to the caller; use one a
  * thread.
  */
@@ -363,7 +361,7 @@ typedef struct et_session_stats_info {
      */
     uint32_t reserved;
     /**
-     * Bytes since the session opened, protocol and payload.
+     * Bytes since the session opened, protocol and payload; torrents that were removed count too. They never fall.
      */
     uint64_t total_download;
     uint64_t total_upload;
@@ -373,7 +371,7 @@ typedef struct et_session_stats_info {
     uint64_t total_payload_download;
     uint64_t total_payload_upload;
     /**
-     * Bytes a second now.
+     * Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
      */
     uint32_t download_rate;
     uint32_t upload_rate;
@@ -392,13 +390,18 @@ typedef struct et_session_stats_info {
     uint64_t alerts_dropped;
     uint64_t uptime_ms;
     /**
-     * Pieces that came in wrong.
+     * Pieces that came in wrong since the session opened.
      */
     uint64_t hash_failures;
     /**
-     * Bytes that came in although they were there already.
+     * Bytes that came in although they were there already, since the session opened.
      */
     uint64_t redundant_bytes;
+    /**
+     * Bytes of payload since the session opened, and before in the sessions whose state (`et_session_save_state`) led to it.
+     */
+    uint64_t all_time_download;
+    uint64_t all_time_upload;
 } et_session_stats_info;
 
 /**
@@ -661,7 +664,7 @@ typedef struct et_torrent_status_info {
     uint32_t announcing_to_trackers;
     uint32_t announcing_to_dht;
     /**
-     * A peer came to us by itself: the port is reachable.
+     * A peer has come to us by itself since the torrent was added: the port is reachable. It may be gone again.
      */
     uint32_t has_incoming;
     uint32_t num_readers;
@@ -677,7 +680,7 @@ typedef struct et_torrent_status_info {
     uint64_t total_wanted;
     uint64_t total_wanted_done;
     /**
-     * Bytes since it was added or the session opened, protocol and payload.
+     * Bytes since it was added to this session, protocol and payload.
      */
     uint64_t total_download;
     uint64_t total_upload;
@@ -695,12 +698,13 @@ typedef struct et_torrent_status_info {
      */
     uint64_t total_redundant_bytes;
     /**
-     * Bytes of payload over all sessions.
+     * Bytes of payload over all sessions that are known of. This version keeps nothing of a torrent from one session to the next: they
+     * are what `total_payload_download` and `total_payload_upload` are.
      */
     uint64_t all_time_download;
     uint64_t all_time_upload;
     /**
-     * Bytes a second now.
+     * Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
      */
     uint32_t download_rate;
     uint32_t upload_rate;
@@ -746,7 +750,7 @@ typedef struct et_torrent_status_info {
     uint32_t download_limit;
     uint32_t upload_limit;
     /**
-     * Peers, 0: as the settings say.
+     * Its own limits of peers and of peers to upload to, 0: as the settings say.
      */
     uint32_t max_connections;
     uint32_t max_uploads;
@@ -1196,10 +1200,14 @@ typedef struct et_dropped_count {
 } et_dropped_count;
 
 /**
- * `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be.
+ * `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be. Every call of `et_session_add_torrent` on an open session has one;
+ * where the torrent was there already, it is of the one that is there.
  */
 typedef struct et_add_torrent_alert {
     struct et_alert base;
+    /**
+     * None where what was given is no torrent.
+     */
     struct et_info_hashes info_hashes;
     /**
      * As far as it is known: a magnet's may be empty.
@@ -1212,7 +1220,7 @@ typedef struct et_add_torrent_alert {
 } et_add_torrent_alert;
 
 /**
- * `ET_ALERT_TORRENT_REMOVED`: a torrent is gone, and its storage index with it.
+ * `ET_ALERT_TORRENT_REMOVED`: a torrent is gone, and its storage index with it; its files are closed.
  */
 typedef struct et_torrent_removed_alert {
     struct et_alert base;
@@ -1220,7 +1228,7 @@ typedef struct et_torrent_removed_alert {
 } et_torrent_removed_alert;
 
 /**
- * `ET_ALERT_TORRENT_DELETED`: the files of a removed torrent are deleted.
+ * `ET_ALERT_TORRENT_DELETED`: the files of a removed torrent are deleted. Follows its `ET_ALERT_TORRENT_REMOVED`.
  */
 typedef struct et_torrent_deleted_alert {
     struct et_alert base;
@@ -1228,7 +1236,7 @@ typedef struct et_torrent_deleted_alert {
 } et_torrent_deleted_alert;
 
 /**
- * `ET_ALERT_TORRENT_DELETE_FAILED`: some files of a removed torrent are still there.
+ * `ET_ALERT_TORRENT_DELETE_FAILED`: some files of a removed torrent are still there. Follows its `ET_ALERT_TORRENT_REMOVED`.
  */
 typedef struct et_torrent_delete_failed_alert {
     struct et_alert base;
@@ -1435,6 +1443,9 @@ typedef struct et_peer_unsnubbed_alert {
  */
 typedef struct et_tracker_announce_alert {
     struct et_alert base;
+    /**
+     * As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
+     */
     struct et_text url;
     /**
      * `ET_EVENT_*`.
@@ -1448,6 +1459,9 @@ typedef struct et_tracker_announce_alert {
  */
 typedef struct et_tracker_reply_alert {
     struct et_alert base;
+    /**
+     * As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
+     */
     struct et_text url;
     /**
      * Peers in the answer.
@@ -1461,6 +1475,9 @@ typedef struct et_tracker_reply_alert {
  */
 typedef struct et_tracker_warning_alert {
     struct et_alert base;
+    /**
+     * As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
+     */
     struct et_text url;
     struct et_text message;
 } et_tracker_warning_alert;
@@ -1470,6 +1487,9 @@ typedef struct et_tracker_warning_alert {
  */
 typedef struct et_tracker_error_alert {
     struct et_alert base;
+    /**
+     * As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
+     */
     struct et_text url;
     /**
      * Failures since it last answered.
@@ -1612,7 +1632,8 @@ typedef struct et_prebuffer_progress_alert {
 } et_prebuffer_progress_alert;
 
 /**
- * `ET_ALERT_MEMORY_PRESSURE`: what is wanted at once does not fit into the memory limit.
+ * `ET_ALERT_MEMORY_PRESSURE`: a read has waited for half a second or longer because memory is full: what is in it is worth as much,
+ * in this torrent or another, or is in flight. Once in ten seconds a torrent at most.
  */
 typedef struct et_memory_pressure_alert {
     struct et_alert base;
@@ -1622,7 +1643,7 @@ typedef struct et_memory_pressure_alert {
      */
     uint64_t charged_bytes;
     /**
-     * What all that may not be evicted would take.
+     * What is still to be asked for of the pieces that its reads wait for.
      */
     uint64_t needed_bytes;
 } et_memory_pressure_alert;
@@ -1717,7 +1738,7 @@ typedef struct et_peer_info {
      */
     uint32_t num_pieces;
     /**
-     * Bytes a second, protocol and payload.
+     * Bytes a second, protocol and payload, as an average that forgets within seconds.
      */
     uint32_t down_speed;
     uint32_t up_speed;
@@ -2092,11 +2113,6 @@ typedef struct et_partial_piece_info {
 #define ET_EVENT_STOPPED 3
 
 /**
- * The upload limit holds up the download.
- */
-#define ET_PERFORMANCE_UPLOAD_LIMIT_TOO_LOW 2
-
-/**
  * Fewer than three pieces of a torrent fit into the memory limit.
  */
 #define ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW 1000
@@ -2263,8 +2279,14 @@ typedef struct et_partial_piece_info {
 
 #define ET_PEER_SOURCE_PEX 4
 
+/**
+ * Local service discovery. Not set by this version, which has none.
+ */
 #define ET_PEER_SOURCE_LSD 8
 
+/**
+ * Not set by this version, which has no resume data.
+ */
 #define ET_PEER_SOURCE_RESUME_DATA 16
 
 /**
@@ -2606,7 +2628,7 @@ et_status et_endpoint_to_string(const struct et_endpoint *endpoint,
                                 struct et_error *error);
 
 /**
- * Makes settings with the defaults. Free them with `et_settings_free`.
+ * Makes settings of which none is set. Free them with `et_settings_free`.
  *
  * Errors: `ET_ERR_NULL_POINTER`. Any thread.
  */
@@ -2653,7 +2675,7 @@ et_status et_settings_set_str(struct et_settings *settings,
                               struct et_error *error);
 
 /**
- * Gives an integer.
+ * Gives an integer: what was set, else the default.
  *
  * Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT` for another type. Any thread.
  */
@@ -2664,7 +2686,7 @@ et_status et_settings_get_int(struct et_settings *settings,
                               struct et_error *error);
 
 /**
- * Gives a bool, as 0 or 1.
+ * Gives a bool, as 0 or 1: what was set, else the default.
  *
  * Errors: as `et_settings_get_int`. Any thread.
  */
@@ -2675,7 +2697,7 @@ et_status et_settings_get_bool(struct et_settings *settings,
                                struct et_error *error);
 
 /**
- * Gives a string: its bytes, no NUL.
+ * Gives a string, what was set, else the default: its bytes, no NUL.
  *
  * Errors: as `et_settings_get_int`, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
  */
@@ -2702,8 +2724,8 @@ et_status et_settings_describe(size_t index, struct et_setting_info *out_info, s
 /**
  * Opens a session: it listens, and its threads run.
  *
- * settings: NULL for the defaults; copied. state, state_len: what `et_session_save_state` gave, or {NULL, 0}. Free the
- * session with `et_session_free`.
+ * settings: copied; NULL where none is to be set. state, state_len: what `et_session_save_state` gave, or {NULL, 0}. What is set in
+ * `settings` holds; else what the state says; else the default. Free the session with `et_session_free`.
  *
  * A port that is taken is no error: an `et_listen_failed_alert` tells.
  * Errors: `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_PARSE` for a damaged state, `ET_ERR_IO`. Any thread.
@@ -2734,28 +2756,43 @@ et_status et_session_close(struct et_session *session, int64_t timeout_ms, struc
 void et_session_free(struct et_session *session);
 
 /**
- * Applies settings to a running session: those that differ from its own. All of them or, on an error, none.
+ * Applies settings to a running session: those that are set in `settings`; the others stay as they are. All of them or, on an
+ * error, none.
  *
- * Errors: `ET_ERR_UNSUPPORTED` for a change of a setting that is not `live` (see `et_settings_describe`). Any thread.
+ * They count at once: for all that begins from then on, and for torrents that are just being added too. Two threads that apply different settings at once do not
+ * undo each other's, unless they do it with copies of the whole (`et_session_settings`).
+ * Errors: `ET_ERR_UNSUPPORTED` for another value of a setting that is not `live` (see `et_settings_describe`). Any thread.
  */
-et_status et_session_apply_settings(struct et_session *session, struct et_settings *settings, struct et_error *error);
+et_status et_session_apply_settings(struct et_session *session,
+                                    struct et_settings *settings,
+                                    struct et_error *error);
 
 /**
- * Gives a copy of the session's settings. Free it with `et_settings_free`. Any thread.
+ * Gives a copy of the session's settings: those that have an effect are all set in it. Free it with `et_settings_free`. Any
+ * thread.
  */
-et_status et_session_settings(struct et_session *session, struct et_settings **out_settings, struct et_error *error);
+et_status et_session_settings(struct et_session *session,
+                              struct et_settings **out_settings,
+                              struct et_error *error);
 
 /**
- * Gives what is worth keeping of a session: settings, DHT nodes and identity, counters. For `et_session_open`.
+ * Gives what is worth keeping of a session: settings, DHT nodes and identity, and the counters `all_time_download` and
+ * `all_time_upload` of `et_session_stats_info`. For `et_session_open`.
  *
- * Torrents are not in it. Errors: `ET_ERR_BUFFER_TOO_SMALL`. The state may have grown by the next call. Any thread.
+ * Torrents are not in it, nor what was counted of each. Errors: `ET_ERR_BUFFER_TOO_SMALL`. The state may have grown by the next call. Any thread.
  */
-et_status et_session_save_state(struct et_session *session, void *buf, size_t cap, size_t *len, struct et_error *error);
+et_status et_session_save_state(struct et_session *session,
+                                void *buf,
+                                size_t cap,
+                                size_t *len,
+                                struct et_error *error);
 
 /**
- * Pauses the session: all its torrents, without changing their own paused flag. Any thread.
+ * Pauses the session: all its torrents, those that are added later or at the same time too, without changing their own paused
+ * flag. Any thread.
  */
-et_status et_session_pause(struct et_session *session, struct et_error *error);
+et_status et_session_pause(struct et_session *session,
+                           struct et_error *error);
 
 /**
  * Ends `et_session_pause`. Any thread.
@@ -2770,7 +2807,7 @@ et_status et_session_is_paused(struct et_session *session, int32_t *out_paused, 
 /**
  * Removes a torrent. Its storage index is refused from now on, its readers' calls too; waits on them return.
  *
- * flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows; where files are deleted an
+ * flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows when its files are closed; with `ET_REMOVE_DELETE_FILES` an
  * `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. Any thread.
  */
 et_status et_session_remove_torrent(struct et_session *session,
@@ -2826,7 +2863,7 @@ et_status et_session_stats(struct et_session *session, struct et_session_stats_i
 /**
  * Adds a torrent, and gives its storage index: its name from now on, for a magnet too whose metadata is still to come.
  *
- * An `et_add_torrent_alert` follows; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
+ * An `et_add_torrent_alert` tells of it, with the error where there is one; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
  * it is added paused it starts at once.
  *
  * Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there.
@@ -3041,6 +3078,18 @@ et_status et_torrent_set_limits(struct et_session *session,
                                 et_storage_index torrent,
                                 const struct et_torrent_limits *limits,
                                 struct et_error *error);
+
+/**
+ * Waits until a torrent's metadata is there: a magnet's comes from its peers. Where it is there, it returns at once.
+ *
+ * timeout_ms: 0 is not at all, negative is for ever. Errors: `ET_ERR_TIMED_OUT`, `ET_ERR_WOULD_BLOCK` (where the timeout is 0),
+ * `ET_ERR_CLOSED` and `ET_ERR_INVALID_STORAGE_INDEX` as soon as it is so; where an error stops the torrent, that one. Any thread;
+ * several may wait. It takes no alert from the queue.
+ */
+et_status et_torrent_wait_metadata(struct et_session *session,
+                                   et_storage_index torrent,
+                                   int64_t timeout_ms,
+                                   struct et_error *error);
 
 /**
  * Is there metadata? For callers that would rather not see `ET_ERR_NO_METADATA`. 1 or 0. Any thread.
@@ -3309,6 +3358,7 @@ et_status et_torrent_replace_trackers(struct et_session *session,
 /**
  * Gives the URLs of a torrent's web seeds as records: `et_web_seed_info`, walked with `et_record_next`.
  *
+ * They are what its torrent file or magnet names, for the caller to know of: this version fetches nothing from web seeds.
  * buf: aligned to 8 bytes. cap, len: bytes. Errors: `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
  */
 et_status et_torrent_web_seeds(struct et_session *session,

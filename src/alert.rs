@@ -204,8 +204,6 @@ pub enum AnnounceEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum PerformanceWarning {
-    /// The download is held up by the upload limit (acknowledgements and requests do not get out).
-    UploadLimitTooLow = 2,
     /// Fewer than three pieces of a torrent fit into the memory limit.
     MemoryLimitTooLow = 1000,
 }

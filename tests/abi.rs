@@ -189,8 +189,9 @@ fn a_warning_is_an_error() {
     assert!(!cc.arg(dir.join("warning.c")).output().expect("a compiler").status.success());
 }
 
+/// The header's example runs, on loopback: it gets every byte, and while it waits for the metadata it sleeps.
 #[test]
-fn the_headers_example_compiles() {
+fn the_headers_example_streams_and_sleeps() {
     let example: String = header()
         .lines()
         .skip_while(|l| *l != " * EXAMPLE")
@@ -198,10 +199,12 @@ fn the_headers_example_compiles() {
         .filter_map(|l| l.strip_prefix(" *     "))
         .map(|l| format!("{l}\n"))
         .collect();
-    let main = "int main(int argc, char **argv) { return argc > 1 ? (int)stream(argv[1], stdout) : 0; }\n";
-    let source = tempdir("example").join("example.c");
-    fs::write(&source, example + main).expect("written");
-    succeed(&mut Command::new(program(&source, "header_example")));
+    let around = fs::read_to_string(root().join("tests/c/around_example.inc")).expect("around_example.inc");
+    let (before, after) = around.split_once("/* THE EXAMPLE */\n").expect("its place");
+    let dir = tempdir("example");
+    let source = dir.join("example.c");
+    fs::write(&source, format!("{before}{example}{after}")).expect("written");
+    succeed(Command::new(program(&source, "header_example")).arg(dir));
 }
 
 #[test]
@@ -362,4 +365,9 @@ fn c_threads() {
 #[test]
 fn memory_keeps_its_limit_in_c() {
     run("memory");
+}
+
+#[test]
+fn c_contract() {
+    run("contract");
 }

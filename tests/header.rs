@@ -1,4 +1,5 @@
-//! The header is what cbindgen makes of the source. `ET_UPDATE_HEADER=1 cargo test --test header` writes it anew.
+//! The header is what cbindgen makes of the source, and docs/settings.md what the settings say of themselves.
+//! `ET_UPDATE_HEADER=1 cargo test --test header` writes both anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,6 +91,51 @@ fn header_is_up_to_date() {
          ET_UPDATE_HEADER=1 cargo test --test header writes it anew",
         differs.unwrap_or_else(|| found.lines().count().min(header.lines().count())) + 1
     );
+}
+
+/// The settings that do something, as a table.
+fn settings_table() -> String {
+    use std::fmt::Write as _;
+
+    use elementum_torrent::settings::{Value, descriptors};
+    let mut text = String::from(
+        "# Settings\n\n\
+         Generated from the source by `ET_UPDATE_HEADER=1 cargo test --test header`; do not edit.\n\n\
+         These do something. All other names of libtorrent 1.1 to 2.1 are accepted, checked for their type, read back, and do \
+         nothing; a name that nobody knows is refused. *Live* settings can be changed while a session runs, and count at once, for all that \
+         begins from then on; the others are read when it opens. `et_settings_describe` and Go's `DescribeSettings` tell the same at run time.\n\n\
+         | setting | type | default | range | live | what it does |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for d in descriptors().iter().filter(|d| d.effective) {
+        let (kind, default, range) = match d.default {
+            Value::Bool(v) => ("bool", v.to_string(), String::new()),
+            Value::Str(v) => {
+                ("string", if v.is_empty() { "empty".to_owned() } else { format!("`{v}`") }, String::new())
+            }
+            Value::Int(v) => ("int", v.to_string(), format!("{} to {}", d.range().0, d.range().1)),
+        };
+        let live = if d.live { "yes" } else { "no" };
+        let doc = d.doc.replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` | {kind} | {default} | {range} | {live} | {doc} |", d.name);
+    }
+    text
+}
+
+#[test]
+fn settings_table_is_up_to_date() {
+    let path = root().join("docs/settings.md");
+    let table = settings_table();
+    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
+        fs::write(&path, &table).expect("the table");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == table,
+        "docs/settings.md is not what the source says; ET_UPDATE_HEADER=1 cargo test --test header"
+    );
+    // It can fail: a setting that does nothing is not in it.
+    assert!(table.contains("| `memory_limit` |") && !table.contains("piece_timeout"));
 }
 
 /// Every file of the ABI is in the list above: an extern function elsewhere would be missing in the header.

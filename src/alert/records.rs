@@ -11,11 +11,13 @@ use super::types::{
     et_piece_index, et_socket_type, et_torrent_state,
 };
 
-/// `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be.
+/// `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be. Every call of `et_session_add_torrent` on an open session has one;
+/// where the torrent was there already, it is of the one that is there.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_add_torrent_alert {
     pub base: et_alert,
+    /// None where what was given is no torrent.
     pub info_hashes: et_info_hashes,
     /// As far as it is known: a magnet's may be empty.
     pub name: et_text,
@@ -23,7 +25,7 @@ pub struct et_add_torrent_alert {
     pub error: et_alert_error,
 }
 
-/// `ET_ALERT_TORRENT_REMOVED`: a torrent is gone, and its storage index with it.
+/// `ET_ALERT_TORRENT_REMOVED`: a torrent is gone, and its storage index with it; its files are closed.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_torrent_removed_alert {
@@ -31,7 +33,7 @@ pub struct et_torrent_removed_alert {
     pub info_hashes: et_info_hashes,
 }
 
-/// `ET_ALERT_TORRENT_DELETED`: the files of a removed torrent are deleted.
+/// `ET_ALERT_TORRENT_DELETED`: the files of a removed torrent are deleted. Follows its `ET_ALERT_TORRENT_REMOVED`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_torrent_deleted_alert {
@@ -39,7 +41,7 @@ pub struct et_torrent_deleted_alert {
     pub info_hashes: et_info_hashes,
 }
 
-/// `ET_ALERT_TORRENT_DELETE_FAILED`: some files of a removed torrent are still there.
+/// `ET_ALERT_TORRENT_DELETE_FAILED`: some files of a removed torrent are still there. Follows its `ET_ALERT_TORRENT_REMOVED`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_torrent_delete_failed_alert {
@@ -225,6 +227,7 @@ pub struct et_peer_unsnubbed_alert {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_tracker_announce_alert {
     pub base: et_alert,
+    /// As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
     pub url: et_text,
     /// `ET_EVENT_*`.
     pub event: et_announce_event,
@@ -236,6 +239,7 @@ pub struct et_tracker_announce_alert {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_tracker_reply_alert {
     pub base: et_alert,
+    /// As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
     pub url: et_text,
     /// Peers in the answer.
     pub num_peers: u32,
@@ -247,6 +251,7 @@ pub struct et_tracker_reply_alert {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_tracker_warning_alert {
     pub base: et_alert,
+    /// As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
     pub url: et_text,
     pub message: et_text,
 }
@@ -256,6 +261,7 @@ pub struct et_tracker_warning_alert {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_tracker_error_alert {
     pub base: et_alert,
+    /// As `et_torrent_trackers` gives it. It may hold a passkey: keep it out of logs, as `et_alert_message` does.
     pub url: et_text,
     /// Failures since it last answered.
     pub times_in_row: u32,
@@ -367,7 +373,8 @@ pub struct et_prebuffer_progress_alert {
     pub reserved: u32,
 }
 
-/// `ET_ALERT_MEMORY_PRESSURE`: what is wanted at once does not fit into the memory limit.
+/// `ET_ALERT_MEMORY_PRESSURE`: a read has waited for half a second or longer because memory is full: what is in it is worth as much,
+/// in this torrent or another, or is in flight. Once in ten seconds a torrent at most.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_memory_pressure_alert {
@@ -375,7 +382,7 @@ pub struct et_memory_pressure_alert {
     pub limit_bytes: u64,
     /// In use.
     pub charged_bytes: u64,
-    /// What all that may not be evicted would take.
+    /// What is still to be asked for of the pieces that its reads wait for.
     pub needed_bytes: u64,
 }
 

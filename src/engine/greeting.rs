@@ -8,7 +8,7 @@ use super::Time;
 use super::bitfield::Bitfield;
 use super::connections::wake;
 use super::dialling::DialFailure;
-use super::haves::tell_have;
+use super::haves::{Audience, tell_have};
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::swarm::PeerSource;
@@ -74,6 +74,7 @@ impl Torrent {
         }
         self.swarm.connected(now, address, incoming, &limits);
         self.swarm.take_awaited(address);
+        self.had_incoming |= incoming;
         self.partial.insert(key);
         self.peers.insert(key, peer);
         self.set_parole(key, self.was_suspect(address));
@@ -164,6 +165,11 @@ impl Torrent {
         }
     }
 
+    /// The port that others are to dial: `announce_port`, or the one we listen on.
+    pub fn told_port(&self) -> u16 {
+        u16::try_from(self.settings.announce_port).ok().filter(|port| *port != 0).unwrap_or(self.listen_port)
+    }
+
     fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
         let agent = &self.settings.handshake_client_version;
         let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
@@ -176,7 +182,7 @@ impl Torrent {
         ExtendedHandshake {
             m,
             v: Some(agent.clone()),
-            p: (self.listen_port != 0).then_some(self.listen_port),
+            p: Some(self.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
             metadata_size: self.content.as_ref().and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
             yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
@@ -234,13 +240,14 @@ impl Torrent {
 
     /// After the extended handshake: a peer that knows lt_donthave may hear of pieces that will not stay.
     fn tell_resident(&mut self, now: Time, key: PeerKey) {
-        if self.pieces_stay() {
+        let audience = self.audience();
+        if audience == Audience::All {
             return;
         }
         let Some(content) = &self.content else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         for piece in content.have.iter() {
-            tell_have(now, peer, piece, false, &mut self.out.wake);
+            tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
     }
 }

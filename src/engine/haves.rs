@@ -14,10 +14,25 @@ use crate::wire::{Message, lt_donthave};
 /// Statements of all that a peer has, of which one is usual.
 const MAX_BITFIELDS: u32 = 4;
 
-/// Tells the peer that we have the piece, if it has not got it and was not told. One that goes again soon (it does not stay) is told
-/// only to a peer that can be told so.
-pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, stays: bool, woken: &mut Vec<PeerKey>) {
-    if (stays || peer.ids.lt_donthave.is_some()) && !peer.have.get(piece) && peer.told.set(piece) {
+/// Who hears of a piece that we have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Everybody: it stays.
+    All,
+    /// It may go again: those that can be told so.
+    Informed,
+    /// It may go again, and nobody would be told (`send_dont_have`).
+    Nobody,
+}
+
+/// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it.
+pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, audience: Audience, woken: &mut Vec<PeerKey>) {
+    let hears = match audience {
+        Audience::All => true,
+        Audience::Informed => peer.ids.lt_donthave.is_some(),
+        Audience::Nobody => false,
+    };
+    if hears && !peer.have.get(piece) && peer.told.set(piece) {
         peer.send(now, &Message::Have(piece));
         wake(woken, peer);
     }
@@ -26,19 +41,30 @@ pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, stays: bool, wok
 impl Torrent {
     /// Tells the peers that we have the piece.
     pub(super) fn announce_piece(&mut self, now: Time, piece: u32) {
-        let stays = self.pieces_stay();
+        let audience = self.audience();
         for key in &self.partial {
             if let Some(peer) = self.peers.get_mut(key) {
-                tell_have(now, peer, piece, stays, &mut self.out.wake);
+                tell_have(now, peer, piece, audience, &mut self.out.wake);
             }
+        }
+    }
+
+    /// Who hears of the pieces that we have.
+    pub(super) fn audience(&self) -> Audience {
+        match (self.pieces_stay(), self.settings.send_dont_have) {
+            (true, _) => Audience::All,
+            (false, true) => Audience::Informed,
+            (false, false) => Audience::Nobody,
         }
     }
 
     /// The piece is gone: those who were told are told.
     pub(super) fn withdraw_piece(&mut self, now: Time, piece: u32) {
+        let tells = self.settings.send_dont_have;
         for key in &self.partial {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             if peer.told.clear(piece)
+                && tells
                 && let Some(id) = peer.ids.lt_donthave
             {
                 peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
@@ -120,7 +146,7 @@ impl Torrent {
     }
 
     pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
-        let stays = self.pieces_stay();
+        let audience = self.audience();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &mut self.content else {
             return if peer.early.push(piece, false) {
@@ -148,7 +174,7 @@ impl Torrent {
             peer.counted_offers = peer.counted_offers.saturating_sub(1);
         } else {
             // It was not told while it had it itself.
-            tell_have(now, peer, piece, stays, &mut self.out.wake);
+            tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         for block in dropped {

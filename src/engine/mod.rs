@@ -33,6 +33,7 @@ pub mod pex;
 pub mod pick;
 pub mod picker;
 pub mod pipe;
+pub mod pressure;
 pub mod priorities;
 pub mod ranking;
 pub mod rate;

@@ -9,6 +9,28 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// How long a sample weighs: an estimate forgets with this time constant.
 const MEMORY_S: f64 = 1.5;
 
+/// What only grows: bytes, of the protocol with its payload and of payload alone, and pieces that came in wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub download: u64,
+    pub upload: u64,
+    pub payload_download: u64,
+    pub payload_upload: u64,
+    pub redundant_bytes: u64,
+    pub hash_failures: u64,
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.download += more.download;
+        self.upload += more.upload;
+        self.payload_download += more.payload_download;
+        self.payload_upload += more.payload_upload;
+        self.redundant_bytes += more.redundant_bytes;
+        self.hash_failures += more.hash_failures;
+    }
+}
+
 /// A running rate in bytes a second, and the total behind it.
 #[derive(Debug, Clone, Default)]
 pub struct Rate {

@@ -255,6 +255,8 @@ impl Torrent {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         reader.prebuffer(head, tail);
         self.wants_dirty = true;
+        // How much it is follows from the window, which is cut anew for it.
+        self.refresh_wants(now);
         self.fill_all(now);
         self.prebuffer_progress();
         Ok(())
@@ -266,7 +268,9 @@ impl Torrent {
         for reader in self.readers.values_mut() {
             let Some(prebuffer) = &reader.prebuffer else { continue };
             let (done, total) = prebuffer_bytes(content, reader);
-            if prebuffer.told == Some(done) || prebuffer.told == Some(total) {
+            // The window may still be without what was asked for.
+            let unknown = total == 0 && !(prebuffer.head.is_empty() && prebuffer.tail.is_empty());
+            if unknown || prebuffer.told == Some(done) || prebuffer.told == Some(total) {
                 continue;
             }
             self.out.alerts.push(Alert::PrebufferProgress {

@@ -83,6 +83,7 @@ pub struct TorrentStatus {
     /// Filled in by the shell: bytes a second, 0: unlimited.
     pub download_limit: u32,
     pub upload_limit: u32,
+    /// Its own limits, 0: as the settings say.
     pub max_connections: u32,
     pub max_uploads: u32,
     /// Milliseconds until the next tracker announce, -1: none planned.
@@ -305,13 +306,13 @@ impl Torrent {
             block_size: BLOCK_SIZE,
             download_limit: 0,
             upload_limit: 0,
-            max_connections: self.connection_limit() as u32,
+            max_connections: self.max_connections,
             max_uploads: self.max_uploads,
             next_announce_ms: next_announce.unwrap_or(-1),
             current_tracker: self.trackers.current().unwrap_or_default().to_owned(),
             announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
             announcing_to_dht: self.wants_dht() && self.settings.enable_dht,
-            has_incoming: self.peers.values().any(|p| p.incoming),
+            has_incoming: self.had_incoming,
             is_seeding: full && !self.checking,
             is_finished: matches!(self.state, TorrentState::Finished | TorrentState::Seeding),
             added_time: self.added_time,

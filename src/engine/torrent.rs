@@ -23,7 +23,7 @@ use super::output::Output;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
 use super::ranking::Ranking;
-use super::rate::Rate;
+use super::rate::{Rate, Traffic};
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
 use super::shortage::Shortage;
@@ -94,6 +94,10 @@ pub struct Torrent {
     pub(super) legacy: Option<Legacy>,
     pub(super) trackers: Trackers,
     pub(super) optimistic: PeerKey,
+    /// Before then nobody looks whether readers wait for memory.
+    pub(super) next_pressure_look: Time,
+    /// A peer has come to us by itself, since the torrent was added.
+    pub(super) had_incoming: bool,
 
     pub(super) readers: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
@@ -210,6 +214,8 @@ impl Torrent {
             legacy: None,
             trackers,
             optimistic: PeerKey::NOBODY,
+            next_pressure_look: now,
+            had_incoming: false,
             readers: BTreeMap::new(),
             deadlines: BTreeMap::new(),
             protected: BTreeSet::new(),
@@ -273,6 +279,15 @@ impl Torrent {
         self.content.as_ref().map(|c| &c.info)
     }
 
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// What stopped it.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_ref()
+    }
+
     pub fn info_hashes(&self) -> InfoHashes {
         self.info_hashes
     }
@@ -319,7 +334,14 @@ impl Torrent {
     }
 
     pub fn set_settings(&mut self, now: Time, settings: Arc<Settings>) {
+        if Arc::ptr_eq(&self.settings, &settings) {
+            return;
+        }
         self.settings = settings;
+        // What was planned by longer intervals does not wait for their end.
+        let within = |s: i64| now + Duration::from_secs(u64::try_from(s).unwrap_or(1));
+        self.next_choke = self.next_choke.min(within(self.settings.unchoke_interval));
+        self.next_optimistic = self.next_optimistic.min(within(self.settings.optimistic_unchoke_interval));
         self.wants_dirty = true;
         self.fill_everybody(now);
     }
@@ -474,6 +496,7 @@ impl Torrent {
         self.serve_waiting(now);
         self.fill_everybody(now);
         self.yield_memory(now);
+        self.tell_pressure(now);
     }
 
     /// Announces that are due. Not before the check of what is on disk: until then nobody knows what is left.
@@ -511,6 +534,18 @@ impl Torrent {
         let layout = &content.info.layout;
         let had: u64 = content.have.iter().map(|p| u64::from(layout.piece_size(p))).sum();
         layout.total_size() - had
+    }
+
+    /// What was counted since the torrent was added; it stays when the torrent is removed.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            download: self.protocol_down.total(),
+            upload: self.protocol_up.total(),
+            payload_download: self.down.total(),
+            payload_upload: self.up.total(),
+            redundant_bytes: self.counters.redundant_bytes,
+            hash_failures: self.counters.hash_failures,
+        }
     }
 
     /// Payload (down, up) and bytes that failed, since the torrent was added.

@@ -66,7 +66,7 @@ unsafe impl CStruct for et_add_torrent_params {}
 
 /// Adds a torrent, and gives its storage index: its name from now on, for a magnet too whose metadata is still to come.
 ///
-/// An `et_add_torrent_alert` follows; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
+/// An `et_add_torrent_alert` tells of it, with the error where there is one; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
 /// it is added paused it starts at once.
 ///
 /// Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there.
@@ -84,7 +84,8 @@ pub unsafe extern "C" fn et_session_add_torrent(
         guard(error, || {
             let out = Out::new(out_torrent, "out_torrent")?;
             let session = session_of(session)?;
-            let added = session.add_torrent(params_in(&read(params, "params")?)?);
+            let params = params_in(&read(params, "params")?).inspect_err(|e| session.add_refused(e))?;
+            let added = session.add_torrent(params);
             if let Some(index) = added.as_ref().map_or_else(|e| e.existing, |i| Some(*i)) {
                 out.write(index.0);
             }

@@ -8,13 +8,15 @@ use super::error::{et_error, et_status};
 use super::guard::{guard, guard_value};
 use super::handle;
 use super::record::next;
-use super::session::{SessionHandle, et_session, session_of, timeout};
+use super::session::{et_session, session_of, timeout};
 use super::sized::{CStruct, OutStruct};
 use crate::alert::kind;
 use crate::alert::message::{write_message, write_messages};
 use crate::alert::record::et_alert;
 use crate::alert::types::{et_alert_categories, et_alert_type};
 use crate::error::{Error, Result, Status};
+use crate::session::Session;
+use crate::settings::{Changes, Value};
 
 /// What `et_session_pop_alerts` brought.
 #[repr(C)]
@@ -129,16 +131,15 @@ pub unsafe extern "C" fn et_session_set_alert_mask(
     error: *mut et_error,
 ) -> et_status {
     // SAFETY: the pointers are NULL or the caller's.
-    unsafe { guard(error, || set_mask(handle::get(session)?, mask)) }
+    unsafe { guard(error, || set_mask(session_of(session)?, mask)) }
 }
 
 /// By way of the settings, so that they tell what holds.
-fn set_mask(handle: &SessionHandle, mask: u64) -> Result<()> {
-    let _changing = handle.settings.lock();
-    let session = handle.open()?;
-    let mut settings = session.settings()?;
-    settings.alert_mask = i64::try_from(mask & super::constants::ET_ALERT_CATEGORY_ALL).unwrap_or(-1);
-    session.apply_settings(&settings)
+fn set_mask(session: &Session, mask: u64) -> Result<()> {
+    let mask = i64::try_from(mask & super::constants::ET_ALERT_CATEGORY_ALL).unwrap_or(-1);
+    let mut changes = Changes::default();
+    changes.set("alert_mask", Value::Int(mask))?;
+    session.change_settings(&changes)
 }
 
 /// Walks a popped buffer: gives the alert at `*cursor` and moves the cursor behind it, NULL at the end. Begin with 0.

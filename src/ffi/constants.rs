@@ -69,8 +69,6 @@ pub const ET_EVENT_COMPLETED: et_announce_event = 1;
 pub const ET_EVENT_STARTED: et_announce_event = 2;
 pub const ET_EVENT_STOPPED: et_announce_event = 3;
 
-/// The upload limit holds up the download.
-pub const ET_PERFORMANCE_UPLOAD_LIMIT_TOO_LOW: et_performance_warning = 2;
 /// Fewer than three pieces of a torrent fit into the memory limit.
 pub const ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW: et_performance_warning = 1000;
 
@@ -164,7 +162,9 @@ pub type et_peer_source = u32;
 pub const ET_PEER_SOURCE_TRACKER: et_peer_source = 0x1;
 pub const ET_PEER_SOURCE_DHT: et_peer_source = 0x2;
 pub const ET_PEER_SOURCE_PEX: et_peer_source = 0x4;
+/// Local service discovery. Not set by this version, which has none.
 pub const ET_PEER_SOURCE_LSD: et_peer_source = 0x8;
+/// Not set by this version, which has no resume data.
 pub const ET_PEER_SOURCE_RESUME_DATA: et_peer_source = 0x10;
 /// It came to us.
 pub const ET_PEER_SOURCE_INCOMING: et_peer_source = 0x20;
@@ -435,13 +435,7 @@ mod tests {
                     (&AnnounceEvent::Stopped, AnnounceEvent::Stopped as i32),
                 ],
             ),
-            (
-                "PERFORMANCE",
-                &[
-                    (&PerformanceWarning::UploadLimitTooLow, PerformanceWarning::UploadLimitTooLow as i32),
-                    (&PerformanceWarning::MemoryLimitTooLow, PerformanceWarning::MemoryLimitTooLow as i32),
-                ],
-            ),
+            ("PERFORMANCE", &[(&PerformanceWarning::MemoryLimitTooLow, PerformanceWarning::MemoryLimitTooLow as i32)]),
         ];
         for (prefix, variants) in enums {
             for (variant, number) in *variants {

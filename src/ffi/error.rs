@@ -59,6 +59,8 @@ pub const ET_ERROR_MESSAGE_SIZE: usize = 256;
 
 /// What went wrong, in detail. Set `struct_size`, pass its address as a call's last argument, or NULL there.
 ///
+/// One whose `struct_size` is not set (0, or less than a `size_t` has) or that is not aligned makes every call that gets it return
+/// `ET_ERR_INVALID_ARGUMENT`, do nothing else, and write nothing, no message either.
 /// Each call that takes it fills it in, on success too (`ET_OK`, an empty message). It belongs to the caller; use one a
 /// thread.
 #[repr(C)]

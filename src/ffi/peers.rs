@@ -34,7 +34,7 @@ pub struct et_peer_info {
     pub peer_id: [u8; 20],
     /// Pieces that it has.
     pub num_pieces: u32,
-    /// Bytes a second, protocol and payload.
+    /// Bytes a second, protocol and payload, as an average that forgets within seconds.
     pub down_speed: u32,
     pub up_speed: u32,
     /// Bytes a second of pieces alone.

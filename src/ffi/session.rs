@@ -16,7 +16,7 @@ use super::settings::{et_settings, settings_of};
 use crate::alert::record::{et_info_hashes, et_storage_index};
 use crate::error::{Error, Result};
 use crate::session::{RemoveFlags, Session, StorageIndex};
-use crate::settings::Settings;
+use crate::settings::Changes;
 
 /// How long `et_session_free` waits for a session that was not closed.
 const FREE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,8 +40,6 @@ pub(super) struct SessionHandle {
     pub(super) session: Session,
     /// Set before the session closes, and seen by its readers: from then on every call is told so.
     pub(super) closed: Arc<AtomicBool>,
-    /// Held while settings are changed: `et_session_set_alert_mask` reads, changes and applies them.
-    pub(super) settings: Arc<Mutex<()>>,
 }
 
 impl SessionHandle {
@@ -82,8 +80,8 @@ pub(super) fn timeout(milliseconds: i64) -> Option<Duration> {
 
 /// Opens a session: it listens, and its threads run.
 ///
-/// settings: NULL for the defaults; copied. state, state_len: what `et_session_save_state` gave, or {NULL, 0}. Free the
-/// session with `et_session_free`.
+/// settings: copied; NULL where none is to be set. state, state_len: what `et_session_save_state` gave, or {NULL, 0}. What is set in
+/// `settings` holds; else what the state says; else the default. Free the session with `et_session_free`.
 ///
 /// A port that is taken is no error: an `et_listen_failed_alert` tells.
 /// Errors: `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_PARSE` for a damaged state, `ET_ERR_IO`. Any thread.
@@ -100,9 +98,9 @@ pub unsafe extern "C" fn et_session_open(
         guard(error, || {
             let out = Out::new(out_session, "out_session")?;
             let state = bytes_in(state, state_len, "state")?;
-            let settings = if settings.is_null() { Settings::default() } else { settings_of(settings)?.lock().clone() };
-            let session = Session::open(settings, state)?;
-            out.write(handle::new(SessionHandle { session, closed: Arc::default(), settings: Arc::default() }));
+            let settings = if settings.is_null() { Changes::default() } else { settings_of(settings)?.lock().clone() };
+            let session = Session::open_with(&settings, state)?;
+            out.write(handle::new(SessionHandle { session, closed: Arc::default() }));
             Ok(())
         })
     }
@@ -141,9 +139,12 @@ pub unsafe extern "C" fn et_session_free(session: *mut et_session) {
     });
 }
 
-/// Applies settings to a running session: those that differ from its own. All of them or, on an error, none.
+/// Applies settings to a running session: those that are set in `settings`; the others stay as they are. All of them or, on an
+/// error, none.
 ///
-/// Errors: `ET_ERR_UNSUPPORTED` for a change of a setting that is not `live` (see `et_settings_describe`). Any thread.
+/// They count at once: for all that begins from then on, and for torrents that are just being added too. Two threads that apply different settings at once do not
+/// undo each other's, unless they do it with copies of the whole (`et_session_settings`).
+/// Errors: `ET_ERR_UNSUPPORTED` for another value of a setting that is not `live` (see `et_settings_describe`). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_apply_settings(
     session: *mut et_session,
@@ -154,14 +155,13 @@ pub unsafe extern "C" fn et_session_apply_settings(
     unsafe {
         guard(error, || {
             let settings = settings_of(settings)?.lock().clone();
-            let handle = handle::get(session)?;
-            let _changing = handle.settings.lock();
-            handle.open()?.apply_settings(&settings)
+            session_of(session)?.change_settings(&settings)
         })
     }
 }
 
-/// Gives a copy of the session's settings. Free it with `et_settings_free`. Any thread.
+/// Gives a copy of the session's settings: those that have an effect are all set in it. Free it with `et_settings_free`. Any
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_settings(
     session: *mut et_session,
@@ -173,15 +173,16 @@ pub unsafe extern "C" fn et_session_settings(
         guard(error, || {
             let out = Out::new(out_settings, "out_settings")?;
             let settings = session_of(session)?.settings()?;
-            out.write(handle::new(Mutex::new(settings)));
+            out.write(handle::new(Mutex::new(Changes::from(settings))));
             Ok(())
         })
     }
 }
 
-/// Gives what is worth keeping of a session: settings, DHT nodes and identity, counters. For `et_session_open`.
+/// Gives what is worth keeping of a session: settings, DHT nodes and identity, and the counters `all_time_download` and
+/// `all_time_upload` of `et_session_stats_info`. For `et_session_open`.
 ///
-/// Torrents are not in it. Errors: `ET_ERR_BUFFER_TOO_SMALL`. The state may have grown by the next call. Any thread.
+/// Torrents are not in it, nor what was counted of each. Errors: `ET_ERR_BUFFER_TOO_SMALL`. The state may have grown by the next call. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_save_state(
     session: *mut et_session,
@@ -194,7 +195,8 @@ pub unsafe extern "C" fn et_session_save_state(
     unsafe { guard(error, || slice_out(buf.cast::<u8>(), cap, len, &session_of(session)?.save_state()?)) }
 }
 
-/// Pauses the session: all its torrents, without changing their own paused flag. Any thread.
+/// Pauses the session: all its torrents, those that are added later or at the same time too, without changing their own paused
+/// flag. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_pause(session: *mut et_session, error: *mut et_error) -> et_status {
     // SAFETY: the pointers are NULL or the caller's.
@@ -227,7 +229,7 @@ pub unsafe extern "C" fn et_session_is_paused(
 
 /// Removes a torrent. Its storage index is refused from now on, its readers' calls too; waits on them return.
 ///
-/// flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows; where files are deleted an
+/// flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows when its files are closed; with `ET_REMOVE_DELETE_FILES` an
 /// `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_remove_torrent(

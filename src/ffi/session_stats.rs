@@ -21,13 +21,13 @@ pub struct et_session_stats_info {
     pub dht_nodes: u32,
     /// 0.
     pub reserved: u32,
-    /// Bytes since the session opened, protocol and payload.
+    /// Bytes since the session opened, protocol and payload; torrents that were removed count too. They never fall.
     pub total_download: u64,
     pub total_upload: u64,
     /// Bytes of pieces alone.
     pub total_payload_download: u64,
     pub total_payload_upload: u64,
-    /// Bytes a second now.
+    /// Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
     pub download_rate: u32,
     pub upload_rate: u32,
     pub payload_download_rate: u32,
@@ -40,10 +40,13 @@ pub struct et_session_stats_info {
     /// Alerts that a full queue had no room for.
     pub alerts_dropped: u64,
     pub uptime_ms: u64,
-    /// Pieces that came in wrong.
+    /// Pieces that came in wrong since the session opened.
     pub hash_failures: u64,
-    /// Bytes that came in although they were there already.
+    /// Bytes that came in although they were there already, since the session opened.
     pub redundant_bytes: u64,
+    /// Bytes of payload since the session opened, and before in the sessions whose state (`et_session_save_state`) led to it.
+    pub all_time_download: u64,
+    pub all_time_upload: u64,
 }
 
 // SAFETY: plain numbers, `struct_size` first.
@@ -75,6 +78,8 @@ impl From<SessionStats> for et_session_stats_info {
             uptime_ms: s.uptime_ms,
             hash_failures: s.hash_failures,
             redundant_bytes: s.redundant_bytes,
+            all_time_download: s.all_time_download,
+            all_time_upload: s.all_time_upload,
         }
     }
 }

@@ -10,18 +10,20 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Object};
 use super::sized::{CStruct, OutStruct};
 use crate::error::{Error, Result};
-use crate::settings::{Kind, Settings, Value, descriptors};
+use crate::settings::{Changes, Kind, Value, descriptors};
 
-/// A set of settings, to open a session with or to apply to one. A fresh one holds the defaults.
+/// A set of settings, to open a session with or to apply to one. It says what was set in it, and nothing of the rest: that is as
+/// in the state that a session is opened with, or stays as it is, or has its default. To have a default again, set it.
 ///
-/// Made by `et_settings_new` or `et_session_settings`, ended by `et_settings_free`. It is a copy of its own: what becomes
-/// of it changes no session.
+/// Made by `et_settings_new`, with nothing set, or by `et_session_settings`, with all set that have an effect; ended by
+/// `et_settings_free`. It is a copy of its own: what becomes of it changes no session. docs/settings.md lists the settings that
+/// do something.
 pub struct et_settings {
     _opaque: [u8; 0],
 }
 
 impl Object for et_settings {
-    type Value = Mutex<Settings>;
+    type Value = Mutex<Changes>;
     const MAGIC: u64 = 0x6574_5f73_6574_7473;
     const NAME: &'static str = "settings";
 }
@@ -64,12 +66,12 @@ unsafe impl CStruct for et_setting_info {}
 
 /// # Safety
 /// `settings` is NULL or a handle that is not freed.
-pub(super) unsafe fn settings_of<'a>(settings: *const et_settings) -> Result<&'a Mutex<Settings>> {
+pub(super) unsafe fn settings_of<'a>(settings: *const et_settings) -> Result<&'a Mutex<Changes>> {
     // SAFETY: as the caller promised.
     unsafe { handle::get(settings) }
 }
 
-/// Makes settings with the defaults. Free them with `et_settings_free`.
+/// Makes settings of which none is set. Free them with `et_settings_free`.
 ///
 /// Errors: `ET_ERR_NULL_POINTER`. Any thread.
 #[unsafe(no_mangle)]
@@ -78,7 +80,7 @@ pub unsafe extern "C" fn et_settings_new(out_settings: *mut *mut et_settings, er
     unsafe {
         guard(error, || {
             let out = Out::new(out_settings, "out_settings")?;
-            out.write(handle::new(Mutex::new(Settings::default())));
+            out.write(handle::new(Mutex::new(Changes::default())));
             Ok(())
         })
     }
@@ -151,7 +153,7 @@ pub unsafe extern "C" fn et_settings_set_str(
     unsafe { guard(error, || set(settings, key, key_len, Value::Str(text_in(value, value_len, "value")?))) }
 }
 
-/// Gives an integer.
+/// Gives an integer: what was set, else the default.
 ///
 /// Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT` for another type. Any thread.
 #[unsafe(no_mangle)]
@@ -166,13 +168,13 @@ pub unsafe extern "C" fn et_settings_get_int(
     unsafe {
         guard(error, || {
             let out = Out::new(out_value, "out_value")?;
-            out.write(settings_of(settings)?.lock().get_int(text_in(key, key_len, "key")?)?);
+            out.write(settings_of(settings)?.lock().values().get_int(text_in(key, key_len, "key")?)?);
             Ok(())
         })
     }
 }
 
-/// Gives a bool, as 0 or 1.
+/// Gives a bool, as 0 or 1: what was set, else the default.
 ///
 /// Errors: as `et_settings_get_int`. Any thread.
 #[unsafe(no_mangle)]
@@ -187,13 +189,13 @@ pub unsafe extern "C" fn et_settings_get_bool(
     unsafe {
         guard(error, || {
             let out = Out::new(out_value, "out_value")?;
-            out.write(settings_of(settings)?.lock().get_bool(text_in(key, key_len, "key")?)?.into());
+            out.write(settings_of(settings)?.lock().values().get_bool(text_in(key, key_len, "key")?)?.into());
             Ok(())
         })
     }
 }
 
-/// Gives a string: its bytes, no NUL.
+/// Gives a string, what was set, else the default: its bytes, no NUL.
 ///
 /// Errors: as `et_settings_get_int`, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
 #[unsafe(no_mangle)]
@@ -210,7 +212,7 @@ pub unsafe extern "C" fn et_settings_get_str(
     unsafe {
         guard(error, || {
             let settings = settings_of(settings)?.lock();
-            text_out(buf, cap, len, settings.get_str(text_in(key, key_len, "key")?)?)
+            text_out(buf, cap, len, settings.values().get_str(text_in(key, key_len, "key")?)?)
         })
     }
 }

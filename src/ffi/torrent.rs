@@ -7,7 +7,7 @@ use super::bytes::{Out, slice_out, text_out};
 use super::constants::et_torrent_flags;
 use super::error::{et_error, et_status};
 use super::guard::guard;
-use super::session::{et_session, session_of};
+use super::session::{et_session, session_of, timeout};
 use super::sized::{CStruct, OutStruct, read};
 use crate::alert::record::{et_info_hashes, et_storage_index};
 use crate::error::{Error, Result};
@@ -287,6 +287,22 @@ fn limit(value: i64, name: &str) -> Result<Option<u32>> {
     }
     let bad = |_| Error::invalid(format!("limits->{name} is {value}, allowed is -1 to {}", u32::MAX));
     u32::try_from(value).map(Some).map_err(bad)
+}
+
+/// Waits until a torrent's metadata is there: a magnet's comes from its peers. Where it is there, it returns at once.
+///
+/// timeout_ms: 0 is not at all, negative is for ever. Errors: `ET_ERR_TIMED_OUT`, `ET_ERR_WOULD_BLOCK` (where the timeout is 0),
+/// `ET_ERR_CLOSED` and `ET_ERR_INVALID_STORAGE_INDEX` as soon as it is so; where an error stops the torrent, that one. Any thread;
+/// several may wait. It takes no alert from the queue.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_torrent_wait_metadata(
+    session: *mut et_session,
+    torrent: et_storage_index,
+    timeout_ms: i64,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's. The torrent outlasts a free of the session that comes too early.
+    unsafe { guard(error, || torrent_of(session, torrent)?.wait_metadata(timeout(timeout_ms))) }
 }
 
 /// Is there metadata? For callers that would rather not see `ET_ERR_NO_METADATA`. 1 or 0. Any thread.

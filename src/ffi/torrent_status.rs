@@ -38,7 +38,7 @@ pub struct et_torrent_status_info {
     pub is_finished: u32,
     pub announcing_to_trackers: u32,
     pub announcing_to_dht: u32,
-    /// A peer came to us by itself: the port is reachable.
+    /// A peer has come to us by itself since the torrent was added: the port is reachable. It may be gone again.
     pub has_incoming: u32,
     pub num_readers: u32,
     pub info_hashes: et_info_hashes,
@@ -48,7 +48,7 @@ pub struct et_torrent_status_info {
     pub total_done: u64,
     pub total_wanted: u64,
     pub total_wanted_done: u64,
-    /// Bytes since it was added or the session opened, protocol and payload.
+    /// Bytes since it was added to this session, protocol and payload.
     pub total_download: u64,
     pub total_upload: u64,
     /// Bytes of pieces alone.
@@ -58,10 +58,11 @@ pub struct et_torrent_status_info {
     pub total_failed_bytes: u64,
     /// Bytes that came in although they were there already.
     pub total_redundant_bytes: u64,
-    /// Bytes of payload over all sessions.
+    /// Bytes of payload over all sessions that are known of. This version keeps nothing of a torrent from one session to the next: they
+    /// are what `total_payload_download` and `total_payload_upload` are.
     pub all_time_download: u64,
     pub all_time_upload: u64,
-    /// Bytes a second now.
+    /// Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
     pub download_rate: u32,
     pub upload_rate: u32,
     pub download_payload_rate: u32,
@@ -89,7 +90,7 @@ pub struct et_torrent_status_info {
     /// Bytes a second, 0: no limit of its own.
     pub download_limit: u32,
     pub upload_limit: u32,
-    /// Peers, 0: as the settings say.
+    /// Its own limits of peers and of peers to upload to, 0: as the settings say.
     pub max_connections: u32,
     pub max_uploads: u32,
     /// 0.

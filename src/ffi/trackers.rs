@@ -188,6 +188,7 @@ unsafe fn tiers(entries: &[et_tracker_entry]) -> Result<Vec<Vec<String>>> {
 
 /// Gives the URLs of a torrent's web seeds as records: `et_web_seed_info`, walked with `et_record_next`.
 ///
+/// They are what its torrent file or magnet names, for the caller to know of: this version fetches nothing from web seeds.
 /// buf: aligned to 8 bytes. cap, len: bytes. Errors: `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_torrent_web_seeds(

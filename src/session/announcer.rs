@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::StorageIndex;
 use super::driver::Driver;
 use super::inner::Inner;
-use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, redact_url};
+use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
 use crate::alert::Alert;
 use crate::engine::external_ip::Voter;
 use crate::engine::swarm::PeerSource;
@@ -20,7 +20,7 @@ pub fn announce(driver: &Arc<Driver>, jobs: Vec<AnnounceJob>) {
         let driver = driver.clone();
         driver.clone().spawn(async move {
             let request = request(&driver, &job);
-            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: redact_url(&job.url), event: job.event });
+            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: job.url.clone(), event: job.event });
             let outcome = carry_out(&driver.session, request).await;
             finish(&driver, &job, outcome);
         });
@@ -33,7 +33,7 @@ pub fn goodbyes(driver: &Driver, jobs: &[AnnounceJob]) -> Vec<AnnounceRequest> {
     jobs.iter()
         .filter(|_| patience > 0)
         .map(|job| {
-            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: redact_url(&job.url), event: job.event });
+            post(&driver.session, driver.index, Alert::TrackerAnnounce { url: job.url.clone(), event: job.event });
             request(driver, job)
         })
         .collect()
@@ -53,7 +53,7 @@ pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
 }
 
 async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
-    let Ok(_turn) = session.announce_slots.acquire().await else {
+    let Some(_turn) = session.announce_slots.take().await else {
         return Err(AnnounceFailure::new(crate::error::Operation::Unknown, "the session is closing"));
     };
     let client = session.tracker_client();
@@ -77,12 +77,11 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
     let settings = session.settings();
     // Asked of the core even while the torrent is being removed: the goodbye carries the last numbers.
     let (hash, left, (downloaded, uploaded, corrupt)) = driver.totals();
-    let port = u16::try_from(settings.announce_port).ok().filter(|p| *p != 0).unwrap_or_else(|| session.listen_port());
     AnnounceRequest {
         url: job.url.clone(),
         info_hash: hash,
         peer_id: session.peer_id,
-        port,
+        port: session.told_port(),
         uploaded,
         downloaded,
         left,
@@ -100,7 +99,7 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
     if driver.removed.load(Ordering::Acquire) {
         return;
     }
-    let url = redact_url(&job.url);
+    let url = job.url.clone();
     match outcome {
         Ok(reply) => {
             let num_peers = u32::try_from(reply.peers.len()).unwrap_or(u32::MAX);

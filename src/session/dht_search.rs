@@ -14,6 +14,7 @@ use super::inner::Inner;
 use crate::alert::Alert;
 use crate::engine::swarm::PeerSource;
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 
 /// What a session's node is started with.
 #[derive(Debug, Default)]
@@ -54,20 +55,28 @@ pub fn settings_changed(session: &Arc<Inner>) {
         }
         return;
     }
-    if session.dht.lock().is_some() || std::mem::replace(&mut session.dht_start.lock().starting, true) {
+    if let Some(dht) = session.dht.lock().clone() {
+        dht.set_announce_interval(announce_interval(&settings));
+        return;
+    }
+    if std::mem::replace(&mut session.dht_start.lock().starting, true) {
         return;
     }
     let session = session.clone();
     session.clone().spawn(async move {
         if let Ok(dht) = launch(&session).await {
             let dht: Arc<dyn Dht> = Arc::new(dht);
-            let early = std::mem::take(&mut session.dht_start.lock().nodes);
-            early.iter().for_each(|(host, port)| dht.add_node(host, *port));
-            *session.dht.lock() = Some(dht.clone());
-            session.dht_start.lock().starting = false;
+            {
+                // At once, so that whoever names a node finds the one or the other.
+                let mut running = session.dht.lock();
+                let mut start = session.dht_start.lock();
+                start.nodes.drain(..).for_each(|(host, port)| dht.add_node(&host, port));
+                start.starting = false;
+                *running = Some(dht.clone());
+            }
+            // Changed, or switched off, while it was starting.
+            settings_changed(&session);
             if !session.settings().enable_dht {
-                // Switched off while it was starting.
-                settings_changed(&session);
                 return;
             }
             // Torrents that were there before it begin their search.
@@ -94,11 +103,15 @@ async fn launch(session: &Arc<Inner>) -> Result<LibrqbitDht> {
     options.bootstrap_nodes =
         settings.dht_bootstrap_nodes.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     options.state = state;
-    options.announce_interval = Duration::from_secs(u64::try_from(settings.dht_announce_interval).unwrap_or(900));
+    options.announce_interval = announce_interval(&settings);
     match LibrqbitDht::start(options.clone()).await {
         Ok(dht) => Ok(dht),
         Err(_) => LibrqbitDht::start(DhtOptions { listen: SocketAddr::new(listen.ip(), 0), ..options }).await,
     }
+}
+
+fn announce_interval(settings: &Settings) -> Duration {
+    Duration::from_secs(u64::try_from(settings.dht_announce_interval).unwrap_or(900))
 }
 
 /// Nodes and identity, for the next session.
@@ -113,7 +126,8 @@ pub fn add_node(session: &Inner, host: &str, port: u16) -> Result<()> {
             "a DHT node has a host name or address of 1 to 255 bytes, and a port from 1 to 65535",
         ));
     }
-    match session.dht.lock().clone() {
+    let running = session.dht.lock();
+    match running.as_ref() {
         Some(dht) => dht.add_node(host, port),
         None => {
             let mut start = session.dht_start.lock();
@@ -165,7 +179,7 @@ impl DhtSearch {
 
 async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
     let (hash, ..) = driver.totals();
-    let port = driver.session.listen_port();
+    let port = driver.session.told_port();
     let mut peers = dht.get_peers(hash, (port != 0).then_some(port));
     while let Some(batch) = peers.recv().await {
         if driver.check().is_err() {

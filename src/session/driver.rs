@@ -17,6 +17,7 @@ use super::rate_limit::{RateLimiter, RateLimits};
 use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
 use crate::alert::Alert;
 use crate::engine::external_ip::Voter;
+use crate::engine::rate::Traffic;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::engine::store::{HashJob, PeerKey};
@@ -180,6 +181,18 @@ impl Driver {
         let core = self.core.lock();
         self.check()?;
         Ok(f(&core, self.session.now()))
+    }
+
+    /// Makes the core what the session is now: its settings, its pause, its port. All of it is looked at under the core's lock, so
+    /// that whoever is last here has the last word, however many change the session at once.
+    pub fn keep_up(self: &Arc<Self>) {
+        // One that is removed meanwhile need not.
+        let _ = self.command(|core, now| {
+            core.set_listen_port(self.session.listen_port());
+            core.set_settings(now, self.session.settings());
+            core.set_session_paused(now, self.session.paused.load(Ordering::Acquire));
+            core.enforce_limit(now);
+        });
     }
 
     /// An event: runs it on the core and carries out what follows.
@@ -370,6 +383,11 @@ impl Driver {
 
     pub fn num_pieces(&self) -> Option<u32> {
         self.core.lock().info().map(|i| i.layout.num_pieces())
+    }
+
+    /// What it counted. Good after the removal too.
+    pub fn traffic(&self) -> Traffic {
+        self.core.lock().traffic()
     }
 
     pub fn has_peer(&self, key: PeerKey) -> bool {

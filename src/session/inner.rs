@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::StorageIndex;
 use super::alert_queue::AlertQueue;
+use super::announce_slots::AnnounceSlots;
 use super::clock::Clock;
 use super::connection::RECEIVE_BYTES;
 use super::connection_limit::ConnectionLimit;
 use super::dht::Dht;
 use super::driver::Driver;
 use super::half_open::HalfOpen;
+use super::listen::{self, Listening};
 use super::rate_limit::RateLimiter;
+use super::stats::Census;
 use super::storage_index::Registry;
 use super::tracker::{TrackerClient, TrackerOptions};
 use crate::alert::Alert;
@@ -40,6 +43,8 @@ pub struct Inner {
     pub clock: Clock,
     runtime: Handle,
     settings: RwLock<Arc<Settings>>,
+    /// Held while settings are changed: of two changes at once neither is lost.
+    changing: Mutex<()>,
     pub alerts: AlertQueue,
     pub pool: Arc<Pool>,
     pub shares: Arc<Shares>,
@@ -47,7 +52,9 @@ pub struct Inner {
     pub torrents: Mutex<Registry<Arc<Driver>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
-    pub announce_slots: Semaphore,
+    pub announce_slots: Arc<AnnounceSlots>,
+    /// What counts beyond the torrents that are there.
+    pub census: Mutex<Census>,
     pub connections: Arc<ConnectionLimit>,
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
@@ -61,6 +68,7 @@ pub struct Inner {
     pub announce_key: u32,
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
+    listening: Mutex<Option<Listening>>,
     listen_port: AtomicU16,
     buffers: Mutex<Vec<Vec<u8>>>,
     external_ip: Mutex<ExternalIp>,
@@ -102,7 +110,9 @@ impl Inner {
             torrents: Mutex::new(Registry::new(rng.u64(..))),
             download_limit: rate(settings.download_rate_limit),
             upload_limit: rate(settings.upload_rate_limit),
-            announce_slots: Semaphore::new(usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1).max(1)),
+            announce_slots: AnnounceSlots::new(announces(&settings)),
+            census: Mutex::new(Census::default()),
+            changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections),
             half_open: Arc::default(),
             freed_place: AtomicU64::new(0),
@@ -112,6 +122,7 @@ impl Inner {
             peer_id,
             announce_key: rng.u32(..),
             seeds: Mutex::new(rng.fork()),
+            listening: Mutex::new(None),
             listen_port: AtomicU16::new(0),
             buffers: Mutex::new(Vec::new()),
             external_ip: Mutex::new(ExternalIp::default()),
@@ -164,10 +175,19 @@ impl Inner {
         self.runtime.spawn_blocking(work);
     }
 
-    /// Takes new settings in, as far as they can change while the session runs.
-    pub fn apply(&self, settings: Settings) -> Result<()> {
+    /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
+    pub fn change(self: &Arc<Self>, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        let _changing = self.changing.lock();
+        check_open(self)?;
         let before = self.settings();
-        if tracker_options(&settings) != tracker_options(&before) {
+        let mut settings = before.as_ref().clone();
+        change(&mut settings)?;
+        before.check_live_change(&settings)?;
+        self.apply(&before, settings)
+    }
+
+    fn apply(self: &Arc<Self>, before: &Settings, settings: Settings) -> Result<()> {
+        if tracker_options(&settings) != tracker_options(before) {
             let _context = self.runtime.enter();
             *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings))?);
         }
@@ -176,21 +196,38 @@ impl Inner {
         self.alerts.set_mask(alert_mask(&settings));
         self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
         self.connections.set(usize::try_from(settings.connections_limit).unwrap_or(0));
-        let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
-        let settings = Arc::new(settings);
-        *self.settings.write() = settings.clone();
+        self.announce_slots.set(announces(&settings));
+        self.pool.set_limit(u64::try_from(settings.memory_limit).unwrap_or(0));
+        let told = self.told_port();
+        *self.settings.write() = Arc::new(settings);
+        self.listen();
+        let told_anew = self.told_port() != told;
         for driver in self.drivers() {
-            driver.run(|core, now| core.set_settings(now, settings.clone()));
+            driver.keep_up();
+            if told_anew {
+                // Its search tells the old port.
+                driver.dht.restart();
+                driver.look_at_time();
+            }
         }
-        self.set_memory_limit(memory);
+        super::dht_search::settings_changed(self);
         Ok(())
     }
 
-    pub fn set_memory_limit(&self, bytes: u64) {
-        self.pool.set_limit(bytes);
-        for driver in self.drivers() {
-            driver.run(|core, now| core.enforce_limit(now));
+    /// Listens, or stops to, as `enable_incoming_tcp` says.
+    pub fn listen(self: &Arc<Self>) {
+        let mut listening = self.listening.lock();
+        match (self.settings().enable_incoming_tcp, listening.take()) {
+            (true, None) => *listening = Some(listen::start(self)),
+            (false, Some(open)) => open.close(),
+            (_, same) => *listening = same,
         }
+        self.listen_port.store(listening.as_ref().map_or(0, Listening::port), Ordering::Release);
+    }
+
+    /// Where the DHT is to listen.
+    pub fn dht_address(&self) -> Option<SocketAddr> {
+        self.listening.lock().as_ref().and_then(|l| super::dht_search::listen_address(&l.bound))
     }
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. False if there is none, or one was
@@ -218,8 +255,10 @@ impl Inner {
         self.listen_port.load(Ordering::Acquire)
     }
 
-    pub fn set_listen_port(&self, port: u16) {
-        self.listen_port.store(port, Ordering::Release);
+    /// The port that trackers and the DHT are told: `announce_port`, or the one we listen on. 0: none.
+    pub fn told_port(&self) -> u16 {
+        let set = u16::try_from(self.settings().announce_port).unwrap_or(0);
+        if set == 0 { self.listen_port() } else { set }
     }
 
     /// Our side of a handshake for a torrent.
@@ -301,6 +340,10 @@ impl Inner {
 fn alert_mask(settings: &Settings) -> u64 {
     // The whole mask is -1 in a setting of 32 bits.
     if settings.alert_mask < 0 { u64::MAX } else { u64::try_from(settings.alert_mask).unwrap_or(u64::MAX) }
+}
+
+fn announces(settings: &Settings) -> usize {
+    usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1)
 }
 
 fn tracker_options(settings: &Settings) -> TrackerOptions {

@@ -1,11 +1,14 @@
-//! Listening sockets: one for each address of `listen_interfaces`.
+//! Listening sockets: one for each address of `listen_interfaces`, while `enable_incoming_tcp` says so.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::inner::Inner;
 use super::{StorageIndex, dialer};
@@ -16,19 +19,46 @@ use crate::error::{Error, Operation, Status};
 const PORT_RETRIES: u16 = 10;
 const BACKLOG: i32 = 128;
 
+/// How long sockets may take to close; then the next ones find their ports taken, and take others.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The sockets that a session listens on.
+#[derive(Debug)]
+pub struct Listening {
+    /// The addresses that were bound, with their ports.
+    pub bound: Vec<SocketAddr>,
+    stop: CancellationToken,
+    /// Disconnected as soon as the last socket is closed: each has a sender.
+    open: mpsc::Receiver<Infallible>,
+}
+
+impl Listening {
+    /// The port to tell others, 0 where there is none.
+    pub fn port(&self) -> u16 {
+        self.bound.first().map_or(0, SocketAddr::port)
+    }
+
+    /// Closes the sockets, and waits until they are closed: their ports can be taken again.
+    pub fn close(self) {
+        self.stop.cancel();
+        // An error either way: nobody sends anything.
+        let _ = self.open.recv_timeout(CLOSE_PATIENCE);
+    }
+}
+
 /// The entries `address:port` of the setting, as far as they are such; the others as they are.
 pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
     let entries = setting.split(',').map(str::trim).filter(|e| !e.is_empty());
     entries.map(|e| e.parse::<SocketAddr>().map_err(|_| e.to_owned())).collect()
 }
 
-/// Opens the listening sockets, says how it went, and starts to accept. The ports that were bound.
-pub fn start(session: &Arc<Inner>) -> Vec<SocketAddr> {
+/// Opens the listening sockets, says how it went, and starts to accept.
+pub fn start(session: &Arc<Inner>) -> Listening {
+    let _context = session.enter();
     let settings = session.settings();
     let mut bound = Vec::new();
-    if !settings.enable_incoming_tcp {
-        return bound;
-    }
+    let stop = CancellationToken::new();
+    let (alive, open) = mpsc::sync_channel(0);
     for entry in parse_interfaces(&settings.listen_interfaces) {
         let outcome = match entry {
             Ok(address) => bind(address).map_err(|e| (address.to_string(), Some(address), e)),
@@ -46,9 +76,11 @@ pub fn start(session: &Arc<Inner>) -> Vec<SocketAddr> {
                     socket_type: SocketType::Tcp,
                 };
                 session.alerts.post(StorageIndex::INVALID, &alert);
-                let session = session.clone();
-                let accepting = session.clone();
-                session.spawn(async move { accept_loop(accepting, listener).await });
+                let (accepting, stop, alive) = (session.clone(), stop.clone(), alive.clone());
+                session.spawn(async move {
+                    accept_loop(accepting, listener, stop).await;
+                    drop(alive);
+                });
             }
             Err((interface, address, error)) => {
                 let alert = Alert::ListenFailed {
@@ -62,7 +94,7 @@ pub fn start(session: &Arc<Inner>) -> Vec<SocketAddr> {
             }
         }
     }
-    bound
+    Listening { bound, stop, open }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
@@ -95,11 +127,14 @@ fn bind_exactly(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr
     Ok((listener, bound))
 }
 
-async fn accept_loop(session: Arc<Inner>, listener: TcpListener) {
+/// Ends, and closes the socket, when it is told to stop and when the session closes.
+async fn accept_loop(session: Arc<Inner>, listener: TcpListener, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
+            () = stop.cancelled() => return,
             () = session.closing() => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, address)) => {

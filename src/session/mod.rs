@@ -4,6 +4,7 @@
 //! waits and makes every later call answer [`Status::Closed`].
 
 pub mod alert_queue;
+mod announce_slots;
 mod announcer;
 mod clock;
 mod connection;
@@ -22,6 +23,7 @@ pub mod rate_limit;
 mod reader;
 mod runtime;
 mod state;
+mod stats;
 pub mod storage_index;
 mod torrent;
 pub mod tracker;
@@ -46,6 +48,7 @@ pub use crate::engine::trackers::TrackerStatus;
 pub use crate::engine::{StorageKind, TorrentFlags};
 pub use params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
 pub use reader::{Reader, Whence};
+pub use stats::SessionStats;
 pub use storage_index::StorageIndex;
 pub use torrent::Torrent;
 
@@ -53,39 +56,12 @@ use crate::alert::Alert;
 use crate::engine;
 use crate::error::{Error, Result, Status};
 use crate::metainfo::InfoHashes;
-use crate::settings::Settings;
+use crate::settings::{Changes, Settings};
 use alert_queue::AlertQueue;
 use driver::{Driver, unix_now};
 use inner::{Inner, check_open};
+use state::{Saved, SavedCounters};
 use tracker::AnnounceRequest;
-
-/// Counters of a whole session. Sizes in bytes, rates in bytes a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SessionStats {
-    pub num_torrents: u32,
-    pub num_peers: u32,
-    pub num_readers: u32,
-    /// Connections being made.
-    pub half_open: u32,
-    pub dht_nodes: u32,
-    pub total_download: u64,
-    pub total_upload: u64,
-    pub total_payload_download: u64,
-    pub total_payload_upload: u64,
-    pub download_rate: u32,
-    pub upload_rate: u32,
-    pub payload_download_rate: u32,
-    pub payload_upload_rate: u32,
-    pub memory_limit: u64,
-    pub memory_charged: u64,
-    pub memory_peak: u64,
-    pub alerts_posted: u64,
-    pub alerts_dropped: u64,
-    pub uptime_ms: u64,
-    /// Over the torrents that are in the session now.
-    pub hash_failures: u64,
-    pub redundant_bytes: u64,
-}
 
 /// A session: torrents, and all that they share.
 #[derive(Debug, Clone)]
@@ -124,12 +100,13 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 impl Session {
     /// Opens a session. `state`: what `save_state` gave, or nothing. None: settings as in the state, else the defaults.
     pub fn open(settings: impl Into<Option<Settings>>, state: &[u8]) -> Result<Self> {
-        let saved = if state.is_empty() { None } else { Some(state::parse(state)?) };
-        let settings = match (settings.into(), &saved) {
-            (Some(settings), _) => settings,
-            (None, Some(saved)) => saved.settings.clone(),
-            (None, None) => Settings::default(),
-        };
+        Self::open_with(&settings.into().map(Changes::from).unwrap_or_default(), state)
+    }
+
+    /// The same with some settings: those that are not named are as in the state, else the defaults.
+    pub fn open_with(changes: &Changes, state: &[u8]) -> Result<Self> {
+        let saved = if state.is_empty() { Saved::default() } else { state::parse(state)? };
+        let settings = changes.over(&saved.settings);
         let runtime = runtime::start(&settings)?;
         let mut rng = fastrand::Rng::with_seed(random_seed()?);
         let inner = Inner::new(runtime.handle().clone(), settings, &mut rng)?;
@@ -145,12 +122,9 @@ impl Session {
                 }),
             }),
         };
-        let bound = {
-            let _context = inner.enter();
-            listen::start(&inner)
-        };
-        inner.set_listen_port(bound.first().map_or(0, |a| a.port()));
-        dht_search::start(&inner, saved.map(|s| s.dht).unwrap_or_default(), dht_search::listen_address(&bound));
+        inner.census.lock().begin(saved.counters);
+        inner.listen();
+        dht_search::start(&inner, saved.dht, inner.dht_address());
         Ok(session)
     }
 
@@ -174,59 +148,24 @@ impl Session {
         Ok(self.inner.settings().as_ref().clone())
     }
 
-    /// Takes new settings in. Those that count at the start only are kept, and count when a session is opened with them.
+    /// Puts these settings in place of all there are. One that counts at the start only may not differ.
     pub fn apply_settings(&self, settings: &Settings) -> Result<()> {
-        check_open(&self.inner)?;
-        self.inner.settings().check_live_change(settings)?;
-        self.inner.apply(settings.clone())?;
-        dht_search::settings_changed(&self.inner);
-        Ok(())
+        self.change_settings(&Changes::from(settings.clone()))
     }
 
-    /// Settings, DHT nodes and identity, as bytes for the next `open`.
+    /// Changes the settings that are named; of two such calls at once neither undoes the other. On an error none is changed.
+    pub fn change_settings(&self, changes: &Changes) -> Result<()> {
+        self.inner.change(|settings| {
+            *settings = changes.over(settings);
+            Ok(())
+        })
+    }
+
+    /// Settings, DHT nodes and identity, counters, as bytes for the next `open`.
     pub fn save_state(&self) -> Result<Vec<u8>> {
-        check_open(&self.inner)?;
-        Ok(state::encode(&self.inner.settings(), &dht_search::save(&self.inner)))
-    }
-
-    pub fn stats(&self) -> Result<SessionStats> {
-        check_open(&self.inner)?;
-        let pool = &self.inner.pool;
-        let bytes = |blocks: u64| blocks * u64::from(crate::storage::pool::BLOCK_SIZE);
-        let (memory_limit, memory_peak) = pool.limit_and_peak();
-        let (alerts_posted, alerts_dropped) = self.inner.alerts.totals();
-        let mut stats = SessionStats {
-            memory_limit: bytes(memory_limit),
-            memory_charged: bytes(pool.charged()),
-            memory_peak: bytes(memory_peak),
-            alerts_posted,
-            alerts_dropped,
-            uptime_ms: self.inner.now().micros() / 1000,
-            dht_nodes: self.inner.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
-            ..SessionStats::default()
-        };
-        for driver in self.inner.drivers() {
-            let Ok((s, half_open, hash_failures)) =
-                driver.look(|c, now| (c.status(now), c.num_dialling(), c.counters().hash_failures))
-            else {
-                continue;
-            };
-            stats.num_torrents += 1;
-            stats.num_peers += s.num_peers;
-            stats.num_readers += s.num_readers;
-            stats.half_open += half_open as u32;
-            stats.total_download += s.total_download;
-            stats.total_upload += s.total_upload;
-            stats.total_payload_download += s.total_payload_download;
-            stats.total_payload_upload += s.total_payload_upload;
-            stats.download_rate = stats.download_rate.saturating_add(s.download_rate);
-            stats.upload_rate = stats.upload_rate.saturating_add(s.upload_rate);
-            stats.payload_download_rate = stats.payload_download_rate.saturating_add(s.download_payload_rate);
-            stats.payload_upload_rate = stats.payload_upload_rate.saturating_add(s.upload_payload_rate);
-            stats.hash_failures += hash_failures;
-            stats.redundant_bytes += s.total_redundant_bytes;
-        }
-        Ok(stats)
+        let stats = self.stats()?;
+        let counters = SavedCounters { download: stats.all_time_download, upload: stats.all_time_upload };
+        Ok(state::encode(&self.inner.settings(), &dht_search::save(&self.inner), counters))
     }
 
     /// Pauses every torrent, without touching what each has been told.
@@ -246,16 +185,29 @@ impl Session {
     fn set_paused(&self, paused: bool) -> Result<()> {
         check_open(&self.inner)?;
         self.inner.paused.store(paused, Ordering::Release);
-        for driver in self.inner.drivers() {
-            // One that is removed meanwhile needs no pause.
-            let _ = driver.command(|core, now| core.set_session_paused(now, paused));
-        }
+        self.inner.drivers().iter().for_each(Driver::keep_up);
         Ok(())
     }
 
-    /// Adds a torrent. Its index is good at once, for a magnet too.
+    /// Adds a torrent. Its index is good at once, for a magnet too. An alert tells how it went, whichever way.
     pub fn add_torrent(&self, params: AddTorrentParams) -> std::result::Result<StorageIndex, AddTorrentError> {
         check_open(&self.inner)?;
+        let (hashes, name) = (params.source.info_hashes(), params.source.name().to_owned());
+        self.try_add(params).inspect_err(|failed| {
+            let about = failed.existing.unwrap_or(StorageIndex::INVALID);
+            let error = Some(failed.error.clone());
+            self.inner.alerts.post(about, &Alert::AddTorrent { info_hashes: hashes, name, error });
+        })
+    }
+
+    /// A torrent was to be added, and what it was to be added from is none. An alert tells.
+    pub fn add_refused(&self, error: &Error) {
+        let error = Some(error.clone());
+        let alert = Alert::AddTorrent { info_hashes: InfoHashes::default(), name: String::new(), error };
+        self.inner.alerts.post(StorageIndex::INVALID, &alert);
+    }
+
+    fn try_add(&self, params: AddTorrentParams) -> std::result::Result<StorageIndex, AddTorrentError> {
         let hashes = params.source.info_hashes();
         if hashes.v1.is_none() {
             let what = if hashes.is_empty() { "there is no info-hash" } else { "only a v2 info-hash is named" };
@@ -307,7 +259,7 @@ impl Session {
             added_time: unix_now(),
         };
         let limits = (params.download_limit, params.upload_limit);
-        let mut core = engine::Torrent::new(
+        let core = engine::Torrent::new(
             self.inner.now(),
             config,
             settings,
@@ -315,7 +267,6 @@ impl Session {
             &self.inner.shares,
             self.inner.seeds.lock().u64(..),
         );
-        core.set_session_paused(self.inner.now(), self.inner.paused.load(Ordering::Acquire));
         let mut driver = None;
         let index = {
             let mut torrents = self.inner.torrents.lock();
@@ -328,11 +279,14 @@ impl Session {
             torrents.insert(&hashes, |index| {
                 let made = Driver::new(self.inner.clone(), index, core, save_path, limits);
                 driver = Some(made.clone());
+                // Before anybody finds it: this is the first that is told of it.
+                self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
                 made
             })?
         };
-        self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
         if let Some(driver) = driver {
+            // The session may have changed since it was looked at for the core. From now on the torrent hears of it by itself.
+            driver.keep_up();
             driver.start(peers);
             driver.look_up_peers(named_peers);
         }
@@ -342,35 +296,37 @@ impl Session {
     /// Takes a torrent out. Its index is void at once; what it wrote to disk is deleted if asked for.
     pub fn remove_torrent(&self, index: StorageIndex, flags: RemoveFlags) -> Result<()> {
         check_open(&self.inner)?;
-        let driver = self.inner.torrents.lock().remove(index).ok_or_else(unknown_index)?;
-        let (hashes, kind) = driver.run(|core, _| (core.info_hashes(), core.storage_kind()));
-        let disk = if kind == StorageKind::Disk { driver.disk() } else { None };
-        let goodbyes = announcer::goodbyes(&driver, &driver.retire());
         let inner = self.inner.clone();
+        let (driver, hashes, disk, goodbyes) = {
+            // Nobody counts meanwhile: its numbers are neither missing nor there twice.
+            let mut census = inner.census.lock();
+            let driver = inner.torrents.lock().remove(index).ok_or_else(unknown_index)?;
+            let (hashes, kind) = driver.run(|core, _| (core.info_hashes(), core.storage_kind()));
+            let disk = if kind == StorageKind::Disk { driver.disk() } else { None };
+            let goodbyes = driver.retire();
+            census.left(driver.traffic());
+            (driver, hashes, disk, goodbyes)
+        };
+        let goodbyes = announcer::goodbyes(&driver, &goodbyes);
         if !goodbyes.is_empty() {
             self.inner.spawn(announcer::say_goodbye(inner.clone(), goodbyes));
         }
-        let session = inner.clone();
-        let finish = move || {
-            if let Some(disk) = disk {
+        // Each said when it is true: that it is gone, when its files are closed.
+        self.inner.spawn_blocking(move || {
+            if let Some(disk) = &disk {
                 driver.await_disk();
                 disk.release();
-                if flags.contains(RemoveFlags::DELETE_FILES) {
-                    let alert = match disk.delete_files() {
-                        Ok(()) => Alert::TorrentDeleted { info_hashes: hashes },
-                        Err(error) => Alert::TorrentDeleteFailed { info_hashes: hashes, error },
-                    };
-                    session.alerts.post(index, &alert);
-                }
-            } else if flags.contains(RemoveFlags::DELETE_FILES) {
-                session.alerts.post(index, &Alert::TorrentDeleted { info_hashes: hashes });
             }
-        };
-        // Said when it is true: its files are closed, and gone if that was wanted.
-        self.inner.spawn_blocking(move || {
-            finish();
+            drop(driver);
             inner.rest();
             inner.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
+            if flags.contains(RemoveFlags::DELETE_FILES) {
+                let alert = match disk.map_or(Ok(()), |disk| disk.delete_files()) {
+                    Ok(()) => Alert::TorrentDeleted { info_hashes: hashes },
+                    Err(error) => Alert::TorrentDeleteFailed { info_hashes: hashes, error },
+                };
+                inner.alerts.post(index, &alert);
+            }
         });
         Ok(())
     }
@@ -419,11 +375,7 @@ impl Session {
 
     /// Changes the memory limit, also downwards: then pieces are evicted until it holds.
     pub fn set_memory_limit(&self, bytes: u64) -> Result<()> {
-        check_open(&self.inner)?;
-        let mut settings = self.inner.settings().as_ref().clone();
-        let value = i64::try_from(bytes).unwrap_or(i64::MAX);
-        settings.set_int("memory_limit", value)?;
-        self.inner.apply(settings)
+        self.inner.change(|settings| settings.set_int("memory_limit", i64::try_from(bytes).unwrap_or(i64::MAX)))
     }
 
     /// Opens a reader on a file of a torrent.
@@ -534,3 +486,6 @@ impl Drop for Shutdown {
         let _ = self.close(Some(DROP_TIMEOUT));
     }
 }
+
+#[cfg(test)]
+mod tests;

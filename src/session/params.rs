@@ -16,6 +16,14 @@ pub enum TorrentSource {
 }
 
 impl TorrentSource {
+    /// As far as it is known: a magnet's may be empty.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(file) => &file.info.name,
+            Self::Magnet(magnet) => magnet.name.as_deref().unwrap_or_default(),
+        }
+    }
+
     pub fn info_hashes(&self) -> InfoHashes {
         match self {
             Self::File(file) => file.info.info_hashes,

@@ -1,4 +1,4 @@
-//! A session as bytes: settings, and the DHT's nodes and identity (bencoded, with a version in front).
+//! A session as bytes: settings, counters, and the DHT's nodes and identity (bencoded, with a version in front).
 
 use crate::error::{Error, Result, Status};
 use crate::metainfo::bencode::{Document, Entry, Limits, Value};
@@ -9,13 +9,21 @@ const VERSION: i64 = 1;
 const FORMAT: &str = "libelementum_torrent session";
 
 /// What was saved.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Saved {
     pub settings: Settings,
     pub dht: Vec<u8>,
+    pub counters: SavedCounters,
 }
 
-pub fn encode(settings: &Settings, dht: &[u8]) -> Vec<u8> {
+/// Payload of all sessions that handed their state on, bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SavedCounters {
+    pub download: u64,
+    pub upload: u64,
+}
+
+pub fn encode(settings: &Settings, dht: &[u8], counters: SavedCounters) -> Vec<u8> {
     let mut all = Entry::dict();
     for d in settings::descriptors().iter().filter(|d| d.effective) {
         let value = match d.kind() {
@@ -27,8 +35,12 @@ pub fn encode(settings: &Settings, dht: &[u8]) -> Vec<u8> {
             all.set(d.name, value);
         }
     }
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut counted = Entry::dict();
+    counted.set("download", number(counters.download)).set("upload", number(counters.upload));
     let mut root = Entry::dict();
     root.set("format", FORMAT).set("version", VERSION).set("settings", all).set("dht", dht.to_vec());
+    root.set("counters", counted);
     root.encode()
 }
 
@@ -50,13 +62,21 @@ pub fn parse(bytes: &[u8]) -> Result<Saved> {
     for d in settings::descriptors().iter().filter(|d| d.effective) {
         let Some(value) = saved.get(d.name.as_bytes()) else { continue };
         let wrong = || damaged(&format!("setting {} is of a wrong type", d.name));
-        match d.kind() {
-            Kind::Int => settings.set_int(d.name, value.as_int().ok_or_else(wrong)?)?,
-            Kind::Bool => settings.set_bool(d.name, value.as_int().ok_or_else(wrong)? != 0)?,
-            Kind::Str => settings.set_str(d.name, value.as_str().ok_or_else(wrong)?)?,
-        }
+        let taken = match d.kind() {
+            Kind::Int => settings.set_int(d.name, value.as_int().ok_or_else(wrong)?),
+            Kind::Bool => settings.set_bool(d.name, value.as_int().ok_or_else(wrong)? != 0),
+            Kind::Str => settings.set_str(d.name, value.as_str().ok_or_else(wrong)?),
+        };
+        taken.map_err(|e| damaged(&e.message))?;
     }
-    Ok(Saved { settings, dht: root.get_bytes(b"dht").unwrap_or_default().to_vec() })
+    // A state of before there were any has none; a wrong number is no reason to lose the rest.
+    let counters = root.get(b"counters");
+    let counter = |key: &[u8]| {
+        let value = counters.as_ref().and_then(|c| c.get(key)).and_then(|v| v.as_int());
+        value.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+    };
+    let counters = SavedCounters { download: counter(b"download"), upload: counter(b"upload") };
+    Ok(Saved { settings, dht: root.get_bytes(b"dht").unwrap_or_default().to_vec(), counters })
 }
 
 #[cfg(test)]
@@ -69,14 +89,44 @@ mod tests {
         settings.set_int("memory_limit", 5 << 20).expect("in range");
         settings.set_bool("enable_dht", false).expect("a bool");
         settings.set_str("user_agent", "test/1").expect("a string");
-        let saved = parse(&encode(&settings, b"nodes")).expect("parses");
-        assert_eq!(saved.settings, settings);
+        let counters = SavedCounters { download: 7 << 40, upload: 5 };
+        let saved = parse(&encode(&settings, b"nodes", counters)).expect("parses");
+        assert_eq!((&saved.settings, saved.counters), (&settings, counters));
         assert_eq!(saved.dht, b"nodes");
+    }
+
+    /// What was written before there were counters, and what counted wrongly.
+    #[test]
+    fn without_counters_the_rest_is_taken() {
+        let with = encode(&Settings::default(), b"nodes", SavedCounters { download: 1, upload: 2 });
+        let with = String::from_utf8(with).expect("ASCII");
+        for (counters, expected) in [
+            ("", (0, 0)),
+            ("8:countersd8:downloadi-1e6:uploadi2ee", (0, 2)),
+            ("8:countersd8:download1:x6:uploadi2ee", (0, 2)),
+            ("8:countersle", (0, 0)),
+        ] {
+            let state = with.replace("8:countersd8:downloadi1e6:uploadi2ee", counters);
+            assert_ne!(state, with);
+            let saved = parse(state.as_bytes()).unwrap_or_else(|e| panic!("{counters}: {e}"));
+            assert_eq!((saved.counters.download, saved.counters.upload), expected, "{counters}");
+            assert_eq!(saved.dht, b"nodes");
+        }
+    }
+
+    /// A setting that this version does not allow is the state's fault, not the caller's.
+    #[test]
+    fn a_value_out_of_range_is_damage() {
+        let state = encode(&Settings::default(), b"", SavedCounters::default());
+        let state =
+            String::from_utf8(state).expect("ASCII").replace("17:connections_limiti200e", "17:connections_limiti0e");
+        let error = parse(state.as_bytes()).expect_err("out of range");
+        assert!(error.status == Status::Parse && error.message.contains("connections_limit"), "{error}");
     }
 
     #[test]
     fn damaged_state_is_refused_with_a_reason() {
-        let good = encode(&Settings::default(), b"");
+        let good = encode(&Settings::default(), b"", SavedCounters::default());
         for cut in 0..good.len() {
             let error = parse(&good[..cut]).expect_err("cut short");
             assert_eq!(error.status, Status::Parse);

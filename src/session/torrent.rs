@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
@@ -27,6 +28,28 @@ impl Torrent {
         status.download_limit = self.driver.download_limit.rate();
         status.upload_limit = self.driver.upload_limit.rate();
         Ok(status)
+    }
+
+    /// Waits until the metadata is there. None: as long as it takes. [`Status::TimedOut`] when the time is over; with the torrent's
+    /// own error where one stops it.
+    pub fn wait_metadata(&self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+        loop {
+            let (there, error) = self.driver.look(|core, _| (core.info().is_some(), core.error().cloned()))?;
+            if there {
+                return Ok(());
+            }
+            if let Some(error) = error {
+                return Err(error);
+            }
+            if timeout.is_some_and(|t| t.is_zero()) {
+                return Err(Error::new(Status::WouldBlock, "the metadata is not here yet"));
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Err(Error::new(Status::TimedOut, "the metadata did not come in time"));
+            }
+            self.driver.wait_readable(deadline, |core| core.info().is_some() || core.error().is_some());
+        }
     }
 
     pub fn info(&self) -> Result<Arc<Info>> {
@@ -177,6 +200,7 @@ impl Torrent {
         max_connections: Option<u32>,
         max_uploads: Option<u32>,
     ) -> Result<()> {
+        self.driver.check()?;
         if let Some(rate) = download {
             self.driver.download_limit.set_rate(rate);
         }

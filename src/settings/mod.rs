@@ -5,6 +5,7 @@
 //! exceptions: a name nobody knows is an error that tells the nearest one, and a setting that hides or protects its user
 //! (a proxy, an interface to go out by, forced encryption) is refused, not ignored, as long as it is not carried out.
 
+mod changes;
 mod check;
 mod ignored;
 mod parse;
@@ -12,6 +13,7 @@ mod table;
 
 use std::fmt;
 
+pub use self::changes::Changes;
 pub use self::check::{Check, MAX_TEXT};
 pub use self::parse::{ListenInterface, parse_host_ports, parse_listen_interfaces};
 pub use self::table::Settings;
@@ -236,12 +238,17 @@ impl Settings {
         let descriptor = descriptor(key)?;
         expect_kind(descriptor, value.kind())?;
         descriptor.check.check(descriptor.name, value)?;
-        if descriptor.effective {
-            self.store_field(descriptor.name, value);
-        } else {
-            self.ignored.insert(descriptor.name, Stored::of(value));
-        }
+        self.put(descriptor.name, value);
         Ok(())
+    }
+
+    /// Takes in a value that was checked, of a name that is known.
+    fn put(&mut self, name: &'static str, value: Value<'_>) {
+        if self.field(name).is_some() {
+            self.store_field(name, value);
+        } else {
+            self.ignored.insert(name, Stored::of(value));
+        }
     }
 
     /// The value now, or the default.

@@ -94,11 +94,11 @@ settings! {
     announce_ip: Str(""), Check::IpOrEmpty, live,
         "Our own address, told to trackers; empty: they take the one they see.";
     announce_port: Int(0), Check::Range(0, 65_535), live,
-        "The port told to trackers and peers; 0: the one we listen on.";
+        "The port told to trackers, the DHT and new peers; 0: the one we listen on. (libtorrent: not to peers.)";
 
     // connections
     enable_incoming_tcp: Bool(true), Check::Any, live,
-        "Accept TCP connections.";
+        "Accept TCP connections; off: no port is listened on, and connections that are there stay.";
     enable_outgoing_tcp: Bool(true), Check::Any, live,
         "Dial TCP connections.";
     connections_limit: Int(200), Check::Range(2, 65_535), live,
@@ -125,8 +125,6 @@ settings! {
         "Percent of a torrent's connections that must be taken for a turnover.";
     request_timeout: Int(60), Check::Range(1, 3600), live,
         "Seconds an unchoked peer may leave requests unanswered before it counts as snubbed.";
-    piece_timeout: Int(20), Check::Range(1, 3600), live,
-        "Seconds until a block that nobody waits for is asked of another peer too.";
     max_peerlist_size: Int(3000), Check::Range(1, 1_000_000), live,
         "Most known peers of a torrent.";
     max_failcount: Int(3), Check::Range(1, 100), live,
@@ -186,7 +184,7 @@ settings! {
     max_http_recv_buffer_size: Int(4 * 1024 * 1024), Check::Range(16_384, 1 << 30), live,
         "Bytes, above which an HTTP reply is refused.";
     max_concurrent_http_announces: Int(50), Check::Range(1, 10_000), live,
-        "HTTP announces under way at once.";
+        "Announces under way at once, by HTTP and by UDP; further ones wait. (libtorrent: HTTP alone.)";
     validate_https_trackers: Bool(true), Check::Any, live,
         "Check the certificates of HTTPS trackers.";
 
@@ -198,7 +196,7 @@ settings! {
     ), Check::HostPorts, start,
         "Comma-separated host:port pairs to enter the DHT by. (libtorrent: the first of ours alone.)";
     dht_announce_interval: Int(900), Check::Range(10, SECONDS_A_DAY), live,
-        "Seconds between a torrent's announces to the DHT.";
+        "Seconds from one round of a torrent's DHT announces to the next; a round takes 150 seconds, and announces each minute.";
     enable_pex: Bool(true), Check::Any, live,
         "Exchange peers with peers (ut_pex), except for private torrents. (Not libtorrent's: there it is a plugin.)";
     max_pex_peers: Int(50), Check::Range(0, 1000), live,
@@ -218,7 +216,7 @@ settings! {
     reader_lookbehind_percent: Int(15), Check::Range(0, 90), live,
         "Share of a reader's memory kept behind its position.";
     send_dont_have: Bool(true), Check::Any, live,
-        "Tell peers that know lt_donthave of evicted pieces.";
+        "Tell peers that know lt_donthave of pieces in memory, and of their eviction; off: nobody hears of such pieces.";
     worker_threads: Int(0), Check::Range(0, 64), start,
         "Threads for sockets and hashing; 0: as many as there are cores, at most 4.";
     max_blocking_threads: Int(8), Check::Range(1, 512), start,

@@ -63,6 +63,8 @@ static void torrent_calls(et_session *s, et_storage_index t, et_status expected)
 
     STATUS(expected, et_torrent_status(s, t, &status, NULL));
     STATUS(expected, et_torrent_has_metadata(s, t, &number, NULL));
+    STATUS(expected, et_torrent_wait_metadata(s, t, 0, NULL));
+    STATUS(expected, et_torrent_wait_metadata(s, t, -1, NULL));
     STATUS(expected, et_torrent_info(s, t, &info, NULL));
     STATUS(expected, et_torrent_name(s, t, text, sizeof text, &len, NULL));
     STATUS(expected, et_torrent_save_path(s, t, text, sizeof text, &len, NULL));

@@ -144,7 +144,6 @@ const (
 	EventCompleted                  = C.ET_EVENT_COMPLETED
 	EventStarted                    = C.ET_EVENT_STARTED
 	EventStopped                    = C.ET_EVENT_STOPPED
-	PerformanceUploadLimitTooLow    = C.ET_PERFORMANCE_UPLOAD_LIMIT_TOO_LOW
 	PerformanceMemoryLimitTooLow    = C.ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW
 	CloseNone                       = C.ET_CLOSE_NONE
 	CloseDuplicatePeerId            = C.ET_CLOSE_DUPLICATE_PEER_ID

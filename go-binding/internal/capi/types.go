@@ -52,6 +52,8 @@ type (
 		Uptime_ms              uint64
 		Hash_failures          uint64
 		Redundant_bytes        uint64
+		All_time_download      uint64
+		All_time_upload        uint64
 	}
 	AlertBatch struct {
 		Size      uint64
@@ -600,7 +602,6 @@ const (
 	EventCompleted                  = 0x1
 	EventStarted                    = 0x2
 	EventStopped                    = 0x3
-	PerformanceUploadLimitTooLow    = 0x2
 	PerformanceMemoryLimitTooLow    = 0x3e8
 	CloseNone                       = 0x0
 	CloseDuplicatePeerId            = 0x1

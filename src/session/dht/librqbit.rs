@@ -112,7 +112,7 @@ struct Shared {
     id: [u8; 20],
     listen: Mutex<SocketAddr>,
     bootstrap_nodes: Vec<String>,
-    announce_interval: Duration,
+    announce_interval: watch::Sender<Duration>,
     /// The nodes of when no node ran.
     remembered: Mutex<Vec<NodeAddr>>,
 }
@@ -136,7 +136,7 @@ impl LibrqbitDht {
             id,
             listen: Mutex::new(options.listen),
             bootstrap_nodes: options.bootstrap_nodes,
-            announce_interval: options.announce_interval,
+            announce_interval: watch::channel(options.announce_interval).0,
             remembered: Mutex::new(nodes),
         });
         let any_v6 = options.listen.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -173,7 +173,7 @@ impl LibrqbitDht {
 impl Dht for LibrqbitDht {
     fn get_peers(&self, info_hash: Sha1Hash, announce_port: Option<u16>) -> mpsc::Receiver<Vec<SocketAddr>> {
         let (out, peers) = mpsc::channel(16);
-        let interval = self.shared.announce_interval;
+        let interval = self.shared.announce_interval.subscribe();
         self.runtime.spawn(lookup::run(self.nodes.clone(), info_hash, announce_port, interval, out));
         peers
     }
@@ -194,6 +194,10 @@ impl Dht for LibrqbitDht {
 
     fn listen_addr(&self) -> SocketAddr {
         *self.shared.listen.lock()
+    }
+
+    fn set_announce_interval(&self, interval: Duration) {
+        self.shared.announce_interval.send_replace(interval);
     }
 
     fn save_state(&self) -> Vec<u8> {

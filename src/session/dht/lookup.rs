@@ -52,14 +52,14 @@ pub async fn run(
     mut nodes: watch::Receiver<Option<Arc<Node>>>,
     info_hash: Sha1Hash,
     announce_port: Option<u16>,
-    interval: Duration,
+    mut interval: watch::Receiver<Duration>,
     out: mpsc::Sender<Vec<SocketAddr>>,
 ) {
     let info_hash = Id20::new(info_hash.0);
     loop {
         let node = nodes.borrow_and_update().clone();
         let went_on = match node {
-            Some(node) => search(&mut nodes, node, info_hash, announce_port, interval, &out).await,
+            Some(node) => search(&mut nodes, node, info_hash, announce_port, &mut interval, &out).await,
             None => tokio::select! {
                 () = out.closed() => false,
                 changed = nodes.changed() => changed.is_ok(),
@@ -77,7 +77,7 @@ async fn search(
     node: Arc<Node>,
     info_hash: Id20,
     announce_port: Option<u16>,
-    interval: Duration,
+    interval: &mut watch::Receiver<Duration>,
     out: &mpsc::Sender<Vec<SocketAddr>>,
 ) -> bool {
     loop {
@@ -118,11 +118,45 @@ async fn search(
             }
         }
         drop(search);
-        let again = begin + interval.max(ACTIVE);
         tokio::select! {
             () = out.closed() => return false,
             changed = nodes.changed() => return changed.is_ok(),
-            () = tokio::time::sleep_until(again) => {}
+            () = rest_of_round(begin, interval) => {}
         }
+    }
+}
+
+/// Waits until the round that began then is over, by the interval of now.
+async fn rest_of_round(begin: Instant, interval: &mut watch::Receiver<Duration>) {
+    loop {
+        let again = begin + (*interval.borrow_and_update()).max(ACTIVE);
+        tokio::select! {
+            // No change can come where the DHT is gone.
+            Ok(()) = interval.changed() => {}
+            () = tokio::time::sleep_until(again) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `dht_announce_interval` counts for searches that rest already, shortened and lengthened.
+    #[tokio::test(start_paused = true)]
+    async fn an_interval_changed_meanwhile_counts() {
+        let (sender, mut interval) = watch::channel(Duration::from_secs(900));
+        let begin = Instant::now();
+        let change = async {
+            for (at, to) in [(200, 400), (300, 600), (500, 300)] {
+                tokio::time::sleep_until(begin + Duration::from_secs(at)).await;
+                sender.send_replace(Duration::from_secs(to));
+            }
+        };
+        let ((), ()) = tokio::join!(rest_of_round(begin, &mut interval), change);
+        assert_eq!(begin.elapsed(), Duration::from_secs(500), "300 s were over when they were set");
+        drop(sender);
+        rest_of_round(begin + Duration::from_secs(500), &mut interval).await;
+        assert_eq!(begin.elapsed(), Duration::from_secs(800), "the last word of a DHT that is gone");
     }
 }

@@ -38,6 +38,9 @@ pub trait Dht: Send + Sync {
     /// The UDP address we are reached at.
     fn listen_addr(&self) -> SocketAddr;
 
+    /// Changes [`DhtOptions::announce_interval`], for searches under way too.
+    fn set_announce_interval(&self, interval: Duration);
+
     /// Number and nodes, for [`DhtOptions::state`] of another time.
     fn save_state(&self) -> Vec<u8>;
 

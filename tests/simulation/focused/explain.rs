@@ -1,5 +1,6 @@
 //! Why a reader waits: every reason, brought about.
 
+use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::explanation::{Explanation, Reason};
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::{StorageKind, TorrentFlags};
@@ -239,6 +240,42 @@ fn memory_is_full_of_what_is_worth_as_much() {
     assert_eq!((memory.limit, memory.charged, memory.requested), (64 * KIB, 64 * KIB, 64 * KIB), "{told}");
     assert_eq!(memory.other_torrents + memory.idle + memory.pinned, 0, "{memory:?}");
     world.end();
+}
+
+fn pressures(world: &mut World, node: usize) -> Vec<(u64, u64, u64)> {
+    let told = |a: &Alert| match a {
+        Alert::MemoryPressure { limit_bytes, charged_bytes, needed_bytes } => {
+            Some((*limit_bytes, *charged_bytes, *needed_bytes))
+        }
+        _ => None,
+    };
+    world.engine(node).alerts.iter().filter_map(told).collect()
+}
+
+/// That players wait because memory is full is told, and not again and again.
+#[test]
+fn memory_that_keeps_players_waiting_is_told() {
+    let mut world = beside(MIB, 64 * KIB, 64 * KIB, &[Manner::Staller]);
+    world.add_driver(0, Driver::new(1, 0, read_all()));
+    world.run_for(Duration::from_secs(1));
+    world.add_driver(0, Driver::new(READER.0, 0, [Step::Seek(640 * KIB), Step::Read(100)]));
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(pressures(&mut world, 0), [(64 * KIB, 64 * KIB, 64 * KIB)]);
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(pressures(&mut world, 0).len(), 2, "it is still so");
+    world.end();
+}
+
+/// Who waits for the network, or for nobody, is under no pressure.
+#[test]
+fn a_wait_for_peers_is_no_memory_pressure() {
+    for manners in [&[Manner::Staller][..], &[Manner::Liar], &[]] {
+        let mut world = beside(MIB, 64 * KIB, 4 * MIB, manners);
+        play(&mut world, 0);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(pressures(&mut world, 0), []);
+        world.end();
+    }
 }
 
 /// All that is charged is told of, once.

@@ -153,3 +153,25 @@ fn uneven_piece_lengths_cost_whole_blocks() {
     must_read(&mut world, 1);
     world.end();
 }
+
+/// With `send_dont_have` off nobody hears of pieces that may go; switched on, those are told that can hear of their loss.
+#[test]
+fn pieces_that_may_go_are_told_as_the_setting_says() {
+    for tells in [false, true] {
+        let mut world = World::new(17, Content::single(5, 4 * MIB, 128 * KIB as u32));
+        let seed = world.add_engine(Setup::seed(), fast());
+        let mut setup = Setup::memory(MIB);
+        setup.settings.send_dont_have = tells;
+        let node = world.add_engine(setup, fast());
+        let other = world.add_engine(Setup::memory(MIB), fast());
+        world.introduce(node, &[seed, other]);
+        must_read(&mut world, node);
+        assert!(world.engine(node).torrent.counters().evicted_pieces > 0);
+        let now = world.now();
+        let told = world.engine(other).torrent.peers(now);
+        let pieces: Vec<u32> = told.iter().map(|p| p.num_pieces).collect();
+        // The seed, of which peer exchange tells, has all 32.
+        assert_eq!(pieces.iter().any(|n| (1..32).contains(n)), tells, "{pieces:?}");
+        world.end();
+    }
+}

@@ -318,3 +318,41 @@ fn spare_bits_of_a_bitfield_cost_nobody_a_peer() {
     must_read(&mut world, 0);
     world.end();
 }
+
+/// Shorter intervals count from the moment they are set, not from the end of the longer ones.
+#[test]
+fn unchoke_intervals_hold_when_they_are_set() {
+    let mut world = World::new(23, Content::single(5, 16 * MIB, 128 * KIB as u32));
+    let mut setup = Setup::seed();
+    setup.settings.enable_pex = false;
+    setup.settings.allowed_fast_set_size = 0;
+    setup.settings.unchoke_slots_limit = 1;
+    setup.settings.unchoke_interval = 3600;
+    setup.settings.optimistic_unchoke_interval = 3600;
+    let mut quick = setup.settings.clone();
+    (quick.unchoke_interval, quick.optimistic_unchoke_interval) = (1, 1);
+    let seed = world.add_engine(setup, Line::new(256 * KIB, 256 * KIB, 15));
+    for id in [1, 2] {
+        let mut setup = Setup::memory(MIB);
+        setup.settings.enable_pex = false;
+        let node = world.add_engine(setup, fast());
+        world.introduce(node, &[seed]);
+        world.add_driver(node, Driver::new(id, 0, read_all()));
+    }
+    // How many are given something in ten seconds, once the first round is over.
+    let served = |world: &mut World| {
+        let totals = |world: &mut World| {
+            let now = world.now();
+            world.engine(seed).torrent.peers(now).iter().map(|p| p.total_upload).collect::<Vec<_>>()
+        };
+        let before = totals(world);
+        world.run_for(Duration::from_secs(10));
+        totals(world).iter().zip(&before).filter(|(now, before)| now > before).count()
+    };
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(served(&mut world), 1);
+    let now = world.now();
+    world.engine(seed).torrent.set_settings(now, Arc::new(quick));
+    assert_eq!(served(&mut world), 2);
+    world.end();
+}

@@ -1,0 +1,381 @@
+/* What the header says of sessions, settings, saved state and alerts, kept. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "check.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static int64_t get_int(et_settings *settings, const char *key)
+{
+    int64_t value = -77;
+    STATUS(ET_OK, et_settings_get_int(settings, key, strlen(key), &value, NULL));
+    return value;
+}
+
+static int32_t get_bool(et_settings *settings, const char *key)
+{
+    int32_t value = -77;
+    STATUS(ET_OK, et_settings_get_bool(settings, key, strlen(key), &value, NULL));
+    return value;
+}
+
+static int is_str(et_settings *settings, const char *key, const char *expected)
+{
+    char text[128];
+    size_t len = 0;
+    STATUS(ET_OK, et_settings_get_str(settings, key, strlen(key), text, sizeof text, &len, NULL));
+    return len == strlen(expected) && memcmp(text, expected, len) == 0;
+}
+
+static et_settings *settings_of(et_session *session)
+{
+    et_settings *settings = NULL;
+    STATUS(ET_OK, et_session_settings(session, &settings, NULL));
+    return settings;
+}
+
+static size_t save(et_session *session, void *buf, size_t cap)
+{
+    size_t len = 0;
+    STATUS(ET_OK, et_session_save_state(session, buf, cap, &len, NULL));
+    return len;
+}
+
+/* What is set holds, else what the state says, else the default. */
+static void settings_over_state(void)
+{
+    static char state[16384], again[16384];
+    size_t len;
+    et_settings *settings = NULL, *found;
+    et_session *session = open_session();
+
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("download_rate_limit"), 123456, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("memory_limit"), 8 << 20, NULL));
+    STATUS(ET_OK, et_settings_set_str(settings, KEY("user_agent"), KEY("contract/1"), NULL));
+    /* Three are set: the port and the DHT of the session, which cannot be changed or would be heard, stay. */
+    STATUS(ET_OK, et_session_apply_settings(session, settings, NULL));
+    et_settings_free(settings);
+    found = settings_of(session);
+    CHECK(is_str(found, "listen_interfaces", "127.0.0.1:0") && get_bool(found, "enable_dht") == 0);
+    CHECK(get_int(found, "download_rate_limit") == 123456 && get_int(found, "memory_limit") == 8 << 20);
+    et_settings_free(found);
+    len = save(session, state, sizeof state);
+    et_session_free(session);
+
+    session = NULL;
+    STATUS(ET_OK, et_session_open(NULL, state, len, &session, NULL));
+    found = settings_of(session);
+    CHECK(is_str(found, "listen_interfaces", "127.0.0.1:0") && get_bool(found, "enable_dht") == 0);
+    CHECK(is_str(found, "user_agent", "contract/1") && get_int(found, "download_rate_limit") == 123456);
+    CHECK(get_int(found, "memory_limit") == 8 << 20 && get_int(found, "alert_mask") == -1);
+    et_settings_free(found);
+    et_session_free(session);
+
+    /* A default that is set is set. */
+    session = NULL;
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("download_rate_limit"), 0, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("upload_rate_limit"), 777, NULL));
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_settings_set_int(settings, KEY("memory_limit"), 1, NULL));
+    STATUS(ET_OK, et_session_open(settings, state, len, &session, NULL));
+    et_settings_free(settings);
+    found = settings_of(session);
+    CHECK(get_int(found, "download_rate_limit") == 0 && get_int(found, "upload_rate_limit") == 777);
+    CHECK(is_str(found, "user_agent", "contract/1") && get_bool(found, "enable_dht") == 0);
+    CHECK(get_int(found, "memory_limit") == 8 << 20);
+    /* A copy of a session's settings is whole: over the state it holds in everything. */
+    STATUS(ET_OK, et_settings_set_str(found, KEY("user_agent"), KEY("contract/2"), NULL));
+    et_session_free(session);
+    session = NULL;
+    STATUS(ET_OK, et_session_open(found, state, len, &session, NULL));
+    et_settings_free(found);
+    found = settings_of(session);
+    CHECK(is_str(found, "user_agent", "contract/2") && get_int(found, "upload_rate_limit") == 777);
+    et_settings_free(found);
+    CHECK(save(session, again, sizeof again) > 0);
+    et_session_free(session);
+
+    session = NULL;
+    STATUS(ET_ERR_PARSE, et_session_open(NULL, state, len - 1, &session, NULL));
+    CHECK(session == NULL);
+}
+
+/* Pops until an alert of the type comes, and gives a copy of it; NULL when there is none for five seconds. */
+static const et_alert *wait_alert(et_session *session, et_alert_type type)
+{
+    static uint64_t buf[512];
+    et_alert_batch batch = { .struct_size = sizeof batch };
+    size_t room = 256;
+
+    while (et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
+        const et_alert *alert;
+        size_t cursor = 0, cap = room;
+        /* One by one, so that none is popped with another that is looked for next. */
+        for (;;) {
+            et_session_pop_alerts(session, buf, 0, &batch, NULL);
+            cap = batch.needed;
+            if (cap == 0 || cap > sizeof buf)
+                break;
+            STATUS(ET_OK, et_session_pop_alerts(session, buf, cap, &batch, NULL));
+            cursor = 0;
+            alert = et_alert_next(buf, batch.bytes, &cursor);
+            if (alert != NULL && alert->type == type)
+                return alert;
+        }
+    }
+    CHECK(!"the alert came");
+    return NULL;
+}
+
+/* Every call of et_session_add_torrent has its alert. */
+static void added_or_not(void)
+{
+    static const struct { et_status status; const char *magnet; const char *tracker; int has_hash; } wrong[] = {
+        { ET_ERR_PARSE, "gopher://x", NULL, 0 },
+        { ET_ERR_PARSE, "magnet:?dn=nothing", NULL, 0 },
+        { ET_ERR_INVALID_ARGUMENT, MAGNET, "gopher://x", 1 },
+        { ET_ERR_INVALID_ARGUMENT, NULL, NULL, 0 },
+        { ET_ERR_UNSUPPORTED,
+          "magnet:?xt=urn:btmh:12200123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef&dn=second", NULL, 1 },
+    };
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL), index = 5;
+    const et_add_torrent_alert *alert = (const void *)wait_alert(session, ET_ALERT_ADD_TORRENT);
+    size_t i;
+
+    CHECK(alert != NULL && alert->error.status == ET_OK && alert->base.torrent == torrent);
+    for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        et_str tracker = { wrong[i].tracker, ET_NUL_TERMINATED };
+        et_add_torrent_params params = { .struct_size = sizeof params };
+        if (wrong[i].magnet != NULL)
+            params.magnet = (et_str){ wrong[i].magnet, ET_NUL_TERMINATED };
+        if (wrong[i].tracker != NULL) {
+            params.trackers = &tracker;
+            params.trackers_len = 1;
+        }
+        index = 5;
+        STATUS(wrong[i].status, et_session_add_torrent(session, &params, &index, NULL));
+        alert = (const void *)wait_alert(session, ET_ALERT_ADD_TORRENT);
+        CHECK(alert != NULL && alert->error.status == wrong[i].status && alert->error.message.length > 0);
+        CHECK(alert != NULL && alert->base.torrent == ET_STORAGE_INDEX_INVALID && index == 5);
+        CHECK(alert != NULL && (alert->info_hashes.has != 0) == wrong[i].has_hash);
+    }
+    {
+        et_add_torrent_params params = { .struct_size = sizeof params, .torrent = TORRENT,
+                                         .torrent_len = sizeof TORRENT - 1 };
+        STATUS(ET_ERR_DUPLICATE_TORRENT, et_session_add_torrent(session, &params, &index, NULL));
+        alert = (const void *)wait_alert(session, ET_ALERT_ADD_TORRENT);
+        CHECK(alert != NULL && alert->error.status == ET_ERR_DUPLICATE_TORRENT && alert->base.torrent == torrent);
+    }
+    et_session_free(session);
+}
+
+/* First that a torrent is gone, then what became of its files. */
+static void removed_then_deleted(void)
+{
+    const et_remove_flags flags[] = { ET_REMOVE_DELETE_FILES, ET_REMOVE_DELETE_FILES | ET_REMOVE_DELETE_PARTFILE };
+    const et_storage_kind kinds[] = { ET_STORAGE_DISK, ET_STORAGE_MEMORY };
+    et_session *session = open_session();
+    size_t i, k;
+
+    for (i = 0; i < 2; i++) {
+        for (k = 0; k < 2; k++) {
+            et_add_torrent_params params = { .struct_size = sizeof params, .torrent = TORRENT,
+                                             .torrent_len = sizeof TORRENT - 1, .storage = kinds[k],
+                                             .save_path = { "/nonexistent/contract", ET_NUL_TERMINATED } };
+            et_storage_index torrent = 0;
+            const et_alert *removed, *deleted;
+            uint64_t sequence;
+            STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+            STATUS(ET_OK, et_session_remove_torrent(session, torrent, flags[i], NULL));
+            removed = wait_alert(session, ET_ALERT_TORRENT_REMOVED);
+            CHECK(removed != NULL && removed->torrent == torrent);
+            sequence = removed != NULL ? removed->sequence : 0;
+            deleted = wait_alert(session, ET_ALERT_TORRENT_DELETED);
+            CHECK(deleted != NULL && deleted->torrent == torrent && deleted->sequence > sequence);
+        }
+    }
+    et_session_free(session);
+}
+
+struct ending {
+    et_session *session;
+    et_storage_index torrent;
+    int closes;
+};
+
+static void *end(void *argument)
+{
+    const struct ending *ending = argument;
+    struct timespec moment = { 0, 100 * 1000 * 1000 };
+    nanosleep(&moment, NULL);
+    if (ending->closes)
+        STATUS(ET_OK, et_session_close(ending->session, -1, NULL));
+    else
+        STATUS(ET_OK, et_session_remove_torrent(ending->session, ending->torrent, 0, NULL));
+    return NULL;
+}
+
+/* A wait for metadata ends with the metadata, the time, the torrent, the session. */
+static void waits_for_metadata(void)
+{
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    int closes;
+
+    STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, 0, NULL));
+    STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, -1, NULL));
+    for (closes = 0; closes < 2; closes++) {
+        struct ending ending = { session, add(session, NULL, 0, MAGNET), closes };
+        pthread_t thread;
+        STATUS(ET_ERR_WOULD_BLOCK, et_torrent_wait_metadata(session, ending.torrent, 0, NULL));
+        STATUS(ET_ERR_TIMED_OUT, et_torrent_wait_metadata(session, ending.torrent, 30, NULL));
+        CHECK(pthread_create(&thread, NULL, end, &ending) == 0);
+        STATUS(closes ? ET_ERR_CLOSED : ET_ERR_INVALID_STORAGE_INDEX,
+               et_torrent_wait_metadata(session, ending.torrent, -1, NULL));
+        pthread_join(thread, NULL);
+    }
+    et_session_free(session);
+}
+
+/* What goes in as a limit of the torrent's own comes back, and 0 is "as the settings say". */
+static void own_limits(void)
+{
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    et_torrent_status_info status = { .struct_size = sizeof status };
+    const int64_t given[] = { 0, 7, -1, 0 }, expected[] = { 0, 7, 7, 0 };
+    size_t i;
+
+    STATUS(ET_OK, et_torrent_status(session, torrent, &status, NULL));
+    CHECK(status.max_connections == 0 && status.max_uploads == 0 && status.download_limit == 0);
+    for (i = 0; i < 4; i++) {
+        et_torrent_limits limits = { sizeof limits, given[i], given[i], given[i], given[i] };
+        STATUS(ET_OK, et_torrent_set_limits(session, torrent, &limits, NULL));
+        STATUS(ET_OK, et_torrent_status(session, torrent, &status, NULL));
+        CHECK(status.max_connections == expected[i] && status.max_uploads == expected[i]);
+        CHECK(status.download_limit == expected[i] && status.upload_limit == expected[i]);
+    }
+    et_session_free(session);
+}
+
+static void set_incoming(et_session *session, int32_t on)
+{
+    et_settings *settings = NULL;
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    STATUS(ET_OK, et_settings_set_bool(settings, KEY("enable_incoming_tcp"), on, NULL));
+    STATUS(ET_OK, et_session_apply_settings(session, settings, NULL));
+    et_settings_free(settings);
+}
+
+/* enable_incoming_tcp counts at once, both ways. */
+static void listens_as_told(void)
+{
+    et_session *session = open_session();
+    uint16_t port = 0;
+    int i;
+
+    STATUS(ET_OK, et_session_listen_port(session, &port, NULL));
+    CHECK(port != 0);
+    for (i = 0; i < 3; i++) {
+        const et_alert *alert;
+        set_incoming(session, 0);
+        set_incoming(session, 0);
+        STATUS(ET_OK, et_session_listen_port(session, &port, NULL));
+        CHECK(port == 0);
+        while (et_session_wait_alerts(session, 0, NULL) == ET_OK)
+            wait_alert(session, ET_ALERT_LISTEN_SUCCEEDED);
+        set_incoming(session, 1);
+        STATUS(ET_OK, et_session_listen_port(session, &port, NULL));
+        CHECK(port != 0);
+        alert = wait_alert(session, ET_ALERT_LISTEN_SUCCEEDED);
+        CHECK(alert != NULL && ((const et_listen_succeeded_alert *)alert)->endpoint.port == port);
+    }
+    et_session_free(session);
+}
+
+/* An et_error that nobody set up: no call does anything but refuse. */
+static void unset_errors(void)
+{
+    const size_t sizes[] = { 0, 7, SIZE_MAX };
+    et_session *session = open_session(), *none = NULL;
+    size_t i, k;
+
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        et_error error;
+        int32_t paused = 5;
+        memset(&error, 0x55, sizeof error);
+        error.struct_size = sizes[i];
+        STATUS(ET_ERR_INVALID_ARGUMENT, et_session_pause(session, &error));
+        STATUS(ET_ERR_INVALID_ARGUMENT, et_session_open(NULL, NULL, 0, &none, &error));
+        CHECK(none == NULL && error.struct_size == sizes[i] && error.status == 0x55555555);
+        for (k = 0; k < sizeof error.message; k++)
+            CHECK(error.message[k] == 0x55);
+        STATUS(ET_OK, et_session_is_paused(session, &paused, NULL));
+        CHECK(paused == 0);
+    }
+    et_session_free(session);
+}
+
+/* A tracker's alerts name it as the list of trackers does; what is for logs does not. */
+static void tracker_alerts(void)
+{
+    static const char url[] = "http://127.0.0.1:1/0123456789abcdef0123/announce?passkey=0123456789abcdef";
+    static uint64_t list[128];
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    const et_alert_type types[] = { ET_ALERT_TRACKER_ANNOUNCE, ET_ALERT_TRACKER_ERROR };
+    size_t len = 0, cursor = 0, i;
+    const et_tracker_info *tracker;
+
+    STATUS(ET_OK, et_torrent_add_tracker(session, torrent, KEY(url), 0, NULL));
+    STATUS(ET_OK, et_torrent_trackers(session, torrent, list, sizeof list, &len, NULL));
+    tracker = et_record_next(list, len, &cursor);
+    for (i = 0; i < 2; i++) {
+        const et_alert *alert = wait_alert(session, types[i]);
+        /* All of them begin alike. */
+        const et_tracker_announce_alert *named = (const void *)alert;
+        char line[1024];
+        CHECK(alert != NULL && tracker != NULL && named->url.length == tracker->url.length);
+        if (alert == NULL || tracker == NULL)
+            return;
+        CHECK(memcmp((const char *)named + named->url.offset, (const char *)tracker + tracker->url.offset,
+                     tracker->url.length) == 0);
+        STATUS(ET_OK, et_alert_message(alert, line, sizeof line - 1, &len, NULL));
+        line[len] = '\0';
+        CHECK(strstr(line, "127.0.0.1:1") != NULL && strstr(line, "0123456789abcdef") == NULL);
+    }
+    et_session_free(session);
+}
+
+/* What is said to do nothing: of the settings that were once said to do something, too. */
+static void described(void)
+{
+    size_t i, effective = 0;
+    int piece_timeout = -1;
+    for (i = 0; i < et_settings_count(); i++) {
+        et_setting_info info = { .struct_size = sizeof info };
+        STATUS(ET_OK, et_settings_describe(i, &info, NULL));
+        if (strcmp(info.name, "piece_timeout") == 0)
+            piece_timeout = (int)info.effective;
+        effective += info.effective;
+    }
+    CHECK(piece_timeout == 0 && effective > 40 && effective < et_settings_count() / 2);
+}
+
+int main(void)
+{
+    settings_over_state();
+    added_or_not();
+    removed_then_deleted();
+    waits_for_metadata();
+    own_limits();
+    listens_as_told();
+    unset_errors();
+    tracker_alerts();
+    described();
+    return done();
+}

@@ -1,0 +1,317 @@
+//! What the header says of a session, its torrents' status, its settings and its alerts, with real connections on loopback.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use common::ours::{self, Alerts, CLOSE};
+use common::peers::{Source, Torrent};
+use elementum_torrent::metainfo::Magnet;
+use elementum_torrent::session::{
+    AddTorrentParams, Reader, ReaderOptions, RemoveFlags, Session, SessionStats, StorageIndex, TorrentSource, Whence,
+};
+
+fn film() -> Torrent {
+    Torrent::make("film.bin", 1_000_000, 1, &["--piece-length", "65536"])
+}
+
+/// Fetches the torrent from the seeder.
+fn fetch(session: &Session, torrent: &Torrent, seeder: &Session) -> StorageIndex {
+    let mut params = ours::params(torrent, Source::File);
+    params.peers = vec![ours::address(seeder)];
+    let index = session.add_torrent(params).unwrap();
+    ours::stream(session, index, 0, &torrent.content());
+    index
+}
+
+/// What only grows.
+fn counted(s: &SessionStats) -> [u64; 8] {
+    [
+        s.total_download,
+        s.total_upload,
+        s.total_payload_download,
+        s.total_payload_upload,
+        s.hash_failures,
+        s.redundant_bytes,
+        s.all_time_download,
+        s.all_time_upload,
+    ]
+}
+
+/// The session's totals are those since it opened: no torrent takes its own along.
+#[test]
+fn totals_of_the_session_never_fall() {
+    let torrent = film();
+    let (seeder, seeded) = ours::seed(&torrent);
+    let session = ours::open();
+    let size = 1_000_000;
+    let seen = Arc::new(AtomicU64::new(0));
+    let (watched, last) = (session.clone(), seen.clone());
+    let watching = thread::spawn(move || {
+        let mut before = [0; 8];
+        while let Ok(stats) = watched.stats() {
+            let now = counted(&stats);
+            assert!(before.iter().zip(&now).all(|(before, now)| before <= now), "{before:?} then {now:?}");
+            before = now;
+            last.store(now[2], Ordering::Release);
+        }
+    });
+    for round in 1..=3 {
+        let index = fetch(&session, &torrent, &seeder);
+        let stats = session.stats().unwrap();
+        assert!(stats.total_payload_download >= round * size, "{stats:?}");
+        session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+        let left = session.stats().unwrap();
+        assert!(left.num_torrents == 0 && left.total_payload_download >= round * size, "{left:?}");
+        assert!(left.total_download > left.total_payload_download && left.total_upload > 0, "{left:?}");
+    }
+    ours::until("the seeder has counted it", || seeder.stats().unwrap().total_payload_upload >= 3 * size);
+    seeder.remove_torrent(seeded, RemoveFlags::empty()).unwrap();
+    assert!(seeder.stats().unwrap().total_payload_upload >= 3 * size);
+    ours::until("all of it was watched", || seen.load(Ordering::Acquire) >= 3 * size);
+    session.close(CLOSE).unwrap();
+    watching.join().unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// The counters of a saved state go on from session to session, whoever opens them with it.
+#[test]
+fn saved_counters_go_on() {
+    let torrent = film();
+    let (seeder, _) = ours::seed(&torrent);
+    let mut state = Vec::new();
+    let mut before = 0;
+    for round in 1..=3 {
+        let session = Session::open(Some(ours::settings()), &state).unwrap();
+        assert_eq!(session.stats().unwrap().all_time_download, before);
+        assert_eq!(session.stats().unwrap().total_payload_download, 0, "this one's own");
+        let index = fetch(&session, &torrent, &seeder);
+        if round == 2 {
+            session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+        }
+        state = session.save_state().unwrap();
+        before = session.stats().unwrap().all_time_download;
+        assert!(before >= round * 1_000_000, "{before} after {round}");
+        session.close(CLOSE).unwrap();
+    }
+    seeder.close(CLOSE).unwrap();
+}
+
+/// A peer that came by itself was here, though it has left.
+#[test]
+fn has_incoming_is_not_forgotten() {
+    let torrent = film();
+    let (seeder, seeded) = ours::seed(&torrent);
+    assert!(!ours::status(&seeder, seeded).has_incoming);
+    let session = ours::open();
+    let index = fetch(&session, &torrent, &seeder);
+    assert!(ours::status(&seeder, seeded).has_incoming);
+    assert!(!ours::status(&session, index).has_incoming, "this one dialled");
+    session.close(CLOSE).unwrap();
+    ours::until("it has left", || ours::status(&seeder, seeded).num_peers == 0);
+    assert!(ours::status(&seeder, seeded).has_incoming);
+    seeder.torrent(seeded).unwrap().pause().unwrap();
+    assert!(ours::status(&seeder, seeded).has_incoming);
+    seeder.close(CLOSE).unwrap();
+}
+
+/// The first line of a request.
+fn request(stream: &mut TcpStream) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while !line.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        line.push(byte[0]);
+    }
+    String::from_utf8_lossy(&line).lines().next().unwrap_or_default().to_owned()
+}
+
+/// `announce_port` is what trackers are told from the moment it is set; 0 is the port that is listened on.
+#[test]
+fn trackers_hear_of_the_announce_port_at_once() {
+    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", tracker.local_addr().unwrap());
+    let session = ours::open();
+    let mut params = ours::params(&film(), Source::File);
+    params.trackers = vec![url];
+    let index = session.add_torrent(params).unwrap();
+    let answer = || {
+        let (mut stream, _) = tracker.accept().unwrap();
+        let line = request(&mut stream);
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e").unwrap();
+        line
+    };
+    let listens = session.listen_port().unwrap();
+    assert!(answer().contains(&format!("&port={listens}&")));
+    for port in [4711, 4712, 0] {
+        let mut settings = session.settings().unwrap();
+        settings.set_int("announce_port", port).unwrap();
+        session.apply_settings(&settings).unwrap();
+        ours::until("the announce before it is over", || {
+            !session.torrent(index).unwrap().trackers().unwrap()[0].updating
+        });
+        session.torrent(index).unwrap().force_reannounce().unwrap();
+        let expected = if port == 0 { i64::from(listens) } else { port };
+        let line = answer();
+        assert!(line.contains(&format!("&port={expected}&")), "{line}");
+    }
+    session.close(Some(Duration::ZERO)).ok();
+    drop(tracker);
+    session.close(CLOSE).unwrap();
+}
+
+/// A peer that is dialled, up to its handshake: that of the one who dialled, with another peer id.
+fn meet(peer: &TcpListener, id: u8) -> TcpStream {
+    let (mut stream, _) = peer.accept().unwrap();
+    let mut hello = [0; 68];
+    stream.read_exact(&mut hello).unwrap();
+    hello[48..].fill(id);
+    stream.write_all(&hello).unwrap();
+    stream
+}
+
+/// Peers are told of it in the extended handshake (BEP 10's `p`): from the next one on.
+#[test]
+fn peers_hear_of_the_announce_port() {
+    let torrent = film();
+    let session = ours::open();
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    for port in [4713, 0] {
+        let mut settings = session.settings().unwrap();
+        settings.set_int("announce_port", port).unwrap();
+        session.apply_settings(&settings).unwrap();
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
+        let mut stream = meet(&peer, if port == 0 { b'x' } else { b'y' });
+        let expected = if port == 0 { i64::from(session.listen_port().unwrap()) } else { port };
+        let expected = format!("1:pi{expected}e");
+        let mut heard = Vec::new();
+        while !heard.windows(expected.len()).any(|w| w == expected.as_bytes()) {
+            let mut more = [0; 1024];
+            let n = stream.read(&mut more).unwrap();
+            assert!(n > 0, "no {expected} in {:?}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&more[..n]);
+        }
+    }
+    session.close(CLOSE).unwrap();
+}
+
+/// The number of announces under way is the setting's, while it changes.
+#[test]
+fn announces_at_once_are_as_many_as_allowed_now() {
+    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tracker.local_addr().unwrap();
+    let session = ours::open_with(|s| s.set_int("max_concurrent_http_announces", 1).unwrap());
+    let mut params = ours::params(&film(), Source::File);
+    params.trackers = (0..6).map(|n| format!("http://{address}/{n}/announce")).collect();
+    let index = session.add_torrent(params).unwrap();
+    let set = |n: i64| {
+        let mut settings = session.settings().unwrap();
+        settings.set_int("max_concurrent_http_announces", n).unwrap();
+        session.apply_settings(&settings).unwrap();
+    };
+    let accept = || {
+        let mut stream = tracker.accept().unwrap().0;
+        request(&mut stream);
+        stream
+    };
+    let nobody_else = || {
+        tracker.set_nonblocking(true).unwrap();
+        assert!(!ours::within(Duration::from_millis(300), || tracker.accept().is_ok()), "one more than is allowed");
+        tracker.set_nonblocking(false).unwrap();
+    };
+    let mut held = vec![accept()];
+    nobody_else();
+    set(3);
+    held.extend([accept(), accept()]);
+    nobody_else();
+    set(2);
+    // One of three ends: two are under way, and that is enough.
+    drop(held.pop());
+    nobody_else();
+    drop(held.pop());
+    held.push(accept());
+    nobody_else();
+    drop(held);
+    session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+    drop(tracker);
+    session.close(CLOSE).unwrap();
+}
+
+/// How far a prebuffer is is told when it is known how much it is, and not before.
+#[test]
+fn prebuffer_progress_begins_with_its_total() {
+    let torrent = film();
+    let session = ours::open();
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    reader.prebuffer(200_000, 65_536).unwrap();
+    let line = Alerts::default().wait(&session, "prebuffer_progress", "");
+    let total = line.split("total=").nth(1).and_then(|n| n.parse::<u64>().ok()).unwrap();
+    assert!(line.contains("done=0") && total >= 200_000, "{line}");
+    assert_eq!(reader.status().unwrap().prebuffer_total, total);
+    session.close(CLOSE).unwrap();
+}
+
+/// Two read what does not fit into memory together, of peers that never answer: that the one waits for memory is told.
+#[test]
+fn reads_that_wait_for_memory_are_told() {
+    let torrent = Torrent::make("film.bin", 1_000_000, 1, &["--piece-length", "262144"]);
+    let session = ours::open_with(|s| s.set_int("memory_limit", 262_144).unwrap());
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    // Each has all (BEP 6), and unchokes. Some of them have room for requests all the while.
+    let _peers = [b'u', b'v', b'w', b'x', b'y', b'z'].map(|id| {
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
+        let mut stream = meet(&peer, id);
+        stream.write_all(&[0, 0, 0, 1, 14, 0, 0, 0, 1, 1]).unwrap();
+        stream
+    });
+    let readers = [0, 600_000].map(|position| {
+        let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+        reader.seek(position, Whence::Set).unwrap();
+        reader
+    });
+    thread::scope(|scope| {
+        for reader in &readers {
+            scope.spawn(|| reader.read(&mut [0; 100], ours::READ).unwrap_err());
+        }
+        let mut alerts = Alerts::default();
+        let line = alerts.wait(&session, "memory_pressure", "");
+        assert!(line.contains("limit=262144") && !line.contains("needed=0"), "{line}");
+        readers.iter().for_each(Reader::interrupt);
+    });
+    drop(readers);
+    session.close(CLOSE).unwrap();
+}
+
+/// A torrent that is added while the session is being paused is paused.
+#[test]
+fn torrents_that_come_during_one_pause_are_paused() {
+    for round in 0..100 {
+        let session = ours::open();
+        let begin = Barrier::new(3);
+        thread::scope(|scope| {
+            for of in 0..2 {
+                let (session, begin) = (&session, &begin);
+                scope.spawn(move || {
+                    let magnets = (1..=20).map(|n| format!("magnet:?xt=urn:btih:{:040x}", of * 1000 + n));
+                    let magnets: Vec<_> = magnets.map(|m| Magnet::parse(&m).unwrap()).collect();
+                    begin.wait();
+                    for magnet in magnets {
+                        session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(magnet))).unwrap();
+                    }
+                });
+            }
+            begin.wait();
+            session.pause().unwrap();
+        });
+        let running = session.statuses().unwrap().iter().filter(|(_, s)| !s.paused).count();
+        assert_eq!(running, 0, "in round {round}");
+        session.close(CLOSE).unwrap();
+    }
+}
