@@ -324,10 +324,11 @@ impl Reader {
         (self.position < self.span.size).then(|| self.span.piece_at(self.position))
     }
 
-    /// Where fetching ahead ends, in the file: from the position on. What a read waits for beyond the end is fetched all the same.
+    /// Where fetching ahead ends, in the file: at the position or after it. What a read beyond the end waits for is fetched all the same.
     pub fn until(&self) -> u64 {
-        let waited = self.waiting.map_or(0, |w| w.offset.saturating_add(w.len));
-        self.options.end.unwrap_or(u64::MAX).max(self.position).max(waited).min(self.span.size)
+        let end = self.options.end.unwrap_or(u64::MAX);
+        let waited = self.waiting.map_or(self.position, |w| w.offset.saturating_add(w.len));
+        if self.position < end { end.min(self.span.size) } else { waited.clamp(self.position, self.span.size) }
     }
 
     /// The window for `share` bytes of memory (None: disk storage, where nothing need be kept).
@@ -455,7 +456,9 @@ mod tests {
         }
         r.proven = false;
         r.position = 13 * MIB - 1;
+        r.begin_wait(Time::ZERO, 4 * MIB);
         assert_eq!(r.compute_window(Some(32 * MIB), 15).ahead, 12..13, "not the piece after the last one either");
+        r.stop_waiting(Time::ZERO);
         r.position = 13 * MIB;
         let w = r.compute_window(Some(32 * MIB), 15);
         assert!(w.ahead.is_empty(), "all is read");
