@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -454,4 +455,51 @@ func TestAReaderOfAPartFetchesThePart(t *testing.T) {
 	if n, err := last.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Error("at the end:", n, err)
 	}
+}
+
+// However many readers read at once, few of Go's threads are made for it; they would stay.
+func TestManyReadsMakeFewThreads(t *testing.T) {
+	f := newFilm(8<<20, 64<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, nil)
+	added := leech(t, session, f, peer)
+	whole := reader(t, added)
+	_, err := io.Copy(io.Discard, whole)
+	must(t, err)
+	before := goThreads(t)
+	var group sync.WaitGroup
+	for i := range 300 {
+		r := reader(t, added, torrent.WithOffset(int64(i)*20_000))
+		group.Go(func() {
+			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, make([]byte, 4<<10)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	most := max(8, 4*runtime.GOMAXPROCS(0)) + 8
+	if now := goThreads(t); now > before+most {
+		t.Errorf("%d threads before, %d after", before, now)
+	}
+}
+
+// goThreads is how many threads Go has: the library's have names of their own.
+func goThreads(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	must(t, err)
+	own, count := "", 0
+	for i, task := range tasks {
+		name, err := os.ReadFile("/proc/self/task/" + task.Name() + "/comm")
+		if err != nil {
+			continue
+		}
+		if i == 0 {
+			own = string(name)
+		}
+		if string(name) == own {
+			count++
+		}
+	}
+	return count
 }
