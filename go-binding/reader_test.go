@@ -503,3 +503,25 @@ func goThreads(t testing.TB) int {
 	}
 	return count
 }
+
+// A reader that nobody reads looks ahead a little. What is to be there before playing, Prebuffer fetches.
+func TestAnUnreadReaderStartsSmallAndPrebufferFillsIt(t *testing.T) {
+	const piece = 64 << 10
+	f := newFilm(8<<20, piece)
+	_, peer := seed(t, f, nil)
+	r := reader(t, leech(t, open(t, nil), f, peer), torrent.WithPins(0, 0))
+	status := func() torrent.ReaderStatus {
+		status, err := r.Status()
+		must(t, err)
+		return status
+	}
+	until(t, "its first pieces are there", func() bool { return status().BufferedAhead == 2*piece })
+	if ahead := status().Lookahead; ahead != 2*piece {
+		t.Errorf("it looks %d bytes ahead", ahead)
+	}
+	must(t, r.Prebuffer(4<<20, 0))
+	until(t, "it is filled", func() bool { return status().PrebufferDone == 4<<20 })
+	if buffered := status().BufferedAhead; buffered < 4<<20 {
+		t.Errorf("%d bytes are buffered", buffered)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -128,6 +129,11 @@ func (s *service) Close() error {
 		demo.Go(func() { demoErr = s.demo.Close() })
 	}
 	err := s.session.Close()
+	if errors.Is(err, torrent.ErrTimedOut) {
+		// A tracker or a disk takes its time. It ends by itself, or with the program.
+		s.log.Print("the session is still ending")
+		err = nil
+	}
 	s.feed.Stop()
 	s.hub.wait()
 	s.fetcher.close()

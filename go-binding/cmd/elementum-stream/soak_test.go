@@ -53,7 +53,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("ELEMENTUM_SOAK_SEED=%d", form.seed)
 
-	f := newFixture(t, "-memory", "8MiB", "-token", "soak", "-stream-idle", "5m")
+	f := newFixture(t, "-memory", "8MiB", "-token", "soak", "-stream-idle", "20m")
 	ctx, cancel := context.WithTimeout(context.Background(), form.lasts)
 	defer cancel()
 	films := make([]*soakFilm, 4)
