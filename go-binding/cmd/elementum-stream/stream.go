@@ -77,7 +77,11 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodGet && satisfiable && !bodiless {
-		if err := content.begin(); err != nil {
+		err := content.begin()
+		if err == nil {
+			err = content.commit()
+		}
+		if err != nil {
 			fail(w, r, err)
 			return
 		}
@@ -137,8 +141,8 @@ type content struct {
 	// Where the reader is.
 	readerAt int64
 	closed   bool
-	// Nobody listens any more: writes end, too.
-	left bool
+	// There is a header, or will be now; nobody listens any more: writes end, too.
+	begun, left bool
 	// What came for its reader for nothing, as far as it was added up.
 	wasted, duplicate uint64
 }
@@ -162,6 +166,10 @@ func (s *service) newContent(w http.ResponseWriter, r *http.Request, target *tor
 	c.unhook = context.AfterFunc(c.ctx, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if !c.begun && r.Context().Err() == nil {
+			// What ended it is still to be said.
+			return
+		}
 		if c.left = true; !c.closed {
 			_ = c.written.SetWriteDeadline(time.Unix(1, 0))
 		}
@@ -215,6 +223,14 @@ func (c *content) begin() error {
 	}
 	// It goes on waiting, and the client knows what it waits for.
 	return stoppedBy(c.torrent)
+}
+
+// commit is the last moment at which a status can tell what ended the stream.
+func (c *content) commit() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = true
+	return context.Cause(c.ctx)
 }
 
 // Read reads until the request's end. Client and swarm may each stand still for the idle time.
@@ -292,7 +308,8 @@ func (c *content) open() (*torrent.Reader, error) {
 		torrent.WithReadTimeout(min(errorCheck, c.idle)),
 		torrent.WithOffset(c.position),
 	}
-	if part := c.rangeAt(c.position); part != nil && !part.open {
+	// Who goes on from the middle has seen head and tail: without an end they would be fetched again and kept for him.
+	if part := c.rangeAt(c.position); part != nil && (!part.open || part.begin > 0) {
 		options = append(options, torrent.WithEnd(part.end))
 	}
 	reader, err := c.torrent.NewReader(c.file.Index, options...)

@@ -233,6 +233,33 @@ func TestAFailingDiskEndsItsStreams(t *testing.T) {
 	f.fails(http.StatusInternalServerError, "torrent_error", request{method: "GET", path: path})
 }
 
+// What stops a torrent before there is a byte is a status.
+func TestAStreamThatFailsBeforeItsFirstByte(t *testing.T) {
+	f := newFixture(t)
+	added, _, err := f.service.add(torrent.AddTorrentParams{Torrent: demoTorrent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan *http.Response, 1)
+	go func() {
+		answer <- f.open(request{method: "GET", path: "/stream/" + added.StorageIndex().String() + "/0"})
+	}()
+	untilTrue(t, "it waits", func() bool {
+		for _, content := range f.service.streams.snapshot() {
+			if _, open := content.status(); open {
+				content.fail(&failure{status: http.StatusInternalServerError, code: "torrent_error", message: "a test"})
+				return true
+			}
+		}
+		return false
+	})
+	response := <-answer
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); response.StatusCode != http.StatusInternalServerError || !bytes.Contains(body, []byte("torrent_error")) {
+		t.Errorf("%s: %s, %v", response.Status, body, err)
+	}
+}
+
 // One stream more than memory can serve is told so, with when to come again; those that are open go on.
 func TestMemoryForOneMoreStream(t *testing.T) {
 	f := newFixture(t, "-memory", "256KiB")
