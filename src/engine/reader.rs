@@ -464,7 +464,11 @@ mod tests {
         assert!(w.ahead.is_empty(), "all is read");
         assert_eq!(w.behind.end, 13, "and may be read again");
         r.begin_wait(Time::ZERO, 1);
-        assert_eq!(r.compute_window(Some(32 * MIB), 15).ahead, 13..14, "who reads on all the same gets what he waits for");
+        assert_eq!(
+            r.compute_window(Some(32 * MIB), 15).ahead,
+            13..14,
+            "who reads on all the same gets what he waits for"
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 		config.hosts = append(config.hosts, strings.ToLower(name))
 		return nil
 	})
-	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing")
+	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing. Browsers are asked for it again after a restart")
 	flags.BoolVar(&config.allowPrivateURLs, "allow-private-urls", false,
 		"let requests name torrent files in the local network (arguments always may)")
 	flags.BoolVar(&config.demo, "demo", false, "add a clip, and a peer in this process that has it; no DHT")
