@@ -99,6 +99,9 @@ func startInTheMiddle(t *testing.T, download, upload uint32) time.Duration {
 	}
 	took := time.Since(begin)
 	stats, err := f.service.session.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Logf("%v: %d bytes came, redundant %d", took, stats.PayloadDownload, stats.RedundantBytes)
 	return took
 }
