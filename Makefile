@@ -27,13 +27,13 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native \
+.PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native soak \
         lint lint-go check run run-c bench bench-stream install uninstall clean
 
 help: ## this list
 	@echo "libelementum_torrent $(VERSION)"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s %s\n", $$1, $$2 }'
-	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) TORRENT=magnet-or-file (run, run-c) ARGS=options (run) BENCH=options (bench)"
+	@echo "Variables: PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) TORRENT=magnet-or-file (run, run-c) ARGS=options (run) BENCH=options (bench) SEED=number (soak)"
 
 # Programs ask for the library by its soname.
 NAME_IT := ln -sf $(BUILT) $(TARGET)/release/$(SONAME)
@@ -78,6 +78,9 @@ test-go: stage service test-page ## the Go package and the service: race detecto
 	cd go-binding && CGO_ENABLED=0 $(GO) vet ./...
 	cd go-binding && $(GO_ENV) $(GO_CHECKED) $(GO) test -count=1 -race -tags elementum_leakcheck ./...
 	cd go-binding && $(GO_ENV) $(GO_CHECKED) GOGC=1 $(GO) test -count=1 -race -tags elementum_leakcheck .
+
+soak: stage ## ten minutes of adds, streams, seeks, outages and floods at the service, under the race detector; SEED repeats a run
+	cd go-binding && $(GO_ENV) ELEMENTUM_SOAK=long ELEMENTUM_SOAK_SEED="$(SEED)" $(GO) test -count=1 -race -timeout 30m -v -run TestSoak ./cmd/elementum-stream
 
 test-page: service ## the page in headless Chromium; pictures in target/page
 	tests/install-packages.sh chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core

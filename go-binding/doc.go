@@ -7,10 +7,12 @@
 //	added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: link})
 //	…
 //	if err := added.WaitMetadata(ctx); err != nil { … }
-//	reader, err := added.NewReader(0)
+//	reader, err := added.NewReader(0, torrent.WithContext(r.Context()))
 //	…
 //	defer reader.Close()
 //	http.ServeContent(w, r, "film.mkv", time.Time{}, reader)
+//
+// The request's context ends the read of a client that leaves while nothing comes; without it the handler would wait on.
 //
 // # Lifetime
 //

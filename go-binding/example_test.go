@@ -78,7 +78,8 @@ func Example() {
 	fmt.Println(files[0].Path, files[0].Length)
 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		reader, err := added.NewReader(files[0].Index)
+		// A client that leaves ends its read, and so the handler.
+		reader, err := added.NewReader(files[0].Index, torrent.WithContext(r.Context()))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return

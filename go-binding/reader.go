@@ -20,7 +20,9 @@ type Reader struct {
 	file    FileIndex
 	size    int64
 	timeout time.Duration
-	raw     *capi.Reader
+	// What reads without a context of their own end with; nil: nothing.
+	ctx context.Context
+	raw *capi.Reader
 	// Somebody reads or seeks.
 	busy  atomic.Bool
 	ready readiness
@@ -45,11 +47,36 @@ type readiness struct {
 type ReaderOption func(*readerOptions)
 
 type readerOptions struct {
-	raw     capi.ReaderOptions
-	timeout time.Duration
+	raw         capi.ReaderOptions
+	offset, end int64
+	timeout     time.Duration
+	ctx         context.Context
+}
+
+// WithContext ends the reader's reads with the context: Read, ReadAt and WriteTo that wait when it ends return its cause, and later ones
+// do not begin. It is for what calls a reader without a context, as [net/http.ServeContent] does: with the request's context a client that
+// leaves ends the read, and so its handler. Close the reader all the same. ReadContext and ReadAtContext go by the context they are given.
+func WithContext(ctx context.Context) ReaderOption {
+	return func(o *readerOptions) { o.ctx = ctx }
+}
+
+// WithOffset is where the reader begins, bytes from the file's start. What is there is fetched first, and nothing at the start for it. An
+// offset that is not in the file is [ErrInvalidArgument]; its end is.
+func WithOffset(offset int64) ReaderOption {
+	return func(o *readerOptions) { o.offset = offset }
+}
+
+// WithEnd is where the caller will stop reading, bytes from the file's start. Nothing from there on is fetched ahead, and nothing is pinned
+// but what [WithPins] names: a reader for a short range fetches the pieces of that range. It is no end of the file: who reads on all the
+// same waits for what he reads. 0 and what is behind the file's end are the file's end; else it is greater than the offset.
+func WithEnd(end int64) ReaderOption {
+	return func(o *readerOptions) { o.end = end }
 }
 
 // WithLookahead is how many bytes ahead of the position to fetch. Without it: what the memory limit allows.
+//
+// A reader starts small: two pieces, until so much was read in one run that it is no probe (512 KiB, or a piece where that is less). One that
+// is not read stays there. Who wants a buffer filled before he plays calls [Reader.Prebuffer], and does not wait for the lookahead.
 func WithLookahead(bytes int64) ReaderOption {
 	return func(o *readerOptions) { o.raw.Lookahead = orNone(bytes) }
 }
@@ -93,7 +120,7 @@ func orNone(bytes int64) uint64 {
 	return uint64(bytes)
 }
 
-// NewReader opens a reader at the start of a file. Fetching begins at once. Close it.
+// NewReader opens a reader on a file, at its start or where [WithOffset] says. Fetching begins at once, and there. Close it.
 //
 // A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file.
 func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, error) {
@@ -102,6 +129,10 @@ func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, e
 	for _, option := range options {
 		option(&chosen)
 	}
+	if chosen.offset < 0 || chosen.end < 0 || chosen.end > 0 && chosen.end <= chosen.offset {
+		return nil, invalid(op, "from byte %d to byte %d is no range", chosen.offset, chosen.end)
+	}
+	chosen.raw.Offset, chosen.raw.End = uint64(chosen.offset), uint64(chosen.end)
 	s, index := t.raw()
 	raw, err := s.OpenReader(index, int32(file), &chosen.raw)
 	if err != nil {
@@ -112,7 +143,7 @@ func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, e
 		raw.Close()
 		return nil, wrap(op, err)
 	}
-	return &Reader{torrent: t, file: file, size: int64(size), timeout: chosen.timeout, raw: raw}, nil
+	return &Reader{torrent: t, file: file, size: int64(size), timeout: chosen.timeout, ctx: chosen.ctx, raw: raw}, nil
 }
 
 // Torrent is the reader's torrent.
@@ -176,10 +207,14 @@ func (r *Reader) takeTurn(op string) error {
 
 // bounded is a context for what has none.
 func (r *Reader) bounded() (context.Context, context.CancelFunc) {
-	if r.timeout <= 0 {
-		return context.Background(), func() {}
+	ctx := r.ctx
+	if ctx == nil {
+		ctx = context.Background()
 	}
-	return context.WithTimeout(context.Background(), r.timeout)
+	if r.timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, r.timeout)
 }
 
 // readWaiting reads at the position of a reader, and waits where there is nothing.
@@ -303,7 +338,7 @@ func (a *asideReader) close() {
 const idleAside = 4
 
 func (r *Reader) readAside(ctx context.Context, op string, into []byte, offset int64) (int, error) {
-	reader, err := r.takeAside(op)
+	reader, err := r.takeAside(op, offset)
 	if err != nil {
 		return 0, err
 	}
@@ -314,7 +349,8 @@ func (r *Reader) readAside(ctx context.Context, op string, into []byte, offset i
 	return readWaiting(ctx, op, reader.raw, &reader.ready, into)
 }
 
-func (r *Reader) takeAside(op string) (*asideReader, error) {
+// takeAside opens it at the offset, where there is none to be had: one that began at the file's start would fetch that first.
+func (r *Reader) takeAside(op string, offset int64) (*asideReader, error) {
 	r.aside.Lock()
 	defer r.aside.Unlock()
 	if r.aside.closed {
@@ -327,6 +363,7 @@ func (r *Reader) takeAside(op string) (*asideReader, error) {
 	}
 	// It wants the place it waits for, and nothing else.
 	only := capi.ReaderOptions{
+		Offset:     uint64(offset),
 		Lookahead:  capi.ReaderNone,
 		Lookbehind: capi.ReaderNone,
 		Pin_head:   capi.ReaderNone,

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -312,5 +313,215 @@ func TestServeContent(t *testing.T) {
 	must(t, err)
 	if stats.MemoryPeak > stats.MemoryLimit {
 		t.Errorf("%+v", stats)
+	}
+}
+
+// A client that leaves a torrent from which nothing comes ends its handler, and the reader with it.
+func TestAClientThatLeavesEndsItsHandler(t *testing.T) {
+	f := newFilm(1<<20, 64<<10)
+	session := open(t, nil)
+	added := leech(t, session, f)
+	ended := make(chan struct{}, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { ended <- struct{}{} }()
+		reader, err := added.NewReader(0, torrent.WithContext(r.Context()))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer reader.Close()
+		http.ServeContent(w, r, f.name, time.Time{}, reader)
+	}))
+	defer server.Close()
+	readers := func() uint32 {
+		stats, err := session.Stats()
+		must(t, err)
+		return stats.Readers
+	}
+	for _, header := range []string{"", "bytes=500000-500099"} {
+		ctx, leave := context.WithCancel(context.Background())
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
+		must(t, err)
+		if header != "" {
+			request.Header.Set("Range", header)
+		}
+		left := make(chan error, 1)
+		go func() {
+			response, err := http.DefaultClient.Do(request)
+			if err == nil {
+				_, err = io.Copy(io.Discard, response.Body)
+				response.Body.Close()
+			}
+			left <- err
+		}()
+		until(t, "it reads", func() bool { return readers() == 1 })
+		leave()
+		if err := soon(t, left); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatal("the handler still waits")
+		}
+		until(t, "its reader is closed", func() bool { return readers() == 0 })
+	}
+}
+
+func TestAReadersContextEndsItsReads(t *testing.T) {
+	f := newFilm(1<<20, 64<<10)
+	added := leech(t, open(t, nil), f)
+	cause := errors.New("the client left")
+	for name, read := range map[string]func(*torrent.Reader) error{
+		"Read":    func(r *torrent.Reader) error { _, err := r.Read(make([]byte, 10)); return err },
+		"ReadAt":  func(r *torrent.Reader) error { _, err := r.ReadAt(make([]byte, 10), 70_000); return err },
+		"WriteTo": func(r *torrent.Reader) error { _, err := r.WriteTo(io.Discard); return err },
+	} {
+		ctx, leave := context.WithCancelCause(context.Background())
+		r := reader(t, added, torrent.WithContext(ctx), torrent.WithReadTimeout(time.Hour))
+		done := make(chan error, 1)
+		go func() { done <- read(r) }()
+		until(t, "it waits", func() bool {
+			status, err := r.Status()
+			must(t, err)
+			// A ReadAt waits on a reader of its own.
+			return status.Waiting || name == "ReadAt"
+		})
+		leave(cause)
+		if err := soon(t, done); !errors.Is(err, cause) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := read(r); !errors.Is(err, cause) {
+			t.Errorf("%s afterwards: %v", name, err)
+		}
+		// Who brings a context goes by that.
+		brief, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		if _, err := r.ReadContext(brief, make([]byte, 10)); !errors.Is(err, torrent.ErrTimedOut) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+}
+
+// A reader of a part begins there, and fetches that and nothing else.
+func TestAReaderOfAPartFetchesThePart(t *testing.T) {
+	const piece = 64 << 10
+	f := newFilm(8<<20, piece)
+	session := open(t, nil)
+	_, peer := seed(t, f, nil)
+	added := leech(t, session, f, peer)
+	const begin, end = 50*piece + 10, 53*piece - 10
+	r := reader(t, added, torrent.WithOffset(begin), torrent.WithEnd(end))
+	if at, err := r.Seek(0, io.SeekCurrent); at != begin || err != nil {
+		t.Fatal(at, err)
+	}
+	got := make([]byte, end-begin)
+	_, err := io.ReadFull(r, got)
+	must(t, err)
+	if !bytes.Equal(got, f.content[begin:end]) {
+		t.Fatal("other bytes")
+	}
+	must(t, r.Close())
+	// Nothing is under way any more when another reader has its piece.
+	other := reader(t, added, torrent.WithOffset(100*piece), torrent.WithEnd(100*piece+1))
+	_, err = io.ReadFull(other, make([]byte, 1))
+	must(t, err)
+	pieces, err := added.Pieces()
+	must(t, err)
+	var have []int
+	for i := range pieces.Len() {
+		if pieces.Has(torrent.PieceIndex(i)) {
+			have = append(have, i)
+		}
+	}
+	if !slices.Equal(have, []int{50, 51, 52, 100}) {
+		t.Errorf("pieces %v", have)
+	}
+	stats, err := session.Stats()
+	must(t, err)
+	if stats.PayloadDownload != 4*piece {
+		t.Errorf("%d bytes came for 4 pieces", stats.PayloadDownload)
+	}
+	// It is no end of the file.
+	_, err = io.ReadFull(other, make([]byte, 3*piece))
+	must(t, err)
+	for _, option := range [][2]int64{{-1, 0}, {0, -1}, {5, 5}, {5, 4}, {8<<20 + 1, 0}} {
+		if r, err := added.NewReader(0, torrent.WithOffset(option[0]), torrent.WithEnd(option[1])); !errors.Is(err, torrent.ErrInvalidArgument) {
+			t.Errorf("%v: %v", option, err)
+			r.Close()
+		}
+	}
+	last := reader(t, added, torrent.WithOffset(8<<20))
+	if n, err := last.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Error("at the end:", n, err)
+	}
+}
+
+// However many readers read at once, few of Go's threads are made for it; they would stay.
+func TestManyReadsMakeFewThreads(t *testing.T) {
+	f := newFilm(8<<20, 64<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, nil)
+	added := leech(t, session, f, peer)
+	whole := reader(t, added)
+	_, err := io.Copy(io.Discard, whole)
+	must(t, err)
+	before := goThreads(t)
+	var group sync.WaitGroup
+	for i := range 300 {
+		r := reader(t, added, torrent.WithOffset(int64(i)*20_000))
+		group.Go(func() {
+			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, make([]byte, 4<<10)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	most := max(8, 4*runtime.GOMAXPROCS(0)) + 8
+	if now := goThreads(t); now > before+most {
+		t.Errorf("%d threads before, %d after", before, now)
+	}
+}
+
+// goThreads is how many threads Go has: the library's have names of their own.
+func goThreads(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	must(t, err)
+	own, count := "", 0
+	for i, task := range tasks {
+		name, err := os.ReadFile("/proc/self/task/" + task.Name() + "/comm")
+		if err != nil {
+			continue
+		}
+		if i == 0 {
+			own = string(name)
+		}
+		if string(name) == own {
+			count++
+		}
+	}
+	return count
+}
+
+// A reader that nobody reads looks ahead a little. What is to be there before playing, Prebuffer fetches.
+func TestAnUnreadReaderStartsSmallAndPrebufferFillsIt(t *testing.T) {
+	const piece = 64 << 10
+	f := newFilm(8<<20, piece)
+	_, peer := seed(t, f, nil)
+	r := reader(t, leech(t, open(t, nil), f, peer), torrent.WithPins(0, 0))
+	status := func() torrent.ReaderStatus {
+		status, err := r.Status()
+		must(t, err)
+		return status
+	}
+	until(t, "its first pieces are there", func() bool { return status().BufferedAhead == 2*piece })
+	if ahead := status().Lookahead; ahead != 2*piece {
+		t.Errorf("it looks %d bytes ahead", ahead)
+	}
+	must(t, r.Prebuffer(4<<20, 0))
+	until(t, "it is filled", func() bool { return status().PrebufferDone == 4<<20 })
+	if buffered := status().BufferedAhead; buffered < 4<<20 {
+		t.Errorf("%d bytes are buffered", buffered)
 	}
 }

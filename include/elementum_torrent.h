@@ -892,7 +892,9 @@ typedef struct et_reader_options {
      */
     size_t struct_size;
     /**
-     * Bytes ahead of the position to fetch. 0: what the memory limit allows.
+     * Bytes ahead of the position to fetch. 0: what the memory limit allows, once so much was read in one run that it is
+     * no probe (512 KiB, or a piece where that is less); until then two pieces. A reader that nobody reads stays there: to fill
+     * a buffer before playing, call `et_reader_prebuffer`.
      */
     uint64_t lookahead;
     /**
@@ -917,6 +919,16 @@ typedef struct et_reader_options {
      * 0.
      */
     uint32_t reserved;
+    /**
+     * Where the reader begins, bytes from the file's start: the size of the file at most.
+     */
+    uint64_t offset;
+    /**
+     * Where the caller will stop reading, bytes from the file's start; 0: the file's end. Nothing from there on is fetched ahead,
+     * and nothing is pinned but what `pin_head` and `pin_tail` name: a reader for a short range fetches the pieces of that
+     * range. A read beyond it waits for what it reads, and no more. Greater than `offset`; the file's end at most counts.
+     */
+    uint64_t end;
 } et_reader_options;
 
 /**
@@ -3437,10 +3449,12 @@ et_status et_storage_read(struct et_session *session,
                           struct et_error *error);
 
 /**
- * Opens a reader at the start of a file. Fetching begins at once. Free it with `et_reader_free`.
+ * Opens a reader on a file, at its start or at `options->offset`. Fetching begins at once, and there. Free it with
+ * `et_reader_free`.
  *
  * options: NULL for the defaults. A torrent may have many readers; a paused one's wait until it runs.
- * Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file. Any thread.
+ * Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file or an offset that is not in it,
+ * `ET_ERR_OUT_OF_MEMORY` where one piece is larger than `memory_limit`. Any thread.
  */
 et_status et_reader_open(struct et_session *session,
                          et_storage_index torrent,

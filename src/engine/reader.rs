@@ -28,13 +28,18 @@ const DISK_LOOKAHEAD: u64 = 32 << 20;
 /// How a reader is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReaderOptions {
+    /// The position to begin at, in the file. At most its size.
+    pub offset: u64,
+    /// Where the caller stops reading, in the file: nothing from there on is fetched ahead. None: the file's end.
+    pub end: Option<u64>,
     /// Bytes to fetch ahead. None: what the share of the memory limit holds.
     pub lookahead: Option<u64>,
     /// Bytes to keep behind. None: a part of the share, never nothing.
     pub lookbehind: Option<u64>,
     /// Bytes a second that the player consumes, 0: unknown.
     pub bitrate: u64,
-    /// Bytes at the file's head to fetch at once and keep. None: one piece, at most 8 MiB. Some(0): none.
+    /// Bytes at the file's head to fetch at once and keep. None: one piece, at most 8 MiB; nothing where there is an end,
+    /// since a part of a file is read by who knows the rest. Some(0): none.
     pub pin_head: Option<u64>,
     /// The same at the file's tail.
     pub pin_tail: Option<u64>,
@@ -189,8 +194,8 @@ impl Reader {
             id,
             file,
             span,
+            position: options.offset.min(span.size),
             options,
-            position: 0,
             waiting: None,
             probes: Vec::new(),
             prebuffer: None,
@@ -315,7 +320,7 @@ impl Reader {
             // Of what is more than may be pinned, the window holds what lies before it.
             self.options.lookahead = Some(ahead.max(head.saturating_sub(self.position)));
         }
-        let head = self.span.pieces_of(0, head);
+        let head = self.span.pieces_of(0, head.min(self.until()));
         let tail = self.span.pieces_of(self.span.size - tail.min(self.span.size), tail);
         self.prebuffer = Some(Prebuffer { head, tail, told: None });
     }
@@ -323,6 +328,13 @@ impl Reader {
     /// The first piece at the position, if any is left.
     pub fn current_piece(&self) -> Option<u32> {
         (self.position < self.span.size).then(|| self.span.piece_at(self.position))
+    }
+
+    /// Where fetching ahead ends, in the file: at the position or after it. What a read beyond the end waits for is fetched all the same.
+    pub fn until(&self) -> u64 {
+        let end = self.options.end.unwrap_or(u64::MAX);
+        let waited = self.waiting.map_or(self.position, |w| w.offset.saturating_add(w.len));
+        if self.position < end { end.min(self.span.size) } else { waited.clamp(self.position, self.span.size) }
     }
 
     /// The window for `share` bytes of memory (None: disk storage, where nothing need be kept).
@@ -343,7 +355,7 @@ impl Reader {
         let len = span.piece_length;
         // Without a memory bound everything is kept anyway; only what to fetch matters.
         let fit = share.map_or(u64::from(u32::MAX), |s| s / span.piece_cost());
-        let default_pin = len.min(PIN_MAX);
+        let default_pin = if self.options.end.is_some() { 0 } else { len.min(PIN_MAX) };
         let mut head = span.pieces_of(0, self.options.pin_head.unwrap_or(default_pin));
         let tail_len = self.options.pin_tail.unwrap_or(default_pin).min(span.size);
         let mut tail = span.pieces_of(span.size - tail_len, tail_len);
@@ -364,10 +376,12 @@ impl Reader {
         if pieces(&tail) + pieces(&head) > budget {
             tail = 0..0;
         }
-        let Some(current) = self.current_piece() else {
+        let until = self.until();
+        let Some(current) = self.current_piece().filter(|_| self.position < until) else {
             // At the end: what lies behind is all that may be read again.
-            let keep = fit.saturating_sub(pieces(&head) + pieces(&tail)).min(pieces(&all)) as u32;
-            return Window { behind: all.end - keep..all.end, head, tail, ..Window::default() };
+            let edge = span.piece_at(self.position.saturating_sub(1)) + 1;
+            let keep = fit.saturating_sub(pieces(&head) + pieces(&tail)).min(u64::from(edge - all.start)) as u32;
+            return Window { behind: edge - keep..edge, head, tail, ..Window::default() };
         };
         let free = fit.saturating_sub(pieces(&head) + pieces(&tail)).max(1);
         let behind_want = match self.options.lookbehind {
@@ -386,6 +400,7 @@ impl Reader {
         let wanted = span.pieces_of(self.position, ahead_bytes);
         // A reader that is not proven still gets the piece after the current one.
         let wanted_n = if self.proven { pieces(&wanted) } else { pieces(&wanted).max(2) };
+        let wanted_n = wanted_n.min(pieces(&span.pieces_of(self.position, until - self.position)));
         let ahead_end = current + wanted_n.min(ahead_room).max(1).min(u64::from(all.end - current)) as u32;
         let behind_start = current.saturating_sub(behind_n.min(u64::from(u32::MAX)) as u32).max(all.start);
         Window { behind: behind_start..current, ahead: current..ahead_end, head, tail, ..Window::default() }
@@ -443,6 +458,47 @@ mod tests {
     }
 
     #[test]
+    fn an_end_bounds_what_is_fetched() {
+        let options = ReaderOptions { offset: 10 * MIB + 5, end: Some(13 * MIB), ..Default::default() };
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: MIB };
+        let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
+        assert_eq!(r.position, 10 * MIB + 5);
+        r.proven = true;
+        for share in [Some(32 * MIB), None] {
+            let w = r.compute_window(share, 15);
+            assert_eq!(w.ahead, 10..13, "the pieces of the range and no more");
+            assert!(w.head.is_empty() && w.tail.is_empty(), "nothing is pinned elsewhere");
+        }
+        r.proven = false;
+        r.position = 13 * MIB - 1;
+        r.begin_wait(Time::ZERO, 4 * MIB);
+        assert_eq!(r.compute_window(Some(32 * MIB), 15).ahead, 12..13, "not the piece after the last one either");
+        r.stop_waiting(Time::ZERO);
+        r.position = 13 * MIB;
+        let w = r.compute_window(Some(32 * MIB), 15);
+        assert!(w.ahead.is_empty(), "all is read");
+        assert_eq!(w.behind.end, 13, "and may be read again");
+        r.begin_wait(Time::ZERO, 1);
+        assert_eq!(
+            r.compute_window(Some(32 * MIB), 15).ahead,
+            13..14,
+            "who reads on all the same gets what he waits for"
+        );
+    }
+
+    #[test]
+    fn an_end_bounds_blocks_and_prebuffering_too() {
+        let options = ReaderOptions { offset: 5 * MIB, end: Some(5 * MIB + 1), unverified: true, ..Default::default() };
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
+        let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
+        let stretch = r.compute_window(Some(4 * MIB), 15).stretch.expect("blocks");
+        let blocks: u64 = stretch.wanted().map(|(_, blocks, _)| u64::from(blocks.end - blocks.start)).sum();
+        assert_eq!(blocks, 1);
+        r.prebuffer(20 * MIB, 0);
+        assert_eq!(r.prebuffer.expect("asked for").head, 0..2, "as much as will come");
+    }
+
+    #[test]
     fn stalls_count_only_in_a_flow() {
         let mut r = reader(0, MIB, MIB);
         assert!(!r.begin_wait(Time::ZERO, 1), "the first wait is the start");
@@ -463,10 +519,12 @@ mod tests {
         #[test]
         fn windows_fit(begin in 0u64..1 << 30, size in 1u64..1 << 32, shift in 14u32..25, share in 0u64..1 << 30,
                        position in 0u64..1 << 32, look in proptest::option::of(0u64..1 << 33),
-                       back in proptest::option::of(0u64..1 << 33), is_proven: bool) {
+                       back in proptest::option::of(0u64..1 << 33), stop in proptest::option::of(1u64..1 << 33),
+                       is_proven: bool) {
             let mut r = reader(begin, size, 1 << shift);
             r.options.lookahead = look;
             r.options.lookbehind = back;
+            r.options.end = stop;
             r.proven = is_proven;
             r.position = position.min(size);
             let w = r.compute_window(Some(share), 15);
@@ -476,8 +534,11 @@ mod tests {
             for range in [&w.behind, &w.ahead, &w.head, &w.tail] {
                 prop_assert!(range.is_empty() || (range.start >= all.start && range.end <= all.end));
             }
-            if let Some(current) = r.current_piece() {
-                prop_assert!(w.ahead.contains(&current));
+            match r.current_piece() {
+                Some(current) if r.position < r.until() => {
+                    prop_assert!(w.ahead.contains(&current) && w.ahead.end <= r.span.piece_at(r.until() - 1) + 1);
+                }
+                _ => prop_assert!(w.ahead.is_empty()),
             }
         }
     }

@@ -61,6 +61,13 @@ impl Torrent {
             ));
         }
         let size = entry.size;
+        let end = options.end.unwrap_or(u64::MAX);
+        if options.offset > size || options.offset >= end {
+            return Err(Error::invalid(format!(
+                "options->offset is {}, allowed is 0 to {size}, and less than options->end",
+                options.offset
+            )));
+        }
         let mut reader = Reader::new(now, id, file, span, options);
         reader.waste.inherit(self.take_legacy(file));
         self.readers.insert(id, reader);

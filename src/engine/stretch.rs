@@ -31,16 +31,17 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Of `blocks` blocks, with so many of them behind the position; `ahead` at most after it.
-    fn new(span: &Span, position: u64, blocks: u64, behind: u64, ahead: u64) -> Self {
+    /// Of `blocks` blocks, with so many of them behind the position; `ahead` at most after it, and none after `until`, which is the
+    /// position at least.
+    fn new(span: &Span, position: u64, until: u64, blocks: u64, behind: u64, ahead: u64) -> Self {
         let per_piece = span.piece_cost() / u64::from(BLOCK_SIZE);
         let number = |offset: u64| {
             let (piece, block) = span.block_at(offset);
             u64::from(piece) * per_piece + u64::from(block)
         };
-        let (first, end) = (number(0), number(span.size.saturating_sub(1)) + 1);
+        let (first, end) = (number(0), number(until.saturating_sub(1)) + 1);
         let probe = PROBE_BLOCKS.min((blocks / 2).max(1)) as u32;
-        if position >= span.size {
+        if position >= until {
             return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece, probe };
         }
         let at = number(position);
@@ -97,7 +98,7 @@ impl Reader {
         let blocks = (share / block).max(1);
         let behind = self.options.lookbehind.map_or((blocks * lookbehind_percent / 100).max(1), |b| b.div_ceil(block));
         let ahead = self.options.lookahead.map_or(blocks, |bytes| bytes.div_ceil(block) + 1);
-        Some(Stretch::new(&self.span, self.position, blocks, behind.min(blocks / 2), ahead))
+        Some(Stretch::new(&self.span, self.position, self.until(), blocks, behind.min(blocks / 2), ahead))
     }
 
     /// Memory for what is read elsewhere, beside the window.

@@ -61,7 +61,9 @@ impl ReaderHandle {
 pub struct et_reader_options {
     /// `sizeof(et_reader_options)`.
     pub struct_size: usize,
-    /// Bytes ahead of the position to fetch. 0: what the memory limit allows.
+    /// Bytes ahead of the position to fetch. 0: what the memory limit allows, once so much was read in one run that it is
+    /// no probe (512 KiB, or a piece where that is less); until then two pieces. A reader that nobody reads stays there: to fill
+    /// a buffer before playing, call `et_reader_prebuffer`.
     pub lookahead: u64,
     /// Bytes behind the position to keep. 0: a share of the memory, see `reader_lookbehind_percent`; `ET_READER_NONE`.
     pub lookbehind: u64,
@@ -75,6 +77,12 @@ pub struct et_reader_options {
     pub flags: et_reader_flags,
     /// 0.
     pub reserved: u32,
+    /// Where the reader begins, bytes from the file's start: the size of the file at most.
+    pub offset: u64,
+    /// Where the caller will stop reading, bytes from the file's start; 0: the file's end. Nothing from there on is fetched ahead,
+    /// and nothing is pinned but what `pin_head` and `pin_tail` name: a reader for a short range fetches the pieces of that
+    /// range. A read beyond it waits for what it reads, and no more. Greater than `offset`; the file's end at most counts.
+    pub end: u64,
 }
 
 // SAFETY: plain numbers, `struct_size` first.
@@ -103,6 +111,8 @@ fn options_in(options: &et_reader_options) -> Result<ReaderOptions> {
         v => Some(v),
     };
     Ok(ReaderOptions {
+        offset: options.offset,
+        end: (options.end != 0).then_some(options.end),
         lookahead: bytes(options.lookahead),
         lookbehind: bytes(options.lookbehind),
         bitrate: options.bitrate,
@@ -129,10 +139,12 @@ pub(super) unsafe fn reader_of(reader: *const et_reader) -> Result<Arc<Reader>> 
     unsafe { handle_of(reader) }?.open()
 }
 
-/// Opens a reader at the start of a file. Fetching begins at once. Free it with `et_reader_free`.
+/// Opens a reader on a file, at its start or at `options->offset`. Fetching begins at once, and there. Free it with
+/// `et_reader_free`.
 ///
 /// options: NULL for the defaults. A torrent may have many readers; a paused one's wait until it runs.
-/// Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file. Any thread.
+/// Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file or an offset that is not in it,
+/// `ET_ERR_OUT_OF_MEMORY` where one piece is larger than `memory_limit`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_open(
     session: *mut et_session,

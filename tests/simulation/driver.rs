@@ -76,6 +76,7 @@ impl Driver {
     }
 
     pub fn with(mut self, options: ReaderOptions) -> Self {
+        self.position = options.offset;
         self.options = options;
         self
     }

@@ -272,6 +272,7 @@ impl Plan<'_> {
         if rng.bool() {
             steps.push(Step::Close);
         }
+        let end = (size > 0 && rng.u8(..) < 50).then(|| rng.u64(1..=size));
         let options = ReaderOptions {
             lookahead: rng.bool().then(|| rng.u64(0..2000 * KIB)),
             lookbehind: rng.bool().then(|| rng.u64(0..1000 * KIB)),
@@ -280,6 +281,9 @@ impl Plan<'_> {
             pin_tail: rng.bool().then(|| rng.u64(0..300 * KIB)),
             background: rng.u8(..) < 50,
             unverified: rng.u8(..) < 50,
+            // Most steps read on beyond the end.
+            offset: end.map_or(0, |end| rng.u64(0..end)),
+            end,
         };
         let rate = if rng.bool() { 0 } else { rng.u64(50 * KIB..2000 * KIB) };
         Driver::new(id, file, steps).with(options).at_rate(rate)

@@ -34,7 +34,10 @@ var errSource = badRequest("invalid_source", "one of magnet and url is wanted, o
 
 // addTorrent adds what the body is or names.
 func (s *service) addTorrent(w http.ResponseWriter, r *http.Request) {
-	params, err := s.readSource(w, r)
+	params, release, err := s.readSource(w, r)
+	if release != nil {
+		defer release()
+	}
 	if err != nil {
 		fail(w, r, err)
 		return
@@ -68,7 +71,8 @@ func (s *service) add(params torrent.AddTorrentParams) (added *torrent.Torrent, 
 	return added, err == nil, err
 }
 
-func (s *service) readSource(w http.ResponseWriter, r *http.Request) (torrent.AddTorrentParams, error) {
+// readSource reads what is to be added. What it took of others is given back when that is done.
+func (s *service) readSource(w http.ResponseWriter, r *http.Request) (source torrent.AddTorrentParams, release func(), err error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
 		kind = ""
@@ -76,36 +80,48 @@ func (s *service) readSource(w http.ResponseWriter, r *http.Request) (torrent.Ad
 	switch kind {
 	case "application/json":
 		return s.readJSONSource(w, r)
-	case "application/x-bittorrent":
-		file, err := readBody(w, r, maxTorrentFile)
-		return torrent.AddTorrentParams{Torrent: file, Flags: pausedFlag(r.URL.Query().Get("paused") == "true")}, err
-	case "multipart/form-data":
+	case "application/x-bittorrent", "multipart/form-data":
+	default:
+		return source, nil, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
+			message: "application/json, application/x-bittorrent or multipart/form-data is wanted"}
+	}
+	if r.ContentLength > maxForm {
+		return source, nil, errTooBig
+	}
+	if release, err = s.takeUpload(r.Context(), w); err != nil {
+		return source, nil, err
+	}
+	if kind == "multipart/form-data" {
 		body := boundBody(w, r, maxForm)
 		defer body.done()
-		return readForm(multipart.NewReader(body, params["boundary"]))
+		source, err = readForm(multipart.NewReader(body, params["boundary"]), r.ContentLength)
+		return source, release, err
 	}
-	return torrent.AddTorrentParams{}, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
-		message: "application/json, application/x-bittorrent or multipart/form-data is wanted"}
+	source.Flags = pausedFlag(r.URL.Query().Get("paused") == "true")
+	source.Torrent, err = readBody(w, r, maxTorrentFile)
+	return source, release, err
 }
 
-func (s *service) readJSONSource(w http.ResponseWriter, r *http.Request) (torrent.AddTorrentParams, error) {
+func (s *service) readJSONSource(w http.ResponseWriter, r *http.Request) (params torrent.AddTorrentParams, release func(), err error) {
 	var source addRequest
-	if err := readJSON(w, r, &source); err != nil {
-		return torrent.AddTorrentParams{}, err
+	if err := s.readJSON(w, r, &source); err != nil {
+		return params, nil, err
 	}
-	params := torrent.AddTorrentParams{Peers: source.Peers, Flags: pausedFlag(source.Paused)}
+	params = torrent.AddTorrentParams{Peers: source.Peers, Flags: pausedFlag(source.Paused)}
 	if (source.Magnet == "") == (source.URL == "") {
-		return params, errSource
+		return params, nil, errSource
 	}
 	if source.Magnet != "" {
 		params.Magnet = magnetOf(source.Magnet)
-		return params, nil
+		return params, nil, nil
 	}
 	// What the address sends may take longer than an answer.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(fetchTimeout + writeTimeout))
-	var err error
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2*fetchTimeout + writeTimeout))
+	if err := s.fetches.enter(r.Context(), fetchTimeout); err != nil {
+		return params, nil, err
+	}
 	params.Torrent, params.Magnet, err = s.fetcher.fetch(r.Context(), strings.TrimSpace(source.URL), false)
-	return params, err
+	return params, s.fetches.leave, err
 }
 
 func pausedFlag(paused bool) torrent.TorrentFlags {
@@ -125,7 +141,7 @@ func magnetOf(text string) string {
 }
 
 // readForm takes the first file of a form.
-func readForm(form *multipart.Reader) (torrent.AddTorrentParams, error) {
+func readForm(form *multipart.Reader, told int64) (torrent.AddTorrentParams, error) {
 	for {
 		part, err := form.NextPart()
 		if err == io.EOF {
@@ -138,7 +154,7 @@ func readForm(form *multipart.Reader) (torrent.AddTorrentParams, error) {
 		if part.FileName() == "" {
 			continue
 		}
-		file, err := io.ReadAll(io.LimitReader(part, maxTorrentFile+1))
+		file, err := readAll(io.LimitReader(part, maxTorrentFile+1), told)
 		if err != nil {
 			return torrent.AddTorrentParams{}, bodyError(err)
 		}

@@ -67,7 +67,7 @@ func TestAPI(t *testing.T) {
 
 	var files struct{ Files []fileView }
 	f.wants(http.StatusOK, request{method: "GET", path: at + "/files"}, &files)
-	if len(files.Files) != 1 || !files.Files[0].Playable || files.Files[0].Kind != "video" || files.Files[0].Stream != "/stream/"+added.Index+"/0/"+demoName {
+	if len(files.Files) != 1 || !files.Files[0].Playable || files.Files[0].Kind != "video" || files.Files[0].Stream != "/stream/"+added.InfoHash+"/0/"+demoName {
 		t.Errorf("files: %+v", files)
 	}
 	var file fileView

@@ -31,6 +31,8 @@ type config struct {
 	storage          torrent.StorageKind
 	savePath         string
 	streamIdle       time.Duration
+	maxStreams       int
+	trustedProxies   []netip.Prefix
 	settings         torrent.Settings
 	sources          []string
 	// Where it really listens.
@@ -56,7 +58,7 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 		config.hosts = append(config.hosts, strings.ToLower(name))
 		return nil
 	})
-	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing")
+	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing. Browsers are asked for it again after a restart")
 	flags.BoolVar(&config.allowPrivateURLs, "allow-private-urls", false,
 		"let requests name torrent files in the local network (arguments always may)")
 	flags.BoolVar(&config.demo, "demo", false, "add a clip, and a peer in this process that has it; no DHT")
@@ -67,6 +69,8 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 	kind := flags.String("storage", "memory", "where pieces live: memory or disk")
 	flags.StringVar(&config.savePath, "dir", "", "the `directory` of disk storage")
 	flags.DurationVar(&config.streamIdle, "stream-idle", 10*time.Minute, "how long a stream may stand still until it is ended")
+	flags.IntVar(&config.maxStreams, "max-streams", 128, "how many streams may be open at once, idle ones too; one more gets 503. Memory may allow fewer")
+	flags.Func("trusted-proxy", "an `address` or network whose X-Forwarded-For and X-Forwarded-Proto are believed; may be repeated", config.trust)
 	flags.Func("set", "a further setting of the session, `name=value`; may be repeated", config.set)
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -97,7 +101,35 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 	if config.streamIdle <= 0 {
 		return nil, errors.New("-stream-idle must be more than 0")
 	}
+	// The rest of the connections is for those who ask for something else.
+	if config.maxStreams < 1 || config.maxStreams > maxConnections/2 {
+		return nil, fmt.Errorf("-max-streams %d is not from 1 to %d", config.maxStreams, maxConnections/2)
+	}
 	return config, nil
+}
+
+// trust takes the address of a proxy, or the network that it is in.
+func (c *config) trust(text string) error {
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		address, failed := netip.ParseAddr(text)
+		if failed != nil {
+			return fmt.Errorf("%q is neither an address nor a network", text)
+		}
+		prefix = netip.PrefixFrom(address, address.BitLen())
+	}
+	c.trustedProxies = append(c.trustedProxies, prefix.Masked())
+	return nil
+}
+
+// trusts tells whether what a proxy at the address says is believed.
+func (c *config) trusts(address netip.Addr) bool {
+	for _, prefix := range c.trustedProxies {
+		if prefix.Contains(address) {
+			return true
+		}
+	}
+	return false
 }
 
 // set takes a setting in the type that it has.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,8 @@ const (
 	maxTorrentFile = 16 << 20
 	fetchTimeout   = 30 * time.Second
 	maxRedirects   = 5
+	// Fetches at once, and requests that wait for one to end.
+	maxFetches, maxFetchesWaiting = 4, 16
 )
 
 var (
@@ -24,25 +27,33 @@ var (
 
 	errPrivateURL = &failure{status: http.StatusForbidden, code: "address_refused",
 		message: "this address is in the local network; start the service with -allow-private-urls to allow it"}
+
+	errLocalRedirect = &failure{status: http.StatusForbidden, code: "address_refused",
+		message: "the address leads from the internet into the local network"}
 )
 
 // A fetcher fetches torrent files. A request must not reach by it what only this machine can reach: the addresses are checked when
-// they are dialled, after names are resolved and on each redirect.
+// they are dialled, after names are resolved and on each redirect. Nobody is led from the internet into the local network, not the
+// operator either, and not where local addresses are allowed: whoever answers there is not who was asked.
 type fetcher struct {
 	open, guarded *http.Client
 }
 
 func newFetcher(allowPrivate bool) *fetcher {
-	f := &fetcher{open: newFetchClient(nil)}
+	f := &fetcher{open: newFetchClient(true)}
 	f.guarded = f.open
 	if !allowPrivate {
-		f.guarded = newFetchClient(refusePrivate)
+		f.guarded = newFetchClient(false)
 	}
 	return f
 }
 
-func newFetchClient(control func(network, address string, _ syscall.RawConn) error) *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: control}
+func newFetchClient(allowPrivate bool) *http.Client {
+	check := func(ctx context.Context, _, address string, _ syscall.RawConn) error {
+		trail, _ := ctx.Value(trailKey{}).(*trail)
+		return trail.follow(address, allowPrivate)
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, ControlContext: check}
 	return &http.Client{
 		Timeout: fetchTimeout,
 		// No proxy of the environment: the check would see its address alone.
@@ -83,6 +94,7 @@ func (f *fetcher) fetch(ctx context.Context, address string, trusted bool) (file
 	if err != nil || !isWeb(parsed) {
 		return nil, "", errURL
 	}
+	ctx = context.WithValue(ctx, trailKey{}, new(trail))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, parsed.String(), nil)
 	if err != nil {
 		return nil, "", errURL
@@ -104,7 +116,7 @@ func (f *fetcher) fetch(ctx context.Context, address string, trusted bool) (file
 	if response.StatusCode != http.StatusOK {
 		return nil, "", &failure{status: http.StatusBadGateway, code: "fetch_failed", message: "the address answered " + response.Status}
 	}
-	file, err = io.ReadAll(io.LimitReader(response.Body, maxTorrentFile+1))
+	file, err = readAll(io.LimitReader(response.Body, maxTorrentFile+1), response.ContentLength)
 	if err != nil {
 		return nil, "", fetchFailure(err)
 	}
@@ -127,13 +139,52 @@ func fetchFailure(err error) error {
 	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 		return &failure{status: http.StatusGatewayTimeout, code: "fetch_timed_out", message: "the address did not answer in time"}
 	}
-	return &failure{status: http.StatusBadGateway, code: "fetch_failed", message: "the address could not be fetched: " + err.Error()}
+	return &failure{status: http.StatusBadGateway, code: "fetch_failed", message: "the address could not be fetched: " + causeOf(err)}
 }
 
-// refusePrivate is asked with each address before it is dialled.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
+// causeOf is what failed, without what it says of this machine and its network: its resolver, its addresses.
+func causeOf(err error) string {
+	var lookup *net.DNSError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return "no host has its name"
+	case errors.As(err, &lookup):
+		return "its host's name could not be looked up"
+	case errors.As(err, &dial):
+		var errno syscall.Errno
+		if errors.As(dial, &errno) {
+			return errno.Error()
+		}
+		return "the connection failed"
+	}
+	return err.Error()
+}
+
+// A trail is where one fetch has been.
+type trail struct {
+	mu sync.Mutex
+	// It was at an address of the internet.
+	outside bool
+}
+
+type trailKey struct{}
+
+// follow is asked with each address before it is dialled.
+func (t *trail) follow(address string, allowPrivate bool) error {
 	at, err := netip.ParseAddrPort(address)
-	if err != nil || !isPublic(at.Addr()) {
+	if err != nil || t == nil {
+		return errPrivateURL
+	}
+	public := isPublic(at.Addr())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case public:
+		t.outside = true
+	case t.outside:
+		return errLocalRedirect
+	case !allowPrivate:
 		return errPrivateURL
 	}
 	return nil

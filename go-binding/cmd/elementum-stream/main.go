@@ -30,8 +30,8 @@ func main() {
 
 // What ending takes at most: the session and the streams end side by side, then what is left of the connections is cut.
 const (
-	sessionCloseTimeout = 6 * time.Second
-	serverCloseTimeout  = 7 * time.Second
+	sessionCloseTimeout = 1500 * time.Millisecond
+	serverCloseTimeout  = 1800 * time.Millisecond
 )
 
 // run is the program, until ctx ends.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,7 +18,8 @@ import (
 //
 // The Host: a name that it made point here (DNS rebinding) is none of ours. The Origin and Sec-Fetch-Site: what it sends across is
 // refused. Cross-Origin-Resource-Policy: what it embeds is not given to it. The token, where the listener is not on loopback, keeps out all
-// others. Files of torrents are served with types that run no scripts; see mediaType.
+// others; it may be tried only so often, see guesses. Links that leave the browser, in playlists, have a token that streams and does nothing else.
+// Files of torrents are served with types that run no scripts; see mediaType.
 
 var securityHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; " +
@@ -30,8 +34,10 @@ var securityHeaders = map[string]string{
 var (
 	errHost = &failure{status: http.StatusMisdirectedRequest, code: "host_refused",
 		message: "this is not a name of this service; start it with -host to allow it"}
-	errOrigin = &failure{status: http.StatusForbidden, code: "origin_refused", message: "requests from pages of other sites are refused"}
-	errToken  = &failure{status: http.StatusUnauthorized, code: "token_required", message: "this needs the token that was printed at the start"}
+	errOrigin  = &failure{status: http.StatusForbidden, code: "origin_refused", message: "requests from pages of other sites are refused"}
+	errToken   = &failure{status: http.StatusUnauthorized, code: "token_required", message: "this needs the token that was printed at the start"}
+	errGuesses = &failure{status: http.StatusTooManyRequests, code: "too_many_tokens", retryAfter: "30",
+		message: "too many wrong tokens came from this address; wait half a minute"}
 )
 
 // guard lets through what may be answered.
@@ -45,16 +51,25 @@ func (s *service) guard(next http.Handler) http.Handler {
 			fail(w, r, errHost)
 		case !originAllowed(r):
 			fail(w, r, errOrigin)
-		case !s.tokenKnown(r):
-			s.askToken(w, r)
 		default:
-			next.ServeHTTP(w, r)
+			switch s.admits(r) {
+			case tokenKnown:
+				next.ServeHTTP(w, r)
+			case tokenBarred:
+				fail(w, r, errGuesses)
+			default:
+				s.askToken(w, r)
+			}
 		}
 	})
 }
 
 // hostAllowed tells whether the request calls us by a name of ours.
 func (s *service) hostAllowed(r *http.Request) bool {
+	if r.Host == "" && !r.ProtoAtLeast(1, 1) {
+		// HTTP/1.0 need not name it. Browsers do.
+		return true
+	}
 	host, port := splitHost(r.Host)
 	if slices.Contains(s.config.hosts, host) || slices.Contains(s.config.hosts, strings.ToLower(r.Host)) {
 		return true
@@ -109,20 +124,68 @@ func originAllowed(r *http.Request) bool {
 		r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-func (s *service) tokenKnown(r *http.Request) bool {
-	if s.config.token == "" || s.sameToken(r.URL.Query().Get("token")) {
-		return true
-	}
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && s.sameToken(bearer) {
-		return true
-	}
-	cookie, err := r.Cookie(s.cookieName())
-	return err == nil && s.sameToken(cookie.Value)
+// What a request's token comes to.
+const (
+	tokenMissing = iota
+	tokenKnown
+	// It was not looked at: there were too many wrong ones.
+	tokenBarred
+)
+
+// secrets are what stands for the token where that itself should not be.
+type secrets struct {
+	// Of a browser that came with the token. It is random, and so nobody need be kept from guessing.
+	cookie string
+	// Of links to streams. It follows from the token, slowly, so that links outlive the program and tell nothing of a short token.
+	stream string
 }
 
-// sameToken takes the same time whatever differs, the length too.
-func (s *service) sameToken(given string) bool {
-	ours, theirs := sha256.Sum256([]byte(s.config.token)), sha256.Sum256([]byte(given))
+const streamTokenRounds = 100_000
+
+func newSecrets(token string) (secrets, error) {
+	if token == "" {
+		return secrets{}, nil
+	}
+	key, err := pbkdf2.Key(sha256.New, token, []byte("elementum-stream: streams"), streamTokenRounds, 16)
+	return secrets{cookie: rand.Text(), stream: hex.EncodeToString(key)}, err
+}
+
+// admits looks at the token that a request brings.
+func (s *service) admits(r *http.Request) int {
+	if s.config.token == "" {
+		return tokenKnown
+	}
+	if cookie, err := r.Cookie(s.cookieName()); err == nil && sameSecret(s.secrets.cookie, cookie.Value) {
+		return tokenKnown
+	}
+	given := r.URL.Query().Get("token")
+	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && given == "" {
+		given = bearer
+	}
+	if given == "" {
+		return tokenMissing
+	}
+	client := s.clientOf(r)
+	if !s.guesses.take(client) {
+		return tokenBarred
+	}
+	if sameSecret(s.config.token, given) || sameSecret(s.secrets.stream, given) && onlyStreams(r) {
+		s.guesses.giveBack(client)
+		return tokenKnown
+	}
+	return tokenMissing
+}
+
+// onlyStreams tells whether the request is for a file of a torrent, and for nothing else.
+func onlyStreams(r *http.Request) bool {
+	parts := strings.Split(r.URL.Path, "/")
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		(len(parts) == 4 || len(parts) == 5) && parts[1] == "stream" && parts[3] != "playlist.m3u"
+}
+
+// sameSecret takes the same time whatever differs, the length too.
+func sameSecret(known, given string) bool {
+	ours, theirs := sha256.Sum256([]byte(known)), sha256.Sum256([]byte(given))
 	return subtle.ConstantTimeCompare(ours[:], theirs[:]) == 1
 }
 
@@ -133,12 +196,13 @@ func (s *service) cookieName() string {
 
 // giveCookie lets a browser that came with the token come without it. The page then takes it out of its address.
 func (s *service) giveCookie(w http.ResponseWriter, r *http.Request) {
-	if s.config.token == "" || !s.sameToken(r.URL.Query().Get("token")) {
+	// guard has counted the try.
+	if s.config.token == "" || !sameSecret(s.config.token, r.URL.Query().Get("token")) {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name:     s.cookieName(),
-		Value:    s.config.token,
+		Value:    s.secrets.cookie,
 		Path:     "/",
 		HttpOnly: true,
 		SameSite: http.SameSiteStrictMode,

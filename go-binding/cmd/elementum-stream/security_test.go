@@ -79,11 +79,8 @@ func TestToken(t *testing.T) {
 	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {
 		t.Fatalf("cookies: %v", cookies)
 	}
-	f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/session", header: map[string]string{"Cookie": cookies[0].Name + `="a secret"`}}, nil)
-	f.swarm(0)
-	if _, body := f.do(request{method: "GET", path: "/playlist.m3u?token=a+secret"}); !strings.Contains(string(body), "?token=a+secret\n") {
-		t.Errorf("playlist: %s", body)
-	}
+	f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/session", header: map[string]string{"Cookie": cookies[0].Name + "=" + cookies[0].Value}}, nil)
+	f.fails(http.StatusUnauthorized, "token_required", request{method: "GET", path: apiPath + "/session", header: map[string]string{"Cookie": cookies[0].Name + `="a secret"`}})
 }
 
 func TestPublicAddresses(t *testing.T) {

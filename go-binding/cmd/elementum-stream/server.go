@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -20,7 +21,6 @@ var web embed.FS
 const (
 	maxConnections = 512
 	maxListeners   = 64
-	maxStreams     = 128
 	maxHeaderBytes = 32 << 10
 
 	headerTimeout  = 10 * time.Second
@@ -40,6 +40,10 @@ type service struct {
 	hub     *hub
 	log     *log.Logger
 	handler http.Handler
+	secrets secrets
+	guesses *guesses
+	// Bodies that are read, torrent files that are in memory, those that are fetched, requests that wait for metadata.
+	bodies, uploads, fetches, waits *gate
 
 	// Ends with the service; requests end with it.
 	ctx    context.Context
@@ -54,6 +58,8 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		// A piece that is there is seen in the map; an alert for each would drown the rest.
 		"alert_mask": torrent.CategoryAll &^ torrent.CategoryPieceProgress & maskBits,
 		"storage":    config.storage.String(),
+		// At the end nobody waits for trackers for long.
+		"stop_tracker_timeout": 1,
 	}
 	if config.downloadLimit > 0 {
 		settings["download_rate_limit"] = config.downloadLimit
@@ -71,6 +77,10 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 	for name, value := range config.settings {
 		settings[name] = value
 	}
+	secrets, err := newSecrets(config.token)
+	if err != nil {
+		return nil, err
+	}
 	session, err := torrent.Open(torrent.Config{
 		MemoryLimit:      config.memoryLimit,
 		ListenInterfaces: listen,
@@ -85,12 +95,19 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		session: session,
 		feed:    torrent.NewAlertFeed(session),
 		fetcher: newFetcher(config.allowPrivateURLs),
-		streams: newStreams(),
 		log:     log.New(stderr, "elementum-stream: ", 0),
+		secrets: secrets,
+		guesses: newGuesses(),
+		bodies:  newGate(maxSmallBodies, maxSmallWaiting),
+		uploads: newGate(maxLargeBodies, maxLargeWaiting),
+		fetches: newGate(maxFetches, maxFetchesWaiting),
+		waits:   newGate(maxMetadataWaits, 0),
 	}
+	s.streams = newStreams(config.maxStreams, s.memoryLimit)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub = newHub(s)
-	s.handler = s.guard(s.dispatch(s.newMux()))
+	s.running.Go(s.endStopped)
+	s.handler = endBodies(s.guard(s.dispatch(s.newMux())))
 	if config.demo {
 		if s.demo, err = startDemo(s.ctx, session); err != nil {
 			s.Close()
@@ -112,6 +129,11 @@ func (s *service) Close() error {
 		demo.Go(func() { demoErr = s.demo.Close() })
 	}
 	err := s.session.Close()
+	if errors.Is(err, torrent.ErrTimedOut) {
+		// A tracker or a disk takes its time. It ends by itself, or with the program.
+		s.log.Print("the session is still ending")
+		err = nil
+	}
 	s.feed.Stop()
 	s.hub.wait()
 	s.fetcher.close()
@@ -132,6 +154,7 @@ func (s *service) httpServer() *http.Server {
 		IdleTimeout:    connectionIdle,
 		MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog:       s.log,
+		ConnState:      connState,
 		BaseContext:    func(net.Listener) context.Context { return s.ctx },
 	}
 }

@@ -2,13 +2,21 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime/multipart"
+	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"elementum.example/torrent"
 )
 
 func TestRangesAreTheClip(t *testing.T) {
@@ -90,19 +98,261 @@ func TestMissingThings(t *testing.T) {
 	}
 }
 
-func TestWithoutMetadataIsToldAtOnce(t *testing.T) {
+// Without metadata a stream waits for it, as long as it is told to, and says what it waited for.
+func TestAStreamWaitsForMetadata(t *testing.T) {
 	f := newFixture(t)
 	var added torrentView
 	f.wants(http.StatusCreated, request{method: "POST", path: apiPath + "/torrents", body: `{"magnet":"` + unknownMagnet + `"}`}, &added)
-	begin := time.Now()
-	for _, path := range []string{"/stream/%s/0", "/stream/%s/playlist.m3u", apiPath + "/torrents/%s/files", apiPath + "/torrents/%s/pieces"} {
+	for _, path := range []string{"/stream/%s/0?wait=0", "/stream/%s/0?wait=0.2", "/stream/%s/playlist.m3u?wait=0.1", apiPath + "/torrents/%s/files", apiPath + "/torrents/%s/pieces"} {
 		response := f.fails(http.StatusServiceUnavailable, "no_metadata", request{method: "GET", path: fmt.Sprintf(path, added.Index)})
 		if response.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", path)
 		}
 	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("it took %v", took)
+	for _, wait := range []string{"-1", "61", "x", "NaN", "1e9"} {
+		f.fails(http.StatusBadRequest, "invalid_argument", request{method: "GET", path: "/stream/" + added.Index + "/0?wait=" + wait})
+	}
+	// One that comes meanwhile is served, and one that goes is told.
+	clip, _, err := f.service.add(torrent.AddTorrentParams{Magnet: demoMagnet(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan *http.Response, 1)
+	go func() {
+		answer <- f.open(request{method: "GET", path: "/stream/" + clip.StorageIndex().String() + "/0", header: map[string]string{"Range": "bytes=0-99"}})
+	}()
+	removed := make(chan *http.Response, 1)
+	go func() { removed <- f.open(request{method: "GET", path: "/stream/" + added.Index + "/0"}) }()
+	untilTrue(t, "both wait", func() bool { return len(f.service.waits.places) == 2 })
+	f.swarm(0)
+	f.wants(http.StatusNoContent, request{method: "DELETE", path: apiPath + "/torrents/" + added.Index}, nil)
+	response := <-answer
+	defer response.Body.Close()
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, demoClip[:100]) {
+		t.Errorf("%s: %q", response.Status, body)
+	}
+	response = <-removed
+	response.Body.Close()
+	if response.StatusCode != http.StatusNotFound {
+		t.Errorf("removed: %s", response.Status)
+	}
+}
+
+func demoMagnet(t *testing.T) string {
+	t.Helper()
+	info, err := torrent.ParseInfoHash(demoHash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Magnet()
+}
+
+// demoHash is the SHA-1 of what stands behind `4:info` in the demo's torrent file.
+func demoHash() string {
+	file := demoTorrent()
+	hash := sha1.Sum(file[len("d4:info") : len(file)-1])
+	return hex.EncodeToString(hash[:])
+}
+
+func untilTrue(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// A link by the info-hash is good in the next run, too.
+func TestALinkOutlivesTheService(t *testing.T) {
+	link := ""
+	for range 2 {
+		f := newFixture(t)
+		index := f.swarm(0)
+		if link == "" {
+			_, playlist := f.do(request{method: "GET", path: "/stream/" + index + "/playlist.m3u"})
+			_, link, _ = strings.Cut(string(playlist), f.base)
+			link = strings.TrimSpace(link)
+		}
+		hash := demoHash()
+		for _, path := range []string{link, "/stream/" + hash + "/0", "/stream/" + strings.ToUpper(hash) + "/0/any"} {
+			response, body := f.do(request{method: "GET", path: path, header: map[string]string{"Range": "bytes=7-9"}})
+			if response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, demoClip[7:10]) {
+				t.Errorf("%s: %s", path, response.Status)
+			}
+		}
+		f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/torrents/" + hash}, nil)
+		f.fails(http.StatusNotFound, "no_torrent", request{method: "GET", path: "/stream/" + strings.Repeat("0", 40) + "/0"})
+		f.fails(http.StatusNotFound, "no_torrent", request{method: "GET", path: "/stream/" + hash[1:] + "/0"})
+	}
+}
+
+// A torrent whose pieces no memory holds is refused with the reason, and not after a header that promises it.
+func TestPiecesThatNoMemoryHolds(t *testing.T) {
+	f := newFixture(t, "-memory", "256KiB")
+	added, _, err := f.service.add(torrent.AddTorrentParams{Torrent: filesTorrent("large", 512<<10, []testFile{{"film.mkv", 3 << 20}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/stream/" + added.StorageIndex().String() + "/0"
+	for _, header := range []map[string]string{nil, {"Range": "bytes=1000000-1000099"}, {"Range": "bytes=0-1,5-6"}, {"If-None-Match": `"other"`}, {"If-Match": "*"}} {
+		f.fails(http.StatusInsufficientStorage, "out_of_memory", request{method: "GET", path: path, header: header})
+	}
+	if f.service.streams.count() != 0 {
+		t.Error("a stream is open")
+	}
+	// With more memory it is served, which is waited for.
+	f.wants(http.StatusOK, request{method: "PATCH", path: apiPath + "/session", body: `{"memory_limit":1048576}`}, nil)
+	response := f.open(request{method: "GET", path: path})
+	if response.StatusCode != http.StatusOK {
+		t.Error(response.Status)
+	}
+	response.Body.Close()
+}
+
+// A disk that fails ends the streams that wait for it.
+func TestAFailingDiskEndsItsStreams(t *testing.T) {
+	dir := t.TempDir()
+	f := newFixture(t, "-storage", "disk", "-dir", dir)
+	added, _, err := f.service.add(torrent.AddTorrentParams{Torrent: demoTorrent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/stream/" + added.StorageIndex().String() + "/0"
+	response := f.open(request{method: "GET", path: path})
+	if response.StatusCode != http.StatusOK {
+		t.Fatal(response.Status)
+	}
+	// Where the file should come there is a directory: nothing can be written.
+	if err := os.Mkdir(filepath.Join(dir, demoName), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.swarm(0)
+	endsSoon(t, response)
+	untilTrue(t, "the torrent stopped", func() bool { return added.Err() != nil })
+	f.fails(http.StatusInternalServerError, "torrent_error", request{method: "GET", path: path})
+}
+
+// What stops a torrent before there is a byte is a status.
+func TestAStreamThatFailsBeforeItsFirstByte(t *testing.T) {
+	f := newFixture(t)
+	added, _, err := f.service.add(torrent.AddTorrentParams{Torrent: demoTorrent()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan *http.Response, 1)
+	go func() {
+		answer <- f.open(request{method: "GET", path: "/stream/" + added.StorageIndex().String() + "/0"})
+	}()
+	untilTrue(t, "it waits", func() bool {
+		for _, content := range f.service.streams.snapshot() {
+			if _, open := content.status(); open {
+				content.fail(&failure{status: http.StatusInternalServerError, code: "torrent_error", message: "a test"})
+				return true
+			}
+		}
+		return false
+	})
+	response := <-answer
+	defer response.Body.Close()
+	if body, err := io.ReadAll(response.Body); response.StatusCode != http.StatusInternalServerError || !bytes.Contains(body, []byte("torrent_error")) {
+		t.Errorf("%s: %s, %v", response.Status, body, err)
+	}
+}
+
+// One stream more than memory can serve is told so, with when to come again; those that are open go on.
+func TestMemoryForOneMoreStream(t *testing.T) {
+	f := newFixture(t, "-memory", "256KiB")
+	path := "/stream/" + f.swarm(0) + "/0"
+	most := streamsPerPiece * 256 << 10 / demoPieceLength
+	part := func(piece int) request {
+		return request{method: "GET", path: path, header: map[string]string{"Range": fmt.Sprintf("bytes=%d-%d", piece*demoPieceLength, (piece+1)*demoPieceLength-1)}}
+	}
+	for piece := range most {
+		content := &content{streams: f.service.streams, torrent: f.service.session.Torrent(f.index(t)), file: torrent.File{}}
+		content.at.Store(int64(piece * demoPieceLength))
+		if err := f.service.streams.enter(content, demoPieceLength); err != nil {
+			t.Fatalf("stream %d: %v", piece, err)
+		}
+		defer f.service.streams.leave(content)
+	}
+	response := f.fails(http.StatusServiceUnavailable, "memory_full", part(most))
+	if response.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	// One that reads what another one reads needs nothing more, nor does one that reads nothing.
+	if response, body := f.do(part(0)); response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, demoClip[:demoPieceLength]) {
+		t.Error(response.Status)
+	}
+	f.wants(http.StatusOK, request{method: "HEAD", path: path}, nil)
+	f.wants(http.StatusOK, request{method: "PATCH", path: apiPath + "/session", body: `{"memory_limit":1048576}`}, nil)
+	if response, _ := f.do(part(most)); response.StatusCode != http.StatusPartialContent {
+		t.Error(response.Status)
+	}
+}
+
+// index is that of the only torrent.
+func (f *fixture) index(t *testing.T) torrent.StorageIndex {
+	t.Helper()
+	torrents, err := f.service.session.Torrents()
+	if err != nil || len(torrents) != 1 {
+		t.Fatal(torrents, err)
+	}
+	return torrents[0].StorageIndex()
+}
+
+func TestMoreStreamsThanAllowed(t *testing.T) {
+	f := newFixture(t, "-max-streams", "2")
+	path := "/stream/" + f.swarm(20_000) + "/0"
+	for range 2 {
+		response := f.open(request{method: "GET", path: path})
+		defer response.Body.Close()
+		readSome(t, response)
+	}
+	if response := f.fails(http.StatusServiceUnavailable, "too_many", request{method: "GET", path: path}); response.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+// Short ranges fetch the pieces that they lie in, and little else.
+func TestShortRangesFetchLittle(t *testing.T) {
+	f := newFixture(t)
+	path := "/stream/" + f.swarm(0) + "/0"
+	random := rand.New(rand.NewPCG(1, 2))
+	pieces := map[int]bool{}
+	for range 40 {
+		begin := random.IntN(len(demoClip) - 10_000)
+		end := begin + 1 + random.IntN(10_000)
+		response, body := f.do(request{method: "GET", path: path, header: map[string]string{"Range": fmt.Sprintf("bytes=%d-%d", begin, end-1)}})
+		if response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, demoClip[begin:end]) {
+			t.Fatalf("%d-%d: %s", begin, end, response.Status)
+		}
+		for piece := begin / demoPieceLength; piece <= (end-1)/demoPieceLength; piece++ {
+			pieces[piece] = true
+		}
+	}
+	untilTrue(t, "the streams are closed", func() bool { return f.service.streams.count() == 0 })
+	stats, err := f.service.session.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := uint64(len(pieces)) * demoPieceLength; stats.PayloadDownload > most*11/10 {
+		t.Errorf("%d bytes came, for %d of pieces", stats.PayloadDownload, most)
+	}
+}
+
+// Parts of one request are fetched each to its end.
+func TestSeveralRangesFetchLittle(t *testing.T) {
+	f := newFixture(t)
+	path := "/stream/" + f.swarm(0) + "/0"
+	response, body := f.do(request{method: "GET", path: path, header: map[string]string{"Range": "bytes=0-9,1000000-1000009,2000000-2000009,-10"}})
+	if response.StatusCode != http.StatusPartialContent || !bytes.Contains(body, demoClip[2_000_000:2_000_010]) || !bytes.Contains(body, demoClip[len(demoClip)-10:]) {
+		t.Fatal(response.Status)
+	}
+	stats, err := f.service.session.Stats()
+	// The last one has no end, and the pins of one that plays.
+	if err != nil || stats.PayloadDownload > 8*demoPieceLength {
+		t.Errorf("%d bytes came, %v", stats.PayloadDownload, err)
 	}
 }
 
@@ -200,7 +450,7 @@ func TestShutdownWithAnOpenStream(t *testing.T) {
 	if err := shutdown(f.server, f.service); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begin); took > 9*time.Second {
+	if took := time.Since(begin); took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	endsSoon(t, response)
@@ -208,4 +458,35 @@ func TestShutdownWithAnOpenStream(t *testing.T) {
 		t.Log("events ended with", err)
 	}
 	events.Body.Close()
+}
+
+// A client that does not read does not keep the service from ending: neither its streams nor the connection are waited for.
+func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
+	f := newFixture(t)
+	conn := held(f, 1, "GET /stream/"+f.swarm(0)+"/0 HTTP/1.1\r\nHost: "+f.host+"\r\n\r\n")[0]
+	// Small enough that the clip does not fit into what lies between.
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	sent := uint64(0)
+	untilTrue(t, "it writes, and stands still", func() bool {
+		before := sent
+		sent = f.service.streams.sent.Load()
+		time.Sleep(50 * time.Millisecond)
+		return sent > 0 && sent == before && f.service.streams.sent.Load() == sent
+	})
+	if f.service.streams.count() != 1 {
+		t.Skip("all of it fitted into the buffers of the system")
+	}
+	begin := time.Now()
+	if err := shutdown(f.server, f.service); err != nil {
+		t.Error(err)
+	}
+	// Seconds more than it takes, and less than the 7 that were waited before.
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if f.service.streams.count() != 0 {
+		t.Error("its stream is still open")
+	}
 }

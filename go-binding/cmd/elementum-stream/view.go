@@ -228,6 +228,10 @@ func fileViews(t *torrent.Torrent) ([]fileView, error) {
 	if err != nil {
 		return nil, err
 	}
+	info, err := t.Info()
+	if err != nil {
+		return nil, err
+	}
 	views := make([]fileView, len(files))
 	for i, file := range files {
 		kind := mediaOf(file.Path)
@@ -242,7 +246,7 @@ func fileViews(t *torrent.Torrent) ([]fileView, error) {
 			Pad:         file.Flags&torrent.FilePad != 0,
 			FirstPiece:  int(file.FirstPiece),
 			EndPiece:    int(file.EndPiece),
-			Stream:      (&url.URL{Path: streamPath(t.StorageIndex(), file)}).String(),
+			Stream:      (&url.URL{Path: streamPath(info.InfoHashes, file)}).String(),
 		}
 		if i < len(progress) {
 			views[i].Done = progress[i]

@@ -59,8 +59,18 @@ func freeReader(p *C.et_reader) {
 	live.Add(-1)
 }
 
-func (r *Reader) enter() bool { return r.lease.enter() }
-func (r *Reader) leave()      { r.lease.leave() }
+func (r *Reader) enter() bool {
+	if !r.lease.enter() {
+		return false
+	}
+	readerCalls.enter()
+	return true
+}
+
+func (r *Reader) leave() {
+	readerCalls.leave()
+	r.lease.leave()
+}
 
 func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error {
 	if !r.enter() {

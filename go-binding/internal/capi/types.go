@@ -180,6 +180,8 @@ type (
 		Pin_tail    uint64
 		Flags       uint32
 		Reserved    uint32
+		Offset      uint64
+		End         uint64
 	}
 	ReaderStatusInfo struct {
 		Struct_size           uint64
