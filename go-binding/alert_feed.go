@@ -20,6 +20,8 @@ type AlertFeed struct {
 }
 
 type consumer struct {
+	// What it wants to hear of; nil: everything.
+	wants   func(Alert) bool
 	queue   []Alert
 	most    int
 	dropped uint64
@@ -27,8 +29,16 @@ type consumer struct {
 	wake chan struct{}
 }
 
-// NewAlertFeed begins to pop the session's alerts. Stop it.
-func NewAlertFeed(session *Session) *AlertFeed {
+// NewAlertFeed begins to pop the session's alerts. Stop it. Errors: [ErrInvalidArgument] for no session, [ErrClosed] for one that is
+// closed.
+func NewAlertFeed(session *Session) (*AlertFeed, error) {
+	const op = "NewAlertFeed"
+	if session == nil {
+		return nil, invalid(op, "the session is nil")
+	}
+	if _, err := session.openAlertWaiter(op); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	feed := &AlertFeed{cancel: cancel, done: make(chan struct{}), consumers: map[*consumer]struct{}{}}
 	go func() {
@@ -38,7 +48,7 @@ func NewAlertFeed(session *Session) *AlertFeed {
 		}
 		feed.end()
 	}()
-	return feed
+	return feed, nil
 }
 
 // Stop ends the feed and all loops over it, and waits for its goroutine. Again does nothing.
@@ -47,10 +57,21 @@ func (f *AlertFeed) Stop() {
 	<-f.done
 }
 
+// SubscribeTorrent is Subscribe to the alerts of one torrent, and to those that tell of lost ones: others take no place in its queue.
+func (f *AlertFeed) SubscribeTorrent(ctx context.Context, index StorageIndex, most int) iter.Seq2[Alert, uint64] {
+	return f.subscribe(ctx, most, func(alert Alert) bool {
+		return alert.StorageIndex() == index || alert.Type() == TypeAlertsDropped
+	})
+}
+
 // Subscribe gives the alerts from now on, until the context or the feed ends, or the loop is left. It keeps at most so many for a loop
 // that is busy: more, and the oldest are dropped. The second value is how many were dropped since the last.
 func (f *AlertFeed) Subscribe(ctx context.Context, most int) iter.Seq2[Alert, uint64] {
-	c := &consumer{most: max(most, 1), wake: make(chan struct{}, 1)}
+	return f.subscribe(ctx, most, nil)
+}
+
+func (f *AlertFeed) subscribe(ctx context.Context, most int, wants func(Alert) bool) iter.Seq2[Alert, uint64] {
+	c := &consumer{wants: wants, most: max(most, 1), wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	if !f.over {
 		f.consumers[c] = struct{}{}
@@ -84,6 +105,9 @@ func (f *AlertFeed) give(alert Alert) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.consumers {
+		if c.wants != nil && !c.wants(alert) {
+			continue
+		}
 		if len(c.queue) == c.most {
 			c.queue = append(c.queue[:0], c.queue[1:]...)
 			c.dropped++

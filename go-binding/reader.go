@@ -41,34 +41,65 @@ type readiness struct {
 	closed bool
 }
 
-// A ReaderOption changes how a reader reads.
+// A ReaderOption changes how a reader reads. One that is given means what it says: 0 is none. What is not given is as the library
+// sees fit. A negative number has [Torrent.NewReader] fail. Nil is no option.
 type ReaderOption func(*readerOptions)
 
 type readerOptions struct {
 	raw     capi.ReaderOptions
 	timeout time.Duration
+	// The first option that was given what cannot be.
+	fault error
 }
 
-// WithLookahead is how many bytes ahead of the position to fetch. Without it: what the memory limit allows.
+// bytes takes what an option was given into one of C's fields, where 0 means the default.
+func (o *readerOptions) bytes(option string, bytes int64, into *uint64) {
+	switch {
+	case bytes < 0:
+		o.refuse("%s: %d bytes, allowed is 0 and above", option, bytes)
+	case bytes == 0:
+		*into = capi.ReaderNone
+	default:
+		*into = uint64(bytes)
+	}
+}
+
+func (o *readerOptions) refuse(format string, args ...any) {
+	if o.fault == nil {
+		o.fault = invalid("Torrent.NewReader", format, args...)
+	}
+}
+
+// WithLookahead is how many bytes ahead of the position to fetch, beside the piece at the position and the one after it; 0: no more than
+// these. Without it: what the memory limit allows, once the reader has read on.
 func WithLookahead(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Lookahead = orNone(bytes) }
+	return func(o *readerOptions) { o.bytes("WithLookahead", bytes, &o.raw.Lookahead) }
 }
 
-// WithLookbehind is how many bytes behind the position to keep. Without it: a share of the memory, see the setting
+// WithLookbehind is how many bytes behind the position to keep, 0: none. Without it: a share of the memory, see the setting
 // "reader_lookbehind_percent".
 func WithLookbehind(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Lookbehind = orNone(bytes) }
+	return func(o *readerOptions) { o.bytes("WithLookbehind", bytes, &o.raw.Lookbehind) }
 }
 
-// WithBitrate is the bytes a second at which the file plays. With it each piece has its time. Where it is not given, it is learned.
+// WithBitrate is the bytes a second at which the file plays. With it each piece has its time. Without it, or with 0, it is learned.
 func WithBitrate(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Bitrate = uint64(max(bytes, 0)) }
+	return func(o *readerOptions) {
+		if bytes < 0 {
+			o.refuse("WithBitrate: %d bytes a second, allowed is 0 and above", bytes)
+			return
+		}
+		o.raw.Bitrate = uint64(bytes)
+	}
 }
 
-// WithPins are the bytes at the file's start and end to fetch at once and keep while the reader is open: containers have their
+// WithPins are the bytes at the file's start and end to fetch at once and keep while the reader is open, 0: none. Containers have their
 // index there. Without it: one piece each, 8 MiB at most.
 func WithPins(head, tail int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Pin_head, o.raw.Pin_tail = orNone(head), orNone(tail) }
+	return func(o *readerOptions) {
+		o.bytes("WithPins: head", head, &o.raw.Pin_head)
+		o.bytes("WithPins: tail", tail, &o.raw.Pin_tail)
+	}
 }
 
 // InBackground makes the reader come after those that play: for what will play next.
@@ -81,26 +112,32 @@ func Unverified() ReaderOption {
 	return func(o *readerOptions) { o.raw.Flags |= capi.ReaderUnverified }
 }
 
-// WithReadTimeout bounds each Read and ReadAt that has no context of its own: [ErrTimedOut] after that long.
+// WithReadTimeout bounds each Read and ReadAt that has no context of its own: [ErrTimedOut] after that long. 0, and without it: no
+// bound.
 func WithReadTimeout(timeout time.Duration) ReaderOption {
-	return func(o *readerOptions) { o.timeout = timeout }
-}
-
-func orNone(bytes int64) uint64 {
-	if bytes <= 0 {
-		return capi.ReaderNone
+	return func(o *readerOptions) {
+		if timeout < 0 {
+			o.refuse("WithReadTimeout: %v, allowed is 0 and above", timeout)
+			return
+		}
+		o.timeout = timeout
 	}
-	return uint64(bytes)
 }
 
 // NewReader opens a reader at the start of a file. Fetching begins at once. Close it.
 //
-// A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file.
+// A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file and
+// for options that cannot be.
 func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, error) {
 	const op = "Torrent.NewReader"
 	var chosen readerOptions
 	for _, option := range options {
-		option(&chosen)
+		if option != nil {
+			option(&chosen)
+		}
+	}
+	if chosen.fault != nil {
+		return nil, chosen.fault
 	}
 	s, index := t.raw()
 	raw, err := s.OpenReader(index, int32(file), &chosen.raw)
@@ -130,9 +167,9 @@ func (r *Reader) ID() (uint64, error) {
 	return id, wrap("Reader.ID", err)
 }
 
-// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again gives [ErrClosed].
+// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again does nothing.
 func (r *Reader) Close() error {
-	first := r.raw.Close()
+	r.raw.Close()
 	r.ready.close()
 	r.aside.Lock()
 	r.aside.closed = true
@@ -142,22 +179,20 @@ func (r *Reader) Close() error {
 	for reader := range all {
 		reader.close()
 	}
-	if !first {
-		return closedError("Reader.Close")
-	}
 	return nil
 }
 
 // Read reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is. [io.EOF] at the end.
 func (r *Reader) Read(into []byte) (int, error) {
-	ctx, cancel := r.bounded()
-	defer cancel()
-	return r.ReadContext(ctx, into)
+	return r.readOnce("Reader.Read", into)
 }
 
 // ReadContext is Read that ends with the context, too: with its cause. Nothing was consumed then, and into is not touched any more.
 func (r *Reader) ReadContext(ctx context.Context, into []byte) (int, error) {
-	const op = "Reader.Read"
+	return r.read(ctx, "Reader.ReadContext", into)
+}
+
+func (r *Reader) read(ctx context.Context, op string, into []byte) (int, error) {
 	if err := r.takeTurn(op); err != nil {
 		return 0, err
 	}
@@ -181,10 +216,12 @@ func (r *Reader) bounded() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), r.timeout)
 }
 
+const dataTooLate = "the data did not come in time"
+
 // readWaiting reads at the position of a reader, and waits where there is nothing.
 func readWaiting(ctx context.Context, op string, raw *capi.Reader, ready *readiness, into []byte) (int, error) {
 	if ctx.Err() != nil {
-		return 0, waitError(ctx, op)
+		return 0, waitError(ctx, op, dataTooLate)
 	}
 	n, err := raw.Read(into)
 	if err == nil || err.Status != capi.ErrWouldBlock {
@@ -205,7 +242,7 @@ func waitToRead(ctx context.Context, op string, raw *capi.Reader, ready *readine
 		return err == nil || err.Status != capi.ErrWouldBlock
 	})
 	if ended != nil {
-		return 0, endOfWait(ctx, op, ended)
+		return 0, endOfWait(ctx, op, ended, dataTooLate)
 	}
 	return n, wrap(op, err)
 }
@@ -256,19 +293,22 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 func (r *Reader) ReadAt(into []byte, offset int64) (int, error) {
 	ctx, cancel := r.bounded()
 	defer cancel()
-	return r.ReadAtContext(ctx, into, offset)
+	return r.readAt(ctx, "Reader.ReadAt", into, offset)
 }
 
 // ReadAtContext is ReadAt that ends with the context, too: with its cause.
 func (r *Reader) ReadAtContext(ctx context.Context, into []byte, offset int64) (int, error) {
-	const op = "Reader.ReadAt"
+	return r.readAt(ctx, "Reader.ReadAtContext", into, offset)
+}
+
+func (r *Reader) readAt(ctx context.Context, op string, into []byte, offset int64) (int, error) {
 	if offset < 0 {
-		return 0, invalid(op, "offset %d", offset)
+		return 0, invalid(op, "offset %d is out of range: the file has %d bytes", offset, r.size)
 	}
 	done := 0
 	for done < len(into) {
 		if ctx.Err() != nil {
-			return done, waitError(ctx, op)
+			return done, waitError(ctx, op, dataTooLate)
 		}
 		n, err := r.raw.ReadAt(uint64(offset)+uint64(done), into[done:])
 		if err == nil {
@@ -360,6 +400,13 @@ func (r *Reader) giveAside(reader *asideReader) {
 	}
 }
 
+// readOnce is Read, by the name of the call that it is part of.
+func (r *Reader) readOnce(op string, into []byte) (int, error) {
+	ctx, cancel := r.bounded()
+	defer cancel()
+	return r.read(ctx, op, into)
+}
+
 // The buffer of WriteTo.
 const writeBuffer = 256 << 10
 
@@ -371,7 +418,7 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	defer writeBuffers.Put(buffer)
 	var written int64
 	for {
-		n, err := r.Read(buffer[:])
+		n, err := r.readOnce("Reader.WriteTo", buffer[:])
 		if n > 0 {
 			m, failed := w.Write(buffer[:n])
 			written += int64(m)
@@ -395,7 +442,7 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 // open, as far as the memory limit allows. How far it is, Status and a [PrebufferProgress] tell.
 func (r *Reader) Prebuffer(head, tail int64) error {
 	if head < 0 || tail < 0 {
-		return invalid("Reader.Prebuffer", "%d and %d bytes", head, tail)
+		return invalid("Reader.Prebuffer", "a head of %d and a tail of %d bytes, allowed is 0 and above", head, tail)
 	}
 	return wrap("Reader.Prebuffer", r.raw.Prebuffer(uint64(head), uint64(tail)))
 }

@@ -208,13 +208,10 @@ func shorten(source string) string {
 	return source
 }
 
-// checkLimit refuses what the library's 32 bits do not hold.
-func checkLimit(name string, value *int64) (int64, error) {
-	if value == nil {
-		return torrent.Unchanged, nil
+// checkLimit refuses what the library's 32 bits do not hold. Nil is no limit to look at.
+func checkLimit(name string, value *int64) error {
+	if value != nil && (*value < 0 || *value > math.MaxUint32) {
+		return badRequest("invalid_argument", fmt.Sprintf("%s: %d is out of range: 0 to %d", name, *value, uint32(math.MaxUint32)))
 	}
-	if *value < 0 || *value > math.MaxUint32 {
-		return 0, badRequest("invalid_argument", fmt.Sprintf("%s: %d is out of range: 0 to %d", name, *value, uint32(math.MaxUint32)))
-	}
-	return *value, nil
+	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -80,10 +81,14 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	feed, err := torrent.NewAlertFeed(session)
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
 	s := &service{
 		config:  config,
 		session: session,
-		feed:    torrent.NewAlertFeed(session),
+		feed:    feed,
 		fetcher: newFetcher(config.allowPrivateURLs),
 		streams: newStreams(),
 		log:     log.New(stderr, "elementum-stream: ", 0),

@@ -59,7 +59,7 @@ func freeReader(p *C.et_reader) {
 	live.Add(-1)
 }
 
-func (r *Reader) enter() bool { return r.lease.enter() }
+func (r *Reader) enter() bool { return r != nil && r.lease.enter() }
 func (r *Reader) leave()      { r.lease.leave() }
 
 func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error {
@@ -75,7 +75,7 @@ func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error 
 func (r *Reader) Close() bool {
 	// Wakes who waits; it cannot fail but by being closed.
 	_ = r.call(func(p *C.et_reader, e *C.et_error) C.et_status { return C.et_reader_close(p, e) })
-	if !r.lease.end() {
+	if r == nil || !r.lease.end() {
 		return false
 	}
 	r.net.Stop()
