@@ -309,6 +309,32 @@ func TestAFeedOfNoSession(t *testing.T) {
 	}
 }
 
+// What was posted before anybody listened waits for the first who does.
+func TestAFeedBeginsWithTheFirstSubscription(t *testing.T) {
+	session := open(t, all)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	must(t, leech(t, session, newFilm(100_000, 16<<10)).Remove(0))
+	sequence := uint64(1)
+	for alert, dropped := range feed.Subscribe(t.Context(), 100) {
+		if alert.Sequence() != sequence || dropped != 0 {
+			t.Fatal(alert, dropped, sequence)
+		}
+		sequence++
+		if alert.Type() == torrent.TypeTorrentRemoved {
+			break
+		}
+	}
+	// One that nobody ever listened to ends as well, and is over then.
+	idle, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	idle.Stop()
+	for alert := range idle.Subscribe(t.Context(), 1) {
+		t.Error(alert)
+	}
+}
+
 // What other torrents have to tell takes no place in the queue of one that listens to one torrent.
 func TestAlertsOfOneTorrent(t *testing.T) {
 	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})

@@ -224,13 +224,6 @@ type File struct {
 	ModTime time.Time
 	// Where a symlink points to, in the form of Path; else empty.
 	SymlinkTarget string
-
-	torrent *Torrent
-}
-
-// NewReader is [Torrent.NewReader] of the file.
-func (f File) NewReader(options ...ReaderOption) (*Reader, error) {
-	return f.torrent.NewReader(f.Index, options...)
 }
 
 // Files gives the torrent's files, in the order of their numbers. Errors: [ErrNoMetadata].
@@ -249,7 +242,6 @@ func (t *Torrent) files(op string) ([]File, error) {
 			Flags:         FileFlags(raw.Flags),
 			ModTime:       unixTime(raw.Mtime),
 			SymlinkTarget: record.Text(raw.Symlink_target),
-			torrent:       t,
 		}
 	})
 }

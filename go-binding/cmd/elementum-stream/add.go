@@ -150,7 +150,7 @@ func readForm(form *multipart.Reader) (torrent.AddTorrentParams, error) {
 }
 
 // addSources adds what the command line names.
-func (s *service) addSources(ctx context.Context, sources []string, stderr io.Writer) {
+func (s *service) addSources(ctx context.Context, sources []string) {
 	for _, source := range sources {
 		params, err := s.readArgument(ctx, source)
 		if err == nil {
@@ -160,7 +160,7 @@ func (s *service) addSources(ctx context.Context, sources []string, stderr io.Wr
 			return
 		}
 		if err != nil {
-			fmt.Fprintf(stderr, "elementum-stream: %s: %s\n", shorten(source), messageOf(err))
+			s.log.Printf("“%s” could not be added: %s.", plain(shorten(source)), reason(err))
 		}
 	}
 }

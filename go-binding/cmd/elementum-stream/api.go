@@ -173,15 +173,6 @@ func (s *service) resumeTorrent(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *service) getFiles(w http.ResponseWriter, r *http.Request) {
-	s.withTorrent(w, r, func(t *torrent.Torrent) (any, error) {
-		files, err := fileViews(t)
-		return struct {
-			Files []fileView `json:"files"`
-		}{files}, err
-	})
-}
-
 func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 	s.withTorrent(w, r, func(t *torrent.Torrent) (any, error) {
 		var change struct {
@@ -200,11 +191,11 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		if err := t.SetFilePriority(file.Index, torrent.Priority(*change.Priority)); err != nil {
 			return nil, err
 		}
-		files, err := fileViews(t)
-		if err != nil || int(file.Index) >= len(files) {
+		state, err := fileStateOf(t)
+		if err != nil {
 			return nil, err
 		}
-		return files[file.Index], nil
+		return state.view(t, &file), nil
 	})
 }
 

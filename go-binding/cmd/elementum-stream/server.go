@@ -39,8 +39,11 @@ type service struct {
 	fetcher *fetcher
 	streams *streams
 	hub     *hub
+	journal *journal
 	log     *log.Logger
 	handler http.Handler
+
+	fileLists fileLists
 
 	// Ends with the service; requests end with it.
 	ctx    context.Context
@@ -91,8 +94,9 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		feed:    feed,
 		fetcher: newFetcher(config.allowPrivateURLs),
 		streams: newStreams(),
-		log:     log.New(stderr, "elementum-stream: ", 0),
+		log:     log.New(stderr, "", log.LstdFlags),
 	}
+	s.journal = newJournal(session, s.log)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub = newHub(s)
 	s.handler = s.guard(s.dispatch(s.newMux()))
@@ -120,6 +124,7 @@ func (s *service) Close() error {
 	s.feed.Stop()
 	s.hub.wait()
 	s.fetcher.close()
+	s.fileLists.forget()
 	s.running.Wait()
 	demo.Wait()
 	if err == nil {
