@@ -200,18 +200,7 @@ func TestThePagePlaysTheDemo(t *testing.T) {
 	run(t, ctx, chromedp.Click("#detail-pause"))
 	until(t, ctx, "it runs", `/Pause/.test(document.getElementById("detail-pause").textContent)`)
 
-	for name, size := range map[string][2]int64{"4-phone": {360, 760}, "5-tv": {1920, 1080}} {
-		for _, scheme := range []string{"light", "dark"} {
-			run(t, ctx,
-				emulation.SetDeviceMetricsOverride(size[0], size[1], 1, size[0] < 500),
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-				chromedp.Sleep(700*time.Millisecond))
-			if evaluate[bool](t, ctx, "document.documentElement.scrollWidth > innerWidth") {
-				t.Errorf("%s scrolls sideways", name)
-			}
-			shoot(t, ctx, name+"-"+scheme)
-		}
-	}
+	pictures(t, ctx, "4-plays")
 	run(t, ctx, emulation.ClearDeviceMetricsOverride())
 
 	// An error is told where it happened.
