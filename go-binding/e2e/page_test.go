@@ -105,12 +105,17 @@ func until(t *testing.T, ctx context.Context, what, expression string) {
 // shoot keeps a picture of the page.
 func shoot(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
+	keep(t, ctx, name, func(png *[]byte) chromedp.Action { return chromedp.CaptureScreenshot(png) })
+}
+
+func keep(t *testing.T, ctx context.Context, name string, take func(*[]byte) chromedp.Action) {
+	t.Helper()
 	directory := os.Getenv("SCREENSHOTS")
 	if directory == "" {
 		return
 	}
 	var png []byte
-	run(t, ctx, chromedp.CaptureScreenshot(&png))
+	run(t, ctx, take(&png))
 	if err := os.WriteFile(filepath.Join(directory, name+".png"), png, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,9 @@ func pictures(t *testing.T, ctx context.Context, name string) {
 			screen(t, ctx, size, scheme)
 			fits(t, ctx, fmt.Sprintf("%s at %d", name, size[0]))
 			shoot(t, ctx, fmt.Sprintf("%s-%dx%d-%s", name, size[0], size[1], scheme))
+			if scheme == "light" {
+				keep(t, ctx, fmt.Sprintf("%s-%d-whole", name, size[0]), func(png *[]byte) chromedp.Action { return chromedp.FullScreenshot(png, 100) })
+			}
 		}
 	}
 	run(t, ctx, emulation.ClearDeviceMetricsOverride())
@@ -77,9 +80,21 @@ func TestThePlayButtonIsInReachOnAPhone(t *testing.T) {
 		inReach(t, ctx, "#cover-actions button")
 		inReach(t, ctx, `[data-do="toggle"]`)
 		inReach(t, ctx, "#add-field")
+		inReach(t, ctx, "#torrents .play")
 	}
 	run(t, ctx, chromedp.Click("#cover-actions button"))
 	plays(t, ctx, 0)
+	// Somebody who needs large letters has the same buttons.
+	run(t, ctx, chromedp.Evaluate(`document.documentElement.style.fontSize = "22px"`, nil))
+	screen(t, ctx, screens[0], "light")
+	fits(t, ctx, "large letters")
+	run(t, ctx, chromedp.Evaluate(`document.documentElement.style.fontSize = ""`, nil))
+	// The button of a file is not beyond the edge of its list.
+	screen(t, ctx, screens[0], "light")
+	until(t, ctx, "the file is listed", `document.querySelector("#panel-files .act .primary")`+truth)
+	if right := evaluate[float64](t, ctx, `document.querySelector("#panel-files .act .button").getBoundingClientRect().right`); right > 360 {
+		t.Error("it ends at", right)
+	}
 	for _, size := range screens[:2] {
 		screen(t, ctx, size, "dark")
 		inReach(t, ctx, "#video")

@@ -152,7 +152,7 @@ func stateWords(state torrent.State) string {
 	case torrent.StateDownloadingMetadata:
 		return "asks peers what it is"
 	case torrent.StateDownloading:
-		return "is ready to play"
+		return "is ready"
 	case torrent.StateFinished:
 		return "has all that is wanted"
 	case torrent.StateSeeding:

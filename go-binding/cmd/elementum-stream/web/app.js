@@ -249,6 +249,8 @@ function drawTorrents(torrents) {
     row.sub.classList.toggle("bad", Boolean(t.error));
     row.progress.value = t.size ? t.done / t.size : 0;
     put(row.pause, t.paused ? "Resume" : "Pause");
+    row.play.disabled = !t.has_metadata;
+    row.play.setAttribute("aria-label", `Play ${t.name}`);
     row.pause.setAttribute("aria-label", `${t.paused ? "Resume" : "Pause"} ${t.name}`);
     row.remove.setAttribute("aria-label", `Remove ${t.name}`);
     row.item.setAttribute("aria-current", String(t.index === view.selected));
@@ -266,7 +268,7 @@ const stateNames = {
 function stateOf(t) {
   if (t.paused) return "paused";
   // In memory nothing is fetched that nobody reads.
-  if (t.state === "downloading" && t.storage === "memory" && !t.readers) return "ready to play";
+  if (t.state === "downloading" && t.storage === "memory" && !t.readers && !t.download_rate) return "ready";
   return stateNames[t.state] || t.state;
 }
 
@@ -283,9 +285,10 @@ function newRow(index) {
   const pick = el("button", { type: "button", class: "pick", onclick: () => choose(index), ondblclick: () => playFirst(index) }, name, sub);
   const pause = el("button", { type: "button", onclick: () => togglePause(index) }, "Pause");
   const remove = el("button", { type: "button", onclick: () => askRemove(index) }, "Remove");
+  const play = el("button", { type: "button", class: "play", title: "Play", onclick: () => { choose(index); playFirst(index); } }, "▶");
   const progress = el("progress", { max: 1, value: 0, "aria-label": "There now" });
-  const item = el("li", {}, pick, el("div", { class: "side-buttons" }, pause, remove), progress);
-  return { item, name, sub, pause, remove, progress };
+  const item = el("li", {}, play, pick, el("div", { class: "side-buttons" }, pause, remove), progress);
+  return { item, play, name, sub, pause, remove, progress };
 }
 
 $("torrents").addEventListener("keydown", (event) => {
@@ -442,6 +445,8 @@ let covered = "";
 // The cover is made anew only where it says something else: somebody may be about to press its button.
 function drawCover() {
   const { text, bad, actions = [], key = "" } = coverNow();
+  const playable = view.filesOf === view.selected && view.best;
+  for (const button of document.querySelectorAll("[data-do]")) button.disabled = !view.playing && !(button.dataset.do === "toggle" && playable);
   const now = JSON.stringify([text, Boolean(bad), key]);
   if (now === covered) return;
   covered = now;
@@ -481,7 +486,7 @@ async function playFirst(index) {
   try {
     const { best } = await api("GET", `/torrents/${index}/files?limit=1`);
     if (best) play(index, best);
-    else toast("There is no file in it that plays.", true);
+    else toast(`There is no file in “${torrentOf(index)?.name}” that plays.`, true);
   } catch (error) {
     toast(error.message, true);
   }
@@ -993,7 +998,7 @@ function drawDetail() {
     ["Peers", `${t.peers}, ${t.seeds} of them complete`],
     ["Peers known of", String(t.known_peers)],
     ["Storage", t.storage],
-    ...(storage && t.storage === "memory" ? [["Evicted", `${storage.evicted} pieces`], ["In flight", bytes(storage.in_flight)]] : []),
+    ...(storage && t.storage === "memory" ? [["Evicted", `${storage.evicted} ${storage.evicted === 1 ? "piece" : "pieces"}`], ["In flight", bytes(storage.in_flight)]] : []),
     ["Info-hash", t.info_hash, "wide"],
   ]);
 }
@@ -1166,7 +1171,7 @@ function fileRow(file) {
   const choice = el("select", { "aria-label": `Priority of ${name}`, onchange: () => setPriority(index, file, choice) },
     ...priorities.map(([value, text]) => el("option", { value }, text)));
   return el("tr", {}, el("td", { class: "name" }, name), el("td", { class: "number" }, bytes(file.size)), el("td", { class: "number" }),
-    el("td", {}, choice), el("td", {}, buttons));
+    el("td", { class: "choice" }, choice), el("td", { class: "act" }, buttons));
 }
 
 async function setPriority(index, file, choice) {
