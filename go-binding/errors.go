@@ -56,9 +56,9 @@ const (
 	ErrPanic Code = capi.ErrPanic
 )
 
-// Error is the code's name.
+// Error is the code's name; that of 0, which is no error, is "ok".
 func (c Code) Error() string {
-	name := strings.TrimPrefix(capi.StatusName(int32(c)), "ET_ERR_")
+	name := strings.TrimPrefix(strings.TrimPrefix(capi.StatusName(int32(c)), "ET_"), "ERR_")
 	if name == "" {
 		// Without cgo there is no library to ask.
 		return "torrent: error " + strconv.Itoa(int(c))

@@ -48,6 +48,54 @@ func TestReaderOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// A reader may be given other options while it is open: another rank, another window, another time-out.
+func TestReaderOptionsChange(t *testing.T) {
+	f := newFilm(8<<20, 64<<10)
+	_, peer := seed(t, f, nil)
+	r := reader(t, leech(t, open(t, nil), f, peer), torrent.InBackground(), torrent.WithLookahead(128<<10))
+	status := func() torrent.ReaderStatus {
+		status, err := r.Status()
+		must(t, err)
+		return status
+	}
+	_, err := io.CopyN(io.Discard, r, 1<<20)
+	must(t, err)
+	if now := status(); !now.Background || now.WindowEnd > now.Position+256<<10 {
+		t.Errorf("%+v", now)
+	}
+	must(t, r.SetOptions(torrent.WithLookahead(3<<20), torrent.WithBitrate(500_000), nil))
+	if now := status(); now.Background || now.WindowEnd < now.Position+3<<20 || now.Bitrate != 500_000 {
+		t.Errorf("%+v", now)
+	}
+	until(t, "what is ahead is there", func() bool { return status().BufferedAhead >= 3<<20 })
+	for name, options := range map[string][]torrent.ReaderOption{
+		"WithLookahead: -1": {torrent.WithLookahead(-1)},
+		"unverified":        {torrent.Unverified()},
+	} {
+		if err := r.SetOptions(options...); !errors.Is(err, torrent.ErrInvalidArgument) || !strings.Contains(err.Error(), "Reader.SetOptions: ") || !strings.Contains(err.Error(), name) {
+			t.Error(name, err)
+		}
+	}
+	if now := status(); now.Bitrate != 500_000 {
+		t.Errorf("what was refused has changed it: %+v", now)
+	}
+	must(t, r.SetOptions(torrent.InBackground(), torrent.WithReadTimeout(time.Nanosecond)))
+	if now := status(); !now.Background || now.Bitrate == 500_000 {
+		t.Errorf("%+v", now)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, torrent.ErrTimedOut) {
+		t.Error(err)
+	}
+	must(t, r.SetOptions())
+	if _, err := r.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	must(t, r.Close())
+	if err := r.SetOptions(); !errors.Is(err, torrent.ErrClosed) {
+		t.Error(err)
+	}
+}
+
 // An error names the call that was made, what is out of which range, and nothing as C has it.
 func TestErrorsSpeakGo(t *testing.T) {
 	f := newFilm(200_000, 32<<10)

@@ -19,7 +19,8 @@ type Reader struct {
 	torrent *Torrent
 	file    FileIndex
 	size    int64
-	timeout time.Duration
+	// Of WithReadTimeout, a time.Duration.
+	timeout atomic.Int64
 	raw     *capi.Reader
 	// Somebody reads or seeks.
 	busy  atomic.Bool
@@ -42,14 +43,26 @@ type readiness struct {
 }
 
 // A ReaderOption changes how a reader reads. One that is given means what it says: 0 is none. What is not given is as the library
-// sees fit. A negative number has [Torrent.NewReader] fail. Nil is no option.
+// sees fit. A negative number is refused. Nil is no option.
 type ReaderOption func(*readerOptions)
 
 type readerOptions struct {
 	raw     capi.ReaderOptions
 	timeout time.Duration
-	// The first option that was given what cannot be.
+	// The call that they are given to, and the first of them that cannot be.
+	op    string
 	fault error
+}
+
+// chooseOptions makes one set of all that are given.
+func chooseOptions(op string, options []ReaderOption) (*readerOptions, error) {
+	chosen := &readerOptions{op: op}
+	for _, option := range options {
+		if option != nil {
+			option(chosen)
+		}
+	}
+	return chosen, chosen.fault
 }
 
 // bytes takes what an option was given into one of C's fields, where 0 means the default.
@@ -66,7 +79,7 @@ func (o *readerOptions) bytes(option string, bytes int64, into *uint64) {
 
 func (o *readerOptions) refuse(format string, args ...any) {
 	if o.fault == nil {
-		o.fault = invalid("Torrent.NewReader", format, args...)
+		o.fault = invalid(o.op, format, args...)
 	}
 }
 
@@ -130,14 +143,9 @@ func WithReadTimeout(timeout time.Duration) ReaderOption {
 // for options that cannot be.
 func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, error) {
 	const op = "Torrent.NewReader"
-	var chosen readerOptions
-	for _, option := range options {
-		if option != nil {
-			option(&chosen)
-		}
-	}
-	if chosen.fault != nil {
-		return nil, chosen.fault
+	chosen, fault := chooseOptions(op, options)
+	if fault != nil {
+		return nil, fault
 	}
 	s, index := t.raw()
 	raw, err := s.OpenReader(index, int32(file), &chosen.raw)
@@ -149,7 +157,25 @@ func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, e
 		raw.Close()
 		return nil, wrap(op, err)
 	}
-	return &Reader{torrent: t, file: file, size: int64(size), timeout: chosen.timeout, raw: raw}, nil
+	r := &Reader{torrent: t, file: file, size: int64(size), raw: raw}
+	r.timeout.Store(int64(chosen.timeout))
+	return r, nil
+}
+
+// SetOptions gives the reader other options, as if it had been opened with them where it stands: one that was [InBackground] plays from now
+// on, or looks further ahead. They are all of them, not the changes alone; none: the defaults. A Prebuffer is over. Errors:
+// [ErrInvalidArgument] for options that cannot be, and where [Unverified] is not as it was.
+func (r *Reader) SetOptions(options ...ReaderOption) error {
+	const op = "Reader.SetOptions"
+	chosen, fault := chooseOptions(op, options)
+	if fault != nil {
+		return fault
+	}
+	if err := r.raw.SetOptions(&chosen.raw); err != nil {
+		return wrap(op, err)
+	}
+	r.timeout.Store(int64(chosen.timeout))
+	return nil
 }
 
 // Torrent is the reader's torrent.
@@ -210,10 +236,11 @@ func (r *Reader) takeTurn(op string) error {
 
 // bounded is a context for what has none.
 func (r *Reader) bounded() (context.Context, context.CancelFunc) {
-	if r.timeout <= 0 {
+	timeout := time.Duration(r.timeout.Load())
+	if timeout <= 0 {
 		return context.Background(), func() {}
 	}
-	return context.WithTimeout(context.Background(), r.timeout)
+	return context.WithTimeout(context.Background(), timeout)
 }
 
 const dataTooLate = "the data did not come in time"

@@ -289,6 +289,7 @@ func TestNamesOfValues(t *testing.T) {
 		torrent.Priority(5).String():                                   "5",
 		torrent.TopPriority.String():                                   "top",
 		torrent.TypePieceFinished.String():                             "piece_finished",
+		torrent.Code(0).Error():                                        "torrent: ok",
 		torrent.ErrNoMetadata.Error():                                  "torrent: no metadata",
 		hashes.String():                                                "0000000000000000000000000000000000000001",
 		hashes.Base32():                                                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",

@@ -158,6 +158,14 @@ func (r *Reader) FD() (int, *Error) {
 	return int(fd), err
 }
 
+// SetOptions is et_reader_set_options.
+func (r *Reader) SetOptions(options *ReaderOptions) *Error {
+	options.Struct_size = C.sizeof_et_reader_options
+	return r.call(func(p *C.et_reader, e *C.et_error) C.et_status {
+		return C.et_reader_set_options(p, (*C.et_reader_options)(unsafe.Pointer(options)), e)
+	})
+}
+
 // Prebuffer is et_reader_prebuffer.
 func (r *Reader) Prebuffer(head, tail uint64) *Error {
 	return r.call(func(p *C.et_reader, e *C.et_error) C.et_status {
