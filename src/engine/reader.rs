@@ -314,7 +314,7 @@ impl Reader {
         self.prebuffer = Some(Prebuffer { ahead, tail, told: None });
     }
 
-    /// Other options from now on. They say what is pinned, so a prebuffer is over; who changes them has something in mind for now.
+    /// Other options from now on. They say what is pinned, so a prebuffer is over; who changes them is not asleep.
     pub fn set_options(&mut self, now: Time, options: ReaderOptions) {
         self.options = options;
         self.prebuffer = None;

@@ -213,8 +213,8 @@ impl Torrent {
         Ok(())
     }
 
-    /// Gives a reader other options, as if it had been opened with them where it stands. What is not wanted any more is taken back, and
-    /// what is wanted now goes out, in the same event.
+    /// Gives a reader other options, as if it had been opened with them where it stands. What is not wanted any more is
+    /// taken back, and what is wanted now goes out, in the same event.
     pub fn set_reader_options(&mut self, now: Time, id: ReaderId, options: ReaderOptions) -> Result<()> {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         if reader.options.unverified != options.unverified {

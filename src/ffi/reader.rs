@@ -349,8 +349,9 @@ pub unsafe extern "C" fn et_reader_interrupt(reader: *mut et_reader, error: *mut
     }
 }
 
-/// Gives a reader other options while it is open, as if it had been opened with them where it stands: one in the background plays from
-/// now on, or looks further ahead. What is fetched follows at once. A prebuffer that was asked for is over.
+/// Gives a reader other options while it is open, as if it had been opened with them where it stands: one in the
+/// background plays from now on, or looks further ahead. What is fetched follows at once. A prebuffer that was asked for
+/// is over.
 ///
 /// options: all of them, not the changes alone; NULL for the defaults. Errors: `ET_ERR_INVALID_ARGUMENT` where
 /// `ET_READER_UNVERIFIED` is not as it was when the reader was opened. Any thread.
