@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -105,8 +106,14 @@ func (a *AlertBase) Message() string {
 	return capi.AlertMessage(a.record)
 }
 
-// String is the type's name and the message.
-func (a *AlertBase) String() string { return a.Type().String() + ": " + a.Message() }
+// String is the message, which begins with the type's name.
+func (a *AlertBase) String() string {
+	name, message := a.Type().String(), a.Message()
+	if rest, ok := strings.CutPrefix(message, name); ok && (rest == "" || rest[0] == ' ' || rest[0] == ':') {
+		return message
+	}
+	return strings.TrimSuffix(name+": "+message, ": ")
+}
 
 func (a *AlertBase) decode(record capi.Record) { a.record = record }
 

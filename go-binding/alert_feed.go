@@ -8,18 +8,25 @@ import (
 
 // An AlertFeed gives a session's alerts to several consumers: each gets all that are posted while it listens.
 //
-// It is the only one that pops. A consumer that is slow loses its oldest alerts, never those of others, and never holds up the session;
-// what it lost, it is told. Stop ends it, and so does the session's end.
+// It is the only one that pops, from the first subscription on: what was posted before waits for that one. A consumer that is slow loses
+// its oldest alerts, never those of others, and never holds up the session; what it lost, it is told. Stop ends it, and so does the
+// session's end.
 type AlertFeed struct {
-	cancel context.CancelFunc
-	done   chan struct{}
+	session *Session
+	ctx     context.Context
+	cancel  context.CancelFunc
+	// Its goroutine.
+	popping sync.WaitGroup
 
 	mu        sync.Mutex
 	consumers map[*consumer]struct{}
-	over      bool
+	// It pops; it will no more.
+	begun, over bool
 }
 
 type consumer struct {
+	// What it wants to hear of; nil: everything.
+	wants   func(Alert) bool
 	queue   []Alert
 	most    int
 	dropped uint64
@@ -27,33 +34,60 @@ type consumer struct {
 	wake chan struct{}
 }
 
-// NewAlertFeed begins to pop the session's alerts. Stop it.
-func NewAlertFeed(session *Session) *AlertFeed {
+// NewAlertFeed makes a feed of the session's alerts. Stop it. Errors: [ErrInvalidArgument] for no session, [ErrClosed] for one that is
+// closed.
+func NewAlertFeed(session *Session) (*AlertFeed, error) {
+	const op = "NewAlertFeed"
+	if session == nil {
+		return nil, invalid(op, "the session is nil")
+	}
+	if _, err := session.openAlertWaiter(op); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	feed := &AlertFeed{cancel: cancel, done: make(chan struct{}), consumers: map[*consumer]struct{}{}}
-	go func() {
-		defer close(feed.done)
-		for alert := range session.Alerts(ctx) {
-			feed.give(alert)
-		}
-		feed.end()
-	}()
-	return feed
+	return &AlertFeed{session: session, ctx: ctx, cancel: cancel, consumers: map[*consumer]struct{}{}}, nil
+}
+
+// pop is the feed's goroutine.
+func (f *AlertFeed) pop() {
+	for alert := range f.session.Alerts(f.ctx) {
+		f.give(alert)
+	}
+	f.end()
 }
 
 // Stop ends the feed and all loops over it, and waits for its goroutine. Again does nothing.
 func (f *AlertFeed) Stop() {
 	f.cancel()
-	<-f.done
+	f.mu.Lock()
+	// Who subscribes from now on finds it over.
+	f.over = f.over || !f.begun
+	f.mu.Unlock()
+	f.popping.Wait()
+}
+
+// SubscribeTorrent is Subscribe to the alerts of one torrent, and to those that tell of lost ones: others take no place in its queue.
+func (f *AlertFeed) SubscribeTorrent(ctx context.Context, index StorageIndex, most int) iter.Seq2[Alert, uint64] {
+	return f.subscribe(ctx, most, func(alert Alert) bool {
+		return alert.StorageIndex() == index || alert.Type() == TypeAlertsDropped
+	})
 }
 
 // Subscribe gives the alerts from now on, until the context or the feed ends, or the loop is left. It keeps at most so many for a loop
 // that is busy: more, and the oldest are dropped. The second value is how many were dropped since the last.
 func (f *AlertFeed) Subscribe(ctx context.Context, most int) iter.Seq2[Alert, uint64] {
-	c := &consumer{most: max(most, 1), wake: make(chan struct{}, 1)}
+	return f.subscribe(ctx, most, nil)
+}
+
+func (f *AlertFeed) subscribe(ctx context.Context, most int, wants func(Alert) bool) iter.Seq2[Alert, uint64] {
+	c := &consumer{wants: wants, most: max(most, 1), wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	if !f.over {
 		f.consumers[c] = struct{}{}
+		if !f.begun {
+			f.begun = true
+			f.popping.Go(f.pop)
+		}
 	}
 	f.mu.Unlock()
 	// A loop that is never begun leaves with its context.
@@ -84,6 +118,9 @@ func (f *AlertFeed) give(alert Alert) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.consumers {
+		if c.wants != nil && !c.wants(alert) {
+			continue
+		}
 		if len(c.queue) == c.most {
 			c.queue = append(c.queue[:0], c.queue[1:]...)
 			c.dropped++

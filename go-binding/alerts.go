@@ -20,9 +20,10 @@ var popBuffers = sync.Pool{New: func() any {
 // PopAlerts takes the alerts that wait, oldest first, some hundred at most. None is no error. Where several goroutines pop, each
 // alert goes to one; [AlertFeed] gives all to each.
 func (s *Session) PopAlerts() ([]Alert, error) {
+	const op = "Session.PopAlerts"
 	buffer := popBuffers.Get().(*capi.Buffer)
 	defer popBuffers.Put(buffer)
-	bytes, count, err := s.pop(buffer)
+	bytes, count, err := s.pop(op, buffer)
 	if err != nil || count == 0 {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (s *Session) PopAlerts() ([]Alert, error) {
 }
 
 // pop fills the buffer, which it replaces where not even one alert fits.
-func (s *Session) pop(buffer *capi.Buffer) ([]byte, int, error) {
+func (s *Session) pop(op string, buffer *capi.Buffer) ([]byte, int, error) {
 	for {
 		var batch capi.AlertBatch
 		err := s.raw.PopAlerts(*buffer, &batch)
@@ -49,7 +50,7 @@ func (s *Session) pop(buffer *capi.Buffer) ([]byte, int, error) {
 			return buffer.Bytes()[:batch.Bytes], int(batch.Count), nil
 		}
 		if err.Status != capi.ErrBufferTooSmall {
-			return nil, 0, wrap("Session.PopAlerts", err)
+			return nil, 0, wrap(op, err)
 		}
 		*buffer = capi.NewBuffer(int(batch.Needed))
 	}
@@ -79,12 +80,16 @@ const (
 
 // PopAlertsInto is PopAlerts into a buffer, which it empties first. How many alerts it brought; [AlertBuffer.Next] gives them.
 func (s *Session) PopAlertsInto(into *AlertBuffer) (int, error) {
+	const op = "Session.PopAlertsInto"
+	if into == nil {
+		return 0, invalid(op, "the buffer is nil")
+	}
 	if into.memory == nil {
 		into.memory = capi.NewBuffer(popBytes)
 	}
 	into.records, into.current, into.next = nil, 0, 0
 	into.line, into.lines, into.ahead = "", "", 1
-	bytes, count, err := s.pop(&into.memory)
+	bytes, count, err := s.pop(op, &into.memory)
 	into.records = bytes
 	return count, err
 }
@@ -173,7 +178,7 @@ func (s *Session) WaitAlerts(ctx context.Context) error {
 		return failed != nil || batch.Needed > 0
 	})
 	if ended != nil {
-		return endOfWait(ctx, op, ended)
+		return endOfWait(ctx, op, ended, "no alert came in time")
 	}
 	return failed
 }

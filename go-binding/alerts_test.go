@@ -237,7 +237,8 @@ func TestWaitAlertsEnds(t *testing.T) {
 func TestAlertFeed(t *testing.T) {
 	before := runtime.NumGoroutine()
 	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})
-	feed := torrent.NewAlertFeed(session)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	const each = 500
@@ -292,6 +293,90 @@ func TestAlertFeed(t *testing.T) {
 	feed.Stop()
 	must(t, session.Close())
 	until(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// A feed of nothing is an error of the caller's, not a panic in a goroutine that he does not know of.
+func TestAFeedOfNoSession(t *testing.T) {
+	if feed, err := torrent.NewAlertFeed(nil); feed != nil || !errors.Is(err, torrent.ErrInvalidArgument) {
+		t.Error(feed, err)
+	}
+	if feed, err := torrent.NewAlertFeed(new(torrent.Session)); feed != nil || !errors.Is(err, torrent.ErrClosed) {
+		t.Error(feed, err)
+	}
+	session := open(t, nil)
+	if _, err := session.PopAlertsInto(nil); !errors.Is(err, torrent.ErrInvalidArgument) {
+		t.Error(err)
+	}
+	must(t, session.Close())
+	if feed, err := torrent.NewAlertFeed(session); feed != nil || !errors.Is(err, torrent.ErrClosed) {
+		t.Error(feed, err)
+	}
+}
+
+// What was posted before anybody listened waits for the first who does.
+func TestAFeedBeginsWithTheFirstSubscription(t *testing.T) {
+	session := open(t, all)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	must(t, leech(t, session, newFilm(100_000, 16<<10)).Remove(0))
+	sequence := uint64(1)
+	for alert, dropped := range feed.Subscribe(t.Context(), 100) {
+		if alert.Sequence() != sequence || dropped != 0 {
+			t.Fatal(alert, dropped, sequence)
+		}
+		sequence++
+		if alert.Type() == torrent.TypeTorrentRemoved {
+			break
+		}
+	}
+	// One that nobody ever listened to ends as well, and is over then.
+	idle, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	idle.Stop()
+	for alert := range idle.Subscribe(t.Context(), 1) {
+		t.Error(alert)
+	}
+}
+
+// What other torrents have to tell takes no place in the queue of one that listens to one torrent.
+func TestAlertsOfOneTorrent(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 100_000})
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	wanted := leech(t, session, newFilm(100_000, 16<<10))
+	alerts := feed.SubscribeTorrent(t.Context(), wanted.StorageIndex(), 50)
+	makeAlerts(t, session, 500)
+	must(t, wanted.Remove(0))
+	for alert, dropped := range alerts {
+		if dropped != 0 || alert.StorageIndex() != wanted.StorageIndex() {
+			t.Fatal(dropped, alert)
+		}
+		if _, ok := alert.(*torrent.TorrentRemoved); ok {
+			return
+		}
+	}
+	t.Error("the feed ended")
+}
+
+// A log line says what it is once.
+func TestAnAlertSaysItsNameOnce(t *testing.T) {
+	session := open(t, all)
+	must(t, leech(t, session, newFilm(100_000, 16<<10)).Remove(0))
+	count := 0
+	until(t, "there were some", func() bool {
+		alerts, err := session.PopAlerts()
+		must(t, err)
+		for _, alert := range alerts {
+			count++
+			text := fmt.Sprint(alert)
+			if !strings.HasPrefix(text, alert.Type().String()) || strings.Count(text, alert.Type().String()) != 1 {
+				t.Errorf("%q", text)
+			}
+		}
+		return count >= 3
+	})
 }
 
 func expired() context.Context {

@@ -17,8 +17,13 @@
 // # Lifetime
 //
 // There are two things to close, [Session] and [Reader], in any order. A [Torrent] is only a name: its [StorageIndex] in its session. After
-// Close every call returns [ErrClosed], which also is [io/fs.ErrClosed]; a removed torrent's calls return [ErrInvalidStorageIndex]. Nothing
-// that is called late, twice, or by the wrong goroutine can crash the program.
+// Close every call but Close returns [ErrClosed], which also is [io/fs.ErrClosed]; a removed torrent's calls return
+// [ErrInvalidStorageIndex]. Nothing that is called late, twice, or by the wrong goroutine can crash the program.
+//
+// # Zero
+//
+// A field of a struct that is left at zero says nothing: the session does as it sees fit. An option or an argument that is given means what
+// it says: WithLookbehind(0) keeps nothing, SetDownloadLimit(0) is no limit. Negative numbers are refused.
 //
 // # Goroutines and threads
 //
@@ -35,7 +40,8 @@
 // # Alerts
 //
 // What happens is told by alerts: typed values that own their data, from a bounded queue. [Session.Alerts] is the loop for one consumer,
-// [AlertFeed] for several, [Session.PopAlertsInto] for loops that want no garbage. A program that reads none loses nothing but alerts.
+// [AlertFeed] for several and for those of one torrent, [Session.PopAlertsInto] for loops that want no garbage. A program that reads none
+// loses nothing but alerts.
 //
 // # Linking
 //

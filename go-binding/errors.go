@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,9 +56,9 @@ const (
 	ErrPanic Code = capi.ErrPanic
 )
 
-// Error is the code's name.
+// Error is the code's name; that of 0, which is no error, is "ok".
 func (c Code) Error() string {
-	name := strings.TrimPrefix(capi.StatusName(int32(c)), "ET_ERR_")
+	name := strings.TrimPrefix(strings.TrimPrefix(capi.StatusName(int32(c)), "ET_"), "ERR_")
 	if name == "" {
 		// Without cgo there is no library to ask.
 		return "torrent: error " + strconv.Itoa(int(c))
@@ -132,8 +133,34 @@ func wrap(op string, err *capi.Error) error {
 		Code:      Code(err.Status),
 		OSError:   syscall.Errno(err.OSError),
 		Operation: Operation(err.Operation),
-		Message:   err.Message,
+		Message:   goNames(err.Message),
 	}
+}
+
+// cField is a field of a C struct, as the library's messages name it.
+var cField = regexp.MustCompile(`\b[a-z_]+->([a-z][a-z0-9_]*)`)
+
+// goNames has a message name fields as Go does. What stands in quotes came from outside, and stays as it is.
+func goNames(message string) string {
+	ours, quoted, found := strings.Cut(message, `"`)
+	ours = cField.ReplaceAllStringFunc(ours, func(field string) string {
+		return camelCase(field[strings.LastIndexByte(field, '>')+1:])
+	})
+	if found {
+		return ours + `"` + quoted
+	}
+	return ours
+}
+
+// camelCase makes SavePath of save_path.
+func camelCase(name string) string {
+	var words strings.Builder
+	for word := range strings.SplitSeq(name, "_") {
+		if word != "" {
+			words.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return words.String()
 }
 
 func closedError(op string) error {
@@ -141,21 +168,21 @@ func closedError(op string) error {
 }
 
 // endOfWait is what a waiter's error comes to.
-func endOfWait(ctx context.Context, op string, ended error) error {
+func endOfWait(ctx context.Context, op string, ended error, tooLate string) error {
 	switch {
 	case errors.Is(ended, os.ErrClosed):
 		return closedError(op)
 	case ctx.Err() != nil:
-		return waitError(ctx, op)
+		return waitError(ctx, op, tooLate)
 	}
 	return ended
 }
 
-// waitError is why a wait ended that its context ended.
-func waitError(ctx context.Context, op string) error {
+// waitError is why a wait ended that its context ended. tooLate is what is said where the time was up.
+func waitError(ctx context.Context, op, tooLate string) error {
 	cause := context.Cause(ctx)
 	if errors.Is(cause, context.DeadlineExceeded) {
-		timedOut := &Error{Op: op, Code: ErrTimedOut, Message: "the data did not come in time"}
+		timedOut := &Error{Op: op, Code: ErrTimedOut, Message: tooLate}
 		return &waitTimedOut{timedOut, cause}
 	}
 	return cause

@@ -141,7 +141,10 @@ func ExampleAlertFeed() {
 		log.Fatal(err)
 	}
 	defer session.Close()
-	feed := torrent.NewAlertFeed(session)
+	feed, err := torrent.NewAlertFeed(session)
+	if err != nil {
+		log.Fatal(err)
+	}
 	defer feed.Stop()
 
 	alerts := feed.Subscribe(context.Background(), 1000)

@@ -19,7 +19,8 @@ type Reader struct {
 	torrent *Torrent
 	file    FileIndex
 	size    int64
-	timeout time.Duration
+	// Of WithReadTimeout, a time.Duration.
+	timeout atomic.Int64
 	// What reads without a context of their own end with; nil: nothing.
 	ctx context.Context
 	raw *capi.Reader
@@ -43,14 +44,49 @@ type readiness struct {
 	closed bool
 }
 
-// A ReaderOption changes how a reader reads.
+// A ReaderOption changes how a reader reads. One that is given means what it says: 0 is none. What is not given is as the library
+// sees fit. A negative number is refused. Nil is no option.
 type ReaderOption func(*readerOptions)
 
 type readerOptions struct {
-	raw         capi.ReaderOptions
-	offset, end int64
-	timeout     time.Duration
-	ctx         context.Context
+	raw     capi.ReaderOptions
+	timeout time.Duration
+	ctx     context.Context
+	// The call that they are given to, and the first of them that cannot be.
+	op    string
+	fault error
+}
+
+// chooseOptions makes one set of all that are given.
+func chooseOptions(op string, options []ReaderOption) (*readerOptions, error) {
+	chosen := &readerOptions{op: op}
+	for _, option := range options {
+		if option != nil {
+			option(chosen)
+		}
+	}
+	if chosen.raw.End > 0 && chosen.raw.End <= chosen.raw.Offset {
+		chosen.refuse("from byte %d to byte %d is no range", chosen.raw.Offset, chosen.raw.End)
+	}
+	return chosen, chosen.fault
+}
+
+// bytes takes what an option was given into one of C's fields, where 0 means the default.
+func (o *readerOptions) bytes(option string, bytes int64, into *uint64) {
+	switch {
+	case bytes < 0:
+		o.refuse("%s: %d bytes, allowed is 0 and above", option, bytes)
+	case bytes == 0:
+		*into = capi.ReaderNone
+	default:
+		*into = uint64(bytes)
+	}
+}
+
+func (o *readerOptions) refuse(format string, args ...any) {
+	if o.fault == nil {
+		o.fault = invalid(o.op, format, args...)
+	}
 }
 
 // WithContext ends the reader's reads with the context: Read, ReadAt and WriteTo that wait when it ends return its cause, and later ones
@@ -63,14 +99,26 @@ func WithContext(ctx context.Context) ReaderOption {
 // WithOffset is where the reader begins, bytes from the file's start. What is there is fetched first, and nothing at the start for it. An
 // offset that is not in the file is [ErrInvalidArgument]; its end is.
 func WithOffset(offset int64) ReaderOption {
-	return func(o *readerOptions) { o.offset = offset }
+	return func(o *readerOptions) {
+		if offset < 0 {
+			o.refuse("WithOffset: %d bytes, allowed is 0 and above", offset)
+			return
+		}
+		o.raw.Offset = uint64(offset)
+	}
 }
 
 // WithEnd is where the caller will stop reading, bytes from the file's start. Nothing from there on is fetched ahead, and nothing is pinned
 // but what [WithPins] names: a reader for a short range fetches the pieces of that range. It is no end of the file: who reads on all the
 // same waits for what he reads. 0 and what is behind the file's end are the file's end; else it is greater than the offset.
 func WithEnd(end int64) ReaderOption {
-	return func(o *readerOptions) { o.end = end }
+	return func(o *readerOptions) {
+		if end < 0 {
+			o.refuse("WithEnd: %d bytes, allowed is 0 and above", end)
+			return
+		}
+		o.raw.End = uint64(end)
+	}
 }
 
 // WithLookahead is how many bytes ahead of the position to fetch. Without it: what the memory limit allows.
@@ -78,24 +126,33 @@ func WithEnd(end int64) ReaderOption {
 // A reader starts small: two pieces, until so much was read in one run that it is no probe (512 KiB, or a piece where that is less). One that
 // is not read stays there. Who wants a buffer filled before he plays calls [Reader.Prebuffer], and does not wait for the lookahead.
 func WithLookahead(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Lookahead = orNone(bytes) }
+	return func(o *readerOptions) { o.bytes("WithLookahead", bytes, &o.raw.Lookahead) }
 }
 
-// WithLookbehind is how many bytes behind the position to keep. Without it: a share of the memory, see the setting
+// WithLookbehind is how many bytes behind the position to keep, 0: none. Without it: a share of the memory, see the setting
 // "reader_lookbehind_percent".
 func WithLookbehind(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Lookbehind = orNone(bytes) }
+	return func(o *readerOptions) { o.bytes("WithLookbehind", bytes, &o.raw.Lookbehind) }
 }
 
-// WithBitrate is the bytes a second at which the file plays. With it each piece has its time. Where it is not given, it is learned.
+// WithBitrate is the bytes a second at which the file plays. With it each piece has its time. Without it, or with 0, it is learned.
 func WithBitrate(bytes int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Bitrate = uint64(max(bytes, 0)) }
+	return func(o *readerOptions) {
+		if bytes < 0 {
+			o.refuse("WithBitrate: %d bytes a second, allowed is 0 and above", bytes)
+			return
+		}
+		o.raw.Bitrate = uint64(bytes)
+	}
 }
 
-// WithPins are the bytes at the file's start and end to fetch at once and keep while the reader is open: containers have their
+// WithPins are the bytes at the file's start and end to fetch at once and keep while the reader is open, 0: none. Containers have their
 // index there. Without it: one piece each, 8 MiB at most.
 func WithPins(head, tail int64) ReaderOption {
-	return func(o *readerOptions) { o.raw.Pin_head, o.raw.Pin_tail = orNone(head), orNone(tail) }
+	return func(o *readerOptions) {
+		o.bytes("WithPins: head", head, &o.raw.Pin_head)
+		o.bytes("WithPins: tail", tail, &o.raw.Pin_tail)
+	}
 }
 
 // InBackground makes the reader come after those that play: for what will play next.
@@ -108,31 +165,28 @@ func Unverified() ReaderOption {
 	return func(o *readerOptions) { o.raw.Flags |= capi.ReaderUnverified }
 }
 
-// WithReadTimeout bounds each Read and ReadAt that has no context of its own: [ErrTimedOut] after that long.
+// WithReadTimeout bounds each Read and ReadAt that has no context of its own: [ErrTimedOut] after that long. 0, and without it: no
+// bound.
 func WithReadTimeout(timeout time.Duration) ReaderOption {
-	return func(o *readerOptions) { o.timeout = timeout }
-}
-
-func orNone(bytes int64) uint64 {
-	if bytes <= 0 {
-		return capi.ReaderNone
+	return func(o *readerOptions) {
+		if timeout < 0 {
+			o.refuse("WithReadTimeout: %v, allowed is 0 and above", timeout)
+			return
+		}
+		o.timeout = timeout
 	}
-	return uint64(bytes)
 }
 
 // NewReader opens a reader on a file, at its start or where [WithOffset] says. Fetching begins at once, and there. Close it.
 //
-// A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file.
+// A torrent may have many readers; a paused one's wait until it runs. Errors: [ErrNoMetadata], [ErrInvalidArgument] for no such file and
+// for options that cannot be.
 func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, error) {
 	const op = "Torrent.NewReader"
-	var chosen readerOptions
-	for _, option := range options {
-		option(&chosen)
+	chosen, fault := chooseOptions(op, options)
+	if fault != nil {
+		return nil, fault
 	}
-	if chosen.offset < 0 || chosen.end < 0 || chosen.end > 0 && chosen.end <= chosen.offset {
-		return nil, invalid(op, "from byte %d to byte %d is no range", chosen.offset, chosen.end)
-	}
-	chosen.raw.Offset, chosen.raw.End = uint64(chosen.offset), uint64(chosen.end)
 	s, index := t.raw()
 	raw, err := s.OpenReader(index, int32(file), &chosen.raw)
 	if err != nil {
@@ -143,7 +197,25 @@ func (t *Torrent) NewReader(file FileIndex, options ...ReaderOption) (*Reader, e
 		raw.Close()
 		return nil, wrap(op, err)
 	}
-	return &Reader{torrent: t, file: file, size: int64(size), timeout: chosen.timeout, ctx: chosen.ctx, raw: raw}, nil
+	r := &Reader{torrent: t, file: file, size: int64(size), ctx: chosen.ctx, raw: raw}
+	r.timeout.Store(int64(chosen.timeout))
+	return r, nil
+}
+
+// SetOptions gives the reader other options, as if it had been opened with them where it stands: one that was [InBackground] plays from now
+// on, or looks further ahead. They are all of them, not the changes alone; none: the defaults. A Prebuffer is over. Errors:
+// [ErrInvalidArgument] for options that cannot be, and where [Unverified] is not as it was. Of these, WithOffset and WithContext count at the opening alone.
+func (r *Reader) SetOptions(options ...ReaderOption) error {
+	const op = "Reader.SetOptions"
+	chosen, fault := chooseOptions(op, options)
+	if fault != nil {
+		return fault
+	}
+	if err := r.raw.SetOptions(&chosen.raw); err != nil {
+		return wrap(op, err)
+	}
+	r.timeout.Store(int64(chosen.timeout))
+	return nil
 }
 
 // Torrent is the reader's torrent.
@@ -161,9 +233,9 @@ func (r *Reader) ID() (uint64, error) {
 	return id, wrap("Reader.ID", err)
 }
 
-// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again gives [ErrClosed].
+// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again does nothing.
 func (r *Reader) Close() error {
-	first := r.raw.Close()
+	r.raw.Close()
 	r.ready.close()
 	r.aside.Lock()
 	r.aside.closed = true
@@ -173,23 +245,21 @@ func (r *Reader) Close() error {
 	for reader := range all {
 		reader.close()
 	}
-	if !first {
-		return closedError("Reader.Close")
-	}
 	return nil
 }
 
 // Read reads from the position on, and moves it: what is there, at least one byte, waiting where nothing is. [io.EOF] at the end.
 // Where an error stopped the torrent ([Torrent.Err]), a read of what is not there ends with that error, until it is resumed.
 func (r *Reader) Read(into []byte) (int, error) {
-	ctx, cancel := r.bounded()
-	defer cancel()
-	return r.ReadContext(ctx, into)
+	return r.readOnce("Reader.Read", into)
 }
 
 // ReadContext is Read that ends with the context, too: with its cause. Nothing was consumed then, and into is not touched any more.
 func (r *Reader) ReadContext(ctx context.Context, into []byte) (int, error) {
-	const op = "Reader.Read"
+	return r.read(ctx, "Reader.ReadContext", into)
+}
+
+func (r *Reader) read(ctx context.Context, op string, into []byte) (int, error) {
 	if err := r.takeTurn(op); err != nil {
 		return 0, err
 	}
@@ -211,16 +281,19 @@ func (r *Reader) bounded() (context.Context, context.CancelFunc) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if r.timeout <= 0 {
+	timeout := time.Duration(r.timeout.Load())
+	if timeout <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, r.timeout)
+	return context.WithTimeout(ctx, timeout)
 }
+
+const dataTooLate = "the data did not come in time"
 
 // readWaiting reads at the position of a reader, and waits where there is nothing.
 func readWaiting(ctx context.Context, op string, raw *capi.Reader, ready *readiness, into []byte) (int, error) {
 	if ctx.Err() != nil {
-		return 0, waitError(ctx, op)
+		return 0, waitError(ctx, op, dataTooLate)
 	}
 	n, err := raw.Read(into)
 	if err == nil || err.Status != capi.ErrWouldBlock {
@@ -241,7 +314,7 @@ func waitToRead(ctx context.Context, op string, raw *capi.Reader, ready *readine
 		return err == nil || err.Status != capi.ErrWouldBlock
 	})
 	if ended != nil {
-		return 0, endOfWait(ctx, op, ended)
+		return 0, endOfWait(ctx, op, ended, dataTooLate)
 	}
 	return n, wrap(op, err)
 }
@@ -292,19 +365,22 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 func (r *Reader) ReadAt(into []byte, offset int64) (int, error) {
 	ctx, cancel := r.bounded()
 	defer cancel()
-	return r.ReadAtContext(ctx, into, offset)
+	return r.readAt(ctx, "Reader.ReadAt", into, offset)
 }
 
 // ReadAtContext is ReadAt that ends with the context, too: with its cause.
 func (r *Reader) ReadAtContext(ctx context.Context, into []byte, offset int64) (int, error) {
-	const op = "Reader.ReadAt"
+	return r.readAt(ctx, "Reader.ReadAtContext", into, offset)
+}
+
+func (r *Reader) readAt(ctx context.Context, op string, into []byte, offset int64) (int, error) {
 	if offset < 0 {
-		return 0, invalid(op, "offset %d", offset)
+		return 0, invalid(op, "offset %d is out of range: the file has %d bytes", offset, r.size)
 	}
 	done := 0
 	for done < len(into) {
 		if ctx.Err() != nil {
-			return done, waitError(ctx, op)
+			return done, waitError(ctx, op, dataTooLate)
 		}
 		n, err := r.raw.ReadAt(uint64(offset)+uint64(done), into[done:])
 		if err == nil {
@@ -398,6 +474,13 @@ func (r *Reader) giveAside(reader *asideReader) {
 	}
 }
 
+// readOnce is Read, by the name of the call that it is part of.
+func (r *Reader) readOnce(op string, into []byte) (int, error) {
+	ctx, cancel := r.bounded()
+	defer cancel()
+	return r.read(ctx, op, into)
+}
+
 // The buffer of WriteTo.
 const writeBuffer = 256 << 10
 
@@ -409,7 +492,7 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	defer writeBuffers.Put(buffer)
 	var written int64
 	for {
-		n, err := r.Read(buffer[:])
+		n, err := r.readOnce("Reader.WriteTo", buffer[:])
 		if n > 0 {
 			m, failed := w.Write(buffer[:n])
 			written += int64(m)
@@ -434,7 +517,7 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 // both want more. How far it is, Status and a [PrebufferProgress] tell.
 func (r *Reader) Prebuffer(head, tail int64) error {
 	if head < 0 || tail < 0 {
-		return invalid("Reader.Prebuffer", "%d and %d bytes", head, tail)
+		return invalid("Reader.Prebuffer", "a head of %d and a tail of %d bytes, allowed is 0 and above", head, tail)
 	}
 	return wrap("Reader.Prebuffer", r.raw.Prebuffer(uint64(head), uint64(tail)))
 }

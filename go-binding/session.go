@@ -19,7 +19,7 @@ type Config struct {
 	Settings Settings
 	// What Session.SaveState gave: the settings of that session, below what is set here; its DHT nodes, identity and counters.
 	State []byte
-	// How long Close waits for what still runs. 0: ten seconds.
+	// How long Close waits for what still runs. 0: ten seconds. Not negative.
 	CloseTimeout time.Duration
 }
 
@@ -54,6 +54,9 @@ func Open(config Config) (*Session, error) {
 		return nil, wrap(op, failed)
 	}
 	defer settings.Free()
+	if config.CloseTimeout < 0 {
+		return nil, invalid(op, "CloseTimeout is %v, allowed is 0 and above", config.CloseTimeout)
+	}
 	fields := Settings{}
 	if config.MemoryLimit != 0 {
 		fields["memory_limit"] = config.MemoryLimit
@@ -71,7 +74,7 @@ func Open(config Config) (*Session, error) {
 		return nil, wrap(op, failed)
 	}
 	timeout := config.CloseTimeout
-	if timeout <= 0 {
+	if timeout == 0 {
 		timeout = 10 * time.Second
 	}
 	return &Session{raw: raw, closeTimeout: timeout}, nil
@@ -128,6 +131,12 @@ type AddTorrentParams struct {
 // [ErrUnsupported] for a torrent that only has v2 hashes.
 func (s *Session) AddTorrent(params AddTorrentParams) (*Torrent, error) {
 	const op = "Session.AddTorrent"
+	switch hasFile := len(params.Torrent) > 0; {
+	case params.Magnet == "" && !hasFile:
+		return nil, invalid(op, "neither Magnet nor Torrent is set")
+	case params.Magnet != "" && hasFile:
+		return nil, invalid(op, "both Magnet and Torrent are set")
+	}
 	files, err := checkPriorities(op, params.FilePriorities)
 	if err != nil {
 		return nil, err
@@ -172,6 +181,9 @@ func (s *Session) Torrents() ([]*Torrent, error) {
 
 // Find finds a torrent by its info-hashes: v1 or v2 alike is enough. Errors: [ErrNotFound].
 func (s *Session) Find(hashes InfoHashes) (*Torrent, error) {
+	if hashes.IsZero() {
+		return nil, invalid("Session.Find", "there is no info-hash in it")
+	}
 	index, err := s.raw.FindTorrent(hashes.raw())
 	if err != nil {
 		return nil, wrap("Session.Find", err)
@@ -231,7 +243,7 @@ func (s *Session) SaveState() ([]byte, error) {
 // SetMemoryLimit changes the memory limit. Lowered, what is too much is evicted. bytes: 262144 at least.
 func (s *Session) SetMemoryLimit(bytes int64) error {
 	if bytes < 0 {
-		return invalid("Session.SetMemoryLimit", "%d bytes", bytes)
+		return invalid("Session.SetMemoryLimit", "%d bytes, allowed is 262144 and above", bytes)
 	}
 	return wrap("Session.SetMemoryLimit", s.raw.SetMemoryLimit(uint64(bytes)))
 }
@@ -323,7 +335,7 @@ func milliseconds[N uint32 | uint64 | int64](ms N) time.Duration {
 }
 
 // poll calls try until it is done, for what has no descriptor to wait on.
-func poll(ctx context.Context, every time.Duration, try func() (done bool, err error)) error {
+func poll(ctx context.Context, op string, every time.Duration, try func() (done bool, err error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -333,7 +345,7 @@ func poll(ctx context.Context, every time.Duration, try func() (done bool, err e
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return waitError(ctx, op, "the metadata did not come in time")
 		}
 	}
 }

@@ -226,10 +226,16 @@ func TestCallsAfterTheEnd(t *testing.T) {
 	added := leech(t, session, f)
 	r := reader(t, added)
 	must(t, added.Remove(0))
-	callAll(t, added, torrent.ErrInvalidStorageIndex, map[string]bool{"StorageIndex": true, "Session": true, "SetLookbehind": false})
+	callAll(t, added, torrent.ErrInvalidStorageIndex, map[string]bool{"StorageIndex": true, "Session": true, "SetLookbehind": false, "Metadata": true})
 	callAll(t, r, torrent.ErrInvalidStorageIndex, map[string]bool{"Torrent": true, "File": true, "Size": true, "ID": true, "Close": true})
 	must(t, session.Close())
-	callAll(t, added, torrent.ErrClosed, map[string]bool{"StorageIndex": true, "Session": true})
+	callAll(t, added, torrent.ErrClosed, map[string]bool{"StorageIndex": true, "Session": true, "Metadata": true})
+	// Values that nobody made by a call are as closed ones.
+	callAll(t, new(torrent.Torrent), torrent.ErrClosed, map[string]bool{"StorageIndex": true, "Session": true, "Metadata": true})
+	callAll(t, new(torrent.Session), torrent.ErrClosed, map[string]bool{"Close": true, "Torrent": true, "Alerts": true})
+	callAll(t, new(torrent.Reader), torrent.ErrClosed, map[string]bool{"Torrent": true, "File": true, "Size": true, "Close": true})
+	must(t, new(torrent.Reader).Close())
+	must(t, new(torrent.Session).Close())
 	callAll(t, session, torrent.ErrClosed, map[string]bool{"Close": true, "Torrent": true, "Alerts": true})
 }
 
@@ -272,7 +278,7 @@ func callAll(t *testing.T, of any, want error, skipped map[string]bool) {
 		}
 		results := method.Call(arguments)
 		err, _ := results[len(results)-1].Interface().(error)
-		if name == "AddTorrent" || name == "SetMemoryLimit" {
+		if name == "AddTorrent" || name == "SetMemoryLimit" || name == "Find" {
 			// The arguments are looked at first.
 			if err == nil {
 				t.Errorf("%s: no error", name)

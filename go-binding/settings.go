@@ -6,7 +6,7 @@ import (
 	"elementum.example/torrent/internal/capi"
 )
 
-// Settings are settings by name: libtorrent's names where it has the setting. Values are int, int64, bool or string, as
+// Settings are settings by name: libtorrent's names where it has the setting. Values are int, int32, int64, uint32, bool or string, as
 // [DescribeSettings] tells.
 type Settings map[string]any
 
@@ -67,10 +67,14 @@ func (s Settings) put(op string, into *capi.Settings) error {
 			err = into.SetInt(name, int64(value))
 		case int64:
 			err = into.SetInt(name, value)
+		case int32:
+			err = into.SetInt(name, int64(value))
+		case uint32:
+			err = into.SetInt(name, int64(value))
 		case AlertCategories:
 			err = into.SetInt(name, int64(value))
 		default:
-			return invalid(op, "setting %s: a %T is none of int, int64, bool, string", name, value)
+			return invalid(op, "setting %s: a %T is none of int, int32, int64, uint32, bool, string", name, value)
 		}
 		if err != nil {
 			return wrap(op, err)

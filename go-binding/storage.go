@@ -100,7 +100,7 @@ func (t *Torrent) LookbehindStats() (LookbehindStats, error) {
 // the piece's end. Errors: [ErrWouldBlock] where the piece is not there, [ErrInvalidArgument], [ErrNoMetadata].
 func (t *Torrent) ReadPiece(piece PieceIndex, offset int64, into []byte) (int, error) {
 	if offset < 0 {
-		return 0, invalid("Torrent.ReadPiece", "offset %d", offset)
+		return 0, invalid("Torrent.ReadPiece", "offset %d is out of range: 0 to the piece's end", offset)
 	}
 	s, index := t.raw()
 	n, err := s.StorageRead(index, int32(piece), uint64(offset), into)

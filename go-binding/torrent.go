@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"time"
 
@@ -22,9 +23,18 @@ func (t *Torrent) StorageIndex() StorageIndex { return t.index }
 func (t *Torrent) Session() *Session { return t.session }
 
 // Remove is [Session.Remove] of this torrent.
-func (t *Torrent) Remove(flags RemoveFlags) error { return t.session.Remove(t.index, flags) }
+func (t *Torrent) Remove(flags RemoveFlags) error {
+	s, index := t.raw()
+	return wrap("Torrent.Remove", s.RemoveTorrent(index, uint32(flags)))
+}
 
-func (t *Torrent) raw() (*capi.Session, uint64) { return t.session.raw, uint64(t.index) }
+// raw is what a call needs. One that was not made by a session is as one whose session is closed.
+func (t *Torrent) raw() (*capi.Session, uint64) {
+	if t == nil || t.session == nil {
+		return nil, 0
+	}
+	return t.session.raw, uint64(t.index)
+}
 
 // simple calls a function that takes nothing else.
 func (t *Torrent) simple(op string, f func(s *capi.Session, index uint64) *capi.Error) error {
@@ -64,25 +74,37 @@ func (t *Torrent) UnsetFlags(flags TorrentFlags) error {
 	return wrap("Torrent.UnsetFlags", s.UnsetFlags(index, uint64(flags)))
 }
 
-// Limits are limits of one torrent: bytes a second, 0 for none but the session's; peers, 0 for as the settings say. [Unchanged] leaves
-// one as it is.
-type Limits struct {
-	Download, Upload           int64
-	MaxConnections, MaxUploads int64
+// SetDownloadLimit sets how many bytes a second may come in, 0: no limit but the session's. Errors: [ErrInvalidArgument] below 0 and above
+// 4294967295. So it is for the other limits, each of which leaves the rest as they are.
+func (t *Torrent) SetDownloadLimit(bytes int64) error {
+	return t.setLimit("SetDownloadLimit", bytes, func(l *capi.TorrentLimits) *int64 { return &l.Download_limit })
 }
 
-// Unchanged leaves a limit as it is.
-const Unchanged = -1
+// SetUploadLimit sets how many bytes a second may go out, 0: no limit but the session's.
+func (t *Torrent) SetUploadLimit(bytes int64) error {
+	return t.setLimit("SetUploadLimit", bytes, func(l *capi.TorrentLimits) *int64 { return &l.Upload_limit })
+}
 
-// SetLimits sets limits. Errors: [ErrInvalidArgument] for a value below -1 or above 4294967295.
-func (t *Torrent) SetLimits(limits Limits) error {
+// SetMaxConnections sets how many peers there may be, 0: as the settings say.
+func (t *Torrent) SetMaxConnections(peers int64) error {
+	return t.setLimit("SetMaxConnections", peers, func(l *capi.TorrentLimits) *int64 { return &l.Max_connections })
+}
+
+// SetMaxUploads sets how many peers may be uploaded to, 0: as the settings say.
+func (t *Torrent) SetMaxUploads(peers int64) error {
+	return t.setLimit("SetMaxUploads", peers, func(l *capi.TorrentLimits) *int64 { return &l.Max_uploads })
+}
+
+// setLimit sets one of the limits. -1, which leaves one as it is, is for the others alone.
+func (t *Torrent) setLimit(call string, value int64, which func(*capi.TorrentLimits) *int64) error {
+	op := "Torrent." + call
+	if value < 0 || value > math.MaxUint32 {
+		return invalid(op, "%d is out of range: 0 to %d", value, uint32(math.MaxUint32))
+	}
+	limits := capi.TorrentLimits{Download_limit: -1, Upload_limit: -1, Max_connections: -1, Max_uploads: -1}
+	*which(&limits) = value
 	s, index := t.raw()
-	return wrap("Torrent.SetLimits", s.SetLimits(index, &capi.TorrentLimits{
-		Download_limit:  limits.Download,
-		Upload_limit:    limits.Upload,
-		Max_connections: limits.MaxConnections,
-		Max_uploads:     limits.MaxUploads,
-	}))
+	return wrap(op, s.SetLimits(index, &limits))
 }
 
 // Name is the torrent's name, as far as it is known: a magnet's may be empty before the metadata.
@@ -118,10 +140,12 @@ func (t *Torrent) Err() error {
 }
 
 // HasMetadata tells whether files and pieces are known.
-func (t *Torrent) HasMetadata() (bool, error) {
+func (t *Torrent) HasMetadata() (bool, error) { return t.hasMetadata("Torrent.HasMetadata") }
+
+func (t *Torrent) hasMetadata(op string) (bool, error) {
 	s, index := t.raw()
 	has, err := s.TorrentHasMetadata(index)
-	return has, wrap("Torrent.HasMetadata", err)
+	return has, wrap(op, err)
 }
 
 // How often WaitMetadata looks. Alerts tell at once; this is for programs that read none.
@@ -129,7 +153,22 @@ const metadataLook = 20 * time.Millisecond
 
 // WaitMetadata waits until the metadata is there. It ends with the context's cause, or when the torrent or the session is gone.
 func (t *Torrent) WaitMetadata(ctx context.Context) error {
-	return poll(ctx, metadataLook, t.HasMetadata)
+	const op = "Torrent.WaitMetadata"
+	return poll(ctx, op, metadataLook, func() (bool, error) { return t.hasMetadata(op) })
+}
+
+// Metadata is WaitMetadata for a select: the channel gets what came of the wait, nil or an error, once.
+//
+//	select {
+//	case err := <-added.Metadata(ctx):
+//		…
+//	case <-other:
+//		…
+//	}
+func (t *Torrent) Metadata(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- t.WaitMetadata(ctx) }()
+	return done
 }
 
 // TorrentInfo is what a torrent's metadata says.
@@ -190,9 +229,11 @@ type File struct {
 }
 
 // Files gives the torrent's files, in the order of their numbers. Errors: [ErrNoMetadata].
-func (t *Torrent) Files() ([]File, error) {
+func (t *Torrent) Files() ([]File, error) { return t.files("Torrent.Files") }
+
+func (t *Torrent) files(op string) ([]File, error) {
 	s, index := t.raw()
-	return list("Torrent.Files", index, s.Files, func(record capi.Record, raw *capi.FileInfo) File {
+	return list(op, index, s.Files, func(record capi.Record, raw *capi.FileInfo) File {
 		return File{
 			Index:         FileIndex(raw.File),
 			Path:          record.Text(raw.Path),
@@ -205,6 +246,26 @@ func (t *Torrent) Files() ([]File, error) {
 			SymlinkTarget: record.Text(raw.Symlink_target),
 		}
 	})
+}
+
+// LargestFile gives the largest file, which mostly is the one to play; of several the first. Padding and symlinks are none. Errors:
+// [ErrNoMetadata], [ErrNotFound] where there is no other.
+func (t *Torrent) LargestFile() (File, error) {
+	const op = "Torrent.LargestFile"
+	files, err := t.files(op)
+	if err != nil {
+		return File{}, err
+	}
+	found := -1
+	for i, file := range files {
+		if file.Flags&(FilePad|FileSymlink) == 0 && (found < 0 || file.Length > files[found].Length) {
+			found = i
+		}
+	}
+	if found < 0 {
+		return File{}, &Error{Op: op, Code: ErrNotFound, Message: "the torrent has padding and symlinks alone"}
+	}
+	return files[found], nil
 }
 
 // FileProgress gives how much of each file is there: bytes in verified pieces. Errors: [ErrNoMetadata].

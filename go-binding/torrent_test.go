@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,7 +130,10 @@ func TestPrioritiesDeadlinesTrackers(t *testing.T) {
 		added.SetPieceDeadline(10, time.Second),
 		added.AddTracker("gopher://192.0.2.1", 0),
 		added.AddTracker("http://192.0.2.1/announce", 256),
-		added.SetLimits(torrent.Limits{Download: -2}),
+		added.SetDownloadLimit(-1),
+		added.SetUploadLimit(1 << 32),
+		added.SetMaxConnections(-1),
+		added.SetMaxUploads(-2),
 		added.SetFlags(1 << 60),
 	} {
 		if !errors.Is(err, torrent.ErrInvalidArgument) {
@@ -146,7 +150,8 @@ func TestPrioritiesDeadlinesTrackers(t *testing.T) {
 	if len(trackers) != 3 || trackers[0].URL != "http://127.0.0.1:1/a" || trackers[2].Tier != 3 || trackers[0].Seeds != -1 {
 		t.Errorf("%+v", trackers)
 	}
-	must(t, added.SetLimits(torrent.Limits{Download: 1000, Upload: torrent.Unchanged, MaxConnections: 5, MaxUploads: torrent.Unchanged}))
+	must(t, added.SetDownloadLimit(1000))
+	must(t, added.SetMaxConnections(5))
 	must(t, added.SetFlags(torrent.FlagSequentialDownload))
 	must(t, added.UnsetFlags(torrent.FlagSequentialDownload))
 	must(t, added.Pause())
@@ -166,6 +171,86 @@ func TestPrioritiesDeadlinesTrackers(t *testing.T) {
 	}
 }
 
+// Each limit has a call of its own, which leaves the others as they are.
+func TestALimitLeavesTheOthersAsTheyAre(t *testing.T) {
+	added, err := open(t, nil).AddTorrent(torrent.AddTorrentParams{
+		Torrent: newFilm(100_000, 16<<10).torrent, DownloadLimit: 1000, UploadLimit: 2000, MaxConnections: 30, MaxUploads: 4,
+	})
+	must(t, err)
+	limits := func() [4]uint32 {
+		status, err := added.Status()
+		must(t, err)
+		return [4]uint32{status.DownloadLimit, status.UploadLimit, status.MaxConnections, status.MaxUploads}
+	}
+	want := limits()
+	if want != [4]uint32{1000, 2000, 30, 4} {
+		t.Fatal(want)
+	}
+	for i, set := range []func(int64) error{added.SetDownloadLimit, added.SetUploadLimit, added.SetMaxConnections, added.SetMaxUploads} {
+		must(t, set(77))
+		want[i] = 77
+		if got := limits(); got != want {
+			t.Errorf("after limit %d was set: %v, not %v", i, got, want)
+		}
+		if err := set(-1); !errors.Is(err, torrent.ErrInvalidArgument) || limits() != want {
+			t.Error(err, limits())
+		}
+	}
+	must(t, added.SetUploadLimit(0))
+	want[1] = 0
+	if got := limits(); got != want {
+		t.Errorf("%v, not %v", got, want)
+	}
+}
+
+func TestLargestFile(t *testing.T) {
+	session := open(t, nil)
+	added := leech(t, session, newFilm(100_000, 16<<10))
+	largest, err := added.LargestFile()
+	if err != nil || largest.Index != 0 || largest.Length != 100_000 {
+		t.Fatal(largest, err)
+	}
+	// Padding may be the largest, and is nothing to play. Of two that are as large the first is meant.
+	info := "d5:filesl" +
+		"d6:lengthi20e4:pathl1:aeed4:attr1:p6:lengthi90000e4:pathl4:.pad5:90000eed6:lengthi500e4:pathl1:beed6:lengthi500e4:pathl1:ceee" +
+		"4:name1:d12:piece lengthi16384e6:pieces120:" + strings.Repeat("x", 120) + "e"
+	several, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: []byte("d4:info" + info + "e")})
+	must(t, err)
+	if largest, err := several.LargestFile(); err != nil || largest.Path != "d/b" {
+		t.Errorf("%+v %v", largest, err)
+	}
+	magnet, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "magnet:?xt=urn:btih:" + strings.Repeat("ab", 20)})
+	must(t, err)
+	if _, err := magnet.LargestFile(); !errors.Is(err, torrent.ErrNoMetadata) || !strings.Contains(err.Error(), "Torrent.LargestFile") {
+		t.Error(err)
+	}
+}
+
+// A channel for a select: it gets what came of the wait, once.
+func TestMetadataChannel(t *testing.T) {
+	session := open(t, nil)
+	if err := <-leech(t, session, newFilm(100_000, 16<<10)).Metadata(t.Context()); err != nil {
+		t.Error(err)
+	}
+	magnet, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "magnet:?xt=urn:btih:" + strings.Repeat("ab", 20)})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	canceled, removed := magnet.Metadata(ctx), magnet.Metadata(t.Context())
+	select {
+	case err := <-removed:
+		t.Fatal("it did not wait:", err)
+	default:
+	}
+	cancel()
+	if err := <-canceled; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	must(t, magnet.Remove(0))
+	if err := <-removed; !errors.Is(err, torrent.ErrInvalidStorageIndex) {
+		t.Error(err)
+	}
+}
+
 func TestMetadataOfAMagnet(t *testing.T) {
 	f := newFilm(500_000, 32<<10)
 	_, peer := seed(t, f, nil)
@@ -177,7 +262,8 @@ func TestMetadataOfAMagnet(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := added.WaitMetadata(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := added.WaitMetadata(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, torrent.ErrTimedOut) ||
+		!strings.Contains(err.Error(), "Torrent.WaitMetadata: the metadata did not come in time") {
 		t.Error(err)
 	}
 	must(t, added.ConnectPeer(netip.MustParseAddrPort(peer)))
@@ -203,6 +289,7 @@ func TestNamesOfValues(t *testing.T) {
 		torrent.Priority(5).String():                                   "5",
 		torrent.TopPriority.String():                                   "top",
 		torrent.TypePieceFinished.String():                             "piece_finished",
+		torrent.Code(0).Error():                                        "torrent: ok",
 		torrent.ErrNoMetadata.Error():                                  "torrent: no metadata",
 		hashes.String():                                                "0000000000000000000000000000000000000001",
 		hashes.Base32():                                                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",

@@ -3551,6 +3551,18 @@ et_status et_reader_fd(struct et_reader *reader, int32_t *out_fd, struct et_erro
 et_status et_reader_interrupt(struct et_reader *reader, struct et_error *error);
 
 /**
+ * Gives a reader other options while it is open, as if it had been opened with them where it stands: one in the
+ * background plays from now on, or looks further ahead. What is fetched follows at once. A prebuffer that was asked for
+ * is over.
+ *
+ * options: all of them, not the changes alone; NULL for the defaults. Errors: `ET_ERR_INVALID_ARGUMENT` where
+ * `ET_READER_UNVERIFIED` is not as it was when the reader was opened. Any thread.
+ */
+et_status et_reader_set_options(struct et_reader *reader,
+                                const struct et_reader_options *options,
+                                struct et_error *error);
+
+/**
  * Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, wherever the position is (only
  * what a read waits for comes first), and keeps them while the reader is open.
  *

@@ -105,12 +105,17 @@ func until(t *testing.T, ctx context.Context, what, expression string) {
 // shoot keeps a picture of the page.
 func shoot(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
+	keep(t, ctx, name, func(png *[]byte) chromedp.Action { return chromedp.CaptureScreenshot(png) })
+}
+
+func keep(t *testing.T, ctx context.Context, name string, take func(*[]byte) chromedp.Action) {
+	t.Helper()
 	directory := os.Getenv("SCREENSHOTS")
 	if directory == "" {
 		return
 	}
 	var png []byte
-	run(t, ctx, chromedp.CaptureScreenshot(&png))
+	run(t, ctx, take(&png))
 	if err := os.WriteFile(filepath.Join(directory, name+".png"), png, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -200,18 +205,7 @@ func TestThePagePlaysTheDemo(t *testing.T) {
 	run(t, ctx, chromedp.Click("#detail-pause"))
 	until(t, ctx, "it runs", `/Pause/.test(document.getElementById("detail-pause").textContent)`)
 
-	for name, size := range map[string][2]int64{"4-phone": {360, 760}, "5-tv": {1920, 1080}} {
-		for _, scheme := range []string{"light", "dark"} {
-			run(t, ctx,
-				emulation.SetDeviceMetricsOverride(size[0], size[1], 1, size[0] < 500),
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-				chromedp.Sleep(700*time.Millisecond))
-			if evaluate[bool](t, ctx, "document.documentElement.scrollWidth > innerWidth") {
-				t.Errorf("%s scrolls sideways", name)
-			}
-			shoot(t, ctx, name+"-"+scheme)
-		}
-	}
+	pictures(t, ctx, "4-plays")
 	run(t, ctx, emulation.ClearDeviceMetricsOverride())
 
 	// An error is told where it happened.

@@ -325,6 +325,13 @@ impl Reader {
         self.prebuffer = Some(Prebuffer { head, tail, told: None });
     }
 
+    /// Other options from now on. They say what is pinned, so a prebuffer is over; who changes them is not asleep.
+    pub fn set_options(&mut self, now: Time, options: ReaderOptions) {
+        self.options = options;
+        self.prebuffer = None;
+        self.last_used = now;
+    }
+
     /// The first piece at the position, if any is left.
     pub fn current_piece(&self) -> Option<u32> {
         (self.position < self.span.size).then(|| self.span.piece_at(self.position))

@@ -234,6 +234,21 @@ impl Torrent {
         Ok(())
     }
 
+    /// Gives a reader other options, as if it had been opened with them where it stands. What is not wanted any more is
+    /// taken back, and what is wanted now goes out, in the same event.
+    pub fn set_reader_options(&mut self, now: Time, id: ReaderId, options: ReaderOptions) -> Result<()> {
+        let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
+        if reader.options.unverified != options.unverified {
+            return Err(Error::invalid("a reader is unverified from its opening on or never"));
+        }
+        reader.set_options(now, options);
+        self.wants_dirty = true;
+        self.cancel_unwanted(now);
+        self.fill_all(now);
+        self.readers_changed();
+        Ok(())
+    }
+
     /// Without its reader a window is wanted no more: what was asked for it is taken back.
     fn cancel_unwanted_memory(&mut self, now: Time) {
         if self.content.as_ref().is_some_and(|c| !c.picker.has_wanted()) {

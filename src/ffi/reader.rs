@@ -124,6 +124,16 @@ fn options_in(options: &et_reader_options) -> Result<ReaderOptions> {
 }
 
 /// # Safety
+/// `options` is NULL or points to options.
+unsafe fn options_or_defaults(options: *const et_reader_options) -> Result<ReaderOptions> {
+    if options.is_null() {
+        return Ok(ReaderOptions::default());
+    }
+    // SAFETY: as the caller promised.
+    options_in(&unsafe { read(options, "options") }?)
+}
+
+/// # Safety
 /// `reader` is NULL or a handle that is not freed while the reference is used.
 unsafe fn handle_of<'a>(reader: *const et_reader) -> Result<&'a ReaderHandle> {
     // SAFETY: as the caller promised.
@@ -160,8 +170,7 @@ pub unsafe extern "C" fn et_reader_open(
             let out = Out::new(out_reader, "out_reader")?;
             let session_closed = closed_flag_of(session)?;
             let session = session_of(session)?;
-            let options =
-                if options.is_null() { ReaderOptions::default() } else { options_in(&read(options, "options")?)? };
+            let options = options_or_defaults(options)?;
             let reader = session.open_reader(StorageIndex(torrent), file_in(file)?, options)?;
             out.write(handle::new(ReaderHandle { reader: Mutex::new(Some(Arc::new(reader))), session_closed }));
             Ok(())
@@ -354,6 +363,22 @@ pub unsafe extern "C" fn et_reader_interrupt(reader: *mut et_reader, error: *mut
             Ok(())
         })
     }
+}
+
+/// Gives a reader other options while it is open, as if it had been opened with them where it stands: one in the
+/// background plays from now on, or looks further ahead. What is fetched follows at once. A prebuffer that was asked for
+/// is over.
+///
+/// options: all of them, not the changes alone; NULL for the defaults. Errors: `ET_ERR_INVALID_ARGUMENT` where
+/// `ET_READER_UNVERIFIED` is not as it was when the reader was opened. `offset` counts at the opening alone. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn et_reader_set_options(
+    reader: *mut et_reader,
+    options: *const et_reader_options,
+    error: *mut et_error,
+) -> et_status {
+    // SAFETY: the pointers are NULL or the caller's.
+    unsafe { guard(error, || reader_of(reader)?.set_options(options_or_defaults(options)?)) }
 }
 
 /// Fetches the file's first `head_bytes` and last `tail_bytes` before anything else of it, wherever the position is (only

@@ -225,6 +225,11 @@ impl Reader {
         Ok(told)
     }
 
+    /// Other options from now on, all of them but `unverified`, which stays.
+    pub fn set_options(&self, options: ReaderOptions) -> Result<()> {
+        self.driver.command(|core, now| core.set_reader_options(now, self.id, options))?
+    }
+
     /// Asks for `head` bytes from the position on and `tail` bytes at the file's end at once; the status and an alert tell
     /// how far that is.
     pub fn prebuffer(&self, head: u64, tail: u64) -> Result<()> {

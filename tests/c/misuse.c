@@ -133,6 +133,7 @@ static void reader_calls(et_reader *r, et_status expected)
     STATUS(expected, et_reader_explain(r, &why, NULL));
     CHECK(why.reason == (expected == ET_OK ? ET_REASON_NO_PEERS : 0));
     STATUS(expected, et_reader_prebuffer(r, 1, 1, NULL));
+    STATUS(expected, et_reader_set_options(r, NULL, NULL));
     STATUS(expected, et_reader_interrupt(r, NULL));
 }
 

@@ -166,7 +166,7 @@ func readForm(form *multipart.Reader, told int64) (torrent.AddTorrentParams, err
 }
 
 // addSources adds what the command line names.
-func (s *service) addSources(ctx context.Context, sources []string, stderr io.Writer) {
+func (s *service) addSources(ctx context.Context, sources []string) {
 	for _, source := range sources {
 		params, err := s.readArgument(ctx, source)
 		if err == nil {
@@ -176,7 +176,7 @@ func (s *service) addSources(ctx context.Context, sources []string, stderr io.Wr
 			return
 		}
 		if err != nil {
-			fmt.Fprintf(stderr, "elementum-stream: %s: %s\n", shorten(source), messageOf(err))
+			s.log.Printf("“%s” could not be added: %s.", plain(shorten(source)), reason(err))
 		}
 	}
 }
@@ -224,13 +224,10 @@ func shorten(source string) string {
 	return source
 }
 
-// checkLimit refuses what the library's 32 bits do not hold.
-func checkLimit(name string, value *int64) (int64, error) {
-	if value == nil {
-		return torrent.Unchanged, nil
+// checkLimit refuses what the library's 32 bits do not hold. Nil is no limit to look at.
+func checkLimit(name string, value *int64) error {
+	if value != nil && (*value < 0 || *value > math.MaxUint32) {
+		return badRequest("invalid_argument", fmt.Sprintf("%s: %d is out of range: 0 to %d", name, *value, uint32(math.MaxUint32)))
 	}
-	if *value < 0 || *value > math.MaxUint32 {
-		return 0, badRequest("invalid_argument", fmt.Sprintf("%s: %d is out of range: 0 to %d", name, *value, uint32(math.MaxUint32)))
-	}
-	return *value, nil
+	return nil
 }

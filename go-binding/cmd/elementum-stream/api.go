@@ -39,13 +39,12 @@ func (s *service) patchSession(w http.ResponseWriter, r *http.Request) {
 		settings["memory_limit"] = *change.MemoryLimit
 	}
 	for name, value := range map[string]*int64{"download": change.DownloadLimit, "upload": change.UploadLimit} {
-		limit, err := checkLimit(name+"_limit", value)
-		if err != nil {
+		if err := checkLimit(name+"_limit", value); err != nil {
 			fail(w, r, err)
 			return
 		}
 		if value != nil {
-			settings[name+"_rate_limit"] = limit
+			settings[name+"_rate_limit"] = *value
 		}
 	}
 	if err := s.session.ApplySettings(settings); err != nil {
@@ -106,24 +105,29 @@ func (s *service) patchTorrent(w http.ResponseWriter, r *http.Request) {
 		if err := s.readJSON(w, r, &change); err != nil {
 			return nil, err
 		}
-		var limits torrent.Limits
-		for _, field := range []struct {
+		limits := []struct {
 			name  string
 			value *int64
-			into  *int64
+			set   func(int64) error
 		}{
-			{"download_limit", change.DownloadLimit, &limits.Download},
-			{"upload_limit", change.UploadLimit, &limits.Upload},
-			{"max_connections", change.MaxConnections, &limits.MaxConnections},
-			{"max_uploads", change.MaxUploads, &limits.MaxUploads},
-		} {
-			var err error
-			if *field.into, err = checkLimit(field.name, field.value); err != nil {
+			{"download_limit", change.DownloadLimit, t.SetDownloadLimit},
+			{"upload_limit", change.UploadLimit, t.SetUploadLimit},
+			{"max_connections", change.MaxConnections, t.SetMaxConnections},
+			{"max_uploads", change.MaxUploads, t.SetMaxUploads},
+		}
+		// All are looked at before the first is set.
+		for _, limit := range limits {
+			if err := checkLimit(limit.name, limit.value); err != nil {
 				return nil, err
 			}
 		}
-		if err := t.SetLimits(limits); err != nil {
-			return nil, err
+		for _, limit := range limits {
+			if limit.value == nil {
+				continue
+			}
+			if err := limit.set(*limit.value); err != nil {
+				return nil, err
+			}
 		}
 		return s.torrentViewOf(t)
 	})
@@ -169,15 +173,6 @@ func (s *service) resumeTorrent(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (s *service) getFiles(w http.ResponseWriter, r *http.Request) {
-	s.withTorrent(w, r, func(t *torrent.Torrent) (any, error) {
-		files, err := fileViews(t)
-		return struct {
-			Files []fileView `json:"files"`
-		}{files}, err
-	})
-}
-
 func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 	s.withTorrent(w, r, func(t *torrent.Torrent) (any, error) {
 		var change struct {
@@ -196,11 +191,11 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		if err := t.SetFilePriority(file.Index, torrent.Priority(*change.Priority)); err != nil {
 			return nil, err
 		}
-		files, err := fileViews(t)
-		if err != nil || int(file.Index) >= len(files) {
+		state, err := fileStateOf(t)
+		if err != nil {
 			return nil, err
 		}
-		return files[file.Index], nil
+		return state.view(t, &file), nil
 	})
 }
 

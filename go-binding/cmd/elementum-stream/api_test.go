@@ -248,7 +248,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for name, value := range map[string]any{
 		"Session": sessionView{}, "Torrent": torrentView{}, "File": fileView{}, "Peer": peerView{}, "Tracker": trackerView{}, "Pieces": piecesView{},
-		"Stream": streamView{}, "State": stateEvent{}, "Alert": alertEvent{}, "Error": errorBody{},
+		"Stream": streamView{}, "State": stateEvent{}, "Alert": alertEvent{}, "Error": errorBody{}, "Files": filesPage{},
 	} {
 		var fields map[string]json.RawMessage
 		encoded, _ := json.Marshal(value)

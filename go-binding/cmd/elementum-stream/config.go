@@ -24,6 +24,7 @@ type config struct {
 	token            string
 	allowPrivateURLs bool
 	demo             bool
+	version          bool
 	peerListen       string
 	memoryLimit      int64
 	downloadLimit    int64
@@ -61,6 +62,7 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 	flags.StringVar(&config.token, "token", "", "what requests must know; made and printed where it is needed and missing. Browsers are asked for it again after a restart")
 	flags.BoolVar(&config.allowPrivateURLs, "allow-private-urls", false,
 		"let requests name torrent files in the local network (arguments always may)")
+	flags.BoolVar(&config.version, "version", false, "print the version and end")
 	flags.BoolVar(&config.demo, "demo", false, "add a clip, and a peer in this process that has it; no DHT")
 	flags.StringVar(&config.peerListen, "peer-listen", "", "`addresses` for peers, such as 0.0.0.0:6881,[::]:6881")
 	sizeVar(flags, &config.memoryLimit, "memory", "payload in memory, at most: a `size` (default 64MiB; with -demo 2MiB, to see it at work)")
@@ -169,13 +171,17 @@ func (c *config) bound(addr net.Addr) error {
 	return nil
 }
 
-// address is the page's, as people may open it.
+// address is the page's, as people on this machine may open it.
 func (c *config) address() string {
-	at := c.addr
-	if at.Addr().IsUnspecified() {
+	if c.addr.Addr().IsUnspecified() {
 		// Go listens on both families then.
-		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+		return c.addressAt(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	}
+	return c.addressAt(c.addr.Addr())
+}
+
+func (c *config) addressAt(host netip.Addr) string {
+	at := netip.AddrPortFrom(host, c.addr.Port())
 	address := url.URL{Scheme: "http", Host: at.String(), Path: "/"}
 	if c.token != "" {
 		address.RawQuery = url.Values{"token": {c.token}}.Encode()

@@ -38,18 +38,23 @@ type alertEvent struct {
 	Categories []string `json:"categories"`
 	Torrent    string   `json:"torrent"`
 	Message    string   `json:"message"`
-	Piece      *int     `json:"piece,omitempty"`
+	// For people, and whether to show it to them at once.
+	Text  string `json:"text"`
+	News  bool   `json:"news"`
+	Piece *int   `json:"piece,omitempty"`
 	// Alerts that were lost before this one, because the listener was slow.
 	Dropped uint64 `json:"dropped"`
 }
 
-func newAlertEvent(alert torrent.Alert, dropped uint64) alertEvent {
+func (s *service) newAlertEvent(alert torrent.Alert, dropped uint64) alertEvent {
 	event := alertEvent{
 		Sequence:   alert.Sequence(),
 		Time:       alert.Time().UnixMilli(),
 		Type:       alert.Type().String(),
 		Categories: flagNames(alert.Category().String()),
 		Message:    alert.Message(),
+		Text:       s.journal.sentence(alert),
+		News:       isNews(alert),
 		Dropped:    dropped,
 	}
 	if index := alert.StorageIndex(); index.IsValid() {
@@ -91,6 +96,7 @@ func newHub(s *service) *hub {
 	alerts := s.feed.Subscribe(s.ctx, alertQueue)
 	h.running.Go(func() {
 		for alert, dropped := range alerts {
+			s.journal.note(alert)
 			h.remember(alert, dropped)
 		}
 	})
@@ -103,7 +109,7 @@ func (h *hub) remember(alert torrent.Alert, dropped uint64) {
 	case torrent.TypePieceEvicted, torrent.TypeReaderReady, torrent.TypeReaderStalled, torrent.TypePrebufferProgress:
 		return
 	}
-	event := newAlertEvent(alert, dropped)
+	event := h.service.newAlertEvent(alert, dropped)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.history) >= alertHistory {
@@ -270,7 +276,7 @@ func (s *service) events(w http.ResponseWriter, r *http.Request) {
 	pumping.Go(func() {
 		for alert, dropped := range subscription {
 			select {
-			case alerts <- newAlertEvent(alert, dropped):
+			case alerts <- s.newAlertEvent(alert, dropped):
 			case <-ctx.Done():
 				return
 			}

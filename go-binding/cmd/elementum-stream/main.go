@@ -16,9 +16,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
+
+	"elementum.example/torrent"
 )
 
 func main() {
@@ -44,6 +47,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "elementum-stream:", err)
 		return 2
 	}
+	if config.version {
+		fmt.Fprintf(stdout, "elementum-stream %s, C ABI %d, %s %s/%s\n", torrent.Version(), torrent.ABIVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	}
 	if err := serve(ctx, config, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "elementum-stream:", err)
 		return 1
@@ -53,6 +60,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func serve(ctx context.Context, config *config, stdout, stderr io.Writer) error {
 	listener, err := net.Listen("tcp", config.listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("the address %s is taken, perhaps by another elementum-stream: choose one with -listen, port 0 takes any", config.listen)
+	}
 	if err != nil {
 		return err
 	}
@@ -67,11 +77,11 @@ func serve(ctx context.Context, config *config, stdout, stderr io.Writer) error 
 	server := service.httpServer()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(limitListener(listener, maxConnections)) }()
-	fmt.Fprintln(stdout, "listening on "+config.address())
+	announce(stdout, config)
 
 	adding, cancel := context.WithCancel(ctx)
 	var added sync.WaitGroup
-	added.Go(func() { service.addSources(adding, config.sources, stderr) })
+	added.Go(func() { service.addSources(adding, config.sources) })
 
 	select {
 	case <-ctx.Done():

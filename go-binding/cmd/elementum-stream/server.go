@@ -38,12 +38,15 @@ type service struct {
 	fetcher *fetcher
 	streams *streams
 	hub     *hub
+	journal *journal
 	log     *log.Logger
 	handler http.Handler
 	secrets secrets
 	guesses *guesses
 	// Bodies that are read, torrent files that are in memory, those that are fetched, requests that wait for metadata.
 	bodies, uploads, fetches, waits *gate
+
+	fileLists fileLists
 
 	// Ends with the service; requests end with it.
 	ctx    context.Context
@@ -90,12 +93,16 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
+	feed, err := torrent.NewAlertFeed(session)
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
 	s := &service{
 		config:  config,
 		session: session,
-		feed:    torrent.NewAlertFeed(session),
+		feed:    feed,
 		fetcher: newFetcher(config.allowPrivateURLs),
-		log:     log.New(stderr, "elementum-stream: ", 0),
+		log:     log.New(stderr, "", log.LstdFlags),
 		secrets: secrets,
 		guesses: newGuesses(),
 		bodies:  newGate(maxSmallBodies, maxSmallWaiting),
@@ -104,6 +111,7 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		waits:   newGate(maxMetadataWaits, 0),
 	}
 	s.streams = newStreams(config.maxStreams, s.memoryLimit)
+	s.journal = newJournal(session, s.log)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub = newHub(s)
 	s.running.Go(s.endStopped)
@@ -137,6 +145,7 @@ func (s *service) Close() error {
 	s.feed.Stop()
 	s.hub.wait()
 	s.fetcher.close()
+	s.fileLists.forget()
 	s.running.Wait()
 	demo.Wait()
 	if err == nil {

@@ -215,49 +215,6 @@ type fileView struct {
 	Stream      string `json:"stream"`
 }
 
-func fileViews(t *torrent.Torrent) ([]fileView, error) {
-	files, err := t.Files()
-	if err != nil {
-		return nil, err
-	}
-	progress, err := t.FileProgress()
-	if err != nil {
-		return nil, err
-	}
-	priorities, err := t.FilePriorities()
-	if err != nil {
-		return nil, err
-	}
-	info, err := t.Info()
-	if err != nil {
-		return nil, err
-	}
-	views := make([]fileView, len(files))
-	for i, file := range files {
-		kind := mediaOf(file.Path)
-		views[i] = fileView{
-			File:        int(file.Index),
-			Path:        file.Path,
-			Size:        file.Length,
-			Offset:      file.Offset,
-			Kind:        string(kind.kind),
-			ContentType: kind.contentType,
-			Playable:    isPlayable(file),
-			Pad:         file.Flags&torrent.FilePad != 0,
-			FirstPiece:  int(file.FirstPiece),
-			EndPiece:    int(file.EndPiece),
-			Stream:      (&url.URL{Path: streamPath(info.InfoHashes, file)}).String(),
-		}
-		if i < len(progress) {
-			views[i].Done = progress[i]
-		}
-		if i < len(priorities) {
-			views[i].Priority = uint8(priorities[i])
-		}
-	}
-	return views, nil
-}
-
 type peerView struct {
 	Address      string   `json:"address"`
 	Client       string   `json:"client"`

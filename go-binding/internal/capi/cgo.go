@@ -299,7 +299,8 @@ func freeSession(p *C.et_session) {
 	live.Add(-1)
 }
 
-func (s *Session) enter() bool { return s.lease.enter() }
+// enter is false for none, too: values of the package above that nobody made by a call.
+func (s *Session) enter() bool { return s != nil && s.lease.enter() }
 func (s *Session) leave()      { s.lease.leave() }
 
 // call is the way of the functions that are not called often.
@@ -317,7 +318,7 @@ func (s *Session) Close(wait Wait) *Error {
 	err := s.call(func(p *C.et_session, e *C.et_error) C.et_status {
 		return C.et_session_close(p, C.int64_t(wait), e)
 	})
-	if s.lease.end() {
+	if s != nil && s.lease.end() {
 		s.net.Stop()
 		return err
 	}

@@ -60,7 +60,7 @@ func freeReader(p *C.et_reader) {
 }
 
 func (r *Reader) enter() bool {
-	if !r.lease.enter() {
+	if r == nil || !r.lease.enter() {
 		return false
 	}
 	readerCalls.enter()
@@ -85,7 +85,7 @@ func (r *Reader) call(f func(p *C.et_reader, e *C.et_error) C.et_status) *Error 
 func (r *Reader) Close() bool {
 	// Wakes who waits; it cannot fail but by being closed.
 	_ = r.call(func(p *C.et_reader, e *C.et_error) C.et_status { return C.et_reader_close(p, e) })
-	if !r.lease.end() {
+	if r == nil || !r.lease.end() {
 		return false
 	}
 	r.net.Stop()
@@ -166,6 +166,14 @@ func (r *Reader) FD() (int, *Error) {
 	var fd C.int32_t
 	err := r.call(func(p *C.et_reader, e *C.et_error) C.et_status { return C.et_reader_fd(p, &fd, e) })
 	return int(fd), err
+}
+
+// SetOptions is et_reader_set_options.
+func (r *Reader) SetOptions(options *ReaderOptions) *Error {
+	options.Struct_size = C.sizeof_et_reader_options
+	return r.call(func(p *C.et_reader, e *C.et_error) C.et_status {
+		return C.et_reader_set_options(p, (*C.et_reader_options)(unsafe.Pointer(options)), e)
+	})
 }
 
 // Prebuffer is et_reader_prebuffer.

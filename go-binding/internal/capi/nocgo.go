@@ -115,5 +115,6 @@ func (*Reader) Size() (uint64, *Error)                             { return 0, u
 func (*Reader) ID() (uint64, *Error)                               { return 0, unsupported() }
 func (*Reader) FD() (int, *Error)                                  { return 0, unsupported() }
 func (*Reader) Prebuffer(head, tail uint64) *Error                 { return unsupported() }
+func (*Reader) SetOptions(options *ReaderOptions) *Error           { return unsupported() }
 func (*Reader) Status(out *ReaderStatusInfo) *Error                { return unsupported() }
 func (*Reader) Explain(out *ReaderExplanation) *Error              { return unsupported() }

@@ -2,6 +2,7 @@
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::error::Status;
 
 use super::*;
 
@@ -57,6 +58,67 @@ fn back_seek_inside_lookbehind_costs_no_network() {
     assert!(world.engine(1).is_done(), "it is all there: no wait; {}", world.engine(1).torrent.describe());
     world.run_for(Duration::from_secs(1));
     assert!(world.bytes_into(1) - before < KIB, "{} bytes came", world.bytes_into(1) - before);
+    world.end();
+}
+
+/// One in the background that plays from now on comes before one that plays no more: at once, not after what was asked for already.
+#[test]
+fn a_background_reader_is_promoted() {
+    let mut world = pair(32 * MIB, 256 * KIB, 16 * MIB);
+    let background = ReaderOptions { background: true, ..Default::default() };
+    world.add_driver(1, Driver::new(1, 0, read_all()));
+    world.add_driver(1, Driver::new(2, 0, [Step::Seek(24 * MIB), Step::Read(u64::MAX)]).with(background.clone()));
+    let read = |world: &mut World, id: u64| {
+        world.engine(1).torrent.reader_status(ReaderId(id)).expect("the reader is open").bytes_read
+    };
+    assert!(world.run(minute(), |w| read(w, 1) > 4 * MIB), "it does not play");
+    let (plays, waits) = (read(&mut world, 1), read(&mut world, 2));
+    assert!(waits < plays / 4, "{waits} bytes in the background, {plays} that play");
+
+    let now = world.now();
+    let torrent = &mut world.engine(1).torrent;
+    torrent.set_reader_options(now, ReaderId(2), ReaderOptions::default()).expect("the reader is open");
+    torrent.set_reader_options(now, ReaderId(1), background).expect("the reader is open");
+    assert!(world.run(minute(), |w| read(w, 2) > waits + 2 * MIB), "it does not play now");
+    let behind = read(&mut world, 1) - plays;
+    // What was on its way to the other one, or here already, is still its own.
+    assert!(behind < 2 * MIB, "{behind} bytes for the one that went into the background");
+    assert!(world.finish(minute()));
+    world.end();
+}
+
+/// How far is looked ahead may change while a reader is open; whether its bytes are verified may not.
+#[test]
+fn lookahead_changes_while_a_reader_is_open() {
+    let mut world = pair(16 * MIB, 128 * KIB, 8 * MIB);
+    let options = |ahead: u64| ReaderOptions { lookahead: Some(ahead), ..Default::default() };
+    world.add_driver(1, Driver::new(1, 0, [Step::Read(MIB)]).with(options(256 * KIB)));
+    assert!(world.finish(minute()));
+    let window = |world: &mut World| {
+        let status = world.engine(1).torrent.reader_status(ReaderId(1)).expect("the reader is open");
+        (status.window_end - status.position) / KIB
+    };
+    let mut change = |ahead: u64| {
+        let now = world.now();
+        world.engine(1).torrent.set_reader_options(now, ReaderId(1), options(ahead)).expect("the reader is open");
+        world.run_for(Duration::from_secs(2));
+        (window(&mut world), world.bytes_into(1))
+    };
+    let (ahead, before) = change(256 * KIB);
+    assert!((256..=384).contains(&ahead), "{ahead} KiB");
+    let (ahead, after) = change(3 * MIB);
+    assert!((3072..=3200).contains(&ahead), "{ahead} KiB");
+    assert!(after - before > 5 * MIB / 2, "{} bytes were fetched for it", after - before);
+    let (ahead, last) = change(256 * KIB);
+    assert!((256..=384).contains(&ahead), "{ahead} KiB");
+    assert!(last - after < MIB / 8, "{} bytes were fetched for less", last - after);
+
+    let now = world.now();
+    let torrent = &mut world.engine(1).torrent;
+    let unverified = ReaderOptions { unverified: true, ..options(MIB) };
+    let refused = torrent.set_reader_options(now, ReaderId(1), unverified).expect_err("it was opened verified");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(torrent.set_reader_options(now, ReaderId(77), options(MIB)).is_err(), "there is no such reader");
     world.end();
 }
 

@@ -10,10 +10,19 @@ const view = {
   state: null,
   selected: "",
   tab: "files",
+  // A part of the files of the torrent `filesOf`: from `filesAt` on, of `filesTotal` that fit what is looked for.
   files: [],
-  // Index of the torrent whose files are in `files`, and what is being played.
   filesOf: "",
+  filesAt: 0,
+  filesTotal: 0,
+  filesFind: "",
+  // As the files were when they were asked for; see filesMark.
+  filesMark: "",
+  // The largest file of that torrent that plays.
+  best: null,
+  // What is being played, and what the player has to say instead.
   playing: null,
+  notice: null,
   speeds: [],
   alerts: [],
   lastAlert: 0,
@@ -92,13 +101,26 @@ function showError(node, message) {
   put(node, message || "");
 }
 
+// Messages are shown one at a time; those that wait are few, and none is shown twice in a row.
+const messages = [];
+let shown = null;
+
 function toast(message, bad) {
-  const box = $("toasts");
-  const node = el("div", { class: bad ? "toast bad" : "toast", role: bad ? "alert" : "status" }, el("p", {}, message),
-    el("button", { type: "button", "aria-label": "Dismiss", onclick: () => node.remove() }, "✕"));
-  box.append(node);
-  while (box.children.length > 4) box.firstChild.remove();
-  setTimeout(() => node.remove(), bad ? 9000 : 4000);
+  if (shown?.message === message || messages.some((m) => m.message === message)) return;
+  messages.push({ message, bad });
+  if (messages.length > 4) messages.splice(messages.findIndex((m) => !m.bad) >= 0 ? messages.findIndex((m) => !m.bad) : 0, 1);
+  if (!shown) nextToast();
+}
+
+function nextToast() {
+  clearTimeout(shown?.timer);
+  $("toasts").replaceChildren();
+  shown = messages.shift() || null;
+  if (!shown) return;
+  const { message, bad } = shown;
+  $("toasts").append(el("div", { class: bad ? "toast bad" : "toast", role: bad ? "alert" : "status" }, el("p", {}, message),
+    el("button", { type: "button", "aria-label": "Dismiss", onclick: nextToast }, "✕")));
+  shown.timer = setTimeout(nextToast, bad ? 9000 : 4000);
 }
 
 const torrentOf = (index) => view.state?.torrents.find((t) => t.index === index);
@@ -149,10 +171,20 @@ function take(state) {
   drawSession(state.session);
   drawTorrents(state.torrents);
   drawDetail();
+  drawCover();
   drawBuffer();
   keepHad(state.selected);
   drawMap();
   drawPlot();
+}
+
+// choose is select by a person: what the player had to say of another torrent is over then.
+function choose(index) {
+  if (index !== view.selected && view.notice) {
+    if (view.playing) stop();
+    view.notice = null;
+  }
+  select(index);
 }
 
 function select(index) {
@@ -160,6 +192,10 @@ function select(index) {
   view.selected = index;
   view.files = [];
   view.filesOf = "";
+  view.filesAt = 0;
+  view.filesTotal = 0;
+  view.filesFind = "";
+  view.best = null;
   if (view.state) view.state.selected = null;
   for (const id of ["panel-files", "panel-peers", "panel-trackers"]) $(id).replaceChildren();
   showError($("detail-error"), "");
@@ -167,6 +203,7 @@ function select(index) {
   listen();
   refresh();
   if (view.state) { drawTorrents(view.state.torrents); drawDetail(); }
+  drawCover();
 }
 
 /* Session */
@@ -212,6 +249,8 @@ function drawTorrents(torrents) {
     row.sub.classList.toggle("bad", Boolean(t.error));
     row.progress.value = t.size ? t.done / t.size : 0;
     put(row.pause, t.paused ? "Resume" : "Pause");
+    row.play.disabled = !t.has_metadata;
+    row.play.setAttribute("aria-label", `Play ${t.name}`);
     row.pause.setAttribute("aria-label", `${t.paused ? "Resume" : "Pause"} ${t.name}`);
     row.remove.setAttribute("aria-label", `Remove ${t.name}`);
     row.item.setAttribute("aria-current", String(t.index === view.selected));
@@ -229,7 +268,7 @@ const stateNames = {
 function stateOf(t) {
   if (t.paused) return "paused";
   // In memory nothing is fetched that nobody reads.
-  if (t.state === "downloading" && t.storage === "memory" && !t.readers) return "ready to play";
+  if (t.state === "downloading" && t.storage === "memory" && !t.readers && !t.download_rate) return "ready";
   return stateNames[t.state] || t.state;
 }
 
@@ -243,12 +282,13 @@ function summary(t) {
 function newRow(index) {
   const name = el("span", { class: "name" });
   const sub = el("span", { class: "sub" });
-  const pick = el("button", { type: "button", class: "pick", onclick: () => select(index), ondblclick: () => playFirst(index) }, name, sub);
+  const pick = el("button", { type: "button", class: "pick", onclick: () => choose(index), ondblclick: () => playFirst(index) }, name, sub);
   const pause = el("button", { type: "button", onclick: () => togglePause(index) }, "Pause");
   const remove = el("button", { type: "button", onclick: () => askRemove(index) }, "Remove");
+  const play = el("button", { type: "button", class: "play", title: "Play", onclick: () => { choose(index); playFirst(index); } }, "▶");
   const progress = el("progress", { max: 1, value: 0, "aria-label": "There now" });
-  const item = el("li", {}, pick, el("div", { class: "side-buttons" }, pause, remove), progress);
-  return { item, name, sub, pause, remove, progress };
+  const item = el("li", {}, play, pick, el("div", { class: "side-buttons" }, pause, remove), progress);
+  return { item, play, name, sub, pause, remove, progress };
 }
 
 $("torrents").addEventListener("keydown", (event) => {
@@ -297,8 +337,8 @@ async function tryAdd(work, label) {
   showError(failed, "");
   try {
     const added = await work();
-    toast(added.created ? `Added ${added.name}` : `${added.name} is here already`);
-    select(added.index);
+    toast(added.created ? `“${added.name}” is added.` : `“${added.name}” is here already.`);
+    choose(added.index);
     return true;
   } catch (error) {
     showError(failed, label ? `${label}: ${error.message}` : error.message);
@@ -379,23 +419,62 @@ $("remove-yes").addEventListener("click", async (event) => {
 
 const video = $("video");
 
-function cover(text, bad, ...actions) {
+const baseName = (path) => path.split("/").pop();
+
+// What lies over the player, as far as nothing plays: what it has to say, else what the selected torrent is and whether it plays.
+function coverNow() {
+  if (view.notice) return view.notice;
+  if (view.playing) return { text: "" };
+  const t = torrentOf(view.selected);
+  if (!view.state) return { text: "Connecting to the service…" };
+  if (!t) return { text: view.state.torrents.length ? "Choose a torrent." : "Add a torrent, and play it here." };
+  if (t.error) return { text: `“${t.name}” stopped: ${t.error.message}`, bad: true };
+  if (!t.has_metadata) return { text: t.paused ? `“${t.name}” is paused. Resume it to find out what is in it.` : `Peers are being asked what is in “${t.name}”.` };
+  if (view.filesOf !== t.index) return { text: t.name };
+  const best = view.best;
+  if (!best) return { text: `There is no file in “${t.name}” that plays.` };
+  return {
+    text: baseName(best.path),
+    key: `play ${t.index} ${best.file}`,
+    actions: [["▶ Play", () => play(t.index, best)]],
+  };
+}
+
+let covered = "";
+
+// The cover is made anew only where it says something else: somebody may be about to press its button.
+function drawCover() {
+  const { text, bad, actions = [], key = "" } = coverNow();
+  const playable = view.filesOf === view.selected && view.best;
+  for (const button of document.querySelectorAll("[data-do]")) button.disabled = !view.playing && !(button.dataset.do === "toggle" && playable);
+  const now = JSON.stringify([text, Boolean(bad), key]);
+  if (now === covered) return;
+  covered = now;
   $("cover").hidden = !text;
   $("cover").classList.toggle("bad", Boolean(bad));
   if (bad) $("cover").setAttribute("role", "alert");
   else $("cover").removeAttribute("role");
   put($("cover-text"), text || "");
-  $("cover-actions").replaceChildren(...actions);
+  $("cover-actions").replaceChildren(...actions.map(([name, act, more]) => (typeof act === "string"
+    ? el("a", { class: "button", href: act, rel: "noreferrer", ...more }, name)
+    : el("button", { type: "button", onclick: act }, name))));
+}
+
+function notify(text, ...actions) {
+  view.notice = { text, bad: true, actions, key: String(Date.now()) };
+  drawCover();
 }
 
 function play(index, file) {
   const t = torrentOf(index);
-  view.playing = { index, file: file.file, path: file.path, size: file.size, stream: file.stream, name: t?.name || "" };
-  cover("");
+  view.playing = { index, file: file.file, path: file.path, size: file.size, stream: file.stream, kind: file.kind, name: t?.name || "" };
+  view.notice = null;
+  drawCover();
+  forgetTracks();
   clearSubtitles();
   video.src = file.stream;
   offerSubtitles();
-  put($("now-title"), file.path.split("/").pop());
+  put($("now-title"), baseName(file.path));
   put($("now-detail"), [t?.name !== file.path ? t?.name : "", bytes(file.size), file.content_type].filter(Boolean).join(" · "));
   $("external").hidden = false;
   $("external").href = `/stream/${index}/playlist.m3u`;
@@ -405,10 +484,9 @@ function play(index, file) {
 
 async function playFirst(index) {
   try {
-    const { files } = await api("GET", `/torrents/${index}/files`);
-    const best = files.filter((f) => f.playable).sort((a, b) => b.size - a.size)[0];
+    const { best } = await api("GET", `/torrents/${index}/files?limit=1`);
     if (best) play(index, best);
-    else toast("There is no file in it that plays.", true);
+    else toast(`There is no file in “${torrentOf(index)?.name}” that plays.`, true);
   } catch (error) {
     toast(error.message, true);
   }
@@ -422,7 +500,8 @@ function stop(message) {
   $("external").hidden = true;
   put($("now-title"), "Nothing plays");
   put($("now-detail"), "");
-  cover(message, true);
+  forgetTracks();
+  if (message) notify(message);
   drawFiles();
 }
 
@@ -435,7 +514,8 @@ function checkPlaying() {
 video.addEventListener("error", async () => {
   const playing = view.playing;
   if (!playing || !video.getAttribute("src")) return;
-  const again = el("button", { type: "button", onclick: () => retry(playing) }, "Try again");
+  const again = ["Try again", () => retry(playing)];
+  forgetTracks();
   let reason = "";
   try {
     const response = await fetch(playing.stream, { method: "GET", headers: { Range: "bytes=0-0" } });
@@ -446,19 +526,60 @@ video.addEventListener("error", async () => {
   }
   if (view.playing !== playing) return;
   if (reason) {
-    cover(`This cannot be played now: ${reason}`, true, again);
+    notify(`This cannot be played now: ${reason}`, again);
   } else if (video.error?.code === MediaError.MEDIA_ERR_NETWORK) {
-    cover("The stream was cut off.", true, again);
+    notify("The stream was cut off.", again);
   } else {
-    cover("The browser cannot play this container or codec. Open it in an external player.", true,
-      el("a", { class: "button", href: `/stream/${playing.index}/playlist.m3u` }, "Playlist for a player (m3u)"),
-      el("a", { class: "button", href: playing.stream, target: "_blank", rel: "noreferrer" }, "Direct link"), again);
+    notify(`This browser does not know the format of “${baseName(playing.path)}”. A player of your own, such as VLC or mpv, plays it.`,
+      ["Open in a player", `/stream/${playing.index}/playlist.m3u`], ["Direct link", playing.stream, { target: "_blank" }], again);
   }
 });
 
+/* Picture and sound: a browser plays what it knows of a film, and is silent about the rest. */
+
+let heard = { from: 0, told: false };
+
+function forgetTracks() {
+  heard = { from: -1, told: false };
+  $("trouble").hidden = true;
+}
+
+// False: there is none, though it plays; null: the browser does not tell.
+function hasPicture() {
+  if (video.videoWidth === 0) return false;
+  const frames = video.getVideoPlaybackQuality?.().totalVideoFrames;
+  return frames === undefined ? null : frames > 0 || document.hidden;
+}
+
+function hasSound() {
+  if (video.webkitAudioDecodedByteCount !== undefined) return video.webkitAudioDecodedByteCount > 0;
+  if (video.mozHasAudio !== undefined) return video.mozHasAudio;
+  return video.audioTracks ? video.audioTracks.length > 0 : null;
+}
+
+// Two seconds of playing without any are enough to say so.
+function checkTracks() {
+  if (!view.playing || video.paused || video.seeking || video.readyState < 3) return;
+  if (heard.from < 0 || video.currentTime < heard.from) heard.from = video.currentTime;
+  if (heard.told || video.currentTime < heard.from + 2) return;
+  heard.told = true;
+  const noPicture = view.playing.kind === "video" && hasPicture() === false;
+  const noSound = hasSound() === false;
+  const elsewhere = "“Open in a player” plays it in one of your own, such as VLC or mpv.";
+  let text = "";
+  if (noPicture && noSound) text = `Neither picture nor sound: this browser does not know the formats in this file. ${elsewhere}`;
+  else if (noPicture) text = `No picture: this browser plays the sound of this file and does not know the format of its picture. ${elsewhere}`;
+  else if (noSound) text = `No sound: this file has none, or this browser does not know its format (often AC-3 or DTS). ${elsewhere}`;
+  $("trouble").hidden = !text;
+  put($("trouble"), text);
+}
+
+video.addEventListener("timeupdate", checkTracks);
+
 function retry(playing) {
   const at = video.currentTime;
-  cover("");
+  view.notice = null;
+  drawCover();
   video.src = playing.stream;
   video.addEventListener("loadedmetadata", () => { if (at > 0) video.currentTime = at; }, { once: true });
   video.play().catch(() => { /* As in play. */ });
@@ -472,8 +593,11 @@ for (const name of ["timeupdate", "seeking", "progress"]) video.addEventListener
 const commands = {
   toggle() {
     if (!view.playing) {
-      const best = view.files.filter((f) => f.playable).sort((a, b) => b.size - a.size)[0];
-      if (best) play(view.selected, best);
+      if (view.best && view.filesOf === view.selected) play(view.selected, view.best);
+      return;
+    }
+    if (view.notice) {
+      retry(view.playing);
       return;
     }
     if (video.paused) video.play().catch(() => { /* As in play. */ });
@@ -538,11 +662,17 @@ function clearSubtitles() {
   $("subtitles-label").hidden = true;
 }
 
-function offerSubtitles() {
-  const texts = view.playing.index === view.filesOf ? view.files.filter((f) => /\.(srt|vtt)$/i.test(f.path) && f.size < 4e6) : [];
+async function offerSubtitles() {
+  const playing = view.playing;
+  let texts = [];
+  try {
+    const { files } = await api("GET", `/torrents/${playing.index}/files?kind=subtitle&limit=200`);
+    texts = files.filter((f) => /\.(srt|vtt)$/i.test(f.path) && f.size < 4e6);
+  } catch { /* Then there are none. */ }
+  if (view.playing !== playing) return;
   $("subtitles-label").hidden = !texts.length;
   $("subtitles").replaceChildren(el("option", { value: "" }, "off"),
-    ...texts.map((f) => el("option", { value: f.stream }, f.path.split("/").pop())));
+    ...texts.map((f) => el("option", { value: f.stream }, baseName(f.path))));
 }
 
 $("subtitles").addEventListener("change", async (event) => {
@@ -868,7 +998,7 @@ function drawDetail() {
     ["Peers", `${t.peers}, ${t.seeds} of them complete`],
     ["Peers known of", String(t.known_peers)],
     ["Storage", t.storage],
-    ...(storage && t.storage === "memory" ? [["Evicted", `${storage.evicted} pieces`], ["In flight", bytes(storage.in_flight)]] : []),
+    ...(storage && t.storage === "memory" ? [["Evicted", `${storage.evicted} ${storage.evicted === 1 ? "piece" : "pieces"}`], ["In flight", bytes(storage.in_flight)]] : []),
     ["Info-hash", t.info_hash, "wide"],
   ]);
 }
@@ -914,18 +1044,19 @@ for (const tab of tabs) {
 
 let refreshing = 0;
 
-// The open tab is asked for every two seconds: these lists may be long, and only one is seen.
+// The open tab is asked for every two seconds: these lists may be long, and only one is seen. Files are asked for where something has
+// changed since, and only those that are seen.
 async function refresh() {
   clearTimeout(refreshing);
   const { selected, tab } = view;
   if (selected && !document.hidden) {
+    if (torrentOf(selected)?.has_metadata === false) panelMessage("files", "The files are not known yet: peers are being asked what this magnet link is.");
     try {
-      if (tab === "files" || view.filesOf !== selected) await loadFiles(selected);
+      if (filesWanted(selected, tab)) await loadFiles(selected);
       if (tab === "peers") await loadPeers(selected);
       if (tab === "trackers") await loadTrackers(selected);
     } catch (error) {
       if (selected === view.selected && error.code !== "no_torrent" && error.code !== "no_metadata") panelMessage(tab, error.message);
-      if (selected === view.selected && error.code === "no_metadata") panelMessage("files", "The files are not known yet: peers are being asked what this magnet link is.");
     }
   }
   clearTimeout(refreshing);
@@ -939,41 +1070,89 @@ function panelMessage(tab, message) {
   if (tab !== "limits" && panel.textContent !== message) panel.replaceChildren(el("p", { class: "muted" }, message));
 }
 
-async function loadFiles(index) {
-  const { files } = await api("GET", `/torrents/${index}/files`);
-  if (index !== view.selected) return;
-  view.files = files.filter((f) => !f.pad);
-  const first = view.filesOf !== index;
-  view.filesOf = index;
-  drawFiles();
-  if (first && view.playing?.index === index) offerSubtitles();
-  if (first && !view.playing && !$("cover").classList.contains("bad")) invite();
+const filesPage = 100;
+
+// What files look like follows from this: how much of them is there, and what left memory.
+function filesMark(index) {
+  const t = torrentOf(index);
+  const storage = view.state?.selected?.index === index ? view.state.selected.storage : null;
+  return t ? [t.done, t.pieces_had, storage?.evicted ?? 0].join(" ") : "";
 }
 
-// The cover says what could be played.
-function invite() {
-  const best = view.files.filter((f) => f.playable).sort((a, b) => b.size - a.size)[0];
-  if (best) {
-    const index = view.selected;
-    cover(best.path.split("/").pop(), false, el("button", { type: "button", onclick: () => play(index, best) }, "▶ Play"));
-  } else {
-    cover("There is no file in this torrent that plays.", false);
+function filesWanted(index, tab) {
+  if (view.filesOf !== index) return torrentOf(index)?.has_metadata ?? true;
+  return tab === "files" && view.filesMark !== filesMark(index);
+}
+
+async function loadFiles(index) {
+  const mark = filesMark(index);
+  const [at, find] = [view.filesAt, view.filesFind];
+  const query = new URLSearchParams({ pads: "false", offset: at, limit: filesPage, find });
+  const { files, total, best } = await api("GET", `/torrents/${index}/files?${query}`);
+  if (index !== view.selected || at !== view.filesAt || find !== view.filesFind) return;
+  Object.assign(view, { files, best, filesTotal: total, filesOf: index, filesMark: mark });
+  drawFiles();
+  drawCover();
+}
+
+// turn shows another part of the files.
+async function turn(at, find) {
+  const index = view.selected;
+  Object.assign(view, { filesAt: at, filesFind: find });
+  try {
+    await loadFiles(index);
+  } catch (error) {
+    if (index === view.selected) showError($("detail-error"), error.message);
   }
+}
+
+let finding = 0;
+
+// drawPager is for torrents of more files than are shown at once.
+function drawPager(panel) {
+  let pager = panel.querySelector(".pager");
+  const many = view.filesTotal > filesPage || view.filesFind !== "";
+  if (!many) {
+    pager?.remove();
+    return;
+  }
+  if (!pager) {
+    const field = el("input", { type: "search", "aria-label": "Find files by name", placeholder: "Find files", value: view.filesFind, maxLength: 100, oninput: () => {
+      clearTimeout(finding);
+      finding = setTimeout(() => turn(0, field.value.trim()), 250);
+    } });
+    pager = el("div", { class: "pager" }, field,
+      el("p", { class: "muted", role: "status" }),
+      el("div", { class: "controls" },
+        el("button", { type: "button", onclick: () => turn(Math.max(0, view.filesAt - filesPage), view.filesFind) }, "Previous"),
+        el("button", { type: "button", onclick: () => turn(view.filesAt + filesPage, view.filesFind) }, "Next")));
+    panel.prepend(pager);
+  }
+  const number = (n) => n.toLocaleString("en");
+  const from = view.filesAt;
+  put(pager.querySelector("p"), view.files.length
+    ? `${number(from + 1)} to ${number(from + view.files.length)} of ${number(view.filesTotal)} files` : "No file has that in its name.");
+  const [before, after] = pager.querySelectorAll("button");
+  before.disabled = from === 0;
+  after.disabled = from + view.files.length >= view.filesTotal;
 }
 
 const priorities = [["0", "when played"], ["1", "low"], ["2", "2"], ["3", "3"], ["4", "normal"], ["5", "5"], ["6", "6"], ["7", "top"]];
 
 function drawFiles() {
   const panel = $("panel-files");
-  if (!view.files.length || view.filesOf !== view.selected) return;
+  if (view.filesOf !== view.selected || !view.filesOf) return;
+  const of = [view.filesOf, view.filesAt, view.filesFind, view.files.length].join("|");
   let body = panel.querySelector("tbody");
-  if (!body || body.children.length !== view.files.length || body.dataset.of !== view.filesOf) {
+  if (!body || body.dataset.of !== of) {
     body = el("tbody");
-    body.dataset.of = view.filesOf;
+    body.dataset.of = of;
     body.append(...view.files.map(fileRow));
-    panel.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Name"), el("th", { scope: "col", class: "number" }, "Size"),
+    for (const old of [...panel.children]) if (!old.classList.contains("pager")) old.remove();
+    panel.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Name"), el("th", { scope: "col", class: "number" }, "Size"),
       el("th", { scope: "col", class: "number" }, "There"), el("th", { scope: "col" }, "Priority"), el("th", { scope: "col" }, ""))), body));
   }
+  drawPager(panel);
   view.files.forEach((file, i) => {
     const row = body.children[i];
     put(row.children[2], percent(file.size ? file.done / file.size : 1));
@@ -992,12 +1171,13 @@ function fileRow(file) {
   const choice = el("select", { "aria-label": `Priority of ${name}`, onchange: () => setPriority(index, file, choice) },
     ...priorities.map(([value, text]) => el("option", { value }, text)));
   return el("tr", {}, el("td", { class: "name" }, name), el("td", { class: "number" }, bytes(file.size)), el("td", { class: "number" }),
-    el("td", {}, choice), el("td", {}, buttons));
+    el("td", { class: "choice" }, choice), el("td", { class: "act" }, buttons));
 }
 
 async function setPriority(index, file, choice) {
   try {
-    await api("PUT", `/torrents/${index}/files/${file.file}/priority`, { priority: Number(choice.value) });
+    const { priority } = await api("PUT", `/torrents/${index}/files/${file.file}/priority`, { priority: Number(choice.value) });
+    file.priority = priority;
     showError($("detail-error"), "");
   } catch (error) {
     choice.value = String(file.priority);
@@ -1099,8 +1279,7 @@ function takeAlert(alert) {
   // What was before the page is in the log, and no news.
   const old = view.lastAlert === 0 && Date.now() - alert.time > 5000;
   view.lastAlert = alert.sequence;
-  const bad = alert.categories.includes("error");
-  if (bad && !old) toast(alert.message, true);
+  if (alert.news && !old) toast(alert.text, true);
   view.alerts.unshift(alert);
   if (view.alerts.length > 200) view.alerts.pop();
   if (!logFits(alert)) return;
@@ -1109,31 +1288,32 @@ function takeAlert(alert) {
   $("log-empty").hidden = true;
 }
 
-// These come by the hundred; they are seen on the map and the buffer, and here when asked for.
-const frequent = new Set(["piece_evicted", "reader_ready", "reader_stalled", "prebuffer_progress"]);
+// These come by the hundred; they are seen on the map, the buffer and among the peers, and here when asked for. Of trackers that fail there
+// are many in any torrent: they are seen among the trackers, and here when those are asked for.
+const frequent = new Set(["piece_evicted", "reader_ready", "reader_stalled", "prebuffer_progress", "peer_connect", "peer_disconnected", "peer_snubbed", "peer_unsnubbed",
+  "tracker_announce", "tracker_reply", "dht_reply"]);
+const trackerTrouble = new Set(["tracker_error", "tracker_warning"]);
 
 function logFits(alert) {
   const kind = $("log-kind").value;
   const text = $("log-find").value.trim().toLowerCase();
+  if (trackerTrouble.has(alert.type) && kind !== "tracker") return false;
   if (kind ? !alert.categories.includes(kind) : frequent.has(alert.type)) return false;
-  return !text || `${alert.type} ${alert.message}`.toLowerCase().includes(text);
+  return !text || `${alert.type} ${alert.text} ${alert.message}`.toLowerCase().includes(text);
 }
 
 function logLine(alert) {
   const time = new Date(alert.time);
-  // The message begins with the type's name, which has a column of its own.
-  const text = alert.message.startsWith(`${alert.type} `) ? alert.message.slice(alert.type.length + 1) : alert.message;
-  return el("li", { class: alert.categories.includes("error") ? "bad" : "" },
+  return el("li", { class: alert.categories.includes("error") ? "bad" : "", title: alert.message },
     el("time", { dateTime: time.toISOString() }, time.toLocaleTimeString([], { hour12: false })),
-    el("span", { class: "type" }, alert.type.replaceAll("_", " ")),
-    el("span", { class: "text" }, text + (alert.dropped ? ` (${alert.dropped} before it were lost)` : "")));
+    el("span", { class: "text" }, alert.text + (alert.dropped ? ` (${alert.dropped} before it were lost.)` : "")));
 }
 
 function drawLog() {
   const lines = view.alerts.filter(logFits);
   $("log").replaceChildren(...lines.map(logLine));
   $("log-empty").hidden = lines.length > 0;
-  put($("log-empty"), view.alerts.length ? "None fits." : "None yet.");
+  put($("log-empty"), view.alerts.length ? "Nothing fits." : "Nothing yet.");
 }
 
 $("log-kind").addEventListener("change", drawLog);
