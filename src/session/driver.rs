@@ -68,6 +68,8 @@ pub struct Driver {
     connections: Mutex<HashMap<PeerKey, Arc<ConnectionHandle>>>,
     disk: Mutex<Option<Arc<DiskStorage>>>,
     pub save_path: std::path::PathBuf,
+    /// The torrent file that was given, for what only it says.
+    pub origin: Mutex<Option<Arc<crate::metainfo::TorrentFile>>>,
     reader_fds: Mutex<HashMap<ReaderId, Arc<EventFd>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
@@ -98,6 +100,7 @@ impl Driver {
             connections: Mutex::new(HashMap::new()),
             disk: Mutex::new(None),
             save_path,
+            origin: Mutex::new(None),
             reader_fds: Mutex::new(HashMap::new()),
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
