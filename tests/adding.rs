@@ -166,3 +166,24 @@ fn v2_alone_is_unsupported() {
     assert_eq!(elementum_torrent::error::Error::from(TorrentFile::parse(broken).unwrap_err()).status, Status::Parse);
     session.close(CLOSE).unwrap();
 }
+
+/// What a stranger's torrent names as its tracker makes this host ask nothing of its own services, unless that is wanted.
+#[test]
+fn trackers_on_this_host_are_for_announces() {
+    let service = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/admin?delete=all", service.local_addr().unwrap());
+    let session = ours::open();
+    let mut file = create(1, false);
+    file.trackers = vec![vec![url]];
+    let index = session.add_torrent(file_of(&file)).unwrap();
+    Alerts::default().wait(&session, "tracker_error", "ssrf_mitigation");
+    service.set_nonblocking(true).unwrap();
+    assert!(service.accept().is_err(), "nobody came");
+    service.set_nonblocking(false).unwrap();
+    let mut settings = session.settings().unwrap();
+    settings.set_bool("ssrf_mitigation", false).unwrap();
+    session.apply_settings(&settings).unwrap();
+    session.torrent(index).unwrap().force_reannounce().unwrap();
+    service.accept().unwrap();
+    session.close(CLOSE).unwrap();
+}

@@ -25,6 +25,8 @@ use crate::storage::disk::DiskStorage;
 
 /// A name that is not found by then is not waited for.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most addresses of a name that are taken.
+const MAX_LOOKUP_ADDRESSES: usize = 8;
 /// A timer that sleeps for longer than this is woken by the next event: the core's plans may have changed with it. Shorter
 /// sleeps are the core's pulse, which looks at everything by itself.
 const LONG_SLEEP: Duration = Duration::from_millis(600);
@@ -383,7 +385,7 @@ impl Driver {
             for (host, port) in peers {
                 let lookup = tokio::net::lookup_host((host.as_str(), port));
                 if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-                    let found: Vec<SocketAddr> = found.collect();
+                    let found: Vec<SocketAddr> = found.take(MAX_LOOKUP_ADDRESSES).collect();
                     driver.run(|core, now| core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &found));
                 }
             }

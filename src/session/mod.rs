@@ -15,6 +15,7 @@ mod dialer;
 mod disk_tasks;
 mod driver;
 pub mod event_fd;
+pub mod fetch;
 mod inner;
 mod listen;
 pub mod params;
