@@ -376,12 +376,14 @@ fn others(root: Value<'_>, own: &BTreeMap<Vec<u8>, Entry>) -> Vec<u8> {
 fn web_seeds(root: Value<'_>, slash: bool) -> Vec<String> {
     let Some(value) = root.get(b"url-list") else { return Vec::new() };
     let mut seeds: Vec<String> = Vec::new();
+    // A list of millions that repeats a hundred is not compared with all of them each time.
+    let mut seen = HashSet::new();
     for url in value.items().chain(Some(value)).filter_map(|v| clean_url(v.as_str()?)) {
         if seeds.len() >= MAX_WEB_SEEDS {
             break;
         }
         let url = web_seed_url(url, slash);
-        if !seeds.contains(&url) {
+        if seen.insert(url.clone()) {
             seeds.push(url);
         }
     }
