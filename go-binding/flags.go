@@ -16,6 +16,8 @@ const (
 	FlagUploadMode TorrentFlags = capi.TorrentFlagUploadMode
 	// Paused.
 	FlagPaused TorrentFlags = capi.TorrentFlagPaused
+	// Where the torrent is there already, take nothing in of this source.
+	FlagDuplicateIsError TorrentFlags = capi.TorrentFlagDuplicateIsError
 	// Fetch in order, not the rarest first.
 	FlagSequentialDownload TorrentFlags = capi.TorrentFlagSequentialDownload
 	// No DHT.

@@ -127,7 +127,8 @@ type AddTorrentParams struct {
 // AddTorrent adds a torrent, which starts at once unless it is added paused. Its storage index is there at once, for a magnet too;
 // what a magnet is of, [Torrent.WaitMetadata] waits for.
 //
-// Errors: [ErrDuplicateTorrent] where it is there already: the torrent that is there comes with it. [ErrParse], [ErrInvalidArgument],
+// Errors: [ErrDuplicateTorrent] where it is there already: the torrent that is there comes with it, and takes in what is new to it
+// (metadata, trackers, web seeds, peers), unless [FlagDuplicateIsError] is set. [ErrParse], [ErrInvalidArgument],
 // [ErrUnsupported] for a torrent that only has v2 hashes.
 func (s *Session) AddTorrent(params AddTorrentParams) (*Torrent, error) {
 	const op = "Session.AddTorrent"

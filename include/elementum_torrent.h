@@ -438,7 +438,13 @@ typedef struct et_add_torrent_params {
      */
     size_t struct_size;
     /**
-     * A magnet link. Either this or `torrent`.
+     * A magnet link, or nothing but an info-hash: 40 hex digits, or 32 of base32. Either this or `torrent`.
+     *
+     * Of a link count `xt` (`urn:btih:`, `urn:btmh:`), `dn`, `tr` and `ws`, `x.pe` (peers) and `dht` (nodes, both host:port),
+     * and `so` (the only files wanted, by index: 0,2,4-7; what is beyond the torrent's files is passed over). Of two hashes of
+     * a kind, and of two names, the last counts, as in libtorrent; `tr.1` is `tr`, and `magnet:///?` is `magnet:?`. All else is
+     * passed over. At most 256 KiB; beyond 1000 trackers, 1000 ranges of files and 100 of the others they are left out, and a
+     * torrent keeps 256 trackers.
      */
     struct et_str magnet;
     /**
@@ -1715,10 +1721,15 @@ typedef struct et_file_info {
     int64_t mtime;
     /**
      * Relative, '/' between its parts, none of them ".."; begins with the torrent's name where it has several files.
+     *
+     * The names are those that libtorrent 2.1 writes: separators and characters without width or that turn the direction of
+     * writing are dropped; control characters, broken UTF-8, "." and ".." become "_"; parts of more than 240 bytes are cut,
+     * but for a short extension. Where two are the same, in any case, the later gets a number: a.mkv, a.1.mkv. On Windows
+     * what Windows reserves becomes "_", too. A pad file without a path is ".pad/<length>".
      */
     struct et_text path;
     /**
-     * Where a symlink points to, in the form of `path`; else empty.
+     * Where a symlink points to, in the form of `path`: something in the torrent, or itself; else empty.
      */
     struct et_text symlink_target;
 } et_file_info;
@@ -2198,7 +2209,7 @@ typedef struct et_partial_piece_info {
 #define ET_TORRENT_FLAG_PAUSED 16
 
 /**
- * Adding it twice is an error of its own; here it always is.
+ * Where the torrent is there already, nothing of this source is taken in: `ET_ERR_DUPLICATE_TORRENT`, and no more.
  */
 #define ET_TORRENT_FLAG_DUPLICATE_IS_ERROR 64
 
@@ -2878,8 +2889,9 @@ et_status et_session_stats(struct et_session *session, struct et_session_stats_i
  * An `et_add_torrent_alert` tells of it, with the error where there is one; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
  * it is added paused it starts at once.
  *
- * Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there.
- * `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
+ * Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there, which
+ * takes in what is new to it: the metadata, trackers, web seeds, peers and DHT nodes; unless `ET_TORRENT_FLAG_DUPLICATE_IS_ERROR`
+ * is set. `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
  * only has v2 hashes. Any thread.
  */
 et_status et_session_add_torrent(struct et_session *session,
@@ -3004,7 +3016,8 @@ et_status et_torrent_save_path(struct et_session *session,
                                struct et_error *error);
 
 /**
- * Gives the bytes of a torrent file: the info dictionary exactly as its hash wants it, and the trackers.
+ * Gives the bytes of a torrent file: the info dictionary exactly as its hash wants it, the trackers and web seeds of now, and
+ * all else as it stood in the file that was given: comment, dates, nodes, piece layers, and what is not known here.
  *
  * Errors: `ET_ERR_NO_METADATA`, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
  */

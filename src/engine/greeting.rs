@@ -160,6 +160,7 @@ impl Torrent {
     pub(super) fn send_extended_handshake(&mut self, now: Time, key: PeerKey) {
         let hello = self.extended_handshake(key);
         if let Some(peer) = self.peers.get_mut(&key) {
+            peer.offered_metadata = hello.m.ut_metadata.is_some_and(|id| id != 0);
             peer.send(now, &Message::Extended { id: 0, payload: hello.encode() });
             wake(&mut self.out.wake, peer);
         }
@@ -173,8 +174,13 @@ impl Torrent {
     fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
         let agent = &self.settings.handshake_client_version;
         let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
+        // A private torrent's metadata is not for peers to ask for; those who were offered it while it was not known to be
+        // private hear that it is over (BEP 10: an id of 0).
+        let peer = self.peers.get(&key);
+        let ut_metadata =
+            if self.is_private() { peer.filter(|p| p.offered_metadata).map(|_| 0) } else { Some(UT_METADATA) };
         let m = ExtensionIds {
-            ut_metadata: Some(UT_METADATA),
+            ut_metadata,
             ut_pex: self.pex_enabled().then_some(UT_PEX),
             lt_donthave: Some(LT_DONTHAVE),
             ..Default::default()
@@ -184,7 +190,11 @@ impl Torrent {
             v: Some(agent.clone()),
             p: Some(self.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
-            metadata_size: self.content.as_ref().and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
+            metadata_size: self
+                .content
+                .as_ref()
+                .filter(|c| !c.info.private)
+                .and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
             yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
             upload_only: self.content.as_ref().map(|c| c.have.is_full()),
             ..Default::default()

@@ -312,6 +312,10 @@ impl Torrent {
     }
 
     fn serve_metadata(&mut self, now: Time, key: PeerKey, piece: u32) {
+        // It was not offered either: who has it from the tracker has a right to it, and nobody else (BEP 27).
+        if self.is_private() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(id) = peer.ids.ut_metadata else { return };
         // A peer that asks faster than it reads is refused for now (BEP 9).
@@ -335,7 +339,7 @@ impl Torrent {
         let v2_holds = wanted.v2.is_none_or(|h| h == Sha256Hash::of(bytes));
         let most = self.settings.max_piece_count;
         let parsed = if v1_holds && v2_holds && !wanted.is_empty() {
-            Info::parse(bytes).map_err(|e| e.0).and_then(|info| {
+            Info::parse(bytes).map_err(|e| e.message).and_then(|info| {
                 let pieces = info.layout.num_pieces();
                 if i64::from(pieces) <= most {
                     Ok(info)
@@ -348,12 +352,7 @@ impl Torrent {
         };
         match parsed {
             Ok(info) => {
-                self.fetch = MetadataFetch::default();
-                self.set_info(now, Arc::new(info));
-                self.alert(Alert::MetadataReceived);
-                self.offer_metadata(now);
-                self.readers_changed();
-                self.fill_all(now);
+                self.adopt_metadata(now, Arc::new(info));
             }
             Err(message) => {
                 self.fetch.note_failed(bytes.len());
@@ -373,7 +372,7 @@ impl Torrent {
     }
 
     /// Peers that came when we had no metadata learn that we have it now.
-    fn offer_metadata(&mut self, now: Time) {
+    pub(super) fn offer_metadata(&mut self, now: Time) {
         let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.extended).map(|p| p.key).collect();
         for key in keys {
             self.send_extended_handshake(now, key);

@@ -23,6 +23,7 @@ pub mod inflow;
 pub mod late;
 pub mod lifecycle;
 pub mod memory;
+mod merge;
 pub mod metadata;
 pub mod outbox;
 pub mod output;

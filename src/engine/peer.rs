@@ -90,6 +90,8 @@ pub struct Peer {
     pub client: String,
     pub fast: bool,
     pub extended: bool,
+    /// Our last extended handshake said that it may ask for metadata.
+    pub offered_metadata: bool,
     /// The extended message ids that the peer chose (BEP 10).
     pub ids: ExtensionIds,
     pub have: Bitfield,
@@ -184,6 +186,7 @@ impl Peer {
             client: String::new(),
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
+            offered_metadata: false,
             ids: ExtensionIds::default(),
             have: Bitfield::default(),
             counted_seed: false,

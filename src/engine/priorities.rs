@@ -1,9 +1,10 @@
 //! What a service asks for itself: piece and file priorities, deadlines.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Time;
-use super::picker::TOP_PRIORITY;
+use super::picker::{DEFAULT_PRIORITY, TOP_PRIORITY};
 use super::torrent::Torrent;
 use crate::error::{Error, Result};
 
@@ -160,6 +161,25 @@ fn check_priority(priority: i64) -> Result<u8> {
         .ok()
         .filter(|p| *p <= TOP_PRIORITY)
         .ok_or_else(|| Error::invalid(format!("priority {priority} is out of range: 0 to {TOP_PRIORITY}")))
+}
+
+/// Wants the files that are named, and no others, if any is named. In the order of their beginnings, so that each file is
+/// looked at once however much the ranges overlap.
+pub(super) fn select(priorities: &mut [u8], mut ranges: Vec<RangeInclusive<u32>>) {
+    if ranges.is_empty() {
+        return;
+    }
+    priorities.fill(0);
+    ranges.sort_unstable_by_key(|r| *r.start());
+    let mut done = 0;
+    for range in ranges {
+        let from = (*range.start() as usize).max(done);
+        let end = (*range.end() as usize).saturating_add(1).min(priorities.len());
+        if let Some(chosen) = priorities.get_mut(from..end) {
+            chosen.fill(DEFAULT_PRIORITY);
+            done = end;
+        }
+    }
 }
 
 fn check_priorities(priorities: &[u8]) -> Result<()> {

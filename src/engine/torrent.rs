@@ -7,6 +7,7 @@
 //! (ut_metadata), `pex`, `shortage` (nobody to ask), `priorities`, `status`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use super::metadata::MetadataFetch;
 use super::output::Output;
 use super::peer::Peer;
 use super::picker::{DEFAULT_PRIORITY, Picker};
+use super::priorities::select;
 use super::ranking::Ranking;
 use super::rate::{Rate, Traffic};
 use super::reader::{Reader, ReaderId};
@@ -71,6 +73,7 @@ pub struct Torrent {
     pub(super) added_time: i64,
     pub(super) completed_time: i64,
     pub(super) wanted_file_priorities: Vec<u8>,
+    pub(super) selected_files: Vec<RangeInclusive<u32>>,
     pub(super) wanted_piece_priorities: Vec<u8>,
     pub(super) web_seeds: Vec<String>,
 
@@ -196,8 +199,9 @@ impl Torrent {
             added_time: config.added_time,
             completed_time: 0,
             wanted_file_priorities: config.file_priorities,
+            selected_files: config.selected_files,
             wanted_piece_priorities: config.piece_priorities,
-            web_seeds: config.web_seeds,
+            web_seeds: Vec::new(),
             state: TorrentState::DownloadingMetadata,
             error: None,
             session_paused: false,
@@ -262,6 +266,7 @@ impl Torrent {
         if let Some(info) = config.info {
             torrent.set_info(now, info);
         }
+        torrent.add_web_seeds(&config.web_seeds);
         torrent
     }
 
@@ -362,6 +367,9 @@ impl Torrent {
         let default = if dont { 0 } else { DEFAULT_PRIORITY };
         let files = info.layout.num_files();
         let mut file_priorities = vec![default; files];
+        if self.wanted_file_priorities.is_empty() {
+            select(&mut file_priorities, std::mem::take(&mut self.selected_files));
+        }
         for (mine, wanted) in file_priorities.iter_mut().zip(&self.wanted_file_priorities) {
             *mine = *wanted;
         }
@@ -378,6 +386,8 @@ impl Torrent {
             info,
         });
         self.apply_file_priorities();
+        let web_seeds = std::mem::take(&mut self.web_seeds);
+        self.add_web_seeds(&web_seeds);
         let wanted: Vec<u8> = std::mem::take(&mut self.wanted_piece_priorities);
         if let Some(content) = &mut self.content {
             for (piece, priority) in (0..pieces).zip(wanted) {

@@ -1,5 +1,6 @@
 //! What a torrent is made from.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::metainfo::{Info, InfoHashes};
@@ -38,6 +39,9 @@ pub struct TorrentConfig {
     pub storage: StorageKind,
     pub flags: TorrentFlags,
     pub file_priorities: Vec<u8>,
+    /// Where `file_priorities` is empty: the only files wanted, by index, as a magnet's `so` names them. Ranges until the
+    /// metadata tells how many files there are, since a link may name any number. Empty: nothing was said.
+    pub selected_files: Vec<RangeInclusive<u32>>,
     pub piece_priorities: Vec<u8>,
     /// Connections at most, 0: as the settings say.
     pub max_connections: u32,
@@ -63,6 +67,7 @@ impl TorrentConfig {
             storage: StorageKind::Memory,
             flags: TorrentFlags::default(),
             file_priorities: Vec::new(),
+            selected_files: Vec::new(),
             piece_priorities: Vec::new(),
             max_connections: 0,
             max_uploads: 0,

@@ -26,7 +26,13 @@ use crate::session::{AddTorrentParams, StorageKind, TorrentFlags, TorrentSource}
 pub struct et_add_torrent_params {
     /// `sizeof(et_add_torrent_params)`.
     pub struct_size: usize,
-    /// A magnet link. Either this or `torrent`.
+    /// A magnet link, or nothing but an info-hash: 40 hex digits, or 32 of base32. Either this or `torrent`.
+    ///
+    /// Of a link count `xt` (`urn:btih:`, `urn:btmh:`), `dn`, `tr` and `ws`, `x.pe` (peers) and `dht` (nodes, both host:port),
+    /// and `so` (the only files wanted, by index: 0,2,4-7; what is beyond the torrent's files is passed over). Of two hashes of
+    /// a kind, and of two names, the last counts, as in libtorrent; `tr.1` is `tr`, and `magnet:///?` is `magnet:?`. All else is
+    /// passed over. At most 256 KiB; beyond 1000 trackers, 1000 ranges of files and 100 of the others they are left out, and a
+    /// torrent keeps 256 trackers.
     pub magnet: et_str,
     /// The bytes of a torrent file. Either this or `magnet`.
     pub torrent: *const c_void,
@@ -69,8 +75,9 @@ unsafe impl CStruct for et_add_torrent_params {}
 /// An `et_add_torrent_alert` tells of it, with the error where there is one; for a magnet an `et_metadata_received_alert` when files and pieces are known. Unless
 /// it is added paused it starts at once.
 ///
-/// Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there.
-/// `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
+/// Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there, which
+/// takes in what is new to it: the metadata, trackers, web seeds, peers and DHT nodes; unless `ET_TORRENT_FLAG_DUPLICATE_IS_ERROR`
+/// is set. `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
 /// only has v2 hashes. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_add_torrent(

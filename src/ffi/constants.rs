@@ -110,7 +110,7 @@ pub type et_torrent_flags = u64;
 pub const ET_TORRENT_FLAG_UPLOAD_MODE: et_torrent_flags = 0x2;
 /// Paused.
 pub const ET_TORRENT_FLAG_PAUSED: et_torrent_flags = 0x10;
-/// Adding it twice is an error of its own; here it always is.
+/// Where the torrent is there already, nothing of this source is taken in: `ET_ERR_DUPLICATE_TORRENT`, and no more.
 pub const ET_TORRENT_FLAG_DUPLICATE_IS_ERROR: et_torrent_flags = 0x40;
 /// Fetch in order, not the rarest first.
 pub const ET_TORRENT_FLAG_SEQUENTIAL_DOWNLOAD: et_torrent_flags = 0x200;

@@ -36,8 +36,13 @@ pub struct et_file_info {
     /// Unix time in seconds, 0: not told.
     pub mtime: i64,
     /// Relative, '/' between its parts, none of them ".."; begins with the torrent's name where it has several files.
+    ///
+    /// The names are those that libtorrent 2.1 writes: separators and characters without width or that turn the direction of
+    /// writing are dropped; control characters, broken UTF-8, "." and ".." become "_"; parts of more than 240 bytes are cut,
+    /// but for a short extension. Where two are the same, in any case, the later gets a number: a.mkv, a.1.mkv. On Windows
+    /// what Windows reserves becomes "_", too. A pad file without a path is ".pad/<length>".
     pub path: et_text,
-    /// Where a symlink points to, in the form of `path`; else empty.
+    /// Where a symlink points to, in the form of `path`: something in the torrent, or itself; else empty.
     pub symlink_target: et_text,
 }
 

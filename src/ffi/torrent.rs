@@ -121,7 +121,8 @@ pub unsafe extern "C" fn et_torrent_save_path(
     unsafe { guard(error, || text_out(buf, cap, len, &torrent_of(session, torrent)?.status()?.save_path)) }
 }
 
-/// Gives the bytes of a torrent file: the info dictionary exactly as its hash wants it, and the trackers.
+/// Gives the bytes of a torrent file: the info dictionary exactly as its hash wants it, the trackers and web seeds of now, and
+/// all else as it stood in the file that was given: comment, dates, nodes, piece layers, and what is not known here.
 ///
 /// Errors: `ET_ERR_NO_METADATA`, `ET_ERR_BUFFER_TOO_SMALL`. Any thread.
 #[unsafe(no_mangle)]

@@ -5,8 +5,9 @@
 //! into it.
 //!
 //! What is lenient, because files in the wild need it and libtorrent takes them too: dictionary keys in any order (of
-//! equal keys the first counts), leading zeros and `-0` in integers, leading zeros in string lengths. What is an error:
-//! integers beyond 64 bits, strings beyond the input, keys that are not strings, and nesting or counts beyond the limits.
+//! equal keys the first counts), leading zeros and `-0` in integers, leading zeros in string lengths. Integers have no largest
+//! value in BEP 3: one beyond 64 bits is a value without a number, which spoils nothing where nobody asks for it. What is an
+//! error: strings beyond the input, keys that are not strings, and nesting or counts beyond the limits.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +77,7 @@ impl<'a> Document<'a> {
 }
 
 fn error(what: &str, offset: usize) -> ParseError {
-    ParseError(format!("bencode: {what} at offset {offset}"))
+    ParseError::new(format!("bencode: {what} at offset {offset}"))
 }
 
 struct Parser<'a> {
@@ -188,21 +189,17 @@ impl Parser<'_> {
     }
 
     fn integer(&mut self, start: usize) -> Result<(), ParseError> {
-        let digits = self.input.get(start + 1..).unwrap_or_default();
-        let len = digits.iter().position(|&b| b == b'e').ok_or_else(|| error("an integer without end", start))?;
-        let digits = digits.get(..len).unwrap_or_default();
-        parse_integer(digits).ok_or_else(|| error("not a 64-bit integer", start))?;
-        self.at = start + len + 2;
+        let text = self.input.get(start + 1..).unwrap_or_default();
+        let digits = text.strip_prefix(b"-").unwrap_or(text);
+        let len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+        match digits.get(len) {
+            Some(b'e') if len > 0 => {}
+            Some(_) => return Err(error("not an integer", start)),
+            None => return Err(error("an integer without end", start)),
+        }
+        self.at = start + 1 + (text.len() - digits.len()) + len + 1;
         self.push(start, start + 1, self.at)
     }
-}
-
-fn parse_integer(text: &[u8]) -> Option<i64> {
-    // Rust's parser also takes a '+'.
-    if text.first() == Some(&b'+') {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// One value of a [`Document`].
@@ -245,12 +242,18 @@ impl<'d> Value<'d> {
         self.kind() == b'l'
     }
 
+    /// An integer, however large.
+    pub fn is_int(&self) -> bool {
+        self.kind() == b'i'
+    }
+
+    /// The number of an integer that has 64 bits.
     pub fn as_int(&self) -> Option<i64> {
-        if self.kind() != b'i' {
+        if !self.is_int() {
             return None;
         }
         let token = self.token();
-        parse_integer(self.bytes(token.body, token.end.checked_sub(1)?))
+        std::str::from_utf8(self.bytes(token.body, token.end.checked_sub(1)?)).ok()?.parse().ok()
     }
 
     pub fn as_bytes(&self) -> Option<&'d [u8]> {
@@ -391,6 +394,9 @@ impl From<Value<'_>> for Entry {
             Self::Int(n)
         } else if let Some(bytes) = value.as_bytes() {
             Self::Bytes(bytes.to_vec())
+        } else if value.is_int() {
+            // Beyond 64 bits.
+            Self::Raw(value.raw().to_vec())
         } else if value.is_list() {
             Self::List(value.items().map(Self::from).collect())
         } else {

@@ -37,7 +37,7 @@ impl Create {
         }
         if self.single_file {
             let [(_, size)] = self.files.as_slice() else {
-                return Err(ParseError(format!("a single-file torrent has one file, not {}", self.files.len())));
+                return Err(ParseError::new(format!("a single-file torrent has one file, not {}", self.files.len())));
             };
             info.set("length", length(*size)?);
         } else {

@@ -26,7 +26,7 @@ bitflags::bitflags! {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileEntry {
     /// `/`-separated, sanitised, relative to the save path; begins with the torrent's name for multi-file torrents.
-    /// Distinct from all other files' (regardless of case), but for pad files.
+    /// Distinct from all other files' (regardless of case), but for pad files of one size, which may be `.pad/<size>`.
     pub path: String,
     /// Of its first byte in the torrent.
     pub offset: u64,
@@ -62,7 +62,7 @@ impl FileLayout {
     /// Lays the files end to end: their `offset`s are set here.
     pub fn new(mut files: Vec<FileEntry>, piece_length: u32) -> Result<Self, ParseError> {
         if piece_length == 0 || piece_length > MAX_PIECE_LENGTH {
-            return Err(ParseError(format!("piece length {piece_length} is not within 1..={MAX_PIECE_LENGTH}")));
+            return Err(ParseError::new(format!("piece length {piece_length} is not within 1..={MAX_PIECE_LENGTH}")));
         }
         if files.is_empty() {
             return Err(ParseError::new("torrent without files"));
@@ -81,7 +81,7 @@ impl FileLayout {
         let num_pieces = u32::try_from(total_size.div_ceil(piece_length.into()))
             .ok()
             .filter(|&n| n <= MAX_PIECES)
-            .ok_or_else(|| ParseError(format!("torrent of more than {MAX_PIECES} pieces")))?;
+            .ok_or_else(|| ParseError::new(format!("torrent of more than {MAX_PIECES} pieces")))?;
         let padding = padding(&files, total_size, piece_length.into());
         Ok(Self { files, total_size, piece_length, num_pieces, padding })
     }

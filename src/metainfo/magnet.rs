@@ -1,6 +1,11 @@
 //! Magnet links (BEP 9; BEP 52 `btmh`, BEP 53 `so`).
+//!
+//! Taken too, because it is written by people and programs and can mean but one thing: `magnet:///?` and `magnet://?`, and an
+//! info-hash alone. Of what a torrent has but one of, a hash of a kind or the name, the last that can be read counts, as in
+//! libtorrent: so that a link names one torrent, whoever opens it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
@@ -8,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::ParseError;
 use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
-use super::torrent_file::{MAX_TRACKERS, MAX_WEB_SEEDS, clean_url};
+use super::torrent_file::{MAX_NODES, MAX_TRACKERS, MAX_WEB_SEEDS, clean_url};
 
 /// Most bytes of a link.
 pub const MAX_URI_BYTES: usize = 256 * 1024;
@@ -31,7 +36,9 @@ pub struct Magnet {
     pub web_seeds: Vec<String>,
     /// Host (an IPv6 address without brackets) and port.
     pub peers: Vec<(String, u16)>,
-    /// The files wanted, by index. Empty: nothing was said.
+    /// Nodes of the DHT, in the same form.
+    pub nodes: Vec<(String, u16)>,
+    /// The files wanted, by index. Empty: nothing was said. The numbers are the link's: nothing may grow with them.
     pub select_only: Vec<RangeInclusive<u32>>,
 }
 
@@ -40,19 +47,24 @@ impl Magnet {
     pub fn parse(uri: &str) -> Result<Self, ParseError> {
         let uri = uri.trim();
         if uri.len() > MAX_URI_BYTES {
-            return Err(ParseError(format!("magnet link of more than {MAX_URI_BYTES} bytes")));
+            return Err(ParseError::new(format!("magnet link of more than {MAX_URI_BYTES} bytes")));
+        }
+        let mut magnet = Self::default();
+        if magnet.info_hash(uri) {
+            return Ok(magnet);
         }
         let query = uri
-            .get(..8)
-            .filter(|scheme| scheme.eq_ignore_ascii_case("magnet:?"))
+            .get(..7)
+            .filter(|scheme| scheme.eq_ignore_ascii_case("magnet:"))
             .and_then(|scheme| uri.get(scheme.len()..))
+            .and_then(|rest| ["?", "///?", "//?"].iter().find_map(|begin| rest.strip_prefix(begin)))
             .ok_or_else(|| ParseError::new("not a magnet link: it does not begin with `magnet:?`"))?;
-        let mut magnet = Self::default();
+        let mut seen = HashSet::new();
         for parameter in query.split('&') {
             // Copied out of HTML, separators are `&amp;`.
             let parameter = parameter.strip_prefix("amp;").unwrap_or(parameter);
             if let Some((key, value)) = parameter.split_once('=') {
-                magnet.parameter(base_key(key), value);
+                magnet.parameter(base_key(key), value, &mut seen);
             }
         }
         if magnet.info_hashes.is_empty() {
@@ -61,23 +73,24 @@ impl Magnet {
         Ok(magnet)
     }
 
-    fn parameter(&mut self, key: &str, raw: &str) {
+    /// `seen`: the URLs taken so far, so that a link that repeats them does not compare each with all.
+    fn parameter(&mut self, key: &str, raw: &str, seen: &mut HashSet<(&'static str, String)>) {
         let value: Cow<'_, str> = percent_decode_str(raw).decode_utf8_lossy();
         match key.to_ascii_lowercase().as_str() {
             "xt" => self.exact_topic(&value),
-            "dn" if self.name.is_none() => {
+            "dn" => {
                 let decoded = raw.replace('+', " ");
                 let name = percent_decode_str(&decoded).decode_utf8_lossy();
                 let mut name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
                 while name.len() > MAX_NAME_BYTES {
                     name.pop();
                 }
-                self.name = Some(name).filter(|n| !n.is_empty());
+                self.name = Some(name).filter(|n| !n.is_empty()).or(self.name.take());
             }
             "tr" => {
                 if let Some(url) = clean_url(&value)
                     && self.trackers.len() < MAX_TRACKERS
-                    && !self.trackers.iter().flatten().any(|t| t == url)
+                    && seen.insert(("tr", url.to_owned()))
                 {
                     self.trackers.push(vec![url.to_owned()]);
                 }
@@ -90,14 +103,8 @@ impl Magnet {
                     self.web_seeds.push(url.to_owned());
                 }
             }
-            "x.pe" => {
-                if let Some(peer) = endpoint(&value)
-                    && self.peers.len() < MAX_PEERS
-                    && !self.peers.contains(&peer)
-                {
-                    self.peers.push(peer);
-                }
-            }
+            "x.pe" => add_endpoint(&mut self.peers, &value, MAX_PEERS),
+            "dht" => add_endpoint(&mut self.nodes, &value, MAX_NODES),
             "so" => {
                 let room = MAX_RANGES.saturating_sub(self.select_only.len());
                 self.select_only.extend(value.split(',').filter_map(range).take(room));
@@ -106,17 +113,23 @@ impl Magnet {
         }
     }
 
-    /// The first hash of each kind counts.
     fn exact_topic(&mut self, urn: &str) {
         let prefix = urn.get(..9).unwrap_or_default();
         let hash = urn.get(9..).unwrap_or_default();
         if prefix.eq_ignore_ascii_case("urn:btih:") {
-            let parsed = || Sha1Hash::from_hex(hash).or_else(|| Sha1Hash::from_base32(hash));
-            self.info_hashes.v1 = self.info_hashes.v1.or_else(parsed);
+            let parsed = Sha1Hash::from_hex(hash).or_else(|| Sha1Hash::from_base32(hash));
+            self.info_hashes.v1 = parsed.or(self.info_hashes.v1);
         } else if prefix.eq_ignore_ascii_case("urn:btmh:") {
-            let parsed = || Sha256Hash::from_hex(hash.strip_prefix(MULTIHASH_SHA256)?);
-            self.info_hashes.v2 = self.info_hashes.v2.or_else(parsed);
+            let parsed = hash.strip_prefix(MULTIHASH_SHA256).and_then(Sha256Hash::from_hex);
+            self.info_hashes.v2 = parsed.or(self.info_hashes.v2);
         }
+    }
+
+    /// A text that is nothing but an info-hash: v1 in hex or base32, v2 in hex.
+    fn info_hash(&mut self, text: &str) -> bool {
+        self.info_hashes.v1 = Sha1Hash::from_hex(text).or_else(|| Sha1Hash::from_base32(text));
+        self.info_hashes.v2 = Sha256Hash::from_hex(text);
+        !self.info_hashes.is_empty()
     }
 
     /// The link that parses to this.
@@ -142,9 +155,10 @@ impl Magnet {
         for url in &self.web_seeds {
             add("ws", &escape(url));
         }
-        for (host, port) in &self.peers {
+        let peers = self.peers.iter().map(|peer| ("x.pe", peer));
+        for (key, (host, port)) in peers.chain(self.nodes.iter().map(|node| ("dht", node))) {
             let host = if host.contains(':') { Cow::from(format!("[{host}]")) } else { Cow::from(escape(host)) };
-            add("x.pe", &format!("{host}:{port}"));
+            add(key, &format!("{host}:{port}"));
         }
         if !self.select_only.is_empty() {
             let range = |r: &RangeInclusive<u32>| match (r.start(), r.end()) {
@@ -170,6 +184,15 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 fn escape(text: &str) -> String {
     utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+fn add_endpoint(list: &mut Vec<(String, u16)>, text: &str, most: usize) {
+    if let Some(endpoint) = endpoint(text)
+        && list.len() < most
+        && !list.contains(&endpoint)
+    {
+        list.push(endpoint);
+    }
 }
 
 /// `host:port` or `[IPv6]:port`.

@@ -6,6 +6,7 @@ pub mod files;
 pub mod info_hash;
 pub mod magnet;
 pub mod paths;
+mod symlinks;
 pub mod torrent_file;
 
 #[cfg(test)]
@@ -19,17 +20,26 @@ pub use torrent_file::{Info, TorrentFile};
 
 /// Why bytes are not a torrent file, a magnet, or a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ParseError(pub String);
+#[error("{message}")]
+pub struct ParseError {
+    pub message: String,
+    /// They are one, of a kind that is not supported.
+    pub unsupported: bool,
+}
 
 impl ParseError {
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), unsupported: false }
+    }
+
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self { message: message.into(), unsupported: true }
     }
 }
 
 impl From<ParseError> for crate::error::Error {
     fn from(e: ParseError) -> Self {
-        Self::new(crate::error::Status::Parse, e.0)
+        use crate::error::Status;
+        Self::new(if e.unsupported { Status::Unsupported } else { Status::Parse }, e.message)
     }
 }

@@ -109,7 +109,7 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
             }
             if let Some(ip) = reply.external_ip {
                 // Trackers of one name are one voter.
-                let name = reqwest::Url::parse(&job.url).ok().and_then(|u| u.host_str().map(str::to_owned));
+                let name = url::Url::parse(&job.url).ok().and_then(|u| u.host_str().map(str::to_owned));
                 driver.session.external_ip_vote(Voter::Tracker(name.unwrap_or_default()), ip);
             }
             driver.run(|core, now| {

@@ -28,6 +28,8 @@ use crate::storage::disk::DiskStorage;
 
 /// A name that is not found by then is not waited for.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most addresses of a name that are taken.
+const MAX_LOOKUP_ADDRESSES: usize = 8;
 /// A timer that sleeps for longer than this is woken by the next event: the core's plans may have changed with it. Shorter
 /// sleeps are the core's pulse, which looks at everything by itself.
 const LONG_SLEEP: Duration = Duration::from_millis(600);
@@ -73,6 +75,8 @@ pub struct Driver {
     connections: Mutex<HashMap<PeerKey, Arc<ConnectionHandle>>>,
     disk: Mutex<Option<Arc<DiskStorage>>>,
     pub save_path: std::path::PathBuf,
+    /// The torrent file that was given, for what only it says.
+    pub origin: Mutex<Option<Arc<crate::metainfo::TorrentFile>>>,
     reader_fds: Mutex<HashMap<ReaderId, Arc<EventFd>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
@@ -103,6 +107,7 @@ impl Driver {
             connections: Mutex::new(HashMap::new()),
             disk: Mutex::new(None),
             save_path,
+            origin: Mutex::new(None),
             reader_fds: Mutex::new(HashMap::new()),
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
@@ -414,7 +419,7 @@ impl Driver {
             for (host, port) in peers {
                 let lookup = tokio::net::lookup_host((host.as_str(), port));
                 if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-                    let found: Vec<SocketAddr> = found.collect();
+                    let found: Vec<SocketAddr> = found.take(MAX_LOOKUP_ADDRESSES).collect();
                     driver.run(|core, now| core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &found));
                 }
             }

@@ -347,7 +347,11 @@ fn announces(settings: &Settings) -> usize {
 }
 
 fn tracker_options(settings: &Settings) -> TrackerOptions {
-    TrackerOptions { validate_https: settings.validate_https_trackers, ..TrackerOptions::default() }
+    TrackerOptions {
+        validate_https: settings.validate_https_trackers,
+        ssrf_mitigation: settings.ssrf_mitigation,
+        ..TrackerOptions::default()
+    }
 }
 
 /// What a closed session answers.

@@ -3,6 +3,7 @@
 //! A [`Session`] is a handle that may be cloned and used from any thread. Closing it, by any clone, wakes everybody who
 //! waits and makes every later call answer [`Status::Closed`].
 
+mod adding;
 pub mod alert_queue;
 mod announce_slots;
 mod announcer;
@@ -15,6 +16,7 @@ mod dialer;
 mod disk_tasks;
 mod driver;
 pub mod event_fd;
+pub mod fetch;
 mod half_open;
 mod inner;
 mod listen;
@@ -28,7 +30,6 @@ pub mod storage_index;
 mod torrent;
 pub mod tracker;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -225,31 +226,19 @@ impl Session {
         };
         // Those of a torrent file or magnet may be of kinds that we do not speak; those that the caller names may not.
         params.trackers.iter().try_for_each(|url| torrent::check_tracker(url))?;
-        let mut named_peers = Vec::new();
-        let (info, name, mut trackers, web_seeds, mut peers, select) = match params.source {
-            TorrentSource::File(file) => {
-                (Some(file.info.clone()), file.info.name.clone(), file.trackers, file.web_seeds, Vec::new(), Vec::new())
-            }
-            TorrentSource::Magnet(m) => {
-                let parse = |(h, p): &(String, u16)| Some(SocketAddr::new(h.parse().ok()?, *p));
-                let peers: Vec<SocketAddr> = m.peers.iter().filter_map(parse).collect();
-                named_peers = m.peers.into_iter().filter(|(h, _)| h.parse::<IpAddr>().is_err()).collect();
-                (None, m.name.unwrap_or_default(), m.trackers, m.web_seeds, peers, m.select_only)
-            }
-        };
-        trackers.extend(params.trackers.into_iter().map(|t| vec![t]));
-        peers.extend(params.peers);
-        let file_priorities =
-            if params.file_priorities.is_empty() { selected_files(&select) } else { params.file_priorities };
+        let mut parts = adding::Parts::from(params.source);
+        parts.trackers.extend(params.trackers.into_iter().map(|t| vec![t]));
+        parts.peers.extend(params.peers);
         let config = engine::TorrentConfig {
             info_hashes: hashes,
-            name: name.clone(),
-            info,
-            trackers,
-            web_seeds,
+            name: parts.name.clone(),
+            info: parts.info.clone(),
+            trackers: parts.trackers.clone(),
+            web_seeds: parts.web_seeds.clone(),
             storage,
             flags: params.flags,
-            file_priorities,
+            file_priorities: params.file_priorities,
+            selected_files: parts.selected_files.clone(),
             piece_priorities: params.piece_priorities,
             max_connections: params.max_connections,
             max_uploads: params.max_uploads,
@@ -268,27 +257,39 @@ impl Session {
             self.inner.seeds.lock().u64(..),
         );
         let mut driver = None;
-        let index = {
+        let (index, existing) = {
             let mut torrents = self.inner.torrents.lock();
             // Looked at under the lock that closes and removes: nothing is added behind their backs.
             check_open(&self.inner)?;
-            if let Some(existing) = torrents.find(&hashes) {
-                let error = Error::new(Status::DuplicateTorrent, "the torrent is in the session already");
-                return Err(AddTorrentError { error, existing: Some(existing) });
+            match torrents.find(&hashes).and_then(|index| Some((index, torrents.get(index)?.clone()))) {
+                Some((index, existing)) => (index, Some(existing)),
+                None => {
+                    let index = torrents.insert(&hashes, |index| {
+                        let made = Driver::new(self.inner.clone(), index, core, save_path, limits);
+                        driver = Some(made.clone());
+                        // Before anybody finds it: this is the first that is told of it.
+                        let name = parts.name.clone();
+                        self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
+                        made
+                    })?;
+                    (index, None)
+                }
             }
-            torrents.insert(&hashes, |index| {
-                let made = Driver::new(self.inner.clone(), index, core, save_path, limits);
-                driver = Some(made.clone());
-                // Before anybody finds it: this is the first that is told of it.
-                self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
-                made
-            })?
         };
+        if let Some(existing) = existing {
+            if !params.flags.contains(TorrentFlags::DUPLICATE_IS_ERROR) {
+                adding::merge(&existing, parts);
+            }
+            let error = Error::new(Status::DuplicateTorrent, "the torrent is in the session already");
+            return Err(AddTorrentError { error, existing: Some(index) });
+        }
         if let Some(driver) = driver {
+            *driver.origin.lock() = parts.file;
             // The session may have changed since it was looked at for the core. From now on the torrent hears of it by itself.
             driver.keep_up();
-            driver.start(peers);
-            driver.look_up_peers(named_peers);
+            driver.start(parts.peers);
+            adding::tell_dht(&driver, &parts.nodes);
+            driver.look_up_peers(parts.named_peers);
         }
         Ok(index)
     }
@@ -384,12 +385,6 @@ impl Session {
         let driver = self.inner.torrents.lock().get(index).cloned().ok_or_else(unknown_index)?;
         Reader::open(driver, file.into(), options)
     }
-}
-
-/// `so=` of a magnet as file priorities: the files named, and no others.
-fn selected_files(select: &[std::ops::RangeInclusive<u32>]) -> Vec<u8> {
-    let Some(last) = select.iter().map(|r| *r.end()).max() else { return Vec::new() };
-    (0..=last).map(|f| if select.iter().any(|r| r.contains(&f)) { 4 } else { 0 }).collect()
 }
 
 fn unknown_index() -> Error {

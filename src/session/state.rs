@@ -47,7 +47,7 @@ pub fn encode(settings: &Settings, dht: &[u8], counters: SavedCounters) -> Vec<u
 /// Reads what `encode` wrote. Settings of a later version that are unknown here are left out.
 pub fn parse(bytes: &[u8]) -> Result<Saved> {
     let damaged = |what: &str| Error::new(Status::Parse, format!("session state: {what}"));
-    let document = Document::parse(bytes, Limits::FILE).map_err(|e| damaged(&e.0))?;
+    let document = Document::parse(bytes, Limits::FILE).map_err(|e| damaged(&e.message))?;
     let root = document.root();
     if root.get_str(b"format") != Some(FORMAT) {
         return Err(damaged("this is something else"));

@@ -1,5 +1,6 @@
 //! What only the session's inside shows.
 
+use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
 

@@ -56,11 +56,14 @@ impl Torrent {
         self.driver.look(|core, _| core.info().cloned())?.ok_or_else(no_metadata)
     }
 
-    /// A torrent file of it: the info dictionary byte for byte, the trackers of now.
+    /// A torrent file of it: the info dictionary byte for byte, the trackers of now, and all else as it stood in the file
+    /// that was given.
     pub fn metainfo(&self) -> Result<Vec<u8>> {
         let (info, trackers, web_seeds) =
             self.driver.look(|core, _| (core.info().cloned(), core.trackers().tiers(), core.web_seeds().to_vec()))?;
-        let mut file = TorrentFile::new(info.ok_or_else(no_metadata)?.as_ref().clone());
+        let info = info.ok_or_else(no_metadata)?;
+        let origin = self.driver.origin.lock().clone();
+        let mut file = origin.map_or_else(|| TorrentFile::new(info.as_ref().clone()), |origin| origin.as_ref().clone());
         file.trackers = trackers;
         file.web_seeds = web_seeds;
         Ok(file.encode())

@@ -50,7 +50,7 @@ const PLAIN: &[Descriptor] = ignored! {
     proxy_hostnames = true, proxy_peer_connections = true, proxy_tracker_connections = true,
     rate_limit_ip_overhead = true, rate_limit_utp = true, report_redundant_bytes = true,
     report_true_downloaded = true, report_web_seed_downloads = true, seeding_outgoing_connections = true,
-    send_redundant_have = true, smooth_connects = true, ssrf_mitigation = true, support_merkle_torrents = true,
+    send_redundant_have = true, smooth_connects = true, support_merkle_torrents = true,
     support_share_mode = true, use_disk_cache_pool = true, use_disk_read_ahead = true, use_parole_mode = true,
     use_read_cache = true, use_write_cache = true, allow_i2p_mixed = false, allow_idna = false,
     always_send_user_agent = false, announce_double_nat = false, auto_manage_prefer_seeds = false,

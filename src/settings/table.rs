@@ -187,6 +187,8 @@ settings! {
         "Announces under way at once, by HTTP and by UDP; further ones wait. (libtorrent: HTTP alone.)";
     validate_https_trackers: Bool(true), Check::Any, live,
         "Check the certificates of HTTPS trackers.";
+    ssrf_mitigation: Bool(true), Check::Any, live,
+        "Keep strangers' URLs from this host's services: there only trackers' paths that begin with /announce are fetched, and redirects lead no nearer.";
 
     // DHT and peer exchange
     enable_dht: Bool(true), Check::Any, live,

@@ -108,7 +108,7 @@ impl ExtendedHandshake {
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
         const MESSAGE: &str = "extended handshake";
         let (document, _) = Document::parse_prefix(payload, Limits::MESSAGE)
-            .map_err(|e| WireError::BadPayload { message: MESSAGE, what: e.0 })?;
+            .map_err(|e| WireError::BadPayload { message: MESSAGE, what: e.message })?;
         let root = document.root();
         if !root.is_dict() {
             return Err(WireError::BadPayload { message: MESSAGE, what: "not a dictionary".into() });

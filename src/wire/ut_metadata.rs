@@ -45,7 +45,7 @@ impl MetadataMessage {
 
     /// Reads an extended message's payload. None: a kind of message we do not know, to be passed over.
     pub fn parse(payload: &[u8]) -> Result<Option<Self>, WireError> {
-        let (document, rest) = Document::parse_prefix(payload, Limits::MESSAGE).map_err(|e| bad(e.0))?;
+        let (document, rest) = Document::parse_prefix(payload, Limits::MESSAGE).map_err(|e| bad(e.message))?;
         let root = document.root();
         let number = |key: &str| {
             let n = root.get_int(key.as_bytes()).and_then(|n| u32::try_from(n).ok());

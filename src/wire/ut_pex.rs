@@ -52,7 +52,7 @@ impl PexMessage {
     /// out.
     pub fn parse(payload: &[u8]) -> Result<Self, WireError> {
         let bad = |what: String| WireError::BadPayload { message: "ut_pex", what };
-        let (document, _) = Document::parse_prefix(payload, Limits::MESSAGE).map_err(|e| bad(e.0))?;
+        let (document, _) = Document::parse_prefix(payload, Limits::MESSAGE).map_err(|e| bad(e.message))?;
         let root = document.root();
         if !root.is_dict() {
             return Err(bad("not a dictionary".into()));

@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 }
 
 /// The Python of the project's virtual environment, which has libtorrent.
-fn python(script: &str) -> Command {
+pub fn python(script: &str) -> Command {
     let python = root().join(".venv/bin/python");
     assert!(python.exists(), "no {}: run `make deps`", python.display());
     let mut command = Command::new(python);

@@ -83,7 +83,7 @@ fn blocks_of_nothing_but_padding() {
 fn refusals() {
     let new = |sizes: &[u64], piece_length| {
         let file = |&size: &u64| FileEntry { size, ..FileEntry::default() };
-        FileLayout::new(sizes.iter().map(file).collect(), piece_length).map_err(|e| e.0)
+        FileLayout::new(sizes.iter().map(file).collect(), piece_length).map_err(|e| e.message)
     };
     assert!(new(&[1], 0).is_err());
     assert!(new(&[1], MAX_PIECE_LENGTH + 1).is_err());

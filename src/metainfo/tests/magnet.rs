@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::metainfo::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
 use crate::metainfo::magnet::{MAX_PEERS, MAX_RANGES, Magnet};
-use crate::metainfo::torrent_file::{MAX_TRACKERS, MAX_WEB_SEEDS};
+use crate::metainfo::torrent_file::{MAX_NODES, MAX_TRACKERS, MAX_WEB_SEEDS};
 
 const V1: &str = "0123456789abcdef0123456789abcdef01234567";
 const XT: &str = "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567";
@@ -28,9 +28,52 @@ fn hashes() {
     let hybrid = with(&format!("xt=urn:btmh:1220{v2}")).info_hashes;
     assert_eq!(hybrid, InfoHashes { v1, v2: Sha256Hash::from_hex(&v2) });
     assert_eq!(parse(&format!("magnet:?xt=urn:btmh:1220{v2}")).info_hashes.v1, None);
-    // Unknown topics beside a known one are nobody's fault; the first of a kind counts.
-    let uri = format!("magnet:?xt=urn:tree:tiger:ABC&xt=urn:btih:{V1}&xt=urn:btih:{}", "0".repeat(40));
+    // Unknown and broken topics beside a known one are nobody's fault; of two good ones the last counts, as in libtorrent.
+    let uri = format!("magnet:?xt=urn:tree:tiger:ABC&xt=urn:btih:{}&xt=urn:btih:{V1}&xt=urn:btih:zzz", "0".repeat(40));
     assert_eq!(parse(&uri).info_hashes.v1, v1);
+    let uri = format!("magnet:?xt=urn:btmh:1220{}&xt=urn:btmh:1220{v2}&xt=urn:btmh:1220", "0".repeat(64));
+    assert_eq!(parse(&uri).info_hashes.v2, Sha256Hash::from_hex(&v2));
+    assert_eq!(with("dn=a&dn=b&dn=").name.as_deref(), Some("b"));
+}
+
+/// Other ways to write what can only mean one torrent.
+#[test]
+fn aliases() {
+    let v1 = Sha1Hash::from_hex(V1);
+    for uri in [
+        format!("magnet:///?xt=urn:btih:{V1}"),
+        format!("MAGNET://?xt=urn:btih:{V1}"),
+        V1.to_owned(),
+        format!(" {}\n", V1.to_uppercase()),
+        "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH".to_owned(),
+    ] {
+        assert_eq!(parse(&uri), Magnet { info_hashes: InfoHashes { v1, v2: None }, ..Magnet::default() }, "{uri}");
+    }
+    let v2 = "ab".repeat(32);
+    assert_eq!(parse(&v2).info_hashes, InfoHashes { v1: None, v2: Sha256Hash::from_hex(&v2) });
+    for no_hash in [&V1[1..], &format!("{V1}0"), &V1.replace('0', "g"), "magnet:/?xt=urn:btih:x", "urn:btih:x"] {
+        assert!(Magnet::parse(no_hash).is_err(), "{no_hash}");
+    }
+    assert!(Magnet::parse(&format!("magnet:/?xt=urn:btih:{V1}")).is_err());
+}
+
+#[test]
+fn dht_nodes() {
+    let magnet =
+        with("dht=router.example:6881&dht=[2001:db8::1]:2&dht=1.2.3.4:3&dht=1.2.3.4:3&dht=h&dht=h:0&dht=h:99999&dht=");
+    let nodes = [("router.example", 6881), ("2001:db8::1", 2), ("1.2.3.4", 3)].map(|(h, p)| (h.to_owned(), p));
+    assert_eq!((magnet.nodes.as_slice(), magnet.peers.len()), (&nodes[..], 0));
+    assert_eq!(parse(&magnet.to_uri()), magnet);
+    let many: String = (1..3000).map(|port| format!("dht=h:{port}&")).collect();
+    assert_eq!(with(&many).nodes.len(), MAX_NODES);
+}
+
+/// A link of the greatest length that repeats one tracker must not compare each with all.
+#[test]
+fn repeated_trackers_are_taken_once() {
+    let other: String = (0..999).map(|i| format!("tr=u{i:03}&")).collect();
+    let magnet = with(&(other + &"tr=u998&".repeat(20_000)));
+    assert_eq!(magnet.trackers.len(), 999);
 }
 
 #[test]
@@ -94,6 +137,7 @@ proptest! {
         v1 in any::<[u8; 20]>(), v2 in proptest::option::of(any::<[u8; 32]>()), name in "\\PC{0,20}",
         trackers in proptest::collection::hash_set("udp://\\PC{1,20}x", 0..4),
         peers in proptest::collection::hash_set(("[a-z.0-9]{1,10}", 1u16..), 0..4),
+        nodes in proptest::collection::hash_set(("[a-z.0-9]{1,10}", 1u16..), 0..4),
         ranges in proptest::collection::vec((0u32..1000, 0u32..1000), 0..4),
     ) {
         let magnet = Magnet {
@@ -101,6 +145,7 @@ proptest! {
             name: Some(name.trim().to_owned()).filter(|n| !n.is_empty()),
             trackers: trackers.into_iter().map(|t| vec![t]).collect(),
             web_seeds: Vec::new(),
+            nodes: nodes.into_iter().collect(),
             peers: peers.into_iter().collect(),
             select_only: ranges.into_iter().map(|(start, more)| start..=start + more).collect(),
         };

@@ -43,7 +43,7 @@ fn multi(files: Vec<Entry>, size: usize) -> Entry {
 }
 
 fn parse(info: &Entry) -> Result<Info, String> {
-    Info::parse(&info.encode()).map_err(|e| e.0)
+    Info::parse(&info.encode()).map_err(|e| e.message)
 }
 
 fn torrent(set: impl FnOnce(&mut Entry) -> &mut Entry) -> TorrentFile {
@@ -76,7 +76,7 @@ fn multi_file() {
     let mut pad = file(&[".pad", "12"], 12);
     pad.set("attr", "p");
     let mut link = file(&["link"], 99);
-    link.set("attr", "l").set("symlink path", list(&["d", "..", "b.bin"]));
+    link.set("attr", "l").set("symlink path", list(&["d", ".", "b.bin"]));
     let mut broken_link = file(&["d", "B.BIN"], 0);
     broken_link.set("attr", "l");
     let bitcomet = file(&["_____padding_file_0_if you see this file"], 1);
@@ -104,14 +104,138 @@ fn multi_file() {
 
 #[test]
 fn names() {
-    for (name, safe) in [("..", None), ("", None), ("a/b", Some("ab")), ("/etc", Some("etc"))] {
+    for (name, safe) in
+        [("..", None), ("", None), ("a/b", Some("ab")), ("/etc", Some("etc")), ("a: b?.", Some("a: b?."))]
+    {
         let mut info = single(10);
         info.set("name", name);
         let info = parse(&info).expect("valid");
         let hash = info.info_hashes.best().to_hex();
         assert_eq!(info.name, safe.unwrap_or(&hash));
         assert_eq!(info.layout.files()[0].path, info.name);
+        let mut info = multi(vec![file(&["f", ".."], 10)], 10);
+        info.set("name", name);
+        let info = parse(&info).expect("valid");
+        let hash = info.info_hashes.best().to_hex();
+        let safe = if name.is_empty() { Some("_") } else { safe };
+        assert_eq!(info.layout.files()[0].path, format!("{}/f/_", safe.unwrap_or(&hash)));
     }
+}
+
+/// Numbers that nobody needs may be of any size, wherever they stand; one that is needed is named.
+#[test]
+fn numbers_beyond_64_bits_spoil_their_own_field() {
+    const HUGE: &str = "i18446744073709551615e";
+    let with = |key: &str, number: &str| {
+        let mut info = single(40);
+        info.set(key, Entry::Raw(number.into()));
+        parse(&info)
+    };
+    for key in ["mtime", "meta version", "x", "source", "md5sum", "files"] {
+        assert_eq!(
+            with(key, HUGE).map(|info| (info.layout.total_size(), info.info_hashes.v2)),
+            Ok((40, None)),
+            "{key}"
+        );
+    }
+    assert!(with("length", HUGE).expect_err("needed").contains("size"));
+    assert!(with("piece length", HUGE).expect_err("needed").contains("piece length"));
+    // What is not 0 is meant to be private.
+    for (number, private) in
+        [(HUGE, true), ("i-99999999999999999999e", true), ("i1e", true), ("i000e", false), ("1:1", false)]
+    {
+        assert_eq!(with("private", number).map(|info| info.private), Ok(private), "{number}");
+    }
+    let file = torrent(|t| {
+        let node = vec![Entry::from("h"), Entry::Raw(HUGE.into())];
+        t.set("creation date", Entry::Raw(HUGE.into()))
+            .set("nodes", vec![Entry::List(node)])
+            .set("url-list", Entry::Raw(HUGE.into()))
+    });
+    assert_eq!((file.creation_date, file.nodes.len(), file.web_seeds.len()), (None, 0, 0));
+    assert!(file.encode().escape_ascii().to_string().contains("13:creation datei18446744073709551615e"));
+}
+
+/// Pad files that have no path, or an empty one, are named as libtorrent names them; other files need one.
+#[test]
+fn pad_files_need_no_path() {
+    let pad = |set: &dyn Fn(&mut Entry)| {
+        let mut pad = Entry::dict();
+        pad.set("length", 12u32).set("attr", "p");
+        set(&mut pad);
+        pad
+    };
+    let pads = vec![
+        pad(&|_| {}),
+        file(&["a"], 4),
+        pad(&|p| _ = p.set("path", list(&[]))),
+        pad(&|p| _ = p.set("path", "a")),
+        file(&[".pad", "12"], 4),
+        pad(&|p| _ = p.set("path", list(&["x", "y"]))),
+    ];
+    let info = parse(&multi(pads, 56)).expect("valid");
+    let files: Vec<_> = info.layout.files().iter().map(|f| (f.path.as_str(), f.flags == FileFlags::PAD)).collect();
+    let own = (".pad/12", true);
+    assert_eq!(files, [own, ("t/a", false), own, own, ("t/.pad/12", false), ("t/x/y", true)]);
+    let mut no_path = Entry::dict();
+    no_path.set("length", 12u32).set("attr", "x");
+    assert!(parse(&multi(vec![no_path], 12)).expect_err("no path").contains("without a `path`"));
+}
+
+/// A target is looked for below the torrent's directory, then in the link's own, then through other links.
+#[test]
+fn symlinks() {
+    let link = |path: &[&str], target: &[&str]| {
+        let mut link = file(path, 0);
+        link.set("attr", "l").set("symlink path", list(target));
+        link
+    };
+    let targets = |links: Vec<Entry>| {
+        let files = vec![file(&["Versions", "A", "bin"], 5), file(&["top"], 5), file(&["x", "y", "z", "deep"], 5)];
+        let info = parse(&multi(files.into_iter().chain(links).collect(), 15)).expect("valid");
+        info.layout.files()[3..].iter().map(|f| f.symlink_target.clone().expect("a link")).collect::<Vec<_>>()
+    };
+    for (path, target, want) in [
+        (&["Versions", "Current"][..], &["A"][..], "t/Versions/A"),
+        (&["Versions", "Current"], &["Versions", "A"], "t/Versions/A"),
+        (&["Versions", "A", "q"], &["bin"], "t/Versions/A/bin"),
+        (&["l"], &["top"], "t/top"),
+        (&["l"], &["t", "top"], "t/l"),
+        (&["x", "l"], &["y", "z", "deep"], "t/x/y/z/deep"),
+        (&["x", "l"], &["..", "top"], "t/top"),
+        (&["x", "l"], &[".", "y"], "t/x/y"),
+        (&["x", "l"], &["x"], "t/x"),
+        (&["x", "y", "l"], &["y"], "t/x/y/l"),
+        (&["l"], &["..", "..", "etc"], "t/l"),
+        (&["l"], &["/", "top"], "t/l"),
+        (&["l"], &["nope"], "t/l"),
+        (&["l"], &["TOP"], "t/l"),
+        (&["l"], &[""], "t/l"),
+    ] {
+        assert_eq!(targets(vec![link(path, target)]), [want], "{path:?} -> {target:?}");
+    }
+    // Through other links, whichever comes first; in a circle, to itself.
+    let current = || link(&["Versions", "Current"], &["A"]);
+    let through = link(&["bin"], &["Versions", "Current", "bin"]);
+    let want = ["t/Versions/A", "t/Versions/Current/bin", "t/bin", "t/bad"];
+    let chain = [through.clone(), link(&["bin2"], &["bin"]), link(&["bad"], &["Versions", "Current", "nope"])];
+    assert_eq!(targets([current()].into_iter().chain(chain).collect()), want);
+    assert_eq!(targets(vec![through, current()]), [want[1], want[0]]);
+    let circle = [link(&["a"], &["b"]), link(&["b"], &["a"]), link(&["c"], &["a", "x"])];
+    assert_eq!(targets(circle.into()), ["t/b", "t/a", "t/c"]);
+}
+
+/// Links of links, as many as fit, are walked through a bounded number of times.
+#[test]
+fn many_symlinks_end() {
+    let mut files = vec![file(&["d", "f"], 5)];
+    for i in 0..5_000 {
+        let mut link = file(&[&format!("l{i}")], 0);
+        let first = if i == 0 { "d".to_owned() } else { format!("l{}", i - 1) };
+        link.set("attr", "l").set("symlink path", list(&[&first, &["x"; 40].join("/"), "f"]));
+        files.push(link);
+    }
+    assert!(parse(&multi(files, 5)).is_ok());
 }
 
 #[test]
@@ -162,8 +286,12 @@ fn hybrid_and_v2() {
 
     let mut v2 = Entry::dict();
     v2.set("name", "t").set("piece length", 16384u32).set("meta version", 2u32).set("file tree", Entry::dict());
-    let error = parse(&v2).expect_err("no v1 part");
-    assert!(error.contains("v2 only") && error.contains("`pieces`"), "{error}");
+    let error = Info::parse(&v2.encode()).expect_err("no v1 part");
+    assert!(error.unsupported && error.message.contains("v2 only") && error.message.contains("`pieces`"), "{error}");
+    v2.set("meta version", 1u32);
+    assert!(Info::parse(&v2.encode()).expect_err("a file tree").unsupported);
+    let neither = Info::parse(b"d4:name1:t12:piece lengthi16384ee").expect_err("no pieces");
+    assert!(!neither.unsupported);
 }
 
 #[test]
@@ -210,13 +338,37 @@ fn other_fields() {
             vec![node("h", 6881), node("h", 0), node("h", 70000), node("", 1), Entry::from("x"), list(&["h"])],
         )
     });
-    assert_eq!((file.web_seeds, file.nodes), (vec!["http://w/".to_owned()], vec![("h".to_owned(), 6881)]));
+    assert_eq!(
+        (file.web_seeds.clone(), file.nodes.clone()),
+        (vec!["http://w/".to_owned()], vec![("h".to_owned(), 6881)])
+    );
     assert_eq!((file.comment.as_deref(), file.created_by.as_deref()), (Some("a\u{fffd}"), Some("me")));
     assert_eq!(file.creation_date, Some(-5));
     let list = torrent(|t| t.set("url-list", list(&["http://a", "", "http://a", " http://b"])));
     assert_eq!(list.web_seeds, ["http://a", "http://b"]);
+    assert_eq!(file.encode().escape_ascii().to_string().matches("7:comment2:a\\xff").count(), 1, "as it stood there");
     let many = torrent(|t| t.set("nodes", vec![node("h", 1); 500]));
     assert_eq!(many.nodes.len(), MAX_NODES);
+}
+
+/// The directory of a torrent of several files ends with a slash, and what may stand in no URL is escaped.
+#[test]
+fn web_seeds_can_be_fetched() {
+    let seeds = |files: Vec<Entry>, urls: &[&str]| {
+        let mut root = Entry::dict();
+        root.set("info", multi(files, 20)).set("url-list", list(urls));
+        TorrentFile::parse(&root.encode()).expect("a torrent file").web_seeds
+    };
+    let two = || vec![file(&["a"], 10), file(&["b"], 10)];
+    let urls = ["http://h/a b", "http://h/a%20b/", "http://h", "http://h/é|\"", "http://h/x?y=1"];
+    let want = ["http://h/a%20b/", "http://h/", "http://h/%C3%A9%7C%22/", "http://h/x?y=1/"];
+    assert_eq!(seeds(two(), &urls), want);
+    assert_eq!(seeds(vec![file(&["a"], 20)], &["http://h/a b", "http://h/y/"]), ["http://h/a%20b", "http://h/y/"]);
+    let again = torrent(|t| t.set("url-list", "http://h/a b"));
+    assert_eq!(
+        (&again.web_seeds[..], TorrentFile::parse(&again.encode())),
+        (&["http://h/a%20b".to_owned()][..], Ok(again.clone()))
+    );
 }
 
 #[test]
@@ -267,8 +419,10 @@ fn any_torrent() -> impl Strategy<Value = (Vec<u8>, i64)> {
     );
     let name = any_element().prop_map(|e| if let Entry::Bytes(_) = e { e } else { "..".into() });
     (name, proptest::collection::vec(file, 1..6), extra).prop_map(|(name, files, extra)| {
-        let symlink = |attr: &Option<String>| attr.as_ref().is_some_and(|a| a.contains('l'));
-        let size: i64 = files.iter().filter(|f| !symlink(&f.2)).map(|f| f.1).sum();
+        let symlink = |attr: &Option<String>, target: &Entry| {
+            attr.as_ref().is_some_and(|a| a.contains('l')) && *target != Entry::List(Vec::new())
+        };
+        let size: i64 = files.iter().filter(|f| !symlink(&f.2, &f.3)).map(|f| f.1).sum();
         let files = files.into_iter().map(|(path, length, attr, target)| {
             let mut file = Entry::dict();
             file.set("path", path).set("length", length).set("symlink path", target);
@@ -303,9 +457,10 @@ proptest! {
             for path in [Some(&entry.path), entry.symlink_target.as_ref()].into_iter().flatten() {
                 prop_assert!(!path.contains('\\') && !path.contains('\0'));
                 prop_assert!(Path::new(path).components().all(|c| matches!(c, Component::Normal(_))), "{}", path);
-                prop_assert!(path.starts_with(&format!("{}/", file.info.name)), "{}", path);
+                let own = entry.flags.contains(FileFlags::PAD) && path.starts_with(".pad/");
+                prop_assert!(own || path.starts_with(&format!("{}/", file.info.name)), "{}", path);
             }
-            prop_assert!(entry.flags.contains(FileFlags::PAD) || seen.insert(entry.path.to_lowercase()), "{}", entry.path);
+            prop_assert!(entry.flags.contains(FileFlags::PAD) || seen.insert(entry.path.to_ascii_lowercase()), "{}", entry.path);
         }
         prop_assert_eq!(TorrentFile::parse(&file.encode()), Ok(file));
     }

@@ -150,6 +150,16 @@ impl HttpTracker {
         .await
     }
 
+    /// Says the same for ever.
+    pub async fn repeating(bytes: &[u8]) -> Self {
+        let bytes = bytes.repeat(100);
+        Self::serve("127.0.0.1:0", false, move |mut stream, _| {
+            let bytes = bytes.clone();
+            async move { while stream.write_all(&bytes).await.is_ok() {} }
+        })
+        .await
+    }
+
     /// Never stops sending.
     pub async fn endless() -> Self {
         Self::serve("127.0.0.1:0", false, |mut stream, _| async move {

@@ -134,6 +134,8 @@ impl From<AnnounceFailure> for Error {
 pub struct TrackerOptions {
     /// Check HTTPS trackers' certificates (`validate_https_trackers`).
     pub validate_https: bool,
+    /// Keep strangers' URLs out of this host's and network's services (`ssrf_mitigation`).
+    pub ssrf_mitigation: bool,
     /// Local addresses to announce from; None: as the routing table says.
     pub bind_v4: Option<Ipv4Addr>,
     pub bind_v6: Option<Ipv6Addr>,
@@ -141,7 +143,7 @@ pub struct TrackerOptions {
 
 impl Default for TrackerOptions {
     fn default() -> Self {
-        Self { validate_https: true, bind_v4: None, bind_v6: None }
+        Self { validate_https: true, ssrf_mitigation: true, bind_v4: None, bind_v6: None }
     }
 }
 

@@ -137,6 +137,29 @@ mod tests {
         assert_eq!(parse(&body), Ok(want));
     }
 
+    /// Numbers may be of any size: what is beyond all reason spoils its own field, and the peers are used.
+    #[test]
+    fn numbers_beyond_64_bits() {
+        const HUGE: &str = "i18446744073709551615e";
+        for (key, value) in
+            [("complete", HUGE), ("incomplete", HUGE), ("interval", HUGE), ("x", "i-99999999999999999999e")]
+        {
+            let mut body = b"d10:downloadedi9e".to_vec();
+            body.extend(format!("{}:{key}{value}5:peers6:", key.len()).bytes());
+            body.extend([10, 0, 0, 1, 0x1a, 0xe1, b'e']);
+            let reply = parse(&body).expect("a reply");
+            assert_eq!(
+                (reply.peers.len(), reply.downloaded, reply.complete, reply.interval_s),
+                (1, Some(9), None, 0),
+                "{key}"
+            );
+        }
+        let body = format!("d8:intervali5e5:peersld2:ip8:10.0.0.14:port{HUGE}ed2:ip8:10.0.0.24:porti80eeee");
+        assert_eq!(parse(body.as_bytes()).expect("a reply").peers, [addr("10.0.0.2:80")]);
+        let refusal = format!("d14:failure reason2:no8:retry in{HUGE}e");
+        assert_eq!(parse(refusal.as_bytes()).expect_err("a refusal").retry_in, None);
+    }
+
     #[test]
     fn peers_as_dictionaries() {
         let body = b"d8:intervali60e5:peersl\

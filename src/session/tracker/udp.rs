@@ -33,6 +33,8 @@ const MAX_PENDING: usize = 1024;
 const MAX_ADDRESSES: usize = 4;
 /// How long the other address family is waited for once one has answered.
 const OTHER_FAMILY_GRACE: Duration = Duration::from_millis(1500);
+/// Of a tracker whose URL names none, as in libtorrent; BEP 15 has no port of its own.
+const DEFAULT_PORT: u16 = 443;
 /// BEP 15: eight repetitions at most.
 const MAX_REPETITIONS: u32 = 8;
 
@@ -75,7 +77,22 @@ struct Shared {
 #[derive(Debug)]
 struct Pending {
     addr: SocketAddr,
-    answer: oneshot::Sender<Vec<u8>>,
+    /// What it was sent is a connect, and no announce.
+    connecting: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Pending {
+    /// The answer in a packet, if it is one to what was asked.
+    fn answer_in(&self, packet: &[u8]) -> Option<Answer> {
+        let answer = parse(packet, self.addr.is_ipv6())?;
+        match &answer {
+            Answer::Connect { .. } if self.connecting => Some(answer),
+            Answer::Announce(_) if !self.connecting => Some(answer),
+            Answer::Error { .. } => Some(answer),
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Socket {
@@ -116,15 +133,14 @@ async fn receive(shared: Arc<Shared>) {
         let Some(packet) = buf.get(..n) else { continue };
         let Some(tid) = transaction_of(packet) else { continue };
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let waiting = {
+        let answered = {
             let mut pending = shared.pending.lock();
-            match pending.get(&tid) {
-                Some(p) if p.addr == from => pending.remove(&tid),
-                _ => None,
-            }
+            // What is too short, or answers something else, ends nobody's wait: the answer may be behind it.
+            let answer = pending.get(&tid).filter(|p| p.addr == from).and_then(|p| p.answer_in(packet));
+            answer.and_then(|answer| Some((pending.remove(&tid)?, answer)))
         };
-        if let Some(pending) = waiting {
-            let _ = pending.answer.send(packet.to_vec());
+        if let Some((pending, answer)) = answered {
+            let _ = pending.answer.send(answer);
         }
     }
 }
@@ -152,12 +168,15 @@ struct Target {
 
 fn target_of(url: &str) -> Result<Target, AnnounceFailure> {
     let failed = |why: String| AnnounceFailure::new(Operation::ParseAddress, format!("invalid tracker URL: {why}"));
-    let url = reqwest::Url::parse(url).map_err(|e| failed(e.to_string()))?;
+    let url = url::Url::parse(url).map_err(|e| failed(e.to_string()))?;
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(failed("no host".to_owned()));
     }
-    let port = url.port().filter(|p| *p != 0).ok_or_else(|| failed("no port".to_owned()))?;
+    let port = url.port().unwrap_or(DEFAULT_PORT);
+    if port == 0 {
+        return Err(failed("port 0".to_owned()));
+    }
     let mut url_data = url.path().to_owned();
     if let Some(query) = url.query() {
         url_data = format!("{url_data}?{query}");
@@ -250,24 +269,20 @@ impl UdpClient {
         loop {
             let (connection, remembered) = match self.connection(addr) {
                 Some(connection) => (connection, true),
-                None => {
-                    let answer = self.call(shared, addr, |tid| encode_connect(tid).to_vec()).await?;
-                    match parse(&answer, addr.is_ipv6()) {
-                        Some(Answer::Connect { connection }) => self.remember(addr, connection),
-                        Some(Answer::Error { message }) => return Err(AnnounceFailure::refused(message, None)),
-                        _ => return Err(unexpected()),
-                    }
-                }
+                None => match self.call(shared, addr, true, |tid| encode_connect(tid).to_vec()).await? {
+                    Answer::Connect { connection } => self.remember(addr, connection),
+                    Answer::Error { message } => return Err(AnnounceFailure::refused(message, None)),
+                    Answer::Announce(_) => return Err(unexpected()),
+                },
             };
-            let answer = self.call(shared, addr, |tid| encode_announce(connection, tid, request, url_data)).await?;
-            match parse(&answer, addr.is_ipv6()) {
-                Some(Answer::Announce(reply)) => return Ok(reply),
+            match self.call(shared, addr, false, |tid| encode_announce(connection, tid, request, url_data)).await? {
+                Answer::Announce(reply) => return Ok(reply),
                 // Perhaps it was restarted and does not know the connection: once more with a new one.
-                Some(Answer::Error { .. }) if remembered => {
+                Answer::Error { .. } if remembered => {
                     self.connections.lock().remove(&addr);
                 }
-                Some(Answer::Error { message }) => return Err(AnnounceFailure::refused(message, None)),
-                _ => return Err(unexpected()),
+                Answer::Error { message } => return Err(AnnounceFailure::refused(message, None)),
+                Answer::Connect { .. } => return Err(unexpected()),
             }
         }
     }
@@ -293,8 +308,9 @@ impl UdpClient {
         &self,
         shared: &Shared,
         addr: SocketAddr,
+        connecting: bool,
         packet: impl FnOnce(u32) -> Vec<u8>,
-    ) -> Result<Vec<u8>, AnnounceFailure> {
+    ) -> Result<Answer, AnnounceFailure> {
         let (answer, answered) = oneshot::channel();
         let place = {
             let mut pending = shared.pending.lock();
@@ -305,7 +321,7 @@ impl UdpClient {
             while pending.contains_key(&tid) {
                 tid = self.transaction();
             }
-            pending.insert(tid, Pending { addr, answer });
+            pending.insert(tid, Pending { addr, connecting, answer });
             Place { shared, tid }
         };
         shared

@@ -145,3 +145,20 @@ proptest! {
         }
     }
 }
+
+/// A number of any size spoils no more than its own field.
+#[test]
+fn numbers_beyond_64_bits_are_not_said() {
+    let huge = "i18446744073709551615e";
+    let payload = format!(
+        "d12:complete_ago{huge}1:md11:ut_metadatai3e6:ut_pex{huge}e13:metadata_size{huge}1:pi6881e4:reqqi-99999999999999999999ee"
+    );
+    let hello = ExtendedHandshake::parse(payload.as_bytes()).expect("a handshake");
+    assert_eq!((hello.m.ut_metadata, hello.m.ut_pex, hello.p), (Some(3), None, Some(6881)));
+    assert_eq!((hello.complete_ago, hello.metadata_size, hello.reqq), (None, None, None));
+    let message = format!("d8:msg_typei2e5:piecei7e1:x{huge}e");
+    assert_eq!(MetadataMessage::parse(message.as_bytes()), Ok(Some(MetadataMessage::Reject { piece: 7 })));
+    assert!(MetadataMessage::parse(format!("d8:msg_typei2e5:piece{huge}e").as_bytes()).is_err());
+    let added = format!("d5:added6:\x0a\x00\x00\x01\x1a\x657:added.f{huge}e");
+    assert_eq!(PexMessage::parse(added.as_bytes()).map(|pex| pex.added.len()), Ok(1));
+}

@@ -8,6 +8,11 @@ fn client() -> TrackerClient {
     TrackerClient::new(&TrackerOptions::default()).expect("a client")
 }
 
+/// One that keeps strangers' URLs out of nothing.
+fn anywhere() -> TrackerClient {
+    TrackerClient::new(&TrackerOptions { ssrf_mitigation: false, ..TrackerOptions::default() }).expect("a client")
+}
+
 fn quick() -> AnnounceLimits {
     AnnounceLimits {
         completion_timeout: Duration::from_secs(3),
@@ -30,7 +35,7 @@ fn the_query_is_byte_exact() {
          &event=started&numwant=200&compact=1&no_peer_id=1"
     );
     // and stays so in what is sent
-    let sent = reqwest::Url::parse(&announce_url(&request)).expect("a URL");
+    let sent = Url::parse(&announce_url(&request)).expect("a URL");
     assert!(announce_url(&request).ends_with(sent.query().expect("a query")));
     request.event = AnnounceEvent::None;
     request.num_want = -1;
@@ -81,6 +86,136 @@ async fn gzip_is_unpacked_within_the_bound() {
     assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
 }
 
+/// Names of codings have no case, and gzip has an old one.
+#[tokio::test]
+async fn gzip_by_its_other_names() {
+    for name in ["x-gzip", "GZIP", "X-GZip", " gzip ", "identity, gzip"] {
+        let (head, body) = (format!("Content-Encoding: {name}\r\n"), gzip(REPLY));
+        let tracker = HttpTracker::start(move |_| reply_with("200 OK", &head, &body)).await;
+        let reply = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect(name);
+        assert_eq!((reply.interval_s, reply.peers.len()), (1800, 1), "{name}");
+    }
+    // Cut short behind the reply, or not gzip at all.
+    let cut = gzip(&[REPLY, &[b' '; 5000]].concat());
+    let cut = cut[..cut.len() - 6].to_vec();
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", "Content-Encoding: gzip\r\n", &cut)).await;
+    client().announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", "Content-Encoding: gzip\r\n", REPLY)).await;
+    let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("not packed");
+    assert!(failure.message.contains("unpacked"), "{failure:?}");
+}
+
+/// Many trackers are scripts of somebody's own. What they say is used, as far as it makes sense.
+#[tokio::test]
+async fn odd_heads_are_no_reason_to_refuse() {
+    let many: String = (0..120).map(|i| format!("X-Field-{i}: {i}\r\n")).collect();
+    let nearly_too_long = format!("X-Long: {}\r\n", "x".repeat(60_000));
+    for head in [
+        many.as_str(),
+        "X Powered By: x\r\n",
+        "Content-Type : text/plain\r\n",
+        "X-Folded: a\r\n b\r\n",
+        "no colon at all\r\n",
+        ": no name\r\n",
+        "X-Binary: \u{e9}\r\n",
+        &nearly_too_long,
+    ] {
+        let own = head.to_owned();
+        let tracker = HttpTracker::start(move |_| reply_with("200 OK", &own, REPLY)).await;
+        let reply = client().announce(&request(&tracker.url("/announce")), &quick()).await;
+        assert!(reply.is_ok(), "{}: {reply:?}", head.get(..30).unwrap_or(head));
+    }
+    let too_long = format!("X-Long: {}\r\n", "x".repeat(70_000));
+    let tracker = HttpTracker::start(move |_| reply_with("200 OK", &too_long, REPLY)).await;
+    client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("no bound");
+}
+
+/// Promised more than there is, or with line ends of its own: all that was needed has come.
+#[tokio::test]
+async fn a_reply_that_ends_early_is_used() {
+    for (head, behind) in [
+        (&b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"[..], &b""[..]),
+        (b"HTTP/1.0 200 OK\n\n", b"\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n21\r\n", b"\r\n"),
+    ] {
+        let answer = [head, REPLY, behind].concat();
+        assert_eq!(REPLY.len(), 0x21, "the length of the chunk");
+        let tracker = HttpTracker::start(move |_| answer.clone()).await;
+        let reply = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+        assert_eq!((reply.interval_s, reply.peers.len()), (1800, 1));
+    }
+}
+
+/// Interim answers may be as many as they like: they end at a bound, not when the time is over.
+#[tokio::test]
+async fn endless_interim_answers_end() {
+    for interim in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"] {
+        let tracker = HttpTracker::repeating(interim.as_bytes()).await;
+        let limits = AnnounceLimits { completion_timeout: Duration::from_secs(60), ..quick() };
+        let failure = client().announce(&request(&tracker.url("/announce")), &limits).await.expect_err("no answer");
+        assert!(failure.message.contains("no answer among them"), "{failure:?}");
+    }
+    // A few are as they should be.
+    let answer = [&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20)[..], &reply_with("200 OK", "", REPLY)].concat();
+    let tracker = HttpTracker::start(move |_| answer.clone()).await;
+    client().announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
+}
+
+/// A stranger's torrent makes this host ask its own services nothing but announces, however it writes the address, and
+/// wherever a redirect leads.
+#[tokio::test]
+async fn services_of_this_host_are_left_alone() {
+    let service = HttpTracker::start(|_| reply_with("200 OK", "", REPLY)).await;
+    let of = |host: &str, path: &str| service.url(path).replace("127.0.0.1", host);
+    for (host, path) in [
+        ("127.0.0.1", "/admin?x=1"),
+        ("2130706433", "/admin"),
+        ("0x7f.1", "/admin"),
+        ("0177.0.0.1", "/"),
+        ("localhost", "/admin"),
+        ("LOCALHOST", "/x/announce"),
+        ("[::ffff:127.0.0.1]", "/admin"),
+        ("0.0.0.0", "/admin"),
+        ("127.0.0.1", "/announce/../admin"),
+        ("127.0.0.1", "/announce/..%2fadmin"),
+        ("127.0.0.1", "/announce?info_hash=x"),
+    ] {
+        let url = of(host, path);
+        let failure = client().announce(&request(&url), &quick()).await.expect_err("refused");
+        assert_eq!(failure.operation, Operation::Bittorrent, "{url}: {failure:?}");
+        assert!(failure.message.contains("ssrf_mitigation"), "{url}: {failure:?}");
+    }
+    let location = format!("Location: {}\r\n", service.url("/admin?x=1"));
+    let redirecting = HttpTracker::start(move |_| reply_with("302 Found", &location, b"")).await;
+    let failure = client().announce(&request(&redirecting.url("/announce")), &quick()).await.expect_err("refused");
+    assert!(failure.message.contains("ssrf_mitigation"), "{failure:?}");
+    assert_eq!((redirecting.requests().len(), service.requests().len()), (1, 0));
+    // A tracker of this host is asked, and anything for who wants it so.
+    client().announce(&request(&of("localhost", "/announce?passkey=x")), &quick()).await.expect("a reply");
+    anywhere().announce(&request(&of("127.0.0.1", "/admin?x=1")), &quick()).await.expect("a reply");
+    anywhere().announce(&request(&redirecting.url("/announce")), &quick()).await.expect("a reply");
+    assert_eq!(service.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_login_in_the_url_is_used() {
+    let tracker = HttpTracker::start(|_| reply_with("200 OK", "", REPLY)).await;
+    let url = tracker.url("/announce").replace("http://", "http://me:se%20cret@");
+    client().announce(&request(&url), &quick()).await.expect("a reply");
+    let head = tracker.requests().remove(0);
+    assert!(head.to_ascii_lowercase().contains("\r\nauthorization: basic "), "{head}");
+    assert!(head.contains(&data_encoding::BASE64.encode(b"me:se cret")) && !head.contains("se%20cret"), "{head}");
+}
+
+#[tokio::test]
+async fn other_schemes_are_not_followed() {
+    for to in ["ftp://127.0.0.1/announce", "file:///etc/passwd", "http://"] {
+        let location = format!("Location: {to}\r\n");
+        let tracker = HttpTracker::start(move |_| reply_with("302 Found", &location, b"")).await;
+        client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err(to);
+    }
+}
+
 #[tokio::test]
 async fn refusals_come_with_their_reason() {
     for status in ["200 OK", "403 Forbidden"] {
@@ -89,7 +224,7 @@ async fn refusals_come_with_their_reason() {
         })
         .await;
         let url = tracker.url("/0123456789abcdef/announce");
-        let failure = client().announce(&request(&url), &quick()).await.expect_err("refused");
+        let failure = anywhere().announce(&request(&url), &quick()).await.expect_err("refused");
         assert_eq!(failure.failure_reason.as_deref(), Some("key *** no"), "no passkey in messages");
         assert_eq!(failure.message, "the tracker refuses: key *** no");
         assert!(failure.retry_in.is_some());
@@ -115,13 +250,13 @@ async fn error_statuses_and_strange_bodies() {
 #[tokio::test]
 async fn redirects_are_followed_a_few_times() {
     let target = HttpTracker::start(|_| reply_with("200 OK", "", REPLY)).await;
-    let location = format!("Location: {}\r\n", target.url("/elsewhere?a=b"));
+    let location = format!("Location: {}\r\n", target.url("/announce/elsewhere?a=b"));
     let first = HttpTracker::start(move |_| reply_with("302 Found", &location, b"")).await;
     client().announce(&request(&first.url("/announce?passkey=secretsecret")), &quick()).await.expect("a reply");
     let head = target.requests().remove(0).to_ascii_lowercase();
-    assert!(head.starts_with("get /elsewhere?a=b ") && !head.contains("secretsecret"), "{head}");
+    assert!(head.starts_with("get /announce/elsewhere?a=b ") && !head.contains("secretsecret"), "{head}");
 
-    let endless = HttpTracker::start(|_| reply_with("302 Found", "Location: /again\r\n", b"")).await;
+    let endless = HttpTracker::start(|_| reply_with("302 Found", "Location: /announce/again\r\n", b"")).await;
     let failure = client().announce(&request(&endless.url("/announce")), &quick()).await.expect_err("a loop");
     assert_eq!(failure.operation, Operation::Bittorrent);
     assert!(endless.requests().len() <= MAX_REDIRECTS + 1);
@@ -173,7 +308,7 @@ async fn broken_answers_are_failures() {
 async fn where_nobody_listens() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let url = format!("http://127.0.0.1:{port}/0123456789abcdef0123/announce?passkey=topsecret");
-    let failure = client().announce(&request(&url), &quick()).await.expect_err("refused");
+    let failure = anywhere().announce(&request(&url), &quick()).await.expect_err("refused");
     assert_eq!(failure.operation, Operation::Connect);
     assert_eq!(failure.os_error, rustix::io::Errno::CONNREFUSED.raw_os_error());
     for secret in ["topsecret", "0123456789abcdef0123"] {
@@ -200,7 +335,7 @@ async fn https_is_validated_unless_told_not_to() {
     let client = TrackerClient::new(&trusting).expect("a client");
     let reply = client.announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
     assert_eq!(reply.interval_s, 1800);
-    assert!(CryptoProvider::get_default().is_none(), "nothing is installed for the process");
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "nothing is installed for the process");
 }
 
 #[tokio::test]
