@@ -164,7 +164,7 @@ async fn serve(args: &Args) -> Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind_tcp(address, BindOpts::default())?;
     println!("port {}", listener.bind_addr().port());
-    HttpApi::new(Api::new(session, None), None).make_http_api_and_run(listener, None).await
+    HttpApi::new(Api::new(session, None, None), None).make_http_api_and_run(listener, None).await
 }
 
 /// Reads as a player does, and prints how long it waited. The clock starts when the torrent is added, and again at each seek.

@@ -111,7 +111,7 @@ const HELD: Duration = Duration::from_millis(2);
 
 /// So many times, microseconds from the writing of an eventfd to the return of the read that waited for it.
 pub fn eventfd_wakes(count: usize) -> Vec<f64> {
-    // Not of those that are read once and for all: one of them each time, so that a late sleeper still is one.
+    // A read takes one off the counter: a sleeper that comes late still wakes as often as it was woken.
     let Ok(event) = EventFd::from_value_and_flags(0, EfdFlags::EFD_SEMAPHORE) else { return Vec::new() };
     let (start, written) = (Instant::now(), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -126,9 +126,9 @@ pub fn eventfd_wakes(count: usize) -> Vec<f64> {
         for _ in 0..count {
             thread::sleep(HELD);
             written.store(start.elapsed().as_nanos() as u64, Ordering::Release);
-            if event.write(1).is_err() {
-                // Never: the counter is far from full. The sleeper would wait for ever.
-                break;
+            // It fails where the counter is full, which it is not: then again, as the sleeper waits for each.
+            while event.write(1).is_err() {
+                thread::yield_now();
             }
         }
         sleeper.join().unwrap_or_default()
