@@ -6,7 +6,7 @@
 
 #include "content.h"
 
-enum { READ_TIMEOUT_MS = 60 * 1000, PAGE = 4096, LINE = 64, STEP = 65, ROUNDS = 40 };
+enum { READ_TIMEOUT_MS = 60 * 1000, PAGE = 4096, LINE = 64, STEP = 65, ROUNDS = 40, WARM = 4 };
 enum { OFFSETS = LINE + (PAGE + STEP - 1) / STEP };
 
 static struct content content;
@@ -69,8 +69,10 @@ int main(int argc, char **argv)
     uint64_t ours[OFFSETS], plain[OFFSETS];
     memset(ours, 0xff, sizeof ours);
     memset(plain, 0xff, sizeof plain);
-    for (int round = 0; round < ROUNDS; round++)
-        for (size_t n = 0; n < OFFSETS; n++) {
+    for (int round = 0; round < ROUNDS; round++) {
+        /* One after the other, and the last offsets first, too: a slow memcpy leaves the caches in a state that the next reads pay for. */
+        for (size_t turn = 0; turn < OFFSETS + WARM; turn++) {
+            size_t n = (turn + OFFSETS - WARM) % OFFSETS;
             uint8_t *to = room + offset_of(n);
             size_t got = 0;
             if (round == 0)
@@ -84,13 +86,18 @@ int main(int argc, char **argv)
                 return 1;
             }
             ours[n] = took < ours[n] ? took : ours[n];
-            begins = nanoseconds();
+        }
+        for (size_t turn = 0; turn < OFFSETS + WARM; turn++) {
+            size_t n = (turn + OFFSETS - WARM) % OFFSETS;
+            uint8_t *to = room + offset_of(n);
+            uint64_t begins = nanoseconds();
             /* Block by block, as the library does: a length that the C library has another way for is another measurement. */
             for (size_t at = 0; at < piece_length; at += CONTENT_BLOCK)
                 memcpy(to + at, source + at, CONTENT_BLOCK);
-            took = nanoseconds() - begins;
+            uint64_t took = nanoseconds() - begins;
             plain[n] = took < plain[n] ? took : plain[n];
         }
+    }
     if (memcmp(source, room + offset_of(OFFSETS - 1), piece_length) != 0)
         return 1;
     printf("{\"peer\":\"ours\"");

@@ -9,7 +9,7 @@ use crate::seeders::{CONTENT_SEED, Seeder, torrent};
 
 const READ: Figure = Figure::at_least(
     "abi.read_worst_offset",
-    0.75,
+    0.8,
     "ratio",
     "rate at the slowest of 128 offsets of a buffer in its page / at the median one",
 );
