@@ -5,7 +5,7 @@ use crate::Plan;
 use crate::abi::c_program;
 use crate::program::Measured;
 use crate::results::{Figure, Results, median};
-use crate::seeders::{CONTENT_SEED, Seeder, torrent};
+use crate::seeders::{CONTENT_SEED, Seeder};
 
 const READ: Figure = Figure::at_least(
     "abi.read_worst_offset",
@@ -29,31 +29,29 @@ pub fn measure(plan: &Plan, results: &mut Results) {
     if ![&READ, &MEMCPY, &OVER_MEMCPY].iter().any(|figure| results.wants(figure)) {
         return;
     }
-    let runs = runs(plan);
-    let of = |value: &dyn Fn(&[f64], &[f64]) -> Option<f64>| match &runs {
-        Err(reason) => Err(reason.clone()),
-        Ok(runs) => runs
-            .iter()
-            .map(|(ours, plain)| value(ours, plain).ok_or_else(|| "no offsets were measured".to_owned()))
-            .collect(),
+    let runs = (0..plan.pairs).map(|_| run(plan)).collect::<Result<Vec<_>, _>>();
+    let of = |value: fn(&Run) -> Option<f64>| {
+        let runs = runs.as_ref().map_err(String::clone)?.iter();
+        runs.map(|run| value(run).ok_or_else(|| "no offsets were measured".to_owned())).collect()
     };
-    results.put_or_skip(&READ, of(&|ours, _| worst(ours)));
-    results.put_or_skip(&MEMCPY, of(&|_, plain| worst(plain)));
-    results.put_or_skip(&OVER_MEMCPY, of(&|ours, plain| Some(plain.get(AT_MALLOCS)? / ours.get(AT_MALLOCS)?)));
+    results.put_or_skip(&READ, of(|run| worst(&run.reads)));
+    results.put_or_skip(&MEMCPY, of(|run| worst(&run.copies)));
+    results.put_or_skip(&OVER_MEMCPY, of(|run| Some(run.copies.get(AT_MALLOCS)? / run.reads.get(AT_MALLOCS)?)));
 }
 
-/// For each run the times of the fastest reads at each offset, and those of memcpy.
-fn runs(plan: &Plan) -> Result<Vec<(Vec<f64>, Vec<f64>)>, String> {
-    let (seeder, torrents) = Seeder::plain_many(plan, 4 * PIECE_LENGTH, PIECE_LENGTH, 1)?;
-    let path = torrents.first().cloned().unwrap_or_else(|| torrent(plan));
-    let one = || {
-        let mut command = c_program(plan, "copy")?;
-        command.arg(&path);
-        command.args([CONTENT_SEED.to_string(), PIECE_LENGTH.to_string(), seeder.address.to_string()]);
-        let measured = Measured::run("copy", &mut command)?;
-        Ok((measured.numbers("read_ns")?, measured.numbers("memcpy_ns")?))
-    };
-    (0..plan.pairs).map(|_| one()).collect()
+/// The times of the fastest reads at each offset, and those of memcpy.
+struct Run {
+    reads: Vec<f64>,
+    copies: Vec<f64>,
+}
+
+fn run(plan: &Plan) -> Result<Run, String> {
+    let (seeder, torrents) = Seeder::plain_many(plan, PIECE_LENGTH, PIECE_LENGTH, 1)?;
+    let mut command = c_program(plan, "copy")?;
+    command.arg(torrents.first().ok_or("no torrent was made")?);
+    command.args([CONTENT_SEED.to_string(), PIECE_LENGTH.to_string(), seeder.address.to_string()]);
+    let measured = Measured::run("copy", &mut command)?;
+    Ok(Run { reads: measured.numbers("read_ns")?, copies: measured.numbers("memcpy_ns")? })
 }
 
 /// The rate at the slowest offset over that at the median one.
