@@ -79,7 +79,7 @@ const ROWS: [Row; 9] = [
     Row {
         figure: Figure::new(
             "abi.reader_wake_vs_eventfd",
-            4.0,
+            15.0,
             "ratio",
             "an eventfd's wake-up in the same run, medians",
         ),
