@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native soak \
-        lint lint-go check run run-c bench bench-stream install uninstall clean
+        lint lint-go check run run-c bench bench-stream bench-peers install uninstall clean
 
 help: ## this list
 	@echo "libelementum_torrent $(VERSION)"
@@ -110,7 +110,7 @@ lint: ## rustfmt and clippy, warnings are errors
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 lint-go: stage ## gofmt, go vet and staticcheck, warnings are errors
-	@test -z "$$(gofmt -l go-binding)" || { gofmt -l go-binding; echo "gofmt these" >&2; exit 1; }
+	@test -z "$$(gofmt -l go-binding benches/go)" || { gofmt -l go-binding benches/go; echo "gofmt these" >&2; exit 1; }
 	cd go-binding && $(GO_ENV) $(GO) vet ./... && $(GO_ENV) $(GO) run $(STATICCHECK) ./...
 	cd go-binding/e2e && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
@@ -125,12 +125,15 @@ run-c: ## the C example: plays a demo torrent from loopback, or TORRENT
 	$(NAME_IT)
 	examples/run.sh "$(TORRENT)"
 
-bench: stage ## ours beside libtorrent and librqbit: downloads, crossing into C, wake-ups, about 10 minutes; results in target/bench/results.json
-	-go-binding/bench/install.sh
+# Those that the benchmarks measure. One that cannot be installed is named at the end of the table, with the reason; the others are measured.
+bench-peers:
+	@benches/peers/install.sh "$(PYTHON)"
+
+bench: stage bench-peers ## ours beside libtorrent, librqbit and anacrolix: downloads, HTTP, crossing into C, wake-ups, about 15 minutes; results in target/bench/results.json
 	$(CARGO) build --release -p elementum-bench --features rqbit,engine
 	$(TARGET)/release/bench $(BENCH)
 
-bench-stream: stage ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file
+bench-stream: stage bench-peers ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file
 	tests/install-packages.sh unshare=util-linux ip=iproute2
 	$(CARGO) build --release -p elementum-bench --features rqbit,engine
 	benches/own-network.sh $(TARGET)/release/bench --stream $(BENCH)

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+use crate::ffi::block_copy;
+
 /// A buffer to be filled. What is beyond its end is left out.
 pub trait OutBuffer {
     fn len(&self) -> usize;
@@ -47,12 +49,7 @@ impl OutBuffer for [u8] {
     }
 
     fn put(&mut self, at: usize, from: &[u8]) -> usize {
-        let room = self.get_mut(at..).unwrap_or_default();
-        let n = room.len().min(from.len());
-        if let (Some(to), Some(from)) = (room.get_mut(..n), from.get(..n)) {
-            to.copy_from_slice(from);
-        }
-        n
+        block_copy::copy_over(from, self.get_mut(at..).unwrap_or_default())
     }
 
     fn put_zeros(&mut self, range: Range<usize>) {
@@ -70,10 +67,7 @@ impl OutBuffer for [MaybeUninit<u8>] {
     }
 
     fn put(&mut self, at: usize, from: &[u8]) -> usize {
-        let room = self.get_mut(at..).unwrap_or_default();
-        // The compiler makes one copy of it.
-        room.iter_mut().zip(from).for_each(|(to, from)| *to = MaybeUninit::new(*from));
-        room.len().min(from.len())
+        block_copy::copy(from, self.get_mut(at..).unwrap_or_default())
     }
 
     fn put_zeros(&mut self, range: Range<usize>) {

@@ -23,6 +23,8 @@ SETTINGS = {
     "alert_mask": int(lt.alert.category_t.status_notification | lt.alert.category_t.error_notification),
     # Ten threads for two cores only take turns. Of queue depths, buffer sizes and write modes none beat the defaults here.
     "aio_threads": 2,
+    # A file that is there, which the driver has written with other bytes, is not hashed before it is fetched.
+    "no_recheck_incomplete_resume": True,
 }
 
 

@@ -69,9 +69,21 @@ impl Content {
         if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > self.size) {
             return false;
         }
-        let mut expected = vec![0; bytes.len()];
-        self.read(offset, &mut expected);
-        expected == bytes
+        let (mut offset, mut bytes) = (offset, bytes);
+        while !bytes.is_empty() {
+            let (block, within) = (offset / BLOCK as u64, (offset % BLOCK as u64) as usize);
+            let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - within));
+            let (stamped, plain) = now.split_at(STAMP.saturating_sub(within).min(now.len()));
+            let tail = (within + stamped.len()).saturating_sub(STAMP);
+            if stamped != &self.stamp(block)[within.min(STAMP)..][..stamped.len()]
+                || plain != &self.tail(block)[tail..][..plain.len()]
+            {
+                return false;
+            }
+            offset += now.len() as u64;
+            bytes = rest;
+        }
+        true
     }
 
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {

@@ -6,6 +6,7 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub(crate) mod block_copy;
 mod bytes;
 mod guard;
 mod handle;

@@ -380,7 +380,7 @@ mod tests {
         let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
         drop((0..9).filter_map(|_| pool.reserve()).collect::<Vec<_>>());
         assert_eq!(pool.peak(), 9);
-        for (limit, used) in [(4, 3), (20, 17), (1, 1), (u64::MAX >> 14, 5)] {
+        for (limit, used) in [(4, 3), (20, 17), (1, 1), (BLOCKS, 5)] {
             pool.set_limit(limit * u64::from(BLOCK_SIZE));
             assert_eq!(pool.peak(), 0);
             drop((0..used).filter_map(|_| pool.reserve()).collect::<Vec<_>>());

@@ -15,6 +15,7 @@ pub use landing::MOST_PLACES;
 
 use super::WireError;
 use super::message::{self, Message, id};
+use crate::ffi::block_copy;
 use crate::storage::credits::Credits;
 use crate::storage::pool::{BLOCK_SIZE, Block, BlockMut};
 
@@ -148,10 +149,7 @@ impl Decoder {
                 let left = block.as_mut_slice().get_mut(*got..).unwrap_or_default();
                 let n = left.len().min(bytes.len());
                 let (now, rest) = bytes.split_at(n);
-                if let Some(target) = left.get_mut(..n) {
-                    target.copy_from_slice(now);
-                }
-                *got += n;
+                *got += block_copy::copy_over(now, left);
                 if n == left.len() {
                     self.finish_block(out);
                 }

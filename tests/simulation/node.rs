@@ -260,7 +260,7 @@ impl Engine {
 #[derive(Debug)]
 pub enum Kind {
     Engine(Box<Engine>),
-    Script(Script),
+    Script(Box<Script>),
     /// Nobody any more.
     Gone,
 }

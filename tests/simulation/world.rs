@@ -186,7 +186,7 @@ impl World {
 
     pub fn add_script(&mut self, manner: Manner, line: Line) -> usize {
         let seed = self.rng.u64(..);
-        let node = self.place(Kind::Script(Script::new(manner, self.content.clone(), seed)), line);
+        let node = self.place(Kind::Script(Box::new(Script::new(manner, self.content.clone(), seed))), line);
         self.clock.after(Duration::from_secs(1), Event::Tick(node));
         node
     }

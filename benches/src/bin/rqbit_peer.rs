@@ -6,6 +6,9 @@
 //! `rqbit-peer stream` is the client of the streaming benchmark, like `benches/peers/libtorrent_stream.py`: it reads the start
 //! of the torrent's one file, then at each of the `--seeks`, or plays it at the `--bitrate` as `benches/c/play.c` does; it prints one
 //! JSON line of how long it waited, and ends.
+//!
+//! `rqbit-peer serve` is rqbit's HTTP server with one torrent, paused: it prints `port N` of the server when it has looked at what is there.
+//! `POST /torrents/0/start` makes it begin, `GET /torrents/0/stream/0` is the file.
 
 use std::fs::File;
 use std::io::SeekFrom;
@@ -18,14 +21,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use elementum_bench::args::Args;
 use elementum_bench::usage::Stretch;
+use librqbit::http_api::HttpApi;
 use librqbit::{
-    AddTorrent, AddTorrentOptions, ConnectionOptions, ListenerMode, ListenerOptions, Session, SessionOptions,
+    AddTorrent, AddTorrentOptions, Api, ConnectionOptions, ListenerMode, ListenerOptions, Session, SessionOptions,
 };
+use librqbit_dualstack_sockets::{BindOpts, TcpListener};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 
 const USAGE: &str = "rqbit-peer seed --torrent PATH --data DIR [--peer IP:PORT]... [--port N]
        rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--trackers] [--measure]
+       rqbit-peer serve --torrent PATH --data DIR [--peer IP:PORT]...
        rqbit-peer stream --torrent PATH --data DIR --content PATH [--peer IP:PORT]... 
               ([--seeks OFFSET,...] [--length BYTES] | --bitrate BYTES_A_SECOND --seconds N)";
 
@@ -45,11 +51,15 @@ async fn main() -> ExitCode {
     let result = match (mode.as_str(), Args::parse_from(words, VALUED, &["measure", "trackers"])) {
         (_, Err(message)) => Err(anyhow!(message)),
         ("stream", Ok(args)) => stream(&args).await,
+        ("serve", Ok(args)) => {
+            end_with_standard_input();
+            serve(&args).await
+        }
         ("seed" | "leech", Ok(args)) => {
             end_with_standard_input();
             run(mode == "seed", &args).await
         }
-        _ => Err(anyhow!("the first argument is seed, leech or stream")),
+        _ => Err(anyhow!("the first argument is seed, leech, stream or serve")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,7 +80,6 @@ fn end_with_standard_input() {
 }
 
 async fn run(seed: bool, args: &Args) -> Result<()> {
-    let stretch = Stretch::begin();
     let data = args.required("data").map_err(|message| anyhow!(message))?;
     let peers = peers(args)?;
     let source = match (args.text("magnet"), args.text("torrent")) {
@@ -84,7 +93,9 @@ async fn run(seed: bool, args: &Args) -> Result<()> {
     if !seed {
         println!("port {port}");
     }
-    let options = AddTorrentOptions { overwrite: true, initial_peers: Some(peers), ..Default::default() };
+    // What is there before is looked at first. That is no part of what is measured, so it is begun afterwards.
+    let paused = args.flag("measure");
+    let options = AddTorrentOptions { overwrite: true, initial_peers: Some(peers), paused, ..Default::default() };
     // A magnet is added when its metadata has come, not before.
     let handle = session.add_torrent(source, Some(options)).await?.into_handle().context("not added")?;
     if args.text("magnet").is_some() {
@@ -93,6 +104,10 @@ async fn run(seed: bool, args: &Args) -> Result<()> {
     handle.wait_until_initialized().await?;
     if seed && !handle.stats().finished {
         return Err(anyhow!("the data is not complete"));
+    }
+    let stretch = Stretch::begin();
+    if paused {
+        session.unpause(&handle).await?;
     }
     handle.wait_until_completed().await?;
     if seed {
@@ -133,6 +148,23 @@ async fn session(data: &str, args: &Args) -> Result<Arc<Session>> {
     )
     .await?;
     Ok(session)
+}
+
+/// The server of rqbit, which is told by a request when to begin.
+async fn serve(args: &Args) -> Result<()> {
+    let required = |name| args.required(name).map_err(|message| anyhow!(message));
+    let path = required("torrent")?;
+    let source = AddTorrent::from_bytes(std::fs::read(path).with_context(|| path.to_owned())?);
+    let session = session(required("data")?, args).await?;
+    let options =
+        AddTorrentOptions { overwrite: true, paused: true, initial_peers: Some(peers(args)?), ..Default::default() };
+    let handle = session.add_torrent(source, Some(options)).await?.into_handle().context("not added")?;
+    handle.wait_until_initialized().await?;
+    ensure!(handle.id() == 0, "the torrent is not the first one");
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = TcpListener::bind_tcp(address, BindOpts::default())?;
+    println!("port {}", listener.bind_addr().port());
+    HttpApi::new(Api::new(session, None, None), None).make_http_api_and_run(listener, None).await
 }
 
 /// Reads as a player does, and prints how long it waited. The clock starts when the torrent is added, and again at each seek.

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
+use crate::ffi::block_copy;
 use crate::storage::credits::Loan;
 use crate::wire::message::id;
 
@@ -113,7 +114,7 @@ impl Decoder {
             let Target { header, mut loan } = target;
             for place in [header.as_slice(), loan.block.as_mut_slice()] {
                 let (now, _) = place.split_at(place.len().min(left));
-                missed.extend_from_slice(now);
+                block_copy::append(now, &mut missed);
                 left -= now.len();
             }
             self.credits.give_back([loan]);

@@ -10,7 +10,7 @@ use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
 use crate::program::Measured;
 use crate::results::{Figure, Results};
-use crate::rounds::{Client, Runs, ratio, take_turns, with_data};
+use crate::rounds::{Client, Runs, ratio, take_turns, with_written_data};
 use crate::seeders::{CONTENT_SEED, Seeder, python, torrent};
 
 const PIECE_LENGTH: u64 = 1 << 20;
@@ -29,11 +29,11 @@ const LIBTORRENT: &str = "libtorrent 2.1.1 to tmpfs";
 const LIBRQBIT: &str = "librqbit 9.1 to tmpfs";
 
 const PLAIN: Figures = Figures {
-    wall_vs_libtorrent: Figure::new("download.ram.wall_vs_libtorrent", 0.6, "ratio", LIBTORRENT),
-    cpu_vs_libtorrent: Figure::new("download.ram.cpu_vs_libtorrent", 0.65, "ratio", LIBTORRENT),
+    wall_vs_libtorrent: Figure::new("download.ram.wall_vs_libtorrent", 0.55, "ratio", LIBTORRENT),
+    cpu_vs_libtorrent: Figure::new("download.ram.cpu_vs_libtorrent", 0.5, "ratio", LIBTORRENT),
     wall_vs_librqbit: Figure::new("download.ram.wall_vs_librqbit", 0.4, "ratio", LIBRQBIT),
     cpu_vs_librqbit: Figure::new("download.ram.cpu_vs_librqbit", 0.35, "ratio", LIBRQBIT),
-    cpu_vs_floor: Some(Figure::new("download.ram.cpu_vs_floor", 1.25, "ratio", "receive+SHA-1 loop")),
+    cpu_vs_floor: Some(Figure::new("download.ram.cpu_vs_floor", 1.15, "ratio", "receive+SHA-1 loop")),
 };
 const FROM_LIBTORRENT: Figures = Figures {
     wall_vs_libtorrent: Figure::new("download.ram.from_libtorrent.wall_vs_libtorrent", 0.8, "ratio", LIBTORRENT),
@@ -145,9 +145,9 @@ fn floor(plan: &Plan, peer: &str) -> Result<Measured, String> {
     Measured::run("floor", command.args(["--peer", peer]).arg("--torrent").arg(torrent(plan)))
 }
 
-/// Runs a client that writes files, and compares what it wrote.
+/// Runs a client that writes files, over one that was written before, and compares what it wrote.
 fn to_files(plan: &Plan, name: &str, command: &mut Command) -> Result<Measured, String> {
-    with_data(plan, |data| {
+    with_written_data(plan, |data| {
         let measured = Measured::run(name, command.arg("--data").arg(data))?;
         match is_content(&data.join("content.bin"), plan.size) {
             Ok(true) => Ok(measured),

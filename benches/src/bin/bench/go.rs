@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Plan;
+use crate::machine::eventfd_wakes;
 use crate::program::Measured;
-use crate::results::{Figure, Results};
+use crate::results::{Figure, Results, quantile};
 
 /// A figure, of the numbers that the two programs print.
 struct Row {
@@ -22,10 +23,22 @@ enum Value {
     Ratio(&'static str, &'static str),
     /// SWIG's over ours.
     Swig(&'static str, &'static str),
+    /// One of ours over an eventfd's wake-up in the same run, microseconds.
+    Eventfd(&'static str),
 }
-use Value::{Ours, Ratio, Swig};
+use Value::{Eventfd, Ours, Ratio, Swig};
 
-const ROWS: [Row; 8] = [
+/// What was measured in one turn.
+struct Turn {
+    ours: Result<Measured, String>,
+    swig: Result<Measured, String>,
+    /// The median wake-up.
+    eventfd: Option<f64>,
+}
+
+const WAKES: usize = 300;
+
+const ROWS: [Row; 9] = [
     Row {
         figure: Figure::new("abi.call_vs_cgo", 1.3, "ratio", "an empty cgo call"),
         value: Ratio("abi_call_ns", "cgo_call_ns"),
@@ -60,8 +73,17 @@ const ROWS: [Row; 8] = [
         value: Ratio("memcpy64k_ns", "read64k_ns"),
     },
     Row {
-        figure: Figure::new("abi.reader_wake_us", 100.0, "us", "piece_finished to the end of Reader.Read"),
+        figure: Figure::stated("abi.reader_wake_us", "us", "piece_finished to the end of Reader.Read"),
         value: Ours("wake_us"),
+    },
+    Row {
+        figure: Figure::new(
+            "abi.reader_wake_vs_eventfd",
+            15.0,
+            "ratio",
+            "an eventfd's wake-up in the same run, medians",
+        ),
+        value: Eventfd("wake_us"),
     },
 ];
 
@@ -77,26 +99,31 @@ pub fn measure(plan: &Plan, results: &mut Results) {
     let needs_swig = wanted.iter().any(|row| matches!(row.value, Swig(..)));
     let swig = if needs_swig { swig_program(plan) } else { Err(String::new()) };
     // The first runs are the warm-up.
-    let runs: Vec<[Result<Measured, String>; 2]> = (0..=plan.pairs)
-        .map(|_| [run(plan, &cost), swig.as_ref().map_err(String::clone).and_then(|swig| run(plan, swig))])
+    let turns: Vec<Turn> = (0..=plan.pairs)
+        .map(|_| Turn {
+            eventfd: quantile(&eventfd_wakes(WAKES), 0.5),
+            ours: run(plan, &cost),
+            swig: swig.as_ref().map_err(String::clone).and_then(|swig| run(plan, swig)),
+        })
         .collect();
     for row in wanted {
-        results.put_or_skip(&row.figure, runs[1..].iter().map(|pair| row.value.of(pair)).collect());
+        results.put_or_skip(&row.figure, turns[1..].iter().map(|turn| row.value.of(turn)).collect());
     }
 }
 
 impl Value {
-    fn of(&self, [ours, swig]: &[Result<Measured, String>; 2]) -> Result<f64, String> {
-        let ours = ours.as_ref().map_err(String::clone)?;
+    fn of(&self, turn: &Turn) -> Result<f64, String> {
+        let ours = turn.ours.as_ref().map_err(String::clone)?;
         match self {
             Ours(key) => ours.number(key),
             Ratio(over, under) => Ok(ours.number(over)? / ours.number(under)?),
-            Swig(theirs, key) => Ok(swig.as_ref().map_err(String::clone)?.number(theirs)? / ours.number(key)?),
+            Eventfd(key) => Ok(ours.number(key)? / turn.eventfd.ok_or("no eventfd")?),
+            Swig(theirs, key) => Ok(turn.swig.as_ref().map_err(String::clone)?.number(theirs)? / ours.number(key)?),
         }
     }
 }
 
-fn stage(plan: &Plan) -> PathBuf {
+pub fn stage(plan: &Plan) -> PathBuf {
     plan.target.join("stage/lib")
 }
 
@@ -106,11 +133,21 @@ fn run(plan: &Plan, program: &Path) -> Result<Measured, String> {
 }
 
 fn cost_program(plan: &Plan) -> Result<PathBuf, String> {
+    with_library(plan, "go-cost", "./bench/cost")
+}
+
+/// The streaming service.
+pub fn service_program(plan: &Plan) -> Result<PathBuf, String> {
+    with_library(plan, "elementum-stream", "./cmd/elementum-stream")
+}
+
+/// Builds a program of the Go package's module, with the library as `make stage` installed it.
+fn with_library(plan: &Plan, name: &str, package: &str) -> Result<PathBuf, String> {
     let pkgconfig = stage(plan).join("pkgconfig");
     if !pkgconfig.join("elementum_torrent.pc").is_file() {
         return Err("the library is not in target/stage: make stage".to_owned());
     }
-    go_build(plan, "go-cost", Path::new("go-binding"), "./bench/cost", |go| go.env("PKG_CONFIG_PATH", pkgconfig))
+    go_build(plan, name, Path::new("go-binding"), package, |go| go.env("PKG_CONFIG_PATH", pkgconfig))
 }
 
 fn swig_program(plan: &Plan) -> Result<PathBuf, String> {
@@ -127,7 +164,7 @@ fn swig_program(plan: &Plan) -> Result<PathBuf, String> {
 }
 
 /// Builds a package's program. Always anew: Go knows itself what has changed.
-fn go_build(
+pub fn go_build(
     plan: &Plan,
     name: &str,
     module: &Path,

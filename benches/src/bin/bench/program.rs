@@ -1,6 +1,7 @@
 //! The programs that the driver runs: servers that live beside a measurement, and measured ones that print a JSON line.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -74,6 +75,16 @@ impl Program {
             }
             last = line;
         }
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What `elementum-stream` says when it is ready: the address of its page.
+    pub fn listens_on_page(&self) -> Result<SocketAddr, String> {
+        self.line(|line| line.strip_prefix("listening on http://")?.split('/').next()?.parse().ok())
     }
 
     /// What a server says when it is ready.

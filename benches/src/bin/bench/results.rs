@@ -38,13 +38,15 @@ pub struct Results {
     only: Vec<String>,
     entries: Map<String, Value>,
     machine: String,
+    /// The machine's own, by their names.
+    speeds: Map<String, Value>,
     commit: String,
 }
 
 impl Results {
     /// `only`: prefixes of the figures that are wanted; empty: all.
     pub fn new(only: Vec<String>) -> Self {
-        Self { only, entries: Map::new(), machine: machine(), commit: commit() }
+        Self { only, entries: Map::new(), machine: machine(), speeds: Map::new(), commit: commit() }
     }
 
     pub fn wants(&self, figure: &Figure) -> bool {
@@ -66,9 +68,16 @@ impl Results {
         let Some(value) = value else {
             return self.skip(figure, "no run finished");
         };
-        let round = |value: f64| (value * 1e4).round() / 1e4;
         let runs: Vec<f64> = runs.iter().copied().map(round).collect();
         self.enter(figure, json!({ "value": round(value), "runs": runs }));
+    }
+
+    /// Enters one of the machine's own speeds, and tells it beside each figure that is entered later.
+    pub fn note(&mut self, figure: &Figure, value: f64) {
+        let value = round(value);
+        self.speeds.insert(figure.name.trim_start_matches("machine.").to_owned(), json!(value));
+        let entry = self.described(figure, json!({ "value": value, "runs": [value] }));
+        self.entries.insert(figure.name.to_owned(), entry);
     }
 
     /// Enters a figure that could not be measured, and why. Never a made-up number.
@@ -84,17 +93,22 @@ impl Results {
         }
     }
 
-    fn enter(&mut self, figure: &Figure, mut entry: Value) {
-        if !self.wants(figure) {
-            return;
+    fn enter(&mut self, figure: &Figure, entry: Value) {
+        if self.wants(figure) {
+            let entry = self.described(figure, entry);
+            self.entries.insert(figure.name.to_owned(), entry);
         }
+    }
+
+    fn described(&self, figure: &Figure, mut entry: Value) -> Value {
         entry["bar"] = json!(figure.bar);
         entry["better"] = json!(figure.better);
         entry["unit"] = json!(figure.unit);
         entry["against"] = json!(figure.against);
         entry["machine"] = json!(self.machine);
         entry["commit"] = json!(self.commit);
-        self.entries.insert(figure.name.to_owned(), entry);
+        entry["speeds"] = Value::Object(self.speeds.clone());
+        entry
     }
 
     /// Whether every bar was met. A skipped figure meets none.
@@ -116,6 +130,11 @@ impl Results {
         fs::create_dir_all(directory)
             .and_then(|()| fs::write(path, text))
             .map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// The figures that were not measured, and why: what a long table buries.
+    pub fn skipped(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().filter_map(|(name, entry)| Some((name.as_str(), entry["skipped"].as_str()?)))
     }
 
     pub fn table(&self) -> String {
@@ -141,6 +160,10 @@ impl Results {
         }
         out
     }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 fn holds(entry: &Value) -> Option<bool> {
@@ -255,7 +278,7 @@ mod tests {
         let all: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         fs::remove_file(&path).unwrap();
         assert_eq!((all["a.fast"]["value"].as_f64(), all["b.slow"]["value"].as_f64()), (Some(0.4), Some(0.1)));
-        for key in ["bar", "better", "unit", "runs", "against", "machine", "commit"] {
+        for key in ["bar", "better", "unit", "runs", "against", "machine", "commit", "speeds"] {
             assert!(!all["b.slow"][key].is_null(), "{key}");
         }
     }

@@ -1,6 +1,7 @@
 //! Clients that take turns at the same work, and what their pairs come to.
 
 use std::fs;
+use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -58,6 +59,27 @@ pub fn ratio<T>(
     results.put_or_skip(figure, ratios);
 }
 
+/// Gives a client that writes a directory with the content's file in it, of its full length and of zeros: its pages are there before
+/// any clock starts. What fresh pages cost is the machine's affair, and no client's work.
+pub fn with_written_data<T>(plan: &Plan, run: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
+    with_data(plan, |data| {
+        write_zeros(&data.join("content.bin"), plan.size).map_err(|error| format!("the file of zeros: {error}"))?;
+        run(data)
+    })
+}
+
+fn write_zeros(path: &Path, mut left: u64) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    // Written, not made longer: that would leave a hole, and no pages.
+    let zeros = vec![0; 1 << 20];
+    while left > 0 {
+        let now = left.min(zeros.len() as u64) as usize;
+        file.write_all(&zeros[..now])?;
+        left -= now as u64;
+    }
+    Ok(())
+}
+
 /// Gives a client a directory that is empty, and gone afterwards.
 pub fn with_data<T>(plan: &Plan, run: impl FnOnce(&Path) -> Result<T, String>) -> Result<T, String> {
     let data = plan.scratch.join("got");
@@ -65,4 +87,24 @@ pub fn with_data<T>(plan: &Plan, run: impl FnOnce(&Path) -> Result<T, String>) -
     let outcome = run(&data);
     fs::remove_dir_all(&data).map_err(|error| error.to_string())?;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_zeros_has_its_pages() {
+        let path = std::env::temp_dir().join(format!("et-bench-zeros-{}", std::process::id()));
+        let length = (3 << 20) + 5;
+        write_zeros(&path, length).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!((metadata.len(), bytes.iter().all(|byte| *byte == 0)), (length, true));
+        // Some file systems count late, none counts blocks for a hole.
+        assert!(metadata.blocks() == 0 || metadata.blocks() * 512 >= length, "{} blocks", metadata.blocks());
+    }
 }

@@ -18,11 +18,21 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::Plan;
 use crate::abi::{MEMORY_LIMIT, c_program};
+use crate::machine::eventfd_wakes;
 use crate::program::Measured;
 use crate::results::{Figure, Results, quantile};
 use crate::seeders::{CONTENT_SEED, torrent};
 
-const WAKE: Figure = Figure::new("stream.wake_p99_us", 1000.0, "us", "the block's writing by its seeder");
+const WAKE: Figure = Figure::stated("stream.wake_p99_us", "us", "the block's writing by its seeder");
+const OVER_EVENTFD: Figure = Figure::new(
+    "stream.wake_vs_eventfd",
+    MOST_EVENTFDS,
+    "ratio",
+    "an eventfd's wake-up in the same run, both 99th percentiles",
+);
+/// A read's wake-up is two of the kernel's, of the library's thread and of the reader's, and what they do between them: receive, hash and copy,
+/// which takes ten times as long as the waking.
+const MOST_EVENTFDS: f64 = 25.0;
 
 const PIECE_LENGTH: u32 = 256 << 10;
 /// As many samples a run.
@@ -36,14 +46,24 @@ const QUIET: Duration = Duration::from_micros(500);
 const NAPS: usize = 500;
 
 pub fn measure(plan: &Plan, results: &mut Results) {
-    if !results.wants(&WAKE) {
+    if !results.wants(&WAKE) && !results.wants(&OVER_EVENTFD) {
         return;
     }
     let content = Content::new(CONTENT_SEED, PIECES * u64::from(PIECE_LENGTH));
     let source = Torrent::of(&content, "content.bin", PIECE_LENGTH);
     // The first run is the warm-up.
-    let runs = quiet().and_then(|()| (0..=plan.pairs).map(|_| run(plan, &content, &source)).collect());
-    results.put_or_skip(&WAKE, runs.map(|runs: Vec<f64>| runs[1..].to_vec()));
+    let runs: Result<Vec<(f64, f64)>, String> =
+        quiet().and_then(|()| (0..=plan.pairs).map(|_| Ok((eventfd_wake()?, run(plan, &content, &source)?))).collect());
+    let of = |value: fn(&(f64, f64)) -> f64| runs.clone().map(|runs| runs[1..].iter().map(value).collect());
+    results.put_or_skip(&WAKE, of(|(_, reader)| *reader));
+    results.put_or_skip(&OVER_EVENTFD, of(|(eventfd, reader)| reader / eventfd));
+}
+
+/// Microseconds, the 99th percentile.
+fn eventfd_wake() -> Result<f64, String> {
+    let wake = quantile(&eventfd_wakes(LEAST_SAMPLES), 0.99).ok_or("no eventfd")?;
+    eprintln!("an eventfd wakes a thread, 99th percentile {wake:.0} us");
+    Ok(wake)
 }
 
 /// A machine on which sleeping threads wake up late says nothing about readers.
