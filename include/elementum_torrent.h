@@ -3569,7 +3569,7 @@ et_status et_reader_interrupt(struct et_reader *reader, struct et_error *error);
  * is over.
  *
  * options: all of them, not the changes alone; NULL for the defaults. Errors: `ET_ERR_INVALID_ARGUMENT` where
- * `ET_READER_UNVERIFIED` is not as it was when the reader was opened. Any thread.
+ * `ET_READER_UNVERIFIED` is not as it was when the reader was opened. `offset` counts at the opening alone. Any thread.
  */
 et_status et_reader_set_options(struct et_reader *reader,
                                 const struct et_reader_options *options,

@@ -207,7 +207,7 @@ fn announces_at_once_are_as_many_as_allowed_now() {
     let address = tracker.local_addr().unwrap();
     let session = ours::open_with(|s| s.set_int("max_concurrent_http_announces", 1).unwrap());
     let mut params = ours::params(&film(), Source::File);
-    params.trackers = (0..6).map(|n| format!("http://{address}/{n}/announce")).collect();
+    params.trackers = (0..6).map(|n| format!("http://{address}/announce/{n}")).collect();
     let index = session.add_torrent(params).unwrap();
     let set = |n: i64| {
         let mut settings = session.settings().unwrap();
