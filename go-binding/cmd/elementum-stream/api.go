@@ -195,7 +195,7 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		return state.view(t, &file), nil
+		return state.view(&file), nil
 	})
 }
 
