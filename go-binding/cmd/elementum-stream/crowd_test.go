@@ -87,7 +87,7 @@ func (c *crowd) play(ctx context.Context, f *fixture, i, rate int) (time.Duratio
 			return longest, fmt.Errorf("stream %d: wrong bytes at %d", i, at)
 		}
 		at += n
-		longest, last = max(longest, time.Since(last)), time.Now()
+		longest = max(longest, time.Since(last))
 		if err == io.EOF {
 			if at != len(c.files[i]) {
 				return longest, fmt.Errorf("stream %d ended at %d", i, at)
