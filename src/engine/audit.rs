@@ -103,6 +103,9 @@ impl Torrent {
         if audit.asked_blocks(content) != (store.asked_blocks(), store.free_blocks(), store.passed_blocks()) {
             return Err("blocks asked, free and passed are counted wrong".into());
         }
+        if audit.promised != store.promised_blocks() {
+            return Err(format!("{} blocks promised, counted {}", audit.promised, store.promised_blocks()));
+        }
         let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
         if (kept, partial, kept_pieces) != counted {
             return Err(format!(

@@ -215,8 +215,8 @@ impl Torrent {
 
     /// Blocks of this torrent: stored, set aside, and reserved for requests in flight.
     pub(super) fn blocks_held(&self) -> u64 {
-        let stored = self.content.as_ref().map_or(0, |c| c.store.blocks() + c.store.promised_blocks());
-        stored + self.peers.values().map(|p| p.requests.len() as u64).sum::<u64>()
+        let store = self.content.as_ref().map(|c| &c.store);
+        store.map_or(0, |s| s.blocks() + s.promised_blocks() + s.asked_blocks())
     }
 
     fn share_blocks(&self) -> u64 {

@@ -49,6 +49,7 @@ pub struct Store {
     free_blocks: u64,
     asked_blocks: u64,
     passed_blocks: u64,
+    promised_blocks: u64,
     /// Pieces that got or lost their slot since somebody asked.
     begun_or_gone: Vec<u32>,
     clock: u64,
@@ -73,6 +74,7 @@ impl Store {
             free_blocks: 0,
             asked_blocks: 0,
             passed_blocks: 0,
+            promised_blocks: 0,
             begun_or_gone: Vec::new(),
             clock: 0,
             kept_blocks: 0,
@@ -206,6 +208,7 @@ impl Store {
             self.place.resize(self.num_pieces, 0);
         }
         if let (Some(entry), Some(place)) = (self.slots.get_mut(piece as usize), self.place.get_mut(piece as usize)) {
+            self.promised_blocks += slot.promised();
             *entry = Some(Box::new(slot));
             *place = self.present.len() as u32;
             self.present.push(piece);
@@ -214,41 +217,49 @@ impl Store {
         }
     }
 
+    /// Changes what is set aside for a piece, and keeps count of it.
+    fn edit_promise<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+        let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
+        let before = slot.promised();
+        let result = change(slot);
+        self.promised_blocks = self.promised_blocks + slot.promised() - before;
+        Some(result)
+    }
+
     /// Charges a block of the piece from what was set aside for it.
     pub fn redeem(&mut self, piece: u32) -> Option<Reservation> {
-        self.slot_mut(piece)?.promise.as_mut()?.redeem()
+        self.edit_promise(piece, |slot| slot.promise.as_mut()?.redeem()).flatten()
     }
 
     /// A block of the piece that was asked for is to be asked for again: its charge is set aside for it. If that is on its way still,
     /// another one, where there is one.
     pub fn take_in(&mut self, piece: u32, charge: Option<Reservation>) {
-        let Some(slot) = self.slot_mut(piece).filter(|s| s.promised() < u64::from(s.free_blocks())) else { return };
-        let free = u64::from(slot.free_blocks());
-        match (&mut slot.promise, charge) {
-            (Some(promise), Some(charge)) => promise.take_in(charge),
-            (Some(promise), None) => promise.top_up(free),
-            (None, _) => {}
-        }
+        self.edit_promise(piece, |slot| {
+            let free = u64::from(slot.free_blocks());
+            match (&mut slot.promise, charge) {
+                (Some(promise), Some(charge)) if promise.blocks() < free => promise.take_in(charge),
+                (Some(promise), None) => promise.top_up(free),
+                _ => {}
+            }
+        });
     }
 
     /// Sets memory aside for blocks of the piece that are to be asked for again, as far as there is some.
     pub fn top_up(&mut self, piece: u32) {
-        if let Some(slot) = self.slot_mut(piece) {
+        self.edit_promise(piece, |slot| {
             let free = u64::from(slot.free_blocks());
             slot.promise.iter_mut().for_each(|p| p.top_up(free));
-        }
+        });
     }
 
     /// The piece is read block by block from now on, or as a whole again.
     pub fn set_promise(&mut self, piece: u32, promise: Option<Promise>) {
-        if let Some(slot) = self.slot_mut(piece) {
-            slot.promise = promise;
-        }
+        self.edit_promise(piece, |slot| slot.promise = promise);
     }
 
     /// Blocks set aside for all pieces.
     pub fn promised_blocks(&self) -> u64 {
-        self.open.iter().filter_map(|p| self.slot(*p)).map(Slot::promised).sum()
+        self.promised_blocks
     }
 
     /// A block of the piece, just begun, is padding.
@@ -364,7 +375,7 @@ impl Store {
         if empty != Some(true) {
             return None;
         }
-        let promise = self.slot_mut(piece).and_then(|s| s.promise.take());
+        let promise = self.edit_promise(piece, |slot| slot.promise.take()).flatten();
         self.remove(piece);
         promise
     }
@@ -454,6 +465,7 @@ impl Store {
         self.begun_or_gone.push(piece);
         self.recount(piece, slot.free_blocks(), 0);
         self.asked_blocks -= u64::from(slot.asked);
+        self.promised_blocks -= slot.promised();
         self.passed_blocks -= u64::from(slot.passed);
         let blocks = u64::from(slot.received);
         if slot.stage == Stage::Kept {
