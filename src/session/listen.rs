@@ -1,11 +1,10 @@
 //! Listening sockets: one for each address of `listen_interfaces`, while `enable_incoming_tcp` says so.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +27,31 @@ pub struct Listening {
     /// The addresses that were bound, with their ports.
     pub bound: Vec<SocketAddr>,
     stop: CancellationToken,
-    /// Disconnected as soon as the last socket is closed: each has a sender.
-    open: mpsc::Receiver<Infallible>,
+    sockets: Arc<OpenSockets>,
+}
+
+/// How many are open. The standard library's channels would leave something of theirs in the thread of a caller that waits.
+#[derive(Debug, Default)]
+struct OpenSockets {
+    count: Mutex<usize>,
+    fewer: Condvar,
+}
+
+/// One open socket.
+struct Open(Arc<OpenSockets>);
+
+impl Open {
+    fn new(sockets: &Arc<OpenSockets>) -> Self {
+        *sockets.count.lock() += 1;
+        Self(sockets.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        *self.0.count.lock() -= 1;
+        self.0.fewer.notify_all();
+    }
 }
 
 impl Listening {
@@ -41,8 +63,9 @@ impl Listening {
     /// Closes the sockets, and waits until they are closed: their ports can be taken again.
     pub fn close(self) {
         self.stop.cancel();
-        // An error either way: nobody sends anything.
-        let _ = self.open.recv_timeout(CLOSE_PATIENCE);
+        let until = Instant::now() + CLOSE_PATIENCE;
+        let mut open = self.sockets.count.lock();
+        while *open > 0 && !self.sockets.fewer.wait_until(&mut open, until).timed_out() {}
     }
 }
 
@@ -58,7 +81,7 @@ pub fn start(session: &Arc<Inner>) -> Listening {
     let settings = session.settings();
     let mut bound = Vec::new();
     let stop = CancellationToken::new();
-    let (alive, open) = mpsc::sync_channel(0);
+    let sockets = Arc::new(OpenSockets::default());
     for entry in parse_interfaces(&settings.listen_interfaces) {
         let outcome = match entry {
             Ok(address) => bind(address).map_err(|e| (address.to_string(), Some(address), e)),
@@ -76,10 +99,10 @@ pub fn start(session: &Arc<Inner>) -> Listening {
                     socket_type: SocketType::Tcp,
                 };
                 session.alerts.post(StorageIndex::INVALID, &alert);
-                let (accepting, stop, alive) = (session.clone(), stop.clone(), alive.clone());
+                let (accepting, stop, open) = (session.clone(), stop.clone(), Open::new(&sockets));
                 session.spawn(async move {
                     accept_loop(accepting, listener, stop).await;
-                    drop(alive);
+                    drop(open);
                 });
             }
             Err((interface, address, error)) => {
@@ -94,7 +117,7 @@ pub fn start(session: &Arc<Inner>) -> Listening {
             }
         }
     }
-    Listening { bound, stop, open }
+    Listening { bound, stop, sockets }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
