@@ -45,8 +45,8 @@ impl Torrent {
             }
             return Ok(());
         };
-        // It came in while it was taken back and asked again: the second charge is of no use.
-        if peer.credits.count() as usize > peer.requests.len() {
+        // It may have come in while it was taken back and asked again: the second charge is of no use then.
+        if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
         self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);

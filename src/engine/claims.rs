@@ -160,7 +160,7 @@ impl Torrent {
             } else {
                 Worth::FarAhead
             };
-            let gave = self.evict_one(now, bound, u32::MAX) || (self.blocks_held() > share && self.let_one_go(now));
+            let gave = self.evict_for_others(now, bound) || (self.blocks_held() > share && self.let_one_go(now));
             if !gave {
                 return;
             }
@@ -172,9 +172,7 @@ impl Torrent {
         let Some(content) = self.content.as_ref().filter(|_| self.member.others_lack().is_some()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store.slot(*p);
-            slot.is_some_and(|s| {
-                s.stage == Stage::Partial && s.asked() + s.promised() as u32 > 0 && now.since(s.last) >= STUCK
-            })
+            slot.is_some_and(|s| s.stage == Stage::Partial && !s.is_unverified_whole() && now.since(s.last) >= STUCK)
         };
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
         for piece in pieces {
@@ -220,7 +218,7 @@ impl Torrent {
         if class == Class::Priority && !content.picker.has_unwanted_begun() {
             return false;
         }
-        let (keepers, bound) = (self.keepers(), evictable_by(class));
+        let (keepers, bound) = (self.keepers(false), evictable_by(class));
         let below = |p: &&u32| keepers.worth(content, **p) < bound;
         let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();

@@ -45,6 +45,8 @@ pub(super) struct Keepers<'a> {
     pub protected: &'a BTreeSet<u32>,
     /// Torrents take turns with what memory there is.
     pub crowded: bool,
+    /// It is for another torrent: what nobody reads now is worth less to it than to this one.
+    pub for_others: bool,
 }
 
 impl Keepers<'_> {
@@ -71,11 +73,11 @@ impl Keepers<'_> {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;
-            } else if window.asleep {
+            } else if window.asleep && self.for_others {
                 Worth::Wanted
             } else if reader.options.background {
                 Worth::Background
-            } else if self.crowded && (reader.waiting.is_some() || !reader.probes.is_empty()) {
+            } else if window.tight || self.crowded && (reader.waiting.is_some() || !reader.probes.is_empty()) {
                 // Who waits has no use for anything else.
                 Worth::FarAhead
             } else if window.stretch.is_some() {
@@ -130,18 +132,28 @@ impl Torrent {
         true
     }
 
-    pub(super) fn keepers(&self) -> Keepers<'_> {
+    pub(super) fn keepers(&self, for_others: bool) -> Keepers<'_> {
         Keepers {
             readers: &self.readers,
             deadlines: &self.deadlines,
             protected: &self.kept_lookbehind,
             crowded: self.share.is_crowded(self.pool.limit()),
+            for_others,
         }
     }
 
     pub(super) fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
+        self.evict_worst(now, below, except, false)
+    }
+
+    /// As `evict_one`, for another torrent of the session.
+    pub(super) fn evict_for_others(&mut self, now: Time, below: Worth) -> bool {
+        self.evict_worst(now, below, u32::MAX, true)
+    }
+
+    fn evict_worst(&mut self, now: Time, below: Worth, except: u32, for_others: bool) -> bool {
         let Some(content) = &self.content else { return false };
-        let keepers = self.keepers();
+        let keepers = self.keepers(for_others);
         let mut victims: Vec<(Worth, u64, u32)> = content
             .store
             .present()
@@ -252,6 +264,7 @@ impl Torrent {
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
             reader.window.asleep = active == 0;
+            reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
         }
     }
 

@@ -115,6 +115,8 @@ pub struct Peer {
     pub fast_requests: usize,
 
     pub requests: VecDeque<Request>,
+    /// A request was taken back from it, at any time.
+    pub took_back: bool,
     /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
     pub cancelled: VecDeque<(u32, u32)>,
     /// Pieces that it refused though it lets us ask: not asked of it again until then, each time longer.
@@ -203,6 +205,7 @@ impl Peer {
             allowed_to_peer: Vec::new(),
             fast_requests: 0,
             requests: VecDeque::new(),
+            took_back: false,
             cancelled: VecDeque::new(),
             refused: BTreeMap::new(),
             refusals: 0,
@@ -279,6 +282,7 @@ impl Peer {
 
     /// A request was taken back, and the peer told so.
     pub fn note_cancelled(&mut self, piece: u32, block: u32) {
+        self.took_back = true;
         if self.fast {
             if self.cancelled.len() >= MAX_CANCELLED {
                 self.cancelled.pop_front();

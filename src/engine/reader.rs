@@ -98,6 +98,8 @@ pub struct Window {
     pub tail: Range<u32>,
     /// Of these pieces only some blocks, where memory holds no more.
     pub stretch: Option<Stretch>,
+    /// There is no room for it beside what a `read_at` waits for.
+    pub tight: bool,
     /// Nobody reads here now: others need not wait for its memory.
     pub asleep: bool,
 }
