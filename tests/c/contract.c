@@ -468,6 +468,7 @@ static void too_large_for_memory(void)
     et_session *session = open_session();
     et_storage_index torrent = add(session, large, sizeof large - 1, NULL);
     et_lookbehind_info lookbehind = { .struct_size = sizeof lookbehind };
+    et_reader_options options = { .struct_size = sizeof options };
     et_reader *reader = NULL;
 
     STATUS(ET_OK, et_storage_set_limit(session, 4 << 20, NULL));
@@ -478,6 +479,9 @@ static void too_large_for_memory(void)
     STATUS(ET_OK, et_storage_set_limit(session, 512 << 10, NULL));
     STATUS(ET_ERR_OUT_OF_MEMORY, et_reader_open(session, torrent, 0, NULL, &reader, NULL));
     CHECK(reader == NULL);
+    options.flags = ET_READER_UNVERIFIED;
+    STATUS(ET_OK, et_reader_open(session, torrent, 0, &options, &reader, NULL));
+    et_reader_free(reader);
     et_session_free(session);
 }
 
