@@ -224,10 +224,15 @@ static void waits_for_metadata(void)
 {
     et_session *session = open_session();
     et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    et_alert_batch before = { .struct_size = sizeof before }, after = { .struct_size = sizeof after };
     int closes;
 
+    STATUS(ET_OK, et_session_pop_alerts(session, NULL, 0, &before, NULL));
     STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, 0, NULL));
     STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, -1, NULL));
+    /* It takes no alert from the queue. */
+    STATUS(ET_OK, et_session_pop_alerts(session, NULL, 0, &after, NULL));
+    CHECK(before.remaining >= 1 && after.remaining >= before.remaining && after.needed == before.needed);
     for (closes = 0; closes < 2; closes++) {
         struct ending ending = { session, add(session, NULL, 0, MAGNET), closes };
         pthread_t thread;
@@ -485,6 +490,22 @@ static void too_large_for_memory(void)
     et_session_free(session);
 }
 
+/* A session that is paused pauses its torrents, and leaves their own flag. */
+static void paused_with_its_session(void)
+{
+    et_session *session = open_session();
+    et_torrent_status_info status = { .struct_size = sizeof status };
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        STATUS(ET_OK, i == 0 ? et_session_pause(session, NULL) : et_session_resume(session, NULL));
+        STATUS(ET_OK, et_torrent_status(session, torrent, &status, NULL));
+        CHECK(status.paused == (i == 0) && (status.flags & ET_TORRENT_FLAG_PAUSED) == 0);
+    }
+    et_session_free(session);
+}
+
 /* An interrupt that meets no read is for the next one, and for no more; what cannot change of a reader does not. */
 static void interrupted_and_changed(void)
 {
@@ -520,6 +541,7 @@ int main(void)
     all_or_none();
     added_as_told();
     too_large_for_memory();
+    paused_with_its_session();
     interrupted_and_changed();
     return done();
 }
