@@ -3412,7 +3412,8 @@ et_status et_storage_set_limit(struct et_session *session, uint64_t bytes, struc
  * Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
  * but stay once they are.
  *
- * Errors: `ET_ERR_OUT_OF_MEMORY` for more than half the memory limit, `ET_ERR_INVALID_ARGUMENT` for no such piece,
+ * Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
+ * `ET_ERR_INVALID_ARGUMENT` for no such piece,
  * `ET_ERR_NO_METADATA`; then nothing has changed. Any thread.
  */
 et_status et_storage_set_lookbehind(struct et_session *session,
@@ -3467,7 +3468,8 @@ et_status et_storage_read(struct et_session *session,
  *
  * options: NULL for the defaults. A torrent may have many readers; a paused one's wait until it runs.
  * Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file or an offset that is not in it,
- * `ET_ERR_OUT_OF_MEMORY` where one piece is larger than `memory_limit`. Any thread.
+ * `ET_ERR_OUT_OF_MEMORY` in memory storage where one piece is larger than `memory_limit`, unless `ET_READER_UNVERIFIED` is set.
+ * Any thread.
  */
 et_status et_reader_open(struct et_session *session,
                          et_storage_index torrent,

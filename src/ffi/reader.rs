@@ -154,7 +154,8 @@ pub(super) unsafe fn reader_of(reader: *const et_reader) -> Result<Arc<Reader>> 
 ///
 /// options: NULL for the defaults. A torrent may have many readers; a paused one's wait until it runs.
 /// Errors: `ET_ERR_NO_METADATA`, `ET_ERR_INVALID_ARGUMENT` for no such file or an offset that is not in it,
-/// `ET_ERR_OUT_OF_MEMORY` where one piece is larger than `memory_limit`. Any thread.
+/// `ET_ERR_OUT_OF_MEMORY` in memory storage where one piece is larger than `memory_limit`, unless `ET_READER_UNVERIFIED` is set.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_open(
     session: *mut et_session,

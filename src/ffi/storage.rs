@@ -110,7 +110,8 @@ pub unsafe extern "C" fn et_storage_set_limit(session: *mut et_session, bytes: u
 /// Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
 /// but stay once they are.
 ///
-/// Errors: `ET_ERR_OUT_OF_MEMORY` for more than half the memory limit, `ET_ERR_INVALID_ARGUMENT` for no such piece,
+/// Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
+/// `ET_ERR_INVALID_ARGUMENT` for no such piece,
 /// `ET_ERR_NO_METADATA`; then nothing has changed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_storage_set_lookbehind(

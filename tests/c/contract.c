@@ -224,10 +224,15 @@ static void waits_for_metadata(void)
 {
     et_session *session = open_session();
     et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    et_alert_batch before = { .struct_size = sizeof before }, after = { .struct_size = sizeof after };
     int closes;
 
+    STATUS(ET_OK, et_session_pop_alerts(session, NULL, 0, &before, NULL));
     STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, 0, NULL));
     STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, -1, NULL));
+    /* It takes no alert from the queue. */
+    STATUS(ET_OK, et_session_pop_alerts(session, NULL, 0, &after, NULL));
+    CHECK(before.remaining >= 1 && after.remaining >= before.remaining && after.needed == before.needed);
     for (closes = 0; closes < 2; closes++) {
         struct ending ending = { session, add(session, NULL, 0, MAGNET), closes };
         pthread_t thread;
@@ -366,6 +371,162 @@ static void described(void)
     CHECK(piece_timeout == 0 && effective > 40 && effective < et_settings_count() / 2);
 }
 
+/* All of the settings or, on an error, none. And those that do something are described first. */
+static void all_or_none(void)
+{
+    et_session *session = open_session();
+    et_settings *settings = NULL, *found;
+    uint32_t before = 1;
+    size_t i;
+
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("download_rate_limit"), 5, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("worker_threads"), 9, NULL));
+    STATUS(ET_ERR_UNSUPPORTED, et_session_apply_settings(session, settings, NULL));
+    et_settings_free(settings);
+    found = settings_of(session);
+    CHECK(get_int(found, "download_rate_limit") == 0 && get_int(found, "worker_threads") != 9);
+    et_settings_free(found);
+    /* Bits that mean nothing yet are allowed. */
+    STATUS(ET_OK, et_session_set_alert_mask(session, UINT64_MAX, NULL));
+    et_session_free(session);
+    for (i = 0; i < et_settings_count(); i++) {
+        et_setting_info info = { .struct_size = sizeof info };
+        STATUS(ET_OK, et_settings_describe(i, &info, NULL));
+        CHECK(info.effective <= before);
+        before = info.effective;
+    }
+}
+
+static void priorities_are(et_session *session, et_storage_index torrent, const char *files, const char *pieces)
+{
+    et_priority found[4];
+    size_t len = 0, i;
+    STATUS(ET_OK, et_torrent_file_priorities(session, torrent, found, 4, &len, NULL));
+    for (i = 0; i < 2; i++)
+        CHECK(len == 2 && found[i] == files[i] - '0');
+    STATUS(ET_OK, et_torrent_piece_priorities(session, torrent, found, 4, &len, NULL));
+    for (i = 0; i < 3; i++)
+        CHECK(len == 3 && found[i] == pieces[i] - '0');
+}
+
+/* What a torrent is added with: where it lives, and what is wanted of it. */
+static void added_as_told(void)
+{
+    static const char path[] = "/nonexistent/contract";
+    const et_priority first[] = { 5 }, pieces[] = { 1, 0, 7 }, files[] = { 0, 7 };
+    et_session *session = open_session();
+    et_add_torrent_params params = { .struct_size = sizeof params, .torrent = TORRENT, .torrent_len = sizeof TORRENT - 1,
+                                     .storage = ET_STORAGE_DISK, .save_path = { path, ET_NUL_TERMINATED },
+                                     .flags = ET_TORRENT_FLAG_PAUSED, .file_priorities = first, .file_priorities_len = 1 };
+    et_storage_index torrent = 0;
+    et_tracker_entry trackers[] = {
+        { sizeof(et_tracker_entry), { KEY("udp://127.0.0.1:1/announce") }, 0, 0 },
+        { sizeof(et_tracker_entry), { KEY("gopher://127.0.0.1:1/") }, 0, 0 },
+    };
+    char text[64];
+    size_t len = 0, again = 0;
+    int32_t has = 5;
+    static uint64_t list[64];
+
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    priorities_are(session, torrent, "54", "554");
+    STATUS(ET_OK, et_torrent_save_path(session, torrent, text, sizeof text, &len, NULL));
+    CHECK(len == sizeof path - 1 && memcmp(text, path, len) == 0);
+    STATUS(ET_OK, et_torrent_has_metadata(session, torrent, &has, NULL));
+    CHECK(has == 1);
+    STATUS(ET_OK, et_torrent_prioritize_files(session, torrent, files, 2, NULL));
+    priorities_are(session, torrent, "07", "077");
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+
+    params.flags |= ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD;
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    priorities_are(session, torrent, "50", "550");
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+
+    params.storage = ET_STORAGE_MEMORY;
+    params.piece_priorities = pieces;
+    params.piece_priorities_len = 3;
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    priorities_are(session, torrent, "50", "107");
+    STATUS(ET_OK, et_torrent_save_path(session, torrent, text, sizeof text, &len, NULL));
+    CHECK(len == 0);
+    /* One of them is no tracker: none is taken, and none is gone. */
+    STATUS(ET_OK, et_torrent_replace_trackers(session, torrent, trackers, 1, NULL));
+    STATUS(ET_OK, et_torrent_trackers(session, torrent, list, sizeof list, &len, NULL));
+    trackers[0].url = (et_str){ KEY("udp://127.0.0.1:2/announce-elsewhere") };
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_torrent_replace_trackers(session, torrent, trackers, 2, NULL));
+    STATUS(ET_OK, et_torrent_trackers(session, torrent, NULL, 0, &again, NULL));
+    CHECK(len > 0 && again == len);
+    torrent = add(session, NULL, 0, MAGNET);
+    STATUS(ET_OK, et_torrent_has_metadata(session, torrent, &has, NULL));
+    CHECK(has == 0);
+    et_session_free(session);
+}
+
+/* What does not fit into memory is refused, and changes nothing. */
+static void too_large_for_memory(void)
+{
+    static const char large[] = "d4:infod6:lengthi3000000e4:name1:m12:piece lengthi1048576e6:pieces60:"
+                                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxee";
+    const et_piece_index pieces[] = { 0, 1, 2 };
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, large, sizeof large - 1, NULL);
+    et_lookbehind_info lookbehind = { .struct_size = sizeof lookbehind };
+    et_reader_options options = { .struct_size = sizeof options };
+    et_reader *reader = NULL;
+
+    STATUS(ET_OK, et_storage_set_limit(session, 4 << 20, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, torrent, pieces, 1, NULL));
+    STATUS(ET_ERR_OUT_OF_MEMORY, et_storage_set_lookbehind(session, torrent, pieces, 3, NULL));
+    STATUS(ET_OK, et_storage_lookbehind_stats(session, torrent, &lookbehind, NULL));
+    CHECK(lookbehind.protected_pieces == 1 && lookbehind.available_pieces == 0 && lookbehind.limit_bytes == 2 << 20);
+    STATUS(ET_OK, et_storage_set_limit(session, 512 << 10, NULL));
+    STATUS(ET_ERR_OUT_OF_MEMORY, et_reader_open(session, torrent, 0, NULL, &reader, NULL));
+    CHECK(reader == NULL);
+    options.flags = ET_READER_UNVERIFIED;
+    STATUS(ET_OK, et_reader_open(session, torrent, 0, &options, &reader, NULL));
+    et_reader_free(reader);
+    et_session_free(session);
+}
+
+/* A session that is paused pauses its torrents, and leaves their own flag. */
+static void paused_with_its_session(void)
+{
+    et_session *session = open_session();
+    et_torrent_status_info status = { .struct_size = sizeof status };
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        STATUS(ET_OK, i == 0 ? et_session_pause(session, NULL) : et_session_resume(session, NULL));
+        STATUS(ET_OK, et_torrent_status(session, torrent, &status, NULL));
+        CHECK(status.paused == (i == 0) && (status.flags & ET_TORRENT_FLAG_PAUSED) == 0);
+    }
+    et_session_free(session);
+}
+
+/* An interrupt that meets no read is for the next one, and for no more; what cannot change of a reader does not. */
+static void interrupted_and_changed(void)
+{
+    et_session *session = open_session();
+    et_storage_index torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    et_reader_options options = { .struct_size = sizeof options, .flags = ET_READER_UNVERIFIED };
+    et_reader *reader = NULL;
+    char buf[16];
+    size_t n = 0;
+
+    STATUS(ET_OK, et_reader_open(session, torrent, 0, NULL, &reader, NULL));
+    STATUS(ET_OK, et_reader_interrupt(reader, NULL));
+    STATUS(ET_ERR_INTERRUPTED, et_reader_read(reader, buf, sizeof buf, -1, &n, NULL));
+    STATUS(ET_ERR_TIMED_OUT, et_reader_read(reader, buf, sizeof buf, 20, &n, NULL));
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_reader_set_options(reader, &options, NULL));
+    options.flags = ET_READER_BACKGROUND;
+    STATUS(ET_OK, et_reader_set_options(reader, &options, NULL));
+    et_reader_free(reader);
+    et_session_free(session);
+}
+
 int main(void)
 {
     settings_over_state();
@@ -377,5 +538,10 @@ int main(void)
     unset_errors();
     tracker_alerts();
     described();
+    all_or_none();
+    added_as_told();
+    too_large_for_memory();
+    paused_with_its_session();
+    interrupted_and_changed();
     return done();
 }
