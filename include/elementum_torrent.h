@@ -3402,11 +3402,15 @@ et_status et_storage_stats(struct et_session *session,
                            struct et_error *error);
 
 /**
- * Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted.
+ * Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted: what can be
+ * spared first, then what was used longest ago. What is on its way, being hashed or read at this moment goes when it is
+ * here. Readers of pieces that are larger now fail, see `et_reader_read`.
  *
  * bytes: of payload, 262144 at least. Errors: `ET_ERR_INVALID_ARGUMENT`. Any thread.
  */
-et_status et_storage_set_limit(struct et_session *session, uint64_t bytes, struct et_error *error);
+et_status et_storage_set_limit(struct et_session *session,
+                               uint64_t bytes,
+                               struct et_error *error);
 
 /**
  * Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
@@ -3501,7 +3505,8 @@ void et_reader_free(struct et_reader *reader);
  * failed): in all of them nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
  *
  * A torrent that an error stopped (`et_torrent_error`) keeps nobody waiting: where the bytes are not here, a read ends
- * with that error at once, until the torrent is resumed. What is here can be read still.
+ * with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, which was
+ * lowered: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be read still.
  */
 et_status et_reader_read(struct et_reader *reader,
                          void *buf,

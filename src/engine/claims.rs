@@ -120,6 +120,7 @@ impl Torrent {
     /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
+        self.shed(now);
         if self.wants_dirty && self.pool.anybody_waits() {
             self.member.leave();
             self.refresh_wants(now);

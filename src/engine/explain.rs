@@ -237,7 +237,7 @@ impl Torrent {
     }
 
     /// Is the piece, of which the reader needs all, larger than memory?
-    fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
+    pub(super) fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
         let blocks = self.content.as_ref().map_or(0, |c| c.info.layout.blocks_in_piece(piece));
         self.storage == StorageKind::Memory && !reader.options.unverified && u64::from(blocks) > self.pool.limit()
     }

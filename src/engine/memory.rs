@@ -207,21 +207,50 @@ impl Torrent {
         self.alert(Alert::PieceEvicted { piece });
     }
 
-    /// The session's limit was lowered: evicts until it holds, or nothing is left that may go.
+    /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
+    /// what it needs.
+    pub fn spare(&mut self, now: Time, limit_bytes: u64) {
+        let blocks = limit_bytes / u64::from(BLOCK_SIZE);
+        while self.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
+    }
+
+    /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
         self.wants_dirty = true;
         self.refresh_wants(now);
-        while self.pool.is_overdrawn() && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
-        self.drop_too_large(now);
+        self.shed(now);
         self.wants_dirty = true;
+        // A read of a piece that does not fit any more fails.
+        self.readers_changed();
         self.fill_everybody(now);
     }
 
-    /// Pieces that were begun, and are larger than memory is now, will never be whole.
+    /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
+    pub(super) fn shed(&mut self, now: Time) {
+        if !self.pool.is_overdrawn() {
+            return;
+        }
+        self.drop_too_large(now);
+        while self.pool.is_overdrawn() && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
+        // What somebody holds at this moment is free when he lets go of it.
+        let mut coming = 0;
+        while self.pool.is_beyond(self.pool.limit() + coming) {
+            let Some(content) = &self.content else { return };
+            let may_go = |s: &Slot| s.stage != Stage::Writing;
+            let slots = content.store.present().iter().filter(|p| !self.kept_lookbehind.contains(p));
+            let slots = slots.filter_map(|p| Some((*p, content.store.slot(*p).filter(|s| may_go(s))?)));
+            let Some((piece, slot)) = slots.min_by_key(|(_, s)| (s.is_shared(), s.used)) else { return };
+            coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
+            self.evict(now, piece);
+        }
+    }
+
+    /// Pieces that are larger than memory is now will never be whole, and those that are do not fit.
     fn drop_too_large(&mut self, now: Time) {
-        let Some(content) = &self.content else { return };
+        let Some(content) = self.content.as_ref().filter(|_| self.storage == StorageKind::Memory) else { return };
         let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.pool.limit();
-        let pieces: Vec<u32> = content.store.open_pieces().filter(|p| too_large(p) && !self.is_stretched(*p)).collect();
+        let pieces = content.store.present().iter().copied().filter(|p| too_large(p) && !self.is_stretched(*p));
+        let pieces: Vec<u32> = pieces.collect();
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
 

@@ -93,13 +93,14 @@ impl Torrent {
         let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
         let (span, position, unverified) = (reader.span, reader.position, reader.options.unverified);
         let outcome = self.find(&span, position, len, unverified);
+        let never_fits = matches!(outcome, ReadOutcome::Wait) && self.never_fits(id, position);
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         match &outcome {
-            ReadOutcome::Wait if self.error.is_some() => {
-                // Nobody brings it until the torrent is resumed.
+            // Nobody brings it until the torrent is resumed, or the limit raised.
+            ReadOutcome::Wait if self.error.is_some() || never_fits => {
                 reader.stop_waiting(now);
                 self.wants_dirty = true;
-                return Err(self.error.clone().unwrap_or_else(gone));
+                return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(position))));
             }
             ReadOutcome::Wait => {
                 let first = reader.waiting.is_none();
@@ -186,8 +187,8 @@ impl Torrent {
         let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
         let (span, unverified) = (reader.span, reader.options.unverified);
         let outcome = self.find(&span, offset, len, unverified);
-        if let (ReadOutcome::Wait, Some(error)) = (&outcome, &self.error) {
-            return Err(error.clone());
+        if matches!(outcome, ReadOutcome::Wait) && (self.error.is_some() || self.never_fits(id, offset)) {
+            return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(offset))));
         }
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
             reader.probes.push(Probe { offset, since: now });
@@ -258,7 +259,21 @@ impl Torrent {
 
     /// Can the reader's next read return at once? (Data, the end, or the error that stopped the torrent.)
     pub fn is_ready(&self, id: ReaderId) -> bool {
-        self.error.is_some() || self.has_bytes_for(id)
+        self.error.is_some()
+            || self.has_bytes_for(id)
+            || self.readers.get(&id).is_some_and(|r| self.never_fits(id, r.position))
+    }
+
+    /// Does the reader need all of a piece there that is larger than memory?
+    fn never_fits(&self, id: ReaderId, offset: u64) -> bool {
+        let reader = self.readers.get(&id).filter(|r| offset < r.span.size);
+        reader.is_some_and(|r| self.is_too_large(r, r.span.piece_at(offset)))
+    }
+
+    fn too_large(&self, piece: u32) -> Error {
+        let layout = self.content.as_ref().map(|c| &c.info.layout);
+        let (size, limit) = (layout.map_or(0, |l| l.piece_size(piece)), self.pool.limit() * u64::from(BLOCK_SIZE));
+        Error::new(Status::OutOfMemory, format!("piece {piece} has {size} bytes, and memory_limit is {limit} bytes"))
     }
 
     /// Does the reader's next read find something?
@@ -271,6 +286,7 @@ impl Torrent {
     pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
         let Some(reader) = self.readers.get(&id).filter(|_| self.error.is_none()) else { return true };
         !matches!(self.find(&reader.span, offset, 1, reader.options.unverified), ReadOutcome::Wait)
+            || self.never_fits(id, offset)
     }
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {

@@ -98,7 +98,9 @@ pub unsafe extern "C" fn et_storage_stats(
     }
 }
 
-/// Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted.
+/// Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted: what can be
+/// spared first, then what was used longest ago. What is on its way, being hashed or read at this moment goes when it is
+/// here. Readers of pieces that are larger now fail, see `et_reader_read`.
 ///
 /// bytes: of payload, 262144 at least. Errors: `ET_ERR_INVALID_ARGUMENT`. Any thread.
 #[unsafe(no_mangle)]

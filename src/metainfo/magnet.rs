@@ -117,18 +117,16 @@ impl Magnet {
         let prefix = urn.get(..9).unwrap_or_default();
         let hash = urn.get(9..).unwrap_or_default();
         if prefix.eq_ignore_ascii_case("urn:btih:") {
-            let parsed = Sha1Hash::from_hex(hash).or_else(|| Sha1Hash::from_base32(hash));
-            self.info_hashes.v1 = parsed.or(self.info_hashes.v1);
+            self.info_hashes.v1 = v1(hash).or(self.info_hashes.v1);
         } else if prefix.eq_ignore_ascii_case("urn:btmh:") {
-            let parsed = hash.strip_prefix(MULTIHASH_SHA256).and_then(Sha256Hash::from_hex);
-            self.info_hashes.v2 = parsed.or(self.info_hashes.v2);
+            self.info_hashes.v2 = hash.strip_prefix(MULTIHASH_SHA256).and_then(v2).or(self.info_hashes.v2);
         }
     }
 
     /// A text that is nothing but an info-hash: v1 in hex or base32, v2 in hex.
     fn info_hash(&mut self, text: &str) -> bool {
-        self.info_hashes.v1 = Sha1Hash::from_hex(text).or_else(|| Sha1Hash::from_base32(text));
-        self.info_hashes.v2 = Sha256Hash::from_hex(text);
+        self.info_hashes.v1 = v1(text);
+        self.info_hashes.v2 = v2(text);
         !self.info_hashes.is_empty()
     }
 
@@ -212,4 +210,13 @@ fn range(text: &str) -> Option<RangeInclusive<u32>> {
     let digits = |s: &str| s.trim().parse::<u32>().ok();
     let range = digits(start)?..=digits(end)?;
     (!range.is_empty()).then_some(range)
+}
+
+/// Zeros stand for no hash everywhere, so they name no torrent.
+fn v1(text: &str) -> Option<Sha1Hash> {
+    Sha1Hash::from_hex(text).or_else(|| Sha1Hash::from_base32(text)).filter(|hash| hash.0 != [0; 20])
+}
+
+fn v2(text: &str) -> Option<Sha256Hash> {
+    Sha256Hash::from_hex(text).filter(|hash| hash.0 != [0; 32])
 }

@@ -262,6 +262,7 @@ impl Driver {
             let mut core = self.core.lock();
             let now = self.session.now();
             jobs.into_iter().for_each(|job| core.hash_done(now, job));
+            core.settle_memory(now);
             output.append(self.settle(&mut core));
         }
         self.act(output);

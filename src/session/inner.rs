@@ -30,7 +30,7 @@ use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::storage::file_pool::FilePool;
-use crate::storage::pool::Pool;
+use crate::storage::pool::{BLOCK_SIZE, Pool};
 use crate::wire::Handshake;
 
 /// Between two connections that are ended to make room. To find one costs a look at all.
@@ -197,7 +197,11 @@ impl Inner {
         self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
         self.connections.set(usize::try_from(settings.connections_limit).unwrap_or(0));
         self.announce_slots.set(announces(&settings));
-        self.pool.set_limit(u64::try_from(settings.memory_limit).unwrap_or(0));
+        let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
+        if self.pool.is_beyond(memory / u64::from(BLOCK_SIZE)) {
+            self.drivers().iter().for_each(|driver| driver.run(|core, now| core.spare(now, memory)));
+        }
+        self.pool.set_limit(memory);
         let told = self.told_port();
         *self.settings.write() = Arc::new(settings);
         self.listen();

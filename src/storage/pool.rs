@@ -123,7 +123,12 @@ impl Pool {
 
     /// Is more charged and promised than the limit, which was lowered, allows?
     pub fn is_overdrawn(&self) -> bool {
-        self.counts().taken() > self.limit()
+        self.is_beyond(self.limit())
+    }
+
+    /// Is more charged and promised than so many blocks?
+    pub fn is_beyond(&self, blocks: u64) -> bool {
+        self.counts().taken() > blocks
     }
 
     /// Does anybody wait for memory?

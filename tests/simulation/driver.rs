@@ -51,7 +51,11 @@ pub struct Driver {
 
 /// None: the torrent stopped with an error; its players try again when it is resumed.
 fn or_stopped(found: Result<ReadOutcome>) -> Option<ReadOutcome> {
-    found.inspect_err(|e| assert!(matches!(e.status, Status::Io | Status::Panic), "the reader is open: {e}")).ok()
+    found
+        .inspect_err(|e| {
+            assert!(matches!(e.status, Status::Io | Status::Panic | Status::OutOfMemory), "the reader is open: {e}")
+        })
+        .ok()
 }
 
 impl Driver {

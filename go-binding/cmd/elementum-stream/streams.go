@@ -49,7 +49,8 @@ func (s *streams) enter(c *content, pieceCost uint64) error {
 	if len(s.open) >= s.most {
 		return errBusy
 	}
-	if memory > 0 && len(s.open) > 0 {
+	// A piece that does not fit alone is not a matter of how many there are: opening its reader says so.
+	if memory > 0 && pieceCost <= memory && len(s.open) > 0 {
 		needed := map[pieceInUse]uint64{pieceInUseBy(c, pieceCost): pieceCost}
 		for other, place := range s.open {
 			needed[pieceInUseBy(other, place.pieceCost)] = place.pieceCost

@@ -160,3 +160,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn zeros_name_no_torrent() {
+    let zeros = "0".repeat(40);
+    for text in [format!("magnet:?xt=urn:btih:{zeros}"), zeros.clone(), "A".repeat(32), "0".repeat(64)] {
+        assert!(Magnet::parse(&text).is_err(), "{text}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Memory: small, lowered, shared, protected.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::error::Status;
 
 use super::*;
 
@@ -84,6 +86,43 @@ fn a_lowered_limit_holds_at_once_and_a_raised_one_is_used() {
     assert!(world.finish(minute()));
     assert!(world.engine(1).pool.charged() > 64);
     world.end();
+}
+
+/// Whatever was on its way, being hashed or read when the limit fell: once it is here, the limit holds, whoever reads.
+#[test]
+fn a_limit_that_falls_under_fast_readers_holds_when_all_has_come() {
+    for limit in [128 * KIB, 300 * KIB, MIB] {
+        let mut world = World::new(37, Content::single(37, 16 * MIB, 256 * KIB as u32));
+        let seed = world.add_engine(Setup::seed(), Line::new(64 * MIB, 64 * MIB, 1));
+        let node = world.add_engine(Setup { hash_ms: 30, ..Setup::memory(8 * MIB) }, Line::new(64 * MIB, 64 * MIB, 1));
+        world.introduce(node, &[seed]);
+        for id in 1..6 {
+            world.add_driver(node, Driver::new(id, 0, [Step::Seek(id * 2 * MIB), Step::Read(u64::MAX)]).at_rate(MIB));
+        }
+        world.run_for(Duration::from_millis(600));
+        let now = world.now();
+        world.engine(node).set_limit(now, limit);
+        world.engine(node).torrent.pause(now);
+        world.settle(node);
+        world.run_for(Duration::from_secs(1));
+        let pool = world.engine(node).pool.clone();
+        assert!(pool.charged() <= pool.limit(), "{} of {}", pool.charged(), pool.limit());
+        let now = world.now();
+        world.engine(node).torrent.resume(now);
+        world.settle(node);
+        world.run_for(Duration::from_secs(5));
+        assert!(pool.charged() <= pool.limit(), "{} of {}", pool.charged(), pool.limit());
+        // Where not even a piece fits, a read says so.
+        if limit < 256 * KIB {
+            let read = world.engine(node).torrent.read(now, ReaderId(1), 1);
+            assert!(read.is_err_and(|e| e.status == Status::OutOfMemory));
+        }
+        let now = world.now();
+        world.engine(node).set_limit(now, 8 * MIB);
+        world.settle(node);
+        assert!(world.finish(minute()), "{}", world.engine(node).torrent.describe());
+        world.end();
+    }
 }
 
 #[test]
