@@ -26,7 +26,7 @@ fn film() -> Torrent {
 }
 
 fn magnet(n: u64) -> AddTorrentParams {
-    AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&format!("magnet:?xt=urn:btih:{n:040x}")).unwrap()))
+    AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&format!("magnet:?xt=urn:btih:{:040x}", n + 1)).unwrap()))
 }
 
 /// What calls may answer while their session or torrent goes away under them.
