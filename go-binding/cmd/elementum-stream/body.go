@@ -28,6 +28,9 @@ func endBodies(next http.Handler) http.Handler {
 			return
 		}
 		body := &watchedBody{ReadCloser: r.Body}
+		// A copy: the server looks at its own request's body to tell whether it closes early, and then closes in a way that leaves the
+		// client time to read the answer.
+		r = r.WithContext(r.Context())
 		r.Body = body
 		w.Header().Set("Connection", "close")
 		next.ServeHTTP(w, r)
