@@ -49,15 +49,15 @@ impl Torrent {
 
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
         let rank = self.rank_in_line(now, pick, begun);
-        if let Some(promise) = self.member.promise(rank, blocks) {
-            return Some(promise);
+        let mut promise = self.member.promise(rank, blocks);
+        if promise.is_none() && blocks <= self.pool.limit() {
+            while self.pool.available() < blocks && self.make_room(now, pick) {}
+            promise = self.member.promise(rank, blocks);
         }
-        if blocks > self.pool.limit() {
-            return None;
-        }
-        while self.pool.available() < blocks && self.make_room(now, pick) {}
-        if let Some(promise) = self.member.promise(rank, blocks) {
-            return Some(promise);
+        if promise.is_some() {
+            // What waits next begins to wait then.
+            self.in_line_since = None;
+            return promise;
         }
         if !is_copy && (begun || self.has_claim(pick.class, blocks)) {
             self.out.memory_wanted |= self.member.wait(rank, blocks);

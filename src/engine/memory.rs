@@ -210,7 +210,10 @@ impl Torrent {
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
     /// what it needs.
     pub fn spare(&mut self, now: Time, limit_bytes: u64) {
-        let blocks = limit_bytes / u64::from(BLOCK_SIZE);
+        self.spare_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
+    }
+
+    fn spare_down_to(&mut self, now: Time, blocks: u64) {
         while self.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
     }
 
@@ -231,7 +234,7 @@ impl Torrent {
             return;
         }
         self.drop_too_large(now);
-        while self.pool.is_overdrawn() && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
+        self.spare_down_to(now, self.pool.limit());
         // What somebody holds at this moment is free when he lets go of it.
         let mut coming = 0;
         while self.pool.is_beyond(self.pool.limit() + coming) {
