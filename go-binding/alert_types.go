@@ -214,7 +214,8 @@ type MetadataReceived struct {
 	AlertBase
 }
 
-// MetadataFailed tells that the metadata that peers sent was no good. Others are asked.
+// MetadataFailed tells that the metadata that peers sent was no good. If it was not what the info-hash stands for, others are asked; if it
+// was and cannot be used, the torrent stops, with a [TorrentError].
 type MetadataFailed struct {
 	AlertBase
 	Err error

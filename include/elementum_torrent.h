@@ -1337,7 +1337,8 @@ typedef struct et_metadata_received_alert {
 } et_metadata_received_alert;
 
 /**
- * `ET_ALERT_METADATA_FAILED`: the metadata that peers sent was no good. Others are asked.
+ * `ET_ALERT_METADATA_FAILED`: the metadata that peers sent was no good. If it was not what the info-hash stands
+ * for, others are asked; if it was and cannot be used, the torrent stops: `ET_ALERT_TORRENT_ERROR`.
  */
 typedef struct et_metadata_failed_alert {
     struct et_alert base;

@@ -116,7 +116,8 @@ pub struct et_metadata_received_alert {
     pub base: et_alert,
 }
 
-/// `ET_ALERT_METADATA_FAILED`: the metadata that peers sent was no good. Others are asked.
+/// `ET_ALERT_METADATA_FAILED`: the metadata that peers sent was no good. If it was not what the info-hash stands
+/// for, others are asked; if it was and cannot be used, the torrent stops: `ET_ALERT_TORRENT_ERROR`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_metadata_failed_alert {

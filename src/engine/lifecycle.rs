@@ -109,13 +109,18 @@ impl Torrent {
         }
     }
 
-    /// Something failed for good (the disk, or we did): the torrent stops until it is resumed or checked, and nobody waits for it.
+    /// The disk failed, or we did.
     pub fn fail(&mut self, now: Time, error: Error, filename: String) {
-        self.disk_generation += 1;
-        self.check_cut_short |= std::mem::take(&mut self.checking);
         if error.status != Status::Panic {
             self.alert(Alert::FileError { error: error.clone(), filename: filename.clone() });
         }
+        self.stop_with(now, error, filename);
+    }
+
+    /// Something failed for good: the torrent stops until it is resumed or checked, and nobody waits for it.
+    pub(super) fn stop_with(&mut self, now: Time, error: Error, filename: String) {
+        self.disk_generation += 1;
+        self.check_cut_short |= std::mem::take(&mut self.checking);
         if self.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
             let jobs = self.trackers.stop();

@@ -337,38 +337,41 @@ impl Torrent {
         // A hybrid magnet names both; each that it names must hold.
         let v1_holds = wanted.v1.is_none_or(|h| h == Sha1Hash::of(bytes));
         let v2_holds = wanted.v2.is_none_or(|h| h == Sha256Hash::of(bytes));
+        if !v1_holds || !v2_holds || wanted.is_empty() {
+            return self.metadata_wrong(now, bytes.len(), senders);
+        }
         let most = self.settings.max_piece_count;
-        let parsed = if v1_holds && v2_holds && !wanted.is_empty() {
-            Info::parse(bytes).map_err(|e| e.message).and_then(|info| {
-                let pieces = info.layout.num_pieces();
-                if i64::from(pieces) <= most {
-                    Ok(info)
-                } else {
-                    Err(format!("{pieces} pieces; max_piece_count is {most}"))
-                }
-            })
-        } else {
-            Err("the metadata does not match the info-hash".to_owned())
-        };
-        match parsed {
+        let parsed = Info::parse(bytes).map_err(|error| Error::new(Status::Parse, error.message));
+        let usable = parsed.and_then(|info| match info.layout.num_pieces() {
+            pieces if i64::from(pieces) <= most => Ok(info),
+            pieces => Err(Error::new(Status::Parse, format!("{pieces} pieces; max_piece_count is {most}"))),
+        });
+        match usable {
             Ok(info) => {
                 self.adopt_metadata(now, Arc::new(info));
             }
-            Err(message) => {
-                self.fetch.note_failed(bytes.len());
-                let error = Error::new(Status::Parse, message);
+            // It is what the info-hash stands for: nobody is to blame, and nobody has any other.
+            Err(error) => {
                 self.alert(Alert::MetadataFailed { error: error.clone() });
-                if let [only] = senders {
-                    if let Some(peer) = self.peers.get(only) {
-                        let (endpoint, peer_id) = (peer.address, peer.peer_id);
-                        self.swarm.ban(endpoint);
-                        self.alert(Alert::PeerBan { endpoint, peer_id });
-                    }
-                    self.close(now, *only, CloseReason::InvalidMetadata, Some(error));
-                }
-                self.metadata_timeouts(now);
+                self.stop_with(now, error, String::new());
             }
         }
+    }
+
+    /// It is not what the info-hash stands for: others are asked, and who sent all of it is not asked again.
+    fn metadata_wrong(&mut self, now: Time, size: usize, senders: &[PeerKey]) {
+        self.fetch.note_failed(size);
+        let error = Error::new(Status::Parse, "the metadata does not match the info-hash");
+        self.alert(Alert::MetadataFailed { error: error.clone() });
+        if let [only] = senders {
+            if let Some(peer) = self.peers.get(only) {
+                let (endpoint, peer_id) = (peer.address, peer.peer_id);
+                self.swarm.ban(endpoint);
+                self.alert(Alert::PeerBan { endpoint, peer_id });
+            }
+            self.close(now, *only, CloseReason::InvalidMetadata, Some(error));
+        }
+        self.metadata_timeouts(now);
     }
 
     /// Peers that came when we had no metadata learn that we have it now.

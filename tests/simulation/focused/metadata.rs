@@ -1,6 +1,7 @@
 //! Magnets: metadata from peers, right and wrong.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::settings::Settings;
 
 use super::*;
 
@@ -40,6 +41,32 @@ fn wrong_metadata_is_refused() {
     let good = world.add_script(Manner::Honest, fast());
     world.introduce(node, &[good]);
     world.run_for(Duration::from_secs(5));
+    assert!(world.engine(node).torrent.info().is_some());
+    world.end();
+}
+
+/// What has the right hash is what there is: who sent it did no wrong.
+#[test]
+fn metadata_that_cannot_be_used_stops_the_torrent_and_blames_nobody() {
+    let mut world = World::new(49, large());
+    let mut setup = Setup { magnet: true, ..Setup::memory(MIB) };
+    setup.settings.max_piece_count = 100;
+    let node = world.add_engine(setup, fast());
+    let peer = world.add_script(Manner::Honest, fast());
+    world.introduce(node, &[peer]);
+    world.run_for(Duration::from_secs(5));
+    let engine = world.engine(node);
+    assert_eq!(engine.count(|a| matches!(a, Alert::MetadataFailed { .. })), 1);
+    assert_eq!(engine.count(|a| matches!(a, Alert::TorrentError { .. })), 1);
+    assert_eq!(engine.count(|a| matches!(a, Alert::FileError { .. })), 0);
+    assert!(engine.banned().is_empty());
+    assert!(engine.torrent.error().is_some_and(|e| e.message.contains("max_piece_count")));
+    let now = world.now();
+    let more = Settings { max_piece_count: 1 << 20, ..world.engine(node).setup.settings.clone() };
+    world.engine(node).torrent.set_settings(now, Arc::new(more));
+    world.engine(node).torrent.resume(now);
+    world.settle(node);
+    world.run_for(Duration::from_secs(30));
     assert!(world.engine(node).torrent.info().is_some());
     world.end();
 }
