@@ -42,7 +42,12 @@ mod x86 {
         for at in 0..chunks {
             let first_abcd = abcd;
             // The last sixteen words of each message's schedule.
-            let mut words = messages.map(|m| m.get(at).map_or([e[0]; 4], |chunk| load(chunk)));
+            let mut words = [[e[0]; 4]; N];
+            for (words, message) in words.iter_mut().zip(&messages) {
+                if let Some(chunk) = message.get(at) {
+                    load(words, chunk);
+                }
+            }
             // Before the last four rounds: the next `e` comes from it.
             let mut before = abcd;
             // Four rounds of each message; with the constant and function of their kind.
@@ -91,15 +96,16 @@ mod x86 {
         _mm_set_epi32(a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed())
     }
 
+    // Plain loops: a closure may become a function by itself here, which has the instructions and so is not merged into one that has not.
     #[inline]
     #[target_feature(enable = "sha,ssse3,sse4.1")]
-    fn load(chunk: &[u8; 64]) -> [__m128i; 4] {
+    fn load(words: &mut [__m128i; 4], chunk: &[u8; 64]) {
         let big_endian = _mm_set_epi64x(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f);
-        std::array::from_fn(|i| {
+        for (i, word) in words.iter_mut().enumerate() {
             // SAFETY: 16 bytes are read, and there are four times as many; the instruction asks for no alignment.
             let bytes = unsafe { _mm_loadu_si128(chunk.as_ptr().cast::<__m128i>().add(i)) };
-            _mm_shuffle_epi8(bytes, big_endian)
-        })
+            *word = _mm_shuffle_epi8(bytes, big_endian);
+        }
     }
 }
 
