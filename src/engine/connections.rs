@@ -113,9 +113,11 @@ impl Torrent {
     fn handle_message(&mut self, now: Time, key: PeerKey, message: Message) -> Result<(), String> {
         match message {
             Message::KeepAlive | Message::Suggest(_) | Message::Unknown(_) => {}
-            Message::Choke => self.choked(key),
+            Message::Choke => self.choked(now, key),
             Message::Unchoke => {
-                if let Some(peer) = self.peers.get_mut(&key) {
+                if let Some(peer) = self.peers.get_mut(&key).filter(|p| p.peer_choking)
+                    && peer.fickle.unchoked(now)
+                {
                     peer.peer_choking = false;
                     self.ranking.outdated();
                 }
@@ -164,14 +166,16 @@ impl Torrent {
         self.storage == StorageKind::Disk
     }
 
-    fn choked(&mut self, key: PeerKey) {
+    fn choked(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
         self.ranking.outdated();
+        // One with the fast extension rejects what it will not send, one by one.
         let fast = peer.fast;
+        peer.fickle.choked(now, if fast { 0 } else { peer.requests.len() });
         self.suspect_stops(key);
         if fast {
-            return; // it rejects what it will not send, one by one
+            return;
         }
         let Some(peer) = self.peers.get(&key) else { return };
         let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
@@ -238,11 +242,17 @@ impl Torrent {
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
+        let mut believed = Vec::new();
         for peer in self.peers.values_mut() {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
             }
             peer.forgive(now);
+            peer.fickle.forget_ghosts(now);
+            if peer.fickle.is_believed_now(now) {
+                peer.peer_choking = false;
+                believed.push(peer.key);
+            }
             if now.since(peer.last_received) > peer_timeout {
                 gone.push((peer.key, CloseReason::TimedOutActivity));
             } else if close_redundant && full && (peer.is_seed() || peer.upload_only) {
@@ -262,6 +272,10 @@ impl Torrent {
         }
         for key in snubbed {
             self.snub(now, key);
+        }
+        for key in believed {
+            self.ranking.outdated();
+            self.note_hungry(key);
         }
         for (key, reason) in gone {
             self.close(now, key, reason, None);

@@ -14,6 +14,7 @@ pub mod dialling;
 pub mod explain;
 pub mod explanation;
 pub mod external_ip;
+pub mod fickle;
 pub mod greeting;
 pub mod hash_job;
 pub mod hashing;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::budget::Budget;
+use super::fickle::Fickle;
 use super::inflow::Part;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
@@ -104,7 +105,9 @@ pub struct Peer {
 
     pub am_choking: bool,
     pub am_interested: bool,
+    /// It chokes us, or says for too short a time that it does not.
     pub peer_choking: bool,
+    pub fickle: Fickle,
     pub peer_interested: bool,
     pub optimistic: bool,
     pub last_unchoked: Time,
@@ -198,6 +201,7 @@ impl Peer {
             am_choking: true,
             am_interested: false,
             peer_choking: true,
+            fickle: Fickle::default(),
             peer_interested: false,
             optimistic: false,
             last_unchoked: Time::ZERO,
@@ -298,6 +302,7 @@ impl Peer {
 
     /// A block came that nobody waits for. It is free if it was asked for once.
     pub fn stray_came(&mut self, length: u32) {
+        self.fickle.stray_came();
         if let Some(left) = self.taken_back.checked_sub(1) {
             self.taken_back = left;
             self.budget.block(u64::from(length));
@@ -335,7 +340,7 @@ impl Peer {
         let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
         // More than it queues it drops, or rejects.
         let most = max.min(self.reqq).max(1);
-        queue.clamp(MIN_QUEUE.min(most), most)
+        self.fickle.room(queue.clamp(MIN_QUEUE.min(most), most))
     }
 
     /// What it is to the inflow of all.
@@ -350,6 +355,7 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.refusals = 0;
+        self.fickle.brought_a_block();
     }
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
@@ -375,7 +381,7 @@ impl Peer {
 
     /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
     pub fn takes_more(&self, max: usize) -> bool {
-        self.requests.len() < max.min(self.reqq)
+        self.requests.len() < self.fickle.room(max.min(self.reqq))
     }
 
     /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.

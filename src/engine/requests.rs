@@ -136,6 +136,7 @@ impl Torrent {
         }
         if peer.peer_choking {
             peer.allowed_to_us.retain(|p| *p != request.piece);
+            peer.fickle.rejected();
         } else {
             peer.note_refused(now, request.piece);
         }

@@ -25,6 +25,12 @@ pub enum Manner {
     CorruptBlock,
     /// Chokes and unchokes every few seconds.
     Choker,
+    /// Chokes and unchokes at each so manieth request: all that it was asked for are lost, or that one alone.
+    Fickle {
+        after: u32,
+        fast: bool,
+        keeps: bool,
+    },
     /// Takes requests and never answers.
     Staller,
     /// Answers nothing for a while after its first blocks, then goes on.
@@ -98,6 +104,7 @@ struct Link {
     ids: ExtensionIds,
     choking: bool,
     interested: bool,
+    asked: u32,
     sent: u32,
     ticks: u32,
 }
@@ -143,7 +150,7 @@ impl Script {
     }
 
     pub fn is_fast(&self) -> bool {
-        self.manner != Manner::Plain
+        !matches!(self.manner, Manner::Plain | Manner::Fickle { fast: false, .. })
     }
 
     pub fn connected(&mut self, conn: usize) {
@@ -155,6 +162,7 @@ impl Script {
             ids: ExtensionIds::default(),
             choking: true,
             interested: false,
+            asked: 0,
             sent: 0,
             ticks: 0,
         };
@@ -329,8 +337,13 @@ impl Script {
             Message::Request(request) => {
                 assert!(!link.choking || fast, "a request while choked");
                 self.requests_seen += 1;
+                link.asked += 1;
                 if link.choking {
                     self.send(conn, &Message::Reject(request));
+                } else if let Manner::Fickle { after, .. } = self.manner
+                    && link.asked.is_multiple_of(after)
+                {
+                    self.choke_and_unchoke(conn, request);
                 } else {
                     link.requests.push_back(request);
                     self.most_outstanding = self.most_outstanding.max(link.requests.len());
@@ -385,6 +398,20 @@ impl Script {
             }
             _ => {}
         }
+    }
+
+    /// Requests are lost by a choke; those of one with the fast extension are rejected.
+    fn choke_and_unchoke(&mut self, conn: usize, request: BlockRequest) {
+        let fast = self.is_fast();
+        let keeps = matches!(self.manner, Manner::Fickle { keeps: true, .. });
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        let mut lost = if keeps { VecDeque::new() } else { std::mem::take(&mut link.requests) };
+        lost.push_back(request);
+        self.send(conn, &Message::Choke);
+        for request in lost.into_iter().filter(|_| fast) {
+            self.send(conn, &Message::Reject(request));
+        }
+        self.send(conn, &Message::Unchoke);
     }
 
     /// Once a second. The connections that have something new to write.

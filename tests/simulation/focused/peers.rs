@@ -7,6 +7,49 @@ use elementum_torrent::error::{Error, Status};
 use super::super::node::Kind;
 use super::*;
 
+/// Chokes take requests back: who chokes and unchokes all the time holds nothing that others could bring.
+#[test]
+fn peers_that_choke_at_each_request_hold_nobody_up() {
+    let one_by_one = [(1, true, false, 1), (1, false, false, 1), (1, true, false, 5), (2, false, false, 3)];
+    let by_many =
+        [(7, false, false, 1), (7, false, false, 5), (7, true, false, 5), (7, false, true, 5), (7, false, true, 1)];
+    for (i, (after, rejects, keeps, number)) in one_by_one.into_iter().chain(by_many).enumerate() {
+        let mut world = World::new(300 + i as u64, Content::single(300, 16 * MIB, 256 * KIB as u32));
+        let node = world.add_engine(Setup::memory(16 * MIB), fast());
+        // Slow enough to stay within what their messages may cost.
+        let line = || Line::new(5 * MIB, 5 * MIB, 20);
+        let fickle = (0..number).map(|_| world.add_script(Manner::Fickle { after, fast: rejects, keeps }, line()));
+        let fickle: Vec<usize> = fickle.collect();
+        let honest = [(); 2].map(|()| world.add_script(Manner::Honest, Line::new(5 * MIB, 5 * MIB, 1)));
+        world.introduce(node, &fickle);
+        world.introduce(node, &honest);
+        world.add_driver(node, Driver::new(1, 0, [Step::Sleep(Duration::from_secs(1)), Step::Read(8 * MIB)]));
+        let done = world.run(Duration::from_secs(6), |w| w.engine(node).is_done());
+        let asked: u64 = fickle.iter().map(|f| world.script(*f).requests_seen).sum();
+        assert!(
+            done,
+            "{number} that choke after {after}, fast extension {rejects}, keeps {keeps}: {}",
+            world.engine(node).torrent.describe()
+        );
+        assert!(
+            asked < 3000,
+            "{number} that choke after {after}, fast extension {rejects}, keeps {keeps}: asked {asked} times"
+        );
+        world.end();
+    }
+}
+
+/// What it brings is taken where nobody else is there.
+#[test]
+fn a_peer_that_chokes_all_the_time_is_better_than_none() {
+    let mut world = World::new(311, Content::single(311, 2 * MIB, 256 * KIB as u32));
+    let node = world.add_engine(Setup::memory(16 * MIB), fast());
+    let fickle = world.add_script(Manner::Fickle { after: 7, fast: false, keeps: false }, fast());
+    world.introduce(node, &[fickle]);
+    must_read(&mut world, node);
+    world.end();
+}
+
 #[test]
 fn corrupt_peer_is_banned_innocents_stay() {
     let manners = [Manner::CorruptBlock, Manner::Honest, Manner::Honest, Manner::Plain];
