@@ -13,18 +13,20 @@ use crate::metainfo::{Info, Sha1Hash, Sha256Hash};
 use crate::wire::Message;
 use crate::wire::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
 
-/// Peers asked for one metadata piece at once.
+/// Peers asked for one metadata piece within [`HURRY`].
 const COPIES: usize = 3;
 /// Pieces asked of one peer at once.
 const PER_PEER: usize = 4;
-/// A request not answered by then is asked of others too, and later of the same peer again.
+/// A piece that is not here by then may be asked of others, too.
+const HURRY: Duration = Duration::from_secs(1);
+/// Who has not answered by then is left alone for a while: others have their turn.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// An attempt that brought nothing for so long makes way for another size, or another peer.
 const STALE: Duration = Duration::from_secs(6);
 /// Sizes tried at once: peers that lie about it must not keep the others from being asked.
 const MAX_ATTEMPTS: usize = 3;
-/// A peer that rejects is asked again after this, after twice as much the next time, and so on: to reject is how peers defend
-/// themselves against floods (BEP 9), or they have it only later.
+/// A peer that rejects, or does not answer, is asked again after this, after twice as much the next time, and so on: to reject is
+/// how peers defend themselves against floods (BEP 9), or they have it only later.
 const REJECT_PAUSE: Duration = Duration::from_secs(3);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Sizes remembered whose bytes turned out wrong.
@@ -32,10 +34,43 @@ const MAX_FAILED: usize = 64;
 /// Bytes of messages that wait for a peer while it still gets metadata.
 const MAX_UNWRITTEN: usize = 256 * 1024;
 
+/// A piece asked of a peer.
+#[derive(Debug)]
+struct Ask {
+    key: PeerKey,
+    at: Time,
+    /// It was waited for long enough. Should it come all the same, it is taken.
+    late: bool,
+}
+
 #[derive(Debug, Default)]
 struct Piece {
     data: Option<(Vec<u8>, PeerKey)>,
-    asked: Vec<(PeerKey, Time)>,
+    /// Each peer once.
+    asked: Vec<Ask>,
+}
+
+impl Piece {
+    fn ask(&mut self, now: Time, key: PeerKey) {
+        self.forget(key);
+        self.asked.push(Ask { key, at: now, late: false });
+    }
+
+    fn asked_within(&self, now: Time, time: Duration) -> usize {
+        self.asked.iter().filter(|a| now.since(a.at) < time).count()
+    }
+
+    fn waits_for(&self, key: PeerKey) -> bool {
+        self.asked.iter().any(|a| a.key == key && !a.late)
+    }
+
+    fn was_asked_of(&self, key: PeerKey) -> bool {
+        self.asked.iter().any(|a| a.key == key)
+    }
+
+    fn forget(&mut self, key: PeerKey) {
+        self.asked.retain(|a| a.key != key);
+    }
 }
 
 /// The metadata as far as it came from peers that agree on its size.
@@ -70,7 +105,7 @@ impl Attempt {
             }
             *self = Self::new(now, self.size, Some(key));
         }
-        let outstanding = self.pieces.iter().filter(|p| p.asked.iter().any(|(k, _)| *k == key)).count();
+        let outstanding = self.pieces.iter().filter(|p| p.waits_for(key)).count();
         if outstanding >= PER_PEER {
             return None;
         }
@@ -79,9 +114,9 @@ impl Attempt {
             .pieces
             .iter()
             .enumerate()
-            .filter(|(_, p)| p.data.is_none() && p.asked.len() < COPIES && !p.asked.iter().any(|(k, _)| *k == key));
-        let piece = free.min_by_key(|(i, p)| (p.asked.len(), *i)).map(|(i, _)| i)?;
-        self.pieces.get_mut(piece)?.asked.push((key, now));
+            .filter(|(_, p)| p.data.is_none() && p.asked_within(now, HURRY) < COPIES && !p.waits_for(key));
+        let piece = free.min_by_key(|(i, p)| (p.asked_within(now, PATIENCE), *i)).map(|(i, _)| i)?;
+        self.pieces.get_mut(piece)?.ask(now, key);
         Some(piece as u32)
     }
 
@@ -91,12 +126,16 @@ impl Attempt {
         let whole = METADATA_PIECE_BYTES;
         let expect = if index as usize == last { self.size - last * whole } else { whole };
         let Some(piece) = self.pieces.get_mut(index as usize) else { return false };
-        if total != self.size || payload.len() != expect || !piece.asked.iter().any(|(k, _)| *k == key) {
+        if total != self.size || payload.len() != expect || !piece.was_asked_of(key) {
             return false;
         }
         piece.asked.clear();
         piece.data.get_or_insert((payload, key));
         self.progress = now;
+        // What else it was asked for comes behind that.
+        for ask in self.pieces.iter_mut().flat_map(|p| &mut p.asked).filter(|a| a.key == key) {
+            (ask.at, ask.late) = (now, false);
+        }
         self.pieces.iter().all(|p| p.data.is_some())
     }
 
@@ -137,7 +176,7 @@ impl MetadataFetch {
         let offers = &self.offers;
         self.attempts.retain(|a| a.alone != Some(key) && (a.has_data() || offers.values().any(|s| *s == a.size)));
         for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
-            piece.asked.retain(|(k, _)| *k != key);
+            piece.forget(key);
         }
     }
 
@@ -189,9 +228,8 @@ impl MetadataFetch {
         let size = self.offers.get(&key);
         let attempt = self.attempts.iter_mut().find(|a| Some(&a.size) == size);
         let Some(piece) = attempt.and_then(|a| a.pieces.get_mut(index as usize)) else { return false };
-        let before = piece.asked.len();
-        piece.asked.retain(|(k, _)| *k != key);
-        let was_asked = piece.asked.len() != before;
+        let was_asked = piece.was_asked_of(key);
+        piece.forget(key);
         // What it had been asked for beside is rejected with it.
         if was_asked && !self.rests(now, key) {
             self.rest(now, key);
@@ -199,9 +237,17 @@ impl MetadataFetch {
         was_asked
     }
 
+    /// Who let a request wait for too long rests, as if it had rejected it.
     fn expire(&mut self, now: Time) {
-        for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
-            piece.asked.retain(|(_, at)| now.since(*at) < PATIENCE);
+        let waiting = self.attempts.iter_mut().flat_map(|a| &mut a.pieces).flat_map(|p| &mut p.asked);
+        let late = waiting.filter(|a| !a.late && now.since(a.at) >= PATIENCE).map(|a| {
+            a.late = true;
+            a.key
+        });
+        for key in late.collect::<BTreeSet<_>>() {
+            if !self.rests(now, key) {
+                self.rest(now, key);
+            }
         }
     }
 
@@ -305,7 +351,7 @@ impl Torrent {
     /// A piece that was asked for costs its sender nothing.
     fn metadata_came(&mut self, key: PeerKey, piece: u32, bytes: usize) {
         let pieces = self.fetch.attempts.iter().filter_map(|a| a.pieces.get(piece as usize));
-        let asked = pieces.flat_map(|p| &p.asked).any(|(k, _)| *k == key);
+        let asked = pieces.into_iter().any(|p| p.was_asked_of(key));
         if let Some(peer) = self.peers.get_mut(&key).filter(|_| asked) {
             peer.budget.refund_bytes(bytes as u64);
         }

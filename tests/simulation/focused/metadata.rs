@@ -45,6 +45,39 @@ fn wrong_metadata_is_refused() {
     world.end();
 }
 
+/// Those who offer metadata and never send it, or a part of it alone, keep it from nobody.
+#[test]
+fn peers_that_promise_metadata_and_send_none_hold_nobody_up() {
+    for (silent, sent) in [(3, 0), (3, 1), (12, 0), (12, 1)] {
+        let mut world = World::new(500 + silent, large());
+        let node = magnet(&mut world);
+        for _ in 0..silent {
+            let peer = world.add_script(Manner::Honest, fast());
+            world.script(peer).quirks.metadata_answers = Some(sent);
+            world.introduce(node, &[peer]);
+        }
+        world.run_for(Duration::from_secs(3));
+        let good = world.add_script(Manner::Honest, fast());
+        world.introduce(node, &[good]);
+        let there = |w: &mut World| w.engine(node).torrent.info().is_some();
+        assert!(world.run(Duration::from_secs(5), there), "{silent} that send {sent} pieces");
+        world.end();
+    }
+}
+
+/// It is asked again later, and what it sends late is taken.
+#[test]
+fn a_slow_peer_brings_the_metadata_alone() {
+    let mut world = World::new(503, large());
+    let node = magnet(&mut world);
+    let slow = world.add_script(Manner::Honest, Line::new(3 * KIB, MIB, 50));
+    world.introduce(node, &[slow]);
+    let there = |w: &mut World| w.engine(node).torrent.info().is_some();
+    assert!(world.run(Duration::from_secs(40), there));
+    assert!(world.script(slow).metadata_sent.len() <= 8, "{:?}", world.script(slow).metadata_sent);
+    world.end();
+}
+
 /// What has the right hash is what there is: who sent it did no wrong.
 #[test]
 fn metadata_that_cannot_be_used_stops_the_torrent_and_blames_nobody() {
