@@ -378,7 +378,8 @@ typedef struct et_session_stats_info {
     uint32_t payload_download_rate;
     uint32_t payload_upload_rate;
     /**
-     * Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
+     * Bytes of payload that may be in memory, that are, and the most that were since the limit was set, that moment included:
+     * more than may be only where the limit was lowered below what was there.
      */
     uint64_t memory_limit;
     uint64_t memory_charged;
@@ -822,9 +823,9 @@ typedef struct et_storage_stats_info {
      */
     size_t struct_size;
     /**
-     * Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit:
-     * only where that was lowered is more in use for a moment, until what is on its way is here and what is being read is
-     * read. It never grows meanwhile.
+     * Whole session, bytes: what may be in use; what is; the most that was since the limit was set, that moment included.
+     * Neither is above the limit, unless it was lowered below what was in use: then more is for a moment, until what is on
+     * its way is here and what is being read is read. It never grows meanwhile.
      */
     uint64_t session_limit;
     uint64_t session_charged;
@@ -1781,7 +1782,7 @@ typedef struct et_peer_info {
     uint32_t download_queue_length;
     uint32_t target_dl_queue_length;
     /**
-     * Requests of its that we have not answered.
+     * Requests of its that wait for their turn: not those whose block is being read for it or on its way.
      */
     uint32_t upload_queue_length;
     /**
@@ -2136,7 +2137,7 @@ typedef struct et_partial_piece_info {
 #define ET_EVENT_STOPPED 3
 
 /**
- * Fewer than three pieces of a torrent fit into the memory limit.
+ * Fewer than three pieces of a torrent in memory storage fit into the memory limit: told when its metadata is there.
  */
 #define ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW 1000
 
@@ -3287,7 +3288,9 @@ et_status et_torrent_reset_piece_deadline(struct et_session *session,
                                           struct et_error *error);
 
 /**
- * Takes all deadlines of a torrent's pieces away. Their own priorities hold again. Any thread.
+ * Takes all deadlines of a torrent's pieces away. Their own priorities hold again.
+ *
+ * Errors: `ET_ERR_NO_METADATA`. Any thread.
  */
 et_status et_torrent_clear_piece_deadlines(struct et_session *session,
                                            et_storage_index torrent,
