@@ -2893,7 +2893,7 @@ et_status et_session_stats(struct et_session *session, struct et_session_stats_i
  * Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there, which
  * takes in what is new to it: the metadata, trackers, web seeds, peers and DHT nodes; unless `ET_TORRENT_FLAG_DUPLICATE_IS_ERROR`
  * is set. `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
- * only has v2 hashes. Any thread.
+ * only has v2 hashes, `ET_ERR_IO` where `save_path` is relative and the working directory is gone. Any thread.
  */
 et_status et_session_add_torrent(struct et_session *session,
                                  const struct et_add_torrent_params *params,
@@ -3562,7 +3562,8 @@ et_status et_reader_id(struct et_reader *reader, uint64_t *out_id, struct et_err
  * From the first call on, a read with a timeout of 0 that gets `ET_ERR_WOULD_BLOCK` counts as one that waits, on this
  * descriptor: what it wants is fetched first, until it is there or the reader seeks or closes.
  *
- * It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed. Any thread.
+ * It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed.
+ * Errors: `ET_ERR_IO` where the process may have no more descriptors. Any thread.
  */
 et_status et_reader_fd(struct et_reader *reader, int32_t *out_fd, struct et_error *error);
 

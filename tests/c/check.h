@@ -4,6 +4,7 @@
 
 #include <elementum_torrent.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,15 @@ static _Atomic int checks, failures;
             fprintf(stderr, "%s:%d: %s, not %s: %s\n", __FILE__, __LINE__, et_status_name(found_),                     \
                     et_status_name(expected_), #call);                                                                 \
         }                                                                                                              \
+    } while (0)
+
+/* Waits until it is so, a minute at most: under valgrind all takes long. */
+#define UNTIL(condition)                                                                                               \
+    do {                                                                                                               \
+        int turns_ = 0;                                                                                                \
+        while (!(condition) && turns_++ < 12000)                                                                       \
+            poll(NULL, 0, 5);                                                                                          \
+        CHECK(condition);                                                                                              \
     } while (0)
 
 static inline int done(void)
