@@ -245,6 +245,18 @@ fn symbols_are_the_prototypes_are_the_list() {
     pinned("tests/abi/symbols.txt", "Every function of the ABI.", &prototypes);
 }
 
+/// Programs ask for the library by the name that the header names.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_soname_is_the_headers() {
+    let named = header().split("soname is ").nth(1).and_then(|rest| rest.split(',').next().map(str::to_owned));
+    let named = named.expect("the header names it");
+    let dynamic = succeed(tool("READELF", "readelf").arg("-d").arg(library().join("libelementum_torrent.so")));
+    let dynamic = String::from_utf8_lossy(&dynamic.stdout).into_owned();
+    let soname = dynamic.lines().find(|line| line.contains("(SONAME)")).expect("it has one");
+    assert!(soname.ends_with(&format!("[{named}]")), "{soname}, not {named}");
+}
+
 #[test]
 fn misuse_calls_every_function() {
     let source = fs::read_to_string(root().join("tests/c/misuse.c")).expect("misuse.c");
@@ -420,6 +432,11 @@ fn c_alerts() {
 #[test]
 fn c_errors() {
     run("errors");
+}
+
+#[test]
+fn c_trackers() {
+    run("trackers");
 }
 
 #[test]

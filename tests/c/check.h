@@ -84,4 +84,31 @@ static inline et_storage_index add(et_session *session, const void *torrent, siz
     return index;
 }
 
+/* Pops until an alert of the type comes, and gives a copy of it; NULL when there is none for five seconds. */
+static inline const et_alert *wait_alert(et_session *session, et_alert_type type)
+{
+    static uint64_t buf[512];
+    et_alert_batch batch = { .struct_size = sizeof batch };
+    size_t room = 256;
+
+    while (et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
+        const et_alert *alert;
+        size_t cursor = 0, cap = room;
+        /* One by one, so that none is popped with another that is looked for next. */
+        for (;;) {
+            et_session_pop_alerts(session, buf, 0, &batch, NULL);
+            cap = batch.needed;
+            if (cap == 0 || cap > sizeof buf)
+                break;
+            STATUS(ET_OK, et_session_pop_alerts(session, buf, cap, &batch, NULL));
+            cursor = 0;
+            alert = et_alert_next(buf, batch.bytes, &cursor);
+            if (alert != NULL && alert->type == type)
+                return alert;
+        }
+    }
+    CHECK(!"the alert came");
+    return NULL;
+}
+
 #endif
