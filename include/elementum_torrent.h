@@ -986,7 +986,7 @@ typedef struct et_reader_status_info {
     uint64_t lookahead;
     uint64_t lookbehind;
     /**
-     * How often a read had to wait, and how long in all, microseconds.
+     * How often a read had to wait, and how long in all, microseconds: not the first one, nor the first after a seek.
      */
     uint64_t stalls;
     uint64_t stall_time_us;
@@ -1599,7 +1599,7 @@ typedef struct et_performance_alert {
 } et_performance_alert;
 
 /**
- * `ET_ALERT_READER_READY`: a reader that had nothing to read has something again.
+ * `ET_ALERT_READER_READY`: a reader that had stalled reads on.
  */
 typedef struct et_reader_ready_alert {
     struct et_alert base;
@@ -1616,7 +1616,8 @@ typedef struct et_reader_ready_alert {
 } et_reader_ready_alert;
 
 /**
- * `ET_ALERT_READER_STALLED`: a reader waits for a piece.
+ * `ET_ALERT_READER_STALLED`: a reader that was reading on waits for a piece. The first read's wait, and that of the first after
+ * a seek, are no stalls.
  */
 typedef struct et_reader_stalled_alert {
     struct et_alert base;

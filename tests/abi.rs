@@ -435,6 +435,16 @@ fn c_errors() {
 }
 
 #[test]
+fn c_quiet() {
+    run("quiet");
+}
+
+#[test]
+fn c_transfer() {
+    run("transfer");
+}
+
+#[test]
 fn c_trackers() {
     run("trackers");
 }

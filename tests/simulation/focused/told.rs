@@ -100,6 +100,29 @@ fn a_peer_that_sends_is_told_of() {
     world.end();
 }
 
+/// A piece that comes in is told of block by block, until it is written.
+#[test]
+fn blocks_are_asked_for_then_here_then_written() {
+    let mut world = slow(Setup { disk_ms: 300, ..Setup::disk() });
+    let (mut both, mut writing, mut none) = (false, false, false);
+    assert!(world.run(minute(), |w| {
+        for piece in w.engine(1).torrent.download_queue().expect("there is metadata") {
+            let count = |state: u8| piece.blocks.iter().filter(|b| **b == state).count() as u32;
+            assert_eq!((piece.blocks.len(), piece.blocks_in_piece), (4, 4), "{piece:?}");
+            assert_eq!((count(1), count(2), count(3)), (piece.requested, piece.writing, piece.finished), "{piece:?}");
+            assert!(count(2) == 0 || count(2) == 4, "{piece:?}");
+            both |= piece.requested > 0 && piece.finished > 0;
+            writing |= piece.writing == 4;
+            none |= count(0) > 0;
+        }
+        complete(w)
+    }));
+    assert!(both && writing && none, "{both} {writing} {none}");
+    world.run_for(seconds(1));
+    assert_eq!(world.engine(1).torrent.download_queue().expect("there is metadata"), []);
+    world.end();
+}
+
 #[test]
 fn bad_pieces_are_held_against_who_had_a_part_in_them() {
     let mut world = beside(2 * MIB, 256 * KIB, 2 * MIB, &[Manner::CorruptBlock, Manner::Honest]);
