@@ -52,6 +52,7 @@ static void goes_wrong(void)
     et_storage_index film, index = 0;
     et_reader *reader = NULL;
     et_session *none = NULL;
+    et_status status;
     char byte;
     size_t n = 0;
 
@@ -63,7 +64,9 @@ static void goes_wrong(void)
     STATUS(ET_OK, et_torrent_add_tracker(session, film, KEY("http://127.0.0.1:1/announce"), 0, NULL));
     CHECK(wait_alert(session, ET_ALERT_TORRENT_ERROR) != NULL);
     STATUS(ET_OK, et_reader_open(session, film, 0, NULL, &reader, NULL));
-    STATUS(ET_ERR_IO, et_reader_read(reader, &byte, 1, -1, &n, NULL));
+    /* What was verified before can be read still. */
+    status = et_reader_read(reader, &byte, 1, -1, &n, NULL);
+    CHECK(status == ET_ERR_IO || status == ET_OK);
     CHECK(rmdir(in_the_way) == 0);
     STATUS(ET_OK, et_torrent_resume(session, film, NULL));
     STATUS(ET_OK, et_reader_read(reader, &byte, 1, 60000, &n, NULL));
@@ -94,9 +97,15 @@ static void *take_signals(void *until)
     return NULL;
 }
 
-static int may_be_blocked(int signal)
+/* Not those that cannot be blocked, nor those that a thread gets for what it did itself: valgrind needs them. */
+static int is_sent(int signal)
 {
-    return signal != SIGKILL && signal != SIGSTOP;
+    static const int others[] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+    size_t i;
+    for (i = 0; i < sizeof others / sizeof *others; i++)
+        if (signal == others[i])
+            return 0;
+    return 1;
 }
 
 /* Signals of the process, which this thread blocks, wait for somebody to take them: none of the library's threads does. */
@@ -113,20 +122,20 @@ static void takes_no_signals(void)
     sigfillset(&all);
     CHECK(pthread_sigmask(SIG_SETMASK, &all, &mask) == 0);
     for (signal = 1; signal <= LAST_SIGNAL; signal++)
-        if (may_be_blocked(signal))
+        if (is_sent(signal))
             CHECK(sigaction(signal, &action, &before[signal]) == 0 && kill(getpid(), signal) == 0);
     /* The threads have work meanwhile. */
     goes_wrong();
     CHECK(taken == 0 && sigpending(&pending) == 0);
     for (signal = 1; signal <= LAST_SIGNAL; signal++)
-        CHECK(!may_be_blocked(signal) || signal == SIGCONT || sigismember(&pending, signal));
+        CHECK(!is_sent(signal) || signal == SIGCONT || sigismember(&pending, signal));
     /* The check can fail: a thread that does not block them takes them. */
     CHECK(pthread_create(&thread, NULL, take_signals, &over) == 0);
-    UNTIL(taken > 20);
+    UNTIL(taken > 15);
     over = 1;
     CHECK(pthread_join(thread, NULL) == 0);
     for (signal = 1; signal <= LAST_SIGNAL; signal++)
-        if (may_be_blocked(signal))
+        if (is_sent(signal))
             CHECK(sigaction(signal, &before[signal], NULL) == 0);
     CHECK(pthread_sigmask(SIG_SETMASK, &mask, NULL) == 0);
 }
