@@ -287,7 +287,8 @@ type SessionStats struct {
 	// Bytes a second, as an average that forgets within seconds: a change, a new limit too, shows after one to three.
 	DownloadRate, UploadRate               uint32
 	PayloadDownloadRate, PayloadUploadRate uint32
-	// Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
+	// Bytes of payload that may be in memory, that are, and the most that were since the limit was set, that moment included: more
+	// than may be only where the limit was lowered below what was there.
 	MemoryLimit, MemoryCharged, MemoryPeak uint64
 	// Alerts, and those of them that a full queue had no room for.
 	AlertsPosted, AlertsDropped uint64

@@ -6,8 +6,9 @@ import (
 
 // StorageStats is what a torrent and its session hold in memory.
 type StorageStats struct {
-	// Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit: only where
-	// that was lowered is more in use for a moment, until what is on its way is here and what is being read is read.
+	// Whole session, bytes: what may be in use; what is; the most that was since the limit was set, that moment included. Neither is
+	// above the limit, unless it was lowered below what was in use: then more is for a moment, until what is on its way is here and
+	// what is being read is read.
 	SessionLimit, SessionCharged, SessionPeak uint64
 	// This torrent, bytes: of verified pieces; of pieces that are not whole; on their way from peers.
 	Resident, Partial, InFlight uint64

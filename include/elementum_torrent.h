@@ -378,7 +378,8 @@ typedef struct et_session_stats_info {
     uint32_t payload_download_rate;
     uint32_t payload_upload_rate;
     /**
-     * Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
+     * Bytes of payload that may be in memory, that are, and the most that were since the limit was set, that moment included:
+     * more than may be only where the limit was lowered below what was there.
      */
     uint64_t memory_limit;
     uint64_t memory_charged;
@@ -822,9 +823,9 @@ typedef struct et_storage_stats_info {
      */
     size_t struct_size;
     /**
-     * Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit:
-     * only where that was lowered is more in use for a moment, until what is on its way is here and what is being read is
-     * read. It never grows meanwhile.
+     * Whole session, bytes: what may be in use; what is; the most that was since the limit was set, that moment included.
+     * Neither is above the limit, unless it was lowered below what was in use: then more is for a moment, until what is on
+     * its way is here and what is being read is read. It never grows meanwhile.
      */
     uint64_t session_limit;
     uint64_t session_charged;
@@ -985,7 +986,7 @@ typedef struct et_reader_status_info {
     uint64_t lookahead;
     uint64_t lookbehind;
     /**
-     * How often a read had to wait, and how long in all, microseconds.
+     * How often a read had to wait, and how long in all, microseconds: not the first one, nor the first after a seek.
      */
     uint64_t stalls;
     uint64_t stall_time_us;
@@ -1599,7 +1600,7 @@ typedef struct et_performance_alert {
 } et_performance_alert;
 
 /**
- * `ET_ALERT_READER_READY`: a reader that had nothing to read has something again.
+ * `ET_ALERT_READER_READY`: a reader that had stalled reads on.
  */
 typedef struct et_reader_ready_alert {
     struct et_alert base;
@@ -1616,7 +1617,8 @@ typedef struct et_reader_ready_alert {
 } et_reader_ready_alert;
 
 /**
- * `ET_ALERT_READER_STALLED`: a reader waits for a piece.
+ * `ET_ALERT_READER_STALLED`: a reader that was reading on waits for a piece. The first read's wait, and that of the first after
+ * a seek, are no stalls.
  */
 typedef struct et_reader_stalled_alert {
     struct et_alert base;
@@ -1782,7 +1784,7 @@ typedef struct et_peer_info {
     uint32_t download_queue_length;
     uint32_t target_dl_queue_length;
     /**
-     * Requests of its that we have not answered.
+     * Requests of its that wait for their turn: not those whose block is being read for it or on its way.
      */
     uint32_t upload_queue_length;
     /**
@@ -2137,7 +2139,7 @@ typedef struct et_partial_piece_info {
 #define ET_EVENT_STOPPED 3
 
 /**
- * Fewer than three pieces of a torrent fit into the memory limit.
+ * Fewer than three pieces of a torrent in memory storage fit into the memory limit: told when its metadata is there.
  */
 #define ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW 1000
 
@@ -2893,7 +2895,7 @@ et_status et_session_stats(struct et_session *session, struct et_session_stats_i
  * Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there, which
  * takes in what is new to it: the metadata, trackers, web seeds, peers and DHT nodes; unless `ET_TORRENT_FLAG_DUPLICATE_IS_ERROR`
  * is set. `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
- * only has v2 hashes. Any thread.
+ * only has v2 hashes, `ET_ERR_IO` where `save_path` is relative and the working directory is gone. Any thread.
  */
 et_status et_session_add_torrent(struct et_session *session,
                                  const struct et_add_torrent_params *params,
@@ -3288,7 +3290,9 @@ et_status et_torrent_reset_piece_deadline(struct et_session *session,
                                           struct et_error *error);
 
 /**
- * Takes all deadlines of a torrent's pieces away. Their own priorities hold again. Any thread.
+ * Takes all deadlines of a torrent's pieces away. Their own priorities hold again.
+ *
+ * Errors: `ET_ERR_NO_METADATA`. Any thread.
  */
 et_status et_torrent_clear_piece_deadlines(struct et_session *session,
                                            et_storage_index torrent,
@@ -3560,7 +3564,8 @@ et_status et_reader_id(struct et_reader *reader, uint64_t *out_id, struct et_err
  * From the first call on, a read with a timeout of 0 that gets `ET_ERR_WOULD_BLOCK` counts as one that waits, on this
  * descriptor: what it wants is fetched first, until it is there or the reader seeks or closes.
  *
- * It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed. Any thread.
+ * It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed.
+ * Errors: `ET_ERR_IO` where the process may have no more descriptors. Any thread.
  */
 et_status et_reader_fd(struct et_reader *reader, int32_t *out_fd, struct et_error *error);
 

@@ -204,7 +204,7 @@ pub enum AnnounceEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum PerformanceWarning {
-    /// Fewer than three pieces of a torrent fit into the memory limit.
+    /// Fewer than three pieces of a torrent in memory storage fit into the memory limit: told when its metadata is there.
     MemoryLimitTooLow = 1000,
 }
 

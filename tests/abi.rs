@@ -245,6 +245,18 @@ fn symbols_are_the_prototypes_are_the_list() {
     pinned("tests/abi/symbols.txt", "Every function of the ABI.", &prototypes);
 }
 
+/// Programs ask for the library by the name that the header names.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_soname_is_the_headers() {
+    let named = header().split("soname is ").nth(1).and_then(|rest| rest.split(',').next().map(str::to_owned));
+    let named = named.expect("the header names it");
+    let dynamic = succeed(tool("READELF", "readelf").arg("-d").arg(library().join("libelementum_torrent.so")));
+    let dynamic = String::from_utf8_lossy(&dynamic.stdout).into_owned();
+    let soname = dynamic.lines().find(|line| line.contains("(SONAME)")).expect("it has one");
+    assert!(soname.ends_with(&format!("[{named}]")), "{soname}, not {named}");
+}
+
 #[test]
 fn misuse_calls_every_function() {
     let source = fs::read_to_string(root().join("tests/c/misuse.c")).expect("misuse.c");
@@ -252,6 +264,71 @@ fn misuse_calls_every_function() {
     let missing: Vec<_> =
         prototypes().into_iter().filter(|f| !format!("{source}{check}").contains(&format!("{f}("))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// The comment right above a function's prototype, in one line.
+fn comment(header: &str, name: &str) -> String {
+    // The name may be in comments too.
+    let mut before = header.match_indices('\n').map(|(at, _)| header.split_at(at));
+    let above = before.find_map(|(above, line)| {
+        let declares = line[1..].lines().next().is_some_and(|l| !l.starts_with(' ') && l.contains(&format!("{name}(")));
+        declares.then_some(above)
+    });
+    let comment = above.and_then(|above| above.strip_suffix(" */")?.rsplit_once("/**"));
+    comment.unwrap_or_else(|| panic!("{name} has no comment")).1.replace("\n *", " ")
+}
+
+/// The errors that the header documents beside a function: what its comment says from "Errors:" on, where "as" another
+/// function means those of that one.
+fn documented(header: &str, name: &str) -> BTreeSet<String> {
+    let comment = comment(header, name);
+    // "Errors:", or the "errors:" of a list.
+    let Some((_, said)) = comment.split_once("rrors: ") else { return BTreeSet::new() };
+    let quoted = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let (said, never) = said.split_once("but never").unwrap_or((said, ""));
+    let mut errors: BTreeSet<String> = quoted(said).into_iter().filter(|word| word.starts_with("ET_ERR_")).collect();
+    if let Some((_, others)) = said.split_once("as `et_") {
+        errors.extend(documented(header, &quoted(&format!("`et_{others}"))[0]));
+    }
+    let never = quoted(never);
+    errors.retain(|error| !never.contains(error));
+    errors
+}
+
+/// errors.c provokes the errors that the header documents beside each function: those, and no others.
+#[test]
+fn every_documented_error_is_provoked() {
+    let header = header();
+    let pair = |name: &str, error: &str| format!("{name} {error}");
+    let expected: BTreeSet<String> = prototypes()
+        .iter()
+        .flat_map(|name| documented(&header, name).into_iter().map(move |error| pair(name, &error)))
+        .collect();
+    assert!(expected.len() > 120, "{} errors: the comments are not understood", expected.len());
+    let source = fs::read_to_string(root().join("tests/c/errors.c")).expect("errors.c");
+    let provoked: BTreeSet<String> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("GETS(")?.split_once(", "))
+        .filter_map(|(error, rest)| Some(pair(rest.split([',', ')']).next()?, error)))
+        .collect();
+    let missing: Vec<_> = expected.difference(&provoked).collect();
+    let undocumented: Vec<_> = provoked.difference(&expected).collect();
+    assert!(
+        missing.is_empty() && undocumented.is_empty(),
+        "not provoked {missing:#?}, not documented {undocumented:#?}"
+    );
+}
+
+/// The check above reads what it is to read.
+#[test]
+fn documented_errors_are_understood() {
+    let header = "/**\n * Gives `x`. Not `ET_ERR_IO`.\n *\n * Errors: `ET_ERR_PARSE`, and\n * `ET_ERR_BUSY`. Any thread.\n */\n\
+        et_status et_a(int x);\n/**\n * Like et_a(x). errors: as `et_a`, `ET_ERR_CLOSED`, but never `ET_ERR_BUSY`.\n */\n\
+        et_status et_b(void);\n/**\n * None.\n */\net_status et_c(void);\n";
+    let of = |name| documented(header, name).into_iter().collect::<Vec<_>>();
+    assert_eq!(of("et_a"), ["ET_ERR_BUSY", "ET_ERR_PARSE"]);
+    assert_eq!(of("et_b"), ["ET_ERR_CLOSED", "ET_ERR_PARSE"]);
+    assert_eq!(of("et_c"), [""; 0]);
 }
 
 /// Sizes and offsets as a C compiler sees them: "struct.field offset size".
@@ -350,6 +427,26 @@ fn c_misuse() {
 #[test]
 fn c_alerts() {
     run("alerts");
+}
+
+#[test]
+fn c_errors() {
+    run("errors");
+}
+
+#[test]
+fn c_quiet() {
+    run("quiet");
+}
+
+#[test]
+fn c_transfer() {
+    run("transfer");
+}
+
+#[test]
+fn c_trackers() {
+    run("trackers");
 }
 
 #[test]

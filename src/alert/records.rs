@@ -334,7 +334,7 @@ pub struct et_performance_alert {
     pub reserved: u32,
 }
 
-/// `ET_ALERT_READER_READY`: a reader that had nothing to read has something again.
+/// `ET_ALERT_READER_READY`: a reader that had stalled reads on.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_reader_ready_alert {
@@ -347,7 +347,8 @@ pub struct et_reader_ready_alert {
     pub reserved: u32,
 }
 
-/// `ET_ALERT_READER_STALLED`: a reader waits for a piece.
+/// `ET_ALERT_READER_STALLED`: a reader that was reading on waits for a piece. The first read's wait, and that of the first after
+/// a seek, are no stalls.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct et_reader_stalled_alert {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Time;
-use super::store::PeerKey;
 use super::swarm::{PeerSource, SwarmLimits};
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason, SocketType};
@@ -65,9 +64,10 @@ impl Torrent {
     pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
         self.swarm.ban_ip(ip);
         let ip = ip.to_canonical();
-        let keys: Vec<PeerKey> =
-            self.peers.values().filter(|p| p.address.ip().to_canonical() == ip).map(|p| p.key).collect();
-        for key in keys {
+        let of_it = self.peers.values().filter(|p| p.address.ip().to_canonical() == ip);
+        let peers: Vec<_> = of_it.map(|p| (p.key, p.address, p.peer_id)).collect();
+        for (key, endpoint, peer_id) in peers {
+            self.alert(Alert::PeerBan { endpoint, peer_id });
             self.close(now, key, CloseReason::Blocked, None);
         }
     }

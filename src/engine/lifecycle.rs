@@ -222,6 +222,8 @@ impl Torrent {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
         self.share.claim(0, 0);
+        // Whoever holds on to it, a reader say, takes nothing from the torrents that are left.
+        self.share.protect(0);
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
         self.flags |= TorrentFlags::PAUSED;

@@ -303,7 +303,10 @@ impl Torrent {
     /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
     fn update_kept_lookbehind(&mut self) {
         let Some(content) = &self.content else { return };
-        let mut left = (self.pool.limit() / 2).saturating_sub(self.share.protected_elsewhere());
+        let in_memory = self.storage == StorageKind::Memory;
+        // What is on disk stays there, and takes nothing of the half.
+        let half = (self.pool.limit() / 2).saturating_sub(self.share.protected_elsewhere());
+        let mut left = if in_memory { half } else { u64::MAX };
         self.kept_lookbehind.clear();
         for piece in &self.protected {
             let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
@@ -313,7 +316,7 @@ impl Torrent {
             left -= blocks;
             self.kept_lookbehind.insert(*piece);
         }
-        self.share.protect(self.protected_blocks());
+        self.share.protect(if in_memory { self.protected_blocks() } else { 0 });
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {

@@ -78,7 +78,7 @@ unsafe impl CStruct for et_add_torrent_params {}
 /// Errors: `ET_ERR_DUPLICATE_TORRENT` where it is there already: `*out_torrent` is the index of the one that is there, which
 /// takes in what is new to it: the metadata, trackers, web seeds, peers and DHT nodes; unless `ET_TORRENT_FLAG_DUPLICATE_IS_ERROR`
 /// is set. `ET_ERR_PARSE` for a malformed torrent or magnet, `ET_ERR_INVALID_ARGUMENT`, `ET_ERR_UNSUPPORTED` for a torrent that
-/// only has v2 hashes. Any thread.
+/// only has v2 hashes, `ET_ERR_IO` where `save_path` is relative and the working directory is gone. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_add_torrent(
     session: *mut et_session,

@@ -46,7 +46,7 @@ pub struct et_peer_info {
     /// Requests of ours that it has not answered, and how many there should be.
     pub download_queue_length: u32,
     pub target_dl_queue_length: u32,
-    /// Requests of its that we have not answered.
+    /// Requests of its that wait for their turn: not those whose block is being read for it or on its way.
     pub upload_queue_length: u32,
     /// Bytes that our unanswered requests will bring.
     pub queue_bytes: u32,

@@ -340,7 +340,8 @@ pub unsafe extern "C" fn et_reader_id(reader: *mut et_reader, out_id: *mut u64, 
 /// From the first call on, a read with a timeout of 0 that gets `ET_ERR_WOULD_BLOCK` counts as one that waits, on this
 /// descriptor: what it wants is fetched first, until it is there or the reader seeks or closes.
 ///
-/// It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed. Any thread.
+/// It is the reader's: do not read, write or close it. It is gone when the reader is closed or freed.
+/// Errors: `ET_ERR_IO` where the process may have no more descriptors. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_fd(reader: *mut et_reader, out_fd: *mut i32, error: *mut et_error) -> et_status {
     // SAFETY: the pointers are NULL or the caller's.

@@ -34,7 +34,7 @@ pub struct et_reader_status_info {
     /// Bytes that it may look ahead and behind.
     pub lookahead: u64,
     pub lookbehind: u64,
-    /// How often a read had to wait, and how long in all, microseconds.
+    /// How often a read had to wait, and how long in all, microseconds: not the first one, nor the first after a seek.
     pub stalls: u64,
     pub stall_time_us: u64,
     /// Microseconds, -1: not yet.

@@ -32,7 +32,8 @@ pub struct et_session_stats_info {
     pub upload_rate: u32,
     pub payload_download_rate: u32,
     pub payload_upload_rate: u32,
-    /// Bytes of payload that may be in memory, that are, and the most that were since the limit was set.
+    /// Bytes of payload that may be in memory, that are, and the most that were since the limit was set, that moment included:
+    /// more than may be only where the limit was lowered below what was there.
     pub memory_limit: u64,
     pub memory_charged: u64,
     pub memory_peak: u64,

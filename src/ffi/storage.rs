@@ -17,9 +17,9 @@ use crate::alert::types::et_piece_index;
 pub struct et_storage_stats_info {
     /// `sizeof(et_storage_stats_info)`.
     pub struct_size: usize,
-    /// Whole session, bytes: what may be in use; what is; the most that was since the limit was set. Never above the limit:
-    /// only where that was lowered is more in use for a moment, until what is on its way is here and what is being read is
-    /// read. It never grows meanwhile.
+    /// Whole session, bytes: what may be in use; what is; the most that was since the limit was set, that moment included.
+    /// Neither is above the limit, unless it was lowered below what was in use: then more is for a moment, until what is on
+    /// its way is here and what is being read is read. It never grows meanwhile.
     pub session_limit: u64,
     pub session_charged: u64,
     pub session_peak: u64,

@@ -20,6 +20,7 @@ use super::driver::Driver;
 use super::half_open::HalfOpen;
 use super::listen::{self, Listening};
 use super::rate_limit::RateLimiter;
+use super::runtime::SignalsBlocked;
 use super::stats::Census;
 use super::storage_index::Registry;
 use super::tracker::{TrackerClient, TrackerOptions};
@@ -172,6 +173,8 @@ impl Inner {
     }
 
     pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        // It may take a new thread.
+        let _blocked = SignalsBlocked::here();
         self.runtime.spawn_blocking(work);
     }
 

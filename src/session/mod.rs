@@ -399,10 +399,8 @@ impl Shutdown {
             // The torrents first, and here: when this returns, in time or not, nobody waits in a read any more.
             let goodbyes = self.retire_all();
             let (inner, to_end) = (self.inner.clone(), ending.clone());
-            let end = move || {
-                runtime::block_signals();
-                to_end.end(&inner, goodbyes, deadline);
-            };
+            let end = move || to_end.end(&inner, goodbyes, deadline);
+            let _blocked = runtime::SignalsBlocked::here();
             match std::thread::Builder::new().name("elementum-close".into()).spawn(end) {
                 Ok(thread) => *ending.thread.lock() = Some(thread),
                 // No thread to be had: then the threads of the session end without anybody waiting for them.

@@ -20,25 +20,48 @@ pub fn start(settings: &Settings) -> Result<Runtime> {
         Ok(n) if n > 0 => n,
         _ => cores.min(MAX_DEFAULT_WORKERS),
     };
+    let _blocked = SignalsBlocked::here();
     Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(usize::try_from(settings.max_blocking_threads).unwrap_or(1).max(1))
         .thread_name("elementum")
-        .on_thread_start(block_signals)
         .enable_all()
         .build()
         .map_err(|e| Error::io(Operation::Unknown, &e, "the session's threads could not be started"))
 }
 
-/// Blocks all signals on the calling thread.
+/// All signals are blocked on this thread until it is dropped. A thread that is made meanwhile inherits that: were it to block them
+/// itself, it would take those that come before it gets to run.
 #[cfg(unix)]
-pub fn block_signals() {
-    // A thread whose mask cannot be set still works; the host then sees its signals there.
-    let _ = nix::sys::signal::SigSet::all().thread_block();
+pub struct SignalsBlocked(Option<nix::sys::signal::SigSet>);
+
+#[cfg(unix)]
+impl SignalsBlocked {
+    pub fn here() -> Self {
+        use nix::sys::signal::{SigSet, SigmaskHow};
+        // A thread whose mask cannot be set still works; the host then sees its signals there.
+        Self(SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+    }
+}
+
+#[cfg(unix)]
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = before.thread_set_mask();
+        }
+    }
 }
 
 #[cfg(not(unix))]
-pub fn block_signals() {}
+pub struct SignalsBlocked;
+
+#[cfg(not(unix))]
+impl SignalsBlocked {
+    pub fn here() -> Self {
+        Self
+    }
+}
 
 /// Runs a task to its end, or to its panic.
 pub async fn guarded<F: Future>(task: F) -> std::result::Result<F::Output, String> {

@@ -173,6 +173,48 @@ fn the_dht_hears_of_new_settings() {
     session.close(None).expect("closed");
 }
 
+/// A torrent is announced to the DHT when that is asked for, while its last search goes on, and while that is far from due.
+#[test]
+fn the_dht_is_told_when_asked_to() {
+    let session = open();
+    let dht = Arc::new(Told::default());
+    *session.inner.dht.lock() = Some(dht.clone());
+    let mut changes = Changes::default();
+    changes.set("enable_dht", Value::Bool(true)).expect("a bool");
+    session.change_settings(&changes).expect("live");
+    let torrent = session.torrent(add(&session, 1)).expect("there");
+    for expected in 1..5 {
+        let until = Instant::now() + Duration::from_secs(30);
+        while dht.ports.lock().len() < expected {
+            assert!(Instant::now() < until, "{} searches, not {expected}", dht.ports.lock().len());
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(*dht.ports.lock(), vec![Some(session.inner.listen_port()); expected]);
+        torrent.force_dht_announce().expect("open");
+    }
+    session.close(None).expect("closed");
+}
+
+/// Who waits for metadata is told of the error that stops the torrent, be it there already or still to come.
+#[test]
+fn a_wait_for_metadata_ends_with_the_error_that_stops_the_torrent() {
+    let session = open();
+    let index = add(&session, 1);
+    let torrent = session.torrent(index).expect("there");
+    let driver = session.inner.torrents.lock().get(index).cloned().expect("there");
+    let error = Error::new(Status::Io, "the disk is gone");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| torrent.wait_metadata(None));
+        driver.run(|core, now| core.fail(now, error.clone(), String::new()));
+        assert_eq!(waiting.join().expect("it ends"), Err(error.clone()));
+    });
+    assert_eq!(torrent.wait_metadata(None), Err(error.clone()));
+    assert_eq!(torrent.wait_metadata(Some(Duration::ZERO)), Err(error));
+    torrent.resume().expect("open");
+    assert_eq!(torrent.wait_metadata(Some(Duration::ZERO)).map_err(|e| e.status), Err(Status::WouldBlock));
+    session.close(None).expect("closed");
+}
+
 /// A setting that does something is looked at somewhere. One that is not, and is said to do something, is a lie.
 #[test]
 fn effective_settings_are_read() {

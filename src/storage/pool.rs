@@ -101,19 +101,22 @@ impl Pool {
         self.counts().promised()
     }
 
-    /// The most that was charged at once since the limit was set: never above it. What was charged before, and is let go only
-    /// now that the limit is lower, counts no further than to the limit.
+    /// The most that was charged at once since the limit was set, that moment included: above the limit only where more was
+    /// charged when it was lowered.
     pub fn peak(&self) -> u64 {
         self.limit_and_peak().1
     }
 
     /// Both, of one moment.
     pub fn limit_and_peak(&self) -> (u64, u64) {
-        let (limit, peak) = (self.limit.load(Ordering::SeqCst), self.peak.load(Ordering::SeqCst));
-        // The limit is just being set: then the other is of another one.
-        let same = limit & !BLOCKS == peak & !BLOCKS;
-        let (limit, peak) = (limit & BLOCKS, peak & BLOCKS);
-        (limit, if same { peak } else { peak.min(limit) })
+        loop {
+            let (limit, peak) = (self.limit.load(Ordering::SeqCst), self.peak.load(Ordering::SeqCst));
+            if limit & !BLOCKS == peak & !BLOCKS {
+                return (limit & BLOCKS, peak & BLOCKS);
+            }
+            // The limit is just being set, and the peak is of the one before: whoever sets it holds this lock meanwhile.
+            drop(self.buffers.lock());
+        }
     }
 
     /// Blocks that can be charged or promised now.
@@ -145,7 +148,7 @@ impl Pool {
             let number = (self.limit.load(Ordering::Acquire) & !BLOCKS).wrapping_add(BLOCKS + 1);
             // From here on blocks are charged under the new number. Those that were so before the next line are in `counts`.
             self.limit.store(number | blocks, Ordering::SeqCst);
-            self.peak.store(number | self.charged().min(blocks), Ordering::SeqCst);
+            self.peak.store(number | self.charged(), Ordering::SeqCst);
             buffers.shrink(blocks);
         }
         self.call_next();
@@ -172,17 +175,27 @@ impl Pool {
         Some(Reservation::of_charge(self.clone()))
     }
 
-    /// Changes the counts if `change` does, and remembers the peak, of the limit that was looked at.
+    /// Changes the counts if `change` does, and remembers the peak as it is: were the limit ever broken, it would show.
     fn change(&self, change: impl Fn(Counts, u64) -> Option<u64>) -> Option<()> {
         let numbered = self.limit.load(Ordering::SeqCst);
         let (number, limit) = (numbered & !BLOCKS, numbered & BLOCKS);
         let with = |counts| change(Counts(counts), limit);
         let before = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, with).ok()?;
-        let peak = number | change(Counts(before), limit).map_or(0, |after| Counts(after).charged());
-        let higher = |p: u64| (p & !BLOCKS == number && p < peak).then_some(peak);
+        let after = change(Counts(before), limit).map_or(0, |after| Counts(after).charged());
+        self.note_peak(number | after);
+        // The limit was set meanwhile: what is charged now counts under the new one.
+        let now = self.limit.load(Ordering::SeqCst) & !BLOCKS;
+        if now != number {
+            self.note_peak(now | self.charged());
+        }
+        Some(())
+    }
+
+    /// So much was charged, under the limit of that number.
+    fn note_peak(&self, numbered: u64) {
+        let higher = |p: u64| (p & !BLOCKS == numbered & !BLOCKS && p < numbered).then_some(numbered);
         // An error: it was higher, or the limit is another one by now.
         let _ = self.peak.fetch_update(Ordering::SeqCst, Ordering::SeqCst, higher);
-        Some(())
     }
 
     /// A charged block is promised again.
@@ -375,9 +388,21 @@ mod tests {
         let held: Vec<_> = (0..8).filter_map(|_| pool.reserve()).map(|r| r.into_block(1)).collect();
         pool.set_limit(4 * u64::from(BLOCK_SIZE));
         assert!(pool.reserve().is_none());
-        assert_eq!((pool.charged(), pool.limit(), pool.peak()), (8, 4, 4));
+        assert_eq!((pool.charged(), pool.limit(), pool.peak()), (8, 4, 8));
         drop(held);
         assert!(pool.reserve().is_some());
+    }
+
+    /// What is charged beyond the limit shows in the peak, however it came to that, and stays there until the limit is set anew.
+    #[test]
+    fn a_breach_of_the_limit_shows_in_the_peak() {
+        let pool = Pool::new(4 * u64::from(BLOCK_SIZE));
+        pool.change(|now, _| Some(now.0 + 7)).expect("nobody looks at the limit");
+        assert_eq!((pool.charged(), pool.limit_and_peak()), (7, (4, 7)));
+        pool.uncharge(7);
+        assert_eq!((pool.charged(), pool.limit_and_peak()), (0, (4, 7)));
+        pool.set_limit(5 * u64::from(BLOCK_SIZE));
+        assert_eq!(pool.limit_and_peak(), (5, 0));
     }
 
     #[test]
@@ -393,9 +418,10 @@ mod tests {
         }
     }
 
-    /// While the limit goes up and down under those who charge, nobody ever sees a peak above it.
+    /// While the limit goes up and down under those who charge, the peak is one of what any of the limits allowed.
     #[test]
-    fn no_peak_is_seen_above_the_limit() {
+    fn no_peak_is_seen_above_what_was_allowed() {
+        const LIMITS: [u64; 4] = [64, 8, 32, 2];
         let pool = Pool::new(64 * u64::from(BLOCK_SIZE));
         let over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -409,16 +435,19 @@ mod tests {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     let (limit, peak) = pool.limit_and_peak();
-                    assert!(peak <= limit, "{peak} of {limit}");
+                    assert!(LIMITS.contains(&limit) && peak <= 64, "{peak} of {limit}");
                 }
             });
-            for n in 0..20_000u64 {
-                let limit = [64, 8, 32, 2][n as usize % 4];
-                pool.set_limit(limit * u64::from(BLOCK_SIZE));
+            for n in 0..20_000 {
+                pool.set_limit(LIMITS[n % 4] * u64::from(BLOCK_SIZE));
                 let (limit, peak) = pool.limit_and_peak();
-                assert!(peak <= limit, "{peak} of {limit}");
+                assert!(limit == LIMITS[n % 4] && peak <= 64, "{peak} of {limit}");
             }
             over.store(true, Ordering::Relaxed);
         });
+        // Nobody charges any more: the limit that is set now is that of its own peak.
+        pool.set_limit(64 * u64::from(BLOCK_SIZE));
+        drop((0..100).map_while(|_| pool.reserve()).collect::<Vec<_>>());
+        assert_eq!(pool.limit_and_peak(), (64, 64));
     }
 }

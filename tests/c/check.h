@@ -4,6 +4,7 @@
 
 #include <elementum_torrent.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,15 @@ static _Atomic int checks, failures;
             fprintf(stderr, "%s:%d: %s, not %s: %s\n", __FILE__, __LINE__, et_status_name(found_),                     \
                     et_status_name(expected_), #call);                                                                 \
         }                                                                                                              \
+    } while (0)
+
+/* Waits until it is so, a minute at most: under valgrind all takes long. */
+#define UNTIL(condition)                                                                                               \
+    do {                                                                                                               \
+        int turns_ = 0;                                                                                                \
+        while (!(condition) && turns_++ < 12000)                                                                       \
+            poll(NULL, 0, 5);                                                                                          \
+        CHECK(condition);                                                                                              \
     } while (0)
 
 static inline int done(void)
@@ -72,6 +82,33 @@ static inline et_storage_index add(et_session *session, const void *torrent, siz
     STATUS(ET_OK, et_session_add_torrent(session, &params, &index, NULL));
     CHECK(index != ET_STORAGE_INDEX_INVALID);
     return index;
+}
+
+/* Pops until an alert of the type comes, and gives a copy of it; NULL when there is none for five seconds. */
+static inline const et_alert *wait_alert(et_session *session, et_alert_type type)
+{
+    static uint64_t buf[512];
+    et_alert_batch batch = { .struct_size = sizeof batch };
+    size_t room = 256;
+
+    while (et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
+        const et_alert *alert;
+        size_t cursor = 0, cap = room;
+        /* One by one, so that none is popped with another that is looked for next. */
+        for (;;) {
+            et_session_pop_alerts(session, buf, 0, &batch, NULL);
+            cap = batch.needed;
+            if (cap == 0 || cap > sizeof buf)
+                break;
+            STATUS(ET_OK, et_session_pop_alerts(session, buf, cap, &batch, NULL));
+            cursor = 0;
+            alert = et_alert_next(buf, batch.bytes, &cursor);
+            if (alert != NULL && alert->type == type)
+                return alert;
+        }
+    }
+    CHECK(!"the alert came");
+    return NULL;
 }
 
 #endif

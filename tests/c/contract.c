@@ -103,33 +103,6 @@ static void settings_over_state(void)
     CHECK(session == NULL);
 }
 
-/* Pops until an alert of the type comes, and gives a copy of it; NULL when there is none for five seconds. */
-static const et_alert *wait_alert(et_session *session, et_alert_type type)
-{
-    static uint64_t buf[512];
-    et_alert_batch batch = { .struct_size = sizeof batch };
-    size_t room = 256;
-
-    while (et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
-        const et_alert *alert;
-        size_t cursor = 0, cap = room;
-        /* One by one, so that none is popped with another that is looked for next. */
-        for (;;) {
-            et_session_pop_alerts(session, buf, 0, &batch, NULL);
-            cap = batch.needed;
-            if (cap == 0 || cap > sizeof buf)
-                break;
-            STATUS(ET_OK, et_session_pop_alerts(session, buf, cap, &batch, NULL));
-            cursor = 0;
-            alert = et_alert_next(buf, batch.bytes, &cursor);
-            if (alert != NULL && alert->type == type)
-                return alert;
-        }
-    }
-    CHECK(!"the alert came");
-    return NULL;
-}
-
 /* Every call of et_session_add_torrent has its alert. */
 static void added_or_not(void)
 {
@@ -464,16 +437,100 @@ static void added_as_told(void)
     et_session_free(session);
 }
 
+/* A torrent file of one file: of so many bytes, in pieces of so many, with a comment that fills the torrent file up. */
+static char *torrent_of(uint64_t length, uint64_t piece_length, size_t comment, size_t *len)
+{
+    size_t pieces = (size_t)((length + piece_length - 1) / piece_length);
+    char *file = malloc(pieces * 20 + comment + 300), *at = file;
+    CHECK(file != NULL);
+    at += sprintf(at, "d7:comment%zu:", comment);
+    memset(at, 'c', comment);
+    at += comment;
+    at += sprintf(at, "4:infod6:lengthi%llue4:name1:x12:piece lengthi%llue6:pieces%zu:", (unsigned long long)length,
+                  (unsigned long long)piece_length, pieces * 20);
+    memset(at, 'h', pieces * 20);
+    at += pieces * 20;
+    at += sprintf(at, "ee");
+    *len = (size_t)(at - file);
+    return file;
+}
+
+/* Torrent files of up to 64 MiB, 2097152 pieces, pieces of 512 MiB: those are taken, and what is more is refused. */
+static void as_large_as_there_may_be(void)
+{
+    const uint64_t small = 16384, pieces = 2097152, huge = 512 << 20;
+    const struct { uint64_t length, piece_length; size_t file; } most[] = {
+        { 1, small, 64 << 20 }, { pieces * small, small, 0 }, { 1, huge, 0 },
+    }, more[] = {
+        { 1, small, (64 << 20) + 1 }, { pieces * small + 1, small, 0 }, { 1, 2 * huge, 0 },
+    };
+    et_session *session = open_session();
+    size_t i, len, around;
+
+    free(torrent_of(1, small, 10000000, &around));
+    around -= 10000000;
+    for (i = 0; i < 2 * 3; i++) {
+        const int fits = i < 3;
+        uint64_t length = fits ? most[i].length : more[i - 3].length;
+        uint64_t piece_length = fits ? most[i].piece_length : more[i - 3].piece_length;
+        size_t file = fits ? most[i].file : more[i - 3].file;
+        char *torrent = torrent_of(length, piece_length, file > around ? file - around : 0, &len);
+        et_add_torrent_params params = { .struct_size = sizeof params, .torrent = torrent, .torrent_len = len,
+                                         .flags = ET_TORRENT_FLAG_PAUSED };
+        et_storage_index index = 0;
+        CHECK(file == 0 || len == file);
+        STATUS(fits ? ET_OK : ET_ERR_PARSE, et_session_add_torrent(session, &params, &index, NULL));
+        CHECK((index != 0) == fits);
+        if (fits)
+            STATUS(ET_OK, et_session_remove_torrent(session, index, 0, NULL));
+        free(torrent);
+    }
+    et_session_free(session);
+}
+
+/* Settings are copies: what becomes of them changes no session, and no session changes them. */
+static void settings_are_copies(void)
+{
+    et_session *session;
+    et_settings *given = NULL, *copy, *again;
+
+    STATUS(ET_OK, et_settings_new(&given, NULL));
+    STATUS(ET_OK, et_settings_set_str(given, KEY("listen_interfaces"), KEY("127.0.0.1:0"), NULL));
+    STATUS(ET_OK, et_settings_set_bool(given, KEY("enable_dht"), 0, NULL));
+    STATUS(ET_OK, et_settings_set_int(given, KEY("download_rate_limit"), 1000, NULL));
+    session = NULL;
+    STATUS(ET_OK, et_session_open(given, NULL, 0, &session, NULL));
+    copy = settings_of(session);
+    STATUS(ET_OK, et_settings_set_int(given, KEY("download_rate_limit"), 2000, NULL));
+    STATUS(ET_OK, et_settings_set_int(copy, KEY("download_rate_limit"), 3000, NULL));
+    again = settings_of(session);
+    CHECK(get_int(again, "download_rate_limit") == 1000);
+    STATUS(ET_OK, et_session_apply_settings(session, copy, NULL));
+    CHECK(get_int(again, "download_rate_limit") == 1000 && get_int(given, "download_rate_limit") == 2000);
+    STATUS(ET_OK, et_settings_set_int(copy, KEY("download_rate_limit"), 4000, NULL));
+    et_settings_free(again);
+    again = settings_of(session);
+    CHECK(get_int(again, "download_rate_limit") == 3000);
+    et_settings_free(again);
+    et_settings_free(copy);
+    et_settings_free(given);
+    et_session_free(session);
+}
+
 /* What does not fit into memory is refused, and changes nothing. */
 static void too_large_for_memory(void)
 {
     static const char large[] = "d4:infod6:lengthi3000000e4:name1:m12:piece lengthi1048576e6:pieces60:"
                                 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxee";
+    static const char second[] = "d4:infod6:lengthi3000000e4:name1:n12:piece lengthi1048576e6:pieces60:"
+                                 "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyee";
     const et_piece_index pieces[] = { 0, 1, 2 };
     et_session *session = open_session();
-    et_storage_index torrent = add(session, large, sizeof large - 1, NULL);
+    et_storage_index torrent = add(session, large, sizeof large - 1, NULL), other;
     et_lookbehind_info lookbehind = { .struct_size = sizeof lookbehind };
     et_reader_options options = { .struct_size = sizeof options };
+    et_add_torrent_params params = { .struct_size = sizeof params, .storage = ET_STORAGE_DISK,
+                                     .save_path = { KEY("/nonexistent/contract") } };
     et_reader *reader = NULL;
 
     STATUS(ET_OK, et_storage_set_limit(session, 4 << 20, NULL));
@@ -481,6 +538,28 @@ static void too_large_for_memory(void)
     STATUS(ET_ERR_OUT_OF_MEMORY, et_storage_set_lookbehind(session, torrent, pieces, 3, NULL));
     STATUS(ET_OK, et_storage_lookbehind_stats(session, torrent, &lookbehind, NULL));
     CHECK(lookbehind.protected_pieces == 1 && lookbehind.available_pieces == 0 && lookbehind.limit_bytes == 2 << 20);
+    /* Half of it is for all torrents together: of two pieces one is taken, until the other torrent gives it up. */
+    other = add(session, second, sizeof second - 1, NULL);
+    STATUS(ET_OK, et_storage_set_lookbehind(session, other, pieces, 1, NULL));
+    STATUS(ET_ERR_OUT_OF_MEMORY, et_storage_set_lookbehind(session, other, pieces, 2, NULL));
+    STATUS(ET_OK, et_storage_clear_lookbehind(session, torrent, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, other, pieces, 2, NULL));
+    STATUS(ET_ERR_OUT_OF_MEMORY, et_storage_set_lookbehind(session, torrent, pieces, 1, NULL));
+    /* One that is removed protects nothing, even while a reader of it is not freed. */
+    STATUS(ET_OK, et_reader_open(session, other, 0, NULL, &reader, NULL));
+    STATUS(ET_OK, et_session_remove_torrent(session, other, 0, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, torrent, pieces, 2, NULL));
+    et_reader_free(reader);
+    reader = NULL;
+    /* Nor does one on disk take anything of the half. */
+    params.torrent = second;
+    params.torrent_len = sizeof second - 1;
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &other, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, other, pieces, 3, NULL));
+    STATUS(ET_OK, et_storage_lookbehind_stats(session, other, &lookbehind, NULL));
+    CHECK(lookbehind.protected_pieces == 3 && lookbehind.protected_bytes == 3000000 / 16384 * 16384 + 16384);
+    STATUS(ET_OK, et_storage_set_lookbehind(session, torrent, pieces, 2, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, torrent, pieces, 1, NULL));
     STATUS(ET_OK, et_storage_set_limit(session, 512 << 10, NULL));
     STATUS(ET_ERR_OUT_OF_MEMORY, et_reader_open(session, torrent, 0, NULL, &reader, NULL));
     CHECK(reader == NULL);
@@ -530,6 +609,7 @@ static void interrupted_and_changed(void)
 int main(void)
 {
     settings_over_state();
+    settings_are_copies();
     added_or_not();
     removed_then_deleted();
     waits_for_metadata();
@@ -540,6 +620,7 @@ int main(void)
     described();
     all_or_none();
     added_as_told();
+    as_large_as_there_may_be();
     too_large_for_memory();
     paused_with_its_session();
     interrupted_and_changed();

@@ -31,6 +31,55 @@ static void files(et_session *session, et_storage_index torrent)
     free(buf);
 }
 
+/* What a torrent file says of its files: when they were made, and what is hidden or may be run. */
+static void attributes(et_session *session)
+{
+    static const char torrent[] = "d4:infod5:filesl"
+                                  "d4:attr1:x6:lengthi1e5:mtimei1600000000e4:pathl3:runee"
+                                  "d4:attr1:h6:lengthi1e4:pathl6:hiddenee"
+                                  "d4:attr2:hx6:lengthi1e4:pathl4:bothee"
+                                  "d6:lengthi1e4:pathl5:plaineee"
+                                  "4:name10:attributes12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+    static const struct { int64_t mtime; et_file_flags flags; } expected[] = {
+        { 1600000000, ET_FILE_EXECUTABLE }, { 0, ET_FILE_HIDDEN }, { 0, ET_FILE_EXECUTABLE | ET_FILE_HIDDEN }, { 0, 0 },
+    };
+    static uint64_t buf[512];
+    et_storage_index index = add(session, torrent, sizeof torrent - 1, NULL);
+    size_t len = 0, cursor = 0, n = 0;
+    const et_file_info *file;
+
+    STATUS(ET_OK, et_torrent_files(session, index, buf, sizeof buf, &len, NULL));
+    for (; (file = et_record_next(buf, len, &cursor)) != NULL; n++)
+        CHECK(n < 4 && file->mtime == expected[n].mtime && file->flags == expected[n].flags);
+    CHECK(n == 4);
+    STATUS(ET_OK, et_session_remove_torrent(session, index, 0, NULL));
+}
+
+/* A torrent is found by either of its hashes: the other one may be missing, or another. */
+static void found_by_either(et_session *session)
+{
+    static const char magnet[] = "magnet:?xt=urn:btih:00000000000000000000000000000000000000aa&xt=urn:btmh:1220"
+                                 "00000000000000000000000000000000000000000000000000000000000000bb";
+    et_storage_index index = add(session, NULL, 0, magnet), found;
+    et_info_hashes hashes[5];
+    size_t i;
+
+    memset(hashes, 0, sizeof hashes);
+    for (i = 0; i < 5; i++) {
+        hashes[i].v1[19] = i == 3 ? 0xcc : 0xaa;
+        hashes[i].v2[31] = i == 4 ? 0xcc : 0xbb;
+        hashes[i].has = i == 0 ? ET_INFO_HASH_V1 : i == 1 ? ET_INFO_HASH_V2 : ET_INFO_HASH_V1 | ET_INFO_HASH_V2;
+        found = 0;
+        STATUS(ET_OK, et_session_find_torrent(session, &hashes[i], &found, NULL));
+        CHECK(found == index);
+    }
+    hashes[0].v1[19] = 0xcc;
+    hashes[1].v2[31] = 0xcc;
+    STATUS(ET_ERR_NOT_FOUND, et_session_find_torrent(session, &hashes[0], &found, NULL));
+    STATUS(ET_ERR_NOT_FOUND, et_session_find_torrent(session, &hashes[1], &found, NULL));
+    STATUS(ET_OK, et_session_remove_torrent(session, index, 0, NULL));
+}
+
 static void trackers(et_session *session, et_storage_index torrent)
 {
     static uint64_t buf[512];
@@ -140,6 +189,8 @@ int main(void)
     statuses(session, torrent, magnet);
     versions(session, torrent);
     metainfo(session, torrent);
+    attributes(session);
+    found_by_either(session);
     et_session_free(session);
     return done();
 }

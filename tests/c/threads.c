@@ -1,7 +1,6 @@
 /* Waits in one thread, and what ends them in another. */
 #include "check.h"
 
-#include <poll.h>
 #include <pthread.h>
 
 static void *read_one(void *reader)

@@ -9,11 +9,13 @@ mod hashing;
 mod late;
 mod memory;
 mod metadata;
+mod orders;
 mod outages;
 mod padding;
 mod peers;
 mod readers;
 mod storage;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
