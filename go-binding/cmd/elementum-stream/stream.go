@@ -60,10 +60,10 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 
 	// A client's conditions come before its ranges: net/http answers them.
 	bodiless := answeredByCondition(r, etag)
-	ranges, satisfiable := rangesOf(r, etag, int64(file.Length))
-	if !satisfiable && file.Length == 0 && !bodiless {
-		header.Set("Content-Range", "bytes */0")
-		fail(w, r, errRange)
+	ranges, err := rangesOf(r, etag, int64(file.Length))
+	if err != nil && !bodiless {
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", file.Length))
+		fail(w, r, err)
 		return
 	}
 	content := s.newContent(w, r, target, file, ranges)
@@ -76,7 +76,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if r.Method == http.MethodGet && satisfiable && !bodiless {
+	if r.Method == http.MethodGet && !bodiless {
 		err := content.begin()
 		if err == nil {
 			err = content.commit()
@@ -96,8 +96,6 @@ func answeredByCondition(r *http.Request, etag string) bool {
 	unless, only := r.Header.Get("If-None-Match"), r.Header.Get("If-Match")
 	return unless != "" && names(unless) || only != "" && !names(only)
 }
-
-var errRange = &failure{status: http.StatusRequestedRangeNotSatisfiable, code: "no_range", message: "there is no such range"}
 
 // stoppedBy is what stopped the torrent, nil where nothing did.
 func stoppedBy(target *torrent.Torrent) error {
