@@ -26,7 +26,7 @@ func (s *service) patchSession(w http.ResponseWriter, r *http.Request) {
 		UploadLimit   *int64 `json:"upload_limit"`
 		Paused        *bool  `json:"paused"`
 	}
-	if err := s.readJSON(w, r, &change); err != nil {
+	if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 		fail(w, r, err)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *service) patchTorrent(w http.ResponseWriter, r *http.Request) {
 			MaxConnections *int64 `json:"max_connections"`
 			MaxUploads     *int64 `json:"max_uploads"`
 		}
-		if err := s.readJSON(w, r, &change); err != nil {
+		if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 			return nil, err
 		}
 		limits := []struct {
@@ -178,7 +178,7 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		var change struct {
 			Priority *int64 `json:"priority"`
 		}
-		if err := s.readJSON(w, r, &change); err != nil {
+		if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 			return nil, err
 		}
 		if change.Priority == nil || *change.Priority < 0 || *change.Priority > int64(torrent.TopPriority) {
