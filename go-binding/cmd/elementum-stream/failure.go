@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -107,7 +106,7 @@ type errorView struct {
 
 // reply answers with JSON.
 func reply(w http.ResponseWriter, r *http.Request, status int, value any) {
-	text, err := json.Marshal(value)
+	text, err := encode(value)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -84,7 +84,7 @@ func (q *fileQuery) fits(file *torrent.File) bool {
 	if q.kind != "" && mediaOf(file.Path).kind != q.kind {
 		return false
 	}
-	return q.find == "" || strings.Contains(strings.ToLower(file.Path), q.find)
+	return q.find == "" || strings.Contains(strings.ToLower(shown(file.Path)), q.find)
 }
 
 // page takes the part that is asked for out of all. The numbers of the files in it, and how many fit.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,7 +49,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 	kind := mediaOf(file.Path)
 	header.Set("Content-Type", kind.contentType)
 	if kind.kind == kindOther {
-		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Path)}))
+		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": nameOf(file)}))
 	}
 	header.Set("Accept-Ranges", "bytes")
 	// A file of a torrent never changes.
