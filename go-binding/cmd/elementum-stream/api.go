@@ -51,6 +51,8 @@ func (s *service) patchSession(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	// It may hold more streams now.
+	s.streams.advance()
 	if change.Paused != nil {
 		pause := s.session.Resume
 		if *change.Paused {

@@ -107,15 +107,19 @@ func stoppedBy(target *torrent.Torrent) error {
 // A content is a file for http.ServeContent. Its reader is opened at the place of the first read: what ServeContent seeks before, and
 // a request for the head alone, fetch nothing.
 type content struct {
-	ctx      context.Context
-	fail     context.CancelCauseFunc
-	unhook   func() bool
-	streams  *streams
-	torrent  *torrent.Torrent
-	file     torrent.File
-	ranges   []byteRange
-	agent    string
-	remote   string
+	ctx     context.Context
+	fail    context.CancelCauseFunc
+	unhook  func() bool
+	streams *streams
+	torrent *torrent.Torrent
+	file    torrent.File
+	ranges  []byteRange
+	agent   string
+	remote  string
+	// By what a client that comes again is known.
+	key lineKey
+	// When it, or what it is a new try of, began to stand in line for memory.
+	since    time.Time
 	idle     time.Duration
 	written  *http.ResponseController
 	started  time.Time
@@ -152,6 +156,7 @@ func (s *service) newContent(w http.ResponseWriter, r *http.Request, target *tor
 		ranges:  ranges,
 		agent:   r.UserAgent(),
 		remote:  r.RemoteAddr,
+		key:     lineKey{s.clientOf(r), target.StorageIndex(), file.Index},
 		idle:    s.config.streamIdle,
 		written: http.NewResponseController(w),
 	}
@@ -180,7 +185,8 @@ func (c *content) admit(r *http.Request, pieceCost uint64) error {
 		return nil
 	}
 	c.started = time.Now()
-	if err := c.streams.enter(c, pieceCost); err != nil {
+	_ = c.written.SetWriteDeadline(c.started.Add(2*c.streams.lineWait + writeTimeout))
+	if err := c.streams.enter(c.ctx, c, pieceCost); err != nil {
 		return err
 	}
 	c.admitted = true
@@ -198,13 +204,15 @@ func (c *content) begin() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, min(firstByteWait, c.idle))
-	defer cancel()
 	first := make([]byte, min(firstBytes, c.file.Length))
 	if part := c.rangeAt(c.position); part != nil {
 		first = first[:min(int64(len(first)), part.end-part.begin)]
 	}
-	n, err := reader.ReadContext(ctx, first)
+	n, err := c.readWithin(firstByteWait, reader, first)
+	if err != nil && c.waitsForMemory() {
+		// Its turn comes after those of others, and a new reader would be the last in that line again.
+		n, err = c.readWithin(c.streams.lineWait, reader, first)
+	}
 	switch {
 	case err == nil:
 		c.first = first[:n]
@@ -215,11 +223,23 @@ func (c *content) begin() error {
 	case !errors.Is(err, torrent.ErrTimedOut):
 		return err
 	}
-	if why, ok := c.explanation(); ok && why.Reason == torrent.ReasonMemoryFull {
+	if c.waitsForMemory() {
+		c.streams.sendBack(c)
 		return errMemory
 	}
 	// It goes on waiting, and the client knows what it waits for.
 	return stoppedBy(c.torrent)
+}
+
+func (c *content) readWithin(wait time.Duration, reader *torrent.Reader, into []byte) (int, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, min(wait, c.idle))
+	defer cancel()
+	return reader.ReadContext(ctx, into)
+}
+
+func (c *content) waitsForMemory() bool {
+	why, ok := c.explanation()
+	return ok && why.Reason == torrent.ReasonMemoryFull
 }
 
 // commit is the last moment at which a status can tell what ended the stream.
