@@ -186,7 +186,7 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		if change.Priority == nil || *change.Priority < 0 || *change.Priority > int64(torrent.TopPriority) {
 			return nil, badRequest("invalid_argument", "priority: 0 to 7 is wanted")
 		}
-		file, err := fileOf(t, r)
+		file, err := s.fileOf(t, r)
 		if err != nil {
 			return nil, err
 		}

@@ -48,21 +48,21 @@ func (s *service) servePlaylist(w http.ResponseWriter, r *http.Request, name str
 			fail(w, r, err)
 			return
 		}
-		files, err := t.Files()
+		list, err := s.fileLists.of(t)
 		if err != nil {
 			fail(w, r, err)
 			return
 		}
 		first := -1
 		if asked := r.URL.Query().Get("file"); asked != "" && len(torrents) == 1 {
-			file, err := fileNumbered(files, asked)
+			file, err := fileNumbered(list.files, asked)
 			if err != nil {
 				fail(w, r, err)
 				return
 			}
 			first = int(file.Index)
 		}
-		for _, entry := range playlistOf(files, first) {
+		for _, entry := range playlistOf(list.files, first) {
 			s.writeEntry(&text, r, info.InfoHashes, entry)
 		}
 	}

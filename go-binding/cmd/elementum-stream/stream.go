@@ -40,7 +40,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	file, err := fileOf(target, r)
+	file, err := s.fileOf(target, r)
 	if err != nil {
 		fail(w, r, err)
 		return
@@ -454,12 +454,12 @@ func (s *service) torrentOf(r *http.Request) (*torrent.Torrent, error) {
 }
 
 // fileOf is the file that the request's path names.
-func fileOf(t *torrent.Torrent, r *http.Request) (torrent.File, error) {
-	files, err := t.Files()
+func (s *service) fileOf(t *torrent.Torrent, r *http.Request) (torrent.File, error) {
+	list, err := s.fileLists.of(t)
 	if err != nil {
 		return torrent.File{}, err
 	}
-	return fileNumbered(files, r.PathValue("file"))
+	return fileNumbered(list.files, r.PathValue("file"))
 }
 
 func fileNumbered(files []torrent.File, text string) (torrent.File, error) {
