@@ -310,5 +310,12 @@ func TestOddNames(t *testing.T) {
 	until(t, ctx, "it says why it waits", `!document.getElementById("why").hidden`)
 	run(t, ctx, chromedp.Click("#tab-trackers"))
 	until(t, ctx, "the tracker has failed", `/127.0.0.1:1/.test(document.getElementById("panel-trackers").textContent) && !/not asked yet|being asked/.test(document.getElementById("panel-trackers").textContent)`)
+	screen(t, ctx, screens[0], "light")
+	if right := evaluate[float64](t, ctx, `document.querySelector("#panel-trackers td:nth-child(2)").getBoundingClientRect().right`); right > 360 {
+		t.Error("what the tracker says ends at", right)
+	}
+	if said := evaluate[string](t, ctx, `document.querySelector("#panel-trackers td:nth-child(2)").textContent`); said != "Connection refused" {
+		t.Errorf("%q", said)
+	}
 	pictures(t, ctx, "19-unreachable")
 }

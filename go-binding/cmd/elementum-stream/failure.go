@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -77,10 +78,15 @@ func toFailure(err error) *failure {
 func messageOf(err error) string {
 	var known *torrent.Error
 	if errors.As(err, &known) && known.Message != "" {
-		return known.Message
+		return withoutErrno(known.Message)
 	}
-	return strings.TrimPrefix(err.Error(), "torrent: ")
+	return withoutErrno(strings.TrimPrefix(err.Error(), "torrent: "))
 }
+
+var errno = regexp.MustCompile(` \(os error \d+\)`)
+
+// withoutErrno is a message without the system's number for it, which tells people nothing beside its words.
+func withoutErrno(message string) string { return errno.ReplaceAllLiteralString(message, "") }
 
 // fail answers with an error.
 func fail(w http.ResponseWriter, r *http.Request, err error) {

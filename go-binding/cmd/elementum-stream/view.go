@@ -299,7 +299,7 @@ func trackerViews(t *torrent.Torrent) ([]trackerView, error) {
 			Leechers:       tracker.Leechers,
 			NextAnnounceMS: tracker.NextAnnounce.Milliseconds(),
 			Message:        tracker.Message,
-			Error:          tracker.LastError,
+			Error:          withoutErrno(tracker.LastError),
 		}
 	}
 	return views, nil

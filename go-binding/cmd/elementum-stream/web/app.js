@@ -1167,7 +1167,9 @@ function drawFiles() {
 
 function fileRow(file) {
   const index = view.filesOf;
-  const name = file.path;
+  // The directory that all files are in has the torrent's name, which is to be read above.
+  const directory = `${torrentOf(index)?.name}/`;
+  const name = file.path.startsWith(directory) ? file.path.slice(directory.length) : file.path;
   const buttons = el("div", { class: "controls" },
     file.playable ? el("button", { type: "button", class: "primary", "aria-label": `Play ${name}`, onclick: () => { play(index, file); $("screen").scrollIntoView({ block: "nearest" }); } }, "Play") : null,
     el("a", { class: "button", href: file.stream, target: "_blank", rel: "noreferrer", "aria-label": `Direct link of ${name}` }, file.playable ? "Link" : "Save"));
@@ -1226,9 +1228,9 @@ async function loadTrackers(index) {
   if (index !== view.selected) return;
   const count = (n) => (n < 0 ? "–" : String(n));
   table("trackers", [
-    ["Tier", (t) => String(t.tier), true],
     ["Tracker", (t) => t.url],
     ["State", (t) => t.error || t.message || (t.updating ? "being asked" : t.verified ? "answered" : "not asked yet")],
+    ["Tier", (t) => String(t.tier), true],
     ["Peers", (t) => count(t.peers), true],
     ["Complete", (t) => count(t.seeds), true],
     ["Others", (t) => count(t.leechers), true],
