@@ -1,7 +1,6 @@
 package torrent
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -334,20 +333,4 @@ func (s *Session) Stats() (SessionStats, error) {
 
 func milliseconds[N uint32 | uint64 | int64](ms N) time.Duration {
 	return time.Duration(ms) * time.Millisecond
-}
-
-// poll calls try until it is done, for what has no descriptor to wait on.
-func poll(ctx context.Context, op string, every time.Duration, try func() (done bool, err error)) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if done, err := try(); done || err != nil {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return waitError(ctx, op, "the metadata did not come in time")
-		}
-	}
 }

@@ -140,21 +140,55 @@ func (t *Torrent) Err() error {
 }
 
 // HasMetadata tells whether files and pieces are known.
-func (t *Torrent) HasMetadata() (bool, error) { return t.hasMetadata("Torrent.HasMetadata") }
-
-func (t *Torrent) hasMetadata(op string) (bool, error) {
+func (t *Torrent) HasMetadata() (bool, error) {
 	s, index := t.raw()
 	has, err := s.TorrentHasMetadata(index)
-	return has, wrap(op, err)
+	return has, wrap("Torrent.HasMetadata", err)
 }
 
-// How often WaitMetadata looks. Alerts tell at once; this is for programs that read none.
-const metadataLook = 20 * time.Millisecond
+const (
+	// The library's wait is no longer than this at a time: it does not end with a context.
+	metadataWait = 50 * time.Millisecond
+	// How often those look that do not wait in the library.
+	metadataLook = 20 * time.Millisecond
+)
 
-// WaitMetadata waits until the metadata is there. It ends with the context's cause, or when the torrent or the session is gone.
+// Waits for metadata in the library, in the whole program. Each holds a thread, which Go then keeps for ever; more than these look now
+// and then instead.
+var metadataWaits = make(chan struct{}, 4)
+
+// WaitMetadata waits until the metadata is there. It ends with the context's cause, with the error that stops the torrent, or when the
+// torrent or the session is gone.
 func (t *Torrent) WaitMetadata(ctx context.Context) error {
 	const op = "Torrent.WaitMetadata"
-	return poll(ctx, op, metadataLook, func() (bool, error) { return t.hasMetadata(op) })
+	s, index := t.raw()
+	err := s.WaitMetadata(index, 0)
+	for err != nil && (err.Status == capi.ErrWouldBlock || err.Status == capi.ErrTimedOut) {
+		if ctx.Err() != nil {
+			return waitError(ctx, op, "the metadata did not come in time")
+		}
+		select {
+		case metadataWaits <- struct{}{}:
+			err = s.WaitMetadata(index, waitUntil(ctx, metadataWait))
+			<-metadataWaits
+			continue
+		default:
+		}
+		select {
+		case <-time.After(metadataLook):
+			err = s.WaitMetadata(index, 0)
+		case <-ctx.Done():
+		}
+	}
+	return wrap(op, err)
+}
+
+// waitUntil is a wait that ends with the context's deadline, if that is sooner.
+func waitUntil(ctx context.Context, most time.Duration) capi.Wait {
+	if deadline, ok := ctx.Deadline(); ok {
+		most = min(most, max(time.Until(deadline), 0))
+	}
+	return capi.Wait((most + time.Millisecond - 1) / time.Millisecond)
 }
 
 // Metadata is WaitMetadata for a select: the channel gets what came of the wait, nil or an error, once.

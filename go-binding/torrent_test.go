@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"testing"
@@ -249,6 +252,38 @@ func TestMetadataChannel(t *testing.T) {
 	if err := <-removed; !errors.Is(err, torrent.ErrInvalidStorageIndex) {
 		t.Error(err)
 	}
+}
+
+// However many wait, few hold a thread; and when their context ends, none waits any more.
+func TestWaitsForMetadataHoldFewThreads(t *testing.T) {
+	threads := pprof.Lookup("threadcreate").Count
+	session := open(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before := threads()
+	const waits = 100
+	goroutines := runtime.NumGoroutine()
+	ended := make(chan error, waits)
+	for i := range waits {
+		magnet, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: fmt.Sprintf("magnet:?xt=urn:btih:%040x", i+1), Flags: torrent.FlagPaused})
+		must(t, err)
+		go func() { ended <- magnet.WaitMetadata(ctx) }()
+	}
+	time.Sleep(500 * time.Millisecond)
+	if more := threads() - before; more > 16 {
+		t.Errorf("%d threads more for %d waits", more, waits)
+	}
+	begin := time.Now()
+	cancel()
+	for range waits {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("it took %v until the last one had noticed", took)
+	}
+	until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
 func TestMetadataOfAMagnet(t *testing.T) {

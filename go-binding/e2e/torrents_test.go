@@ -48,3 +48,15 @@ func addTorrent(t *testing.T, address string, file []byte) {
 		t.Fatal(response.Status)
 	}
 }
+
+// filmsTorrent is a torrent file of films that nobody has, by their names, each larger than the one before, with a tracker.
+func filmsTorrent(name, tracker string, films []string) []byte {
+	var list strings.Builder
+	total := 0
+	for i, film := range films {
+		size := 1_000_000 * (i + 1)
+		total += size
+		fmt.Fprintf(&list, "d6:lengthi%de4:pathl%d:%see", size, len(film), film)
+	}
+	return append(fmt.Appendf(nil, "d8:announce%d:%s", len(tracker), tracker), info(fmt.Sprintf("5:filesl%se", list.String()), name, total)[1:]...)
+}

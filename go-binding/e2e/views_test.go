@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -239,7 +240,7 @@ func TestNoPictureAndNoSoundAreSaid(t *testing.T) {
 	addTorrent(t, address, filmTorrent("Old.avi", 5000))
 	until(t, ctx, "it is listed", `document.querySelectorAll("#torrents > li").length === 2`)
 	run(t, ctx, chromedp.Evaluate(`Object.defineProperty(video, "error", { value: { code: MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED } }); video.dispatchEvent(new Event("error"))`, nil))
-	until(t, ctx, "it says what can be done", `/does not know the format of “elementum-demo.webm”.*VLC/.test(document.getElementById("cover-text").textContent) && document.querySelectorAll("#cover-actions a").length === 2`)
+	until(t, ctx, "it says what can be done", `/does not know the format of “elementum-demo.webm”.*VLC/.test(document.getElementById("cover-text").textContent) && document.querySelectorAll("#cover-actions a").length === 2 && /playlist\.m3u\?file=0$/.test(document.querySelector("#cover-actions a").href)`)
 	pictures(t, ctx, "12-format")
 	run(t, ctx, chromedp.Click("#torrents > li:nth-child(2) .pick", chromedp.ByQuery))
 	until(t, ctx, "the cover is of the other", `document.getElementById("cover-text").textContent === "Old.avi"`)
@@ -271,4 +272,50 @@ func TestEveryViewFits(t *testing.T) {
 	run(t, ctx, chromedp.SendKeys("#add-field", "magnet:?nothing\r"))
 	until(t, ctx, "the error is shown", `!document.getElementById("add-error").hidden`)
 	pictures(t, ctx, "17-error")
+}
+
+// Names are strangers': what turns a line round or is not seen is left out, the rest fits, and the page stays usable. A player of one's own
+// gets the list that begins with the file that is chosen.
+func TestOddNames(t *testing.T) {
+	address := serve(t)
+	ctx := browser(t)
+	run(t, ctx, chromedp.Navigate(address))
+	films := []string{
+		"\u202egpj.film\u202c one.mkv",
+		"قناة الأفلام - الحلقة 12 (HD).mkv",
+		"<img src=x onerror=alert(1)>&amp;.mkv",
+		"日本語のとても長い名前のファイル日本語のとても長い名前のファイル日本語のとても長い名前.mkv",
+		strings.Repeat("unbroken", 25) + ".mkv",
+	}
+	addTorrent(t, address, filmsTorrent("Odd \u200b\u2066names\u202e of films \u0007", "http://127.0.0.1:1/announce", films))
+	until(t, ctx, "it is listed", `document.querySelectorAll("#torrents > li").length === 2`)
+	run(t, ctx, chromedp.Click("#torrents > li:nth-child(2) .pick", chromedp.ByQuery))
+	until(t, ctx, "its files are listed", `document.querySelectorAll("#panel-files tbody tr").length === 5 && /^unbroken/.test(document.getElementById("cover-text").textContent)`)
+	if text := evaluate[string](t, ctx, `(document.body.textContent.match(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u0007]/g) || []).join()`); text != "" {
+		t.Errorf("%q is on the page", text)
+	}
+	href := func(selector string) string {
+		t.Helper()
+		return evaluate[string](t, ctx, fmt.Sprintf("new URL(document.querySelector(%q).href).pathname.split('/').pop() + new URL(document.querySelector(%q).href).search", selector, selector))
+	}
+	if got := href("#cover-actions a"); got != "playlist.m3u?file=4" {
+		t.Error("the cover offers", got)
+	}
+	pictures(t, ctx, "18-odd-names")
+	run(t, ctx, chromedp.Click("#panel-files tbody tr:nth-child(2) .primary", chromedp.ByQuery))
+	until(t, ctx, "it is the one that plays", `/^قناة/.test(document.getElementById("now-title").textContent) && !document.getElementById("external").hidden`)
+	if got := href("#external"); got != "playlist.m3u?file=1" {
+		t.Error("what plays is offered as", got)
+	}
+	until(t, ctx, "it says why it waits", `!document.getElementById("why").hidden`)
+	run(t, ctx, chromedp.Click("#tab-trackers"))
+	until(t, ctx, "the tracker has failed", `/127.0.0.1:1/.test(document.getElementById("panel-trackers").textContent) && !/not asked yet|being asked/.test(document.getElementById("panel-trackers").textContent)`)
+	screen(t, ctx, screens[0], "light")
+	if right := evaluate[float64](t, ctx, `document.querySelector("#panel-trackers td:nth-child(2)").getBoundingClientRect().right`); right > 360 {
+		t.Error("what the tracker says ends at", right)
+	}
+	if said := evaluate[string](t, ctx, `document.querySelector("#panel-trackers td:nth-child(2)").textContent`); said != "Connection refused" {
+		t.Errorf("%q", said)
+	}
+	pictures(t, ctx, "19-unreachable")
 }

@@ -18,6 +18,9 @@ import (
 
 const (
 	maxJSON = 64 << 10
+	// The library takes no longer magnet. In JSON each byte of it may be six: some write & as \u0026.
+	maxMagnet  = 256 << 10
+	maxAddJSON = 6*maxMagnet + maxJSON
 	// A form has headers and boundaries beside the file.
 	maxForm = maxTorrentFile + 64<<10
 )
@@ -85,26 +88,30 @@ func (s *service) readSource(w http.ResponseWriter, r *http.Request) (source tor
 		return source, nil, &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type",
 			message: "application/json, application/x-bittorrent or multipart/form-data is wanted"}
 	}
-	if r.ContentLength > maxForm {
+	most := int64(maxTorrentFile)
+	if kind == "multipart/form-data" {
+		most = maxForm
+	}
+	if r.ContentLength > most {
 		return source, nil, errTooBig
 	}
 	if release, err = s.takeUpload(r.Context(), w); err != nil {
 		return source, nil, err
 	}
 	if kind == "multipart/form-data" {
-		body := boundBody(w, r, maxForm)
+		body := boundBody(w, r, most)
 		defer body.done()
 		source, err = readForm(multipart.NewReader(body, params["boundary"]), r.ContentLength)
 		return source, release, err
 	}
 	source.Flags = pausedFlag(r.URL.Query().Get("paused") == "true")
-	source.Torrent, err = readBody(w, r, maxTorrentFile)
+	source.Torrent, err = readBody(w, r, most)
 	return source, release, err
 }
 
 func (s *service) readJSONSource(w http.ResponseWriter, r *http.Request) (params torrent.AddTorrentParams, release func(), err error) {
 	var source addRequest
-	if err := s.readJSON(w, r, &source); err != nil {
+	if err := s.readJSON(w, r, maxAddJSON, &source); err != nil {
 		return params, nil, err
 	}
 	params = torrent.AddTorrentParams{Peers: source.Peers, Flags: pausedFlag(source.Paused)}

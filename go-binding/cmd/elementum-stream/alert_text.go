@@ -190,7 +190,7 @@ const maxPlain = 300
 
 // plain is a text on one line, of bounded length.
 func plain(text string) string {
-	text = strings.TrimSpace(oneLine(strings.ToValidUTF8(text, "�")))
+	text = strings.TrimSpace(shown(strings.ToValidUTF8(text, "�")))
 	if runes := []rune(text); len(runes) > maxPlain {
 		return string(runes[:maxPlain]) + "…"
 	}

@@ -60,6 +60,7 @@ func TestSentences(t *testing.T) {
 		news  bool
 	}{
 		{&torrent.TorrentError{Err: failed, Filename: "a/b.mkv"}, "“Film” stopped (a/b.mkv): disk full. really.", true},
+		{&torrent.TrackerError{URL: "http://t/", Err: &torrent.Error{Message: "Connection refused (os error 111)"}}, "Tracker t does not help with “Film”: Connection refused.", false},
 		{&torrent.FileError{Err: failed}, "A file of “Film” could not be read or written: disk full. really.", true},
 		{&torrent.AddTorrent{Err: failed}, "“Film” could not be added: disk full. really.", true},
 		{&torrent.AddTorrent{}, "“Film” was added.", false},

@@ -26,7 +26,7 @@ func (s *service) patchSession(w http.ResponseWriter, r *http.Request) {
 		UploadLimit   *int64 `json:"upload_limit"`
 		Paused        *bool  `json:"paused"`
 	}
-	if err := s.readJSON(w, r, &change); err != nil {
+	if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 		fail(w, r, err)
 		return
 	}
@@ -51,6 +51,8 @@ func (s *service) patchSession(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
+	// It may hold more streams now.
+	s.streams.advance()
 	if change.Paused != nil {
 		pause := s.session.Resume
 		if *change.Paused {
@@ -102,7 +104,7 @@ func (s *service) patchTorrent(w http.ResponseWriter, r *http.Request) {
 			MaxConnections *int64 `json:"max_connections"`
 			MaxUploads     *int64 `json:"max_uploads"`
 		}
-		if err := s.readJSON(w, r, &change); err != nil {
+		if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 			return nil, err
 		}
 		limits := []struct {
@@ -178,13 +180,13 @@ func (s *service) putFilePriority(w http.ResponseWriter, r *http.Request) {
 		var change struct {
 			Priority *int64 `json:"priority"`
 		}
-		if err := s.readJSON(w, r, &change); err != nil {
+		if err := s.readJSON(w, r, maxJSON, &change); err != nil {
 			return nil, err
 		}
 		if change.Priority == nil || *change.Priority < 0 || *change.Priority > int64(torrent.TopPriority) {
 			return nil, badRequest("invalid_argument", "priority: 0 to 7 is wanted")
 		}
-		file, err := fileOf(t, r)
+		file, err := s.fileOf(t, r)
 		if err != nil {
 			return nil, err
 		}

@@ -155,7 +155,7 @@ func TestWhatCannotBeAdded(t *testing.T) {
 		{400, "malformed", "multipart/form-data; boundary=b", "not a form"},
 		{400, "no_file", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--b--\r\n"},
 		{413, "too_large", "application/x-bittorrent", strings.Repeat("d", maxTorrentFile+1)},
-		{413, "too_large", "application/json", `{"magnet":"` + strings.Repeat("x", maxJSON) + `"}`},
+		{413, "too_large", "application/json", `{"magnet":"` + strings.Repeat("x", maxAddJSON) + `"}`},
 		{413, "too_large", "multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a; filename=a\r\n\r\n" + strings.Repeat("d", maxTorrentFile+1) + "\r\n--b--\r\n"},
 	} {
 		f.fails(c.status, c.code, add(c.kind, c.body))

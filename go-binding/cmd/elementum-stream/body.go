@@ -93,9 +93,6 @@ func (s *service) takeUpload(ctx context.Context, w http.ResponseWriter) (releas
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if r.ContentLength > most {
-		return nil, errTooBig
-	}
 	body := boundBody(w, r, most)
 	defer body.done()
 	content, err := readAll(body, r.ContentLength)
@@ -140,16 +137,24 @@ func bodyError(err error) error {
 }
 
 // readJSON reads an object that has no other fields than into has.
-func (s *service) readJSON(w http.ResponseWriter, r *http.Request, into any) error {
+func (s *service) readJSON(w http.ResponseWriter, r *http.Request, most int64, into any) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "application/json is wanted"}
 	}
-	if err := s.bodies.enter(r.Context(), bodyStall); err != nil {
+	if r.ContentLength > most {
+		return errTooBig
+	}
+	places := s.bodies
+	if most > maxJSON && (r.ContentLength > maxJSON || r.ContentLength < 0) {
+		// It may be large.
+		places = s.uploads
+	}
+	if err := places.enter(r.Context(), bodyStall); err != nil {
 		return err
 	}
-	defer s.bodies.leave()
-	body := boundBody(w, r, maxJSON)
+	defer places.leave()
+	body := boundBody(w, r, most)
 	defer body.done()
 	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()

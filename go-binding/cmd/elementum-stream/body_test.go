@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -121,5 +123,66 @@ func TestUploadsAtOnceAreBounded(t *testing.T) {
 	// Each has its buffer, its copy for the library and what is not collected yet.
 	if most := before.HeapAlloc + maxLargeBodies*6*maxTorrentFile; peak > most || reading > maxLargeBodies {
 		t.Errorf("%d bytes at most, %d at once; allowed are %d", peak, reading, most)
+	}
+}
+
+// A magnet as long as the library takes it comes through, however its encoder writes it; a longer one is told apart from a body that is.
+func TestMagnetsAsLongAsTheLibraryTakesThem(t *testing.T) {
+	f := newFixture(t)
+	padded := func(length int) string {
+		const tracker = "&tr=http%3A%2F%2F127.0.0.1%3A9%2F"
+		return unknownMagnet + tracker + strings.Repeat("&", length-len(unknownMagnet)-len(tracker))
+	}
+	escaped := func(magnet string) string { return `{"magnet":"` + strings.ReplaceAll(magnet, "&", `\u0026`) + `"}` }
+	add := request{method: "POST", path: apiPath + "/torrents"}
+	for _, c := range []struct {
+		body   string
+		status int
+	}{
+		{`{"paused":true,"magnet":"` + padded(maxMagnet) + `"}`, http.StatusCreated},
+		{escaped(padded(maxMagnet)), http.StatusOK},
+		{escaped(padded(maxMagnet + 1)), http.StatusBadRequest},
+		{escaped(strings.Repeat("&", maxMagnet+maxJSON)), http.StatusRequestEntityTooLarge},
+	} {
+		add.body = c.body
+		if response, body := f.do(add); response.StatusCode != c.status {
+			t.Errorf("%d bytes: %s, want %d: %.200s", len(c.body), response.Status, c.status, body)
+		}
+	}
+	// Nothing else is so long.
+	change := request{method: "PATCH", path: apiPath + "/session", body: `{"download_limit":` + strings.Repeat(" ", maxJSON) + `0}`}
+	f.fails(http.StatusRequestEntityTooLarge, "too_large", change)
+}
+
+// What is too large by the length that is told is refused before any of it comes, and nobody is told to go on.
+func TestATooLargeLengthIsRefusedAtOnce(t *testing.T) {
+	f := newFixture(t)
+	// Nor does it wait for those who are served.
+	for range maxLargeBodies {
+		if err := f.service.uploads.enter(context.Background(), 0); err != nil {
+			t.Fatal(err)
+		}
+		defer f.service.uploads.leave()
+	}
+	for _, c := range []struct {
+		at, kind string
+		length   int64
+	}{
+		{"POST " + apiPath + "/torrents", "application/json", maxAddJSON + 1},
+		{"POST " + apiPath + "/torrents", "application/json", 1 << 40},
+		{"PATCH " + apiPath + "/session", "application/json", maxJSON + 1},
+		{"POST " + apiPath + "/torrents", "application/x-bittorrent", maxTorrentFile + 1},
+		{"POST " + apiPath + "/torrents", "application/x-bittorrent", 1 << 62},
+		{"POST " + apiPath + "/torrents", "multipart/form-data; boundary=b", maxForm + 1},
+	} {
+		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+			conn := held(f, 1, fmt.Sprintf("%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n", c.at, f.host, c.kind, c.length, expect))[0]
+			_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, "HTTP/1.1 413 ") {
+				t.Errorf("%s of %s, %d bytes, %q: %q %v", c.at, c.kind, c.length, expect, line, err)
+			}
+			conn.Close()
+		}
 	}
 }

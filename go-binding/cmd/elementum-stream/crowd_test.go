@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,4 +136,46 @@ func TestMoreStreamsThanMemoryHoldsPieces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream whose piece takes all the memory has its turn beside those of small pieces, who come again and again.
+func TestALargePieceHasItsTurn(t *testing.T) {
+	const limit = 16 << 20
+	f := newFixture(t, "-memory", "16MiB")
+	f.client.Timeout = 2 * time.Minute
+	large := newCrowd(f, 1, 2*limit, limit)
+	small := newCrowd(f, 30, 10<<20, 1<<20)
+	ctx, cancel := context.WithCancel(context.Background())
+	var others sync.WaitGroup
+	var served, refused atomic.Int64
+	for i := range small.ids {
+		others.Go(func() {
+			// Not all of them end at once.
+			time.Sleep(time.Duration(i) * 700 * time.Millisecond)
+			for ctx.Err() == nil {
+				if _, err := small.play(ctx, f, i, 500_000); err == nil {
+					served.Add(1)
+				} else if ctx.Err() == nil {
+					refused.Add(1)
+					time.Sleep(200 * time.Millisecond)
+				}
+			}
+		})
+	}
+	untilTrue(t, "memory is full", func() bool { return f.service.streams.count() >= 18 })
+	began := time.Now()
+	for tries := 1; ; tries++ {
+		_, err := large.play(ctx, f, 0, 100_000_000)
+		t.Logf("try %d after %.1f s: %v; the others were served %d times, refused %d times", tries, time.Since(began).Seconds(), err, served.Load(), refused.Load())
+		if err == nil {
+			break
+		}
+		if time.Since(began) > 40*time.Second {
+			t.Error("it has had no turn for 40 s")
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	cancel()
+	others.Wait()
 }

@@ -238,7 +238,7 @@ func (h *hub) render(state stateEvent, selected torrent.StorageIndex) []byte {
 
 // serverSentEvent is an event as the wire has it. JSON has no line ends in it.
 func serverSentEvent(name string, value any) []byte {
-	data, err := json.Marshal(value)
+	data, err := encode(value)
 	if err != nil {
 		return nil
 	}

@@ -3,9 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -78,10 +78,15 @@ func toFailure(err error) *failure {
 func messageOf(err error) string {
 	var known *torrent.Error
 	if errors.As(err, &known) && known.Message != "" {
-		return known.Message
+		return withoutErrno(known.Message)
 	}
-	return strings.TrimPrefix(err.Error(), "torrent: ")
+	return withoutErrno(strings.TrimPrefix(err.Error(), "torrent: "))
 }
+
+var errno = regexp.MustCompile(` \(os error \d+\)`)
+
+// withoutErrno is a message without the system's number for it, which tells people nothing beside its words.
+func withoutErrno(message string) string { return errno.ReplaceAllLiteralString(message, "") }
 
 // fail answers with an error.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -107,7 +112,7 @@ type errorView struct {
 
 // reply answers with JSON.
 func reply(w http.ResponseWriter, r *http.Request, status int, value any) {
-	text, err := json.Marshal(value)
+	text, err := encode(value)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,8 +17,9 @@ const (
 	// An answer has so many files at most.
 	maxFilesPage = 1000
 	maxFind      = 200
-	// A list of files that nobody asks for is dropped after this.
+	// Lists of files that nobody asks for are dropped after this. Beside the one that was asked for last so many files are kept at most.
 	fileListIdle = time.Minute
+	maxListed    = 200_000
 )
 
 // A filesPage is a part of a torrent's files.
@@ -84,7 +86,7 @@ func (q *fileQuery) fits(file *torrent.File) bool {
 	if q.kind != "" && mediaOf(file.Path).kind != q.kind {
 		return false
 	}
-	return q.find == "" || strings.Contains(strings.ToLower(file.Path), q.find)
+	return q.find == "" || strings.Contains(strings.ToLower(shown(file.Path)), q.find)
 }
 
 // page takes the part that is asked for out of all. The numbers of the files in it, and how many fit.
@@ -172,56 +174,80 @@ func (s *fileState) view(file *torrent.File) fileView {
 // A fileList is what never changes of a torrent's files.
 type fileList struct {
 	index torrent.StorageIndex
+	// How many there are, before they are here, too.
+	count int
+
+	load  sync.Once
+	err   error
 	files []torrent.File
 	// The largest that plays, -1: none does.
 	best int
 }
 
-// fileLists keep the list that was asked for last: to make that of a torrent of 400,000 files takes a while, and a page asks for it again
-// and again. One alone, because such lists are large.
+// fileLists keep lists that were asked for lately: to make that of a torrent of 400,000 files takes a while and much memory, and the page
+// and players ask for it again and again. Of large ones there are few.
 type fileLists struct {
-	mu   sync.Mutex
-	last *fileList
-	drop *time.Timer
+	mu sync.Mutex
+	// The one that was asked for last is the last.
+	lists []*fileList
+	drop  *time.Timer
 }
 
 // of is the torrent's list.
 func (l *fileLists) of(t *torrent.Torrent) (*fileList, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// A torrent that is gone says so when it is asked for its files' state.
-	if l.last != nil && l.last.index == t.StorageIndex() {
-		l.keep()
-		return l.last, nil
-	}
-	files, err := t.Files()
+	info, err := t.Info()
 	if err != nil {
 		return nil, err
 	}
-	list := &fileList{index: t.StorageIndex(), files: files, best: -1}
-	for i := range files {
-		if isPlayable(files[i]) && (list.best < 0 || files[i].Length > files[list.best].Length) {
-			list.best = i
+	list := l.take(t.StorageIndex(), info.NumFiles)
+	// Outside the lock: others need not wait for a large one.
+	list.load.Do(func() {
+		list.files, list.err = t.Files()
+		list.best = -1
+		for i := range list.files {
+			if isPlayable(list.files[i]) && (list.best < 0 || list.files[i].Length > list.files[list.best].Length) {
+				list.best = i
+			}
 		}
+	})
+	if list.err != nil {
+		l.mu.Lock()
+		l.lists = slices.DeleteFunc(l.lists, func(other *fileList) bool { return other == list })
+		l.mu.Unlock()
+		return nil, list.err
 	}
-	l.last = list
-	l.keep()
 	return list, nil
 }
 
-// keep puts off the end of the list. The lock is held.
-func (l *fileLists) keep() {
+// take finds a list or makes room for it, and puts off the end of all.
+func (l *fileLists) take(index torrent.StorageIndex, count int) *fileList {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := &fileList{index: index, count: count}
+	if at := slices.IndexFunc(l.lists, func(other *fileList) bool { return other.index == index }); at >= 0 {
+		list = l.lists[at]
+		l.lists = slices.Delete(l.lists, at, at+1)
+	}
+	l.lists = append(l.lists, list)
+	files := 0
+	for at := len(l.lists) - 1; at >= 0; at-- {
+		if files += l.lists[at].count; files > maxListed && at < len(l.lists)-1 {
+			l.lists = slices.Delete(l.lists, 0, at+1)
+			break
+		}
+	}
 	if l.drop == nil {
 		l.drop = time.AfterFunc(fileListIdle, l.forget)
-		return
+	} else {
+		l.drop.Reset(fileListIdle)
 	}
-	l.drop.Reset(fileListIdle)
+	return list
 }
 
 func (l *fileLists) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = nil
+	l.lists = nil
 	if l.drop != nil {
 		l.drop.Stop()
 	}

@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"elementum.example/torrent"
 )
@@ -142,7 +145,68 @@ func TestATorrentOfManyFiles(t *testing.T) {
 		}
 		t.Logf("at %d: %d bytes in %v", offset, len(body), time.Since(began))
 	}
-	if list := f.service.fileLists.last; list == nil || len(list.files) != 400_000 {
+	lists := f.service.fileLists.lists
+	if len(lists) != 1 || len(lists[0].files) != 400_000 {
 		t.Error("the list is not kept")
+	}
+}
+
+// Who plays, or asks what to play, does not have all of a torrent's files copied for it.
+func TestStreamsOfManyFilesCostLittle(t *testing.T) {
+	const files = 50_000
+	f := newFixture(t)
+	f.client.Timeout = time.Minute
+	first, second := "/stream/"+f.addFile(manyFiles(files)), "/stream/"+f.addFile(manyFiles(files-1))
+	ask := func() {
+		for _, path := range []string{first + "/7", second + "/7", first + "/49999", second + "/1"} {
+			f.wants(http.StatusOK, request{method: "HEAD", path: path}, nil)
+		}
+		f.do(request{method: "GET", path: first + "/playlist.m3u?file=7"})
+	}
+	ask()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const rounds = 10
+	for range rounds {
+		ask()
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / (5 * rounds); each > files*sizeOfFile/4 {
+		t.Errorf("%d bytes a request", each)
+	}
+}
+
+// The least that a file of a list takes.
+const sizeOfFile = uint64(unsafe.Sizeof(torrent.File{}))
+
+func TestFewLargeListsAreKept(t *testing.T) {
+	var lists fileLists
+	defer lists.forget()
+	kept := func() (indexes []torrent.StorageIndex) {
+		for _, list := range lists.lists {
+			indexes = append(indexes, list.index)
+		}
+		return indexes
+	}
+	small := lists.take(1, 10)
+	lists.take(2, maxListed/2)
+	if lists.take(1, 10) != small {
+		t.Error("it was made anew")
+	}
+	lists.take(3, maxListed/2-10)
+	if got := kept(); !slices.Equal(got, []torrent.StorageIndex{2, 1, 3}) {
+		t.Error(got)
+	}
+	lists.take(4, 1)
+	if got := kept(); !slices.Equal(got, []torrent.StorageIndex{1, 3, 4}) {
+		t.Error(got)
+	}
+	lists.take(5, 10*maxListed)
+	if got := kept(); !slices.Equal(got, []torrent.StorageIndex{5}) {
+		t.Error(got)
+	}
+	lists.take(6, 1)
+	if got := kept(); !slices.Equal(got, []torrent.StorageIndex{6}) {
+		t.Error(got)
 	}
 }

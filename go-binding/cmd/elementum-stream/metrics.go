@@ -64,7 +64,8 @@ func (s *service) torrentMetrics(text *exposition, statuses []torrent.TorrentSta
 	for i, status := range statuses {
 		// One that was removed since keeps its numbers, without a name.
 		t := s.session.Torrent(status.StorageIndex)
-		names[i], _ = t.Name()
+		name, _ := t.Name()
+		names[i] = shown(name)
 		if storage, err := t.StorageStats(); err == nil {
 			evicted[i], refetched[i] = float64(storage.EvictedPieces), float64(storage.RefetchedPieces)
 		}

@@ -48,21 +48,21 @@ func (s *service) servePlaylist(w http.ResponseWriter, r *http.Request, name str
 			fail(w, r, err)
 			return
 		}
-		files, err := t.Files()
+		list, err := s.fileLists.of(t)
 		if err != nil {
 			fail(w, r, err)
 			return
 		}
 		first := -1
 		if asked := r.URL.Query().Get("file"); asked != "" && len(torrents) == 1 {
-			file, err := fileNumbered(files, asked)
+			file, err := fileNumbered(list.files, asked)
 			if err != nil {
 				fail(w, r, err)
 				return
 			}
 			first = int(file.Index)
 		}
-		for _, entry := range playlistOf(files, first) {
+		for _, entry := range playlistOf(list.files, first) {
 			s.writeEntry(&text, r, info.InfoHashes, entry)
 		}
 	}
@@ -143,7 +143,7 @@ func stems(name string) []string {
 }
 
 func (s *service) writeEntry(text *strings.Builder, r *http.Request, hashes torrent.InfoHashes, e entry) {
-	fmt.Fprintf(text, "#EXTINF:-1,%s\n", oneLine(path.Base(e.file.Path)))
+	fmt.Fprintf(text, "#EXTINF:-1,%s\n", nameOf(e.file))
 	if len(e.subtitles) > 0 {
 		// What VLC takes from a playlist.
 		addresses := make([]string, len(e.subtitles))
@@ -171,19 +171,9 @@ func (s *service) streamURL(r *http.Request, hashes torrent.InfoHashes, file tor
 
 // streamPath names the torrent by its info-hash: such a link is good after a restart, too.
 func streamPath(hashes torrent.InfoHashes, file torrent.File) string {
-	return fmt.Sprintf("/stream/%s/%d/%s", hashes, file.Index, path.Base(file.Path))
+	return fmt.Sprintf("/stream/%s/%d/%s", hashes, file.Index, nameOf(file))
 }
 
 func isPlayable(file torrent.File) bool {
 	return file.Flags&(torrent.FilePad|torrent.FileSymlink) == 0 && file.Length > 0 && mediaOf(file.Path).plays()
-}
-
-// oneLine keeps a name from adding lines of its own.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,26 +14,39 @@ type byteRange struct {
 	open bool
 }
 
-// More parts than these in one request are refused.
+// More parts than these in one request are refused. RFC 9110, 15.5.17 has 416 for that; the whole file in their place would be a film
+// to somebody who wanted a few bytes of it.
 const maxRanges = 16
 
+var (
+	errRange = &failure{status: http.StatusRequestedRangeNotSatisfiable, code: "no_range", message: "there is no such range"}
+
+	errManyRanges = &failure{status: http.StatusRequestedRangeNotSatisfiable, code: "too_many_ranges",
+		message: fmt.Sprintf("one request may ask for %d ranges at most", maxRanges)}
+)
+
 // rangesOf is which parts of a file a request asks for; none: all of it. The header is changed to what net/http takes the same way: it
-// refuses units and orders that are to be ignored, and answers for parts of no bytes. satisfiable is false where no part of
-// them is in the file, or where there are too many.
-func rangesOf(r *http.Request, etag string, size int64) (ranges []byteRange, satisfiable bool) {
+// refuses units and orders that are to be ignored, and answers for parts of no bytes. The error is that no part of them is in the file,
+// or that there are too many.
+func rangesOf(r *http.Request, etag string, size int64) (ranges []byteRange, err error) {
 	asked := r.Header.Values("Range")
 	if len(asked) == 0 {
-		return nil, true
+		return nil, nil
 	}
 	r.Header.Del("Range")
 	condition := r.Header.Get("If-Range")
 	// Ranges are for GET, of what the client has a part of already. Two headers are no range.
 	if r.Method != http.MethodGet || len(asked) > 1 || condition != "" && condition != etag {
-		return nil, true
+		return nil, nil
 	}
-	ranges, valid := parseRanges(asked[0], size)
-	if !valid {
-		return nil, true
+	ranges, count := parseRanges(asked[0], size)
+	switch {
+	case count == 0:
+		return nil, nil
+	case count > maxRanges:
+		return nil, errManyRanges
+	case len(ranges) == 0:
+		return nil, errRange
 	}
 	var sum int64
 	specs := make([]string, len(ranges))
@@ -42,71 +54,61 @@ func rangesOf(r *http.Request, etag string, size int64) (ranges []byteRange, sat
 		sum += part.end - part.begin
 		specs[i] = fmt.Sprintf("%d-%d", part.begin, part.end-1)
 	}
-	switch {
-	case len(ranges) == 0:
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", size))
-		return nil, false
-	case len(ranges) > 1 && sum > size:
+	if len(ranges) > 1 && sum > size {
 		// They overlap: the whole is less.
-		return nil, true
+		return nil, nil
 	}
 	r.Header.Set("Range", "bytes="+strings.Join(specs, ","))
-	return ranges, true
+	return ranges, nil
 }
 
-// parseRanges reads a Range header as RFC 9110, 14.1 has it: those of its parts that are in the file. It is not valid, and to be ignored,
-// where its unit is another one, or a single part of it is none.
-func parseRanges(header string, size int64) (ranges []byteRange, valid bool) {
+// parseRanges reads a Range header as RFC 9110, 14.1 has it: how many parts it asks for, and those of the first maxRanges that are in the
+// file. There are none where it is to be ignored: its unit is another one, or a single part of it is none.
+func parseRanges(header string, size int64) (ranges []byteRange, count int) {
 	unit, set, ok := strings.Cut(header, "=")
 	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
-		return nil, false
+		return nil, 0
 	}
-	count := 0
 	for spec := range strings.SplitSeq(set, ",") {
 		spec = strings.Trim(spec, " \t")
 		if spec == "" {
 			continue
 		}
 		first, last, ok := strings.Cut(spec, "-")
-		if !ok || first == "" && last == "" {
-			return nil, false
+		if !ok || first == "" && last == "" || !areDigits(first) || !areDigits(last) {
+			return nil, 0
 		}
-		begin, beginOK := parsePosition(first)
-		end, endOK := parsePosition(last)
-		if !beginOK || !endOK || first != "" && last != "" && end < begin {
-			return nil, false
+		if first != "" && last != "" && isLess(last, first) {
+			return nil, 0
 		}
 		count++
-		part := byteRange{begin: begin, end: size, open: last == ""}
+		part := byteRange{begin: positionOf(first), end: size, open: last == ""}
 		switch {
 		case first == "":
-			part.begin = size - min(end, size)
+			part.begin = size - min(positionOf(last), size)
 		case last != "":
-			part.end = min(end, size-1) + 1
+			part.end = min(positionOf(last), size-1) + 1
 		}
 		if part.begin < part.end && count <= maxRanges {
 			ranges = append(ranges, part)
 		}
 	}
-	if count > maxRanges {
-		return nil, true
-	}
-	return ranges, count > 0
+	return ranges, count
 }
 
-// parsePosition reads digits; more of them than a number holds are the greatest one.
-func parsePosition(digits string) (int64, bool) {
-	for _, digit := range digits {
-		if digit < '0' || digit > '9' {
-			return 0, false
-		}
-	}
-	if digits == "" {
-		return 0, true
-	}
-	number, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return math.MaxInt64 - 1, true
-	}
-	return number, true
+func areDigits(text string) bool {
+	return strings.Trim(text, "0123456789") == ""
+}
+
+// isLess compares numbers that no type may hold: the grammar has no greatest one.
+func isLess(a, b string) bool {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	return len(a) < len(b) || len(a) == len(b) && a < b
+}
+
+// positionOf is what digits say. More of them than a number holds are the greatest one, which is beyond any file.
+func positionOf(digits string) int64 {
+	// An error is none of the digits here, or too many; the value is right for both.
+	position, _ := strconv.ParseInt(digits, 10, 64)
+	return position
 }

@@ -27,7 +27,16 @@ func TestParseRanges(t *testing.T) {
 		{"bytes=999-99999999999999999999999", true, []byteRange{{999, 1000, false}}},
 		{"bytes=-99999999999999999999999", true, []byteRange{{0, 1000, false}}},
 		{"bytes=,, 0-0 ,\t5-6,", true, []byteRange{{0, 1, false}, {5, 7, false}}},
+		{"bytes=0000000000000000000000005-00000000000000000000000009", true, []byteRange{{5, 10, false}}},
+		{"bytes=9-0000000000000000000010", true, []byteRange{{9, 11, false}}},
+		{"bytes=5-9223372036854775807,-9223372036854775808", true, []byteRange{{5, 1000, false}, {0, 1000, false}}},
 		// In order, but not there.
+		{"bytes=9223372036854775807-9223372036854775808", true, nil},
+		{"bytes=9223372036854775806-9223372036854775807", true, nil},
+		{"bytes=9223372036854775807-", true, nil},
+		{"bytes=18446744073709551616-18446744073709551616", true, nil},
+		{"bytes=18446744073709551616-99999999999999999999", true, nil},
+		{"bytes=-00000000000000000000000", true, nil},
 		{"bytes=-0", true, nil},
 		{"bytes=1000-", true, nil},
 		{"bytes=99999999999999999999999-", true, nil},
@@ -36,6 +45,9 @@ func TestParseRanges(t *testing.T) {
 		// Out of order: all of it is ignored.
 		{"bytes=5-4", false, nil},
 		{"bytes=0-1,5-4", false, nil},
+		{"bytes=99999999999999999999-18446744073709551616", false, nil},
+		{"bytes=9223372036854775808-9223372036854775807", false, nil},
+		{"bytes=10-0000000000000000000009", false, nil},
 		{"items=0-5", false, nil},
 		{"bytes", false, nil},
 		{"bytes=", false, nil},
@@ -47,14 +59,15 @@ func TestParseRanges(t *testing.T) {
 		{"bytes=0x1-2", false, nil},
 		{"bytes=1 - 2", false, nil},
 	} {
-		got, valid := parseRanges(c.header, size)
+		got, count := parseRanges(c.header, size)
+		valid := count > 0
 		if valid != c.valid || valid && !slices.Equal(got, c.want) {
 			t.Errorf("%q: %v %t, want %v %t", c.header, got, valid, c.want, c.valid)
 		}
 	}
 	for _, header := range []string{"bytes=0-", "bytes=-5", "bytes=-0", "bytes=0-0"} {
-		if got, valid := parseRanges(header, 0); !valid || len(got) != 0 {
-			t.Errorf("%s of nothing: %v %t", header, got, valid)
+		if got, count := parseRanges(header, 0); count != 1 || len(got) != 0 {
+			t.Errorf("%s of nothing: %v %d", header, got, count)
 		}
 	}
 }
@@ -96,6 +109,10 @@ func TestOddRanges(t *testing.T) {
 		{"bytes=0-1,5-4", 200, 0, size},
 		{fmt.Sprintf("bytes=%d-", size), 416, 0, 0},
 		{"bytes=99999999999999999999-", 416, 0, 0},
+		{"bytes=9223372036854775807-9223372036854775808", 416, 0, 0},
+		{"bytes=0-9223372036854775808", 206, 0, size},
+		{"bytes=-9223372036854775808", 206, 0, size},
+		{"bytes=9223372036854775808-9223372036854775807", 200, 0, size},
 		{"bytes=10-19,99999999-", 206, 10, 20},
 		{many, 416, 0, 0},
 		{"bytes=0-,0-,0-", 200, 0, size},
@@ -110,6 +127,10 @@ func TestOddRanges(t *testing.T) {
 			t.Errorf("%s: Content-Range %q, want %q", name, got, want)
 		}
 	}
+	// Why is said.
+	f.fails(http.StatusRequestedRangeNotSatisfiable, "no_range", request{method: "GET", path: path, header: map[string]string{"Range": "bytes=-0"}})
+	f.fails(http.StatusRequestedRangeNotSatisfiable, "too_many_ranges", request{method: "GET", path: path, header: map[string]string{"Range": many}})
+	f.fails(http.StatusRequestedRangeNotSatisfiable, "too_many_ranges", request{method: "GET", path: path, header: map[string]string{"Range": "bytes=0-0" + strings.Repeat(",0-0", maxRanges)}})
 	// For GET alone, and of what the client has.
 	response, _ := f.do(request{method: "HEAD", path: path, header: map[string]string{"Range": "bytes=0-5"}})
 	if response.StatusCode != http.StatusOK || response.ContentLength != int64(size) {

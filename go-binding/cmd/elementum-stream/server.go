@@ -102,7 +102,7 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		session: session,
 		feed:    feed,
 		fetcher: newFetcher(config.allowPrivateURLs),
-		log:     log.New(stderr, "", log.LstdFlags),
+		log:     log.New(logWriter{stderr}, "", log.LstdFlags),
 		secrets: secrets,
 		guesses: newGuesses(),
 		bodies:  newGate(maxSmallBodies, maxSmallWaiting),

@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +40,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	file, err := fileOf(target, r)
+	file, err := s.fileOf(target, r)
 	if err != nil {
 		fail(w, r, err)
 		return
@@ -50,7 +49,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 	kind := mediaOf(file.Path)
 	header.Set("Content-Type", kind.contentType)
 	if kind.kind == kindOther {
-		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(file.Path)}))
+		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": nameOf(file)}))
 	}
 	header.Set("Accept-Ranges", "bytes")
 	// A file of a torrent never changes.
@@ -60,10 +59,10 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 
 	// A client's conditions come before its ranges: net/http answers them.
 	bodiless := answeredByCondition(r, etag)
-	ranges, satisfiable := rangesOf(r, etag, int64(file.Length))
-	if !satisfiable && file.Length == 0 && !bodiless {
-		header.Set("Content-Range", "bytes */0")
-		fail(w, r, errRange)
+	ranges, err := rangesOf(r, etag, int64(file.Length))
+	if err != nil && !bodiless {
+		header.Set("Content-Range", fmt.Sprintf("bytes */%d", file.Length))
+		fail(w, r, err)
 		return
 	}
 	content := s.newContent(w, r, target, file, ranges)
@@ -76,7 +75,7 @@ func (s *service) stream(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, err)
 		return
 	}
-	if r.Method == http.MethodGet && satisfiable && !bodiless {
+	if r.Method == http.MethodGet && !bodiless {
 		err := content.begin()
 		if err == nil {
 			err = content.commit()
@@ -97,8 +96,6 @@ func answeredByCondition(r *http.Request, etag string) bool {
 	return unless != "" && names(unless) || only != "" && !names(only)
 }
 
-var errRange = &failure{status: http.StatusRequestedRangeNotSatisfiable, code: "no_range", message: "there is no such range"}
-
 // stoppedBy is what stopped the torrent, nil where nothing did.
 func stoppedBy(target *torrent.Torrent) error {
 	if err := target.Err(); err != nil {
@@ -110,15 +107,19 @@ func stoppedBy(target *torrent.Torrent) error {
 // A content is a file for http.ServeContent. Its reader is opened at the place of the first read: what ServeContent seeks before, and
 // a request for the head alone, fetch nothing.
 type content struct {
-	ctx      context.Context
-	fail     context.CancelCauseFunc
-	unhook   func() bool
-	streams  *streams
-	torrent  *torrent.Torrent
-	file     torrent.File
-	ranges   []byteRange
-	agent    string
-	remote   string
+	ctx     context.Context
+	fail    context.CancelCauseFunc
+	unhook  func() bool
+	streams *streams
+	torrent *torrent.Torrent
+	file    torrent.File
+	ranges  []byteRange
+	agent   string
+	remote  string
+	// By what a client that comes again is known.
+	key lineKey
+	// When it, or what it is a new try of, began to stand in line for memory.
+	since    time.Time
 	idle     time.Duration
 	written  *http.ResponseController
 	started  time.Time
@@ -155,6 +156,7 @@ func (s *service) newContent(w http.ResponseWriter, r *http.Request, target *tor
 		ranges:  ranges,
 		agent:   r.UserAgent(),
 		remote:  r.RemoteAddr,
+		key:     lineKey{s.clientOf(r), target.StorageIndex(), file.Index},
 		idle:    s.config.streamIdle,
 		written: http.NewResponseController(w),
 	}
@@ -183,7 +185,8 @@ func (c *content) admit(r *http.Request, pieceCost uint64) error {
 		return nil
 	}
 	c.started = time.Now()
-	if err := c.streams.enter(c, pieceCost); err != nil {
+	_ = c.written.SetWriteDeadline(c.started.Add(2*c.streams.lineWait + writeTimeout))
+	if err := c.streams.enter(c.ctx, c, pieceCost); err != nil {
 		return err
 	}
 	c.admitted = true
@@ -201,13 +204,15 @@ func (c *content) begin() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, min(firstByteWait, c.idle))
-	defer cancel()
 	first := make([]byte, min(firstBytes, c.file.Length))
 	if part := c.rangeAt(c.position); part != nil {
 		first = first[:min(int64(len(first)), part.end-part.begin)]
 	}
-	n, err := reader.ReadContext(ctx, first)
+	n, err := c.readWithin(firstByteWait, reader, first)
+	if err != nil && c.waitsForMemory() {
+		// Its turn comes after those of others, and a new reader would be the last in that line again.
+		n, err = c.readWithin(c.streams.lineWait, reader, first)
+	}
 	switch {
 	case err == nil:
 		c.first = first[:n]
@@ -218,11 +223,23 @@ func (c *content) begin() error {
 	case !errors.Is(err, torrent.ErrTimedOut):
 		return err
 	}
-	if why, ok := c.explanation(); ok && why.Reason == torrent.ReasonMemoryFull {
+	if c.waitsForMemory() {
+		c.streams.sendBack(c)
 		return errMemory
 	}
 	// It goes on waiting, and the client knows what it waits for.
 	return stoppedBy(c.torrent)
+}
+
+func (c *content) readWithin(wait time.Duration, reader *torrent.Reader, into []byte) (int, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, min(wait, c.idle))
+	defer cancel()
+	return reader.ReadContext(ctx, into)
+}
+
+func (c *content) waitsForMemory() bool {
+	why, ok := c.explanation()
+	return ok && why.Reason == torrent.ReasonMemoryFull
 }
 
 // commit is the last moment at which a status can tell what ended the stream.
@@ -437,12 +454,12 @@ func (s *service) torrentOf(r *http.Request) (*torrent.Torrent, error) {
 }
 
 // fileOf is the file that the request's path names.
-func fileOf(t *torrent.Torrent, r *http.Request) (torrent.File, error) {
-	files, err := t.Files()
+func (s *service) fileOf(t *torrent.Torrent, r *http.Request) (torrent.File, error) {
+	list, err := s.fileLists.of(t)
 	if err != nil {
 		return torrent.File{}, err
 	}
-	return fileNumbered(files, r.PathValue("file"))
+	return fileNumbered(list.files, r.PathValue("file"))
 }
 
 func fileNumbered(files []torrent.File, text string) (torrent.File, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
@@ -263,6 +264,7 @@ func TestAStreamThatFailsBeforeItsFirstByte(t *testing.T) {
 // One stream more than memory can serve is told so, with when to come again; those that are open go on.
 func TestMemoryForOneMoreStream(t *testing.T) {
 	f := newFixture(t, "-memory", "256KiB")
+	f.service.streams.lineWait = 50 * time.Millisecond
 	path := "/stream/" + f.swarm(0) + "/0"
 	most := streamsPerPiece * 256 << 10 / demoPieceLength
 	part := func(piece int) request {
@@ -271,7 +273,7 @@ func TestMemoryForOneMoreStream(t *testing.T) {
 	for piece := range most {
 		content := &content{streams: f.service.streams, torrent: f.service.session.Torrent(f.index(t)), file: torrent.File{}}
 		content.at.Store(int64(piece * demoPieceLength))
-		if err := f.service.streams.enter(content, demoPieceLength); err != nil {
+		if err := f.service.streams.enter(context.Background(), content, demoPieceLength); err != nil {
 			t.Fatalf("stream %d: %v", piece, err)
 		}
 		defer f.service.streams.leave(content)

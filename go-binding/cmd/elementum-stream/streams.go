@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"elementum.example/torrent"
 )
@@ -12,7 +13,7 @@ import (
 // its memory serves another stream.
 const streamsPerPiece = 2
 
-var errMemory = &failure{status: http.StatusServiceUnavailable, code: "memory_full", retryAfter: "10",
+var errMemory = &failure{status: http.StatusServiceUnavailable, code: "memory_full", retryAfter: "2",
 	message: "the memory limit does not hold one more stream: each needs a piece in memory; close one, or start the service with a greater -memory"}
 
 // streams are those that are open.
@@ -20,6 +21,8 @@ type streams struct {
 	most int
 	// Bytes that pieces may take; 0: no bound, they are on disk.
 	memory func() uint64
+	// How long one waits for memory.
+	lineWait time.Duration
 
 	sent  atomic.Uint64
 	total atomic.Uint64
@@ -29,6 +32,7 @@ type streams struct {
 	mu   sync.Mutex
 	next uint64
 	open map[*content]place
+	line []*lineTicket
 }
 
 // A place is an open stream's: its number, and the memory that a piece of it takes.
@@ -37,36 +41,7 @@ type place struct {
 }
 
 func newStreams(most int, memory func() uint64) *streams {
-	return &streams{most: most, memory: memory, open: map[*content]place{}}
-}
-
-// enter lets a stream in where there is a place, and memory for the piece at its position beside those of the others. Streams at one
-// piece share it.
-func (s *streams) enter(c *content, pieceCost uint64) error {
-	memory := s.memory()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.open) >= s.most {
-		return errBusy
-	}
-	// A piece that does not fit alone is not a matter of how many there are: opening its reader says so.
-	if memory > 0 && pieceCost <= memory && len(s.open) > 0 {
-		needed := map[pieceInUse]uint64{pieceInUseBy(c, pieceCost): pieceCost}
-		for other, place := range s.open {
-			needed[pieceInUseBy(other, place.pieceCost)] = place.pieceCost
-		}
-		var sum uint64
-		for _, cost := range needed {
-			sum += cost
-		}
-		if sum > streamsPerPiece*memory {
-			return errMemory
-		}
-	}
-	s.next++
-	s.open[c] = place{s.next, pieceCost}
-	s.total.Add(1)
-	return nil
+	return &streams{most: most, memory: memory, lineWait: lineWait, open: map[*content]place{}}
 }
 
 // A pieceInUse is the one that a stream reads.
@@ -81,8 +56,9 @@ func pieceInUseBy(c *content, pieceCost uint64) pieceInUse {
 
 func (s *streams) leave(c *content) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.open, c)
+	s.mu.Unlock()
+	s.advance()
 }
 
 func (s *streams) count() int {

@@ -156,7 +156,7 @@ func (s *service) torrentView(status *torrent.TorrentStatus) (torrentView, error
 		Index:          status.StorageIndex.String(),
 		InfoHash:       status.InfoHashes.String(),
 		Magnet:         status.InfoHashes.Magnet(),
-		Name:           cmp.Or(name, status.InfoHashes.String()),
+		Name:           cmp.Or(strings.TrimSpace(shown(name)), status.InfoHashes.String()),
 		State:          status.State.String(),
 		Paused:         status.Paused,
 		Storage:        status.Storage.String(),
@@ -299,7 +299,7 @@ func trackerViews(t *torrent.Torrent) ([]trackerView, error) {
 			Leechers:       tracker.Leechers,
 			NextAnnounceMS: tracker.NextAnnounce.Milliseconds(),
 			Message:        tracker.Message,
-			Error:          tracker.LastError,
+			Error:          withoutErrno(tracker.LastError),
 		}
 	}
 	return views, nil

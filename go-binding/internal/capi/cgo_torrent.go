@@ -117,6 +117,13 @@ func (s *Session) TorrentHasMetadata(index uint64) (bool, *Error) {
 	return out != 0, err
 }
 
+// WaitMetadata is et_torrent_wait_metadata. It holds a thread as long as it waits.
+func (s *Session) WaitMetadata(index uint64, wait Wait) *Error {
+	return s.simple(index, func(p sessionPtr, i C.et_storage_index, e errorPtr) C.et_status {
+		return C.et_torrent_wait_metadata(p, i, C.int64_t(wait), e)
+	})
+}
+
 // PauseTorrent is et_torrent_pause.
 func (s *Session) PauseTorrent(index uint64) *Error {
 	return s.simple(index, func(p sessionPtr, i C.et_storage_index, e errorPtr) C.et_status {

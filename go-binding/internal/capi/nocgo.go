@@ -62,6 +62,7 @@ func (*Session) TorrentName(index uint64) (string, *Error)                   { r
 func (*Session) TorrentSavePath(index uint64) (string, *Error)               { return "", unsupported() }
 func (*Session) TorrentMetainfo(index uint64) ([]byte, *Error)               { return nil, unsupported() }
 func (*Session) TorrentError(index uint64) (stopped, err *Error)             { return nil, unsupported() }
+func (*Session) WaitMetadata(uint64, Wait) *Error                            { return unsupported() }
 func (*Session) TorrentHasMetadata(index uint64) (bool, *Error)              { return false, unsupported() }
 func (*Session) PauseTorrent(index uint64) *Error                            { return unsupported() }
 func (*Session) ResumeTorrent(index uint64) *Error                           { return unsupported() }

@@ -419,6 +419,9 @@ $("remove-yes").addEventListener("click", async (event) => {
 
 const video = $("video");
 
+// The playlist that begins with a file: what a player of one's own opens.
+const playlistOf = (index, file) => `/stream/${index}/playlist.m3u?file=${file}`;
+
 const baseName = (path) => path.split("/").pop();
 
 // What lies over the player, as far as nothing plays: what it has to say, else what the selected torrent is and whether it plays.
@@ -436,7 +439,7 @@ function coverNow() {
   return {
     text: baseName(best.path),
     key: `play ${t.index} ${best.file}`,
-    actions: [["▶ Play", () => play(t.index, best)]],
+    actions: [["▶ Play", () => play(t.index, best)], ["Open in a player", playlistOf(t.index, best.file)]],
   };
 }
 
@@ -477,7 +480,7 @@ function play(index, file) {
   put($("now-title"), baseName(file.path));
   put($("now-detail"), [t?.name !== file.path ? t?.name : "", bytes(file.size), file.content_type].filter(Boolean).join(" · "));
   $("external").hidden = false;
-  $("external").href = `/stream/${index}/playlist.m3u`;
+  $("external").href = playlistOf(index, file.file);
   video.play().catch(() => { /* Where it may not start by itself, the button does it; errors come as events. */ });
   drawFiles();
 }
@@ -531,7 +534,7 @@ video.addEventListener("error", async () => {
     notify("The stream was cut off.", again);
   } else {
     notify(`This browser does not know the format of “${baseName(playing.path)}”. A player of your own, such as VLC or mpv, plays it.`,
-      ["Open in a player", `/stream/${playing.index}/playlist.m3u`], ["Direct link", playing.stream, { target: "_blank" }], again);
+      ["Open in a player", playlistOf(playing.index, playing.file)], ["Direct link", playing.stream, { target: "_blank" }], again);
   }
 });
 
@@ -1164,7 +1167,9 @@ function drawFiles() {
 
 function fileRow(file) {
   const index = view.filesOf;
-  const name = file.path;
+  // The directory that all files are in has the torrent's name, which is to be read above.
+  const directory = `${torrentOf(index)?.name}/`;
+  const name = file.path.startsWith(directory) ? file.path.slice(directory.length) : file.path;
   const buttons = el("div", { class: "controls" },
     file.playable ? el("button", { type: "button", class: "primary", "aria-label": `Play ${name}`, onclick: () => { play(index, file); $("screen").scrollIntoView({ block: "nearest" }); } }, "Play") : null,
     el("a", { class: "button", href: file.stream, target: "_blank", rel: "noreferrer", "aria-label": `Direct link of ${name}` }, file.playable ? "Link" : "Save"));
@@ -1223,9 +1228,9 @@ async function loadTrackers(index) {
   if (index !== view.selected) return;
   const count = (n) => (n < 0 ? "–" : String(n));
   table("trackers", [
-    ["Tier", (t) => String(t.tier), true],
     ["Tracker", (t) => t.url],
     ["State", (t) => t.error || t.message || (t.updating ? "being asked" : t.verified ? "answered" : "not asked yet")],
+    ["Tier", (t) => String(t.tier), true],
     ["Peers", (t) => count(t.peers), true],
     ["Complete", (t) => count(t.seeds), true],
     ["Others", (t) => count(t.leechers), true],
