@@ -4,6 +4,7 @@ mod blockwise;
 mod checks;
 mod crowd;
 mod explain;
+mod extremes;
 mod floods;
 mod hashing;
 mod late;
