@@ -289,29 +289,44 @@ fn reads_that_wait_for_memory_are_told() {
     session.close(CLOSE).unwrap();
 }
 
-/// A torrent that is added while the session is being paused is paused.
+/// Adds forty torrents by two threads while the session is told something.
+fn add_during(session: &Session, from: u32, told: impl FnOnce()) {
+    let begin = Barrier::new(3);
+    thread::scope(|scope| {
+        for of in 0..2 {
+            let begin = &begin;
+            scope.spawn(move || {
+                let magnets = (1..=20).map(|n| format!("magnet:?xt=urn:btih:{:040x}", from + of * 1000 + n));
+                let magnets: Vec<_> = magnets.map(|m| Magnet::parse(&m).unwrap()).collect();
+                begin.wait();
+                for magnet in magnets {
+                    session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(magnet))).unwrap();
+                }
+            });
+        }
+        begin.wait();
+        told();
+    });
+}
+
+/// A torrent that is added while the session is being paused is paused, and one that is added while that ends runs.
 #[test]
 fn torrents_that_come_during_one_pause_are_paused() {
     for round in 0..100 {
         let session = ours::open();
-        let begin = Barrier::new(3);
-        thread::scope(|scope| {
-            for of in 0..2 {
-                let (session, begin) = (&session, &begin);
-                scope.spawn(move || {
-                    let magnets = (1..=20).map(|n| format!("magnet:?xt=urn:btih:{:040x}", of * 1000 + n));
-                    let magnets: Vec<_> = magnets.map(|m| Magnet::parse(&m).unwrap()).collect();
-                    begin.wait();
-                    for magnet in magnets {
-                        session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(magnet))).unwrap();
-                    }
-                });
-            }
-            begin.wait();
+        let running = || session.statuses().unwrap().iter().filter(|(_, s)| !s.paused).count();
+        add_during(&session, 0, || session.pause().unwrap());
+        assert_eq!(running(), 0, "in round {round}");
+        add_during(&session, 10_000, || session.resume().unwrap());
+        assert_eq!(running(), 80, "in round {round}");
+        // Twice in a row, and back before anybody looks.
+        add_during(&session, 20_000, || {
+            session.pause().unwrap();
+            session.pause().unwrap();
+            session.resume().unwrap();
             session.pause().unwrap();
         });
-        let running = session.statuses().unwrap().iter().filter(|(_, s)| !s.paused).count();
-        assert_eq!(running, 0, "in round {round}");
+        assert_eq!(running(), 0, "in round {round}");
         session.close(CLOSE).unwrap();
     }
 }

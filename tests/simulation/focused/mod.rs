@@ -10,6 +10,7 @@ mod hashing;
 mod late;
 mod memory;
 mod metadata;
+mod nonsense;
 mod outages;
 mod padding;
 mod peers;
