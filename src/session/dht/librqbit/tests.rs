@@ -136,7 +136,9 @@ async fn hostile_packets_do_not_end_it() {
     let deep = [vec![b'l'; 8000], vec![b'e'; 8000]].concat();
     let deep_in_fields: Vec<Vec<u8>> = ["a", "e", "ip", "q", "r", "t", "v", "x", "y"]
         .into_iter()
-        .flat_map(|key| [nested(key, "l", 8000), nested(key, "d1:a", 3000), nested(key, "ld0:", 3000), nested(key, "l", 30_000)])
+        .flat_map(|key| {
+            [nested(key, "l", 8000), nested(key, "d1:a", 3000), nested(key, "ld0:", 3000), nested(key, "l", 30_000)]
+        })
         .collect();
     for packet in &deep_in_fields {
         socket.send_to(packet, dht.listen_addr()).await.expect("sent");
