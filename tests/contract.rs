@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
+use common::temp::TempDir;
 use elementum_torrent::metainfo::Magnet;
 use elementum_torrent::session::{
     AddTorrentParams, Reader, ReaderOptions, RemoveFlags, Session, SessionStats, StorageIndex, TorrentSource, Whence,
 };
+use elementum_torrent::settings::{Value, descriptors};
 
 fn film() -> Torrent {
     Torrent::make("film.bin", 1_000_000, 1, &["--piece-length", "65536"])
@@ -287,6 +289,32 @@ fn reads_that_wait_for_memory_are_told() {
     });
     drop(readers);
     session.close(CLOSE).unwrap();
+}
+
+/// A session with any setting at an end of its range streams, through memory or to disk, and its state is good for another one.
+#[test]
+fn each_setting_at_the_ends_of_its_range() {
+    let torrent = film();
+    let (seeder, _) = ours::seed(&torrent);
+    for d in descriptors().iter().filter(|d| d.effective && matches!(d.default, Value::Int(_))) {
+        let (least, most) = d.range();
+        // A port in use by others, and a byte in two weeks, are not to be had.
+        for value in [least, most].into_iter().filter(|value| d.name != "announce_port" || *value == 0) {
+            let session = ours::open_with(|s| s.set_int(d.name, value).unwrap());
+            let dir = TempDir::new();
+            let params = match value == least {
+                true => ours::params(&torrent, Source::File),
+                false => ours::disk_params(&torrent, Source::File, dir.path()),
+            };
+            let index =
+                session.add_torrent(AddTorrentParams { peers: vec![ours::address(&seeder)], ..params }).unwrap();
+            ours::stream(&session, index, 0, &torrent.content());
+            let again = Session::open(None, &session.save_state().unwrap());
+            again.unwrap_or_else(|e| panic!("{} {value}: {e}", d.name)).close(CLOSE).unwrap();
+            session.close(CLOSE).unwrap();
+        }
+    }
+    seeder.close(CLOSE).unwrap();
 }
 
 /// Adds forty torrents by two threads while the session is told something.
