@@ -216,7 +216,9 @@ impl Torrent {
     pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
+        // At once: the torrent itself may live on until its last task has ended.
         self.share.claim(0, 0);
+        self.share.protect(0);
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
         self.flags |= TorrentFlags::PAUSED;
