@@ -2834,7 +2834,8 @@ et_status et_session_is_paused(struct et_session *session, int32_t *out_paused, 
  * Removes a torrent. Its storage index is refused from now on, its readers' calls too; waits on them return.
  *
  * flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows when its files are closed; with `ET_REMOVE_DELETE_FILES` an
- * `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. Any thread.
+ * `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. A torrent that is added meanwhile finds none of what is
+ * being deleted: its check waits. Any thread.
  */
 et_status et_session_remove_torrent(struct et_session *session,
                                     et_storage_index torrent,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use common::ours::{self, Alerts, CLOSE};
 use elementum_torrent::error::Status;
 use elementum_torrent::metainfo::{Create, Magnet, TorrentFile};
-use elementum_torrent::session::{AddTorrentParams, Session, StorageIndex, StorageKind, TorrentFlags, TorrentSource};
+use elementum_torrent::session::{
+    AddTorrentParams, RemoveFlags, Session, StorageIndex, StorageKind, TorrentFlags, TorrentSource,
+};
 
 fn create(files: usize, private: bool) -> TorrentFile {
     let files: Vec<_> = (0..files).map(|i| (vec![format!("f{i}")], 20_000)).collect();
@@ -86,6 +88,37 @@ fn a_torrent_added_again_learns_what_it_did_not_know() {
     params.flags = TorrentFlags::DUPLICATE_IS_ERROR;
     assert_eq!(add_again(&session, params), index);
     assert_eq!(torrent.trackers().unwrap().len(), 3);
+    session.close(CLOSE).unwrap();
+}
+
+/// Added again while it is paused, while it goes, and by many at once: one torrent, or none, and nothing hangs.
+#[test]
+fn added_again_at_any_time() {
+    let session = ours::open();
+    let file = create(2, false);
+    session.pause().unwrap();
+    let index = session.add_torrent(magnet_of(&file, "")).unwrap();
+    assert_eq!(add_again(&session, file_of(&file)), index);
+    assert_eq!(session.torrent(index).unwrap().info().unwrap().bytes, file.info.bytes);
+    session.resume().unwrap();
+    session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+    for round in 0..100 {
+        let index = session.add_torrent(magnet_of(&file, "tr=udp%3A%2F%2F127.0.0.1:9%2Fa")).unwrap();
+        let again = std::thread::scope(|scope| {
+            let adding = [0, 1, 2].map(|n| {
+                let params = if n == round % 3 { magnet_of(&file, "x.pe=127.0.0.1:9") } else { file_of(&file) };
+                let session = &session;
+                scope.spawn(move || session.add_torrent(params))
+            });
+            session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+            adding.map(|thread| thread.join().unwrap())
+        });
+        let added: Vec<StorageIndex> = again.iter().filter_map(|a| a.as_ref().ok()).copied().collect();
+        assert!(added.len() <= 1 && !added.contains(&index), "{again:?}");
+        assert!(again.iter().all(|a| a.is_ok() || a.as_ref().is_err_and(|e| e.existing.is_some())));
+        assert_eq!(session.torrents().unwrap(), added);
+        added.into_iter().for_each(|index| session.remove_torrent(index, RemoveFlags::empty()).unwrap());
+    }
     session.close(CLOSE).unwrap();
 }
 

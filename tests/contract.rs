@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
+use common::temp::TempDir;
 use elementum_torrent::metainfo::Magnet;
 use elementum_torrent::session::{
     AddTorrentParams, Reader, ReaderOptions, RemoveFlags, Session, SessionStats, StorageIndex, TorrentSource, Whence,
 };
+use elementum_torrent::settings::{Value, descriptors};
 
 fn film() -> Torrent {
     Torrent::make("film.bin", 1_000_000, 1, &["--piece-length", "65536"])
@@ -289,29 +291,69 @@ fn reads_that_wait_for_memory_are_told() {
     session.close(CLOSE).unwrap();
 }
 
-/// A torrent that is added while the session is being paused is paused.
+/// A session with any setting at an end of its range streams, through memory or to disk, and its state is good for another one.
+#[test]
+fn each_setting_at_the_ends_of_its_range() {
+    let torrent = film();
+    let (seeder, _) = ours::seed(&torrent);
+    for d in descriptors().iter().filter(|d| d.effective && matches!(d.default, Value::Int(_))) {
+        let (least, most) = d.range();
+        for value in [least, most] {
+            let session = ours::open_with(|s| s.set_int(d.name, value).unwrap());
+            let dir = TempDir::new();
+            let params = match value == least {
+                true => ours::params(&torrent, Source::File),
+                false => ours::disk_params(&torrent, Source::File, dir.path()),
+            };
+            let index =
+                session.add_torrent(AddTorrentParams { peers: vec![ours::address(&seeder)], ..params }).unwrap();
+            ours::stream(&session, index, 0, &torrent.content());
+            let again = Session::open(None, &session.save_state().unwrap());
+            again.unwrap_or_else(|e| panic!("{} {value}: {e}", d.name)).close(CLOSE).unwrap();
+            session.close(CLOSE).unwrap();
+        }
+    }
+    seeder.close(CLOSE).unwrap();
+}
+
+/// Adds forty torrents by two threads while the session is told something.
+fn add_during(session: &Session, from: u32, told: impl FnOnce()) {
+    let begin = Barrier::new(3);
+    thread::scope(|scope| {
+        for of in 0..2 {
+            let begin = &begin;
+            scope.spawn(move || {
+                let magnets = (1..=20).map(|n| format!("magnet:?xt=urn:btih:{:040x}", from + of * 1000 + n));
+                let magnets: Vec<_> = magnets.map(|m| Magnet::parse(&m).unwrap()).collect();
+                begin.wait();
+                for magnet in magnets {
+                    session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(magnet))).unwrap();
+                }
+            });
+        }
+        begin.wait();
+        told();
+    });
+}
+
+/// A torrent that is added while the session is being paused is paused, and one that is added while that ends runs.
 #[test]
 fn torrents_that_come_during_one_pause_are_paused() {
     for round in 0..100 {
         let session = ours::open();
-        let begin = Barrier::new(3);
-        thread::scope(|scope| {
-            for of in 0..2 {
-                let (session, begin) = (&session, &begin);
-                scope.spawn(move || {
-                    let magnets = (1..=20).map(|n| format!("magnet:?xt=urn:btih:{:040x}", of * 1000 + n));
-                    let magnets: Vec<_> = magnets.map(|m| Magnet::parse(&m).unwrap()).collect();
-                    begin.wait();
-                    for magnet in magnets {
-                        session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(magnet))).unwrap();
-                    }
-                });
-            }
-            begin.wait();
+        let running = || session.statuses().unwrap().iter().filter(|(_, s)| !s.paused).count();
+        add_during(&session, 0, || session.pause().unwrap());
+        assert_eq!(running(), 0, "in round {round}");
+        add_during(&session, 10_000, || session.resume().unwrap());
+        assert_eq!(running(), 80, "in round {round}");
+        // Twice in a row, and back before anybody looks.
+        add_during(&session, 20_000, || {
+            session.pause().unwrap();
+            session.pause().unwrap();
+            session.resume().unwrap();
             session.pause().unwrap();
         });
-        let running = session.statuses().unwrap().iter().filter(|(_, s)| !s.paused).count();
-        assert_eq!(running, 0, "in round {round}");
+        assert_eq!(running(), 0, "in round {round}");
         session.close(CLOSE).unwrap();
     }
 }

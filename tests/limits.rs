@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use common::temp::{TempDir, assert_same, files_under};
-use elementum_torrent::session::{ReaderOptions, RemoveFlags, Session, StorageIndex};
+use elementum_torrent::alert::TorrentState;
+use elementum_torrent::metainfo::{Create, Sha1Hash};
+use elementum_torrent::session::{
+    AddTorrentParams, ReaderOptions, RemoveFlags, Session, StorageIndex, StorageKind, TorrentSource,
+};
 use elementum_torrent::settings::Settings;
 
 /// A session that downloads the torrent to disk, all of it, from `peer`.
@@ -214,6 +218,41 @@ fn deletion_takes_the_torrents_files_and_no_others() {
     }
     session.close(CLOSE).unwrap();
     seeder.close(CLOSE).unwrap();
+}
+
+/// A torrent is added again while the files of the one before it are still being deleted: it finds none of them, whether it is
+/// checked before that is done or asked to be.
+#[test]
+fn what_is_being_deleted_is_not_found() {
+    let to = TempDir::new();
+    let content: Vec<u8> = (0..3000u32 * 1024).map(|i| (i % 251) as u8).collect();
+    let files: Vec<_> = (0..3000).map(|i| (vec![format!("{i}")], 1024)).collect();
+    let create = Create { name: "many".into(), piece_length: 16_384, files, ..Create::default() };
+    let hashes = content.chunks(16_384).flat_map(|piece| Sha1Hash::of(piece).0).collect();
+    let file = create.v1(hashes).unwrap();
+    let session = ours::open();
+    let add = || {
+        let mut params = AddTorrentParams::new(TorrentSource::File(file.clone()));
+        params.storage = Some(StorageKind::Disk);
+        params.save_path = Some(to.path().to_owned());
+        session.add_torrent(params).unwrap()
+    };
+    for round in 0..5 {
+        let folder = to.dir("many");
+        content.chunks(1024).enumerate().for_each(|(i, part)| fs::write(folder.join(i.to_string()), part).unwrap());
+        let index = add();
+        ours::until("all is found", || ours::status(&session, index).is_seeding);
+        session.remove_torrent(index, RemoveFlags::DELETE_FILES).unwrap();
+        let index = add();
+        if round % 2 == 1 {
+            session.torrent(index).unwrap().force_recheck().unwrap();
+        }
+        ours::until("it is checked", || ours::status(&session, index).state != TorrentState::CheckingFiles);
+        assert_eq!(ours::status(&session, index).total_done, 0, "in round {round}");
+        assert!(files_under(to.path()).is_empty());
+        session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+    }
+    session.close(CLOSE).unwrap();
 }
 
 /// A file is damaged behind our back: the recheck finds the one bad piece, and that one is fetched again.

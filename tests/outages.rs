@@ -141,10 +141,24 @@ fn the_first_48_bytes_of_a_handshake_are_answered() {
         stream.write_all(&hello[cut..]).unwrap();
         stream.read_exact(&mut [0; 5]).expect("then the connection goes on");
     }
-    // Another torrent's: not a word.
-    let mut stream = TcpStream::connect(ours::address(&seed)).unwrap();
-    stream.write_all(&handshake([7; 20])[..48]).unwrap();
-    assert!(matches!(stream.read(&mut [0; 68]), Ok(0) | Err(_)));
+    // Another torrent's, and what is no handshake: not a word. Less than all of the info-hash: none yet.
+    let mut noise = hello;
+    noise[3] ^= 1;
+    for (said, patience) in [(&handshake([7; 20])[..48], 10_000), (&noise[..48], 10_000), (&hello[..47], 300)] {
+        let mut stream = TcpStream::connect(ours::address(&seed)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(patience))).unwrap();
+        stream.write_all(said).unwrap();
+        let heard = stream.read(&mut [0; 68]);
+        assert!(matches!(heard, Ok(0) | Err(_)), "{heard:?}");
+    }
+    // A magnet that knows nothing yet but its name is reached as well.
+    let magnet = ours::open();
+    magnet.add_torrent(ours::params(&torrent, Source::Magnet)).unwrap();
+    let mut stream = TcpStream::connect(ours::address(&magnet)).unwrap();
+    stream.set_read_timeout(Some(ours::READ.unwrap())).unwrap();
+    stream.write_all(&hello[..48]).unwrap();
+    stream.read_exact(&mut [0; 68]).unwrap();
+    magnet.close(CLOSE).unwrap();
     seed.close(CLOSE).unwrap();
 }
 

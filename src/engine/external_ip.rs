@@ -1,7 +1,7 @@
 //! What our address looks like from outside: peers and trackers tell, and what most of the last few say is believed.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// So many voters count, the last ones; of each address family.
 const VOTERS: usize = 8;
@@ -84,6 +84,10 @@ fn is_global(ip: IpAddr) -> bool {
             let local = v4.is_private() || v4.is_loopback() || v4.is_link_local();
             !(shared || local || a == 0 || a >= 224)
         }
+        // 6to4 is as far away as the address within.
+        IpAddr::V6(v6) if v6.to_bits() >> 112 == 0x2002 => {
+            is_global(Ipv4Addr::from_bits((v6.to_bits() >> 80) as u32).into())
+        }
         // Of IPv6 all that is handed out so far begins with these three bits.
         IpAddr::V6(v6) => v6.to_bits() >> 125 == 1,
     }
@@ -124,11 +128,21 @@ mod tests {
     fn nobody_is_seen_at_a_local_address() {
         let local = ["127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.0.1", "100.64.0.1", "0.0.0.0"];
         let more = ["224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fd00::1"];
-        let last = ["ff02::1", "::ffff:10.0.0.1"];
+        let last =
+            ["ff02::1", "::ffff:10.0.0.1", "2002:7f00:1::", "2002:c0a8:101::1", "64:ff9b::7f00:1", "::127.0.0.1"];
         let mut external = ExternalIp::default();
         for ip in local.into_iter().chain(more).chain(last) {
             let ip: IpAddr = ip.parse().expect("an address");
             assert!((1..9).all(|n| !external.vote(voter(n), ip)), "{ip}");
+        }
+    }
+
+    #[test]
+    fn what_wraps_a_global_address_is_global() {
+        for ip in ["::ffff:1.2.3.4", "2002:102:304::1", "2a00::1"] {
+            let mut external = ExternalIp::default();
+            let ip: IpAddr = ip.parse().expect("an address");
+            assert!((1..4).any(|n| external.vote(voter(n), ip)), "{ip}");
         }
     }
 

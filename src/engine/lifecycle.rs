@@ -221,8 +221,8 @@ impl Torrent {
     pub fn remove(&mut self, now: Time) -> Vec<AnnounceJob> {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
+        // At once: the torrent itself may live on until its last task has ended.
         self.share.claim(0, 0);
-        // Whoever holds on to it, a reader say, takes nothing from the torrents that are left.
         self.share.protect(0);
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.

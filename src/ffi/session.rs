@@ -230,7 +230,8 @@ pub unsafe extern "C" fn et_session_is_paused(
 /// Removes a torrent. Its storage index is refused from now on, its readers' calls too; waits on them return.
 ///
 /// flags: `ET_REMOVE_*`, or 0. An `et_torrent_removed_alert` follows when its files are closed; with `ET_REMOVE_DELETE_FILES` an
-/// `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. Any thread.
+/// `et_torrent_deleted_alert` or an `et_torrent_delete_failed_alert` after that. A torrent that is added meanwhile finds none of what is
+/// being deleted: its check waits. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_remove_torrent(
     session: *mut et_session,

@@ -204,10 +204,13 @@ fn endpoint(text: &str) -> Option<(String, u16)> {
     (host.len() <= 255 && !host.contains(char::is_control)).then(|| (host.to_owned(), port))
 }
 
-/// `3` or `3-7`.
+/// `3` or `3-7`. A number that is too large names the last file that there could be: none of the torrent's.
 fn range(text: &str) -> Option<RangeInclusive<u32>> {
     let (start, end) = text.split_once('-').unwrap_or((text, text));
-    let digits = |s: &str| s.trim().parse::<u32>().ok();
+    let digits = |s: &str| {
+        let s = s.trim();
+        (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit())).then(|| s.parse().unwrap_or(u32::MAX))
+    };
     let range = digits(start)?..=digits(end)?;
     (!range.is_empty()).then_some(range)
 }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::connection::LetIn;
 use super::connection_limit::{ConnectionPermit, Kind};
 use super::driver::Driver;
+use super::half_open::Guest;
 use super::inner::Inner;
 use crate::alert::CloseReason;
 use crate::engine::dialling::DialFailure;
@@ -85,8 +86,7 @@ fn lost(operation: Operation, error: &std::io::Error) -> DialFailure {
 }
 
 /// An accepted connection: the peer names the torrent.
-pub async fn accept(session: Arc<Inner>, mut stream: TcpStream, address: SocketAddr) {
-    let guest = session.half_open.enter(address.ip());
+pub async fn accept(session: Arc<Inner>, guest: Guest, mut stream: TcpStream, address: SocketAddr) {
     let greet = timeout(seconds(session.settings().handshake_timeout), answer(&session, &mut stream));
     let answered = tokio::select! {
         answered = greet => answered,

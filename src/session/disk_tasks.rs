@@ -82,8 +82,20 @@ fn read_blocks(
     Some(parts)
 }
 
-/// Looks at what is on disk, piece by piece, until that is done, or another check was asked for.
+/// Looks at what is on disk, piece by piece, until that is done, or another check was asked for. What is about to be deleted there
+/// goes first.
 pub fn check(driver: &Arc<Driver>, generation: u64) {
+    if !driver.session.deletions.any() {
+        return begin_check(driver, generation);
+    }
+    let task_driver = driver.clone();
+    driver.spawn(async move {
+        task_driver.session.deletions.over().await;
+        begin_check(&task_driver, generation);
+    });
+}
+
+fn begin_check(driver: &Arc<Driver>, generation: u64) {
     let Some(disk) = driver.disk() else { return };
     let Ok(Some(info)) = driver.look(|core, _| core.info().cloned()) else { return };
     let task_driver = driver.clone();

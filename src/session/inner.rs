@@ -15,6 +15,7 @@ use super::announce_slots::AnnounceSlots;
 use super::clock::Clock;
 use super::connection::RECEIVE_BYTES;
 use super::connection_limit::ConnectionLimit;
+use super::deletions::Deletions;
 use super::dht::Dht;
 use super::driver::Driver;
 use super::half_open::HalfOpen;
@@ -59,6 +60,7 @@ pub struct Inner {
     pub connections: Arc<ConnectionLimit>,
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
+    pub deletions: Arc<Deletions>,
     /// When a peer was last told to make room for another, in microseconds.
     freed_place: AtomicU64,
     trackers: Mutex<Arc<TrackerClient>>,
@@ -116,6 +118,7 @@ impl Inner {
             changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections),
             half_open: Arc::default(),
+            deletions: Arc::default(),
             freed_place: AtomicU64::new(0),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),

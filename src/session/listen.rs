@@ -161,8 +161,10 @@ async fn accept_loop(session: Arc<Inner>, listener: TcpListener, stop: Cancellat
         };
         match accepted {
             Ok((stream, address)) => {
+                // In the order in which they came: else those before it could crowd out one that came last.
+                let guest = session.half_open.enter(address.ip());
                 let accepting = session.clone();
-                session.spawn(async move { dialer::accept(accepting, stream, address).await });
+                session.spawn(async move { dialer::accept(accepting, guest, stream, address).await });
             }
             // Out of descriptors, or the peer is gone already: the next one may do better.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

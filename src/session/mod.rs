@@ -10,6 +10,7 @@ mod announcer;
 mod clock;
 mod connection;
 mod connection_limit;
+mod deletions;
 pub mod dht;
 mod dht_search;
 mod dialer;
@@ -298,6 +299,8 @@ impl Session {
     pub fn remove_torrent(&self, index: StorageIndex, flags: RemoveFlags) -> Result<()> {
         check_open(&self.inner)?;
         let inner = self.inner.clone();
+        // Begun before anybody can add it again.
+        let deletion = flags.contains(RemoveFlags::DELETE_FILES).then(|| inner.deletions.begin());
         let (driver, hashes, disk, goodbyes) = {
             // Nobody counts meanwhile: its numbers are neither missing nor there twice.
             let mut census = inner.census.lock();
@@ -321,8 +324,10 @@ impl Session {
             drop(driver);
             inner.rest();
             inner.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
-            if flags.contains(RemoveFlags::DELETE_FILES) {
-                let alert = match disk.map_or(Ok(()), |disk| disk.delete_files()) {
+            if let Some(deletion) = deletion {
+                let outcome = disk.map_or(Ok(()), |disk| disk.delete_files());
+                drop(deletion);
+                let alert = match outcome {
                     Ok(()) => Alert::TorrentDeleted { info_hashes: hashes },
                     Err(error) => Alert::TorrentDeleteFailed { info_hashes: hashes, error },
                 };

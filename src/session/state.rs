@@ -105,6 +105,7 @@ mod tests {
             ("8:countersd8:downloadi-1e6:uploadi2ee", (0, 2)),
             ("8:countersd8:download1:x6:uploadi2ee", (0, 2)),
             ("8:countersle", (0, 0)),
+            ("8:countersd8:downloadi9223372036854775807e6:uploadi18446744073709551615ee", (i64::MAX as u64, 0)),
         ] {
             let state = with.replace("8:countersd8:downloadi1e6:uploadi2ee", counters);
             assert_ne!(state, with);
@@ -112,6 +113,26 @@ mod tests {
             assert_eq!((saved.counters.download, saved.counters.upload), expected, "{counters}");
             assert_eq!(saved.dht, b"nodes");
         }
+    }
+
+    /// Numbers that nobody asks for may be of any size; those of settings may not.
+    #[test]
+    fn numbers_beyond_64_bits() {
+        const HUGE: &str = "i18446744073709551615e";
+        let state = String::from_utf8(encode(&Settings::default(), b"", SavedCounters::default())).expect("ASCII");
+        let with = |from: &str, to: &str| {
+            let changed = state.replace(from, to);
+            assert_ne!(changed, state);
+            parse(changed.as_bytes()).map_err(|e| (e.status, e.message))
+        };
+        let more = with("8:settingsd", &format!("7:settinx{HUGE}8:settingsd4:a.b.{HUGE}")).expect("passed over");
+        assert_eq!(more.settings, Settings::default());
+        for number in [HUGE, "i-9223372036854775809e", "i-1e", "le", "3:200"] {
+            let (status, message) =
+                with("17:connections_limiti200e", &format!("17:connections_limit{number}")).expect_err(number);
+            assert!(status == Status::Parse && message.contains("connections_limit"), "{number}: {message}");
+        }
+        assert!(with("7:versioni1e", &format!("7:version{HUGE}")).is_err());
     }
 
     /// A setting that this version does not allow is the state's fault, not the caller's.

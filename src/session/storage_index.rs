@@ -74,8 +74,12 @@ impl<T: Clone> Registry<T> {
         Ok(index)
     }
 
-    /// Makes the torrent known by these hashes too (a magnet learns the rest with its metadata).
+    /// Makes the torrent known by these hashes too (a magnet learns the rest with its metadata). One that was removed meanwhile is
+    /// not: its name would stay, and keep the next torrent of that hash from being found.
     pub fn name(&mut self, index: StorageIndex, hashes: &InfoHashes) {
+        if self.get(index).is_none() {
+            return;
+        }
         if let Some(v1) = hashes.v1 {
             self.by_v1.entry(v1).or_insert(index);
         }
@@ -151,6 +155,21 @@ mod tests {
             assert_eq!(registry.get(StorageIndex(invented)), None);
         }
         assert!(b.0 < 1 << 63);
+    }
+
+    /// The metadata of a torrent comes while it is removed.
+    #[test]
+    fn what_is_gone_gets_no_name() {
+        let mut registry = Registry::new(7);
+        let a = registry.insert(&hashes(1), |_| "a").expect("room");
+        registry.remove(a);
+        registry.name(a, &hashes(1));
+        registry.name(a, &hashes(2));
+        assert_eq!((registry.find(&hashes(1)), registry.find(&hashes(2))), (None, None));
+        let b = registry.insert(&hashes(1), |_| "b").expect("room");
+        assert_eq!((registry.find(&hashes(1)), registry.find_wire(&Sha1Hash([1; 20]))), (Some(b), Some(&"b")));
+        registry.name(b, &hashes(2));
+        assert_eq!(registry.find(&hashes(2)), Some(b));
     }
 
     #[test]

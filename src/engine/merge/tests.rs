@@ -1,13 +1,14 @@
 //! Tests of what a torrent learns late: from another source of it, and what it tells peers of that.
 
 use super::*;
+use crate::engine::greeting::LT_DONTHAVE;
 use crate::engine::share::Shares;
 use crate::engine::torrent_config::{StorageKind, TorrentConfig};
 use crate::metainfo::{Create, Sha1Hash, Sha256Hash};
 use crate::settings::Settings;
 use crate::storage::pool::Pool;
-use crate::wire::Handshake;
 use crate::wire::ut_metadata::MetadataMessage;
+use crate::wire::{Handshake, Message, Received, lt_donthave};
 
 const NOW: Time = Time::from_millis(1000);
 
@@ -84,6 +85,36 @@ fn an_offer_is_taken_back_from_a_torrent_that_turns_out_private() {
     assert_eq!(said(&mut torrent, early), "");
     let late = connect(&mut torrent, 2);
     assert!(!said(&mut torrent, late).contains("metadata"));
+}
+
+/// What peers say of their pieces before the metadata is here is understood once it is; nonsense ends the connection then.
+#[test]
+fn what_was_said_of_pieces_before_the_metadata_counts() {
+    let info = info(false, 2);
+    let lost = |piece: u32| Message::Extended { id: LT_DONTHAVE, payload: lt_donthave::encode(piece).to_vec() };
+    let field = |bits: &[u8]| Message::Bitfield(bits.to_vec());
+    for (said, want) in [
+        (vec![Message::HaveAll, lost(1)], Some(vec![0, 2])),
+        (vec![Message::Have(0), Message::Have(2), lost(0)], Some(vec![2])),
+        (vec![field(&[0xe0]), lost(0), lost(1), Message::Have(1)], Some(vec![1, 2])),
+        (vec![lost(1), Message::HaveAll], Some(vec![0, 1, 2])),
+        (vec![field(&[0xff]), lost(7)], Some(vec![0, 1, 2])),
+        (vec![Message::HaveAll, lost(3), lost(u32::MAX)], Some(vec![0, 1, 2])),
+        (vec![Message::HaveAll, lost(0), lost(0), Message::HaveNone], Some(vec![1, 2])),
+        (vec![lost(0)], Some(vec![])),
+        (vec![Message::Have(3)], None),
+        (vec![Message::Have(u32::MAX), lost(u32::MAX)], None),
+        (vec![field(&[0xe0, 0])], None),
+        (vec![field(&[]), Message::Have(1)], None),
+    ] {
+        let mut torrent = torrent(magnet(&info));
+        let key = connect(&mut torrent, 1);
+        let mut batch = said.iter().cloned().map(Received::Message).collect();
+        torrent.peer_received(NOW, key, &mut batch, 0);
+        torrent.merge(NOW, Some(&info), &[], &[]);
+        let has = torrent.peers.get(&key).map(|p| p.have.iter().collect::<Vec<_>>());
+        assert_eq!(has, want, "{said:?}");
+    }
 }
 
 #[test]

@@ -104,9 +104,28 @@ fn parameters() {
 #[test]
 fn broken_parameters_are_left_out() {
     let magnet =
-        with("dn=%ff%00x&x.pe=a&x.pe=a:0&x.pe=a:99999&x.pe=:5&x.pe=::1:5&x.pe=[x]:5&so=5-3,a,1-,-,99999999999,7");
+        with("dn=%ff%00x&x.pe=a&x.pe=a:0&x.pe=a:99999&x.pe=:5&x.pe=::1:5&x.pe=[x]:5&so=5-3,a,1-,-,-1,+1,1.5,0x1,7");
     assert_eq!((magnet.name.as_deref(), magnet.peers.len()), (Some("\u{fffd}x"), 0));
     assert_eq!(magnet.select_only, [7..=7]);
+}
+
+/// What names no file of any torrent still says that others are not wanted.
+#[test]
+fn numbers_of_files_may_be_of_any_size() {
+    const LAST: u32 = u32::MAX;
+    for (so, want) in [
+        ("4294967295", vec![LAST..=LAST]),
+        ("4294967296", vec![LAST..=LAST]),
+        ("18446744073709551616,3", vec![LAST..=LAST, 3..=3]),
+        ("1-99999999999", vec![1..=LAST]),
+        ("99999999999-1", vec![]),
+        ("007,0-00", vec![7..=7, 0..=0]),
+        (" 1 , 2 - 3 ,", vec![1..=1, 2..=3]),
+    ] {
+        let magnet = with(&format!("so={so}"));
+        assert_eq!(magnet.select_only, want, "{so}");
+        assert_eq!(parse(&magnet.to_uri()), magnet);
+    }
 }
 
 #[test]

@@ -150,21 +150,15 @@ impl HttpTracker {
         .await
     }
 
-    /// Says the same for ever.
-    pub async fn repeating(bytes: &[u8]) -> Self {
-        let bytes = bytes.repeat(100);
+    /// Begins like this, and then says the same for ever.
+    pub async fn endless(begin: &[u8], again: &[u8]) -> Self {
+        let (begin, again) = (begin.to_vec(), again.repeat(4096 / again.len() + 1));
         Self::serve("127.0.0.1:0", false, move |mut stream, _| {
-            let bytes = bytes.clone();
-            async move { while stream.write_all(&bytes).await.is_ok() {} }
-        })
-        .await
-    }
-
-    /// Never stops sending.
-    pub async fn endless() -> Self {
-        Self::serve("127.0.0.1:0", false, |mut stream, _| async move {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-            while stream.write_all(&[b'l'; 4096]).await.is_ok() {}
+            let (begin, again) = (begin.clone(), again.clone());
+            async move {
+                let _ = stream.write_all(&begin).await;
+                while stream.write_all(&again).await.is_ok() {}
+            }
         })
         .await
     }

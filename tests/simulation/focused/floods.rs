@@ -158,15 +158,27 @@ fn pieces_for_the_choked_are_not_for_ever() {
 /// However many ports a peer names, it is one peer, and honest ones are taken in as before.
 #[test]
 fn a_peer_listens_on_one_port() {
-    let mut torrent = torrent();
-    let key = join(&mut torrent, NOW, 1, true).expect("let in");
-    for port in 2000..2600 {
-        say(&mut torrent, NOW, key, [hello(|h| h.p = Some(port))]);
+    for incoming in [true, false] {
+        let mut torrent = torrent();
+        let key = join(&mut torrent, NOW, 1, incoming).expect("let in");
+        for port in 2000..2600 {
+            say(&mut torrent, NOW, key, [hello(|h| h.p = Some(port))]);
+        }
+        assert!(torrent.status(NOW).list_peers <= 2, "{} in the list", torrent.status(NOW).list_peers);
+        assert_eq!(torrent.add_peers(NOW, PeerSource::TRACKER, &[at(9)]), 1);
+        torrent.peer_closed(NOW, key, None);
+        let one_that_was_dialled = u32::from(!incoming);
+        let left = torrent.status(NOW).list_peers;
+        assert_eq!(left, 1 + one_that_was_dialled, "who came is forgotten, and with him what he said");
     }
-    assert!(torrent.status(NOW).list_peers <= 2, "{} in the list", torrent.status(NOW).list_peers);
-    assert_eq!(torrent.add_peers(NOW, PeerSource::TRACKER, &[at(9)]), 1);
-    torrent.peer_closed(NOW, key, None);
-    assert_eq!(torrent.status(NOW).list_peers, 1, "it is forgotten, and with it what it said");
+    // Those that come and go, each with a port of its own, and at one address with another each time.
+    let mut torrent = torrent();
+    for n in 0..3000u32 {
+        let key = join(&mut torrent, NOW, n % 7, true).expect("let in");
+        say(&mut torrent, NOW, key, [hello(|h| h.p = Some(2000 + n as u16))]);
+        torrent.peer_closed(NOW, key, None);
+    }
+    assert_eq!(torrent.status(NOW).list_peers, 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::reader::ReaderId;
 use elementum_torrent::error::Status;
 
+use super::super::node::Memory;
 use super::*;
 
 #[test]
@@ -213,4 +214,22 @@ fn pieces_that_may_go_are_told_as_the_setting_says() {
         assert_eq!(pieces.iter().any(|n| (1..32).contains(n)), tells, "{pieces:?}");
         world.end();
     }
+}
+
+/// What a torrent protects and is worth counts for the others until it is removed, not until its last task has ended.
+#[test]
+fn a_removed_torrent_protects_nothing() {
+    let memory = Memory::new(MIB);
+    let content = Content::single(71, 4 * MIB, 64 * KIB as u32);
+    let mut world = World::new(71, content);
+    let [one, other] =
+        [(); 2].map(|()| world.add_engine(Setup { shared: Some(memory.clone()), ..Setup::memory(0) }, fast()));
+    let half: Vec<i64> = (0..8).collect();
+    let now = world.now();
+    world.engine(one).torrent.set_lookbehind(now, &half).expect("half of the limit");
+    let error = world.engine(other).torrent.set_lookbehind(now, &half[..1]).expect_err("no more than half");
+    assert_eq!(error.status, Status::OutOfMemory);
+    world.engine(one).torrent.remove(now);
+    world.engine(other).torrent.set_lookbehind(now, &half).expect("half of the limit again");
+    world.end();
 }

@@ -143,3 +143,24 @@ fn padding_with_a_wrong_hash_is_given_up() {
     assert_eq!(engine.torrent.num_peers(), 1);
     world.end();
 }
+
+/// Nothing of it is content: no peer is needed, in memory, on disk and by a magnet.
+#[test]
+fn a_torrent_of_nothing_but_padding() {
+    for files in [vec![(200_000, true)], vec![(0, false), (3 * BLOCK, true), (100_000, true), (0, false)]] {
+        let content = Content::new(29, &Shape { piece_length: 64 * KIB as u32, files });
+        let padding = if content.info.layout.num_files() > 1 { 2 } else { 0 };
+        for setup in [Setup::memory(MIB), Setup { magnet: true, ..Setup::memory(64 * KIB) }, Setup::disk()] {
+            let is_disk = setup.storage == elementum_torrent::engine::StorageKind::Disk;
+            let mut world = world_of(&content, setup);
+            if is_disk {
+                world.engine(1).disk.extend(0..content.info.layout.num_pieces());
+            }
+            world.add_driver(1, Driver::new(1, padding, [Step::Read(u64::MAX), Step::Seek(0), Step::Read(u64::MAX)]));
+            assert!(world.finish(minute()), "{}", world.engine(1).torrent.describe());
+            assert_eq!(world.engine(1).torrent.totals().0, 0);
+            world.run_for(Duration::from_secs(100));
+            world.end();
+        }
+    }
+}

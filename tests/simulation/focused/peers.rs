@@ -344,13 +344,18 @@ fn a_block_of_the_wrong_length_ends_its_sender_and_is_asked_elsewhere() {
 
 #[test]
 fn no_more_is_asked_of_a_peer_than_it_queues() {
-    for reqq in [1, 2, 5] {
+    // One that says it queues nothing is asked for one block after another: else it would be of no use.
+    for (reqq, most) in [(0, 1), (1, 1), (2, 2), (5, 5)] {
         let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest]);
         world.script(1).reqq = Some(reqq);
         must_read(&mut world, 0);
-        assert_eq!(world.script(1).most_outstanding, reqq as usize);
+        assert_eq!(world.script(1).most_outstanding, most);
         world.end();
     }
+    let mut world = beside(2 * MIB, 64 * KIB, MIB, &[Manner::Honest]);
+    world.script(1).reqq = Some(u32::MAX);
+    must_read(&mut world, 0);
+    world.end();
 }
 
 #[test]

@@ -130,7 +130,20 @@ async fn hostile_packets_do_not_end_it() {
     let dht = start(LOOPBACK, Vec::new(), &[]).await;
     let node = dht.nodes.borrow().clone();
     let socket = UdpSocket::bind(LOOPBACK).await.expect("a socket");
+    let nested = |key: &str, begin: &str, n: usize| {
+        [format!("d{}:{key}", key.len()), begin.repeat(n), "0:".to_owned(), "e".repeat(n + 1)].concat().into_bytes()
+    };
     let deep = [vec![b'l'; 8000], vec![b'e'; 8000]].concat();
+    let deep_in_fields: Vec<Vec<u8>> = ["a", "e", "ip", "q", "r", "t", "v", "x", "y"]
+        .into_iter()
+        .flat_map(|key| {
+            [nested(key, "l", 8000), nested(key, "d1:a", 3000), nested(key, "ld0:", 3000), nested(key, "l", 30_000)]
+        })
+        .collect();
+    for packet in &deep_in_fields {
+        socket.send_to(packet, dht.listen_addr()).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     for packet in [
         &b"i99999999999999999999e"[..],
         b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:ti99999999999999999999e1:y1:qe",

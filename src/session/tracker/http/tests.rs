@@ -118,6 +118,8 @@ async fn odd_heads_are_no_reason_to_refuse() {
         "no colon at all\r\n",
         ": no name\r\n",
         "X-Binary: \u{e9}\r\n",
+        "X-Nothing: a\0b\r\n",
+        "Content-Length: x\r\n",
         &nearly_too_long,
     ] {
         let own = head.to_owned();
@@ -137,6 +139,11 @@ async fn a_reply_that_ends_early_is_used() {
         (&b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"[..], &b""[..]),
         (b"HTTP/1.0 200 OK\n\n", b"\n"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n21\r\n", b"\r\n"),
+        (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n21\r\n", b"\r\n0\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\n", b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\nContent-Length: 99\r\n\r\n", b""),
     ] {
         let answer = [head, REPLY, behind].concat();
         assert_eq!(REPLY.len(), 0x21, "the length of the chunk");
@@ -146,14 +153,23 @@ async fn a_reply_that_ends_early_is_used() {
     }
 }
 
-/// Interim answers may be as many as they like: they end at a bound, not when the time is over.
+/// What is no body may be as long as it likes: it ends at a bound, not when the time is over.
 #[tokio::test]
-async fn endless_interim_answers_end() {
-    for interim in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"] {
-        let tracker = HttpTracker::repeating(interim.as_bytes()).await;
-        let limits = AnnounceLimits { completion_timeout: Duration::from_secs(60), ..quick() };
+async fn what_is_endless_and_no_body_ends() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (begin, again, message) in [
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", "no answer among them"),
+        ("", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", "no answer among them"),
+        ("", "\r\n", "no answer among them"),
+        ("HTTP/1.1 200 OK\r\n", "X: y\r\n", "no answer among them"),
+        (CHUNKED, "0", "more around the answer"),
+        (CHUNKED, "1;abcdefghijklmnopqrstuvwxyz\r\nx\r\n", "more around the answer"),
+    ] {
+        let tracker = HttpTracker::endless(begin.as_bytes(), again.as_bytes()).await;
+        let patience = Duration::from_secs(60);
+        let limits = AnnounceLimits { completion_timeout: patience, receive_timeout: patience, ..quick() };
         let failure = client().announce(&request(&tracker.url("/announce")), &limits).await.expect_err("no answer");
-        assert!(failure.message.contains("no answer among them"), "{failure:?}");
+        assert!(failure.message.contains(message), "{failure:?}");
     }
     // A few are as they should be.
     let answer = [&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(20)[..], &reply_with("200 OK", "", REPLY)].concat();
@@ -269,7 +285,7 @@ async fn too_large_and_endless_answers_are_cut_off() {
     let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("too large");
     assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
     // without a length, for ever
-    let tracker = HttpTracker::endless().await;
+    let tracker = HttpTracker::endless(b"HTTP/1.1 200 OK\r\n\r\n", b"l").await;
     let failure = client().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("endless");
     assert!(failure.message.contains("larger than 100000 bytes"), "{failure:?}");
 }
