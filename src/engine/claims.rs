@@ -17,6 +17,9 @@ use super::wants::Class;
 use crate::storage::pool::{BLOCK_SIZE, Reservation};
 use crate::storage::turns::{Promise, Rank};
 
+/// In line, each block that is wanted at once counts as so much waiting less: small pieces last for a shorter time, so their turn comes
+/// more often. Who waits comes to be the first all the same.
+const BLOCK_COUNTS: Duration = Duration::from_millis(10);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
 /// Behind all classes.
@@ -48,7 +51,7 @@ impl Torrent {
     }
 
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
-        let rank = self.rank_in_line(now, pick, begun);
+        let rank = self.rank_in_line(now, pick, begun, blocks);
         let mut promise = self.member.promise(rank, blocks);
         if promise.is_none() && blocks <= self.pool.limit() {
             while self.pool.available() < blocks && self.make_room(now, pick) {}
@@ -67,7 +70,7 @@ impl Torrent {
 
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
     /// into it comes last.
-    fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool) -> Rank {
+    fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
         if let Some(since) = self.gave_way {
             return Rank { urgency: LAST, since: since.micros() };
         }
@@ -77,7 +80,8 @@ impl Torrent {
             Class::Blocked => blocked().unwrap_or(now),
             _ => *self.in_line_since.get_or_insert(now),
         };
-        Rank { urgency, since: since.micros() }
+        let handicap = BLOCK_COUNTS.as_micros() as u64 * blocks;
+        Rank { urgency, since: since.micros() + handicap }
     }
 
     /// May it have others give memory back? A read that waits always, everything else within the torrent's share, or for its only
@@ -170,12 +174,22 @@ impl Torrent {
 
     /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
     pub(super) fn give_up_stuck(&mut self, now: Time) {
-        let Some(content) = self.content.as_ref().filter(|_| self.member.others_lack().is_some()) else { return };
+        let Some(content) = self.content.as_ref().filter(|_| self.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store.slot(*p);
             slot.is_some_and(|s| s.stage == Stage::Partial && !s.is_unverified_whole() && now.since(s.last) >= STUCK)
         };
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
+        if self.member.others_lack().is_none() {
+            // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
+            if !pieces.is_empty() && self.member.is_waiting() && self.gave_way.is_none() {
+                self.gave_way = Some(now);
+                self.member.leave();
+                self.wants_from = 0;
+                self.fill_everybody(now);
+            }
+            return;
+        }
         for piece in pieces {
             self.evict(now, piece);
             self.gave_way = Some(now);

@@ -4,6 +4,7 @@
 //! blame for it and it can be wanted again at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Time;
 use super::content::Content;
@@ -20,6 +21,8 @@ use crate::storage::pool::BLOCK_SIZE;
 
 /// What a reader needs at least that can read block by block.
 const LEAST_BLOCKS: u64 = 2;
+/// Where torrents take turns, who has not read for so long is passed over.
+const TURN_IS_OVER: Duration = Duration::from_secs(2);
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,25 +279,32 @@ impl Torrent {
             return;
         }
         self.update_kept_lookbehind();
-        let active = self.readers.values().filter(|r| r.is_active(now)).count();
+        let crowded = self.share.is_crowded(self.pool.limit());
+        let awake = |r: &Reader| r.is_active(now) && !(crowded && r.has_rested(now, TURN_IS_OVER));
+        let active = self.readers.values().filter(|r| awake(r)).count();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
         if active > 0 {
             // Those that sleep beside others that play keep what they pin, out of a quarter at most, and no more.
             let asleep = self.readers.len() - active;
             let each = share / 4 / asleep.max(1) as u64;
-            for reader in self.readers.values_mut().filter(|r| !r.is_active(now)) {
-                reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
+            for reader in self.readers.values_mut().filter(|r| !awake(r)) {
+                // Where torrents take turns they keep nothing.
+                let pins = if crowded { 0 } else { each * 4 };
+                reader.window = reader.compute_window(Some(pins), percent).pins_only();
                 share -= reader.window.len() * reader.span.piece_cost();
             }
         }
         // Where nobody plays, those that sleep have what is left over.
         let playing = if active > 0 { active } else { self.readers.len() };
         let each = share / playing.max(1) as u64;
-        for reader in self.readers.values_mut().filter(|r| active == 0 || r.is_active(now)) {
+        for reader in self.readers.values_mut().filter(|r| active == 0 || awake(r)) {
             // What it reads elsewhere must fit beside its window.
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
+            if crowded && !awake(reader) {
+                reader.window = reader.compute_window(Some(0), percent).pins_only();
+            }
             reader.window.asleep = active == 0;
             reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
         }
@@ -316,7 +326,7 @@ impl Torrent {
             left -= blocks;
             self.kept_lookbehind.insert(*piece);
         }
-        self.share.protect(if in_memory { self.protected_blocks() } else { 0 });
+        self.out.shares_changed |= self.share.protect(if in_memory { self.protected_blocks() } else { 0 });
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {

@@ -220,7 +220,12 @@ impl Reader {
 
     /// Is it reading, or was it until a moment ago?
     pub fn is_active(&self, now: Time) -> bool {
-        self.waiting.is_some() || !self.probes.is_empty() || now.since(self.last_used) < IDLE_AFTER
+        !self.has_rested(now, IDLE_AFTER)
+    }
+
+    /// Has nobody read from it for so long?
+    pub fn has_rested(&self, now: Time, time: Duration) -> bool {
+        self.waiting.is_none() && self.probes.is_empty() && now.since(self.last_used) >= time
     }
 
     /// Has it read on for long enough to be a player, not a probe?

@@ -44,27 +44,35 @@ impl Share {
         true
     }
 
-    /// This torrent's part of `limit`: all of it while nobody else wants any.
+    /// This torrent's part of `limit`: all of it while nobody else wants any. What a torrent protects is its own, the rest is shared.
     pub fn of(&self, limit: u64) -> u64 {
+        let limit = self.unprotected(limit);
         let weight = self.shares.weight.load(Ordering::Acquire);
         if weight == 0 || self.weight == 0 {
-            return limit;
+            return self.protected + limit;
         }
         let part = |blocks: u64| blocks / weight.max(self.weight) * self.weight;
-        match limit.checked_sub(self.shares.need.load(Ordering::Acquire).max(self.need)) {
-            Some(rest) => self.need + part(rest),
-            None => part(limit),
-        }
+        self.protected
+            + match limit.checked_sub(self.shares.need.load(Ordering::Acquire).max(self.need)) {
+                Some(rest) => self.need + part(rest),
+                None => part(limit),
+            }
     }
 
     /// Is there less than all torrents together cannot do without? Then they take turns.
     pub fn is_crowded(&self, limit: u64) -> bool {
-        self.shares.need.load(Ordering::Acquire) > limit
+        self.shares.need.load(Ordering::Acquire) > self.unprotected(limit)
     }
 
-    /// Blocks that the service protects, here and in the session's other torrents.
-    pub fn protect(&mut self, blocks: u64) {
+    fn unprotected(&self, limit: u64) -> u64 {
+        limit.saturating_sub(self.shares.protected.load(Ordering::Acquire).max(self.protected))
+    }
+
+    /// Blocks that the service protects, here and in the session's other torrents. True if that changed: so did what is left for all.
+    pub fn protect(&mut self, blocks: u64) -> bool {
+        let changed = blocks != self.protected;
         replace(&self.shares.protected, &mut self.protected, blocks);
+        changed
     }
 
     /// Blocks that other torrents protect.
@@ -119,10 +127,14 @@ mod tests {
     fn protection_is_counted_across_torrents() {
         let shares = Arc::new(Shares::default());
         let (mut a, mut b) = (shares.join(), shares.join());
-        a.protect(5);
-        b.protect(7);
+        assert!(a.protect(5) && b.protect(7) && !b.protect(7));
         assert_eq!((a.protected_elsewhere(), b.protected_elsewhere()), (7, 5));
+        // What is left is shared: by halves here, beside what each has for itself.
+        a.claim(1, 4);
+        b.claim(1, 4);
+        assert_eq!((a.of(32), b.of(32)), (15, 17));
+        assert!(!a.is_crowded(20) && a.is_crowded(19));
         drop(b);
-        assert_eq!(a.protected_elsewhere(), 0);
+        assert_eq!((a.protected_elsewhere(), a.of(32)), (0, 32));
     }
 }

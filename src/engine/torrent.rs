@@ -504,6 +504,8 @@ impl Torrent {
             return;
         }
         self.give_up_stuck(now);
+        // While it waits, a reader of its own may have fallen asleep.
+        self.wants_dirty |= self.member.is_waiting();
         self.member.leave();
         self.serve_waiting(now);
         self.fill_everybody(now);

@@ -33,6 +33,8 @@ pub enum Manner {
     },
     /// Takes requests and never answers.
     Staller,
+    /// Never sends the last block of a piece.
+    Withholder,
     /// Answers nothing for a while after its first blocks, then goes on.
     Sleeper,
     /// Says it has all, and rejects every request.
@@ -283,6 +285,10 @@ impl Script {
         };
         if refused {
             self.send(conn, &Message::Reject(request));
+            return;
+        }
+        let piece_size = self.content.info.layout.piece_size(request.piece);
+        if manner == Manner::Withholder && request.begin + request.length == piece_size {
             return;
         }
         self.send_block(conn, request);

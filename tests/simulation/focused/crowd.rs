@@ -121,6 +121,65 @@ fn seeds_that_fall_silent_hold_no_memory() {
     world.end();
 }
 
+/// Each of several readers waits for another piece that never gets whole: what they hold is of use to somebody else.
+#[test]
+fn pieces_whose_last_block_never_comes_hold_no_memory() {
+    let mut world = World::new(67, Content::single(67, 4 * MIB, 256 * KIB as u32));
+    let ours = crowd(&mut world, 2, 32);
+    world.script(ours[0] - 1).manner = Manner::Withholder;
+    for id in 0..5 {
+        let steps = [Step::Seek(id * 700 * KIB), Step::Read(u64::MAX)];
+        world.add_driver(ours[0], Driver::new(id + 1, 0, steps));
+    }
+    world.run_for(Duration::from_secs(2));
+    world.add_driver(ours[1], Driver::new(1, 0, read_all()));
+    let done = world.run(minute() * 2, |w| w.engine(ours[1]).is_done());
+    assert!(done, "{}", progress(&world));
+    let longest = world.engine(ours[1]).drivers[0].gauge.stalls.iter().map(|s| s.time).max().unwrap_or_default();
+    assert!(longest < Duration::from_secs(8), "{longest:?}");
+    world.end();
+}
+
+/// What one torrent protects is not there for the others: they get on with the rest.
+#[test]
+fn others_play_in_what_a_torrent_does_not_protect() {
+    for (pieces, protected) in [(2, 1), (3, 1), (4, 2), (5, 2), (8, 4)] {
+        let mut world = World::new(71 + pieces, Content::single(71, 4 * MIB, 128 * KIB as u32));
+        let ours = crowd(&mut world, 3, pieces * 8);
+        world.add_driver(ours[0], Driver::new(1, 0, [Step::Read(protected * 128 * KIB), Step::Close]));
+        assert!(world.run(minute(), |w| w.engine(ours[0]).is_done()));
+        let now = world.now();
+        let kept: Vec<i64> = (0..protected as i64).collect();
+        world.engine(ours[0]).torrent.set_lookbehind(now, &kept).expect("half of it");
+        world.settle(ours[0]);
+        for node in &ours[1..] {
+            world.add_driver(*node, Driver::new(1, 0, read_all()).at_rate(512 * KIB));
+        }
+        let done = world.finish(minute());
+        assert!(done, "{protected} of {pieces}: {}", progress(&world));
+        world.end();
+    }
+}
+
+/// Who opened a stream and stands still keeps no piece from those who read, of his torrent or another one.
+#[test]
+fn readers_that_stand_still_give_way_soon() {
+    for together in [false, true] {
+        let mut world = World::new(79, Content::single(79, 4 * MIB, 256 * KIB as u32));
+        let ours = crowd(&mut world, 3, 32);
+        let node = |i: usize| ours[if together { 0 } else { i }];
+        for i in 0..2 {
+            let steps = [Step::Seek(i * 2 * MIB), Step::Read(1), Step::Sleep(minute() * 5), Step::Read(1)];
+            world.add_driver(node(i as usize), Driver::new(i + 1, 0, steps));
+        }
+        world.run_for(Duration::from_secs(3));
+        // Across the border of two pieces.
+        world.add_driver(node(2), Driver::new(9, 0, [Step::Seek(3 * MIB - 1000), Step::Read(64 * KIB)]));
+        let done = world.run(Duration::from_secs(4), |w| w.engine(node(2)).drivers.last().is_some_and(Driver::is_done));
+        assert!(done, "of one torrent {together}: {}", progress(&world));
+    }
+}
+
 /// Readers that nobody reads from any more.
 #[test]
 fn those_who_stopped_reading_give_way() {
