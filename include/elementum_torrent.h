@@ -2139,7 +2139,8 @@ typedef struct et_partial_piece_info {
 #define ET_EVENT_STOPPED 3
 
 /**
- * Fewer than three pieces of a torrent in memory storage fit into the memory limit: told when its metadata is there.
+ * Fewer than three pieces of a torrent in memory storage fit into the memory limit, or not one of a torrent on disk, which then
+ * downloads nothing until the limit is raised: told when its metadata is there.
  */
 #define ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW 1000
 
@@ -3511,8 +3512,9 @@ void et_reader_free(struct et_reader *reader);
  * failed): in all of them nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
  *
  * A torrent that an error stopped (`et_torrent_error`) keeps nobody waiting: where the bytes are not here, a read ends
- * with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, which was
- * lowered: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be read still.
+ * with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, in memory
+ * storage (where the limit was lowered) or on its way to disk: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be
+ * read still.
  */
 et_status et_reader_read(struct et_reader *reader,
                          void *buf,

@@ -236,10 +236,14 @@ impl Torrent {
         peer.requests.len() < self.queue(now).target(peer)
     }
 
-    /// Is the piece, of which the reader needs all, larger than memory?
+    /// Is the piece, of which the reader needs all, larger than memory? All of one that goes to disk is in memory once, too.
     pub(super) fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
         let blocks = self.content.as_ref().map_or(0, |c| c.info.layout.blocks_in_piece(piece));
-        self.storage == StorageKind::Memory && !reader.options.unverified && u64::from(blocks) > self.pool.limit()
+        let needs_all = match self.storage {
+            StorageKind::Memory => !reader.options.unverified,
+            StorageKind::Disk => self.content.as_ref().is_some_and(|c| c.is_missing(piece)),
+        };
+        needs_all && u64::from(blocks) > self.pool.limit()
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.

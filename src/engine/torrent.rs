@@ -396,7 +396,7 @@ impl Torrent {
         }
         // What goes to disk is not held against the limit: a piece at a time is enough for it.
         let fits = self.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE));
-        if self.storage == StorageKind::Memory && fits < 3 {
+        if fits < if self.storage == StorageKind::Memory { 3 } else { 1 } {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();

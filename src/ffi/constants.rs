@@ -69,7 +69,8 @@ pub const ET_EVENT_COMPLETED: et_announce_event = 1;
 pub const ET_EVENT_STARTED: et_announce_event = 2;
 pub const ET_EVENT_STOPPED: et_announce_event = 3;
 
-/// Fewer than three pieces of a torrent in memory storage fit into the memory limit: told when its metadata is there.
+/// Fewer than three pieces of a torrent in memory storage fit into the memory limit, or not one of a torrent on disk, which then
+/// downloads nothing until the limit is raised: told when its metadata is there.
 pub const ET_PERFORMANCE_MEMORY_LIMIT_TOO_LOW: et_performance_warning = 1000;
 
 pub const ET_CLOSE_NONE: et_close_reason = 0;

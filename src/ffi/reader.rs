@@ -218,8 +218,9 @@ pub unsafe extern "C" fn et_reader_free(reader: *mut et_reader) {
 /// failed): in all of them nothing was consumed. `ET_ERR_BUSY` where another thread reads or seeks.
 ///
 /// A torrent that an error stopped (`et_torrent_error`) keeps nobody waiting: where the bytes are not here, a read ends
-/// with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, which was
-/// lowered: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be read still.
+/// with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, in memory
+/// storage (where the limit was lowered) or on its way to disk: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be
+/// read still.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_read(
     reader: *mut et_reader,

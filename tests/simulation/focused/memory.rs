@@ -1,7 +1,7 @@
 //! Memory: small, lowered, shared, protected.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::error::Status;
 
 use super::super::node::Memory;
@@ -232,4 +232,25 @@ fn a_removed_torrent_protects_nothing() {
     world.engine(one).torrent.remove(now);
     world.engine(other).torrent.set_lookbehind(now, &half).expect("half of the limit again");
     world.end();
+}
+
+/// A piece is whole in memory before it goes to disk: one that does not fit is said to, whoever asks for it.
+#[test]
+fn a_piece_on_its_way_to_disk_that_memory_does_not_hold_fails_its_reads() {
+    for unverified in [false, true] {
+        let mut world = World::new(179, Content::single(179, MIB, 256 * KIB as u32));
+        let seed = world.add_script(Manner::Honest, fast());
+        let node = world.add_engine(Setup { memory: 128 * KIB, ..Setup::disk() }, fast());
+        world.introduce(node, &[seed]);
+        let options = ReaderOptions { unverified, ..ReaderOptions::default() };
+        world.add_driver(node, Driver::new(1, 0, [Step::Sleep(minute()), Step::Read(u64::MAX)]).with(options));
+        world.run_for(Duration::from_secs(2));
+        let now = world.now();
+        let read = world.engine(node).torrent.read(now, ReaderId(1), 100);
+        assert!(read.is_err_and(|e| e.status == Status::OutOfMemory));
+        world.engine(node).set_limit(now, MIB);
+        world.settle(node);
+        assert!(world.finish(minute() * 2), "{}", world.engine(node).torrent.describe());
+        world.end();
+    }
 }

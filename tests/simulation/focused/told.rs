@@ -267,7 +267,8 @@ fn too_little_memory_for_three_pieces_is_told_of_what_lives_in_memory() {
     };
     assert_eq!(warned(Setup::memory(512 * KIB)), 1);
     assert_eq!(warned(Setup::memory(768 * KIB)), 0, "three fit");
-    assert_eq!(warned(Setup { memory: 512 * KIB, ..Setup::disk() }), 0, "it does not live there");
+    assert_eq!(warned(Setup { memory: 256 * KIB, ..Setup::disk() }), 0, "it does not live there");
+    assert_eq!(warned(Setup { memory: 128 * KIB, ..Setup::disk() }), 1, "but it comes through there");
     assert_eq!(
         warned(Setup { magnet: true, ..Setup::memory(512 * KIB) }),
         0,
