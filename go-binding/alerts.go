@@ -232,8 +232,8 @@ func (s *Session) Alerts(ctx context.Context) iter.Seq[Alert] {
 	}
 }
 
-// SetAlertMask sets which categories of alerts are posted from now on, as the setting "alert_mask" does. Answers to calls come
-// whatever the mask.
+// SetAlertMask sets which categories of alerts are posted from now on, as the setting "alert_mask" does. Whatever the mask, these
+// come: AddTorrent, TorrentRemoved, TorrentDeleted, TorrentDeleteFailed, ListenFailed and AlertsDropped.
 func (s *Session) SetAlertMask(mask AlertCategories) error {
 	return wrap("Session.SetAlertMask", s.raw.SetAlertMask(uint64(mask)))
 }

@@ -156,7 +156,7 @@ func (t *Torrent) ResetPieceDeadline(piece PieceIndex) error {
 	return wrap("Torrent.ResetPieceDeadline", s.ResetPieceDeadline(index, int32(piece)))
 }
 
-// ClearPieceDeadlines takes all deadlines away.
+// ClearPieceDeadlines takes all deadlines away. Before the metadata there are none, and that is no error.
 func (t *Torrent) ClearPieceDeadlines() error {
 	return t.simple("ClearPieceDeadlines", (*capi.Session).ClearPieceDeadlines)
 }

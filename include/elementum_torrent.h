@@ -2939,9 +2939,14 @@ et_status et_session_alert_fd(struct et_session *session, int32_t *out_fd, struc
 /**
  * Sets which categories of alerts are posted from now on: `ET_ALERT_CATEGORY_*` bits, as the `alert_mask` setting does.
  *
- * Answers to calls come whatever the mask. Bits that mean nothing yet are allowed. Any thread.
+ * Whatever the mask, these come: `et_add_torrent_alert`, `et_torrent_removed_alert`, `et_torrent_deleted_alert` and
+ * `et_torrent_delete_failed_alert`, each the answer to a call; `et_listen_failed_alert`; `et_alerts_dropped_alert`. All others
+ * come by their categories, what follows a pause, a resume, a recheck, a dial or a prebuffer too. Bits that mean nothing yet
+ * are allowed. Any thread.
  */
-et_status et_session_set_alert_mask(struct et_session *session, et_alert_categories mask, struct et_error *error);
+et_status et_session_set_alert_mask(struct et_session *session,
+                                    et_alert_categories mask,
+                                    struct et_error *error);
 
 /**
  * Walks a popped buffer: gives the alert at `*cursor` and moves the cursor behind it, NULL at the end. Begin with 0.
@@ -3292,9 +3297,8 @@ et_status et_torrent_reset_piece_deadline(struct et_session *session,
                                           struct et_error *error);
 
 /**
- * Takes all deadlines of a torrent's pieces away. Their own priorities hold again.
- *
- * Errors: `ET_ERR_NO_METADATA`. Any thread.
+ * Takes all deadlines of a torrent's pieces away. Their own priorities hold again. Before the metadata there are none, and
+ * that is no error. Any thread.
  */
 et_status et_torrent_clear_piece_deadlines(struct et_session *session,
                                            et_storage_index torrent,

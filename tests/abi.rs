@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use elementum_torrent::alert::{record, records};
+use elementum_torrent::alert::{kind, record, records};
 use elementum_torrent::ffi;
 
 fn root() -> PathBuf {
@@ -216,6 +216,18 @@ fn the_contract_stands_before_the_first_function() {
     {
         assert!(header.find(chapter).is_some_and(|at| at < first), "{chapter}");
     }
+}
+
+/// The comment on the mask names what comes whatever it says, no less and no more.
+#[test]
+fn the_alerts_that_no_mask_keeps_out_are_named() {
+    let header = header();
+    let before = header.split_once("et_status et_session_set_alert_mask(").expect("the function").0;
+    let comment = before.rsplit_once("/**").expect("its comment").1;
+    let named: BTreeSet<&str> =
+        comment.split('`').filter_map(|word| word.strip_prefix("et_")?.strip_suffix("_alert")).collect();
+    let always: BTreeSet<&str> = kind::ALL.iter().filter(|k| k.always).map(|k| k.name).collect();
+    assert_eq!(named, always, "left: the header, right: what is posted");
 }
 
 /// Each prototype has a comment right above it.

@@ -4,11 +4,14 @@ mod common;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::alone::{alone, memory};
 use common::ours::{self, CLOSE};
 use common::peers::{Source, Torrent};
+use common::temp::TempDir;
 use elementum_torrent::session::{Session, StorageIndex};
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, Handshake, Message};
 use socket2::{Domain, Socket, Type};
@@ -159,6 +162,64 @@ fn silent_peers_keep_nobody_out() {
         stream.read_exact(&mut [0; 5]).is_ok()
     });
     drop(silent);
+    session.close(CLOSE).unwrap();
+    seeder.close(CLOSE).unwrap();
+}
+
+/// Under a limit, torrent's or session's, peers that send nothing of use, are closed for it and come again take nothing worth
+/// mentioning from the one that serves.
+#[test]
+fn junk_does_not_use_up_a_download_limit() {
+    const LIMIT: u64 = 1_000_000;
+    let torrent = Torrent::make("limited.bin", 60_000_000, 1, &[]);
+    let (seeder, _) = ours::seed(&torrent);
+    let to = TempDir::new();
+    let session = ours::open();
+    let mut params = ours::disk_params(&torrent, Source::File, to.path());
+    params.peers = vec![ours::address(&seeder)];
+    params.download_limit = LIMIT as u32;
+    let index = session.add_torrent(params).unwrap();
+    let payload = || session.stats().unwrap().total_payload_download;
+    ours::until("it is served", || payload() > 100_000);
+
+    let over = AtomicBool::new(false);
+    let came = AtomicU16::new(0);
+    let no_such = |n: u32| Message::Request(BlockRequest { piece: u32::MAX - n, begin: n, length: 77 });
+    let junk = encoded((0..300).map(no_such));
+    let mut shares = Vec::new();
+    thread::scope(|scope| {
+        for last in 2..6 {
+            let (session, torrent, junk, over, came) = (&session, &torrent, &junk, &over, &came);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    if let Some(mut stream) = join(session, torrent, last, came.fetch_add(1, Ordering::Relaxed)) {
+                        pour(&mut stream, junk, 10_000_000);
+                    }
+                }
+            });
+        }
+        for limited in ["the torrent", "the session"] {
+            if limited == "the session" {
+                let mut settings = session.settings().unwrap();
+                settings.set_int("download_rate_limit", LIMIT as i64).unwrap();
+                session.apply_settings(&settings).unwrap();
+                session.torrent(index).unwrap().set_limits(Some(0), None, None, None).unwrap();
+            }
+            // Where the machine is busy, a little later.
+            let share = (0..5).map(|_| {
+                thread::sleep(Duration::from_secs(1));
+                let (began, before) = (Instant::now(), payload());
+                thread::sleep(Duration::from_secs(3));
+                let share = (payload() - before) as f64 / began.elapsed().as_secs_f64() / LIMIT as f64;
+                println!("measured {share:.2} of the limit of {limited}, {} came", came.load(Ordering::Relaxed));
+                share
+            });
+            shares.push((limited, share.into_iter().find(|share| *share >= 0.9)));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(shares.iter().all(|(_, share)| share.is_some()), "{shares:?}");
+    assert!(came.load(Ordering::Relaxed) > 20, "nobody came again");
     session.close(CLOSE).unwrap();
     seeder.close(CLOSE).unwrap();
 }

@@ -139,13 +139,9 @@ impl Torrent {
     }
 
     /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
-    pub fn clear_piece_deadlines(&mut self, now: Time) -> Result<()> {
-        if self.content.is_none() {
-            return Err(super::memory::no_metadata());
-        }
+    pub fn clear_piece_deadlines(&mut self, now: Time) {
         self.deadlines.clear();
         self.deadlines_changed(now);
-        Ok(())
     }
 
     fn deadlines_changed(&mut self, now: Time) {

@@ -123,7 +123,10 @@ pub unsafe extern "C" fn et_session_alert_fd(
 
 /// Sets which categories of alerts are posted from now on: `ET_ALERT_CATEGORY_*` bits, as the `alert_mask` setting does.
 ///
-/// Answers to calls come whatever the mask. Bits that mean nothing yet are allowed. Any thread.
+/// Whatever the mask, these come: `et_add_torrent_alert`, `et_torrent_removed_alert`, `et_torrent_deleted_alert` and
+/// `et_torrent_delete_failed_alert`, each the answer to a call; `et_listen_failed_alert`; `et_alerts_dropped_alert`. All others
+/// come by their categories, what follows a pause, a resume, a recheck, a dial or a prebuffer too. Bits that mean nothing yet
+/// are allowed. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_set_alert_mask(
     session: *mut et_session,

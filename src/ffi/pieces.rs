@@ -84,9 +84,8 @@ pub unsafe extern "C" fn et_torrent_reset_piece_deadline(
     unsafe { guard(error, || torrent_of(session, torrent)?.reset_piece_deadline(piece.into())) }
 }
 
-/// Takes all deadlines of a torrent's pieces away. Their own priorities hold again.
-///
-/// Errors: `ET_ERR_NO_METADATA`. Any thread.
+/// Takes all deadlines of a torrent's pieces away. Their own priorities hold again. Before the metadata there are none, and
+/// that is no error. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_torrent_clear_piece_deadlines(
     session: *mut et_session,

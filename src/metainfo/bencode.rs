@@ -6,12 +6,16 @@
 //!
 //! What is lenient, because files in the wild need it and libtorrent takes them too: dictionary keys in any order (of
 //! equal keys the first counts), leading zeros and `-0` in integers, leading zeros in string lengths. Integers have no largest
-//! value in BEP 3: one beyond 64 bits is a value without a number, which spoils nothing where nobody asks for it. What is an
-//! error: strings beyond the input, keys that are not strings, and nesting or counts beyond the limits.
+//! value in BEP 3: one beyond 64 bits is a value without a number, which spoils nothing where nobody asks for it. So is one
+//! that cannot be read (`ie`, `i1.5e`), where its end is near. What is an error: strings beyond the input, integers without
+//! end, keys that are not strings, and nesting or counts beyond the limits.
 
 use std::collections::BTreeMap;
 
 use super::ParseError;
+
+/// Between the `i` and the `e` of an integer that is none, bytes. Whoever forgets the `e` does not take much along.
+const MAX_UNREADABLE: usize = 64;
 
 /// Bounds for the parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +29,8 @@ pub struct Limits {
 impl Limits {
     /// For torrent files and resume data: libtorrent's defaults.
     pub const FILE: Self = Self { depth: 100, tokens: 3_000_000 };
-    /// For what peers, trackers and DHT nodes send.
-    pub const MESSAGE: Self = Self { depth: 16, tokens: 20_000 };
+    /// For what peers and DHT nodes send. As deep as files: what nobody asks for may hold anything.
+    pub const MESSAGE: Self = Self { depth: 100, tokens: 20_000 };
 }
 
 impl Default for Limits {
@@ -188,16 +192,23 @@ impl Parser<'_> {
         self.push(start, body, end)
     }
 
+    /// All digits, however many; else whatever stands before an `e` that is near.
     fn integer(&mut self, start: usize) -> Result<(), ParseError> {
         let text = self.input.get(start + 1..).unwrap_or_default();
         let digits = text.strip_prefix(b"-").unwrap_or(text);
-        let len = digits.iter().take_while(|b| b.is_ascii_digit()).count();
-        match digits.get(len) {
-            Some(b'e') if len > 0 => {}
+        let digits = digits.iter().take_while(|b| b.is_ascii_digit()).count() + (text.len() - digits.len());
+        let near = text.iter().take(MAX_UNREADABLE);
+        let len = match text.get(digits) {
+            Some(b'e') => digits,
+            Some(_) => near.take_while(|&&b| b != b'e').count(),
+            None => text.len(),
+        };
+        match text.get(len) {
+            Some(b'e') => {}
             Some(_) => return Err(error("not an integer", start)),
             None => return Err(error("an integer without end", start)),
         }
-        self.at = start + 1 + (text.len() - digits.len()) + len + 1;
+        self.at = start + 1 + len + 1;
         self.push(start, start + 1, self.at)
     }
 }
@@ -242,7 +253,7 @@ impl<'d> Value<'d> {
         self.kind() == b'l'
     }
 
-    /// An integer, however large.
+    /// An integer, however large, and whether it can be read or not.
     pub fn is_int(&self) -> bool {
         self.kind() == b'i'
     }
@@ -253,7 +264,9 @@ impl<'d> Value<'d> {
             return None;
         }
         let token = self.token();
-        std::str::from_utf8(self.bytes(token.body, token.end.checked_sub(1)?)).ok()?.parse().ok()
+        let text = std::str::from_utf8(self.bytes(token.body, token.end.checked_sub(1)?)).ok()?;
+        // Rust would take a plus.
+        text.parse().ok().filter(|_| !text.starts_with('+'))
     }
 
     pub fn as_bytes(&self) -> Option<&'d [u8]> {
@@ -395,7 +408,7 @@ impl From<Value<'_>> for Entry {
         } else if let Some(bytes) = value.as_bytes() {
             Self::Bytes(bytes.to_vec())
         } else if value.is_int() {
-            // Beyond 64 bits.
+            // Beyond 64 bits, or not to be read.
             Self::Raw(value.raw().to_vec())
         } else if value.is_list() {
             Self::List(value.items().map(Self::from).collect())

@@ -53,6 +53,9 @@ impl Magnet {
         if magnet.info_hash(uri) {
             return Ok(magnet);
         }
+        if any_v1(uri).is_some() || Sha256Hash::from_hex(uri).is_some() {
+            return Err(ParseError::new("an info-hash of all zeros names no torrent"));
+        }
         let query = uri
             .get(..7)
             .filter(|scheme| scheme.eq_ignore_ascii_case("magnet:"))
@@ -68,7 +71,7 @@ impl Magnet {
             }
         }
         if magnet.info_hashes.is_empty() {
-            return Err(ParseError::new("magnet link without a usable `xt` (urn:btih or urn:btmh)"));
+            return Err(ParseError::new("magnet link without a usable `xt` (urn:btih or urn:btmh, and not all zeros)"));
         }
         Ok(magnet)
     }
@@ -217,9 +220,13 @@ fn range(text: &str) -> Option<RangeInclusive<u32>> {
 
 /// Zeros stand for no hash everywhere, so they name no torrent.
 fn v1(text: &str) -> Option<Sha1Hash> {
-    Sha1Hash::from_hex(text).or_else(|| Sha1Hash::from_base32(text)).filter(|hash| hash.0 != [0; 20])
+    any_v1(text).filter(|hash| hash.0 != [0; 20])
 }
 
 fn v2(text: &str) -> Option<Sha256Hash> {
     Sha256Hash::from_hex(text).filter(|hash| hash.0 != [0; 32])
+}
+
+fn any_v1(text: &str) -> Option<Sha1Hash> {
+    Sha1Hash::from_hex(text).or_else(|| Sha1Hash::from_base32(text))
 }

@@ -93,7 +93,7 @@ impl Info {
             info_hashes,
             name,
             layout,
-            // One beyond 64 bits is not 0, and what is meant to be private stays so.
+            // One that has no number is not 0, and what is meant to be private stays so.
             private: info.get(b"private").is_some_and(|v| v.is_int() && v.as_int() != Some(0)),
             source: info.get_bytes(b"source").map(text).filter(|s| !s.is_empty()),
             bytes: bytes.into(),
@@ -126,8 +126,11 @@ impl fmt::Debug for Info {
 }
 
 fn piece_length(info: Value<'_>) -> Result<u32, ParseError> {
-    let length =
-        info.get_int(b"piece length").ok_or_else(|| ParseError::new("info dictionary without `piece length`"))?;
+    let length = info
+        .get(b"piece length")
+        .ok_or_else(|| ParseError::new("info dictionary without `piece length`"))?
+        .as_int()
+        .ok_or_else(|| ParseError::new("`piece length` is not a number, or beyond 64 bits"))?;
     u32::try_from(length)
         .map_err(|_| ParseError::new(format!("piece length {length} is not within 1..={MAX_PIECE_LENGTH}")))
 }
@@ -210,7 +213,9 @@ fn file(value: Value<'_>, path: String) -> Result<FileEntry, ParseError> {
         _ if symlink_target.is_some() => 0,
         Some(length) => length,
         None if value.get(b"length").is_some_and(|v| v.is_int()) => {
-            return Err(ParseError::new(format!("`{path}` has a size that is negative or beyond 64 bits")));
+            return Err(ParseError::new(format!(
+                "`{path}` has a size that is not a number, negative or beyond 64 bits"
+            )));
         }
         None => return Err(ParseError::new(format!("`{path}` has no `length`"))),
     };

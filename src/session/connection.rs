@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::connection_limit::ConnectionPermit;
 use super::driver::{ConnectionHandle, Driver};
+use super::rate_limit::Standing;
 use crate::engine::Torrent;
 use crate::engine::budget::Reading;
 use crate::engine::outbox::Chunk;
@@ -17,7 +18,7 @@ use crate::engine::store::PeerKey;
 use crate::error::{Error, Operation, Status};
 use crate::storage::credits::Credits;
 use crate::storage::pool::BLOCK_SIZE;
-use crate::wire::{Decoder, DecoderLimits, MOST_PLACES};
+use crate::wire::{Decoder, DecoderLimits, MOST_PLACES, Received};
 
 /// One receive brings at most so much: many blocks, which the cache holds.
 pub const RECEIVE_BYTES: usize = 256 * 1024;
@@ -69,7 +70,9 @@ async fn receive(
     credits: Arc<Credits>,
     handle: &ConnectionHandle,
 ) -> Option<Error> {
-    let (limits, _) = driver.rate_limits();
+    let (mut limits, _) = driver.rate_limits();
+    // Whether a block came that it was asked for.
+    let mut proven = false;
     let mut decoder = Decoder::new(credits, DecoderLimits::default());
     if let Some(pieces) = driver.num_pieces() {
         decoder.set_num_pieces(pieces);
@@ -89,7 +92,11 @@ async fn receive(
         if !unlimited {
             pause(&mut pouring);
         }
-        let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(RECEIVE_BYTES as u32).await as usize };
+        // The rest of a block that was asked for is known to be of use: so much and no more is taken for it beforehand.
+        let of_use = decoder.block_in_progress().map(|(.., got)| BLOCK_SIZE.saturating_sub(got).max(1));
+        let want = of_use.filter(|_| !proven).unwrap_or(RECEIVE_BYTES as u32);
+        limits.standing = if proven || of_use.is_some() { Standing::Proven } else { Standing::Unproven };
+        let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(want).await as usize };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
         decoder.aim();
@@ -107,6 +114,7 @@ async fn receive(
             }
         };
         let decoded = decoder.landed(n, &buffer, &mut batch);
+        proven = proven || batch.iter().any(|r| matches!(r, Received::Block { .. }));
         driver.session.give_buffer(buffer);
         if n < granted && !unlimited {
             limits.refund((granted - n) as u32);

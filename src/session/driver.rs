@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event_fd::EventFd;
 use super::inner::Inner;
-use super::rate_limit::{RateLimiter, RateLimits};
+use super::rate_limit::{RateLimiter, RateLimits, Standing};
 use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
 use crate::alert::Alert;
 use crate::engine::external_ip::Voter;
@@ -123,6 +123,7 @@ impl Driver {
         let both = |torrent: &Arc<RateLimiter>, session: &Arc<RateLimiter>| RateLimits {
             torrent: torrent.clone(),
             session: session.clone(),
+            standing: Standing::Proven,
         };
         (both(&self.download_limit, &self.session.download_limit), both(&self.upload_limit, &self.session.upload_limit))
     }

@@ -7,6 +7,11 @@
 //!
 //! Waiters take turns in the order in which they came, a quantum each, so that one busy connection cannot starve the others.
 //! Without a limit a call costs one atomic load.
+//!
+//! What a peer sends is paid for before it is known to be of use. So that peers which send nothing of use, are closed for it and
+//! come again do not live on the share of those that do, whoever has not yet brought what was asked for is [`Standing::Unproven`]:
+//! all of them together get a small part of the limit while anybody proven wants it, and all of it while nobody does. A block that
+//! was asked for is paid for by the proven from its header on, so the first block of an honest peer is not held up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +34,18 @@ const BURST: Duration = Duration::from_millis(100);
 const GRANTS_A_SECOND: u32 = 100;
 /// No wait is longer without another look.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// While the proven want it, the unproven get a part of the limit: one of so many.
+const UNPROVEN_SHARE: u32 = 16;
+/// For so long after the last that a proven one wanted.
+const WANTED: Duration = Duration::from_secs(1);
+
+/// What whoever moves bytes has shown so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Proven,
+    Unproven,
+}
 
 /// A token bucket. Pure: the time is an argument.
 #[derive(Debug, Clone)]
@@ -111,17 +128,80 @@ impl Bucket {
     }
 }
 
-/// A limit that tasks share.
+/// The bucket of all, and what the unproven may take of it. Pure.
 #[derive(Debug)]
-pub struct RateLimiter {
-    /// Bytes a second, 0: unlimited. A copy of the bucket's, to be read without its lock.
-    rate: AtomicU32,
-    bucket: Mutex<Bucket>,
-    epoch: Instant,
-    /// Whose turn it is: fair, first come, first served.
+struct Buckets {
+    all: Bucket,
+    unproven: Bucket,
+    /// When a proven one wanted something last.
+    wanted_at: Option<Time>,
+}
+
+impl Buckets {
+    fn new(now: Time, rate: u32) -> Self {
+        Self { all: Bucket::new(now, rate), unproven: Bucket::new(now, unproven_rate(rate)), wanted_at: None }
+    }
+
+    fn set_rate(&mut self, now: Time, rate: u32) {
+        self.all.set_rate(now, rate);
+        self.unproven.set_rate(now, unproven_rate(rate));
+    }
+
+    /// A proven one wants something.
+    fn wanted(&mut self, now: Time) {
+        self.wanted_at = Some(now);
+    }
+
+    /// How many of `want` bytes the unproven may ask of the bucket of all, at least one, or how long to wait before asking again.
+    fn allow_unproven(&mut self, now: Time, want: u32) -> Result<u32, Duration> {
+        match self.wanted_at {
+            Some(at) if now.since(at) < WANTED => self.unproven.take(now, want),
+            _ => Ok(want),
+        }
+    }
+}
+
+/// 0 stays 0, which is no limit.
+fn unproven_rate(rate: u32) -> u32 {
+    rate.div_ceil(UNPROVEN_SHARE)
+}
+
+/// Whose turn it is: fair, first come, first served.
+#[derive(Debug, Default)]
+struct Line {
     turn: tokio::sync::Mutex<()>,
     /// The rate has changed: whoever sleeps has to look again.
     changed: Notify,
+}
+
+impl Line {
+    /// Waits for the turn, then until something is given. Dropped while it waits, it has taken nothing.
+    async fn wait(&self, mut take: impl FnMut() -> Result<u32, Duration>) -> u32 {
+        let _turn = self.turn.lock().await;
+        loop {
+            // `notify_one` keeps its permit, so a change between the look and the wait is not lost.
+            let wait = match take() {
+                Ok(granted) => return granted,
+                Err(wait) => wait,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}
+
+/// A limit that tasks share.
+#[derive(Debug)]
+pub struct RateLimiter {
+    /// Bytes a second, 0: unlimited. A copy of the buckets', to be read without their lock.
+    rate: AtomicU32,
+    buckets: Mutex<Buckets>,
+    epoch: Instant,
+    line: Line,
+    /// Of the unproven, who wait for their part here and not in the way of the others.
+    unproven_line: Line,
 }
 
 impl RateLimiter {
@@ -129,10 +209,10 @@ impl RateLimiter {
     pub fn new(rate: u32) -> Arc<Self> {
         Arc::new(Self {
             rate: AtomicU32::new(rate),
-            bucket: Mutex::new(Bucket::new(Time::ZERO, rate)),
+            buckets: Mutex::new(Buckets::new(Time::ZERO, rate)),
             epoch: Instant::now(),
-            turn: tokio::sync::Mutex::new(()),
-            changed: Notify::new(),
+            line: Line::default(),
+            unproven_line: Line::default(),
         })
     }
 
@@ -148,58 +228,78 @@ impl RateLimiter {
     pub fn set_rate(&self, rate: u32) {
         let now = self.now();
         {
-            let mut bucket = self.bucket.lock();
-            bucket.set_rate(now, rate);
+            let mut buckets = self.buckets.lock();
+            buckets.set_rate(now, rate);
             self.rate.store(rate, Ordering::Release);
         }
-        self.changed.notify_one();
+        self.line.changed.notify_one();
+        self.unproven_line.changed.notify_one();
     }
 
     /// Waits until at least one byte may be moved, and takes as many of `want` as may. Dropped while it waits, it has
     /// taken nothing.
-    pub async fn acquire(&self, want: u32) -> u32 {
+    pub async fn acquire(&self, want: u32, standing: Standing) -> u32 {
         if self.rate() == 0 {
             return want;
         }
-        let _turn = self.turn.lock().await;
-        loop {
-            // `notify_one` keeps its permit, so a change between the look and the wait is not lost.
-            let wait = match self.try_take(want) {
-                Ok(granted) => return granted,
-                Err(wait) => wait,
-            };
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.changed.notified() => {}
-            }
+        if standing == Standing::Proven {
+            // Said before the wait for the turn, and again at each look: it wants it all the time.
+            self.buckets.lock().wanted(self.now());
+            return self.line.wait(|| self.try_take(want, standing)).await;
         }
+        let allow = || self.buckets.lock().allow_unproven(self.now(), want);
+        let mut allowed = Allowed { limiter: self, bytes: self.unproven_line.wait(allow).await };
+        let granted = self.line.wait(|| self.try_take(allowed.bytes, standing)).await;
+        allowed.bytes = allowed.bytes.saturating_sub(granted);
+        granted
     }
 
     /// Takes what may be moved now, without a wait and without regard to those who wait; else how long it would take.
-    pub fn try_take(&self, want: u32) -> Result<u32, Duration> {
+    fn try_take(&self, want: u32, standing: Standing) -> Result<u32, Duration> {
         if self.rate() == 0 {
             return Ok(want);
         }
-        self.bucket.lock().take(self.now(), want)
+        let mut buckets = self.buckets.lock();
+        let now = self.now();
+        if standing == Standing::Proven {
+            buckets.wanted(now);
+        }
+        buckets.all.take(now, want)
     }
 
     /// Does it let somebody wait? Whoever waits keeps the turn for so long.
     pub fn holds_back(&self) -> bool {
-        self.rate() != 0 && self.turn.try_lock().is_err()
+        self.rate() != 0 && self.line.turn.try_lock().is_err()
     }
 
     /// Counts bytes that were moved already (see [`Bucket::charge`]).
     pub fn charge(&self, bytes: u32) {
         if self.rate() != 0 {
-            self.bucket.lock().charge(self.now(), bytes);
+            self.buckets.lock().all.charge(self.now(), bytes);
         }
     }
 
     /// Gives back what was granted and not used.
-    pub fn refund(&self, bytes: u32) {
+    pub fn refund(&self, bytes: u32, standing: Standing) {
         if self.rate() != 0 && bytes != 0 {
-            self.bucket.lock().refund(bytes);
+            let mut buckets = self.buckets.lock();
+            buckets.all.refund(bytes);
+            if standing == Standing::Unproven {
+                buckets.unproven.refund(bytes);
+            }
         }
+    }
+}
+
+/// What the unproven were allowed and did not take; given back.
+struct Allowed<'a> {
+    limiter: &'a RateLimiter,
+    bytes: u32,
+}
+
+impl Drop for Allowed<'_> {
+    fn drop(&mut self) {
+        self.limiter.buckets.lock().unproven.refund(self.bytes);
     }
 }
 
@@ -208,6 +308,7 @@ impl RateLimiter {
 pub struct RateLimits {
     pub torrent: Arc<RateLimiter>,
     pub session: Arc<RateLimiter>,
+    pub standing: Standing,
 }
 
 impl RateLimits {
@@ -218,8 +319,10 @@ impl RateLimits {
     /// [`RateLimiter::acquire`] of both. The torrent's comes first: what it holds while it waits for the session's costs
     /// nobody but itself, the other way round a slow torrent would sit on what others could use.
     pub async fn acquire(&self, want: u32) -> u32 {
-        let granted = Refund { limiter: &self.torrent, bytes: self.torrent.acquire(want).await };
-        let bytes = self.session.acquire(granted.bytes).await;
+        let standing = self.standing;
+        let bytes = self.torrent.acquire(want, standing).await;
+        let granted = Refund { limiter: &self.torrent, bytes, standing };
+        let bytes = self.session.acquire(granted.bytes, standing).await;
         granted.keep(bytes)
     }
 
@@ -237,8 +340,8 @@ impl RateLimits {
     }
 
     pub fn refund(&self, bytes: u32) {
-        self.torrent.refund(bytes);
-        self.session.refund(bytes);
+        self.torrent.refund(bytes, self.standing);
+        self.session.refund(bytes, self.standing);
     }
 }
 
@@ -246,6 +349,7 @@ impl RateLimits {
 struct Refund<'a> {
     limiter: &'a RateLimiter,
     bytes: u32,
+    standing: Standing,
 }
 
 impl Refund<'_> {
@@ -258,182 +362,10 @@ impl Refund<'_> {
 
 impl Drop for Refund<'_> {
     fn drop(&mut self) {
-        self.limiter.refund(self.bytes);
+        self.limiter.refund(self.bytes, self.standing);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RATES: [u32; 12] = [1, 2, 3, 99, 1000, 15_000, 16_384, 20_000, 123_457, 1_000_000, 10_000_000, 100_000_000];
-
-    /// What a bucket grants in ten seconds to someone who always wants `want`, woken exactly when told or `late` later.
-    fn granted_in_10_s(rate: u32, want: u32, late: Duration) -> (u64, u32) {
-        let mut bucket = Bucket::new(Time::ZERO, rate);
-        let end = Time::from_millis(10_000);
-        let (mut now, mut sum, mut grants) = (Time::ZERO, 0, 0);
-        loop {
-            match bucket.take(now, want) {
-                Ok(n) => {
-                    assert!(n >= 1 && n <= want.min(bucket.quantum()));
-                    sum += u64::from(n);
-                    grants += 1;
-                }
-                Err(wait) => {
-                    assert!(!wait.is_zero());
-                    now = now + wait + late;
-                    if now > end {
-                        return (sum, grants);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn precise_within_one_percent_at_any_rate() {
-        for rate in RATES {
-            for want in [1, 1000, 16_384, 1_000_000] {
-                if rate / want > 1_000_000 {
-                    continue;
-                }
-                for late in [Duration::ZERO, Duration::from_millis(3)] {
-                    let (sum, _) = granted_in_10_s(rate, want, late);
-                    let ideal = u64::from(rate) * 10;
-                    // one percent, and the one grant that may fall just behind the end
-                    let slack = ideal / 100 + 1;
-                    assert!(sum.abs_diff(ideal) <= slack, "{sum} of {ideal} at {rate} B/s by {want}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn grants_are_few_and_large_at_high_rates() {
-        let (_, grants) = granted_in_10_s(100_000_000, 1_000_000, Duration::ZERO);
-        assert!(grants < 5_000, "{grants}");
-        let (_, grants) = granted_in_10_s(50_000, 16_384, Duration::ZERO);
-        assert!(grants <= 1001, "{grants}");
-    }
-
-    #[test]
-    fn idle_time_saves_up_a_tenth_of_a_second_only() {
-        let mut bucket = Bucket::new(Time::ZERO, 1_000_000);
-        let now = Time::from_millis(3_600_000);
-        let mut sum = 0;
-        while let Ok(n) = bucket.take(now, 1_000_000) {
-            sum += n;
-        }
-        assert!((90_000..=100_000).contains(&sum), "{sum}");
-    }
-
-    #[test]
-    fn debt_is_paid_before_the_next_grant() {
-        let mut bucket = Bucket::new(Time::ZERO, 1000);
-        bucket.charge(Time::ZERO, 5000);
-        assert_eq!(bucket.take(Time::ZERO, 10), Err(Duration::from_millis(5010)));
-        assert_eq!(bucket.take(Time::from_millis(5010), 10), Ok(10));
-        bucket.charge(Time::from_millis(5010), u32::MAX);
-        bucket.set_rate(Time::from_millis(5010), 0);
-        bucket.set_rate(Time::from_millis(5010), 1000);
-        assert_eq!(bucket.take(Time::from_millis(5020), 10), Ok(10), "lifting the limit forgives");
-    }
-
-    #[test]
-    fn refunds_are_granted_again_within_the_burst() {
-        let mut bucket = Bucket::new(Time::ZERO, 100_000);
-        let now = Time::from_millis(100);
-        assert_eq!(bucket.take(now, 10_000), Ok(10_000));
-        bucket.refund(4_000);
-        assert_eq!(bucket.take(now, 10_000), Ok(4_000));
-        bucket.refund(u32::MAX);
-        assert_eq!(bucket.take(now, 10_000), Ok(10_000));
-        assert!(bucket.take(now, 10_000).is_err());
-    }
-
-    #[test]
-    fn time_going_back_and_extremes_are_harmless() {
-        let mut bucket = Bucket::new(Time::from_millis(1000), u32::MAX);
-        assert!(bucket.take(Time::ZERO, 1).is_err());
-        assert!(bucket.take(Time::NEVER, u32::MAX).is_ok());
-        let mut bucket = Bucket::new(Time::ZERO, 1);
-        bucket.charge(Time::ZERO, u32::MAX);
-        assert_eq!(bucket.take(Time::ZERO, 1), Err(MAX_WAIT));
-        assert_eq!(Bucket::new(Time::ZERO, 0).take(Time::ZERO, u32::MAX), Ok(u32::MAX));
-    }
-
-    async fn moved_in(limits: RateLimits, want: u32, time: Duration) -> u64 {
-        let mut sum = 0;
-        let _ = tokio::time::timeout(time, async {
-            loop {
-                sum += u64::from(limits.acquire(want).await);
-            }
-        })
-        .await;
-        sum
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn async_rates_hold_in_virtual_time() {
-        for rate in RATES {
-            let limits = RateLimits { torrent: RateLimiter::new(0), session: RateLimiter::new(rate) };
-            let sum = moved_in(limits, 16_384, Duration::from_secs(10)).await;
-            let ideal = u64::from(rate) * 10;
-            assert!(sum.abs_diff(ideal) <= ideal / 100 + 1, "{sum} of {ideal}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_tighter_of_two_limits_holds_and_the_rest_is_left_to_others() {
-        let session = RateLimiter::new(100_000);
-        let slow = RateLimits { torrent: RateLimiter::new(10_000), session: session.clone() };
-        let fast = RateLimits { torrent: RateLimiter::new(0), session };
-        let time = Duration::from_secs(10);
-        let (slow, fast) = tokio::join!(moved_in(slow, 16_384, time), moved_in(fast, 16_384, time));
-        assert!(slow.abs_diff(100_000) <= 2_000, "{slow}");
-        assert!(fast.abs_diff(900_000) <= 20_000, "{fast}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn connections_share_fairly() {
-        let limits = RateLimits { torrent: RateLimiter::new(0), session: RateLimiter::new(1_000_000) };
-        let tasks: Vec<_> =
-            (0..10).map(|_| tokio::spawn(moved_in(limits.clone(), 16_384, Duration::from_secs(10)))).collect();
-        for task in tasks {
-            let sum = task.await.expect("a sum");
-            assert!(sum.abs_diff(1_000_000) < 50_000, "{sum}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_change_wakes_those_who_wait() {
-        let limiter = RateLimiter::new(1);
-        limiter.charge(1_000_000);
-        let begin = Instant::now();
-        let waiting: Vec<_> = (0..3)
-            .map(|_| {
-                let limiter = limiter.clone();
-                tokio::spawn(async move { limiter.acquire(16_384).await })
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert!(waiting.iter().all(|w| !w.is_finished()) && limiter.holds_back());
-        limiter.set_rate(0);
-        for w in waiting {
-            assert_eq!(w.await.expect("granted"), 16_384);
-        }
-        assert!(begin.elapsed() < Duration::from_secs(6));
-        limiter.set_rate(1000);
-        assert!(!limiter.holds_back(), "nobody waits");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dropped_wait_takes_nothing() {
-        let limits = RateLimits { torrent: RateLimiter::new(1_000_000), session: RateLimiter::new(1) };
-        limits.session.charge(1000);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(tokio::time::timeout(Duration::from_secs(1), limits.acquire(10_000)).await.is_err());
-        assert_eq!(limits.torrent.try_take(16_384), Ok(16_384), "the torrent's grant came back");
-    }
-}
+#[path = "rate_limit_tests.rs"]
+mod tests;

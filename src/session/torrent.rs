@@ -136,7 +136,7 @@ impl Torrent {
     }
 
     pub fn clear_piece_deadlines(&self) -> Result<()> {
-        self.driver.command(|core, now| core.clear_piece_deadlines(now))?
+        self.driver.command(|core, now| core.clear_piece_deadlines(now))
     }
 
     /// How many pieces there are, and those that we have: bits, most significant first.

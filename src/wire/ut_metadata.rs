@@ -51,7 +51,7 @@ impl MetadataMessage {
             let n = root.get_int(key.as_bytes()).and_then(|n| u32::try_from(n).ok());
             n.ok_or_else(|| bad(format!("no usable `{key}`")))
         };
-        let kind = root.get_int(b"msg_type").ok_or_else(|| bad("no `msg_type`"))?;
+        let kind = root.get_int(b"msg_type").ok_or_else(|| bad("no usable `msg_type`"))?;
         Ok(match kind {
             0 => Some(Self::Request { piece: number("piece")? }),
             1 => {

@@ -73,7 +73,6 @@ static void walk(et_session *session, et_storage_index torrent)
     STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
     STATUS(ET_OK, et_session_wait_alerts(session, 5000, NULL));
     CHECK(readable(fd));
-    /* The answer to a call comes whatever the mask. */
     CHECK(pop_all(session, buf, sizeof buf, ET_ALERT_TORRENT_REMOVED, &last) == 1);
     CHECK(!readable(fd));
     STATUS(ET_ERR_WOULD_BLOCK, et_session_wait_alerts(session, 0, NULL));
@@ -124,6 +123,44 @@ static void overflow(void)
     et_session_free(session);
 }
 
+/* With no category at all: the answers that must not be missed come, and nothing else. */
+static void whatever_the_mask(void)
+{
+    static uint64_t buf[8192];
+    et_session *session = open_session();
+    et_alert_batch batch = { .struct_size = sizeof batch };
+    uint64_t last = 0;
+    size_t added = 0, removed = 0, deleted = 0, others = 0;
+    et_storage_index torrent;
+
+    pop_all(session, buf, sizeof buf, 0, &last);
+    STATUS(ET_OK, et_session_set_alert_mask(session, 0, NULL));
+    torrent = add(session, TORRENT, sizeof TORRENT - 1, NULL);
+    STATUS(ET_OK, et_torrent_pause(session, torrent, 0, NULL));
+    STATUS(ET_OK, et_torrent_resume(session, torrent, NULL));
+    STATUS(ET_OK, et_torrent_force_recheck(session, torrent, NULL));
+    STATUS(ET_OK, et_torrent_connect_peer(session, torrent, KEY("127.0.0.1:1"), NULL));
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, ET_REMOVE_DELETE_FILES, NULL));
+    while (deleted == 0 && et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
+        const et_alert *alert;
+        size_t cursor = 0;
+        STATUS(ET_OK, et_session_pop_alerts(session, buf, sizeof buf, &batch, NULL));
+        while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) {
+            CHECK(alert->torrent == torrent);
+            if (alert->type == ET_ALERT_ADD_TORRENT)
+                added++;
+            else if (alert->type == ET_ALERT_TORRENT_REMOVED)
+                removed++;
+            else if (alert->type == ET_ALERT_TORRENT_DELETED)
+                deleted++;
+            else
+                others++;
+        }
+    }
+    CHECK(added == 1 && removed == 1 && deleted == 1 && others == 0);
+    et_session_free(session);
+}
+
 int main(void)
 {
     et_session *session = open_session();
@@ -145,5 +182,6 @@ int main(void)
     et_session_free(session);
 
     overflow();
+    whatever_the_mask();
     return done();
 }

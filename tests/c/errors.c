@@ -190,7 +190,6 @@ static void of_magnets(et_session *s, et_storage_index t)
     GETS(ET_ERR_NO_METADATA, et_torrent_piece_availability, s, t, (uint32_t *)room, 8, &len);
     GETS(ET_ERR_NO_METADATA, et_torrent_set_piece_deadline, s, t, 0, 0);
     GETS(ET_ERR_NO_METADATA, et_torrent_reset_piece_deadline, s, t, 0);
-    GETS(ET_ERR_NO_METADATA, et_torrent_clear_piece_deadlines, s, t);
     GETS(ET_ERR_NO_METADATA, et_torrent_download_queue, s, t, room, sizeof room, &len);
     GETS(ET_ERR_NO_METADATA, et_storage_set_lookbehind, s, t, pieces, 1);
     GETS(ET_ERR_NO_METADATA, et_storage_is_lookbehind_available, s, t, 0, &number);

@@ -466,6 +466,61 @@ static void values(void)
     STATUS(ET_ERR_PARSE, et_session_open(NULL, KEY("no state at all"), (et_session **)record, NULL));
 }
 
+/* Before the metadata: what needs it says so, what does not succeeds. */
+static void before_metadata(et_session *s, et_storage_index t)
+{
+    static uint64_t room[512];
+    uint8_t bytes[64] = { 0 };
+    uint32_t counts[64];
+    char text[256];
+    size_t len = 0;
+    int32_t number = 0;
+    et_piece_index piece = 0;
+    et_reader *reader = NULL;
+    et_error failed = { .struct_size = sizeof failed };
+    et_metadata_info info = { .struct_size = sizeof info };
+    et_torrent_status_info status = { .struct_size = sizeof status };
+    et_storage_stats_info storage = { .struct_size = sizeof storage };
+    et_lookbehind_info lookbehind = { .struct_size = sizeof lookbehind };
+
+    STATUS(ET_ERR_NO_METADATA, et_torrent_info(s, t, &info, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_metainfo(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_files(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_file_progress(s, t, room, 512, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_force_recheck(s, t, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_piece_priorities(s, t, bytes, sizeof bytes, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_prioritize_pieces(s, t, bytes, 3, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_set_piece_priority(s, t, 0, 1, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_file_priorities(s, t, bytes, sizeof bytes, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_prioritize_files(s, t, bytes, 2, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_set_file_priority(s, t, 0, 7, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_set_piece_deadline(s, t, 0, 100, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_reset_piece_deadline(s, t, 0, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_pieces(s, t, bytes, sizeof bytes, &len, counts, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_piece_availability(s, t, counts, 64, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_torrent_download_queue(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_storage_set_lookbehind(s, t, &piece, 1, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_storage_is_lookbehind_available(s, t, 0, &number, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_storage_read(s, t, 0, 0, bytes, sizeof bytes, &len, NULL));
+    STATUS(ET_ERR_NO_METADATA, et_reader_open(s, t, 0, NULL, &reader, NULL));
+
+    STATUS(ET_OK, et_torrent_clear_piece_deadlines(s, t, NULL));
+    STATUS(ET_OK, et_storage_clear_lookbehind(s, t, NULL));
+    STATUS(ET_OK, et_storage_lookbehind_stats(s, t, &lookbehind, NULL));
+    STATUS(ET_OK, et_storage_stats(s, t, &storage, NULL));
+    STATUS(ET_OK, et_torrent_status(s, t, &status, NULL));
+    STATUS(ET_OK, et_torrent_has_metadata(s, t, &number, NULL));
+    STATUS(ET_OK, et_torrent_error(s, t, &failed, NULL));
+    STATUS(ET_OK, et_torrent_name(s, t, text, sizeof text, &len, NULL));
+    STATUS(ET_OK, et_torrent_peers(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_OK, et_torrent_trackers(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_OK, et_torrent_web_seeds(s, t, room, sizeof room, &len, NULL));
+    STATUS(ET_OK, et_torrent_force_reannounce(s, t, NULL));
+    STATUS(ET_OK, et_torrent_force_dht_announce(s, t, NULL));
+    STATUS(ET_OK, et_torrent_pause(s, t, 0, NULL));
+    STATUS(ET_OK, et_torrent_resume(s, t, NULL));
+}
+
 int main(void)
 {
     et_session *session, *other;
@@ -517,10 +572,7 @@ int main(void)
     torrent_calls(other, UINT64_C(0x1234567800000000), ET_ERR_INVALID_STORAGE_INDEX);
     torrent_calls(session, foreign, ET_ERR_INVALID_STORAGE_INDEX);
 
-    /* Before the metadata. */
-    STATUS(ET_ERR_NO_METADATA, et_reader_open(session, magnet, 0, NULL, &(et_reader *){ NULL }, NULL));
-    STATUS(ET_ERR_NO_METADATA, et_torrent_set_piece_priority(session, magnet, 0, 1, NULL));
-    STATUS(ET_ERR_NO_METADATA, et_torrent_metainfo(session, magnet, NULL, 0, &(size_t){ 0 }, NULL));
+    before_metadata(session, magnet);
 
     /* Closed: the reader, a torrent under its reader, the session. */
     STATUS(ET_OK, et_reader_close(reader, NULL));

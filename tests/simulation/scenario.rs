@@ -310,7 +310,7 @@ impl Plan<'_> {
                     0 => drop(torrent.set_piece_priority(now, a, priority)),
                     1 => drop(torrent.set_file_priority(now, file, priority)),
                     2 => drop(torrent.set_piece_deadline(now, a, b * 20 - 100)),
-                    3 => drop(torrent.clear_piece_deadlines(now)),
+                    3 => torrent.clear_piece_deadlines(now),
                     4 => drop(torrent.set_lookbehind(now, &[a, b])),
                     5 => torrent.clear_lookbehind(now),
                     6 | 7 => w.engine(node).set_limit(now, piece * n),

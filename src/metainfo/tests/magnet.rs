@@ -184,6 +184,9 @@ proptest! {
 fn zeros_name_no_torrent() {
     let zeros = "0".repeat(40);
     for text in [format!("magnet:?xt=urn:btih:{zeros}"), zeros.clone(), "A".repeat(32), "0".repeat(64)] {
-        assert!(Magnet::parse(&text).is_err(), "{text}");
+        let error = Magnet::parse(&text).expect_err("zeros");
+        assert!(error.message.contains("all zeros"), "{text}: {}", error.message);
     }
+    let error = Magnet::parse(&"0".repeat(39)).expect_err("no hash");
+    assert!(error.message.contains("not a magnet link"), "{}", error.message);
 }

@@ -156,6 +156,28 @@ fn numbers_beyond_64_bits_spoil_their_own_field() {
     assert!(file.encode().escape_ascii().to_string().contains("13:creation datei18446744073709551615e"));
 }
 
+/// So may be what stands for a number and is none.
+#[test]
+fn numbers_that_cannot_be_read_spoil_their_own_field() {
+    for number in ["i+5e", "ie", "i-e", "i1.5e", "i 5e", "i0x5e", "i--5e"] {
+        let with = |key: &str| {
+            let mut info = single(40);
+            info.set(key, Entry::Raw(number.into()));
+            let bytes = info.encode();
+            parse(&info).map(|info| (info.layout.total_size(), info.bytes.to_vec() == bytes))
+        };
+        for key in ["mtime", "meta version", "x", "source", "private"] {
+            assert_eq!(with(key), Ok((40, true)), "{key} {number}");
+        }
+        assert!(with("length").expect_err("needed").contains("has a size that is not a number"), "{number}");
+        assert!(with("piece length").expect_err("needed").contains("`piece length` is not a number"), "{number}");
+        let file = torrent(|t| t.set("creation date", Entry::Raw(number.into())).set("x", Entry::Raw(number.into())));
+        assert_eq!(file.creation_date, None);
+        let again = file.encode().escape_ascii().to_string();
+        assert!(again.contains(&format!("13:creation date{number}")) && again.contains(&format!("1:x{number}")));
+    }
+}
+
 /// Pad files that have no path, or an empty one, are named as libtorrent names them; other files need one.
 #[test]
 fn pad_files_need_no_path() {
@@ -248,7 +270,7 @@ fn refusals() {
     assert!(changed("piece length", 0u32.into()).contains("piece length 0"));
     assert!(changed("piece length", (-16i64).into()).contains("piece length -16"));
     assert!(changed("piece length", (1i64 << 32).into()).contains("piece length 4294967296"));
-    assert!(changed("piece length", "16".into()).contains("without `piece length`"));
+    assert!(changed("piece length", "16".into()).contains("`piece length` is not a number"));
     assert!(changed("length", (-1i64).into()).contains("negative"));
     assert!(changed("length", 0u32.into()).contains("without a byte"));
     assert!(changed("length", i64::MAX.into()).contains("pieces"));

@@ -9,7 +9,7 @@ use crate::metainfo::bencode::{Document, Limits, Value};
 use crate::wire::compact;
 
 /// Enough for [`MAX_PEERS`] peers as dictionaries.
-const LIMITS: Limits = Limits { depth: 16, tokens: 100_000 };
+const LIMITS: Limits = Limits { tokens: 100_000, ..Limits::MESSAGE };
 /// Longest text of a tracker that is handed on, characters.
 const MAX_TEXT: usize = 512;
 /// Longest `tracker id`, bytes.
@@ -158,6 +158,23 @@ mod tests {
         assert_eq!(parse(body.as_bytes()).expect("a reply").peers, [addr("10.0.0.2:80")]);
         let refusal = format!("d14:failure reason2:no8:retry in{HUGE}e");
         assert_eq!(parse(refusal.as_bytes()).expect_err("a refusal").retry_in, None);
+    }
+
+    /// What cannot be read spoils its own field, and what nobody asks for may be as deep as a torrent file.
+    #[test]
+    fn odd_values_leave_the_peers() {
+        let deep = [vec![b'l'; 99], vec![b'e'; 99]].concat();
+        let numbers = ["i+5e", "ie", "i-e", "i1.5e", "i 5e", "i0x5e", "i--5e"].map(|n| n.as_bytes().to_vec());
+        for odd in numbers.into_iter().chain([b"i5\xffe".to_vec(), deep]) {
+            for key in ["complete", "interval", "x"] {
+                let mut body = format!("d10:downloadedi9e{}:{key}", key.len()).into_bytes();
+                body.extend(&odd);
+                body.extend(b"5:peers6:\x0a\0\0\x01\x1a\xe1e");
+                let reply = parse(&body).expect("a reply");
+                assert_eq!(reply.peers, [addr("10.0.0.1:6881")], "{key} {}", odd.escape_ascii());
+                assert_eq!((reply.downloaded, reply.complete, reply.interval_s), (Some(9), None, 0), "{key}");
+            }
+        }
     }
 
     #[test]

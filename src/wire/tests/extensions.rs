@@ -46,6 +46,26 @@ fn odd_handshakes() {
     assert!(ExtendedHandshake::parse(&long).expect("valid").v.is_some_and(|v| v.len() == 128));
 }
 
+/// A value that is none, or very deep, costs nothing but its own field.
+#[test]
+fn odd_values_spoil_their_own_field() {
+    let deep = [vec![b'l'; 98], vec![b'e'; 98]].concat();
+    let numbers = ["i+5e", "ie", "i-e", "i1.5e", "i 5e", "i0x5e", "i--5e"].map(|n| n.as_bytes().to_vec());
+    for odd in numbers.into_iter().chain([b"i5\xffe".to_vec(), deep]) {
+        let name = odd.escape_ascii();
+        let bytes = [b"d1:md6:ut_pexi1e1:x", &odd[..], b"e1:pi6881e4:reqq", &odd, b"1:x", &odd, b"e"].concat();
+        let m = ExtensionIds { ut_pex: Some(1), ..ExtensionIds::default() };
+        let expected = ExtendedHandshake { m, p: Some(6881), ..ExtendedHandshake::default() };
+        assert_eq!(ExtendedHandshake::parse(&bytes), Ok(expected), "{name}");
+        let bytes = [b"d5:added6:\x01\x02\x03\x04\0\x051:x", &odd[..], b"e"].concat();
+        assert_eq!(PexMessage::parse(&bytes).expect("valid").added, [(addr("1.2.3.4:5"), 0)], "{name}");
+        let bytes = [b"d8:msg_typei0e5:piecei3e1:x", &odd[..], b"e"].concat();
+        assert_eq!(MetadataMessage::parse(&bytes), Ok(Some(MetadataMessage::Request { piece: 3 })), "{name}");
+        let bytes = [b"d8:msg_typei0e5:piece", &odd[..], b"e"].concat();
+        assert!(MetadataMessage::parse(&bytes).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn later_handshakes_add() {
     let mut ids = ExtensionIds { ut_pex: Some(1), ut_metadata: Some(2), ..ExtensionIds::default() };
