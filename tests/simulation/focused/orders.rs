@@ -97,7 +97,7 @@ fn all_deadlines_are_taken_away_at_once() {
     }
     let now = world.now();
     assert!(!world.engine(1).torrent.download_queue().expect("there is metadata").is_empty(), "they are asked for");
-    world.engine(1).torrent.clear_piece_deadlines(now).expect("there is metadata");
+    world.engine(1).torrent.clear_piece_deadlines(now);
     world.settle(1);
     world.run_for(seconds(10));
     assert_eq!(came(&mut world, 1), [0; 0]);
