@@ -32,9 +32,15 @@ fn program() -> Option<PathBuf> {
     std::env::split_paths(&paths).map(|dir| dir.join("opentracker")).find(|p| p.is_file())
 }
 
+/// Free for both protocols.
 fn free_port() -> u16 {
-    let udp = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    udp.local_addr().expect("an address").port()
+    loop {
+        let udp = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = udp.local_addr().expect("an address");
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address.port();
+        }
+    }
 }
 
 #[tokio::test]
