@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -25,7 +26,10 @@ func sentence(alert torrent.Alert, name string) string {
 func phrase(alert torrent.Alert, what string) string {
 	switch a := alert.(type) {
 	case *torrent.AddTorrent:
-		if a.Err != nil {
+		switch {
+		case errors.Is(a.Err, torrent.ErrDuplicateTorrent):
+			return what + " is there already"
+		case a.Err != nil:
 			return fmt.Sprintf("%s could not be added: %s", what, reason(a.Err))
 		}
 		return what + " was added"
@@ -129,7 +133,8 @@ func sessionPhrase(alert torrent.Alert) string {
 func isNews(alert torrent.Alert) bool {
 	switch a := alert.(type) {
 	case *torrent.AddTorrent:
-		return a.Err != nil
+		// One that is there already takes in what is new to it, and nothing failed.
+		return a.Err != nil && !errors.Is(a.Err, torrent.ErrDuplicateTorrent)
 	case *torrent.TorrentError, *torrent.FileError, *torrent.TorrentDeleteFailed, *torrent.MemoryPressure, *torrent.ListenFailed:
 		return true
 	}
@@ -138,8 +143,10 @@ func isNews(alert torrent.Alert) bool {
 
 // isLogged tells whether an alert gets a line in the log: what people did, and what is news.
 func isLogged(alert torrent.Alert) bool {
-	switch alert.(type) {
-	case *torrent.AddTorrent, *torrent.TorrentRemoved, *torrent.TorrentDeleted, *torrent.MetadataReceived, *torrent.ListenSucceeded:
+	switch a := alert.(type) {
+	case *torrent.AddTorrent:
+		return a.Err == nil || isNews(a)
+	case *torrent.TorrentRemoved, *torrent.TorrentDeleted, *torrent.MetadataReceived, *torrent.ListenSucceeded:
 		return true
 	}
 	return isNews(alert)

@@ -64,6 +64,7 @@ func TestSentences(t *testing.T) {
 		{&torrent.FileError{Err: failed}, "A file of “Film” could not be read or written: disk full. really.", true},
 		{&torrent.AddTorrent{Err: failed}, "“Film” could not be added: disk full. really.", true},
 		{&torrent.AddTorrent{}, "“Film” was added.", false},
+		{&torrent.AddTorrent{Err: &torrent.Error{Op: "alert", Code: torrent.ErrDuplicateTorrent, Message: "the torrent is in the session already"}}, "“Film” is there already.", false},
 		{&torrent.TrackerError{URL: "http://tracker.example/secret/announce?key=1", FailureReason: "go away", TimesInRow: 3}, "Tracker tracker.example does not help with “Film”: go away.", false},
 		{&torrent.TrackerError{URL: "::", Err: failed}, "Tracker of an odd address does not help with “Film”: disk full. really.", false},
 		{&torrent.TrackerReply{URL: "udp://t:1", NumPeers: 1}, "Tracker t:1 knows 1 peer of “Film”.", false},
