@@ -71,6 +71,12 @@ func phrase(alert torrent.Alert, what string) string {
 		return fmt.Sprintf("a stream of %s waits for piece %d", what, a.Piece)
 	case *torrent.PrebufferProgress:
 		return fmt.Sprintf("%s of the %s that a stream of %s begins with are there", size(a.Done), size(a.Total), what)
+	case *torrent.MemoryPressure:
+		if a.Needed > a.Limit {
+			return fmt.Sprintf("what is read of %s at once takes %s, and the memory limit is %s: raise it, or play less at once", what, size(a.Needed), size(a.Limit))
+		}
+		// Needed is what is missing, of this torrent alone; the limit is in use for what is wanted as much.
+		return fmt.Sprintf("a stream of %s waits, because memory is full: raise the limit of %s, or play less at once", what, size(a.Limit))
 	}
 	return cmp.Or(swarmPhrase(alert, what), sessionPhrase(alert), alert.Message())
 }
@@ -121,8 +127,6 @@ func sessionPhrase(alert torrent.Alert) string {
 			return "the memory limit is too low for what is read at once"
 		}
 		return "the upload limit is so low that peers send little in return"
-	case *torrent.MemoryPressure:
-		return fmt.Sprintf("what is read at once takes %s, and the memory limit is %s: raise it, or play less at once", size(a.Needed), size(a.Limit))
 	case *torrent.AlertsDropped:
 		return fmt.Sprintf("%s came too fast and are lost", count(int(min(a.Total, 1<<31-1)), "alert"))
 	}
