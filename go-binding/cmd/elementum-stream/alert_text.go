@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -25,7 +26,10 @@ func sentence(alert torrent.Alert, name string) string {
 func phrase(alert torrent.Alert, what string) string {
 	switch a := alert.(type) {
 	case *torrent.AddTorrent:
-		if a.Err != nil {
+		switch {
+		case errors.Is(a.Err, torrent.ErrDuplicateTorrent):
+			return what + " is there already"
+		case a.Err != nil:
 			return fmt.Sprintf("%s could not be added: %s", what, reason(a.Err))
 		}
 		return what + " was added"
@@ -67,6 +71,12 @@ func phrase(alert torrent.Alert, what string) string {
 		return fmt.Sprintf("a stream of %s waits for piece %d", what, a.Piece)
 	case *torrent.PrebufferProgress:
 		return fmt.Sprintf("%s of the %s that a stream of %s begins with are there", size(a.Done), size(a.Total), what)
+	case *torrent.MemoryPressure:
+		if a.Needed > a.Limit {
+			return fmt.Sprintf("what is read of %s at once takes %s, and the memory limit is %s: raise it, or play less at once", what, size(a.Needed), size(a.Limit))
+		}
+		// Needed is what is missing, of this torrent alone; the limit is in use for what is wanted as much.
+		return fmt.Sprintf("a stream of %s waits, because memory is full: raise the limit of %s, or play less at once", what, size(a.Limit))
 	}
 	return cmp.Or(swarmPhrase(alert, what), sessionPhrase(alert), alert.Message())
 }
@@ -117,8 +127,6 @@ func sessionPhrase(alert torrent.Alert) string {
 			return "the memory limit is too low for what is read at once"
 		}
 		return "the upload limit is so low that peers send little in return"
-	case *torrent.MemoryPressure:
-		return fmt.Sprintf("what is read at once takes %s, and the memory limit is %s: raise it, or play less at once", size(a.Needed), size(a.Limit))
 	case *torrent.AlertsDropped:
 		return fmt.Sprintf("%s came too fast and are lost", count(int(min(a.Total, 1<<31-1)), "alert"))
 	}
@@ -129,7 +137,8 @@ func sessionPhrase(alert torrent.Alert) string {
 func isNews(alert torrent.Alert) bool {
 	switch a := alert.(type) {
 	case *torrent.AddTorrent:
-		return a.Err != nil
+		// One that is there already takes in what is new to it, and nothing failed.
+		return a.Err != nil && !errors.Is(a.Err, torrent.ErrDuplicateTorrent)
 	case *torrent.TorrentError, *torrent.FileError, *torrent.TorrentDeleteFailed, *torrent.MemoryPressure, *torrent.ListenFailed:
 		return true
 	}
@@ -138,8 +147,10 @@ func isNews(alert torrent.Alert) bool {
 
 // isLogged tells whether an alert gets a line in the log: what people did, and what is news.
 func isLogged(alert torrent.Alert) bool {
-	switch alert.(type) {
-	case *torrent.AddTorrent, *torrent.TorrentRemoved, *torrent.TorrentDeleted, *torrent.MetadataReceived, *torrent.ListenSucceeded:
+	switch a := alert.(type) {
+	case *torrent.AddTorrent:
+		return a.Err == nil || isNews(a)
+	case *torrent.TorrentRemoved, *torrent.TorrentDeleted, *torrent.MetadataReceived, *torrent.ListenSucceeded:
 		return true
 	}
 	return isNews(alert)

@@ -47,7 +47,8 @@ const (
 )
 
 func parseConfig(args []string, output io.Writer) (*config, error) {
-	config := &config{settings: torrent.Settings{}}
+	// No size is less than 0: nobody has set it then.
+	config := &config{settings: torrent.Settings{}, memoryLimit: -1}
 	flags := flag.NewFlagSet("elementum-stream", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.Usage = func() {
@@ -56,6 +57,9 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 	}
 	flags.StringVar(&config.listen, "listen", "127.0.0.1:8097", "`address` of the page and the API; port 0 takes any")
 	flags.Func("host", "a further `name` that requests may call this host by; may be repeated", func(name string) error {
+		if name == "" {
+			return errors.New("a name is wanted")
+		}
 		config.hosts = append(config.hosts, strings.ToLower(name))
 		return nil
 	})
@@ -78,11 +82,14 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 		return nil, err
 	}
 	config.sources = flags.Args()
-	if config.memoryLimit == 0 {
+	if config.memoryLimit < 0 {
 		config.memoryLimit = defaultMemory
 		if config.demo {
 			config.memoryLimit = demoMemory
 		}
+	}
+	if config.listen == "" {
+		return nil, errors.New("-listen needs an address")
 	}
 	switch *kind {
 	case "memory":
@@ -211,7 +218,8 @@ func parseSize(text string) (int64, error) {
 	unit, known := sizeUnits[strings.TrimSpace(text[len(digits):])]
 	number, err := strconv.ParseFloat(digits, 64)
 	size := number * unit
-	if err != nil || !known || !(size >= 0 && size <= 1<<46) {
+	// A part of a byte would be cut to 0, which is no limit to some flags.
+	if err != nil || !known || !(size == 0 || size >= 1 && size <= 1<<46) {
 		return 0, fmt.Errorf("%q is no size such as 64MiB", text)
 	}
 	return int64(size), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -127,5 +128,10 @@ func reply(w http.ResponseWriter, r *http.Request, status int, value any) {
 }
 
 func serveBytes(w http.ResponseWriter, r *http.Request, content []byte) {
+	if _, err := rangesOf(r, "", int64(len(content))); err != nil {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", len(content)))
+		fail(w, r, err)
+		return
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }

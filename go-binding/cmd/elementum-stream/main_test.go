@@ -229,13 +229,21 @@ func TestRunPrintsTheAddressAndEnds(t *testing.T) {
 func TestRunRefusesBadFlags(t *testing.T) {
 	for _, args := range [][]string{
 		{"-storage", "tape"}, {"-storage", "disk"}, {"-memory", "much"}, {"-set", "enable_dht"}, {"-set", "no_such=1"},
-		{"-download-limit", "9GB"}, {"-stream-idle", "0s"}, {"-memory", "-1"}, {"-memory", "NaN"},
+		{"-download-limit", "9GB"}, {"-stream-idle", "0s"}, {"-memory", "-1"}, {"-memory", "NaN"}, {"-memory", "0.5"},
+		{"-download-limit", "0.9B"}, {"-upload-limit", "1e-9"}, {"-host", ""}, {"-listen", ""},
 	} {
 		if code := run(context.Background(), args, io.Discard, io.Discard); code != 2 {
 			t.Errorf("%q: exit %d", args, code)
 		}
 	}
-	for text, want := range map[string]int64{"64MiB": 64 << 20, "600k": 600_000, "1.5 GB": 1_500_000_000, "7": 7, "0": 0} {
+	for _, args := range [][]string{{"-memory", "0"}, {"-memory", "0B"}, {"-memory", "1e3"}, {"-memory", "0", "-demo"}, {"-set", "memory_limit=0"}} {
+		var out bytes.Buffer
+		code := run(context.Background(), append(args, "-listen", "127.0.0.1:0"), io.Discard, &out)
+		if code != 1 || !strings.Contains(out.String(), "allowed is 262144 to ") {
+			t.Errorf("%q: exit %d: %s", args, code, out.String())
+		}
+	}
+	for text, want := range map[string]int64{"64MiB": 64 << 20, "600k": 600_000, "1.5 GB": 1_500_000_000, "7": 7, "0": 0, "0.001k": 1} {
 		if got, err := parseSize(text); err != nil || got != want {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}

@@ -188,3 +188,17 @@ func filesTorrent(name string, pieceLength int, files []testFile) []byte {
 	hashes := strings.Repeat("0123456789abcdefghij", (total+pieceLength-1)/pieceLength)
 	return fmt.Appendf(nil, "d4:infod5:filesl%se4:name%d:%s12:piece lengthi%de6:pieces%d:%see", list.String(), len(name), name, pieceLength, len(hashes), hashes)
 }
+
+// What is no file of a torrent answers ranges as those do.
+func TestRangesOfOtherThings(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/", "/app.js", apiPath + "/openapi.json", "/playlist.m3u", "/metrics"} {
+		response := f.fails(http.StatusRequestedRangeNotSatisfiable, "no_range", request{method: "GET", path: path, header: map[string]string{"Range": "bytes=99999999-"}})
+		if got := response.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes */") || response.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %q, %q", path, got, response.Header.Get("Content-Type"))
+		}
+		f.wants(http.StatusOK, request{method: "GET", path: path, header: map[string]string{"Range": "lines=1-2"}}, nil)
+		f.wants(http.StatusOK, request{method: "GET", path: path, header: map[string]string{"Range": "bytes=x"}}, nil)
+		f.wants(http.StatusPartialContent, request{method: "GET", path: path, header: map[string]string{"Range": "bytes=0-3"}}, nil)
+	}
+}

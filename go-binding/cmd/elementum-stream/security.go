@@ -159,8 +159,9 @@ func (s *service) admits(r *http.Request) int {
 		return tokenKnown
 	}
 	given := r.URL.Query().Get("token")
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && given == "" {
-		given = bearer
+	// Names of schemes have no case (RFC 9110, 11.1).
+	if scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " "); given == "" && strings.EqualFold(scheme, "Bearer") {
+		given = strings.TrimLeft(bearer, " ")
 	}
 	if given == "" {
 		return tokenMissing

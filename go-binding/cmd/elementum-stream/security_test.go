@@ -65,6 +65,8 @@ func TestToken(t *testing.T) {
 		{method: "GET", path: apiPath + "/session?token=wrong"},
 		{method: "GET", path: "/metrics", header: map[string]string{"Authorization": "Bearer a secre"}},
 		{method: "GET", path: "/app.js", header: map[string]string{"Authorization": "Basic a secret"}},
+		{method: "GET", path: "/app.js", header: map[string]string{"Authorization": "bearera secret"}},
+		{method: "GET", path: "/app.js", header: map[string]string{"Authorization": "bearer"}},
 		{method: "GET", path: "/stream/1/0", header: map[string]string{"Cookie": f.service.cookieName() + "=wrong"}},
 	} {
 		f.fails(http.StatusUnauthorized, "token_required", q)
@@ -73,7 +75,9 @@ func TestToken(t *testing.T) {
 		t.Errorf("page without token: %s %s", response.Status, body)
 	}
 	f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/session?token=a+secret"}, nil)
-	f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/session", header: map[string]string{"Authorization": "Bearer a secret"}}, nil)
+	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "Bearer  "} {
+		f.wants(http.StatusOK, request{method: "GET", path: apiPath + "/session", header: map[string]string{"Authorization": scheme + " a secret"}}, nil)
+	}
 	page := f.wants(http.StatusOK, request{method: "GET", path: "/?token=a+secret"}, nil)
 	cookies := page.Cookies()
 	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode {

@@ -61,6 +61,8 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		// A piece that is there is seen in the map; an alert for each would drown the rest.
 		"alert_mask": torrent.CategoryAll &^ torrent.CategoryPieceProgress & maskBits,
 		"storage":    config.storage.String(),
+		// Also one of 0, which is refused.
+		"memory_limit": config.memoryLimit,
 		// At the end nobody waits for trackers for long.
 		"stop_tracker_timeout": 1,
 	}
@@ -85,7 +87,6 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		return nil, err
 	}
 	session, err := torrent.Open(torrent.Config{
-		MemoryLimit:      config.memoryLimit,
 		ListenInterfaces: listen,
 		Settings:         settings,
 		CloseTimeout:     sessionCloseTimeout,

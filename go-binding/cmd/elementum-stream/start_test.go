@@ -106,6 +106,22 @@ func TestTheLogNamesTorrents(t *testing.T) {
 	says(t, log, "“no-such-file.torrent” could not be added: ")
 }
 
+// More for a torrent that is there: nothing failed, and the log tells of no failure.
+func TestATorrentThatIsThereIsNoFailure(t *testing.T) {
+	other := strings.Replace(unknownMagnet, "btih:0", "btih:1", 1)
+	log := started(t, unknownMagnet+"&dn=Film", unknownMagnet+"&x.pe=127.0.0.1:1", other+"&dn=Other")
+	var lines []string
+	for log.Scan() {
+		lines = append(lines, log.Text())
+		if strings.Contains(log.Text(), "“Other” was added.") {
+			break
+		}
+	}
+	if text := strings.Join(lines, "\n"); strings.Count(text, "Film") != 1 || !strings.Contains(text, "Other") || strings.Contains(text, "could not") {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestAddressesForOtherDevices(t *testing.T) {
 	ip := func(text string) net.Addr { return &net.IPNet{IP: net.ParseIP(text), Mask: net.CIDRMask(24, 32)} }
 	interfaces := []net.Addr{ip("127.0.0.1"), ip("::1"), ip("fe80::1"), ip("2001:db8::7"), ip("203.0.113.9"), ip("169.254.3.4"), ip("192.168.1.5"), ip("10.0.0.2"),

@@ -5,27 +5,45 @@
 //! asked about. No proxy is taken from the environment, no `Referer` is sent along a redirect (it would hand a passkey to
 //! somebody else).
 
+use std::error::Error as _;
+use std::future::poll_fn;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use data_encoding::BASE64;
 use flate2::read::MultiGzDecoder;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
-use super::answer::{Answer, Head, too_large};
 use super::ssrf::{Guard, Purpose};
 use super::{FetchError, tls};
 use crate::error::{Error, Operation, Status};
 
-/// One receive brings at most so much.
-const RECEIVE_BYTES: usize = 16 * 1024;
+/// Most bytes of an answer's head, and most fields in it.
+const MAX_HEAD: usize = 64 * 1024;
+const MAX_FIELDS: usize = 4096;
+/// Most bytes of all that comes before a head is whole: interim answers have no end of their own. What was read ahead of the
+/// body is among it.
+const MAX_BEFORE_HEAD: usize = 3 * MAX_HEAD;
+/// Most bytes that come after a head: so many times the longest body, since frames of chunks may be larger than what they
+/// frame, and what else is around a body. Sizes and frames of chunks have no end of their own either.
+const BODY_FRAMES: usize = 4;
+const MAX_AROUND_BODY: usize = 2 * MAX_HEAD;
 /// Most addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 8;
 /// How long the first address family is tried before the other is, too.
@@ -61,9 +79,7 @@ pub struct Get<'a> {
 /// What came.
 #[derive(Debug)]
 pub struct Fetched {
-    pub status: u16,
-    /// What the server calls it.
-    pub reason: String,
+    pub status: StatusCode,
     /// Unpacked.
     pub body: Vec<u8>,
     /// Why it ended before its end, if it did. Some servers promise more than they have.
@@ -102,16 +118,19 @@ impl Client {
         for _ in 0..=self.options.max_redirects {
             let (stream, ip) = self.connect(&url, &guard).await?;
             guard.went(ip);
-            let (answer, broken_off) = if url.scheme() == "https" {
+            let after_head = Arc::new(AtomicUsize::new(0));
+            let stream = Counted { stream, read: 0, after_head: after_head.clone() };
+            let (response, _connection) = if url.scheme() == "https" {
                 let stream = self.tls.connect(server_name(&url)?, stream).await;
-                ask(stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?, &url, &get).await?
+                ask(stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?, &url, get.user_agent).await?
             } else {
-                ask(stream, &url, &get).await?
+                ask(stream, &url, get.user_agent).await?
             };
-            let (head, body) = answer.into_parts();
-            match redirect(&head, &url)? {
+            let around = BODY_FRAMES.saturating_mul(get.max_body).saturating_add(MAX_AROUND_BODY);
+            after_head.store(around, Ordering::Relaxed);
+            match redirect(&response, &url)? {
                 Some(next) => url = next,
-                None => return fetched(head, body, broken_off, get.max_body),
+                None => return read(response, &get).await,
             }
         }
         Err(FetchError::new(Operation::Bittorrent, format!("more than {} redirects", self.options.max_redirects)))
@@ -213,77 +232,105 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, FetchError> {
     }
 }
 
-/// Sends the request and takes in the answer as far as it comes; the body of one that sends us elsewhere is not waited for.
-async fn ask<S>(mut stream: S, url: &Url, get: &Get<'_>) -> Result<(Answer, Option<FetchError>), FetchError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let sent = stream.write_all(request(url, get.user_agent).as_bytes()).await;
-    sent.map_err(|e| FetchError::io(Operation::SockWrite, &e))?;
-    stream.flush().await.map_err(|e| FetchError::io(Operation::SockWrite, &e))?;
-    let mut answer = Answer::new(get.max_body);
-    let mut buffer = vec![0; RECEIVE_BYTES];
-    loop {
-        // Some take their time to begin.
-        let silence = answer.head().map(|_| get.silence);
-        let received = match silence {
-            Some(silence) => tokio::time::timeout(silence, stream.read(&mut buffer)).await,
-            None => Ok(stream.read(&mut buffer).await),
-        };
-        let lost = match received {
-            Ok(Ok(0)) => match answer.ended() {
-                Ok(()) => return Ok((answer, None)),
-                Err(e) => e,
-            },
-            Ok(Ok(n)) => {
-                answer.take(buffer.get(..n).unwrap_or_default())?;
-                if answer.is_whole() || answer.head().is_some_and(|head| head.location().is_some()) {
-                    return Ok((answer, None));
-                }
-                continue;
-            }
-            Ok(Err(e)) => FetchError::io(Operation::SockRead, &e),
-            Err(_) => FetchError::timed_out(Operation::SockRead, get.silence),
-        };
-        // What came before the connection broke off may be all that was needed.
-        return if answer.head().is_some() { Ok((answer, Some(lost))) } else { Err(lost) };
+/// A connection that ends when it is dropped.
+struct Connection(AbortHandle);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
-fn request(url: &Url, user_agent: &str) -> String {
-    let path = &url[Position::BeforePath..Position::AfterQuery];
-    let host = &url[Position::BeforeHost..Position::AfterPort];
-    let mut request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: close\r\n");
-    // One that cannot stand in a field is not sent.
-    if !user_agent.is_empty() && user_agent.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        request.push_str(&format!("User-Agent: {user_agent}\r\n"));
+/// Sends the request and waits for the head of the answer.
+async fn ask<S>(stream: S, url: &Url, user_agent: &str) -> Result<(Response<Incoming>, Connection), FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(MAX_HEAD)
+        .max_header_size(MAX_HEAD)
+        .max_headers(MAX_FIELDS)
+        .ignore_invalid_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| answer_error(&e))?;
+    let connection = Connection(tokio::spawn(async move { _ = connection.await }).abort_handle());
+    let response = sender.send_request(request(url, user_agent)?).await.map_err(|e| answer_error(&e))?;
+    Ok((response, connection))
+}
+
+fn request(url: &Url, user_agent: &str) -> Result<Request<String>, FetchError> {
+    let mut request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
+        .header(header::HOST, &url[Position::BeforeHost..Position::AfterPort])
+        .header(header::ACCEPT, "*/*")
+        .header(header::ACCEPT_ENCODING, "gzip")
+        .header(header::CONNECTION, "close");
+    if let Ok(user_agent) = HeaderValue::from_str(user_agent)
+        && !user_agent.is_empty()
+    {
+        request = request.header(header::USER_AGENT, user_agent);
     }
     if !url.username().is_empty() || url.password().is_some() {
         let mut login: Vec<u8> = percent_decode_str(url.username()).collect();
         login.push(b':');
         login.extend(percent_decode_str(url.password().unwrap_or_default()));
-        request.push_str(&format!("Authorization: Basic {}\r\n", BASE64.encode(&login)));
+        request = request.header(header::AUTHORIZATION, format!("Basic {}", BASE64.encode(&login)));
     }
-    request.push_str("\r\n");
-    request
+    request.body(String::new()).map_err(|e| FetchError::new(Operation::ParseAddress, format!("invalid URL: {e}")))
 }
 
 /// Where an answer sends us, if it does.
-fn redirect(head: &Head, url: &Url) -> Result<Option<Url>, FetchError> {
-    let Some(location) = head.location() else { return Ok(None) };
+fn redirect(response: &Response<Incoming>, url: &Url) -> Result<Option<Url>, FetchError> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
+    let location = String::from_utf8_lossy(location.as_bytes());
     let bad = |e| FetchError::new(Operation::Bittorrent, format!("a redirect to an invalid URL: {e}"));
-    url.join(location).map(Some).map_err(bad)
+    url.join(&location).map(Some).map_err(bad)
 }
 
-fn fetched(
-    head: Head,
-    body: Vec<u8>,
-    mut broken_off: Option<FetchError>,
-    max_body: usize,
-) -> Result<Fetched, FetchError> {
-    let body = if head.gzip { unpack(&body, max_body, &mut broken_off)? } else { body };
-    Ok(Fetched { status: head.status, reason: head.reason, body, broken_off })
+/// Reads an answer's body, as far as it comes.
+async fn read(mut response: Response<Incoming>, get: &Get<'_>) -> Result<Fetched, FetchError> {
+    let status = response.status();
+    let mut packed = Vec::new();
+    let mut broken_off = None;
+    loop {
+        let body = response.body_mut();
+        let next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+        let frame = match tokio::time::timeout(get.silence, next).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(e))) => {
+                broken_off = Some(answer_error(&e));
+                break;
+            }
+            Ok(None) => break,
+            Err(_) => {
+                broken_off = Some(FetchError::timed_out(Operation::SockRead, get.silence));
+                break;
+            }
+        };
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        if packed.len() + data.len() > get.max_body {
+            return Err(too_large(get.max_body));
+        }
+        packed.extend_from_slice(data);
+    }
+    let body = if is_gzip(response.headers()) { unpack(&packed, get.max_body, &mut broken_off)? } else { packed };
+    Ok(Fetched { status, body, broken_off })
+}
+
+fn too_large(max: usize) -> FetchError {
+    FetchError::new(Operation::SockRead, format!("the answer is larger than {max} bytes"))
+}
+
+/// Its names are not told apart by case, and have an old form (RFC 9110).
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let gzip = |coding: &str| ["gzip", "x-gzip"].iter().any(|name| coding.trim().eq_ignore_ascii_case(name));
+    let codings = headers.get_all(header::CONTENT_ENCODING);
+    codings.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(gzip)
 }
 
 fn unpack(packed: &[u8], max: usize, broken_off: &mut Option<FetchError>) -> Result<Vec<u8>, FetchError> {
@@ -297,4 +344,61 @@ fn unpack(packed: &[u8], max: usize, broken_off: &mut Option<FetchError>) -> Res
         broken_off.get_or_insert(FetchError::new(Operation::SockRead, format!("the answer cannot be unpacked: {e}")));
     }
     Ok(body)
+}
+
+/// A stream that brings no more than [`MAX_BEFORE_HEAD`] until the head of the answer is there, and so much more after it.
+struct Counted {
+    stream: TcpStream,
+    read: usize,
+    /// 0 until the head is there.
+    after_head: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.read += buf.filled().len() - before;
+        let after_head = self.after_head.load(Ordering::Relaxed);
+        let max = MAX_BEFORE_HEAD.saturating_add(after_head);
+        if self.read <= max {
+            return Poll::Ready(Ok(()));
+        }
+        let what = if after_head == 0 { "no answer among them" } else { "no end of the answer among them" };
+        let message = format!("more than {max} bytes, and {what}");
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)))
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What went wrong with an answer.
+fn answer_error(error: &hyper::Error) -> FetchError {
+    let mut message = error.to_string();
+    let mut os_error = 0;
+    let mut source = error.source();
+    while let Some(e) = source {
+        if let Some(e) = e.downcast_ref::<io::Error>() {
+            os_error = e.raw_os_error().unwrap_or(os_error);
+        }
+        let text = e.to_string();
+        if !message.contains(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        source = e.source();
+    }
+    FetchError { os_error, ..FetchError::new(Operation::SockRead, message) }
 }

@@ -1,7 +1,6 @@
 //! Fetching what an address from outside names: a torrent file, a magnet, a redirect. Whoever does so goes through here, since
 //! here are the rules about where such an address may lead ([`ssrf`]).
 
-mod answer;
 pub mod http;
 pub mod ssrf;
 mod tls;

@@ -57,17 +57,15 @@ impl HttpClient {
                 silence: limits.receive_timeout,
             })
             .await?;
-        let is_success = (200..300).contains(&fetched.status);
+        let status = fetched.status;
         match (reply::parse(&fetched.body), fetched.broken_off) {
-            (Ok(reply), _) if is_success => Ok(reply),
+            (Ok(reply), _) if status.is_success() => Ok(reply),
             // Some trackers refuse in their own words under an error status.
             (Err(failure), _) if failure.failure_reason.is_some() => Err(failure),
             // What came is no reply, because it is not all of it.
             (_, Some(error)) => Err(error.into()),
-            (Err(failure), None) if is_success => Err(failure),
-            _ => {
-                Err(AnnounceFailure::new(Operation::Bittorrent, format!("HTTP {} {}", fetched.status, fetched.reason)))
-            }
+            (Err(failure), None) if status.is_success() => Err(failure),
+            _ => Err(AnnounceFailure::new(Operation::Bittorrent, format!("HTTP {status}"))),
         }
     }
 }
