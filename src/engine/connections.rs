@@ -242,6 +242,7 @@ impl Torrent {
         let deaf: Vec<PeerKey> =
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
+        self.close_stalled(now);
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();
@@ -362,6 +363,7 @@ impl Torrent {
             reason,
             error,
         });
+        self.upload_line.retain(|k| *k != key);
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
         self.refill = true;
