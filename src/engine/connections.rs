@@ -9,6 +9,7 @@ use super::budget;
 use super::greeting::{LT_DONTHAVE, UT_METADATA, UT_PEX};
 use super::peer::Peer;
 use super::store::PeerKey;
+use super::swarm::Parting;
 use super::torrent::Torrent;
 use super::torrent_config::{StorageKind, TorrentFlags};
 use crate::alert::{Alert, CloseReason, SocketType};
@@ -23,7 +24,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// are refused fits in.
 const MOST_UNWRITTEN: usize = 1 << 20;
 const UNWRITTEN_A_PIECE: usize = 16;
-/// A peer whose connection did nothing for either side and was over within this time hung up on us.
+/// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
+/// a failure.
 const HUNG_UP: Duration = Duration::from_secs(10);
 
 impl Torrent {
@@ -240,6 +242,7 @@ impl Torrent {
         let deaf: Vec<PeerKey> =
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
+        self.close_stalled(now);
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();
@@ -336,14 +339,20 @@ impl Torrent {
         }
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
-        let failed = reason.is_misconduct() || (useless && now.since(peer.connected_at) < HUNG_UP);
+        let hung_up = useless && now.since(peer.connected_at) < HUNG_UP;
+        let parting = match hung_up {
+            _ if reason.is_misconduct() => Parting::Failed,
+            true if self.somebody_waits() => Parting::Failed,
+            true => Parting::Idle,
+            false => Parting::Fair,
+        };
         if reason == CloseReason::UploadToUpload {
             // Or it would be dialled again, for the same end.
             self.swarm.set_seed(peer.address, true);
         }
-        self.swarm.disconnected(now, peer.address, failed, &limits);
+        self.swarm.disconnected(now, peer.address, parting, &limits);
         if let Some(port) = peer.listen_port.filter(|_| peer.incoming) {
-            self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), failed, &limits);
+            self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), parting, &limits);
         }
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {
@@ -354,6 +363,7 @@ impl Torrent {
             reason,
             error,
         });
+        self.upload_line.retain(|k| *k != key);
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
         self.refill = true;

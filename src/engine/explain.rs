@@ -142,10 +142,14 @@ impl Torrent {
         if self.sleeps(now, reader, piece) {
             return Reason::ReaderAsleep;
         }
-        let able = |p: &Peer| p.serves(piece) && self.has_room(now, p);
-        if self.peers.values().any(able)
-            && (self.member.is_waiting() || self.is_too_large(reader, piece) || !self.may_begin(reader, content, piece))
-        {
+        let serving: Vec<&Peer> = self.peers.values().filter(|p| p.serves(piece)).collect();
+        // Who was asked for nothing was not asked for other blocks first.
+        let idle = serving.iter().all(|p| p.requests.is_empty());
+        let able = idle || serving.iter().any(|p| self.has_room(now, p));
+        let full = self.member.is_waiting()
+            || !self.may_begin(reader, content, piece)
+            || (idle && self.lacks_memory(reader, content, piece));
+        if self.is_too_large(reader, piece) || (able && full) {
             return Reason::MemoryFull;
         }
         Reason::Queued
@@ -246,6 +250,16 @@ impl Torrent {
         needs_all && u64::from(blocks) > self.pool.limit()
     }
 
+    /// Is there less memory free than asking for it takes?
+    fn lacks_memory(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
+        let blocks = match content.store.slot(piece) {
+            Some(slot) if slot.has_promise() => 0,
+            None if !reader.options.unverified => content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX),
+            _ => 1,
+        };
+        self.pool.available() < u64::from(blocks)
+    }
+
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
         let windowed = self.storage == StorageKind::Memory && reader.window.contains(piece);
@@ -285,7 +299,11 @@ impl Torrent {
             *part += bytes(slot.received().into());
         }
         let ours = used.requested + used.pinned + used.protected + used.wanted + used.idle + used.held;
-        used.other_torrents = used.charged.saturating_sub(ours);
+        let rest = used.charged.saturating_sub(ours);
+        // What uploads hold of pieces that are not here any more.
+        let lent = bytes(self.peers.values().map(|p| p.loans.blocks()).sum()).min(rest);
+        used.held += lent;
+        used.other_torrents = rest - lent;
         used
     }
 

@@ -167,12 +167,12 @@ impl Torrent {
             // The oldest use goes first; of a lookahead the far end.
             .map(|(worth, used, p)| (worth, if worth == Worth::FarAhead { u64::from(u32::MAX - p) } else { used }, p))
             .collect();
-        // Where somebody else holds the blocks, to let go of them would free nothing.
-        let shared = |piece: u32| content.store.slot(piece).is_none_or(|s| s.is_shared());
+        // Where somebody else holds all the blocks, to let go of them would free nothing.
+        let useless = |piece: u32| content.store.slot(piece).is_none_or(|s| s.would_free_nothing());
         let piece = loop {
             let Some(at) = (0..victims.len()).min_by_key(|i| victims.get(*i)) else { return false };
             let (_, _, piece) = victims.swap_remove(at);
-            if !shared(piece) {
+            if !useless(piece) {
                 break piece;
             }
         };

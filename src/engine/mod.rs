@@ -23,6 +23,7 @@ pub mod hungry;
 pub mod inflow;
 pub mod late;
 pub mod lifecycle;
+mod loans;
 pub mod memory;
 mod merge;
 pub mod metadata;

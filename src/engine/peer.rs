@@ -10,6 +10,7 @@ use super::bitfield::Bitfield;
 use super::budget::Budget;
 use super::fickle::Fickle;
 use super::inflow::Part;
+use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
@@ -142,6 +143,7 @@ pub struct Peer {
     pub uploads: VecDeque<BlockRequest>,
     pub reading: usize,
     pub outbox: Outbox,
+    pub loans: Loans,
     /// It was reported to the shell as having something to write.
     pub woken: bool,
     /// Pieces that we told it we have.
@@ -182,6 +184,7 @@ impl Peer {
         credits: Arc<Credits>,
         unknown: usize,
     ) -> Self {
+        let loans = Loans::new(credits.pool().clone());
         Self {
             key,
             address,
@@ -223,6 +226,7 @@ impl Peer {
             uploads: VecDeque::new(),
             reading: 0,
             outbox: Outbox::default(),
+            loans,
             woken: false,
             told: Bitfield::default(),
             down: Rate::default(),
@@ -261,6 +265,7 @@ impl Peer {
     /// What it asked for goes out to it.
     pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
         self.budget.served(u64::from(request.length));
+        self.loans.push(now, parts.iter().map(|(.., len)| *len));
         self.outbox.push_piece(request, parts);
         self.last_sent = now;
         self.last_useful = now;

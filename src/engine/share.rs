@@ -59,6 +59,11 @@ impl Share {
             }
     }
 
+    /// Blocks that all torrents together cannot do without.
+    pub fn needed(&self) -> u64 {
+        self.shares.need.load(Ordering::Acquire)
+    }
+
     /// Is there less than all torrents together cannot do without? Then they take turns.
     pub fn is_crowded(&self, limit: u64) -> bool {
         self.shares.need.load(Ordering::Acquire) > self.unprotected(limit)

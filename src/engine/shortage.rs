@@ -106,6 +106,14 @@ impl Torrent {
         (self.peers.is_empty() && fetches()).then_some(Need::Download)
     }
 
+    /// Does a read wait, or a download?
+    pub(super) fn somebody_waits(&self) -> bool {
+        let Some(content) = &self.content else { return true };
+        self.readers.values().any(|r| r.waiting.is_some() || !r.probes.is_empty())
+            || !self.deadlines.is_empty()
+            || content.picker.has_wanted()
+    }
+
     /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
     fn readers_wait_in_vain(&self, now: Time) -> bool {
         let Some(content) = &self.content else { return false };

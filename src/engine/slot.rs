@@ -182,6 +182,14 @@ impl Slot {
         by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
     }
 
+    /// Would no memory come free if it were let go of? An upload holds a block, a hash job or a caller all that it knows of.
+    pub fn would_free_nothing(&self) -> bool {
+        let ours = 1 + usize::from(self.whole.is_some());
+        let by_piece = self.stage != Stage::Kept || self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
+        let mut blocks = self.blocks.iter().filter(|b| b.is_received()).filter_map(|b| b.data.as_ref());
+        self.is_shared() && (by_piece || blocks.all(|b| b.holders() > ours))
+    }
+
     /// From here on it is hashed anew; a job under way will find that it is stale.
     pub(super) fn rewind(&mut self, generation: u64) {
         self.hashed = 0;

@@ -9,7 +9,9 @@
 //! * the torrent is resumed (`forgive_all`);
 //! * somebody waits and there is nobody to ask (`call`).
 //!
-//! That a connection ended is no failure in itself. It is one if the peer misbehaved, or hung up on us as soon as it was there.
+//! That a connection ended is no failure in itself. It is one if the peer misbehaved, or hung up on us as soon as it was there though
+//! something was wanted of it. Where nothing was, it just has no use for connections that idle: it is called less and less often
+//! (`idle_ends`), and at once when somebody waits.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +42,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 const NAMED_RETRY: Duration = Duration::from_secs(5);
 /// While somebody waits and there is nobody to ask, a peer is left alone for so long after a try.
 const CALLED_RETRY: Duration = Duration::from_secs(3);
+/// The same of one whose last connection ended without a failure: between two calls.
+const CALLED_AGAIN: Duration = Duration::from_secs(1);
 /// What failed with the network is forgiven once in this time: one peer that comes and goes must not have all others dialled.
 const FORGIVING: Duration = Duration::from_secs(60);
 /// Over so long those who are forgiven together are dialled again.
@@ -47,15 +51,29 @@ const FORGIVEN_WITHIN: Duration = Duration::from_secs(3);
 /// Banned addresses remembered a torrent.
 const MAX_BANNED: usize = 10_000;
 
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    Fair,
+    /// Soon, and before anything was wanted of the peer.
+    Idle,
+    /// The peer misbehaved, or was of no use.
+    Failed,
+}
+
 #[derive(Debug, Clone, Default)]
 struct KnownPeer {
     source: PeerSource,
     /// Failures in a row.
     fails: u32,
+    /// Connections in a row that ended idle.
+    idle_ends: u32,
     /// It is not dialled before this.
     not_before: Time,
     /// When the last try ended: a dial that failed, or a connection.
     tried: Time,
+    /// When it was last called.
+    called: Option<Time>,
     connected: bool,
     dialling: bool,
     /// There was a connection once: who was there before is called first.
@@ -72,7 +90,7 @@ impl KnownPeer {
 
     /// How long to wait before the next dial. One that the caller named may just be starting: it is tried again soon.
     fn pause(&self, limits: &SwarmLimits) -> Duration {
-        let fails = self.fails.max(1);
+        let fails = self.fails.saturating_add(self.idle_ends).max(1);
         if self.source.contains(PeerSource::MANUAL) {
             return (MANUAL_RETRY * (1 << (fails - 1).min(10))).min(limits.min_reconnect);
         }
@@ -84,7 +102,7 @@ impl KnownPeer {
     fn named_again(&mut self, now: Time, source: PeerSource, limits: &SwarmLimits) {
         self.source |= source;
         if source.contains(PeerSource::MANUAL) {
-            self.fails = 0;
+            (self.fails, self.idle_ends) = (0, 0);
             self.not_before = Time::ZERO;
             return;
         }
@@ -221,7 +239,7 @@ impl Swarm {
         let address = canonical(address);
         if self.peers.get_mut(&address).is_some_and(|p| std::mem::take(&mut p.dialling)) {
             self.dialling -= 1;
-            self.rest(now, address, true, limits);
+            self.rest(now, address, Parting::Failed, limits);
         }
     }
 
@@ -236,13 +254,17 @@ impl Swarm {
     }
 
     /// A try ended: the peer is left alone for a while, or, if it was banned meanwhile, for good.
-    fn rest(&mut self, now: Time, address: SocketAddr, failed: bool, limits: &SwarmLimits) {
+    fn rest(&mut self, now: Time, address: SocketAddr, parting: Parting, limits: &SwarmLimits) {
         if self.is_banned(address) {
             self.peers.remove(&address);
             return;
         }
         let Some(p) = self.peers.get_mut(&address) else { return };
-        p.fails = if failed { p.fails.saturating_add(1) } else { 0 };
+        (p.fails, p.idle_ends) = match parting {
+            Parting::Fair => (0, 0),
+            Parting::Idle => (0, p.idle_ends.saturating_add(1)),
+            Parting::Failed => (p.fails.saturating_add(1), p.idle_ends),
+        };
         p.tried = now;
         let pause = p.pause(limits);
         let until = now + self.about(pause);
@@ -292,7 +314,7 @@ impl Swarm {
     /// The torrent begins anew.
     pub fn forgive_all(&mut self) {
         for p in self.peers.values_mut() {
-            p.fails = 0;
+            (p.fails, p.idle_ends) = (0, 0);
             p.not_before = Time::ZERO;
         }
     }
@@ -300,19 +322,24 @@ impl Swarm {
     /// Somebody waits, and there is nobody to ask: up to `n` of those who rest may be dialled at once, first those who were here
     /// before, and of them who was left alone for longest. Their failures still count.
     pub fn call(&mut self, now: Time, n: usize) {
-        let rests = |p: &KnownPeer| p.is_idle() && p.not_before > now && now.since(p.tried) >= CALLED_RETRY;
+        let may = |p: &KnownPeer| match p.called {
+            _ if !p.met || p.fails > 0 => now.since(p.tried) >= CALLED_RETRY,
+            Some(called) => now.since(called) >= CALLED_AGAIN,
+            None => true,
+        };
+        let rests = |p: &KnownPeer| p.is_idle() && p.not_before > now && may(p);
         let mut resting: Vec<_> =
             self.peers.iter().filter(|(_, p)| rests(p)).map(|(a, p)| (!p.met, p.tried, *a)).collect();
         resting.sort_unstable();
         for (.., address) in resting.into_iter().take(n) {
             if let Some(p) = self.peers.get_mut(&address) {
-                p.not_before = now;
+                (p.not_before, p.called) = (now, Some(now));
             }
         }
     }
 
-    /// A connection ended. `failed`: the peer misbehaved, or was of no use from the start. Incoming-only peers are forgotten.
-    pub fn disconnected(&mut self, now: Time, address: SocketAddr, failed: bool, limits: &SwarmLimits) {
+    /// A connection ended. Incoming-only peers are forgotten.
+    pub fn disconnected(&mut self, now: Time, address: SocketAddr, parting: Parting, limits: &SwarmLimits) {
         let address = canonical(address);
         let Some(p) = self.peers.get_mut(&address) else { return };
         if std::mem::take(&mut p.connected) {
@@ -325,7 +352,7 @@ impl Swarm {
             self.peers.remove(&address);
             return;
         }
-        self.rest(now, address, failed, limits);
+        self.rest(now, address, parting, limits);
     }
 
     /// Nobody is connected or being dialled any more.

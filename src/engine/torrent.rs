@@ -154,6 +154,8 @@ pub struct Torrent {
     /// When slots that came free are given away, and no sooner than when.
     pub(super) next_fill: Time,
     pub(super) least_fill: Time,
+    /// Peers for which nothing could be lent: they get it in turn.
+    pub(super) upload_line: VecDeque<PeerKey>,
     /// How many peers may download from us.
     pub(super) unchoked: usize,
     /// When a peer may be made to go for one to be dialled, and when the worst go.
@@ -254,6 +256,7 @@ impl Torrent {
             next_choke: now,
             next_fill: Time::NEVER,
             least_fill: now,
+            upload_line: VecDeque::new(),
             unchoked: 0,
             next_room: now,
             next_turnover: now,

@@ -6,11 +6,14 @@ use std::time::Duration;
 use super::Time;
 use super::choker::{self, Candidate};
 use super::connections::wake;
+use super::content::Content;
 use super::output::{DiskJob, UploadRead};
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
+use crate::alert::CloseReason;
+use crate::error::{Error, Operation, Status};
 use crate::metainfo::FileLayout;
 use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::{BlockRequest, Message};
@@ -66,23 +69,63 @@ impl Torrent {
         }
     }
 
-    /// Moves what a peer asked for into its outbox, as far as the send buffer allows; from disk it takes the long way.
+    /// Moves what a peer asked for into its outbox, as far as the send buffer and its part of the memory for uploads allow; from
+    /// disk it takes the long way. Where there is no memory it waits in line.
     pub(super) fn serve(&mut self, now: Time, key: PeerKey) {
-        // What stands in the way of uploads is counted only where somebody uploads.
-        let idle = self.peers.get(&key).is_none_or(|p| p.uploads.is_empty());
-        let watermark = if idle { 0 } else { self.send_watermark() };
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return };
+        if self.peers.get(&key).is_some_and(|p| !p.uploads.is_empty()) {
+            let others_wait = !self.upload_line.is_empty();
+            if (others_wait || !self.lend(now, key)) && !self.upload_line.contains(&key) {
+                self.upload_line.push_back(key);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !peer.outbox.is_empty()
+        {
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// Serves those who wait in line, as far as there is something to lend.
+    fn serve_line(&mut self, now: Time) {
+        while let Some(key) = self.upload_line.front().copied() {
+            if !self.lend(now, key) {
+                return;
+            }
+            self.upload_line.pop_front();
+            if let Some(peer) = self.peers.get_mut(&key).filter(|p| !p.outbox.is_empty()) {
+                wake(&mut self.out.wake, peer);
+            }
+        }
+    }
+
+    /// False: there is nothing to lend now, and nothing is on its way to the peer.
+    fn lend(&mut self, now: Time, key: PeerKey) -> bool {
+        let watermark = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
+        let most = (self.pool.most_lent() / self.unchoked.max(1) as u64).max(1);
+        let needed = self.share.needed();
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
+        let mut lent = true;
         while let Some(request) = peer.uploads.front().copied() {
-            if peer.outbox.bytes() + peer.reading + reads_bytes(&reads) >= watermark || reads.len() >= READ_BATCH {
+            if peer.outbox.bytes() + peer.reading + reads_bytes(&reads) >= watermark
+                || peer.loans.blocks() >= most
+                || reads.len() >= READ_BATCH
+            {
                 break;
             }
-            peer.uploads.pop_front();
             if !content.have.get(request.piece) {
+                peer.uploads.pop_front();
                 if peer.fast {
                     peer.answer(now, &Message::Reject(request));
                 }
-            } else if self.storage == StorageKind::Disk {
+                continue;
+            }
+            if !peer.loans.take(blocks_of(self.storage, request), needed) {
+                lent = peer.loans.blocks() > 0;
+                break;
+            }
+            peer.uploads.pop_front();
+            if self.storage == StorageKind::Disk {
                 reads.push(request);
             } else {
                 let parts = parts_of(content, request);
@@ -95,25 +138,27 @@ impl Torrent {
             let read = UploadRead { peer: key, requests: reads };
             self.out.disk.push(DiskJob::Read { generation: self.disk_generation, read });
         }
-        if !peer.outbox.is_empty() {
-            wake(&mut self.out.wake, peer);
-        }
+        lent
     }
 
-    /// Bytes queued for a peer at most. Blocks that wait to be sent, in memory or read from disk, cannot be evicted: they are
-    /// a quarter of the limit at most, all peers together (but a block each).
-    fn send_watermark(&self) -> usize {
-        let set = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
-        let peers = self.unchoked.max(1);
-        let most = usize::try_from(self.pool.limit() * u64::from(BLOCK_SIZE) / 4).unwrap_or(usize::MAX) / peers;
-        set.min(most).max(BLOCK_SIZE as usize)
-    }
-
-    /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into.
+    /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into, or nothing to lend.
     pub(super) fn serve_waiting(&mut self, now: Time) {
-        let waits = |p: &&Peer| !p.uploads.is_empty() && p.reading == 0 && p.outbox.is_empty();
+        self.serve_line(now);
+        let waits = |p: &&Peer| !p.uploads.is_empty() && p.loans.blocks() == 0;
         let keys: Vec<PeerKey> = self.peers.values().filter(waits).map(|p| p.key).collect();
         keys.into_iter().for_each(|key| self.serve(now, key));
+    }
+
+    /// Ends the connections of those who do not read what waits for them, where somebody has use for the memory.
+    pub(super) fn close_stalled(&mut self, now: Time) {
+        if self.upload_line.is_empty() && !self.pool.anybody_waits() {
+            return;
+        }
+        let stalled = self.peers.values().filter(|p| p.loans.is_stalled(now)).map(|p| p.key);
+        for key in stalled.collect::<Vec<_>>() {
+            let error = Error::new(Status::Network, "it does not read what it asked for, and others need the memory");
+            self.close(now, key, CloseReason::NoMemory, Some(error.with_operation(Operation::Bittorrent)));
+        }
     }
 
     /// The disk read for an upload, or there was no memory to read into (None): then the request waits on, at the front.
@@ -126,6 +171,9 @@ impl Torrent {
     ) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.reading = peer.reading.saturating_sub(request.length as usize);
+        if data.is_none() {
+            peer.loans.give_back(blocks_of(StorageKind::Disk, request));
+        }
         match data {
             Some(parts) => peer.push_piece(now, request, parts),
             None if !peer.am_choking || peer.allowed_to_peer.contains(&request.piece) => {
@@ -145,8 +193,17 @@ impl Torrent {
             peer.up.add(now, payload);
             peer.protocol_up.add(now, all);
             peer.last_sent = now;
+            peer.loans.wrote(payload);
         }
+        self.serve_line(now);
         self.serve(now, key);
+    }
+
+    /// The peer's socket takes no more of what is to be written to it, or took all that it was offered.
+    pub fn peer_blocked(&mut self, now: Time, key: PeerKey, blocked: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.loans.set_blocked(now, blocked);
+        }
     }
 
     /// The next stretch to write to a peer. None: nothing, until it is woken.
@@ -280,8 +337,14 @@ fn reads_bytes(reads: &[BlockRequest]) -> usize {
     reads.iter().map(|r| r.length as usize).sum()
 }
 
+/// How many blocks of memory a request takes, or keeps.
+fn blocks_of(storage: StorageKind, request: BlockRequest) -> u64 {
+    let from = if storage == StorageKind::Disk { 0 } else { request.begin % BLOCK_SIZE };
+    u64::from((from + request.length).div_ceil(BLOCK_SIZE))
+}
+
 /// The blocks that hold a request's bytes; the piece is in memory and the request inside it.
-fn parts_of(content: &super::content::Content, request: BlockRequest) -> Vec<(Block, u32, u32)> {
+fn parts_of(content: &Content, request: BlockRequest) -> Vec<(Block, u32, u32)> {
     let mut parts = Vec::new();
     let mut at = request.begin;
     let end = request.begin + request.length;

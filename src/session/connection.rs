@@ -199,43 +199,88 @@ async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle
             handle.wake.notified().await;
             continue;
         }
-        let payload: usize =
-            chunks.iter().filter(|c| matches!(c, Chunk::Payload { .. })).map(|c| c.as_slice().len()).sum();
-        if let Err(e) = write_all(stream, &chunks, &limits).await {
-            return Some(lost(Operation::SockWrite, &e));
+        let (mut done, mut blocked) = (0, false);
+        loop {
+            match write_on(stream, &chunks, &mut done, &limits).await {
+                Ok(Written::All) => break,
+                Ok(Written::Granted) if !blocked => {}
+                // What is written already is free for others while the rest waits for the peer.
+                Ok(written) => {
+                    blocked = written == Written::Some;
+                    let (payload, bytes) = drop_written(&mut chunks, &mut done);
+                    driver.run(|core, now| {
+                        core.peer_blocked(now, key, blocked);
+                        core.peer_sent(now, key, payload, bytes);
+                    });
+                }
+                Err(e) => return Some(lost(Operation::SockWrite, &e)),
+            }
         }
-        chunks.clear();
-        driver.run(|core, now| core.peer_sent(now, key, payload as u64, bytes as u64));
+        let (payload, bytes) = drop_written(&mut chunks, &mut done);
+        driver.run(|core, now| {
+            core.peer_blocked(now, key, false);
+            core.peer_sent(now, key, payload, bytes);
+        });
         handle.written.notify_one();
     }
 }
 
-/// Writes all chunks, as many as the limit and the socket take at once.
-async fn write_all(stream: &TcpStream, chunks: &[Chunk], limits: &super::rate_limit::RateLimits) -> io::Result<()> {
+#[derive(Debug, PartialEq, Eq)]
+enum Written {
+    All,
+    /// As much as the limit granted.
+    Granted,
+    /// The socket takes no more now.
+    Some,
+}
+
+/// Lets go of the chunks that are written whole. How many bytes they had: of payload, and in all.
+fn drop_written(chunks: &mut Vec<Chunk>, done: &mut usize) -> (u64, u64) {
+    let (mut payload, mut bytes) = (0, 0);
+    let mut whole = 0;
+    for chunk in chunks.iter() {
+        let length = chunk.as_slice().len();
+        if bytes + length > *done {
+            break;
+        }
+        bytes += length;
+        payload += if matches!(chunk, Chunk::Payload { .. }) { length } else { 0 };
+        whole += 1;
+    }
+    chunks.drain(..whole);
+    *done -= bytes;
+    (payload as u64, bytes as u64)
+}
+
+/// Writes on from `done` as the limit lets it, to the end or until the socket takes no more.
+async fn write_on(
+    stream: &TcpStream,
+    chunks: &[Chunk],
+    done: &mut usize,
+    limits: &super::rate_limit::RateLimits,
+) -> io::Result<Written> {
     let total: usize = chunks.iter().map(|c| c.as_slice().len()).sum();
-    let mut done = 0;
-    while done < total {
-        let granted = if limits.is_unlimited() {
-            total - done
-        } else {
-            limits.acquire(u32::try_from(total - done).unwrap_or(u32::MAX)).await as usize
-        };
-        let mut left = granted;
-        while left > 0 {
-            stream.writable().await?;
-            let slices = slices(chunks, done, left);
-            match stream.try_write_vectored(&slices) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => {
-                    done += n;
-                    left -= n.min(left);
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
+    stream.writable().await?;
+    let unlimited = limits.is_unlimited();
+    let wanted = u32::try_from(total - *done).unwrap_or(u32::MAX);
+    let mut left = if unlimited { total - *done } else { limits.acquire(wanted).await as usize };
+    while left > 0 {
+        match stream.try_write_vectored(&slices(chunks, *done, left)) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                *done += n;
+                left -= n.min(left);
             }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                if !unlimited {
+                    limits.refund(u32::try_from(left).unwrap_or(u32::MAX));
+                }
+                return Ok(Written::Some);
+            }
+            Err(e) => return Err(e),
         }
     }
-    Ok(())
+    Ok(if *done == total { Written::All } else { Written::Granted })
 }
 
 /// `len` bytes of the chunks' concatenation from `skip` on.

@@ -162,7 +162,8 @@ settings! {
     download_rate_limit: Int(0), Check::Range(0, MAX_U32), live,
         "Bytes a second taken from peers, whole session; 0: no limit.";
     send_buffer_watermark: Int(512_000), Check::Range(16_384, 1 << 30), live,
-        "Bytes waiting to be sent to a peer, above which no further blocks are queued for it.";
+        "Bytes waiting to be sent to a peer, above which no further blocks are queued for it. All uploads \
+         together hold an eighth of `memory_limit` at most.";
 
     // trackers
     announce_to_all_trackers: Bool(true), Check::Any, live,

@@ -50,6 +50,10 @@ impl Credits {
         Arc::new(Self { pool, expected: Mutex::new(VecDeque::new()) })
     }
 
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     /// Moves a reservation in, for the block of `length` bytes of `piece` at `begin`.
     pub fn put(&self, piece: u32, begin: u32, length: u32, reservation: Reservation) {
         reservation.keep_charged();

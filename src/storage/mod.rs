@@ -5,5 +5,6 @@ pub mod checker;
 pub mod credits;
 pub mod disk;
 pub mod file_pool;
+pub mod lending;
 pub mod pool;
 pub mod turns;

@@ -66,6 +66,8 @@ pub struct Pool {
     counts: AtomicU64,
     /// The most that was charged at once, under the same number.
     peak: AtomicU64,
+    /// Blocks that uploads hold (see `lending`).
+    pub(super) lent: AtomicU64,
     buffers: Mutex<Buffers>,
     pub(super) turns: Mutex<Turns>,
 }
@@ -77,6 +79,7 @@ impl Pool {
             limit: AtomicU64::new(blocks_of(limit_bytes)),
             counts: AtomicU64::new(0),
             peak: AtomicU64::new(0),
+            lent: AtomicU64::new(0),
             buffers: Mutex::default(),
             turns: Mutex::default(),
         })

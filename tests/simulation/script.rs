@@ -92,6 +92,10 @@ pub struct Quirks {
     pub spare_bits: bool,
     /// Blocks are asked for in its name: what comes of that is passed over.
     pub asked_for: bool,
+    /// It says at once that it is interested.
+    pub interested: bool,
+    /// It does without the fast extension.
+    pub plain: bool,
 }
 
 /// What a script wants done with its connection.
@@ -154,7 +158,7 @@ impl Script {
     }
 
     pub fn is_fast(&self) -> bool {
-        !matches!(self.manner, Manner::Plain | Manner::Fickle { fast: false, .. })
+        !self.quirks.plain && !matches!(self.manner, Manner::Plain | Manner::Fickle { fast: false, .. })
     }
 
     pub fn connected(&mut self, conn: usize) {
@@ -188,6 +192,9 @@ impl Script {
             }
         };
         self.send(conn, &hello);
+        if self.quirks.interested {
+            self.send(conn, &Message::Interested);
+        }
         let size = match self.manner {
             Manner::HugeMetadata(size) => size,
             _ => self.content.info.bytes.len() as u32,

@@ -26,6 +26,9 @@ impl World {
         let is_flood = matches!(&self.nodes[node].kind, Kind::Script(s) if matches!(s.manner, Manner::Flood(_)));
         let is_full = is_flood && c.moved[1 - side] - c.taken[1 - side] > SOCKET as u64;
         if is_deaf || is_full || c.unread[1 - side].len() > SOCKET {
+            if let Kind::Engine(engine) = &mut self.nodes[node].kind {
+                engine.torrent.peer_blocked(now, key, true);
+            }
             return;
         }
         let (mut bytes, mut payload) = (Vec::new(), 0u64);

@@ -116,7 +116,7 @@ fn an_idle_close_is_no_failure() {
         assert_eq!(swarm.next_dials(now, 1, false), [addr(1)]);
         swarm.connected(now, addr(1), false, &LIMITS);
         now = now + Duration::from_secs(30);
-        swarm.disconnected(now, addr(1), false, &LIMITS);
+        swarm.disconnected(now, addr(1), Parting::Fair, &LIMITS);
         let pause = swarm.next_dial_time(false).expect("waiting").since(now);
         assert!(pause <= LIMITS.min_reconnect.mul_f64(1.25), "{pause:?}");
     }
@@ -127,7 +127,7 @@ fn what_failed_with_the_network_is_forgiven_when_somebody_answers() {
     let mut swarm = with(&[(1, PeerSource::TRACKER), (2, PeerSource::DHT), (3, PeerSource::PEX)]);
     assert_eq!(swarm.next_dials(Time::ZERO, 9, false).len(), 3);
     (1..=3).for_each(|n| swarm.connected(Time::ZERO, addr(n), false, &LIMITS));
-    (1..=3).for_each(|n| swarm.disconnected(at(100), addr(n), false, &LIMITS));
+    (1..=3).for_each(|n| swarm.disconnected(at(100), addr(n), Parting::Fair, &LIMITS));
     let mut now = at(100);
     for _ in 0..5 {
         now = (1..=3).map(|n| fail_once(&mut swarm, now, n)).max().expect("three");
@@ -156,7 +156,7 @@ fn one_that_comes_and_goes_does_not_have_the_dead_dialled_all_the_time() {
             }
         }
         if second % 5 == 4 && swarm.peers[&addr(1)].connected {
-            swarm.disconnected(now, addr(1), false, &LIMITS);
+            swarm.disconnected(now, addr(1), Parting::Fair, &LIMITS);
             swarm.add(now, addr(1), PeerSource::MANUAL, &LIMITS);
         }
     }
@@ -169,16 +169,21 @@ fn a_call_dials_those_who_were_here_before_and_nobody_twice_at_once() {
     assert_eq!(swarm.next_dials(Time::ZERO, 9, false).len(), 3);
     swarm.connected(Time::ZERO, addr(3), false, &LIMITS);
     [1, 2].into_iter().for_each(|n| swarm.dial_failed(Time::ZERO, addr(n), &LIMITS));
-    swarm.disconnected(at(10), addr(3), false, &LIMITS);
+    swarm.disconnected(at(10), addr(3), Parting::Fair, &LIMITS);
     swarm.call(at(10), 1);
-    assert_eq!(swarm.next_dials(at(10), 9, false).len(), 1, "the one that just left is left alone for a moment");
-    swarm.call(at(13), 1);
-    assert_eq!(swarm.next_dials(at(13), 9, false), [addr(3)]);
-    swarm.dial_failed(at(13), addr(3), &LIMITS);
-    swarm.call(at(14), 9);
-    assert_eq!(swarm.next_dials(at(14), 9, false).len(), 1);
-    swarm.call(at(15), 9);
-    assert!(swarm.next_dials(at(15), 9, false).is_empty());
+    assert_eq!(swarm.next_dials(at(10), 9, false), [addr(3)], "that it left is no failure");
+    swarm.connected(at(10), addr(3), false, &LIMITS);
+    swarm.disconnected(at(10), addr(3), Parting::Idle, &LIMITS);
+    swarm.call(at(10), 1);
+    let others = swarm.next_dials(at(10), 9, false);
+    assert!(others.len() == 1 && others != [addr(3)], "it is called once a second: {others:?}");
+    swarm.call(at(11), 1);
+    assert_eq!(swarm.next_dials(at(11), 9, false), [addr(3)]);
+    swarm.dial_failed(at(11), addr(3), &LIMITS);
+    swarm.call(at(12), 9);
+    assert_eq!(swarm.next_dials(at(12), 9, false).len(), 1);
+    swarm.call(at(13), 9);
+    assert!(swarm.next_dials(at(13), 9, false).is_empty());
 }
 
 #[test]
@@ -238,7 +243,7 @@ fn incoming_peers_are_forgotten_when_they_leave() {
     let mut swarm = swarm();
     swarm.connected(Time::ZERO, addr(9), true, &LIMITS);
     assert_eq!(swarm.len(), 1);
-    swarm.disconnected(Time::ZERO, addr(9), false, &LIMITS);
+    swarm.disconnected(Time::ZERO, addr(9), Parting::Fair, &LIMITS);
     assert!(swarm.is_empty());
 }
 
@@ -249,7 +254,7 @@ fn who_connects_does_not_make_the_list_longer_than_its_limit() {
         swarm.connected(Time::ZERO, addr(n), true, &LIMITS);
     }
     assert_eq!(swarm.len(), 3);
-    (1..=9).for_each(|n| swarm.disconnected(Time::ZERO, addr(n), false, &LIMITS));
+    (1..=9).for_each(|n| swarm.disconnected(Time::ZERO, addr(n), Parting::Fair, &LIMITS));
     assert!(swarm.is_empty());
 }
 

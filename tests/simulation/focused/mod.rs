@@ -18,6 +18,7 @@ mod peers;
 mod readers;
 mod storage;
 mod told;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;

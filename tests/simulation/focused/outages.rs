@@ -48,6 +48,40 @@ fn a_read_after_many_idle_closes_is_served_at_once() {
     }
 }
 
+/// The same where it hangs up after a second: it is dialled less and less often while nobody reads, and at once when somebody does.
+#[test]
+fn a_peer_that_hangs_up_on_the_idle_is_dialled_at_once_for_a_read() {
+    for source in SOURCES {
+        for idle in [2, 9, 14, 25, 60] {
+            let mut world = lone(source);
+            again_every(&mut world, seconds(1), idle as u32, |w| w.cut(1));
+            world.run_for(seconds(idle) + Duration::from_millis(1));
+            let dialled = world.conns.len();
+            assert!(dialled as u64 <= 3 + idle / 5, "{source:?}: {dialled} dials in {idle} s");
+            world.add_driver(0, Driver::new(1, 0, [Step::Seek(5 * MIB), Step::Read(100 * KIB)]));
+            assert!(world.finish(seconds(10)), "{source:?}: nobody came");
+            let latency = seek_latency(&mut world);
+            assert!(latency < seconds(1), "{source:?}, idle for {idle} s: {latency:?}");
+            world.end();
+        }
+    }
+}
+
+/// One that hangs up though somebody waits is dialled less and less often, and no more than once a second.
+#[test]
+fn a_peer_that_hangs_up_on_a_read_is_not_hammered() {
+    for source in SOURCES {
+        let mut world = lone(source);
+        world.script(1).has = Some(Vec::new());
+        world.add_driver(0, Driver::new(1, 0, [Step::Read(100 * KIB)]));
+        again_every(&mut world, Duration::from_millis(200), 300, |w| w.cut(1));
+        world.run_for(seconds(60));
+        let dialled = world.conns.len();
+        assert!((2..=22).contains(&dialled), "{source:?}: {dialled} dials in a minute");
+        world.end();
+    }
+}
+
 /// Nobody names the peer again, and the reader that waits has it back soon after it is there again.
 #[test]
 fn the_only_seed_is_found_again_soon_after_an_outage() {
