@@ -20,6 +20,7 @@ use crate::storage::turns::{Promise, Rank};
 /// In line, each block that is wanted at once counts as so much waiting less: small pieces last for a shorter time, so their turn comes
 /// more often. Who waits comes to be the first all the same.
 const BLOCK_COUNTS: Duration = Duration::from_millis(10);
+const ALL_COUNT: Duration = Duration::from_secs(1);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
 /// Behind all classes.
@@ -80,7 +81,7 @@ impl Torrent {
             Class::Blocked => blocked().unwrap_or(now),
             _ => *self.in_line_since.get_or_insert(now),
         };
-        let handicap = BLOCK_COUNTS.as_micros() as u64 * blocks;
+        let handicap = (BLOCK_COUNTS.as_micros() as u64 * blocks).min(ALL_COUNT.as_micros() as u64);
         Rank { urgency, since: since.micros() + handicap }
     }
 

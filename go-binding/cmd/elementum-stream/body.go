@@ -19,8 +19,12 @@ const (
 	bodyStall = 10 * time.Second
 )
 
+// The server throws away the rest of a small body that nobody read, so that the client, who is still writing it, sees the answer and no
+// reset. It may take so long.
+const restOfBody = time.Second
+
 // endBodies sees to it that a body which nobody reads holds nothing: unless a handler reads it to its end, the connection closes, and
-// what is still to come is not waited for.
+// what is still to come is not waited for, or not for long.
 func endBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
@@ -35,7 +39,7 @@ func endBodies(next http.Handler) http.Handler {
 		w.Header().Set("Connection", "close")
 		next.ServeHTTP(w, r)
 		if !body.ended {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restOfBody))
 		}
 	})
 }
