@@ -93,7 +93,7 @@ func (s *service) readSource(w http.ResponseWriter, r *http.Request) (source tor
 		most = maxForm
 	}
 	if r.ContentLength > most {
-		return source, nil, errTooBig
+		return source, nil, refuseLength(r)
 	}
 	if release, err = s.takeUpload(r.Context(), w); err != nil {
 		return source, nil, err

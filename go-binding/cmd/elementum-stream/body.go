@@ -19,12 +19,8 @@ const (
 	bodyStall = 10 * time.Second
 )
 
-// The server throws away the rest of a small body that nobody read, so that the client, who is still writing it, sees the answer and no
-// reset. It may take so long.
-const restOfBody = time.Second
-
 // endBodies sees to it that a body which nobody reads holds nothing: unless a handler reads it to its end, the connection closes, and
-// what is still to come is not waited for, or not for long.
+// what is still to come is not waited for.
 func endBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength == 0 {
@@ -39,15 +35,22 @@ func endBodies(next http.Handler) http.Handler {
 		w.Header().Set("Connection", "close")
 		next.ServeHTTP(w, r)
 		if !body.ended {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(restOfBody))
+			until := time.Unix(1, 0)
+			if body.comes {
+				until = time.Now().Add(restOfBody)
+			}
+			_ = http.NewResponseController(w).SetReadDeadline(until)
 		}
 	})
 }
 
-// A watchedBody knows whether it was read to its end.
+// How long the rest of a body may come that was refused for its length.
+const restOfBody = time.Second
+
+// A watchedBody knows whether it was read to its end, and whether more of it is taken though it was refused.
 type watchedBody struct {
 	io.ReadCloser
-	ended bool
+	ended, comes bool
 }
 
 func (b *watchedBody) Read(into []byte) (int, error) {
@@ -140,6 +143,15 @@ func bodyError(err error) error {
 	return badRequest("malformed", "the request's body could not be read")
 }
 
+// refuseLength refuses a body for the length that is told. What comes of it all the same is thrown away for a moment: the client is still
+// writing, and would see a reset in place of the answer.
+func refuseLength(r *http.Request) error {
+	if watched, ok := r.Body.(*watchedBody); ok {
+		watched.comes = true
+	}
+	return errTooBig
+}
+
 // readJSON reads an object that has no other fields than into has.
 func (s *service) readJSON(w http.ResponseWriter, r *http.Request, most int64, into any) error {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -147,7 +159,7 @@ func (s *service) readJSON(w http.ResponseWriter, r *http.Request, most int64, i
 		return &failure{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: "application/json is wanted"}
 	}
 	if r.ContentLength > most {
-		return errTooBig
+		return refuseLength(r)
 	}
 	places := s.bodies
 	if most > maxJSON && (r.ContentLength > maxJSON || r.ContentLength < 0) {
