@@ -340,11 +340,12 @@ impl Torrent {
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
         let hung_up = useless && now.since(peer.connected_at) < HUNG_UP;
-        let parting = match hung_up {
-            _ if reason.is_misconduct() => Parting::Failed,
-            true if self.somebody_waits() => Parting::Failed,
-            true => Parting::Idle,
-            false => Parting::Fair,
+        let parting = if reason.is_misconduct() || (hung_up && self.somebody_waits()) {
+            Parting::Failed
+        } else if hung_up {
+            Parting::Idle
+        } else {
+            Parting::Fair
         };
         if reason == CloseReason::UploadToUpload {
             // Or it would be dialled again, for the same end.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Time;
 use super::content::Content;
 use super::pick::Pick;
-use super::reader::{Reader, ReaderId};
+use super::reader::{Reader, ReaderId, Window};
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{Slot, Stage};
 use super::torrent::Torrent;
@@ -284,28 +284,27 @@ impl Torrent {
         let active = self.readers.values().filter(|r| awake(r)).count();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
-        if active > 0 {
-            // Those that sleep beside others that play keep what they pin, out of a quarter at most, and no more.
+        if crowded {
+            // Those that sleep have nothing where torrents take turns.
+            self.readers.values_mut().filter(|r| !awake(r)).for_each(|r| r.window = Window::default());
+        } else if active > 0 {
+            // Beside others that play they keep what they pin, out of a quarter at most, and no more.
             let asleep = self.readers.len() - active;
             let each = share / 4 / asleep.max(1) as u64;
             for reader in self.readers.values_mut().filter(|r| !awake(r)) {
-                // Where torrents take turns they keep nothing.
-                let pins = if crowded { 0 } else { each * 4 };
-                reader.window = reader.compute_window(Some(pins), percent).pins_only();
+                reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
                 share -= reader.window.len() * reader.span.piece_cost();
             }
         }
-        // Where nobody plays, those that sleep have what is left over.
-        let playing = if active > 0 { active } else { self.readers.len() };
+        // Where nobody plays, they have what is left over.
+        let all = active == 0 && !crowded;
+        let playing = if all { self.readers.len() } else { active };
         let each = share / playing.max(1) as u64;
-        for reader in self.readers.values_mut().filter(|r| active == 0 || awake(r)) {
+        for reader in self.readers.values_mut().filter(|r| all || awake(r)) {
             // What it reads elsewhere must fit beside its window.
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
-            if crowded && !awake(reader) {
-                reader.window = reader.compute_window(Some(0), percent).pins_only();
-            }
-            reader.window.asleep = active == 0;
+            reader.window.asleep = all;
             reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
         }
     }

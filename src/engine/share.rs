@@ -53,7 +53,7 @@ impl Share {
         }
         let part = |blocks: u64| blocks / weight.max(self.weight) * self.weight;
         self.protected
-            + match limit.checked_sub(self.shares.need.load(Ordering::Acquire).max(self.need)) {
+            + match limit.checked_sub(self.needed().max(self.need)) {
                 Some(rest) => self.need + part(rest),
                 None => part(limit),
             }
@@ -66,7 +66,7 @@ impl Share {
 
     /// Is there less than all torrents together cannot do without? Then they take turns.
     pub fn is_crowded(&self, limit: u64) -> bool {
-        self.shares.need.load(Ordering::Acquire) > self.unprotected(limit)
+        self.needed() > self.unprotected(limit)
     }
 
     fn unprotected(&self, limit: u64) -> u64 {

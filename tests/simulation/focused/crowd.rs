@@ -287,14 +287,5 @@ fn random_crowd(seed: u64) {
 
 #[test]
 fn any_crowd_in_any_memory() {
-    // One, or `ET_SIM_CROWD=1000..5000`.
-    let replayed = std::env::var("ET_SIM_CROWD").ok().and_then(|s| {
-        let (from, to) = s.split_once("..").unwrap_or((&s, ""));
-        let from: u64 = from.parse().ok()?;
-        Some(from..to.parse().unwrap_or(from + 1))
-    });
-    for seed in replayed.unwrap_or(0..1000) {
-        let outcome = std::panic::catch_unwind(|| random_crowd(seed));
-        assert!(outcome.is_ok(), "crowd {seed}; ET_SIM_CROWD={seed} replays it");
-    }
+    for_each_seed("ET_SIM_CROWD", 0..1000, random_crowd);
 }

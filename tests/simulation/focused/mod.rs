@@ -63,6 +63,19 @@ fn beside(size: u64, piece_length: u64, memory: u64, manners: &[Manner]) -> Worl
     world
 }
 
+/// Runs all of these seeds, or what the variable names: `5`, or `1000..5000`. Of one that fails it is told how to replay it.
+fn for_each_seed(variable: &str, usual: std::ops::Range<u64>, run: fn(u64)) {
+    let named = std::env::var(variable).ok().and_then(|s| {
+        let (from, to) = s.split_once("..").unwrap_or((&s, ""));
+        let from: u64 = from.parse().ok()?;
+        Some(from..to.parse().unwrap_or(from + 1))
+    });
+    for seed in named.unwrap_or(usual) {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(outcome.is_ok(), "{variable}={seed} replays it");
+    }
+}
+
 fn read_all() -> [Step; 1] {
     [Step::Read(u64::MAX)]
 }

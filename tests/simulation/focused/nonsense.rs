@@ -133,14 +133,5 @@ fn hear_nonsense(seed: u64) {
 
 #[test]
 fn any_message_at_any_time() {
-    // Some, or `ET_SIM_NONSENSE=5` or `1000..5000`.
-    let replayed = std::env::var("ET_SIM_NONSENSE").ok().and_then(|s| {
-        let (from, to) = s.split_once("..").unwrap_or((&s, ""));
-        let from: u64 = from.parse().ok()?;
-        Some(from..to.parse().unwrap_or(from + 1))
-    });
-    for seed in replayed.unwrap_or(0..400) {
-        let outcome = std::panic::catch_unwind(|| hear_nonsense(seed));
-        assert!(outcome.is_ok(), "nonsense {seed}; ET_SIM_NONSENSE={seed} replays it");
-    }
+    for_each_seed("ET_SIM_NONSENSE", 0..400, hear_nonsense);
 }
