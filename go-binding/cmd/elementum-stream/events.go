@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,7 +72,7 @@ func (s *service) newAlertEvent(alert torrent.Alert, dropped uint64) alertEvent 
 	return event
 }
 
-// A hub makes the state, once for all listeners, while there are some.
+// A hub makes the state, once for all listeners, while there are some, and hands alerts on.
 type hub struct {
 	service *service
 	running sync.WaitGroup
@@ -89,6 +90,9 @@ type listener struct {
 	selected torrent.StorageIndex
 	// The newest state alone: a slow one skips.
 	states chan []byte
+	alerts chan alertEvent
+	// Alerts that found no room since the last that did. The hub's lock guards it.
+	dropped uint64
 }
 
 func newHub(s *service) *hub {
@@ -97,39 +101,50 @@ func newHub(s *service) *hub {
 	h.running.Go(func() {
 		for alert, dropped := range alerts {
 			s.journal.note(alert)
-			h.remember(alert, dropped)
+			h.hear(alert, dropped)
 		}
 	})
 	return h
 }
 
-// remember keeps an alert for those who come later, but for those that come by the hundred.
-func (h *hub) remember(alert torrent.Alert, dropped uint64) {
-	switch alert.Type() {
-	case torrent.TypePieceEvicted, torrent.TypeReaderReady, torrent.TypeReaderStalled, torrent.TypePrebufferProgress:
-		return
-	}
+// hear keeps an alert for those who come later and gives it to those who listen, in one step:
+// who joins has each alert either among the past or in its queue.
+func (h *hub) hear(alert torrent.Alert, dropped uint64) {
 	event := h.service.newAlertEvent(alert, dropped)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for l := range h.listeners {
+		l.take(event)
+	}
+	switch alert.Type() {
+	case torrent.TypePieceEvicted, torrent.TypeReaderReady, torrent.TypeReaderStalled, torrent.TypePrebufferProgress:
+		// They come by the hundred.
+		return
+	}
 	if len(h.history) >= alertHistory {
 		h.history = append(h.history[:0], h.history[1:]...)
 	}
 	h.history = append(h.history, event)
 }
 
-func (h *hub) past() []alertEvent {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]alertEvent(nil), h.history...)
+// take queues an alert. A listener that is slow loses it, and learns how many it lost.
+func (l *listener) take(event alertEvent) {
+	lost := event.Dropped
+	event.Dropped += l.dropped
+	select {
+	case l.alerts <- event:
+		l.dropped = 0
+	default:
+		l.dropped += lost + 1
+	}
 }
 
-// join adds a listener, unless there are too many.
-func (h *hub) join(l *listener) bool {
+// join adds a listener, unless there are too many. What it gets are the alerts of before.
+func (h *hub) join(l *listener) (past []alertEvent, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended || len(h.listeners) >= maxListeners {
-		return false
+		return nil, false
 	}
 	h.listeners[l] = struct{}{}
 	if h.stop == nil {
@@ -137,7 +152,7 @@ func (h *hub) join(l *listener) bool {
 		h.stop = stop
 		h.running.Go(func() { h.tick(ctx) })
 	}
-	return true
+	return slices.Clone(h.history), true
 }
 
 func (h *hub) leave(l *listener) {
@@ -247,7 +262,7 @@ func serverSentEvent(name string, value any) []byte {
 
 // events sends the state and the alerts as they come.
 func (s *service) events(w http.ResponseWriter, r *http.Request) {
-	l := &listener{states: make(chan []byte, 1)}
+	l := &listener{states: make(chan []byte, 1), alerts: make(chan alertEvent, alertQueue)}
 	if text := r.URL.Query().Get("torrent"); text != "" {
 		selected, err := torrent.ParseStorageIndex(text)
 		if err != nil {
@@ -260,32 +275,16 @@ func (s *service) events(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		return
 	}
-	if !s.hub.join(l) {
+	past, ok := s.hub.join(l)
+	if !ok {
 		fail(w, r, errBusy)
 		return
 	}
 	defer s.hub.leave(l)
-
-	// The feed's goroutine ends before the request does.
-	ctx, cancel := context.WithCancel(r.Context())
-	alerts := make(chan alertEvent)
-	var pumping sync.WaitGroup
-	defer pumping.Wait()
-	defer cancel()
-	subscription := s.feed.Subscribe(ctx, alertQueue)
-	pumping.Go(func() {
-		for alert, dropped := range subscription {
-			select {
-			case alerts <- s.newAlertEvent(alert, dropped):
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	s.sendEvents(w, r, l, alerts)
+	s.sendEvents(w, r, l, past)
 }
 
-func (s *service) sendEvents(w http.ResponseWriter, r *http.Request, l *listener, alerts <-chan alertEvent) {
+func (s *service) sendEvents(w http.ResponseWriter, r *http.Request, l *listener, past []alertEvent) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -303,10 +302,8 @@ func (s *service) sendEvents(w http.ResponseWriter, r *http.Request, l *listener
 	if state, err := s.hub.state(); err == nil {
 		first.Write(s.hub.render(state, l.selected))
 	}
-	var last uint64
-	for _, event := range s.hub.past() {
+	for _, event := range past {
 		first.Write(serverSentEvent("alert", event))
-		last = event.Sequence
 	}
 	if !send(first.Bytes()) {
 		return
@@ -317,11 +314,7 @@ func (s *service) sendEvents(w http.ResponseWriter, r *http.Request, l *listener
 		var event []byte
 		select {
 		case event = <-l.states:
-		case alert := <-alerts:
-			if alert.Sequence <= last {
-				// It was among those of the past.
-				continue
-			}
+		case alert := <-l.alerts:
 			event = serverSentEvent("alert", alert)
 		case <-beat.C:
 			event = []byte(": still here\n\n")

@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"elementum.example/torrent"
 )
 
 // nextEvent reads up to an event that fits.
@@ -83,4 +86,61 @@ func TestListenersAreBounded(t *testing.T) {
 		defer response.Body.Close()
 	}
 	f.fails(http.StatusServiceUnavailable, "too_many", request{method: "GET", path: apiPath + "/events"})
+}
+
+// Listeners that come while alerts do miss none of them and see none twice.
+func TestListenersMissNoAlert(t *testing.T) {
+	const torrents, listeners = 16, 6
+	f := newFixture(t)
+	added := make(chan struct{})
+	go func() {
+		defer close(added)
+		for n := range torrents {
+			magnet := fmt.Sprintf("magnet:?xt=urn:btih:%040x", n+1)
+			if _, err := f.service.session.AddTorrent(torrent.AddTorrentParams{Magnet: magnet}); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	var opened []*http.Response
+	for range listeners {
+		response := f.open(request{method: "GET", path: apiPath + "/events"})
+		defer response.Body.Close()
+		opened = append(opened, response)
+	}
+	<-added
+	for _, response := range opened {
+		lines := bufio.NewScanner(response.Body)
+		lines.Buffer(nil, 1<<20)
+		seen := map[uint64]bool{}
+		count := 0
+		nextEvent(t, lines, "alert", func(data string) bool {
+			var alert alertEvent
+			if err := json.Unmarshal([]byte(data), &alert); err != nil {
+				t.Fatal(err)
+			}
+			if seen[alert.Sequence] || alert.Dropped != 0 {
+				t.Fatalf("twice, or after a loss: %s", data)
+			}
+			seen[alert.Sequence] = true
+			if alert.Type == "add_torrent" {
+				count++
+			}
+			return count == torrents
+		})
+	}
+}
+
+func TestASlowListenerLearnsWhatItLost(t *testing.T) {
+	l := &listener{alerts: make(chan alertEvent, 1)}
+	for _, event := range []alertEvent{{Sequence: 1}, {Sequence: 2}, {Sequence: 5, Dropped: 2}} {
+		l.take(event)
+	}
+	if first := <-l.alerts; first.Sequence != 1 || first.Dropped != 0 {
+		t.Fatal(first)
+	}
+	l.take(alertEvent{Sequence: 6})
+	if next := <-l.alerts; next.Sequence != 6 || next.Dropped != 4 {
+		t.Fatal(next)
+	}
 }
