@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::Plan;
+use crate::machine;
 use crate::results::{Figure, Results};
 
 /// What the runs of one client took, or why there are none.
@@ -30,6 +31,7 @@ pub fn take_turns<T, const N: usize>(
     for round in rounds {
         for (client, runs) in clients.iter().zip(&mut runs) {
             let (Ok(so_far), true) = (runs.as_mut(), client.wanted) else { continue };
+            machine::ready_memory();
             match (client.run)(round) {
                 Ok(took) => {
                     tell(client.name, round, &took);
