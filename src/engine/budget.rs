@@ -38,30 +38,35 @@ pub enum Reading {
     At(Time),
 }
 
-/// One peer's account.
+/// One peer's account: a bucket that time empties, and that may be so full.
 #[derive(Debug)]
 pub struct Budget {
-    /// By then all that it sent is paid for.
-    paid_at: Time,
+    level: Duration,
+    /// When time last emptied it.
+    counted: Time,
 }
 
 impl Budget {
     pub fn new(now: Time) -> Self {
-        Self { paid_at: now - MOST_SAVED }
+        Self { level: Duration::ZERO, counted: now }
     }
 
     pub fn charge(&mut self, now: Time, units: u64) {
-        self.paid_at = self.paid_at.max(now - MOST_SAVED) + times(units);
+        self.add(now, times(units));
     }
 
     pub fn charge_bytes(&mut self, now: Time, bytes: u64) {
-        let price = UNIT.as_nanos() as u64 * bytes / BYTES_A_UNIT;
-        self.paid_at = self.paid_at.max(now - MOST_SAVED) + Duration::from_nanos(price);
+        self.add(now, Duration::from_nanos(UNIT.as_nanos() as u64 * bytes / BYTES_A_UNIT));
+    }
+
+    fn add(&mut self, now: Time, price: Duration) {
+        self.level = self.level.saturating_sub(now.since(self.counted)).saturating_add(price);
+        self.counted = self.counted.max(now);
     }
 
     /// Something that was of use after all costs nothing.
     pub fn refund(&mut self, units: u64) {
-        self.paid_at = self.paid_at - times(units);
+        self.level = self.level.saturating_sub(times(units));
     }
 
     /// As many bytes came as were asked for.
@@ -82,7 +87,8 @@ impl Budget {
 
     /// When it is out of debt, if it is in debt.
     pub fn in_debt_until(&self, now: Time) -> Option<Time> {
-        (self.paid_at > now).then_some(self.paid_at)
+        let until = self.counted + self.level.checked_sub(MOST_SAVED)?;
+        (until > now).then_some(until)
     }
 }
 
@@ -130,7 +136,17 @@ pub fn price(received: &Received) -> u64 {
 mod tests {
     use super::*;
 
-    const NOW: Time = Time::from_millis(100_000);
+    const NOW: Time = Time::BEGINNING;
+
+    #[test]
+    fn the_first_words_of_a_session_are_free() {
+        // Also those of the first peer at the first moment there is.
+        for now in [Time::ZERO, Time::from_millis(1), NOW] {
+            let mut budget = Budget::new(now);
+            budget.charge(now, STATEMENT_OF_ALL + EXTENDED_HANDSHAKE + TURN);
+            assert_eq!(budget.in_debt_until(now), None, "{now:?}");
+        }
+    }
 
     #[test]
     fn a_burst_is_free_and_then_time_pays() {

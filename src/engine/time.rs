@@ -3,12 +3,14 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A moment, in microseconds since the session (or the simulation) began. Monotonic.
+/// A moment, in microseconds. Monotonic: a session, or a simulation, begins at [`Time::BEGINNING`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub u64);
 
 impl Time {
     pub const ZERO: Self = Self(0);
+    /// An hour after zero: what is zero was long ago at any moment, and what lies a while before a moment is a moment, too.
+    pub const BEGINNING: Self = Self(3_600_000_000);
     /// Later than every real moment.
     pub const NEVER: Self = Self(u64::MAX);
 

@@ -22,13 +22,13 @@ impl Clock {
     }
 
     pub fn now(&self) -> Time {
-        Time::ZERO + self.epoch.elapsed()
+        Time::BEGINNING + self.epoch.elapsed()
     }
 
     /// The time to some milliseconds, later or earlier. It costs a twentieth.
     pub fn roughly(&self) -> Time {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        return Time::ZERO + rough().saturating_sub(self.rough_epoch);
+        return Time::BEGINNING + rough().saturating_sub(self.rough_epoch);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         self.now()
     }

@@ -14,7 +14,7 @@ pub struct Clock<E> {
 impl<E> Default for Clock<E> {
     fn default() -> Self {
         // Not zero: a session has lived for a while when a torrent comes.
-        Self { now: Time::from_millis(10_000), made: 0, events: BTreeMap::new() }
+        Self { now: Time::BEGINNING, made: 0, events: BTreeMap::new() }
     }
 }
 

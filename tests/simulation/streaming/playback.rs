@@ -86,6 +86,15 @@ fn plays_well(name: &str, seeds: std::ops::Range<u64>, scenario: impl Fn(u64) ->
     assert!(figures.waste() <= 0.03, "{} came for nothing", figures.waste());
 }
 
+/// Crowds of whom some cheat and some leave: once in a while a block is with one who does. A player stands still for a hundredth of
+/// its time at most.
+fn plays_on(name: &str, seeds: std::ops::Range<u64>, played: Duration, scenario: impl Fn(u64) -> Figures) {
+    let most = played * (seeds.end - seeds.start) as u32 / 100;
+    let figures = measure(name, seeds, scenario);
+    assert!(figures.stall_time <= most, "{} stalls after 5 s, {:?} in all", figures.stalls, figures.stall_time);
+    assert!(figures.waste() <= 0.04, "{} came for nothing", figures.waste());
+}
+
 #[test]
 fn close_to_what_the_swarm_brings() {
     plays_well("play: 80 % of 6 peers", 0..2, four_k);
@@ -113,10 +122,10 @@ fn a_decent_crowd() {
 
 #[test]
 fn a_crowd_that_changes() {
-    plays_well("play: 50 peers, changing", 0..3, crowd_that_changes);
+    plays_on("play: 50 peers, changing", 0..6, 30 * SECOND, crowd_that_changes);
 }
 
 #[test]
 fn a_large_crowd_that_changes() {
-    plays_well("play: 500 peers, changing", 1..2, large_crowd);
+    plays_on("play: 500 peers, changing", 0..3, 12 * SECOND, large_crowd);
 }
