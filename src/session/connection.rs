@@ -148,7 +148,7 @@ async fn receive(
             }
             (core.outgoing_bytes(key) > 0, core.reading(now, key))
         };
-        let (waiting, reading) = if pouring { driver.run_and_go_on(event) } else { driver.run(event) };
+        let (waiting, reading) = driver.run_received(pouring, event);
         batch.clear();
         if batch.capacity() > BATCH {
             batch = Vec::new();

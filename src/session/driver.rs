@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::event_fd::EventFd;
 use super::inner::Inner;
 use super::rate_limit::{RateLimiter, RateLimits, Standing};
-use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, runtime};
+use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, hash_batch, runtime};
 use crate::alert::Alert;
 use crate::engine::external_ip::Voter;
 use crate::engine::rate::Traffic;
@@ -208,20 +208,17 @@ impl Driver {
         result
     }
 
-    /// As `run`, for an event of a task that goes on with the next at once: what there is to hash goes to tasks of its own.
-    /// One runs next on this thread, while an idle thread takes over the task that gave way to it.
-    pub fn run_and_go_on<R>(self: &Arc<Self>, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
+    /// As `run`, for what a peer sent. `pours`: its task goes on with the next event at once. Then, and where other torrents hash,
+    /// what there is to hash goes to tasks of their own.
+    pub fn run_received<R>(self: &Arc<Self>, pours: bool, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
         let (result, mut output) = self.enter(f);
-        while !output.hashes.is_empty() {
-            let (driver, hashes) = (self.clone(), company(&mut output.hashes));
-            self.session.spawn(async move {
-                let hash = async { driver.carry_out(Output { hashes, ..Output::default() }) };
-                if let Err(message) = runtime::guarded(hash).await {
-                    driver.panicked(message);
-                }
-            });
+        if !output.hashes.is_empty() {
+            let company = self.session.hash_batch.has_company(self.index, self.session.now());
+            if pours || company {
+                hash_batch::hash_later(self, std::mem::take(&mut output.hashes));
+            }
         }
-        self.act(output);
+        self.carry_out(output);
         result
     }
 
@@ -258,15 +255,25 @@ impl Driver {
     /// Hashing goes first, and here: its blocks came in on this core.
     fn carry_out(self: &Arc<Self>, mut output: Output) {
         while !output.hashes.is_empty() {
-            let mut jobs = company(&mut output.hashes);
+            let mut jobs = batch(&mut output.hashes);
             HashJob::run_together(&mut jobs);
-            let mut core = self.core.lock();
-            let now = self.session.now();
-            jobs.into_iter().for_each(|job| core.hash_done(now, job));
-            core.settle_memory(now);
-            output.append(self.settle(&mut core));
+            output.append(self.take_hashed(jobs));
         }
         self.act(output);
+    }
+
+    /// Jobs were hashed elsewhere.
+    pub fn hashed(self: &Arc<Self>, jobs: Vec<HashJob>) {
+        let output = self.take_hashed(jobs);
+        self.carry_out(output);
+    }
+
+    fn take_hashed(&self, jobs: Vec<HashJob>) -> Output {
+        let mut core = self.core.lock();
+        let now = self.session.now();
+        jobs.into_iter().for_each(|job| core.hash_done(now, job));
+        core.settle_memory(now);
+        self.settle(&mut core)
     }
 
     /// Readers first: somebody watches what they read. Each of the others may cost a system call.
@@ -559,7 +566,7 @@ async fn sleep(wait: Option<Duration>) {
 }
 
 /// Splits off what is worth hashing at once; what remains is handed back, or to others, sooner.
-fn company(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
+fn batch(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
     jobs.drain(..jobs.len().min(piece_hash::lanes())).collect()
 }
 

@@ -19,6 +19,7 @@ use super::deletions::Deletions;
 use super::dht::Dht;
 use super::driver::Driver;
 use super::half_open::HalfOpen;
+use super::hash_batch::HashBatch;
 use super::listen::{self, Listening};
 use super::rate_limit::RateLimiter;
 use super::runtime::SignalsBlocked;
@@ -61,6 +62,7 @@ pub struct Inner {
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
     pub deletions: Arc<Deletions>,
+    pub hash_batch: HashBatch,
     /// When a peer was last told to make room for another, in microseconds.
     freed_place: AtomicU64,
     trackers: Mutex<Arc<TrackerClient>>,
@@ -119,6 +121,7 @@ impl Inner {
             connections: ConnectionLimit::new(connections),
             half_open: Arc::default(),
             deletions: Arc::default(),
+            hash_batch: HashBatch::default(),
             freed_place: AtomicU64::new(0),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
@@ -310,8 +313,8 @@ impl Inner {
         }
     }
 
-    /// A torrent waits for memory, and nobody did before: the others give back what they can spare. Not from within their locks, and
-    /// not again while that is being done. As long as anybody waits, they do it by themselves at each event.
+    /// Somebody came to be the first who waits for memory: all give back what they can spare. Not from within their locks, and not again
+    /// while that is being done. As long as anybody waits, they do it by themselves at each event; this is for those who rest.
     pub fn memory_wanted(self: &Arc<Self>) {
         if self.memory_asked.swap(true, Ordering::AcqRel) {
             return;

@@ -19,6 +19,7 @@ mod driver;
 pub mod event_fd;
 pub mod fetch;
 mod half_open;
+mod hash_batch;
 mod inner;
 mod listen;
 pub mod params;
