@@ -320,6 +320,7 @@ impl Torrent {
         if !std::mem::take(&mut self.wants_dirty) {
             return;
         }
+        self.nothing_to_give_until = Time::ZERO;
         self.update_windows(now);
         // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
         let (by_blocks, limit) = (self.reads_by_blocks(), self.pool.limit());

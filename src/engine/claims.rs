@@ -23,6 +23,8 @@ const BLOCK_COUNTS: Duration = Duration::from_millis(10);
 const ALL_COUNT: Duration = Duration::from_secs(1);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
+/// Who has nothing to give is not asked again for so long, unless something happens there.
+const ASKED_AGAIN: Duration = Duration::from_millis(250);
 /// Behind all classes.
 const LAST: u8 = 10;
 
@@ -64,7 +66,7 @@ impl Torrent {
             return promise;
         }
         if !is_copy && (begun || self.has_claim(pick.class, blocks)) {
-            self.out.memory_wanted |= self.member.wait(rank, blocks);
+            self.member.wait(rank, blocks);
         }
         None
     }
@@ -132,11 +134,12 @@ impl Torrent {
             self.fill_all(now);
             self.give_back(now);
         }
+        self.out.memory_wanted |= self.pool.lacks_unasked();
     }
 
-    /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
+    /// Others wait for memory: gives the first of them what they lack, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
-        if self.member.others_lack().is_some() {
+        if now >= self.nothing_to_give_until && self.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
             self.wants_dirty = true;
             self.refresh_wants(now);
@@ -168,6 +171,7 @@ impl Torrent {
             };
             let gave = self.evict_for_others(now, bound) || (self.blocks_held() > share && self.let_one_go(now));
             if !gave {
+                self.nothing_to_give_until = now + ASKED_AGAIN;
                 return;
             }
         }

@@ -115,6 +115,7 @@ pub struct Torrent {
     pub(super) member: Member,
     pub(super) in_line_since: Option<Time>,
     pub(super) gave_way: Option<Time>,
+    pub(super) nothing_to_give_until: Time,
     /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
     pub(super) ranking: Ranking,
@@ -231,6 +232,7 @@ impl Torrent {
             wants_from: 0,
             in_line_since: None,
             gave_way: None,
+            nothing_to_give_until: Time::ZERO,
             inflow: Inflow::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),

@@ -26,7 +26,12 @@ pub struct Rank {
 pub(super) struct Turns {
     line: BTreeMap<(Rank, u64), Waiter>,
     members: u64,
+    /// On whose behalf the others were asked last.
+    asked_for: Option<(Rank, u64)>,
 }
+
+/// So many of the line are looked at together.
+const LOOKED_AT: usize = 64;
 
 #[derive(Debug)]
 struct Waiter {
@@ -48,6 +53,21 @@ impl Pool {
         let mut turns = self.turns.lock();
         turns.members += 1;
         Member { pool: self.clone(), id: turns.members, place: None, waker: Waker::noop().clone() }
+    }
+
+    /// Who is the first in line lacks something, and the others were not asked for it yet. It is said once for each who comes to be
+    /// the first: who rests does not see by himself that somebody waits.
+    pub fn lacks_unasked(&self) -> bool {
+        if !self.anybody_waits() {
+            return false;
+        }
+        let mut turns = self.turns.lock();
+        let first = turns.first().filter(|(.., blocks)| *blocks > self.available()).map(|(rank, id, _)| (rank, id));
+        if first.is_none() || turns.asked_for == first {
+            return false;
+        }
+        turns.asked_for = first;
+        true
     }
 
     /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
@@ -104,26 +124,22 @@ impl Member {
         Some(Promise { pool: self.pool.clone(), blocks })
     }
 
-    /// Waits in line for so many blocks; of several things the most urgent. True if nobody waited before. Nobody waits for more than
-    /// there will ever be.
-    pub fn wait(&mut self, rank: Rank, blocks: u64) -> bool {
+    /// Waits in line for so many blocks; of several things the most urgent. Nobody waits for more than there will ever be.
+    pub fn wait(&mut self, rank: Rank, blocks: u64) {
         if blocks > self.pool.limit() || self.place.is_some_and(|place| place <= rank) {
-            return false;
+            return;
         }
-        let alone = {
+        {
             let mut turns = self.pool.turns.lock();
             if let Some(place) = self.place.take() {
                 turns.line.remove(&(place, self.id));
             }
-            let alone = turns.line.is_empty();
             turns.line.insert((rank, self.id), Waiter { blocks, waker: self.waker.clone(), called: false });
             self.place = Some(rank);
             // What comes free from here on is seen by whoever frees it, what came free before is seen below.
             self.pool.set_anybody_waits(true);
-            alone
-        };
+        }
         self.pool.call_next();
-        alone
     }
 
     /// Waits no more.
@@ -134,14 +150,21 @@ impl Member {
         }
     }
 
-    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking.
+    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking to it and to
+    /// those behind it who are as urgent.
     pub fn others_lack(&self) -> Option<(u8, u64)> {
         if !self.pool.anybody_waits() {
             return None;
         }
-        let (rank, _, blocks) = self.pool.turns.lock().first().filter(|(_, id, _)| *id != self.id)?;
-        let lack = blocks.saturating_sub(self.pool.available());
-        (lack > 0).then_some((rank.urgency, lack))
+        let turns = self.pool.turns.lock();
+        let (rank, _, blocks) = turns.first().filter(|(_, id, _)| *id != self.id)?;
+        let available = self.pool.available();
+        if blocks <= available {
+            return None;
+        }
+        let alike = turns.line.iter().take(LOOKED_AT).take_while(|((r, _), _)| r.urgency == rank.urgency);
+        let wanted: u64 = alike.filter(|((_, id), _)| *id != self.id).map(|(_, waiter)| waiter.blocks).sum();
+        Some((rank.urgency, wanted - available))
     }
 }
 
@@ -251,12 +274,12 @@ mod tests {
         let pool = pool(10);
         let ((mut holder, _), (mut late, late_bell), (mut early, bell)) = (member(&pool), member(&pool), member(&pool));
         let mut held: Vec<_> = (0..10).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
-        assert!(late.wait(LATER, 2));
-        assert!(!early.wait(URGENT, 4), "somebody waits already");
+        late.wait(LATER, 2);
+        early.wait(URGENT, 4);
         held.truncate(7);
         assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
-        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 1)), None));
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 3)), None), "the first and who is as urgent");
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
         let _piece = early.promise(URGENT, 4).expect("its turn");
@@ -269,12 +292,34 @@ mod tests {
     }
 
     #[test]
+    fn the_others_are_asked_once_for_each_who_comes_to_be_first() {
+        let pool = pool(4);
+        let ((mut holder, _), (mut a, _), (mut b, _)) = (member(&pool), member(&pool), member(&pool));
+        let mut held: Vec<_> = (0..4).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
+        assert!(!pool.lacks_unasked());
+        a.wait(URGENT, 2);
+        b.wait(LATER, 2);
+        assert!(pool.lacks_unasked() && !pool.lacks_unasked());
+        a.leave();
+        a.wait(URGENT, 2);
+        assert!(!pool.lacks_unasked(), "it came back to the same place");
+        held.truncate(2);
+        let _piece = a.promise(URGENT, 2).expect("its turn");
+        a.leave();
+        assert!(pool.lacks_unasked(), "for the next one");
+        held.clear();
+        assert!(!pool.lacks_unasked());
+    }
+
+    #[test]
     fn who_asks_for_more_than_there_will_be_stops_nobody() {
         let pool = pool(8);
         let ((mut large, bell), (mut small, small_bell)) = (member(&pool), member(&pool));
-        assert!(!large.wait(URGENT, 9) && !large.is_waiting());
+        large.wait(URGENT, 9);
+        assert!(!large.is_waiting());
         let held = small.promise(URGENT, 8).expect("room");
-        assert!(large.wait(URGENT, 8) && !small.wait(LATER, 1));
+        large.wait(URGENT, 8);
+        small.wait(LATER, 1);
         pool.set_limit(4 * u64::from(BLOCK_SIZE));
         assert_eq!(rung(&bell), 1);
         drop(held);

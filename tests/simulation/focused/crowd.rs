@@ -181,6 +181,32 @@ fn readers_that_stand_still_give_way_soon() {
 }
 
 /// Readers that nobody reads from any more.
+/// Who has read all keeps it for as long as nobody else wants memory. All who come at once get some at once, though nothing happens at
+/// those who rest.
+#[test]
+fn who_rests_gives_to_all_who_come() {
+    let mut world = World::new(79, Content::single(79, MIB, 128 * KIB as u32));
+    let ours = crowd(&mut world, 16, 16 * 8);
+    let (first, then) = ours.split_at(8);
+    for node in first {
+        world.add_driver(*node, Driver::new(1, 0, [Step::Read(MIB), Step::Sleep(minute())]));
+    }
+    assert!(
+        world.run(minute(), |w| first.iter().all(|n| w.engine(*n).drivers[0].position >= MIB)),
+        "{}",
+        progress(&world)
+    );
+    let begun = world.now();
+    for node in then {
+        world.add_driver(*node, Driver::new(1, 0, read_all()));
+    }
+    let done = |w: &mut World| then.iter().all(|n| w.engine(*n).is_done());
+    assert!(world.run(minute(), done), "{}", progress(&world));
+    // 1 MiB at 8 MiB/s, and a round trip for each piece, as memory for one is all that they have for sure.
+    let took = world.now().since(begun);
+    assert!(took < Duration::from_millis(800), "{took:?}");
+}
+
 #[test]
 fn those_who_stopped_reading_give_way() {
     let mut world = World::new(59, Content::single(59, 2 * MIB, 256 * KIB as u32));
