@@ -98,7 +98,11 @@ func answeredByCondition(r *http.Request, etag string) bool {
 
 // stoppedBy is what stopped the torrent, nil where nothing did.
 func stoppedBy(target *torrent.Torrent) error {
-	if err := target.Err(); err != nil {
+	err := target.Err()
+	if errors.Is(err, torrent.ErrInvalidStorageIndex) {
+		return errNoTorrent
+	}
+	if err != nil {
 		return &failure{status: http.StatusInternalServerError, code: "torrent_error", message: "the torrent stopped: " + messageOf(err)}
 	}
 	return nil

@@ -462,10 +462,10 @@ func TestShutdownWithAnOpenStream(t *testing.T) {
 	events.Body.Close()
 }
 
-// A client that does not read does not keep the service from ending: neither its streams nor the connection are waited for.
-func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
-	f := newFixture(t)
-	conn := held(f, 1, "GET /stream/"+f.swarm(0)+"/0 HTTP/1.1\r\nHost: "+f.host+"\r\n\r\n")[0]
+// suspended opens a stream of a torrent whose client does not read, and waits until nothing more goes to it.
+func suspended(t *testing.T, f *fixture, index string) {
+	t.Helper()
+	conn := held(f, 1, "GET /stream/"+index+"/0 HTTP/1.1\r\nHost: "+f.host+"\r\n\r\n")[0]
 	// Small enough that the clip does not fit into what lies between.
 	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
@@ -480,6 +480,20 @@ func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
 	if f.service.streams.count() != 1 {
 		t.Skip("all of it fitted into the buffers of the system")
 	}
+}
+
+func TestARemovedTorrentEndsStreamsThatNobodyReads(t *testing.T) {
+	f := newFixture(t)
+	index := f.swarm(0)
+	suspended(t, f, index)
+	f.wants(http.StatusNoContent, request{method: "DELETE", path: apiPath + "/torrents/" + index}, nil)
+	untilTrue(t, "its place is free", func() bool { return f.service.streams.count() == 0 })
+}
+
+// A client that does not read does not keep the service from ending: neither its streams nor the connection are waited for.
+func TestShutdownWithAClientThatDoesNotRead(t *testing.T) {
+	f := newFixture(t)
+	suspended(t, f, f.swarm(0))
 	begin := time.Now()
 	if err := shutdown(f.server, f.service); err != nil {
 		t.Error(err)

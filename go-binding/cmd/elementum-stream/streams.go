@@ -96,16 +96,20 @@ func (s *service) memoryLimit() uint64 {
 	return stats.MemoryLimit
 }
 
-// endStopped ends the streams of torrents that an error stops: nothing comes for them any more.
+// endStopped ends the streams of torrents that were removed or that an error stops: nothing comes for them any more. A client that
+// does not read would not find out by itself.
 func (s *service) endStopped() {
 	for alert, dropped := range s.feed.Subscribe(s.ctx, alertQueue) {
-		stopped, ok := alert.(*torrent.TorrentError)
-		if !ok && dropped == 0 {
-			continue
+		switch alert.(type) {
+		case *torrent.TorrentError, *torrent.TorrentRemoved:
+		default:
+			if dropped == 0 {
+				continue
+			}
 		}
 		for _, content := range s.streams.snapshot() {
 			// One that was lost may have told of any of them.
-			if dropped == 0 && content.torrent.StorageIndex() != stopped.StorageIndex() {
+			if dropped == 0 && content.torrent.StorageIndex() != alert.StorageIndex() {
 				continue
 			}
 			if err := stoppedBy(content.torrent); err != nil {
