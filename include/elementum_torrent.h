@@ -2168,6 +2168,9 @@ typedef struct et_partial_piece_info {
 
 #define ET_CLOSE_TIMED_OUT_REQUEST 12
 
+/**
+ * The settings forbid it: `enable_outgoing_tcp` is off.
+ */
 #define ET_CLOSE_PROTOCOL_BLOCKED 13
 
 #define ET_CLOSE_PEER_CHURN 14
@@ -3333,9 +3336,10 @@ et_status et_torrent_peers(struct et_session *session,
 /**
  * Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881".
  *
- * What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed, the peer was refused or answered for another
- * torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero. Nothing is told of a peer that
- * is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by itself, without a word.
+ * What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed or is not allowed, the peer was refused, banned
+ * meanwhile or answered for another torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero.
+ * Nothing is told of a peer that is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by
+ * itself, without a word.
  * Errors: `ET_ERR_INVALID_ARGUMENT` for what is no address with a port. Any thread.
  */
 et_status et_torrent_connect_peer(struct et_session *session,
