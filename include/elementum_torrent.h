@@ -3470,7 +3470,7 @@ et_status et_storage_lookbehind_stats(struct et_session *session,
  * Reads from a piece that is there, without waiting and without wanting it: the bytes from `offset` in the piece on.
  *
  * out_n: bytes read, less than `len` at the piece's end. Errors: `ET_ERR_WOULD_BLOCK` where the piece is not there,
- * `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`. Any thread.
+ * `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`, `ET_ERR_IO` (the disk failed). Any thread.
  */
 et_status et_storage_read(struct et_session *session,
                           et_storage_index torrent,
