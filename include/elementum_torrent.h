@@ -113,7 +113,7 @@
  * is a record that begins with an et_alert; its `type` says which struct it is: ET_ALERT_PIECE_FINISHED is an
  * et_piece_finished_alert. The queue is bounded (setting alert_queue_size). What it has no room for is dropped, counted by
  * type, and told in an et_alerts_dropped_alert; the urgent ones have room of their own. Which are posted, the setting
- * alert_mask says. A program that pops no alerts loses nothing but alerts.
+ * alert_mask says, by their categories: docs/alerts.md lists them. A program that pops no alerts loses nothing but alerts.
  *
  *
  * LIMITS
@@ -454,7 +454,8 @@ typedef struct et_add_torrent_params {
     const void *torrent;
     size_t torrent_len;
     /**
-     * The directory for disk storage; memory storage ignores it.
+     * The directory for disk storage; memory storage ignores it. Files that lie there are checked first: what is right of them is
+     * there, and shared, and the rest is fetched.
      */
     struct et_str save_path;
     /**
