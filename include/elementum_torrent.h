@@ -113,7 +113,7 @@
  * is a record that begins with an et_alert; its `type` says which struct it is: ET_ALERT_PIECE_FINISHED is an
  * et_piece_finished_alert. The queue is bounded (setting alert_queue_size). What it has no room for is dropped, counted by
  * type, and told in an et_alerts_dropped_alert; the urgent ones have room of their own. Which are posted, the setting
- * alert_mask says. A program that pops no alerts loses nothing but alerts.
+ * alert_mask says, by their categories: docs/alerts.md lists them. A program that pops no alerts loses nothing but alerts.
  *
  *
  * LIMITS
@@ -454,7 +454,8 @@ typedef struct et_add_torrent_params {
     const void *torrent;
     size_t torrent_len;
     /**
-     * The directory for disk storage; memory storage ignores it.
+     * The directory for disk storage; memory storage ignores it. Files that lie there are checked first: what is right of them is
+     * there, and shared, and the rest is fetched.
      */
     struct et_str save_path;
     /**
@@ -2168,6 +2169,9 @@ typedef struct et_partial_piece_info {
 
 #define ET_CLOSE_TIMED_OUT_REQUEST 12
 
+/**
+ * The settings forbid it: `enable_outgoing_tcp` is off.
+ */
 #define ET_CLOSE_PROTOCOL_BLOCKED 13
 
 #define ET_CLOSE_PEER_CHURN 14
@@ -3333,9 +3337,10 @@ et_status et_torrent_peers(struct et_session *session,
 /**
  * Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881".
  *
- * What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed, the peer was refused or answered for another
- * torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero. Nothing is told of a peer that
- * is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by itself, without a word.
+ * What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed or is not allowed, the peer was refused, banned
+ * meanwhile or answered for another torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero.
+ * Nothing is told of a peer that is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by
+ * itself, without a word.
  * Errors: `ET_ERR_INVALID_ARGUMENT` for what is no address with a port. Any thread.
  */
 et_status et_torrent_connect_peer(struct et_session *session,
@@ -3466,7 +3471,7 @@ et_status et_storage_lookbehind_stats(struct et_session *session,
  * Reads from a piece that is there, without waiting and without wanting it: the bytes from `offset` in the piece on.
  *
  * out_n: bytes read, less than `len` at the piece's end. Errors: `ET_ERR_WOULD_BLOCK` where the piece is not there,
- * `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`. Any thread.
+ * `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`, `ET_ERR_IO` (the disk failed). Any thread.
  */
 et_status et_storage_read(struct et_session *session,
                           et_storage_index torrent,

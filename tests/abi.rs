@@ -364,6 +364,17 @@ fn c_layout() -> BTreeSet<String> {
     str::from_utf8(&output.stdout).expect("ASCII").lines().map(str::to_owned).collect()
 }
 
+/// Numbers are never reused: those that a program was built with mean the same in every library that it meets.
+#[test]
+fn numbers_are_pinned() {
+    let constants =
+        header().lines().filter_map(|l| Some(l.strip_prefix("#define ")?.trim_end().to_owned())).collect::<Vec<_>>();
+    let constants = constants.into_iter().filter(|l| l.starts_with("ET_") && !l.starts_with("ET_VERSION_"));
+    let constants: BTreeSet<String> = constants.filter(|l| l.split_whitespace().count() == 2).collect();
+    assert!(constants.contains("ET_ERR_CLOSED 20") && constants.len() > 200, "{}", constants.len());
+    pinned("tests/abi/constants.txt", "Every constant of the ABI but its version.", &constants);
+}
+
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn layouts_are_pinned() {
@@ -429,6 +440,12 @@ fn rust_has_the_same_sizes() {
 #[test]
 fn example_compiles() {
     program(&root().join("examples/stream.c"), "stream");
+}
+
+/// It is run in the process of a test, which sees what its waits cost.
+#[test]
+fn the_example_streams_and_sleeps() {
+    run("example");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use common::ours::{self, Alerts, CLOSE};
 use elementum_torrent::error::Status;
 use elementum_torrent::metainfo::{Create, Magnet, TorrentFile};
 use elementum_torrent::session::{
-    AddTorrentParams, RemoveFlags, Session, StorageIndex, StorageKind, TorrentFlags, TorrentSource,
+    AddTorrentParams, ReaderOptions, RemoveFlags, Session, StorageIndex, StorageKind, TorrentFlags, TorrentSource,
 };
 
 fn create(files: usize, private: bool) -> TorrentFile {
@@ -122,6 +122,24 @@ fn added_again_at_any_time() {
     session.close(CLOSE).unwrap();
 }
 
+/// The web seeds that a torrent names are named to the caller, and left alone, however long a read waits.
+#[test]
+fn nothing_is_fetched_from_web_seeds() {
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    web.set_nonblocking(true).unwrap();
+    let mut file = create(1, false);
+    file.web_seeds = vec![format!("http://{}/film", web.local_addr().unwrap())];
+    let session = ours::open();
+    let index = session.add_torrent(file_of(&file)).unwrap();
+    assert_eq!(session.torrent(index).unwrap().web_seeds().unwrap(), file.web_seeds);
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    let waited = reader.read(&mut [0; 100], Some(Duration::from_millis(700)));
+    assert_eq!(waited.unwrap_err().status, Status::TimedOut);
+    assert!(web.accept().is_err(), "somebody came");
+    drop(reader);
+    session.close(CLOSE).unwrap();
+}
+
 /// What only the torrent file says is in the bytes that are given back, known or not.
 #[test]
 fn a_torrent_file_comes_back_with_all_that_it_said() {
@@ -142,6 +160,49 @@ fn a_torrent_file_comes_back_with_all_that_it_said() {
     torrent.replace_trackers(vec![vec!["udp://127.0.0.1:9/a".into()]]).unwrap();
     let again = TorrentFile::parse(&torrent.metainfo().unwrap()).unwrap();
     assert_eq!((again.trackers, again.comment.as_deref()), (vec![vec!["udp://127.0.0.1:9/a".to_owned()]], Some("hi")));
+    session.close(CLOSE).unwrap();
+}
+
+/// So it is of a magnet, once its metadata is here, and of trackers and web seeds that came or went since: each in its tier.
+#[test]
+fn a_torrent_file_says_what_is_known_by_now() {
+    let session = ours::open();
+    let mut file = create(2, false);
+    let magnet = "tr=udp%3A%2F%2F127.0.0.1:9%2Fa&tr=udp%3A%2F%2F127.0.0.1:9%2Fb&ws=http%3A%2F%2F127.0.0.1:9%2Fw%2F";
+    let index = session.add_torrent(magnet_of(&file, magnet)).unwrap();
+    let torrent = session.torrent(index).unwrap();
+    assert_eq!(torrent.metainfo().unwrap_err().status, Status::NoMetadata);
+    file.comment = Some("of the file".into());
+    file.trackers = vec![vec!["udp://127.0.0.1:9/c".into(), "udp://127.0.0.1:9/a".into()]];
+    add_again(&session, file_of(&file));
+    // Within a tier the order is by chance (BEP 12).
+    let parsed = |bytes: Vec<u8>| {
+        let mut file = TorrentFile::parse(&bytes).unwrap();
+        file.trackers.iter_mut().for_each(|tier| tier.sort());
+        file
+    };
+    let now = || parsed(torrent.metainfo().unwrap());
+    let urls = |tiers: &[&[&str]]| -> Vec<Vec<String>> {
+        tiers.iter().map(|tier| tier.iter().map(|path| format!("udp://127.0.0.1:9/{path}")).collect()).collect()
+    };
+    assert_eq!((now().info.bytes.clone(), now().comment), (file.info.bytes.clone(), Some("of the file".to_owned())));
+    assert_eq!(now().web_seeds, ["http://127.0.0.1:9/w/"]);
+    let known: Vec<String> = now().trackers.into_iter().flatten().collect();
+    assert_eq!(known.len(), 3, "{known:?}");
+    assert!(urls(&[&["a", "b", "c"]])[0].iter().all(|url| known.contains(url)), "{known:?}");
+    torrent.replace_trackers(urls(&[&["d"], &["e"]])).unwrap();
+    torrent.add_tracker("udp://127.0.0.1:9/f", 1).unwrap();
+    torrent.add_tracker("udp://127.0.0.1:9/g", 200).unwrap();
+    assert_eq!(now().trackers, urls(&[&["d"], &["e", "f"], &["g"]]));
+    // What is given back is a torrent as good as the one that it came from.
+    let other = ours::open();
+    let again = other.add_torrent(file_of(&now())).unwrap();
+    let again = parsed(other.torrent(again).unwrap().metainfo().unwrap());
+    assert_eq!((again.trackers, again.comment, again.web_seeds), (now().trackers, now().comment, now().web_seeds));
+    assert_eq!(again.info.bytes, now().info.bytes);
+    other.close(CLOSE).unwrap();
+    torrent.replace_trackers(Vec::new()).unwrap();
+    assert_eq!((now().trackers, now().comment), (Vec::<Vec<String>>::new(), Some("of the file".to_owned())));
     session.close(CLOSE).unwrap();
 }
 

@@ -92,6 +92,7 @@ fn saved_counters_go_on() {
         let session = Session::open(Some(ours::settings()), &state).unwrap();
         assert_eq!(session.stats().unwrap().all_time_download, before);
         assert_eq!(session.stats().unwrap().total_payload_download, 0, "this one's own");
+        assert!(session.torrents().unwrap().is_empty(), "they are not in it");
         let index = fetch(&session, &torrent, &seeder);
         if round == 2 {
             session.remove_torrent(index, RemoveFlags::empty()).unwrap();
@@ -122,14 +123,139 @@ fn has_incoming_is_not_forgotten() {
     seeder.close(CLOSE).unwrap();
 }
 
+/// Comes to a session by itself, for this torrent and as this peer.
+fn knock(session: &Session, info_hash: [u8; 20], id: u8) -> TcpStream {
+    let mut stream = TcpStream::connect(ours::address(session)).unwrap();
+    let hello = [b"\x13BitTorrent protocol".as_slice(), &[0; 8], &info_hash, &[id; 20]].concat();
+    stream.write_all(&hello).unwrap();
+    stream
+}
+
+fn info_hash(torrent: &Torrent) -> [u8; 20] {
+    ours::torrent_file(&torrent.file).info.info_hashes.best().0
+}
+
+/// It is the torrent's own: who comes for another one, or was dialled, is not it; and who comes before the metadata is.
+#[test]
+fn has_incoming_is_of_who_came_for_the_torrent() {
+    let (torrent, other) = (film(), Torrent::make("other.bin", 100_000, 2, &[]));
+    let session = ours::open();
+    let magnet = session.add_torrent(ours::params(&torrent, Source::Magnet)).unwrap();
+    let beside = session.add_torrent(ours::params(&other, Source::File)).unwrap();
+    let has = |index| ours::status(&session, index).has_incoming;
+    // Nobody's torrent, and half a handshake.
+    let _stranger = knock(&session, [7; 20], b'a');
+    let mut half = TcpStream::connect(ours::address(&session)).unwrap();
+    half.write_all(b"\x13BitTorrent protocol").unwrap();
+    // One that we dial.
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+    session.torrent(magnet).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
+    let dialled = meet(&peer, b'b');
+    ours::until("the dial went well", || ours::status(&session, magnet).num_peers == 1);
+    assert!(!has(magnet) && !has(beside));
+    let came = knock(&session, info_hash(&torrent), b'c');
+    ours::until("it came", || ours::status(&session, magnet).num_peers == 2);
+    assert!(has(magnet) && !has(beside));
+    drop((came, dialled));
+    ours::until("all have left", || ours::status(&session, magnet).num_peers == 0);
+    // What is added anew begins anew.
+    session.remove_torrent(magnet, RemoveFlags::empty()).unwrap();
+    let again = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    assert!(!has(again));
+    session.close(CLOSE).unwrap();
+}
+
+/// A torrent lets in as many as its own limit says; where that is 0, as the settings say now.
+#[test]
+fn a_limit_of_none_is_that_of_the_settings() {
+    let torrent = film();
+    let session = ours::open_with(|s| s.set_int("max_connections_per_torrent", 2).unwrap());
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let mut inside = Vec::new();
+    let mut next = 0;
+    let mut lets_in = |most: usize| {
+        for _ in 0..3 {
+            next += 1;
+            inside.push(knock(&session, info_hash(&torrent), next));
+        }
+        ours::until("as many as may", || ours::status(&session, index).num_peers as usize == most);
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(ours::status(&session, index).num_peers as usize, most, "one more than is allowed");
+    };
+    let limit = |n| session.torrent(index).unwrap().set_limits(None, None, Some(n), None).unwrap();
+    let setting = |n| change(&session, "max_connections_per_torrent", Value::Int(n));
+    lets_in(2);
+    limit(4);
+    lets_in(4);
+    // Its own holds, whatever the settings say.
+    setting(6);
+    lets_in(4);
+    limit(0);
+    assert_eq!(ours::status(&session, index).max_connections, 0);
+    lets_in(6);
+    setting(7);
+    lets_in(7);
+    session.close(CLOSE).unwrap();
+}
+
+/// The head of a request.
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// Changes one setting of a session that runs.
+fn change(session: &Session, key: &str, value: Value<'_>) {
+    let mut settings = session.settings().unwrap();
+    match value {
+        Value::Int(n) => settings.set_int(key, n).unwrap(),
+        Value::Bool(on) => settings.set_bool(key, on).unwrap(),
+        Value::Str(text) => settings.set_str(key, text).unwrap(),
+    }
+    session.apply_settings(&settings).unwrap();
+}
+
+/// What trackers are told follows the settings from the next announce on.
+#[test]
+fn trackers_hear_of_settings_at_once() {
+    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let session = ours::open();
+    let mut params = ours::params(&film(), Source::File);
+    params.trackers = vec![format!("http://{}/announce", tracker.local_addr().unwrap())];
+    let index = session.add_torrent(params).unwrap();
+    let answer = || {
+        let (mut stream, _) = tracker.accept().unwrap();
+        let head = head(&mut stream);
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e").unwrap();
+        head
+    };
+    answer();
+    for (key, value, expected) in [
+        ("user_agent", Value::Str("player/1"), "player/1"),
+        ("user_agent", Value::Str("player/2"), "player/2"),
+        ("num_want", Value::Int(7), "&numwant=7"),
+        ("num_want", Value::Int(0), "&numwant=0"),
+        ("announce_ip", Value::Str("192.0.2.7"), "&ip=192.0.2.7"),
+    ] {
+        change(&session, key, value);
+        ours::until("the announce before it is over", || {
+            !session.torrent(index).unwrap().trackers().unwrap()[0].updating
+        });
+        session.torrent(index).unwrap().force_reannounce().unwrap();
+        let head = answer();
+        assert!(head.contains(expected), "no {expected} in {head}");
+    }
+    drop(tracker);
+    session.close(CLOSE).unwrap();
+}
+
 /// The first line of a request.
 fn request(stream: &mut TcpStream) -> String {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while !line.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        line.push(byte[0]);
-    }
-    String::from_utf8_lossy(&line).lines().next().unwrap_or_default().to_owned()
+    head(stream).lines().next().unwrap_or_default().to_owned()
 }
 
 /// `announce_port` is what trackers are told from the moment it is set; 0 is the port that is listened on.
@@ -176,21 +302,28 @@ fn meet(peer: &TcpListener, id: u8) -> TcpStream {
     stream
 }
 
-/// Peers are told of it in the extended handshake (BEP 10's `p`): from the next one on.
+/// What peers are told in the extended handshake (BEP 10) follows the settings from the next peer on: the port to dial, who we are,
+/// how many requests we keep, whether we exchange peers.
 #[test]
-fn peers_hear_of_the_announce_port() {
+fn peers_hear_of_settings_at_once() {
     let torrent = film();
     let session = ours::open();
     let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
-    for port in [4713, 0] {
-        let mut settings = session.settings().unwrap();
-        settings.set_int("announce_port", port).unwrap();
-        session.apply_settings(&settings).unwrap();
+    let listens = format!("1:pi{}e", session.listen_port().unwrap());
+    let told = [
+        ("announce_port", Value::Int(4713), "1:pi4713e"),
+        ("announce_port", Value::Int(0), &listens),
+        ("user_agent", Value::Str("player/1"), "1:v8:player/1"),
+        ("handshake_client_version", Value::Str("Film 2"), "1:v6:Film 2"),
+        ("max_allowed_in_request_queue", Value::Int(77), "4:reqqi77e"),
+        // It is the last of them by name: then the list ends before it.
+        ("enable_pex", Value::Bool(false), "11:ut_metadatai2ee"),
+    ];
+    for (id, (key, value, expected)) in (b'a'..).zip(told) {
+        change(&session, key, value);
         let peer = TcpListener::bind("127.0.0.1:0").unwrap();
         session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
-        let mut stream = meet(&peer, if port == 0 { b'x' } else { b'y' });
-        let expected = if port == 0 { i64::from(session.listen_port().unwrap()) } else { port };
-        let expected = format!("1:pi{expected}e");
+        let mut stream = meet(&peer, id);
         let mut heard = Vec::new();
         while !heard.windows(expected.len()).any(|w| w == expected.as_bytes()) {
             let mut more = [0; 1024];

@@ -103,3 +103,88 @@ fn checks_of_what_is_in_memory_and_of_what_is_not_known_yet() {
         session.close(CLOSE).unwrap();
     }
 }
+
+/// A file of a seed ends too early. Whoever finds that, a reader or a peer's request, the alert names the file that is too short, not
+/// the one in which the piece begins; and what is in no short file can be had still.
+#[test]
+fn the_file_that_could_not_be_read_is_named() {
+    let torrent = Torrent::make("shortened", 3_000_000, 2, &["--piece-length", "65536"]);
+    let layout = ours::torrent_file(&torrent.file).info.layout.clone();
+    let [first, second] = layout.files() else { panic!("two files") };
+    assert!(!second.offset.is_multiple_of(65536), "they share a piece");
+    let shared = (second.offset / 65536) as i64;
+    for way in 0..3 {
+        let (seeder, index) = ours::seed(&torrent);
+        let path = torrent.dir.path().join(&second.path);
+        let content = fs::read(&path).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
+        let mut alerts = Alerts::default();
+        let mut buf = [0; 1000];
+        let leech = (way == 0).then(|| {
+            let leech = ours::open();
+            let mut params = ours::params(&torrent, Source::File);
+            params.peers = vec![ours::address(&seeder)];
+            let index = leech.add_torrent(params).unwrap();
+            let reader = leech.open_reader(index, 1, ReaderOptions::default()).unwrap();
+            (leech, reader)
+        });
+        if way == 1 {
+            let reader = seeder.open_reader(index, 1, ReaderOptions::default()).unwrap();
+            let error = reader.read(&mut buf, None).unwrap_err();
+            assert_eq!((error.status, error.operation), (Status::Io, Operation::FileRead), "{error:?}");
+        } else if way == 2 {
+            let at = second.offset % 65536;
+            let error = seeder.torrent(index).unwrap().read_piece(shared, at, &mut buf).unwrap_err();
+            assert_eq!((error.status, error.operation), (Status::Io, Operation::FileRead), "{error:?}");
+        }
+        for name in ["file_error", "torrent_error"] {
+            let line = alerts.wait(&seeder, name, &second.path);
+            assert!(!line.contains(&first.path), "{line}");
+        }
+        let reader = seeder.open_reader(index, 0, ReaderOptions::default()).unwrap();
+        assert!(reader.read(&mut buf, None).unwrap() > 0, "the first file is there");
+        assert_eq!(alerts.count(&seeder, "file_error", ""), 1, "{:#?}", alerts.heard);
+        fs::write(&path, content).unwrap();
+        seeder.torrent(index).unwrap().resume().unwrap();
+        ours::stream_all(&seeder, index, &torrent);
+        if let Some((leech, reader)) = leech {
+            drop(reader);
+            leech.close(CLOSE).unwrap();
+        }
+        seeder.close(CLOSE).unwrap();
+    }
+}
+
+/// A torrent that rests is checked as any other, and goes on resting.
+#[test]
+fn what_rests_is_checked_too() {
+    let torrent = Torrent::make("resting.bin", 1_000_000, 1, &["--piece-length", "65536"]);
+    let (session, index) = ours::seed(&torrent);
+    let handle = session.torrent(index).unwrap();
+    let mut alerts = Alerts::default();
+    alerts.wait(&session, "torrent_checked", "");
+    for of_session in [false, true] {
+        if of_session {
+            session.pause().unwrap()
+        } else {
+            handle.pause().unwrap()
+        }
+        let content = fs::read(torrent.content()).unwrap();
+        fs::write(torrent.content(), &content[..900_000]).unwrap();
+        handle.force_recheck().unwrap();
+        alerts.wait(&session, "torrent_checked", "");
+        let status = handle.status().unwrap();
+        assert!(status.paused && !status.is_seeding && status.num_pieces == 900_000 / 65536, "{status:?}");
+        fs::write(torrent.content(), &content).unwrap();
+        handle.force_recheck().unwrap();
+        alerts.wait(&session, "torrent_checked", "");
+        assert!(handle.status().unwrap().is_seeding && handle.status().unwrap().paused);
+        if of_session {
+            session.resume().unwrap()
+        } else {
+            handle.resume().unwrap()
+        }
+        assert!(!handle.status().unwrap().paused);
+    }
+    session.close(CLOSE).unwrap();
+}

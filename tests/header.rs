@@ -1,5 +1,5 @@
-//! The header is what cbindgen makes of the source, and docs/settings.md what the settings say of themselves.
-//! `ET_UPDATE_HEADER=1 cargo test --test header` writes both anew.
+//! The header is what cbindgen makes of the source, docs/settings.md and docs/alerts.md what settings and alerts say of
+//! themselves. `ET_UPDATE_HEADER=1 cargo test --test header` writes all anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -136,6 +136,65 @@ fn settings_table_is_up_to_date() {
     );
     // It can fail: a setting that does nothing is not in it.
     assert!(table.contains("| `memory_limit` |") && !table.contains("piece_timeout"));
+}
+
+/// The types of alerts, as a table: their categories, and which are posted by default.
+fn alerts_table() -> String {
+    use std::fmt::Write as _;
+
+    use elementum_torrent::alert::{category, kind};
+    let bits = [
+        ("error", category::ERROR),
+        ("peer", category::PEER),
+        ("storage", category::STORAGE),
+        ("tracker", category::TRACKER),
+        ("connect", category::CONNECT),
+        ("status", category::STATUS),
+        ("performance_warning", category::PERFORMANCE_WARNING),
+        ("dht", category::DHT),
+        ("file_progress", category::FILE_PROGRESS),
+        ("piece_progress", category::PIECE_PROGRESS),
+        ("reader", category::READER),
+        ("memory", category::MEMORY),
+    ];
+    let mut text = String::from(
+        "# Alerts\n\n\
+         Generated from the source by `ET_UPDATE_HEADER=1 cargo test --test header`; do not edit.\n\n\
+         The types of alerts and their categories: `piece_finished` is `ET_ALERT_PIECE_FINISHED` and `et_piece_finished_alert`, \
+         *piece_progress* is `ET_ALERT_CATEGORY_PIECE_PROGRESS`. A type is posted where the mask (setting `alert_mask`, \
+         `et_session_set_alert_mask`) has any of its categories. *Always*: whatever the mask.\n\n\
+         | alert | number | categories | by default |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for k in kind::ALL {
+        let of_it = || bits.iter().filter(|(_, bit)| k.category & bit != 0);
+        assert_eq!(of_it().map(|(_, bit)| bit).sum::<u64>(), k.category, "{} has a category without a name", k.name);
+        let names: Vec<&str> = of_it().map(|(name, _)| *name).collect();
+        let by_default = match () {
+            () if k.always => "always",
+            () if k.category & category::DEFAULT != 0 => "yes",
+            () => "no",
+        };
+        let _ = writeln!(text, "| `{}` | {} | {} | {by_default} |", k.name, k.id, names.join(", "));
+    }
+    text
+}
+
+#[test]
+fn alerts_table_is_up_to_date() {
+    let path = root().join("docs/alerts.md");
+    let table = alerts_table();
+    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
+        fs::write(&path, &table).expect("the table");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == table, "docs/alerts.md is not what the source says; ET_UPDATE_HEADER=1 cargo test --test header");
+    // It can fail: what has several categories has them all, and one that nobody asked for is not posted.
+    assert!(table.contains("| `file_error` | 43 | error, storage, status | yes |"));
+    assert!(
+        table.contains("| `peer_connect` | 23 | connect | no |")
+            && table.contains("| `torrent_removed` | 4 | status | always |")
+    );
 }
 
 /// Every file of the ABI is in the list above: an extern function elsewhere would be missing in the header.

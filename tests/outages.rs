@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
+use elementum_torrent::alert::CloseReason;
 use elementum_torrent::session::{ReaderOptions, Session};
 
 fn make() -> Torrent {
@@ -188,4 +189,115 @@ fn dials_that_were_asked_for_are_told_of() {
     handle.connect_peer(address).unwrap();
     alerts.wait(&session, "peer_disconnected", &address.to_string());
     session.close(CLOSE).unwrap();
+}
+
+/// A peer that is dialled, up to the point where it has our handshake and says nothing yet.
+fn met(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.read_exact(&mut [0; 68]).unwrap();
+    stream
+}
+
+/// The reason that an alert of the end of a connection gives.
+fn reason(line: &str) -> i32 {
+    line.split("reason=")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("{line}"))
+}
+
+/// Nobody who names a peer waits for ever to hear of it: where nothing is dialled, where we dialled ourselves or a peer that is here
+/// at another address, and where a peer that is dialled is never heard of again.
+#[test]
+fn dials_that_come_to_nothing_are_told_of() {
+    let torrent = make();
+    let session = ours::open_with(|s| s.set_int("handshake_timeout", 1).unwrap());
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let handle = session.torrent(index).unwrap();
+    let mut alerts = Alerts::default();
+    let mut ends = |address: SocketAddr| {
+        handle.connect_peer(address).unwrap();
+        reason(&alerts.wait(&session, "peer_disconnected", &address.to_string()))
+    };
+    let listener = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    };
+    assert_eq!(ends(ours::address(&session)), CloseReason::SelfConnection as i32);
+    let (_silent, address) = listener();
+    assert_eq!(ends(address), CloseReason::TimedOutHandshake as i32);
+    let (first, address) = listener();
+    handle.connect_peer(address).unwrap();
+    let mut here = met(&first);
+    here.write_all(&handshake(info_hash(&torrent))).unwrap();
+    ours::until("it is here", || ours::status(&session, index).num_peers == 1);
+    let (second, address) = listener();
+    let hash = info_hash(&torrent);
+    let answering = thread::spawn(move || {
+        let mut same = met(&second);
+        same.write_all(&handshake(hash)).unwrap();
+        same
+    });
+    assert_eq!(ends(address), CloseReason::DuplicatePeerId as i32);
+    drop(answering.join().unwrap());
+    let mut settings = session.settings().unwrap();
+    settings.set_bool("enable_outgoing_tcp", false).unwrap();
+    session.apply_settings(&settings).unwrap();
+    let (later, address) = listener();
+    assert_eq!(ends(address), CloseReason::ProtocolBlocked as i32);
+    // It is not forgotten for that.
+    settings.set_bool("enable_outgoing_tcp", true).unwrap();
+    session.apply_settings(&settings).unwrap();
+    drop(met(&later));
+    session.close(CLOSE).unwrap();
+}
+
+/// Who is banned while a dial was asked for is told of: where it had not begun, while it is under way, and when it comes to nothing.
+#[test]
+fn dials_of_who_is_banned_meanwhile_are_told_of() {
+    let torrent = make();
+    for when in 0..3 {
+        let session = ours::open();
+        let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+        let handle = session.torrent(index).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut alerts = Alerts::default();
+        if when == 0 {
+            handle.pause().unwrap();
+        }
+        handle.connect_peer(address).unwrap();
+        let stream = (when > 0).then(|| met(&listener));
+        handle.ban_peer(address.ip()).unwrap();
+        if let Some(mut stream) = stream.filter(|_| when == 1) {
+            stream.write_all(&handshake(info_hash(&torrent))).unwrap();
+            alerts.wait(&session, "peer_disconnected", &address.to_string());
+            assert_eq!(stream.read(&mut [0; 100]).unwrap(), 0, "it is not let in");
+        } else {
+            alerts.wait(&session, "peer_disconnected", &address.to_string());
+        }
+        assert_eq!(alerts.count(&session, "peer_disconnected", ""), 1, "{:#?}", alerts.heard);
+        session.close(CLOSE).unwrap();
+    }
+}
+
+/// One seed has no use for another, but a caller who wants them to meet is told each time that they did.
+#[test]
+fn a_seed_dials_the_seed_that_a_caller_names() {
+    let torrent = make();
+    let ((session, index), (other, of_other)) = (ours::seed(&torrent), ours::seed(&torrent));
+    let mut alerts = Alerts::default();
+    let address = ours::address(&other);
+    let theirs = other.torrent(of_other).unwrap();
+    for _ in 0..3 {
+        session.torrent(index).unwrap().connect_peer(address).unwrap();
+        alerts.wait(&session, "peer_connect", &address.to_string());
+        ours::until("that it is a seed is known", || ours::status(&session, index).num_seeds == 1);
+        theirs.pause().unwrap();
+        alerts.wait(&session, "peer_disconnected", &address.to_string());
+        theirs.resume().unwrap();
+    }
+    session.close(CLOSE).unwrap();
+    other.close(CLOSE).unwrap();
 }

@@ -224,8 +224,7 @@ impl Torrent {
         let here = self.peers.get(&key).map(|p| Departed { key, address: p.address, peer_id: p.peer_id });
         let Some(who) = here.or_else(|| self.departed.iter().find(|d| d.key == key).copied()) else { return };
         if !self.swarm.is_banned(who.address) {
-            self.swarm.ban(who.address);
-            self.alert(Alert::PeerBan { endpoint: who.address, peer_id: who.peer_id });
+            self.ban_sender(who.address, who.peer_id);
         }
         if let Some(content) = &mut self.content {
             content.store.discard_from(key);

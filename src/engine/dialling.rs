@@ -38,13 +38,19 @@ impl Torrent {
 
     pub fn dial_failed(&mut self, now: Time, address: SocketAddr, failure: DialFailure) {
         let limits = self.swarm_limits();
-        self.swarm.dial_failed(now, address, &limits);
         self.tell_awaited(address, failure);
+        self.swarm.dial_failed(now, address, &limits);
         self.call_for_peers(now);
         self.dial(now);
     }
 
-    /// Tells the caller who asked for the dial, if one did and still waits for it.
+    /// The settings let nobody be dialled. The peer is dialled when they do; who asked for it need not wait for that.
+    pub fn dial_forbidden(&mut self, now: Time, address: SocketAddr) {
+        self.tell_awaited(address, DialFailure { reason: CloseReason::ProtocolBlocked, error: None });
+        self.dial_deferred(now, address);
+    }
+
+    /// Tells the caller who asked for the dial, if one did and still waits for it. Before the list hears of it: it may forget the peer.
     pub(super) fn tell_awaited(&mut self, address: SocketAddr, failure: DialFailure) {
         if self.swarm.take_awaited(address) {
             self.tell_dial(address, failure);
@@ -62,13 +68,27 @@ impl Torrent {
     }
 
     pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
-        self.swarm.ban_ip(ip);
+        let awaited = self.swarm.ban_ip(ip);
+        self.tell_banned(awaited);
         let ip = ip.to_canonical();
         let of_it = self.peers.values().filter(|p| p.address.ip().to_canonical() == ip);
         let peers: Vec<_> = of_it.map(|p| (p.key, p.address, p.peer_id)).collect();
         for (key, endpoint, peer_id) in peers {
             self.alert(Alert::PeerBan { endpoint, peer_id });
             self.close(now, key, CloseReason::Blocked, None);
+        }
+    }
+
+    /// Bans who sent what it should not.
+    pub(super) fn ban_sender(&mut self, endpoint: SocketAddr, peer_id: [u8; 20]) {
+        let awaited = self.swarm.ban(endpoint);
+        self.tell_banned(awaited);
+        self.alert(Alert::PeerBan { endpoint, peer_id });
+    }
+
+    fn tell_banned(&mut self, awaited: Vec<SocketAddr>) {
+        for address in awaited {
+            self.tell_dial(address, DialFailure { reason: CloseReason::Blocked, error: None });
         }
     }
 

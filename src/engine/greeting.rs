@@ -50,15 +50,15 @@ impl Torrent {
             None
         };
         if let Some(reason) = refusal {
+            if !incoming {
+                self.tell_awaited(address, DialFailure { reason, error: None });
+            }
             match reason {
                 // Through no fault of its own.
                 CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
                     self.swarm.dial_deferred(now + limits.min_reconnect, address);
                 }
                 _ => self.swarm.dial_failed(now, address, &limits),
-            }
-            if !incoming {
-                self.tell_awaited(address, DialFailure { reason, error: None });
             }
             return Err(reason);
         }

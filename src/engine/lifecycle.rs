@@ -102,9 +102,10 @@ impl Torrent {
         self.checking
     }
 
-    /// Work on disk of that generation failed. Of an older one it says nothing of what is there now.
+    /// Work on disk of that generation failed. Of an older one it says nothing of what is there now, and one that has failed already
+    /// fails no more for those who read on.
     pub fn disk_failed(&mut self, now: Time, generation: u64, error: Error, filename: String) {
-        if self.is_current(generation) {
+        if self.is_current(generation) && self.error.is_none() {
             self.fail(now, error, filename);
         }
     }

@@ -412,8 +412,7 @@ impl Torrent {
         if let [only] = senders {
             if let Some(peer) = self.peers.get(only) {
                 let (endpoint, peer_id) = (peer.address, peer.peer_id);
-                self.swarm.ban(endpoint);
-                self.alert(Alert::PeerBan { endpoint, peer_id });
+                self.ban_sender(endpoint, peer_id);
             }
             self.close(now, *only, CloseReason::InvalidMetadata, Some(error));
         }

@@ -16,8 +16,9 @@ use crate::storage::pool::BLOCK_SIZE;
 pub enum ReadOutcome {
     /// Copy these, in order.
     Memory(Vec<Part>),
-    /// Verified and on disk: read it there.
+    /// Verified and on disk: read it there. If that fails, [`Torrent::disk_failed`] wants the generation.
     Disk {
+        generation: u64,
         piece: u32,
         offset: u32,
         len: u32,
@@ -336,11 +337,16 @@ impl Torrent {
             if content.have.get(piece) {
                 let inside = at % span.piece_length;
                 let left = u64::from(content.info.layout.piece_size(piece)) - inside;
-                return ReadOutcome::Disk { piece, offset: inside as u32, len: left.min(len).min(1 << 20) as u32 };
+                return self.on_disk(piece, inside, left.min(len));
             }
         }
         let parts = memory_parts(content, at, len, unverified);
         if parts.is_empty() { ReadOutcome::Wait } else { ReadOutcome::Memory(parts) }
+    }
+
+    fn on_disk(&self, piece: u32, offset: u64, len: u64) -> ReadOutcome {
+        let (offset, len) = (offset as u32, len.min(1 << 20) as u32);
+        ReadOutcome::Disk { generation: self.disk_generation, piece, offset, len }
     }
 
     /// Reads a piece without waiting and without a reader.
@@ -356,7 +362,7 @@ impl Torrent {
             return Ok(ReadOutcome::Memory(Vec::new()));
         }
         if self.storage == StorageKind::Disk && content.have.get(piece) {
-            return Ok(ReadOutcome::Disk { piece, offset: offset as u32, len: len.min(1 << 20) as u32 });
+            return Ok(self.on_disk(piece, offset, len));
         }
         let parts = memory_parts(content, content.info.layout.piece_offset(piece) + offset, len, false);
         Ok(if parts.is_empty() { ReadOutcome::Wait } else { ReadOutcome::Memory(parts) })

@@ -88,6 +88,11 @@ impl KnownPeer {
         !self.connected && !self.dialling
     }
 
+    /// Is there anything to dial it for? Of two seeds neither has what the other wants, but a caller may want them to meet.
+    fn is_of_use(&self, we_are_seed: bool) -> bool {
+        !(we_are_seed && self.seed) || self.awaited
+    }
+
     /// How long to wait before the next dial. One that the caller named may just be starting: it is tried again soon.
     fn pause(&self, limits: &SwarmLimits) -> Duration {
         let fails = self.fails.saturating_add(self.idle_ends).max(1);
@@ -210,7 +215,7 @@ impl Swarm {
         if n == 0 {
             return Vec::new();
         }
-        let ready = |p: &KnownPeer| p.is_idle() && p.not_before <= now && !(we_are_seed && p.seed);
+        let ready = |p: &KnownPeer| p.is_idle() && p.not_before <= now && p.is_of_use(we_are_seed);
         let mut candidates: Vec<_> = self
             .peers
             .iter()
@@ -230,7 +235,7 @@ impl Swarm {
 
     /// When a peer that is only waiting for its time may be dialled.
     pub fn next_dial_time(&self, we_are_seed: bool) -> Option<Time> {
-        let waiting = self.peers.values().filter(|p| p.is_idle() && !(we_are_seed && p.seed));
+        let waiting = self.peers.values().filter(|p| p.is_idle() && p.is_of_use(we_are_seed));
         waiting.map(|p| p.not_before).min()
     }
 
@@ -368,23 +373,29 @@ impl Swarm {
         }
     }
 
-    /// Bans whoever is at this address. Behind a loopback address sit many: there only the port is banned.
-    pub fn ban(&mut self, address: SocketAddr) {
+    /// Bans whoever is at this address. Behind a loopback address sit many: there only the port is banned. Whom a caller waits to be
+    /// told of, and who is not dialled any more for it, is given.
+    #[must_use]
+    pub fn ban(&mut self, address: SocketAddr) -> Vec<SocketAddr> {
         let ip = address.ip().to_canonical();
-        self.ban_exactly(SocketAddr::new(ip, if ip.is_loopback() { address.port() } else { 0 }));
+        self.ban_exactly(SocketAddr::new(ip, if ip.is_loopback() { address.port() } else { 0 }))
     }
 
-    /// Bans every port of the address.
-    pub fn ban_ip(&mut self, ip: IpAddr) {
-        self.ban_exactly(SocketAddr::new(ip.to_canonical(), 0));
+    /// Bans every port of the address; gives what [`Swarm::ban`] does.
+    #[must_use]
+    pub fn ban_ip(&mut self, ip: IpAddr) -> Vec<SocketAddr> {
+        self.ban_exactly(SocketAddr::new(ip.to_canonical(), 0))
     }
 
-    fn ban_exactly(&mut self, banned: SocketAddr) {
+    fn ban_exactly(&mut self, banned: SocketAddr) -> Vec<SocketAddr> {
         if self.banned.len() < MAX_BANNED {
             self.banned.insert(banned);
         }
         let hit = |a: &SocketAddr| a.ip() == banned.ip() && (banned.port() == 0 || a.port() == banned.port());
-        self.peers.retain(|a, p| !hit(a) || p.connected || p.dialling);
+        let gone = self.peers.extract_if(|a, p| hit(a) && p.is_idle());
+        let mut awaited: Vec<SocketAddr> = gone.filter(|(_, p)| p.awaited).map(|(a, _)| a).collect();
+        awaited.sort_unstable();
+        awaited
     }
 
     pub fn is_banned(&self, address: SocketAddr) -> bool {

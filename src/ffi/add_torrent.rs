@@ -37,7 +37,8 @@ pub struct et_add_torrent_params {
     /// The bytes of a torrent file. Either this or `magnet`.
     pub torrent: *const c_void,
     pub torrent_len: usize,
-    /// The directory for disk storage; memory storage ignores it.
+    /// The directory for disk storage; memory storage ignores it. Files that lie there are checked first: what is right of them is
+    /// there, and shared, and the rest is fetched.
     pub save_path: et_str,
     /// A priority (0 to 7) a file; files beyond the end have the default: 4 on disk; 0 in memory, where nothing is fetched
     /// that nobody asks for, and with `ET_TORRENT_FLAG_DEFAULT_DONT_DOWNLOAD`. Allowed before the metadata is there.
@@ -89,9 +90,12 @@ pub unsafe extern "C" fn et_session_add_torrent(
     // SAFETY: the pointers are NULL or the caller's.
     unsafe {
         guard(error, || {
-            let out = Out::new(out_torrent, "out_torrent")?;
             let session = session_of(session)?;
-            let params = params_in(&read(params, "params")?).inspect_err(|e| session.add_refused(e))?;
+            let no_torrent = |e: &Error| session.add_refused(None, e);
+            let out = Out::new(out_torrent, "out_torrent").inspect_err(no_torrent)?;
+            let given = read(params, "params").inspect_err(no_torrent)?;
+            let mut params = AddTorrentParams::new(source(&given).inspect_err(no_torrent)?);
+            take_in(&mut params, &given).inspect_err(|e| session.add_refused(Some(&params.source), e))?;
             let added = session.add_torrent(params);
             if let Some(index) = added.as_ref().map_or_else(|e| e.existing, |i| Some(*i)) {
                 out.write(index.0);
@@ -101,38 +105,34 @@ pub unsafe extern "C" fn et_session_add_torrent(
     }
 }
 
+/// All but the source.
+///
 /// # Safety
-/// The pointers in `params` are NULL or point to as much as their lengths say.
-unsafe fn params_in(params: &et_add_torrent_params) -> Result<AddTorrentParams> {
-    if params.reserved != 0 {
-        return Err(Error::invalid(format!("params->reserved is {}, allowed is 0", params.reserved)));
+/// The pointers in `given` are NULL or point to as much as their lengths say.
+unsafe fn take_in(params: &mut AddTorrentParams, given: &et_add_torrent_params) -> Result<()> {
+    if given.reserved != 0 {
+        return Err(Error::invalid(format!("params->reserved is {}, allowed is 0", given.reserved)));
     }
     // SAFETY: as the caller promised.
     unsafe {
-        let save_path = str_in(params.save_path, "params->save_path")?;
-        Ok(AddTorrentParams {
-            source: source(params)?,
-            storage: storage(params.storage)?,
-            save_path: (!save_path.is_empty()).then(|| PathBuf::from(save_path)),
-            flags: flags_in(params.flags)?,
-            file_priorities: priorities(params.file_priorities, params.file_priorities_len, "params->file_priorities")?,
-            piece_priorities: priorities(
-                params.piece_priorities,
-                params.piece_priorities_len,
-                "params->piece_priorities",
-            )?,
-            trackers: strings(params.trackers, params.trackers_len, "params->trackers")?,
-            peers: peers(params)?,
-            download_limit: params.download_limit,
-            upload_limit: params.upload_limit,
-            max_connections: params.max_connections,
-            max_uploads: params.max_uploads,
-        })
+        let save_path = str_in(given.save_path, "params->save_path")?;
+        params.save_path = (!save_path.is_empty()).then(|| PathBuf::from(save_path));
+        params.file_priorities =
+            priorities(given.file_priorities, given.file_priorities_len, "params->file_priorities")?;
+        params.piece_priorities =
+            priorities(given.piece_priorities, given.piece_priorities_len, "params->piece_priorities")?;
+        params.trackers = strings(given.trackers, given.trackers_len, "params->trackers")?;
+        params.peers = peers(given)?;
     }
+    params.storage = storage(given.storage)?;
+    params.flags = flags_in(given.flags)?;
+    (params.download_limit, params.upload_limit) = (given.download_limit, given.upload_limit);
+    (params.max_connections, params.max_uploads) = (given.max_connections, given.max_uploads);
+    Ok(())
 }
 
 /// # Safety
-/// As for [`params_in`].
+/// As for [`take_in`].
 unsafe fn source(params: &et_add_torrent_params) -> Result<TorrentSource> {
     // SAFETY: as the caller promised.
     let (magnet, torrent) = unsafe {
@@ -185,7 +185,7 @@ pub(super) unsafe fn strings(pointer: *const et_str, len: usize, name: &str) -> 
 }
 
 /// # Safety
-/// As for [`params_in`].
+/// As for [`take_in`].
 unsafe fn peers(params: &et_add_torrent_params) -> Result<Vec<SocketAddr>> {
     // SAFETY: as the caller promised.
     let peers = unsafe { strings(params.peers, params.peers_len, "params->peers") }?;

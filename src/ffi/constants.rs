@@ -85,6 +85,7 @@ pub const ET_CLOSE_TIMED_OUT_INTEREST: et_close_reason = 9;
 pub const ET_CLOSE_TIMED_OUT_ACTIVITY: et_close_reason = 10;
 pub const ET_CLOSE_TIMED_OUT_HANDSHAKE: et_close_reason = 11;
 pub const ET_CLOSE_TIMED_OUT_REQUEST: et_close_reason = 12;
+/// The settings forbid it: `enable_outgoing_tcp` is off.
 pub const ET_CLOSE_PROTOCOL_BLOCKED: et_close_reason = 13;
 pub const ET_CLOSE_PEER_CHURN: et_close_reason = 14;
 pub const ET_CLOSE_TOO_MANY_CONNECTIONS: et_close_reason = 15;

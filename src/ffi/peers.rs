@@ -121,9 +121,10 @@ fn peers(peers: &[PeerInfo]) -> Records {
 
 /// Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881".
 ///
-/// What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed, the peer was refused or answered for another
-/// torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero. Nothing is told of a peer that
-/// is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by itself, without a word.
+/// What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed or is not allowed, the peer was refused, banned
+/// meanwhile or answered for another torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero.
+/// Nothing is told of a peer that is connected already. A paused torrent dials when it is resumed. A dial that failed is tried again by
+/// itself, without a word.
 /// Errors: `ET_ERR_INVALID_ARGUMENT` for what is no address with a port. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_torrent_connect_peer(

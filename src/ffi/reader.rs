@@ -140,13 +140,15 @@ unsafe fn handle_of<'a>(reader: *const et_reader) -> Result<&'a ReaderHandle> {
     unsafe { handle::get(reader) }
 }
 
-/// The reader behind a handle, unless it or its session was closed.
+/// The reader behind a handle, unless it or its session was closed, or its torrent removed.
 ///
 /// # Safety
 /// As for [`handle_of`].
 pub(super) unsafe fn reader_of(reader: *const et_reader) -> Result<Arc<Reader>> {
     // SAFETY: as the caller promised.
-    unsafe { handle_of(reader) }?.open()
+    let reader = unsafe { handle_of(reader) }?.open()?;
+    reader.check()?;
+    Ok(reader)
 }
 
 /// Opens a reader on a file, at its start or at `options->offset`. Fetching begins at once, and there. Free it with
@@ -237,7 +239,8 @@ pub unsafe extern "C" fn et_reader_read(
             let handle = handle_of(reader)?;
             let reader = handle.open()?;
             let buf = buffer_in(buf, len, "buf")?;
-            out.write(handle.outcome(if len == 0 { Ok(0) } else { reader.read_into(buf, timeout(timeout_ms)) })?);
+            let read = if len == 0 { reader.check().map(|()| 0) } else { reader.read_into(buf, timeout(timeout_ms)) };
+            out.write(handle.outcome(read)?);
             Ok(())
         })
     }
@@ -265,7 +268,7 @@ pub unsafe extern "C" fn et_reader_read_at(
             let reader = handle.open()?;
             let buf = buffer_in(buf, len, "buf")?;
             out.write(handle.outcome(if len == 0 {
-                Ok(0)
+                reader.check().map(|()| 0)
             } else {
                 reader.read_at_into(offset, buf, timeout(timeout_ms))
             })?);

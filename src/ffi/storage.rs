@@ -196,7 +196,7 @@ pub unsafe extern "C" fn et_storage_lookbehind_stats(
 /// Reads from a piece that is there, without waiting and without wanting it: the bytes from `offset` in the piece on.
 ///
 /// out_n: bytes read, less than `len` at the piece's end. Errors: `ET_ERR_WOULD_BLOCK` where the piece is not there,
-/// `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`. Any thread.
+/// `ET_ERR_INVALID_ARGUMENT` for no such piece or an offset beyond it, `ET_ERR_NO_METADATA`, `ET_ERR_IO` (the disk failed). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_storage_read(
     session: *mut et_session,

@@ -25,10 +25,13 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// Dials a peer; the core hears how it went.
 pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
     let settings = driver.session.settings();
-    let permit = settings.enable_outgoing_tcp.then(|| driver.session.connections.acquire(Kind::Dialled)).flatten();
-    let Some(mut permit) = permit else {
+    if !settings.enable_outgoing_tcp {
+        driver.run(|core, now| core.dial_forbidden(now, address));
+        return;
+    }
+    let Some(mut permit) = driver.session.connections.acquire(Kind::Dialled) else {
         driver.run(|core, now| core.dial_deferred(now, address));
-        if settings.enable_outgoing_tcp && driver.session.connections.is_full(Kind::Dialled) {
+        if driver.session.connections.is_full(Kind::Dialled) {
             let task_driver = driver.clone();
             // It is dialled again soon, and finds the place if there is one.
             driver.spawn(async move { _ = task_driver.session.free_place(&task_driver) });

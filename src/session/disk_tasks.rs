@@ -49,6 +49,13 @@ fn named(disk: &DiskStorage, failure: DiskFailure) -> (Error, String) {
     (failure.error, file.map(|f| f.path.clone()).unwrap_or_default())
 }
 
+/// What a caller reads could not be read: the torrent stops, whoever it was read for.
+pub fn read_failed(driver: &Arc<Driver>, disk: &DiskStorage, generation: u64, failure: DiskFailure) -> Error {
+    let (error, filename) = named(disk, failure);
+    driver.run(|core, now| core.disk_failed(now, generation, error.clone(), filename));
+    error
+}
+
 fn serve(driver: &Arc<Driver>, disk: &DiskStorage, generation: u64, read: UploadRead) {
     let UploadRead { peer, requests } = read;
     for request in requests {
@@ -72,8 +79,7 @@ fn read_blocks(
         let mut block = driver.session.pool.reserve()?.into_block(len);
         let begin = request.begin + done;
         if let Err(failure) = disk.read(request.piece, begin, block.as_mut_slice()) {
-            let (error, filename) = named(disk, failure);
-            driver.run(|core, now| core.disk_failed(now, generation, error, filename));
+            read_failed(driver, disk, generation, failure);
             return None;
         }
         parts.push((block.freeze(), 0, len));

@@ -203,10 +203,11 @@ impl Session {
         })
     }
 
-    /// A torrent was to be added, and what it was to be added from is none. An alert tells.
-    pub fn add_refused(&self, error: &Error) {
-        let error = Some(error.clone());
-        let alert = Alert::AddTorrent { info_hashes: InfoHashes::default(), name: String::new(), error };
+    /// A torrent was to be added, and what it was to be added from, or how, is not to be had. An alert tells.
+    pub fn add_refused(&self, source: Option<&TorrentSource>, error: &Error) {
+        let info_hashes = source.map_or_else(InfoHashes::default, TorrentSource::info_hashes);
+        let name = source.map_or("", TorrentSource::name).to_owned();
+        let alert = Alert::AddTorrent { info_hashes, name, error: Some(error.clone()) };
         self.inner.alerts.post(StorageIndex::INVALID, &alert);
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::disk_tasks;
 use super::driver::Driver;
 use super::event_fd::EventFd;
 use super::{ReaderOptions, ReaderStatus, StorageIndex};
@@ -56,6 +57,11 @@ impl Reader {
             interrupted: AtomicBool::new(false),
             fd: OnceLock::new(),
         })
+    }
+
+    /// Is its torrent there still?
+    pub fn check(&self) -> Result<()> {
+        self.driver.check()
     }
 
     /// Its number in the alerts about it.
@@ -277,7 +283,7 @@ fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 
 /// Copies what a read found to that place of the buffer. Blocks are held by reference meanwhile, outside the torrent's lock.
 pub(super) fn copy<B: OutBuffer + ?Sized>(
-    driver: &Driver,
+    driver: &Arc<Driver>,
     found: ReadOutcome,
     buf: &mut B,
     at: usize,
@@ -290,12 +296,13 @@ pub(super) fn copy<B: OutBuffer + ?Sized>(
             }
             Ok(done)
         }
-        ReadOutcome::Disk { piece, offset, len } => {
+        ReadOutcome::Disk { generation, piece, offset, len } => {
             // Who removes the torrent waits for us, and deletes nothing under our hands.
             let _leave = driver.use_disk().ok_or_else(removed)?;
             let disk = driver.disk().ok_or_else(Error::closed)?;
             let len = (len as usize).min(buf.len().saturating_sub(at));
-            disk.read_into(piece, offset, buf, at..at + len)?;
+            let read = disk.read_into(piece, offset, buf, at..at + len);
+            read.map_err(|failure| disk_tasks::read_failed(driver, &disk, generation, failure))?;
             Ok(len)
         }
         ReadOutcome::Wait | ReadOutcome::EndOfFile => Ok(0),

@@ -86,6 +86,7 @@ static void overflow(void)
     et_settings *settings = NULL;
     et_session *session = open_session();
     et_alert_batch batch = { .struct_size = sizeof batch };
+    et_session_stats_info stats = { .struct_size = sizeof stats };
     uint64_t added = 0, told = 0, dropped = 0;
     int i;
 
@@ -120,6 +121,8 @@ static void overflow(void)
         }
     } while (batch.remaining > 0);
     CHECK(told >= 1 && dropped >= 1 && told + dropped == added);
+    STATUS(ET_OK, et_session_stats(session, &stats, NULL));
+    CHECK(stats.num_torrents == added && stats.alerts_dropped >= dropped && stats.alerts_posted >= told);
     et_session_free(session);
 }
 

@@ -52,6 +52,8 @@ static inline int done(void)
     "d4:infod5:filesld6:lengthi20000e4:pathl1:aeed6:lengthi20000e4:pathl1:beee"                                        \
     "4:name1:t12:piece lengthi16384e6:pieces60:"                                                                       \
     "aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbccccccccccccccccccccee"
+/* The same torrent by its hash alone. */
+#define TORRENT_MAGNET "magnet:?xt=urn:btih:4a9391f8bdd2ce05f7669b01a9e73d3ac9f7475d"
 #define MAGNET "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=nobody"
 #define KEY(key) key, sizeof(key) - 1
 

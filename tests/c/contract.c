@@ -43,6 +43,15 @@ static size_t save(et_session *session, void *buf, size_t cap)
     return len;
 }
 
+static int holds(const char *in, size_t len, const char *part, size_t part_len)
+{
+    size_t at;
+    for (at = 0; at + part_len <= len; at++)
+        if (memcmp(in + at, part, part_len) == 0)
+            return 1;
+    return 0;
+}
+
 /* What is set holds, else what the state says, else the default. */
 static void settings_over_state(void)
 {
@@ -146,6 +155,57 @@ static void added_or_not(void)
     et_session_free(session);
 }
 
+static int says(const void *alert, et_text text, const char *expected)
+{
+    return text.length == strlen(expected) && memcmp((const char *)alert + text.offset, expected, text.length) == 0;
+}
+
+/* A call that is refused for anything has its alert, too. It names the torrent, where that was one. */
+static void refused_for_anything(void)
+{
+    enum { FLAGS, STORAGE, FILES, PIECES, PEERS, RESERVED, PATH, TRACKERS, NAMED, BOTH = NAMED, BROKEN, MAGNET_BYTES, SIZE,
+           PARAMS, OUT, CASES };
+    static const et_priority eight[] = { 4, 8 };
+    et_str nonsense = { "nonsense", ET_NUL_TERMINATED }, bytes = { "\xff", ET_NUL_TERMINATED };
+    et_session *session = open_session();
+    et_alert_batch batch = { .struct_size = sizeof batch };
+    int i;
+
+    for (i = 0; i < CASES; i++) {
+        et_add_torrent_params params = { .struct_size = sizeof params, .torrent = TORRENT,
+                                         .torrent_len = sizeof TORRENT - 1 };
+        const et_status expected = i == BROKEN ? ET_ERR_PARSE : i >= PARAMS ? ET_ERR_NULL_POINTER : ET_ERR_INVALID_ARGUMENT;
+        et_storage_index index = 5;
+        const et_add_torrent_alert *alert;
+
+        switch (i) {
+        case FLAGS: params.flags = UINT64_C(1) << 40; break;
+        case STORAGE: params.storage = 9; break;
+        case FILES: params.file_priorities = eight; params.file_priorities_len = 2; break;
+        case PIECES: params.piece_priorities = eight; params.piece_priorities_len = 2; break;
+        case PEERS: params.peers = &nonsense; params.peers_len = 1; break;
+        case RESERVED: params.reserved = 1; break;
+        case PATH: params.save_path = bytes; break;
+        case TRACKERS: params.trackers = &bytes; params.trackers_len = 1; break;
+        case BOTH: params.magnet = (et_str){ MAGNET, ET_NUL_TERMINATED }; break;
+        case BROKEN: params.torrent_len--; break;
+        case MAGNET_BYTES: params.torrent_len = 0; params.magnet = bytes; break;
+        case SIZE: params.struct_size = 0; break;
+        }
+        STATUS(expected, et_session_add_torrent(session, i == PARAMS ? NULL : &params, i == OUT ? NULL : &index, NULL));
+        alert = (const void *)wait_alert(session, ET_ALERT_ADD_TORRENT);
+        CHECK(alert != NULL && alert->error.status == expected && alert->error.message.length > 0 && index == 5);
+        CHECK(alert != NULL && (alert->info_hashes.has == ET_INFO_HASH_V1) == (i < NAMED));
+        CHECK(alert != NULL && says(alert, alert->name, i < NAMED ? "t" : ""));
+    }
+    /* One each, and a session without torrents. */
+    STATUS(ET_OK, et_session_pop_alerts(session, NULL, 0, &batch, NULL));
+    CHECK(batch.remaining <= 1);
+    if (batch.remaining == 1)
+        CHECK(wait_alert(session, ET_ALERT_LISTEN_SUCCEEDED) != NULL);
+    et_session_free(session);
+}
+
 /* First that a torrent is gone, then what became of its files. */
 static void removed_then_deleted(void)
 {
@@ -240,6 +300,89 @@ static void own_limits(void)
     et_session_free(session);
 }
 
+/* Nor are those changed that a torrent was added with: by the metadata, by the same torrent again, by the settings. */
+static void own_limits_stay(void)
+{
+    et_session *session = open_session();
+    et_add_torrent_params params = { .struct_size = sizeof params, .magnet = { KEY(TORRENT_MAGNET) }, .download_limit = 5,
+                                     .upload_limit = 6, .max_connections = 7, .max_uploads = UINT32_MAX };
+    et_storage_index torrent = 0, again = 0;
+    et_settings *settings = NULL;
+    et_torrent_status_info found[2];
+    size_t len = 0;
+    int i;
+
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    memset(&params, 0, sizeof params);
+    params.struct_size = sizeof params;
+    params.torrent = TORRENT;
+    params.torrent_len = sizeof TORRENT - 1;
+    params.max_connections = 70;
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("max_connections_per_torrent"), 50, NULL));
+    STATUS(ET_OK, et_settings_set_int(settings, KEY("unchoke_slots_limit"), 3, NULL));
+    for (i = 0; i < 3; i++) {
+        STATUS(ET_OK, et_torrent_statuses(session, found, sizeof *found, 2, &len, NULL));
+        CHECK(len == 1 && found->max_connections == 7 && found->max_uploads == UINT32_MAX);
+        CHECK(found->download_limit == 5 && found->upload_limit == 6 && found->has_metadata == (i > 0));
+        if (i == 0) {
+            STATUS(ET_ERR_DUPLICATE_TORRENT, et_session_add_torrent(session, &params, &again, NULL));
+            CHECK(again == torrent);
+            STATUS(ET_OK, et_torrent_wait_metadata(session, torrent, -1, NULL));
+        } else {
+            STATUS(ET_OK, et_session_apply_settings(session, settings, NULL));
+        }
+    }
+    et_settings_free(settings);
+    et_session_free(session);
+}
+
+/* What goes in is copied: nothing of the caller's is looked at after the call. */
+static void nothing_is_kept(void)
+{
+    char *url = strdup("udp://127.0.0.1:1/announce"), *path = strdup("/nonexistent/contract"), *bytes = malloc(sizeof TORRENT);
+    et_priority *priorities = malloc(2);
+    et_str *trackers = malloc(sizeof *trackers);
+    et_add_torrent_params *params = calloc(1, sizeof *params);
+    et_session *session = open_session();
+    static uint64_t list[64];
+    char text[512];
+    et_storage_index torrent = 0;
+    const et_tracker_info *tracker;
+    size_t len = 0, cursor = 0;
+
+    memcpy(bytes, TORRENT, sizeof TORRENT);
+    memset(priorities, 3, 2);
+    *trackers = (et_str){ url, ET_NUL_TERMINATED };
+    *params = (et_add_torrent_params){ .struct_size = sizeof *params, .torrent = bytes, .torrent_len = sizeof TORRENT - 1,
+                                       .save_path = { path, ET_NUL_TERMINATED }, .trackers = trackers, .trackers_len = 1,
+                                       .file_priorities = priorities, .file_priorities_len = 2,
+                                       .storage = ET_STORAGE_DISK, .flags = ET_TORRENT_FLAG_PAUSED };
+    STATUS(ET_OK, et_session_add_torrent(session, params, &torrent, NULL));
+    memset(url, 'x', strlen(url));
+    memset(path, 'x', strlen(path));
+    memset(bytes, 'x', sizeof TORRENT);
+    memset(priorities, 7, 2);
+    memset(trackers, 0xff, sizeof *trackers);
+    memset(params, 0xff, sizeof *params);
+    free(url);
+    free(path);
+    free(bytes);
+    free(priorities);
+    free(trackers);
+    free(params);
+    STATUS(ET_OK, et_torrent_save_path(session, torrent, text, sizeof text, &len, NULL));
+    CHECK(len == 21 && memcmp(text, "/nonexistent/contract", len) == 0);
+    STATUS(ET_OK, et_torrent_trackers(session, torrent, list, sizeof list, &len, NULL));
+    tracker = et_record_next(list, len, &cursor);
+    CHECK(tracker != NULL && says(tracker, tracker->url, "udp://127.0.0.1:1/announce"));
+    STATUS(ET_OK, et_torrent_file_priorities(session, torrent, (et_priority *)text, sizeof text, &len, NULL));
+    CHECK(len == 2 && text[0] == 3 && text[1] == 3);
+    STATUS(ET_OK, et_torrent_metainfo(session, torrent, text, sizeof text, &len, NULL));
+    CHECK(len > sizeof TORRENT && holds(text, len, TORRENT + 1, sizeof TORRENT - 3));
+    et_session_free(session);
+}
+
 static void set_incoming(et_session *session, int32_t on)
 {
     et_settings *settings = NULL;
@@ -295,6 +438,20 @@ static void unset_errors(void)
         STATUS(ET_OK, et_session_is_paused(session, &paused, NULL));
         CHECK(paused == 0);
     }
+    /* Nor may it lie across words. */
+    {
+        static uint64_t words[sizeof(et_error) / 8 + 2];
+        et_error *across = (et_error *)((char *)words + 1);
+        size_t size = sizeof(et_error);
+        int32_t paused = 5;
+        memset(words, 0x55, sizeof words);
+        memcpy(across, &size, sizeof size);
+        STATUS(ET_ERR_INVALID_ARGUMENT, et_session_pause(session, across));
+        for (k = sizeof size; k < sizeof(et_error); k++)
+            CHECK(((unsigned char *)across)[k] == 0x55);
+        STATUS(ET_OK, et_session_is_paused(session, &paused, NULL));
+        CHECK(paused == 0);
+    }
     et_session_free(session);
 }
 
@@ -344,6 +501,18 @@ static void described(void)
     CHECK(piece_timeout == 0 && effective > 40 && effective < et_settings_count() / 2);
 }
 
+/* What is posted by default: errors, and what becomes of torrents, trackers, files and readers; not each piece and peer. */
+static void default_mask(void)
+{
+    const et_alert_categories expected = ET_ALERT_CATEGORY_ERROR | ET_ALERT_CATEGORY_STORAGE | ET_ALERT_CATEGORY_TRACKER |
+                                         ET_ALERT_CATEGORY_STATUS | ET_ALERT_CATEGORY_PERFORMANCE_WARNING |
+                                         ET_ALERT_CATEGORY_READER;
+    et_settings *settings = NULL;
+    STATUS(ET_OK, et_settings_new(&settings, NULL));
+    CHECK((et_alert_categories)get_int(settings, "alert_mask") == expected);
+    et_settings_free(settings);
+}
+
 /* All of the settings or, on an error, none. And those that do something are described first. */
 static void all_or_none(void)
 {
@@ -387,7 +556,7 @@ static void priorities_are(et_session *session, et_storage_index torrent, const 
 static void added_as_told(void)
 {
     static const char path[] = "/nonexistent/contract";
-    const et_priority first[] = { 5 }, pieces[] = { 1, 0, 7 }, files[] = { 0, 7 };
+    const et_priority first[] = { 5 }, pieces[] = { 1, 0, 7 }, files[] = { 0, 7 }, many[] = { 1, 6, 2, 0, 7 };
     et_session *session = open_session();
     et_add_torrent_params params = { .struct_size = sizeof params, .torrent = TORRENT, .torrent_len = sizeof TORRENT - 1,
                                      .storage = ET_STORAGE_DISK, .save_path = { path, ET_NUL_TERMINATED },
@@ -401,6 +570,7 @@ static void added_as_told(void)
     size_t len = 0, again = 0;
     int32_t has = 5;
     static uint64_t list[64];
+    int disk;
 
     STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
     priorities_are(session, torrent, "54", "554");
@@ -424,6 +594,32 @@ static void added_as_told(void)
     priorities_are(session, torrent, "50", "107");
     STATUS(ET_OK, et_torrent_save_path(session, torrent, text, sizeof text, &len, NULL));
     CHECK(len == 0);
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+    /* In memory nothing is fetched that nobody asks for, with or without the flag. More than there are files is no error. */
+    params.flags = ET_TORRENT_FLAG_PAUSED;
+    params.piece_priorities_len = 0;
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    priorities_are(session, torrent, "50", "550");
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+    params.file_priorities = many;
+    params.file_priorities_len = sizeof many;
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+    priorities_are(session, torrent, "16", "166");
+    STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+    /* Where a torrent does not say where it lives, the setting does, and the default follows that. */
+    params.storage = ET_STORAGE_DEFAULT;
+    params.file_priorities_len = 0;
+    for (disk = 0; disk < 2; disk++) {
+        et_settings *settings = NULL;
+        STATUS(ET_OK, et_settings_new(&settings, NULL));
+        STATUS(ET_OK, et_settings_set_str(settings, KEY("storage"), disk ? "disk" : "memory", ET_NUL_TERMINATED, NULL));
+        STATUS(ET_OK, et_session_apply_settings(session, settings, NULL));
+        et_settings_free(settings);
+        if (disk)
+            STATUS(ET_OK, et_session_remove_torrent(session, torrent, 0, NULL));
+        STATUS(ET_OK, et_session_add_torrent(session, &params, &torrent, NULL));
+        priorities_are(session, torrent, disk ? "44" : "00", disk ? "444" : "000");
+    }
     /* One of them is no tracker: none is taken, and none is gone. */
     STATUS(ET_OK, et_torrent_replace_trackers(session, torrent, trackers, 1, NULL));
     STATUS(ET_OK, et_torrent_trackers(session, torrent, list, sizeof list, &len, NULL));
@@ -611,13 +807,17 @@ int main(void)
     settings_over_state();
     settings_are_copies();
     added_or_not();
+    refused_for_anything();
+    nothing_is_kept();
     removed_then_deleted();
     waits_for_metadata();
     own_limits();
+    own_limits_stay();
     listens_as_told();
     unset_errors();
     tracker_alerts();
     described();
+    default_mask();
     all_or_none();
     added_as_told();
     as_large_as_there_may_be();

@@ -348,6 +348,7 @@ static void of_disks(et_session *s)
     CHECK(truncate(path, 0) == 0);
     GETS(ET_ERR_IO, et_reader_read, r, &byte, 1, -1, &len);
     GETS(ET_ERR_IO, et_reader_read_at, r, 0, &byte, 1, -1, &len);
+    GETS(ET_ERR_IO, et_storage_read, s, film, 0, 0, &byte, 1, &len);
     et_reader_free(r);
     CHECK(unlink(path) == 0 && rmdir(directory) == 0);
 }

@@ -38,10 +38,11 @@ static void attributes(et_session *session)
                                   "d4:attr1:x6:lengthi1e5:mtimei1600000000e4:pathl3:runee"
                                   "d4:attr1:h6:lengthi1e4:pathl6:hiddenee"
                                   "d4:attr2:hx6:lengthi1e4:pathl4:bothee"
-                                  "d6:lengthi1e4:pathl5:plaineee"
+                                  "d6:lengthi1e4:pathl5:plainee"
+                                  "d6:lengthi0e4:pathl5:emptyeee"
                                   "4:name10:attributes12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
     static const struct { int64_t mtime; et_file_flags flags; } expected[] = {
-        { 1600000000, ET_FILE_EXECUTABLE }, { 0, ET_FILE_HIDDEN }, { 0, ET_FILE_EXECUTABLE | ET_FILE_HIDDEN }, { 0, 0 },
+        { 1600000000, ET_FILE_EXECUTABLE }, { 0, ET_FILE_HIDDEN }, { 0, ET_FILE_EXECUTABLE | ET_FILE_HIDDEN }, { 0, 0 }, { 0, 0 },
     };
     static uint64_t buf[512];
     et_storage_index index = add(session, torrent, sizeof torrent - 1, NULL);
@@ -49,9 +50,12 @@ static void attributes(et_session *session)
     const et_file_info *file;
 
     STATUS(ET_OK, et_torrent_files(session, index, buf, sizeof buf, &len, NULL));
-    for (; (file = et_record_next(buf, len, &cursor)) != NULL; n++)
-        CHECK(n < 4 && file->mtime == expected[n].mtime && file->flags == expected[n].flags);
-    CHECK(n == 4);
+    for (; (file = et_record_next(buf, len, &cursor)) != NULL; n++) {
+        CHECK(n < 5 && file->mtime == expected[n].mtime && file->flags == expected[n].flags);
+        /* No piece has bytes of the empty one. */
+        CHECK(file->end_piece - file->first_piece == (n < 4));
+    }
+    CHECK(n == 5);
     STATUS(ET_OK, et_session_remove_torrent(session, index, 0, NULL));
 }
 

@@ -110,6 +110,8 @@ static void protected(void)
     int n;
     /* They need not be here to be protected, but are not fetched for it. */
     STATUS(ET_OK, et_storage_set_lookbehind(session, film, pieces, 4, NULL));
+    poll(NULL, 0, 200);
+    CHECK(is_gone(40) && is_gone(43));
     play(reader, 40, 6);
     play(reader, 50, 70);
     for (n = 40; n < 44; n++)
@@ -120,6 +122,23 @@ static void protected(void)
     for (n = 40; n < 44; n++)
         CHECK(is_gone(n));
     et_reader_free(reader);
+}
+
+/* A reader keeps the film's ends while it is open, unless it is told not to. */
+static void pins(void)
+{
+    et_reader_options options = { .struct_size = sizeof options, .pin_head = ET_READER_NONE, .pin_tail = ET_READER_NONE };
+    et_reader *reader = NULL;
+
+    STATUS(ET_OK, et_reader_open(session, film, 0, &options, &reader, NULL));
+    play(reader, 0, PIECES);
+    CHECK(stats().pinned == 0 && is_gone(0));
+    et_reader_free(reader);
+    reader = reader_of();
+    play(reader, 0, PIECES);
+    CHECK(stats().pinned == 2 * PIECE && is_right(0) && is_right(PIECES - 1));
+    et_reader_free(reader);
+    CHECK(stats().pinned == 0);
 }
 
 static atomic_int over;
@@ -180,6 +199,7 @@ int main(void)
     STATUS(ET_OK, et_storage_set_limit(session, MIB, NULL));
     film = add_film(session, torrent, len, NULL, address_of(seeder));
     evicted();
+    pins();
     protected();
     limits();
     et_session_free(session);

@@ -526,7 +526,7 @@ int main(void)
     et_session *session, *other;
     et_settings *settings = NULL;
     et_storage_index torrent, magnet, foreign, removed;
-    et_reader *reader = NULL, *left = NULL;
+    et_reader *reader = NULL, *left = NULL, *under = NULL;
 
     values();
     session_calls(NULL, ET_ERR_NULL_POINTER);
@@ -578,6 +578,13 @@ int main(void)
     STATUS(ET_OK, et_reader_close(reader, NULL));
     STATUS(ET_OK, et_reader_close(reader, NULL));
     reader_calls(reader, ET_ERR_CLOSED);
+    STATUS(ET_OK, et_reader_open(other, foreign, 0, NULL, &under, NULL));
+    STATUS(ET_OK, et_session_remove_torrent(other, foreign, 0, NULL));
+    torrent_calls(other, foreign, ET_ERR_INVALID_STORAGE_INDEX);
+    reader_calls(under, ET_ERR_INVALID_STORAGE_INDEX);
+    STATUS(ET_OK, et_reader_close(under, NULL));
+    reader_calls(under, ET_ERR_CLOSED);
+    et_reader_free(under);
     STATUS(ET_OK, et_session_close(session, 10000, NULL));
     STATUS(ET_OK, et_session_close(session, -1, NULL));
     session_calls(session, ET_ERR_CLOSED);

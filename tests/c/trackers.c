@@ -46,6 +46,7 @@ static void answers_and_fails(void)
 {
     static const char body[] = "d8:completei5e10:incompletei7e8:intervali1800e5:peers12:\x7f\0\0\1\0\1\x7f\0\0\1\0\2"
                                "15:warning message7:be nicee";
+    static const char refusal[] = "d14:failure reason8:not heree";
     et_session *session = open_session();
     et_torrent_status_info status = { .struct_size = sizeof status };
     uint16_t port;
@@ -55,10 +56,13 @@ static void answers_and_fails(void)
     const et_tracker_warning_alert *warning;
     const et_tracker_reply_alert *reply;
     const et_tracker_error_alert *error;
+    const et_tracker_announce_alert *announced;
     char url[64];
 
     snprintf(url, sizeof url, "http://127.0.0.1:%u/announce", port);
     request = next_request(listener, head, sizeof head);
+    announced = (const void *)wait_alert(session, ET_ALERT_TRACKER_ANNOUNCE);
+    CHECK(announced != NULL && says(announced, announced->url, url) && announced->event == ET_EVENT_STARTED);
     tracker = tracker_of(session, torrent);
     CHECK(says(tracker, tracker->url, url) && tracker->enabled == 1);
     CHECK(tracker->updating == 1 && tracker->verified == 0 && tracker->fails == 0);
@@ -88,6 +92,16 @@ static void answers_and_fails(void)
     CHECK(tracker->verified == 1 && tracker->updating == 0 && tracker->last_error.length > 0);
     error = (const void *)wait_alert(session, ET_ALERT_TRACKER_ERROR);
     CHECK(error != NULL && says(error, error->url, url) && error->times_in_row == 1 && error->error.status != ET_OK);
+    CHECK(error != NULL && says(error, error->failure_reason, ""));
+
+    /* It answers, and refuses. */
+    STATUS(ET_OK, et_torrent_force_reannounce(session, torrent, NULL));
+    answer(next_request(listener, head, sizeof head), refusal, sizeof refusal - 1);
+    announced = (const void *)wait_alert(session, ET_ALERT_TRACKER_ANNOUNCE);
+    CHECK(announced != NULL && announced->event == ET_EVENT_NONE);
+    error = (const void *)wait_alert(session, ET_ALERT_TRACKER_ERROR);
+    CHECK(error != NULL && error->times_in_row == 2 && says(error, error->failure_reason, "not here"));
+    CHECK(error != NULL && error->error.status != ET_OK && error->base.torrent == torrent);
     close(listener);
     et_session_free(session);
 }

@@ -246,6 +246,8 @@ static void dials_are_counted(void)
     uint16_t port;
     int listener = listen_on(&port), waiting[8];
     uint64_t before = stats_of(session).uptime_ms;
+    const et_peer_disconnected_alert *ended;
+    static const uint8_t nobody[20];
     size_t i;
 
     CHECK(listen(listener, 0) == 0 && getsockname(listener, (struct sockaddr *)&address, &len) == 0);
@@ -265,7 +267,252 @@ static void dials_are_counted(void)
         close(waiting[i]);
     close(listener);
     UNTIL(stats_of(session).half_open == 0);
+    /* Nobody was there to have a name. */
+    ended = (const void *)wait_alert(session, ET_ALERT_PEER_DISCONNECTED);
+    CHECK(ended != NULL && ended->base.torrent == film && ended->endpoint.family == 4 && ended->endpoint.port == port);
+    CHECK(ended != NULL && memcmp(ended->peer_id, nobody, sizeof nobody) == 0 && ended->socket_type == ET_SOCKET_TCP);
+    CHECK(ended != NULL && ended->error.status == ET_ERR_NETWORK);
     et_session_free(session);
+}
+
+/* What is wanted, how much of it is there, and who takes part. One that only uploads fetches nothing. */
+static void progress_is_told(et_session *seeder)
+{
+    static const et_priority wanted[PIECES] = { 1, 1, 1, 7 };
+    char to[] = "/tmp/et-transfer-XXXXXX", copy[64];
+    et_session *session = open_session();
+    et_str peer = { address_of(seeder), ET_NUL_TERMINATED };
+    et_add_torrent_params params = { .struct_size = sizeof params, .torrent = torrent, .torrent_len = torrent_len,
+                                     .storage = ET_STORAGE_DISK, .save_path = { to, ET_NUL_TERMINATED }, .peers = &peer,
+                                     .peers_len = 1, .piece_priorities = wanted, .piece_priorities_len = PIECES,
+                                     .flags = ET_TORRENT_FLAG_UPLOAD_MODE };
+    et_reader_options options = { .struct_size = sizeof options, .pin_head = ET_READER_NONE, .pin_tail = ET_READER_NONE };
+    et_torrent_status_info status;
+    et_reader *reader = NULL;
+    et_storage_index film = 0;
+
+    CHECK(mkdtemp(to) != NULL);
+    snprintf(copy, sizeof copy, "%s/film", to);
+    CHECK(stats_of(session).num_torrents == 0 && stats_of(session).num_peers == 0 && stats_of(session).num_readers == 0);
+    STATUS(ET_OK, et_session_add_torrent(session, &params, &film, NULL));
+    UNTIL(stats_of(session).num_peers == 1);
+    poll(NULL, 0, 300);
+    status = status_of(session, film);
+    CHECK(status.total == PIECES * PIECE && status.total_wanted == 4 * PIECE && status.total_wanted_done == 0);
+    CHECK(status.progress_ppm == 0 && status.total_payload_download == 0 && status.num_peers == 1);
+    CHECK(!status.is_finished && !status.is_seeding && status.state == ET_TORRENT_STATE_DOWNLOADING);
+    STATUS(ET_OK, et_torrent_unset_flags(session, film, ET_TORRENT_FLAG_UPLOAD_MODE, NULL));
+    until_it_has(session, film, 4);
+    UNTIL(status_of(session, film).is_finished);
+    status = status_of(session, film);
+    CHECK(status.progress_ppm == 1000000 && status.total_done == 4 * PIECE && status.total_wanted_done == 4 * PIECE);
+    CHECK(!status.is_seeding && status.state == ET_TORRENT_STATE_FINISHED && status.pieces_total == PIECES);
+    CHECK(status.all_time_download == status.total_payload_download && status.total_payload_download >= 4 * PIECE);
+    STATUS(ET_OK, et_reader_open(session, film, 0, &options, &reader, NULL));
+    CHECK(stats_of(session).num_readers == 1 && status_of(session, film).num_readers == 1);
+    et_reader_free(reader);
+    CHECK(stats_of(session).num_readers == 0 && stats_of(session).num_torrents == 1);
+    et_session_free(session);
+    CHECK(unlink(copy) == 0 && rmdir(to) == 0);
+}
+
+/* Of a torrent that is busy: first that it is gone, then what became of its files, and nothing of it after that. */
+static void removed_while_busy(et_session *seeder)
+{
+    static const et_remove_flags flags[] = { ET_REMOVE_DELETE_FILES, 0, ET_REMOVE_DELETE_FILES | ET_REMOVE_DELETE_PARTFILE };
+    static uint64_t buf[8192];
+    et_session *session = open_session();
+    char to[] = "/tmp/et-transfer-XXXXXX", copy[64], bytes[BLOCK];
+    int round;
+
+    CHECK(mkdtemp(to) != NULL);
+    snprintf(copy, sizeof copy, "%s/film", to);
+    for (round = 0; round < 12; round++) {
+        const et_remove_flags deletes = flags[round % 3] & ET_REMOVE_DELETE_FILES;
+        et_storage_index film = add_film(session, torrent, torrent_len, to, address_of(seeder));
+        et_reader *reader = NULL;
+        et_alert_batch batch = { .struct_size = sizeof batch };
+        int removed = 0, deleted = 0, turns = 0;
+        size_t n;
+
+        STATUS(ET_OK, et_reader_open(session, film, 0, NULL, &reader, NULL));
+        /* Being checked, being fetched, being read, being paused, being checked again. */
+        if (round % 6 > 0)
+            STATUS(ET_OK, et_reader_read(reader, bytes, sizeof bytes, 60000, &n, NULL));
+        if (round % 6 > 2)
+            until_it_has(session, film, PIECES);
+        if (round % 6 == 4)
+            STATUS(ET_OK, et_torrent_pause(session, film, 0, NULL));
+        if (round % 6 == 5)
+            STATUS(ET_OK, et_torrent_force_recheck(session, film, NULL));
+        STATUS(ET_OK, et_session_remove_torrent(session, film, flags[round % 3], NULL));
+        while (turns++ < 500 && (!removed || deleted < (deletes != 0))) {
+            const et_alert *alert;
+            size_t cursor = 0;
+            et_session_wait_alerts(session, 100, NULL);
+            STATUS(ET_OK, et_session_pop_alerts(session, buf, sizeof buf, &batch, NULL));
+            while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL) {
+                if (alert->torrent != film)
+                    continue;
+                /* Nothing more is told of it but that. */
+                CHECK(!removed || alert->type == ET_ALERT_TORRENT_DELETED);
+                CHECK(alert->type != ET_ALERT_TORRENT_DELETED || removed);
+                removed += alert->type == ET_ALERT_TORRENT_REMOVED;
+                deleted += alert->type == ET_ALERT_TORRENT_DELETED;
+            }
+        }
+        CHECK(removed == 1 && deleted == (deletes != 0));
+        CHECK(!deletes || access(copy, F_OK) != 0);
+        STATUS(ET_ERR_INVALID_STORAGE_INDEX, et_reader_read(reader, bytes, sizeof bytes, -1, &n, NULL));
+        et_reader_free(reader);
+    }
+    et_session_free(session);
+    unlink(copy);
+    CHECK(rmdir(to) == 0);
+}
+
+/* What lies in the save path is checked when the torrent is added. What is right of it is there, and the rest is fetched. */
+static void what_is_there_counts(et_session *seeder)
+{
+    char to[] = "/tmp/et-transfer-XXXXXX", copy[64], byte = 77;
+    et_session *session = open_session();
+    et_storage_index film;
+    FILE *file;
+
+    CHECK(mkdtemp(to) != NULL);
+    snprintf(copy, sizeof copy, "%s/film", to);
+    /* One piece is not as it was, the last one is not all there, and then there is more than the torrent has. */
+    make_file(copy, PIECES);
+    file = fopen(copy, "r+b");
+    CHECK(file != NULL && fseek(file, 3 * PIECE + 100, SEEK_SET) == 0 && fwrite(&byte, 1, 1, file) == 1 && fclose(file) == 0);
+    CHECK(truncate(copy, (PIECES - 1) * PIECE + 100) == 0);
+    film = add_film(session, torrent, torrent_len, to, NULL);
+    CHECK(wait_alert(session, ET_ALERT_TORRENT_CHECKED) != NULL);
+    CHECK(status_of(session, film).num_pieces == PIECES - 2 && status_of(session, film).total_done == (PIECES - 2) * PIECE);
+    STATUS(ET_OK, et_torrent_connect_peer(session, film, address_of(seeder), ET_NUL_TERMINATED, NULL));
+    until_it_has(session, film, PIECES);
+    CHECK(status_of(session, film).total_payload_download < 3 * PIECE);
+    STATUS(ET_OK, et_session_remove_torrent(session, film, 0, NULL));
+    CHECK(truncate(copy, PIECES * PIECE + 100) == 0);
+    film = add_film(session, torrent, torrent_len, to, NULL);
+    CHECK(wait_alert(session, ET_ALERT_TORRENT_CHECKED) != NULL);
+    UNTIL(status_of(session, film).is_seeding);
+    et_session_free(session);
+    CHECK(unlink(copy) == 0 && rmdir(to) == 0);
+}
+
+/* What was there and can be read no more: the caller gets the error, the torrent stops, and that is told, once. */
+static void what_cannot_be_read_is_told(void)
+{
+    enum { READ, READ_AT, BY_PIECE, WAYS };
+    char to[] = "/tmp/et-transfer-XXXXXX", copy[64], bytes[BLOCK];
+    et_session *session = open_session();
+    int way, again;
+
+    CHECK(mkdtemp(to) != NULL);
+    snprintf(copy, sizeof copy, "%s/film", to);
+    for (way = 0; way < WAYS; way++) {
+        const et_file_error_alert *failed;
+        const et_torrent_error_alert *stopped;
+        et_error error = { .struct_size = sizeof error };
+        et_alert_batch batch = { .struct_size = sizeof batch };
+        et_storage_index film;
+        et_reader *reader = NULL;
+        size_t n = 77;
+
+        make_file(copy, PIECES);
+        film = add_film(session, torrent, torrent_len, to, NULL);
+        until_it_has(session, film, PIECES);
+        STATUS(ET_OK, et_reader_open(session, film, 0, NULL, &reader, NULL));
+        CHECK(truncate(copy, 4 * PIECE) == 0);
+        STATUS(ET_OK, et_reader_read(reader, bytes, sizeof bytes, -1, &n, NULL));
+        STATUS(ET_OK, et_reader_seek(reader, 5 * PIECE, ET_SEEK_SET, NULL, NULL));
+        for (again = 0; again < 3; again++) {
+            et_status status = way == READ      ? et_reader_read(reader, bytes, sizeof bytes, -1, &n, &error)
+                               : way == READ_AT ? et_reader_read_at(reader, 5 * PIECE, bytes, sizeof bytes, -1, &n, &error)
+                                                : et_storage_read(session, film, 5, 0, bytes, sizeof bytes, &n, &error);
+            STATUS(ET_ERR_IO, status);
+            CHECK(error.operation == ET_OPERATION_FILE_READ && strstr(error.message, "film") != NULL);
+        }
+        failed = (const void *)wait_alert(session, ET_ALERT_FILE_ERROR);
+        CHECK(failed != NULL && failed->base.torrent == film && failed->error.status == ET_ERR_IO);
+        CHECK(failed != NULL && failed->error.operation == ET_OPERATION_FILE_READ && failed->filename.length == 4);
+        stopped = (const void *)wait_alert(session, ET_ALERT_TORRENT_ERROR);
+        CHECK(stopped != NULL && stopped->base.torrent == film && stopped->filename.length == 4);
+        CHECK(status_of(session, film).error == ET_ERR_IO);
+        CHECK(status_of(session, film).error_operation == ET_OPERATION_FILE_READ);
+        do {
+            const et_alert *alert;
+            static uint64_t buf[8192];
+            size_t cursor = 0;
+            STATUS(ET_OK, et_session_pop_alerts(session, buf, sizeof buf, &batch, NULL));
+            while ((alert = et_alert_next(buf, batch.bytes, &cursor)) != NULL)
+                CHECK(alert->type != ET_ALERT_FILE_ERROR && alert->type != ET_ALERT_TORRENT_ERROR);
+        } while (batch.remaining > 0);
+        /* What is there can be read still, and a check finds what is not. */
+        STATUS(ET_OK, et_reader_read_at(reader, 0, bytes, sizeof bytes, -1, &n, NULL));
+        STATUS(ET_OK, et_torrent_force_recheck(session, film, NULL));
+        CHECK(wait_alert(session, ET_ALERT_TORRENT_CHECKED) != NULL);
+        CHECK(status_of(session, film).error == ET_OK && status_of(session, film).num_pieces == 4);
+        et_reader_free(reader);
+        STATUS(ET_OK, et_session_remove_torrent(session, film, ET_REMOVE_DELETE_FILES, NULL));
+        CHECK(wait_alert(session, ET_ALERT_TORRENT_DELETED) != NULL);
+    }
+    et_session_free(session);
+    CHECK(rmdir(to) == 0);
+}
+
+/* The film's ends, as much as there is of them, wherever the reader stands, and nothing where nothing is asked for. */
+static void prebuffers(et_session *seeder)
+{
+    static const struct { uint64_t head, tail, total; int pieces; } asked[] = {
+        { 0, 0, 0, 0 },
+        { 1, 0, PIECE, 1 },
+        { 0, PIECE + 1, 2 * PIECE, 2 },
+        { 2 * PIECE, 1, 3 * PIECE, 3 },
+        { UINT64_MAX, 0, PIECES * PIECE, PIECES },
+        { 0, UINT64_MAX, PIECES * PIECE, PIECES },
+        { UINT64_MAX, UINT64_MAX, PIECES * PIECE, PIECES },
+        { PIECES * PIECE / 2 + 1, PIECES * PIECE / 2 + 1, PIECES * PIECE, PIECES },
+    };
+    char to[] = "/tmp/et-transfer-XXXXXX", copy[64];
+    size_t i, from, disk;
+
+    CHECK(mkdtemp(to) != NULL);
+    snprintf(copy, sizeof copy, "%s/film", to);
+    for (disk = 0; disk < 2; disk++) {
+        for (i = 0; i < sizeof asked / sizeof *asked; i++) {
+            for (from = disk * PIECES * PIECE; from <= PIECES * PIECE; from += PIECES * PIECE / 2) {
+                et_session *session = open_session();
+                et_storage_index film = add_film(session, torrent, torrent_len, disk ? to : NULL, NULL);
+                et_reader_options options = { .struct_size = sizeof options, .offset = from, .pin_head = ET_READER_NONE,
+                                              .pin_tail = ET_READER_NONE };
+                et_reader_status_info at = { .struct_size = sizeof at };
+                et_reader *reader = NULL;
+                const et_prebuffer_progress_alert *progress = NULL;
+
+                STATUS(ET_OK, et_torrent_pause(session, film, 0, NULL));
+                CHECK(disk == 0 || wait_alert(session, ET_ALERT_TORRENT_CHECKED) != NULL);
+                STATUS(ET_OK, et_reader_open(session, film, 0, &options, &reader, NULL));
+                STATUS(ET_OK, et_reader_prebuffer(reader, asked[i].head, asked[i].tail, NULL));
+                STATUS(ET_OK, et_reader_status(reader, &at, NULL));
+                CHECK(at.position == from && at.prebuffer_done == 0 && at.prebuffer_total == asked[i].total);
+                STATUS(ET_OK, et_torrent_resume(session, film, NULL));
+                STATUS(ET_OK, et_torrent_connect_peer(session, film, address_of(seeder), ET_NUL_TERMINATED, NULL));
+                do
+                    progress = asked[i].total > 0 ? (const void *)wait_alert(session, ET_ALERT_PREBUFFER_PROGRESS) : NULL;
+                while (progress != NULL && progress->bytes_done < progress->bytes_total);
+                CHECK(asked[i].total == 0 || (progress != NULL && progress->bytes_total == asked[i].total));
+                STATUS(ET_OK, et_reader_status(reader, &at, NULL));
+                CHECK(at.position == from && at.prebuffer_done == at.prebuffer_total && at.prebuffer_total == asked[i].total);
+                CHECK(status_of(session, film).num_pieces >= (uint32_t)asked[i].pieces);
+                et_reader_free(reader);
+                et_session_free(session);
+                unlink(copy);
+            }
+        }
+    }
+    CHECK(rmdir(to) == 0);
 }
 
 /* Where the file was is something that does not go away: it is told, and stays. */
@@ -303,6 +550,11 @@ int main(void)
     readers_have_numbers(seeder);
     waste_is_counted();
     dials_are_counted();
+    progress_is_told(seeder);
+    removed_while_busy(seeder);
+    what_is_there_counts(seeder);
+    what_cannot_be_read_is_told();
+    prebuffers(seeder);
     what_stays_is_told(seeder, seed);
     et_session_free(seeder);
     rmdir(directory);

@@ -166,7 +166,7 @@ impl Driver {
                             assert!(n > 0 && n <= want, "read {n} of {want}");
                             self.took(now, n as u64);
                         }
-                        ReadOutcome::Disk { len, piece, offset } => {
+                        ReadOutcome::Disk { len, piece, offset, .. } => {
                             let place = content.info.layout.piece_offset(piece) + u64::from(offset);
                             let begin = content.info.layout.files()[self.file as usize].offset;
                             assert_eq!(place, begin + self.position, "the disk would be read elsewhere");

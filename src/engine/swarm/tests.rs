@@ -213,6 +213,27 @@ fn a_seed_wakes_for_no_other_seed() {
     swarm.set_seed(addr(1), true);
     assert_eq!((swarm.next_dial_time(true), swarm.next_dial_time(false)), (None, Some(Time::ZERO)));
     assert!(swarm.next_dials(Time::ZERO, 9, true).is_empty());
+    // But for who asks for it, once.
+    assert!(swarm.await_dial(addr(1)));
+    assert_eq!(swarm.next_dial_time(true), Some(Time::ZERO));
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, true), [addr(1)]);
+    assert!(swarm.take_awaited(addr(1)));
+    swarm.dial_failed(Time::ZERO, addr(1), &LIMITS);
+    assert_eq!(swarm.next_dial_time(true), None);
+}
+
+#[test]
+fn who_is_banned_before_the_dial_is_named_if_a_caller_waits_for_it() {
+    let mut swarm = with(&[(1, PeerSource::MANUAL), (2, PeerSource::MANUAL), (3, PeerSource::PEX)]);
+    assert!(swarm.await_dial(addr(1)));
+    assert_eq!(swarm.ban_ip(addr(1).ip()), [addr(1)]);
+    assert_eq!(swarm.ban_ip(addr(1).ip()), [], "once");
+    assert_eq!(swarm.ban_ip(addr(3).ip()), [], "nobody waits for it");
+    // Of one that is being dialled the dial tells.
+    assert!(swarm.await_dial(addr(2)));
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [addr(2)]);
+    assert_eq!(swarm.ban_ip(addr(2).ip()), []);
+    assert!(swarm.take_awaited(addr(2)));
 }
 
 #[test]
@@ -223,10 +244,10 @@ fn the_list_is_bounded_and_bans_hold() {
     assert_eq!(swarm.next_dials(now, 1, false).len(), 1);
     swarm.dial_failed(now, addr(1), &LIMITS);
     assert!(swarm.add(now, addr(4), PeerSource::PEX, &LIMITS));
-    swarm.ban(addr(4));
+    assert_eq!(swarm.ban(addr(4)), []);
     assert!(!swarm.add(now, addr(4), PeerSource::MANUAL, &LIMITS));
     assert!(swarm.is_banned("[::ffff:10.0.0.4]:99".parse().expect("an address")));
-    swarm.ban("127.0.0.1:5".parse().expect("an address"));
+    assert_eq!(swarm.ban("127.0.0.1:5".parse().expect("an address")), []);
     assert!(!swarm.is_banned("127.0.0.1:6".parse().expect("an address")));
 }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use elementum_torrent::alert::{Alert, PerformanceWarning};
 use elementum_torrent::engine::reader::ReaderId;
-use elementum_torrent::engine::status::{PeerInfo, ReaderStatus, StorageStats, TorrentStatus};
+use elementum_torrent::engine::status::{PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus};
+use elementum_torrent::engine::swarm::PeerSource;
 
 use super::super::node::Memory;
 use super::*;
@@ -100,6 +101,30 @@ fn a_peer_that_sends_is_told_of() {
     world.end();
 }
 
+#[test]
+fn a_peer_is_what_its_flags_say() {
+    use PeerFlags as F;
+    let mut world = slow(Setup::disk());
+    let flags = |w: &mut World, node| {
+        let [peer] = &peers(w, node)[..] else { panic!("one peer") };
+        (peer.flags, peer.source)
+    };
+    world.run_for(seconds(5));
+    // The seed, as it is seen by who fetches from it, and the other way round.
+    let (of_seed, source) = flags(&mut world, 1);
+    assert_eq!(of_seed, F::INTERESTING | F::CHOKED | F::SUPPORTS_EXTENSIONS | F::OUTGOING | F::SEED | F::UPLOAD_ONLY);
+    assert!(!source.contains(PeerSource::INCOMING) && !source.is_empty(), "{source:?}");
+    let (of_leech, source) = flags(&mut world, 0);
+    assert_eq!(of_leech - F::OPTIMISTIC_UNCHOKE, F::REMOTE_INTERESTED | F::REMOTE_CHOKED | F::SUPPORTS_EXTENSIONS);
+    assert_eq!(source, PeerSource::INCOMING);
+    assert!(world.run(minute(), complete));
+    world.run_for(seconds(1));
+    assert!(!flags(&mut world, 1).0.contains(F::INTERESTING), "nothing is wanted any more");
+    // A seed is not told of what it has; who has all of it wants nothing.
+    assert!(!flags(&mut world, 0).0.contains(F::REMOTE_INTERESTED));
+    world.end();
+}
+
 /// A piece that comes in is told of block by block, until it is written.
 #[test]
 fn blocks_are_asked_for_then_here_then_written() {
@@ -132,6 +157,9 @@ fn bad_pieces_are_held_against_who_had_a_part_in_them() {
         peers(w, 0).iter().filter_map(suspect).collect::<Vec<SocketAddr>>()
     };
     assert!(world.run(minute(), |w| !suspects(w).is_empty()), "nobody is suspected");
+    for peer in peers(&mut world, 0) {
+        assert_eq!(peer.flags.contains(PeerFlags::ON_PAROLE), peer.num_hashfails > 0, "{peer:?}");
+    }
     let failed = world.engine(0).count(|a| matches!(a, Alert::HashFailed { .. })) as u64;
     let told = status(&mut world, 0);
     assert_eq!((failed, told.total_failed_bytes), (1, 256 * KIB));
