@@ -481,6 +481,30 @@ func TestAlertsOfOneTorrent(t *testing.T) {
 	t.Error("the feed ended")
 }
 
+// Who listens to one torrent hears of alerts that were lost: they may have been its.
+func TestAlertsOfOneTorrentTellOfLostOnes(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 10})
+	wanted := leech(t, session, newFilm(100_000, 16<<10))
+	makeAlerts(t, session, 500)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for alert := range feed.SubscribeTorrent(ctx, wanted.StorageIndex(), 1000) {
+		if a, ok := alert.(*torrent.AlertsDropped); ok {
+			if a.Total == 0 {
+				t.Error(a)
+			}
+			return
+		}
+		if alert.StorageIndex() != wanted.StorageIndex() {
+			t.Error(alert)
+		}
+	}
+	t.Error("nobody said that alerts were lost")
+}
+
 // A log line says what it is once.
 func TestAnAlertSaysItsNameOnce(t *testing.T) {
 	session := open(t, all)

@@ -1,6 +1,7 @@
 package torrent_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -302,6 +303,57 @@ func TestReaderOptionsChange(t *testing.T) {
 	must(t, r.Close())
 	if err := r.SetOptions(); !errors.Is(err, torrent.ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// Options that change while a read waits do not end it, and while bytes flow none is lost, whatever they are changed to.
+func TestReaderOptionsChangeUnderway(t *testing.T) {
+	f := newFilm(4<<20, 64<<10)
+	_, peer := seed(t, f, nil)
+	added := leech(t, open(t, torrent.Settings{"memory_limit": 1 << 20}), f)
+	r := reader(t, added, torrent.InBackground(), torrent.WithLookahead(0), torrent.WithReadTimeout(time.Nanosecond))
+	changes := [][]torrent.ReaderOption{
+		nil, {torrent.InBackground()}, {torrent.WithLookahead(3 << 20)}, {torrent.WithLookahead(0), torrent.WithLookbehind(0), torrent.WithPins(0, 0)},
+		{torrent.WithBitrate(1)}, {torrent.WithBitrate(math.MaxInt64)}, {torrent.WithPins(math.MaxInt64, math.MaxInt64)}, {torrent.WithEnd(1)}, {torrent.WithEnd(math.MaxInt64)},
+		{torrent.WithOffset(7), torrent.WithContext(expired())}, {torrent.WithLookbehind(math.MaxInt64)}, {torrent.WithReadTimeout(time.Hour)},
+	}
+	waits := waiting(t, r, false, t.Context())
+	for _, options := range changes {
+		must(t, r.SetOptions(options...))
+		if status, err := r.Status(); err != nil || !status.Waiting || status.Position != 0 {
+			t.Errorf("%+v %v", status, err)
+		}
+	}
+	must(t, added.ConnectPeer(netip.MustParseAddrPort(peer)))
+	// It says that something came.
+	if err := soon(t, waits); err == nil || err.Error() != "the buffer was touched" {
+		t.Error(err)
+	}
+	_, err := r.Seek(0, io.SeekStart)
+	must(t, err)
+	over := make(chan struct{})
+	changing := make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-over:
+				changing <- nil
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if err := r.SetOptions(changes[i%len(changes)]...); err != nil {
+				changing <- err
+				return
+			}
+		}
+	}()
+	got := make([]byte, len(f.content))
+	_, err = io.ReadFull(r, got)
+	must(t, err)
+	close(over)
+	must(t, soon(t, changing))
+	if !bytes.Equal(got, f.content) {
+		t.Error("other bytes")
 	}
 }
 
