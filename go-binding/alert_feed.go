@@ -30,6 +30,8 @@ type consumer struct {
 	queue   []Alert
 	most    int
 	dropped uint64
+	// Its loop has ended, or will never begin.
+	left bool
 	// Holds one token while there is something to look at.
 	wake chan struct{}
 }
@@ -48,6 +50,9 @@ func NewAlertFeed(session *Session) (*AlertFeed, error) {
 	return &AlertFeed{session: session, ctx: ctx, cancel: cancel, consumers: map[*consumer]struct{}{}}, nil
 }
 
+// isNone is of one that NewAlertFeed did not give: it is as one that was stopped.
+func (f *AlertFeed) isNone() bool { return f == nil || f.session == nil }
+
 // pop is the feed's goroutine.
 func (f *AlertFeed) pop() {
 	for alert := range f.session.Alerts(f.ctx) {
@@ -58,6 +63,9 @@ func (f *AlertFeed) pop() {
 
 // Stop ends the feed and all loops over it, and waits for its goroutine. Again does nothing.
 func (f *AlertFeed) Stop() {
+	if f.isNone() {
+		return
+	}
 	f.cancel()
 	f.mu.Lock()
 	// Who subscribes from now on finds it over.
@@ -74,12 +82,17 @@ func (f *AlertFeed) SubscribeTorrent(ctx context.Context, index StorageIndex, mo
 }
 
 // Subscribe gives the alerts from now on, until the context or the feed ends, or the loop is left. It keeps at most so many for a loop
-// that is busy: more, and the oldest are dropped. The second value is how many were dropped since the last.
+// that is busy: more, and the oldest are dropped. The second value is how many were dropped since the last. It is for one loop: another one
+// over the same value ends at once.
 func (f *AlertFeed) Subscribe(ctx context.Context, most int) iter.Seq2[Alert, uint64] {
 	return f.subscribe(ctx, most, nil)
 }
 
 func (f *AlertFeed) subscribe(ctx context.Context, most int, wants func(Alert) bool) iter.Seq2[Alert, uint64] {
+	if f.isNone() {
+		return func(func(Alert, uint64) bool) {}
+	}
+	ctx = orBackground(ctx)
 	c := &consumer{wants: wants, most: max(most, 1), wake: make(chan struct{}, 1)}
 	f.mu.Lock()
 	if !f.over {
@@ -134,7 +147,7 @@ func (f *AlertFeed) take(c *consumer) (alert Alert, dropped uint64, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(c.queue) == 0 {
-		return nil, 0, f.over
+		return nil, 0, f.over || c.left
 	}
 	alert, c.queue[0] = c.queue[0], nil
 	c.queue = c.queue[1:]
@@ -146,7 +159,8 @@ func (f *AlertFeed) leave(c *consumer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.consumers, c)
-	c.queue = nil
+	c.queue, c.left = nil, true
+	c.stir()
 }
 
 // end wakes who waits, for the last time.

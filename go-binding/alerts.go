@@ -164,6 +164,7 @@ func (b *AlertBuffer) cutLine() {
 // WaitAlerts waits until alerts can be popped. It ends with the context's cause, or with [ErrClosed]. It holds no thread.
 func (s *Session) WaitAlerts(ctx context.Context) error {
 	const op = "Session.WaitAlerts"
+	ctx = orBackground(ctx)
 	waiter, err := s.openAlertWaiter(op)
 	if err != nil {
 		return err
@@ -196,7 +197,7 @@ func (s *Session) openAlertWaiter(op string) (*waiter, error) {
 		}
 		made, failed := newWaiter(fd)
 		if failed != nil {
-			return nil, failed
+			return nil, waiterError(op, failed)
 		}
 		s.alertWaiter.waiter = made
 	}
@@ -214,6 +215,7 @@ func (s *Session) openAlertWaiter(op string) (*waiter, error) {
 //
 // What was popped when the loop is left is lost to others. For more than one consumer there is [AlertFeed].
 func (s *Session) Alerts(ctx context.Context) iter.Seq[Alert] {
+	ctx = orBackground(ctx)
 	return func(yield func(Alert) bool) {
 		for {
 			alerts, err := s.PopAlerts()

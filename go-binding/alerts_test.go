@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -313,6 +316,124 @@ func TestAFeedOfNoSession(t *testing.T) {
 	}
 }
 
+// Values that no call gave, and contexts that are nil, end well: nothing panics, least of all in a goroutine that the caller does not know of.
+func TestWhatIsNothingEndsWell(t *testing.T) {
+	var never context.Context
+	for name, feed := range map[string]*torrent.AlertFeed{"nil": nil, "zero": new(torrent.AlertFeed)} {
+		for alert := range feed.Subscribe(t.Context(), 1) {
+			t.Error(name, alert)
+		}
+		for alert := range feed.SubscribeTorrent(never, 1, 1) {
+			t.Error(name, alert)
+		}
+		feed.Stop()
+		feed.Stop()
+	}
+	must(t, (*torrent.Session)(nil).Close())
+	must(t, (*torrent.Reader)(nil).Close())
+	if alert := new(torrent.AlertBuffer).Next(); alert != nil {
+		t.Error(alert)
+	}
+	if text := new(torrent.PieceFinished).String(); text != torrent.AlertType(0).String() {
+		t.Errorf("%q", text)
+	}
+
+	f := newFilm(200_000, 32<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, all)
+	added := leech(t, session, f, peer)
+	must(t, added.WaitMetadata(never))
+	r := reader(t, added, torrent.WithContext(never))
+	into := make([]byte, 10)
+	for name, read := range map[string]func() (int, error){
+		"ReadContext":   func() (int, error) { return r.ReadContext(never, into) },
+		"ReadAtContext": func() (int, error) { return r.ReadAtContext(never, into, 100_000) },
+	} {
+		if n, err := read(); n != 10 || err != nil {
+			t.Error(name, n, err)
+		}
+	}
+	must(t, session.WaitAlerts(never))
+	for range session.Alerts(never) {
+		break
+	}
+	magnet, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: "magnet:?xt=urn:btih:" + strings.Repeat("ab", 20)})
+	must(t, err)
+	removed := magnet.Metadata(never)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	alerts := feed.Subscribe(never, 1000)
+	must(t, magnet.Remove(0))
+	if err := soon(t, removed); !errors.Is(err, torrent.ErrInvalidStorageIndex) {
+		t.Error(err)
+	}
+	for alert := range alerts {
+		if alert.Type() == torrent.TypeTorrentRemoved {
+			break
+		}
+	}
+}
+
+// A subscription is left with its loop: another loop over it ends, and so does one that is over it at the same time, however it is left.
+func TestASubscriptionIsForOneLoop(t *testing.T) {
+	session := open(t, all)
+	added := leech(t, session, newFilm(100_000, 16<<10))
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	post := func() {
+		must(t, added.Pause())
+		must(t, added.Resume())
+	}
+	for _, subscribe := range []func(context.Context) iter.Seq2[torrent.Alert, uint64]{
+		func(ctx context.Context) iter.Seq2[torrent.Alert, uint64] { return feed.Subscribe(ctx, 100) },
+		func(ctx context.Context) iter.Seq2[torrent.Alert, uint64] {
+			return feed.SubscribeTorrent(ctx, added.StorageIndex(), 100)
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		alerts := subscribe(ctx)
+		post()
+		for range alerts {
+			break
+		}
+		again := make(chan error, 1)
+		go func() {
+			for alert := range alerts {
+				t.Error("left already:", alert)
+			}
+			again <- nil
+		}()
+		must(t, soon(t, again))
+
+		// Two at once: each alert goes to one of them, and when the first one has had enough, it ends for the other one too.
+		alerts = subscribe(ctx)
+		left := make(chan error, 2)
+		for range 2 {
+			go func() {
+				for range alerts {
+					break
+				}
+				left <- nil
+			}()
+		}
+		time.Sleep(20 * time.Millisecond)
+		must(t, added.Pause())
+		must(t, soon(t, left))
+		must(t, soon(t, left))
+		must(t, added.Resume())
+
+		// The context ends it before it is begun.
+		alerts = subscribe(ctx)
+		cancel()
+		post()
+		for alert := range alerts {
+			t.Error(alert)
+		}
+	}
+}
+
 // What was posted before anybody listened waits for the first who does.
 func TestAFeedBeginsWithTheFirstSubscription(t *testing.T) {
 	session := open(t, all)
@@ -360,6 +481,30 @@ func TestAlertsOfOneTorrent(t *testing.T) {
 	t.Error("the feed ended")
 }
 
+// Who listens to one torrent hears of alerts that were lost: they may have been its.
+func TestAlertsOfOneTorrentTellOfLostOnes(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "alert_queue_size": 10})
+	wanted := leech(t, session, newFilm(100_000, 16<<10))
+	makeAlerts(t, session, 500)
+	feed, err := torrent.NewAlertFeed(session)
+	must(t, err)
+	defer feed.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for alert := range feed.SubscribeTorrent(ctx, wanted.StorageIndex(), 1000) {
+		if a, ok := alert.(*torrent.AlertsDropped); ok {
+			if a.Total == 0 {
+				t.Error(a)
+			}
+			return
+		}
+		if alert.StorageIndex() != wanted.StorageIndex() {
+			t.Error(alert)
+		}
+	}
+	t.Error("nobody said that alerts were lost")
+}
+
 // A log line says what it is once.
 func TestAnAlertSaysItsNameOnce(t *testing.T) {
 	session := open(t, all)
@@ -376,6 +521,61 @@ func TestAnAlertSaysItsNameOnce(t *testing.T) {
 			}
 		}
 		return count >= 3
+	})
+}
+
+// So it does whatever the torrent is called, and however the alert was popped; and what went wrong is said once as well.
+func TestAnAlertSaysNothingTwice(t *testing.T) {
+	// Where the directory should be there is a file. It is no field of a struct, whatever it looks like.
+	dir := filepath.Join(t.TempDir(), "params->save_path")
+	must(t, os.WriteFile(dir, nil, 0o600))
+	f := newFilmCalled("add_torrent", 100_000, 16<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll, "listen_interfaces": "127.0.0.1:0,192.0.2.1:0"})
+	_, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: f.torrent, SavePath: dir, Storage: torrent.StorageDisk, Peers: []string{peer}})
+	must(t, err)
+	other := leech(t, session, newFilm(100_000, 16<<10))
+	var buffer torrent.AlertBuffer
+	kinds := map[torrent.AlertType]bool{}
+	look := func(alert torrent.Alert) {
+		kinds[alert.Type()] = true
+		name, text := alert.Type().String(), fmt.Sprint(alert)
+		if rest, ok := strings.CutPrefix(text, name+" "); text != alert.Message() || text != name && (!ok || strings.HasPrefix(rest, name)) {
+			t.Errorf("%q", text)
+		}
+		var failed error
+		var where string
+		switch a := alert.(type) {
+		case *torrent.ListenFailed:
+			failed, where = a.Err, "192.0.2.1:0"
+		case *torrent.TorrentError:
+			failed, where = a.Err, dir
+		case *torrent.FileError:
+			failed, where = a.Err, dir
+		}
+		var detail *torrent.Error
+		if errors.As(failed, &detail) {
+			text := failed.Error()
+			if detail.OSError == 0 || strings.Count(strings.ToLower(text), strings.ToLower(detail.OSError.Error())) != 1 || !strings.Contains(text, where) {
+				t.Errorf("%q", text)
+			}
+		}
+	}
+	until(t, "all have come", func() bool {
+		alerts, err := session.PopAlerts()
+		must(t, err)
+		for _, alert := range alerts {
+			look(alert)
+		}
+		must(t, other.Pause())
+		must(t, other.Resume())
+		_, err = session.PopAlertsInto(&buffer)
+		must(t, err)
+		for alert := buffer.Next(); alert != nil; alert = buffer.Next() {
+			look(alert)
+		}
+		return kinds[torrent.TypeListenFailed] && kinds[torrent.TypeAddTorrent] && kinds[torrent.TypeTorrentError] && kinds[torrent.TypeFileError] &&
+			kinds[torrent.TypePeerConnect] && kinds[torrent.TypeTorrentPaused]
 	})
 }
 

@@ -18,7 +18,8 @@
 //
 // There are two things to close, [Session] and [Reader], in any order. A [Torrent] is only a name: its [StorageIndex] in its session. After
 // Close every call but Close returns [ErrClosed], which also is [io/fs.ErrClosed]; a removed torrent's calls return
-// [ErrInvalidStorageIndex]. Nothing that is called late, twice, or by the wrong goroutine can crash the program.
+// [ErrInvalidStorageIndex]. Nothing that is called late, twice, or by the wrong goroutine can crash the program. Close of nil does nothing,
+// and a context that is nil never ends.
 //
 // # Zero
 //

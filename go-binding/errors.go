@@ -103,7 +103,8 @@ func (e *Error) Error() string {
 	if e.Message == "" {
 		text = "torrent: " + e.Op + ": " + strings.TrimPrefix(e.Code.Error(), "torrent: ")
 	}
-	if e.OSError != 0 {
+	// Where the library names the number, it has said what it means.
+	if e.OSError != 0 && !strings.Contains(e.Message, "(os error "+strconv.Itoa(int(e.OSError))+")") {
 		text += " (" + e.OSError.Error() + ")"
 	}
 	return text
@@ -128,23 +129,34 @@ func wrap(op string, err *capi.Error) error {
 	if err.Status == capi.ErrEndOfFile {
 		return io.EOF
 	}
+	message := err.Message
+	if err.Status == capi.ErrInvalidArgument {
+		// Others name no arguments, but files, which may be called anything.
+		message = goNames(message)
+	}
 	return &Error{
 		Op:        op,
 		Code:      Code(err.Status),
 		OSError:   syscall.Errno(err.OSError),
 		Operation: Operation(err.Operation),
-		Message:   goNames(err.Message),
+		Message:   message,
 	}
 }
 
 // cField is a field of a C struct, as the library's messages name it.
-var cField = regexp.MustCompile(`\b[a-z_]+->([a-z][a-z0-9_]*)`)
+var cField = regexp.MustCompile(`\b(?:(params|options)->|trackers\[\]\.)([a-z][a-z0-9_]*)`)
 
 // goNames has a message name fields as Go does. What stands in quotes came from outside, and stays as it is.
 func goNames(message string) string {
 	ours, quoted, found := strings.Cut(message, `"`)
 	ours = cField.ReplaceAllStringFunc(ours, func(field string) string {
-		return camelCase(field[strings.LastIndexByte(field, '>')+1:])
+		parts := cField.FindStringSubmatch(field)
+		name := camelCase(parts[2])
+		if parts[1] == "options" {
+			// In Go those of a reader are functions.
+			name = "With" + name
+		}
+		return name
 	})
 	if found {
 		return ours + `"` + quoted
@@ -152,8 +164,11 @@ func goNames(message string) string {
 	return ours
 }
 
-// camelCase makes SavePath of save_path.
+// camelCase makes SavePath of save_path, and URL of url.
 func camelCase(name string) string {
+	if name == "url" {
+		return "URL"
+	}
 	var words strings.Builder
 	for word := range strings.SplitSeq(name, "_") {
 		if word != "" {
@@ -163,8 +178,25 @@ func camelCase(name string) string {
 	return words.String()
 }
 
+// waiterError is why a descriptor cannot be waited on.
+func waiterError(op string, err error) error {
+	failed := &Error{Op: op, Code: ErrIO, Operation: OperationFile, Message: "no descriptor to wait on"}
+	if !errors.As(err, &failed.OSError) {
+		failed.Message += ": " + err.Error()
+	}
+	return failed
+}
+
 func closedError(op string) error {
 	return &Error{Op: op, Code: ErrClosed, Message: "closed"}
+}
+
+// orBackground is the context, or one that never ends in place of nil.
+func orBackground(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
 }
 
 // endOfWait is what a waiter's error comes to.

@@ -233,8 +233,11 @@ func (r *Reader) ID() (uint64, error) {
 	return id, wrap("Reader.ID", err)
 }
 
-// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again does nothing.
+// Close ends the reader: reads that wait return, and what it wanted is not fetched for it any more. Closing again, or nil, does nothing.
 func (r *Reader) Close() error {
+	if r == nil {
+		return nil
+	}
 	r.raw.Close()
 	r.ready.close()
 	r.aside.Lock()
@@ -260,6 +263,7 @@ func (r *Reader) ReadContext(ctx context.Context, into []byte) (int, error) {
 }
 
 func (r *Reader) read(ctx context.Context, op string, into []byte) (int, error) {
+	ctx = orBackground(ctx)
 	if err := r.takeTurn(op); err != nil {
 		return 0, err
 	}
@@ -277,10 +281,7 @@ func (r *Reader) takeTurn(op string) error {
 
 // bounded is a context for what has none.
 func (r *Reader) bounded() (context.Context, context.CancelFunc) {
-	ctx := r.ctx
-	if ctx == nil {
-		ctx = context.Background()
-	}
+	ctx := orBackground(r.ctx)
 	timeout := time.Duration(r.timeout.Load())
 	if timeout <= 0 {
 		return ctx, func() {}
@@ -333,7 +334,7 @@ func (r *readiness) open(op string, raw *capi.Reader) (*waiter, error) {
 		}
 		waiter, failed := newWaiter(fd)
 		if failed != nil {
-			return nil, failed
+			return nil, waiterError(op, failed)
 		}
 		r.waiter = waiter
 	}
@@ -356,6 +357,9 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 		return 0, err
 	}
 	defer r.busy.Store(false)
+	if whence < io.SeekStart || whence > io.SeekEnd {
+		return 0, invalid(op, "whence is %d, allowed is %d to %d", whence, io.SeekStart, io.SeekEnd)
+	}
 	position, err := r.raw.SeekTo(offset, int32(whence))
 	return int64(position), wrap(op, err)
 }
@@ -374,6 +378,7 @@ func (r *Reader) ReadAtContext(ctx context.Context, into []byte, offset int64) (
 }
 
 func (r *Reader) readAt(ctx context.Context, op string, into []byte, offset int64) (int, error) {
+	ctx = orBackground(ctx)
 	if offset < 0 {
 		return 0, invalid(op, "offset %d is out of range: the file has %d bytes", offset, r.size)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -501,6 +502,125 @@ func goThreads(t testing.TB) int {
 		}
 	}
 	return count
+}
+
+// So it does wherever it begins and whatever its rank, the pieces' size and the storage; and after a seek.
+func TestUnreadReadersStartSmallEverywhere(t *testing.T) {
+	for _, piece := range []int{16 << 10, 64 << 10, 1 << 20} {
+		f := newFilm(8<<20+piece/2, piece)
+		// One connection may come before the last one has ended.
+		_, peer := seed(t, f, torrent.Settings{"allow_multiple_connections_per_ip": true})
+		session := open(t, nil)
+		size := int64(len(f.content))
+		for _, storage := range []torrent.StorageKind{torrent.StorageMemory, torrent.StorageDisk} {
+			for name, c := range map[string]struct {
+				options []torrent.ReaderOption
+				seek    int64
+				// Where it stands then, and how much of its pieces it looks at from there on.
+				at, ahead int64
+			}{
+				"middle":     {[]torrent.ReaderOption{torrent.WithOffset(size / 2)}, -1, size / 2, 0},
+				"background": {[]torrent.ReaderOption{torrent.InBackground()}, -1, 0, 0},
+				"bitrate":    {[]torrent.ReaderOption{torrent.WithBitrate(5_000_000)}, -1, 0, 0},
+				"end":        {[]torrent.ReaderOption{torrent.WithEnd(5 << 20)}, -1, 0, 0},
+				"sought":     {nil, size / 2, size / 2, 0},
+				"last piece": {nil, size - 10, size - 10, 10},
+				"one byte":   {[]torrent.ReaderOption{torrent.WithOffset(5), torrent.WithEnd(6)}, -1, 5, int64(piece) - 5},
+				"told":       {[]torrent.ReaderOption{torrent.WithLookahead(3 << 20)}, -1, 0, 3 << 20},
+			} {
+				params := torrent.AddTorrentParams{Torrent: f.torrent, Peers: []string{peer}, Storage: storage, SavePath: t.TempDir(), Flags: torrent.FlagDefaultDontDownload}
+				added, err := session.AddTorrent(params)
+				must(t, err)
+				r, err := added.NewReader(0, append(c.options, torrent.WithPins(0, 0))...)
+				must(t, err)
+				if c.seek >= 0 {
+					_, err := r.Seek(c.seek, io.SeekStart)
+					must(t, err)
+				}
+				want := c.ahead
+				if want == 0 {
+					want = (c.at/int64(piece)+2)*int64(piece) - c.at
+				}
+				var status torrent.ReaderStatus
+				until(t, "its first pieces are there", func() bool {
+					status, err = r.Status()
+					must(t, err)
+					return status.BufferedAhead >= want
+				})
+				if status.Position != c.at || status.Lookahead != want || status.BufferedAhead != want {
+					t.Errorf("%s of %d in %v: %+v, not %d", name, piece, storage, status, want)
+				}
+				must(t, r.Close())
+				must(t, added.Remove(torrent.RemoveDeleteFiles))
+			}
+		}
+	}
+}
+
+// Whoever waits for all of a prebuffer does not wait for ever, however much it is: what memory does not allow is no part of it.
+func TestAPrebufferEndsHoweverLargeItIs(t *testing.T) {
+	const piece, limit = 64 << 10, 2 << 20
+	f := newFilm(8<<20, piece)
+	_, peer := seed(t, f, nil)
+	session := open(t, torrent.Settings{"memory_limit": limit, "alert_mask": torrent.CategoryAll})
+	added := leech(t, session, f, peer)
+	for _, c := range []struct {
+		head, tail int64
+		options    []torrent.ReaderOption
+		// At least so much of it comes.
+		least int64
+	}{
+		{1 << 20, 0, nil, 1 << 20},
+		{8 << 20, 8 << 20, nil, limit / 2},
+		{math.MaxInt64, math.MaxInt64, nil, limit / 2},
+		{math.MaxInt64, 0, []torrent.ReaderOption{torrent.WithLookahead(128 << 10), torrent.WithLookbehind(0)}, limit / 2},
+		{0, math.MaxInt64, []torrent.ReaderOption{torrent.WithPins(0, 0)}, limit / 4},
+		{4 << 20, 0, []torrent.ReaderOption{torrent.WithOffset(6 << 20)}, limit / 5},
+		{4 << 20, 4 << 20, []torrent.ReaderOption{torrent.InBackground()}, limit / 4},
+		{4 << 20, 0, []torrent.ReaderOption{torrent.WithEnd(200_000)}, 200_000},
+		{1, 1, []torrent.ReaderOption{torrent.WithOffset(8 << 20)}, 2 * piece},
+		{0, 0, nil, 0},
+	} {
+		r, err := added.NewReader(0, c.options...)
+		must(t, err)
+		must(t, r.Prebuffer(c.head, c.tail))
+		var status torrent.ReaderStatus
+		until(t, "it is filled", func() bool {
+			status, err = r.Status()
+			must(t, err)
+			return status.PrebufferDone == status.PrebufferTotal && status.PrebufferTotal >= c.least
+		})
+		if status.PrebufferTotal > limit {
+			t.Errorf("%+v: %+v", c, status)
+		}
+		id, err := r.ID()
+		must(t, err)
+		told := c.least == 0
+		until(t, "an alert has told", func() bool {
+			alerts, err := session.PopAlerts()
+			must(t, err)
+			for _, alert := range alerts {
+				if a, ok := alert.(*torrent.PrebufferProgress); ok && a.Reader == id {
+					told = told || a.Done == a.Total && a.Total >= c.least
+				}
+			}
+			return told
+		})
+		// It plays as if nothing had been.
+		if _, err := r.Seek(3<<20, io.SeekStart); err != nil {
+			t.Error(err)
+		}
+		got := make([]byte, 1<<20)
+		if _, err := io.ReadFull(r, got); err != nil || !bytes.Equal(got, f.content[3<<20:4<<20]) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		must(t, r.Close())
+	}
+	stats, err := session.Stats()
+	must(t, err)
+	if stats.MemoryPeak > limit {
+		t.Errorf("%+v", stats)
+	}
 }
 
 // A reader that nobody reads looks ahead a little. What is to be there before playing, Prebuffer fetches.

@@ -1,7 +1,6 @@
 package torrent
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -81,8 +80,11 @@ func Open(config Config) (*Session, error) {
 
 // Close ends the session: trackers are told, sockets and threads end, every wait of another goroutine returns, readers get
 // [ErrClosed]. It waits for [Config].CloseTimeout at most; what still runs then ends by itself, and the error is [ErrTimedOut]. Closing
-// again does nothing.
+// again, or nil, does nothing.
 func (s *Session) Close() error {
+	if s == nil {
+		return nil
+	}
 	err := wrap("Session.Close", s.raw.Close(s.closeTimeout.Milliseconds()))
 	s.alertWaiter.Lock()
 	defer s.alertWaiter.Unlock()
@@ -90,9 +92,6 @@ func (s *Session) Close() error {
 		s.alertWaiter.close()
 	}
 	s.alertWaiter.closed = true
-	if errors.Is(err, ErrClosed) {
-		return nil
-	}
 	return err
 }
 

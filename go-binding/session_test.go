@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -237,6 +239,95 @@ func TestCallsAfterTheEnd(t *testing.T) {
 	must(t, new(torrent.Reader).Close())
 	must(t, new(torrent.Session).Close())
 	callAll(t, session, torrent.ErrClosed, map[string]bool{"Close": true, "Torrent": true, "Alerts": true})
+}
+
+// Whatever was open, whoever else closes, and in whichever order: closing again is no error, and a close that took too long was one.
+func TestClosingAgainIsNoError(t *testing.T) {
+	// A tracker that does not take leave: whoever says goodbye to it waits.
+	ended := make(chan struct{})
+	tracker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("event") == "stopped" {
+			<-ended
+		}
+		io.WriteString(w, "d8:intervali1800e5:peers0:e")
+	}))
+	defer tracker.Close()
+	defer close(ended)
+	f := newFilm(100_000, 16<<10)
+	// At most milliseconds: less than one, too, is a time.
+	for _, timeout := range []time.Duration{time.Nanosecond, 5 * time.Millisecond} {
+		config := quiet(torrent.Settings{"stop_tracker_timeout": 5})
+		config.CloseTimeout = timeout
+		session, err := torrent.Open(config)
+		must(t, err)
+		added, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: f.torrent, Trackers: []string{tracker.URL + "/announce"}})
+		must(t, err)
+		until(t, "it has answered", func() bool {
+			trackers, err := added.Trackers()
+			must(t, err)
+			return trackers[0].Verified
+		})
+		r, err := added.NewReader(0)
+		must(t, err)
+		began := time.Now()
+		if err := session.Close(); !errors.Is(err, torrent.ErrTimedOut) || !strings.Contains(err.Error(), "Session.Close") {
+			t.Error(timeout, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		for range 3 {
+			must(t, session.Close())
+			must(t, r.Close())
+		}
+	}
+
+	for name, first := range map[string]func(*torrent.Session, *torrent.Torrent, *torrent.Reader) error{
+		"reader":  func(_ *torrent.Session, _ *torrent.Torrent, r *torrent.Reader) error { return r.Close() },
+		"torrent": func(_ *torrent.Session, of *torrent.Torrent, _ *torrent.Reader) error { return of.Remove(0) },
+		"session": func(s *torrent.Session, _ *torrent.Torrent, _ *torrent.Reader) error { return s.Close() },
+		"none":    func(*torrent.Session, *torrent.Torrent, *torrent.Reader) error { return nil },
+	} {
+		session, err := torrent.Open(quiet(nil))
+		must(t, err)
+		added := leech(t, session, f)
+		r, err := added.NewReader(0)
+		must(t, err)
+		feed, err := torrent.NewAlertFeed(session)
+		must(t, err)
+		var waits sync.WaitGroup
+		for range 4 {
+			waits.Go(func() { r.ReadAt(make([]byte, 10), 50_000) })
+			waits.Go(func() { session.WaitAlerts(t.Context()) })
+		}
+		waits.Go(func() { r.Read(make([]byte, 10)) })
+		waits.Go(func() {
+			for range feed.Subscribe(t.Context(), 1) {
+			}
+		})
+		time.Sleep(10 * time.Millisecond)
+		must(t, first(session, added, r))
+		var closing sync.WaitGroup
+		for range 4 {
+			closing.Go(func() { must(t, r.Close()) })
+			closing.Go(func() { must(t, session.Close()) })
+			closing.Go(feed.Stop)
+		}
+		closing.Wait()
+		over := make(chan error, 1)
+		go func() {
+			waits.Wait()
+			over <- nil
+		}()
+		must(t, soon(t, over))
+		if err := r.Close(); err != nil {
+			t.Error(name, err)
+		}
+		if err := session.Close(); err != nil {
+			t.Error(name, err)
+		}
+		feed.Stop()
+	}
 }
 
 // callAll calls each method of a value with zeros for arguments, but those that are skipped, and asks for an error.

@@ -37,6 +37,10 @@ type film struct {
 }
 
 func newFilm(size, pieceLength int) film {
+	return newFilmCalled(fmt.Sprintf("film-%d.bin", size), size, pieceLength)
+}
+
+func newFilmCalled(name string, size, pieceLength int) film {
 	content := make([]byte, size)
 	random := rand.NewChaCha8([32]byte{byte(size)})
 	random.Read(content)
@@ -45,7 +49,6 @@ func newFilm(size, pieceLength int) film {
 		hash := sha1.Sum(content[begin:min(begin+pieceLength, size)])
 		hashes = append(hashes, hash[:]...)
 	}
-	name := fmt.Sprintf("film-%d.bin", size)
 	info := fmt.Sprintf("d6:lengthi%de4:name%d:%s12:piece lengthi%de6:pieces%d:%se",
 		size, len(name), name, pieceLength, len(hashes), hashes)
 	return film{name: name, content: content, torrent: []byte("d4:info" + info + "e"), hash: sha1.Sum([]byte(info))}

@@ -161,6 +161,7 @@ var metadataWaits = make(chan struct{}, 4)
 // torrent or the session is gone.
 func (t *Torrent) WaitMetadata(ctx context.Context) error {
 	const op = "Torrent.WaitMetadata"
+	ctx = orBackground(ctx)
 	s, index := t.raw()
 	err := s.WaitMetadata(index, 0)
 	for err != nil && (err.Status == capi.ErrWouldBlock || err.Status == capi.ErrTimedOut) {
@@ -354,8 +355,22 @@ func (t *Torrent) Trackers() ([]Tracker, error) {
 // AddTracker adds a tracker, which is told at once. One that is there already stays as it is. tier: 0 to 255. Errors:
 // [ErrInvalidArgument] for a URL that is not http, https or udp.
 func (t *Torrent) AddTracker(url string, tier int) error {
+	const op = "Torrent.AddTracker"
+	if err := checkTier(op, tier); err != nil {
+		return err
+	}
 	s, index := t.raw()
-	return wrap("Torrent.AddTracker", s.AddTracker(index, url, int32(tier)))
+	return wrap(op, s.AddTracker(index, url, int32(tier)))
+}
+
+const maxTier = 255
+
+// checkTier is for a number that goes where C takes fewer bits.
+func checkTier(op string, tier int) error {
+	if tier < 0 || tier > maxTier {
+		return invalid(op, "tier is %d, allowed is 0 to %d", tier, maxTier)
+	}
+	return nil
 }
 
 // A TrackerEntry is a tracker to be.
@@ -368,12 +383,16 @@ type TrackerEntry struct {
 
 // ReplaceTrackers replaces the trackers; none: it has none. On an error nothing has changed.
 func (t *Torrent) ReplaceTrackers(trackers []TrackerEntry) error {
+	const op = "Torrent.ReplaceTrackers"
 	s, index := t.raw()
 	entries := make([]capi.TrackerEntry, len(trackers))
 	for i, tracker := range trackers {
+		if err := checkTier(op, tracker.Tier); err != nil {
+			return err
+		}
 		entries[i] = capi.TrackerEntry{URL: tracker.URL, Tier: int32(tracker.Tier)}
 	}
-	return wrap("Torrent.ReplaceTrackers", s.ReplaceTrackers(index, entries))
+	return wrap(op, s.ReplaceTrackers(index, entries))
 }
 
 // WebSeeds gives the URLs of the torrent's web seeds (BEP 19), as its file or magnet names them. This version fetches nothing from them.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,6 +208,119 @@ func TestALimitLeavesTheOthersAsTheyAre(t *testing.T) {
 	}
 }
 
+// So they are left by calls at the same time, by what else is told to the torrent, and by its metadata; and each may be as large as it goes.
+func TestLimitsAndFlagsStay(t *testing.T) {
+	f := newFilm(100_000, 16<<10)
+	_, peer := seed(t, f, nil)
+	session := open(t, nil)
+	magnet := torrent.InfoHashes{V1: f.hash}.Magnet()
+	added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: magnet, Storage: torrent.StorageMemory, DownloadLimit: 1, UploadLimit: math.MaxUint32})
+	must(t, err)
+	type limits struct {
+		download, upload, connections, uploads uint32
+		flags                                  torrent.TorrentFlags
+	}
+	now := func() limits {
+		status, err := added.Status()
+		must(t, err)
+		return limits{status.DownloadLimit, status.UploadLimit, status.MaxConnections, status.MaxUploads, status.Flags}
+	}
+	if got := now(); got != (limits{download: 1, upload: math.MaxUint32}) {
+		t.Errorf("%+v", got)
+	}
+	var group sync.WaitGroup
+	for i, set := range []func(int64) error{added.SetDownloadLimit, added.SetUploadLimit, added.SetMaxConnections, added.SetMaxUploads} {
+		group.Go(func() {
+			for value := range int64(100) {
+				must(t, set(value))
+			}
+			must(t, set(math.MaxUint32-int64(i)))
+		})
+	}
+	for _, flag := range []torrent.TorrentFlags{torrent.FlagSequentialDownload, torrent.FlagDisableDHT, torrent.FlagDisablePEX} {
+		group.Go(func() {
+			for range 100 {
+				must(t, added.SetFlags(flag))
+				must(t, added.UnsetFlags(flag))
+			}
+			must(t, added.SetFlags(flag))
+		})
+	}
+	group.Wait()
+	want := limits{math.MaxUint32, math.MaxUint32 - 1, math.MaxUint32 - 2, math.MaxUint32 - 3, torrent.FlagSequentialDownload | torrent.FlagDisableDHT | torrent.FlagDisablePEX}
+	for _, c := range []struct {
+		name string
+		act  func() error
+	}{
+		{"the same time", func() error { return nil }},
+		{"what is wrong", func() error {
+			return errors.Join(added.SetUploadLimit(math.MaxUint32+1), added.SetFlags(1<<60), added.SetMaxUploads(math.MinInt64))
+		}},
+		{"a pause", func() error { return errors.Join(added.Pause(), added.Resume()) }},
+		{"the session's", func() error {
+			return session.ApplySettings(torrent.Settings{"download_rate_limit": 70_000, "unchoke_slots_limit": 3})
+		}},
+		{"another add", func() error {
+			_, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: magnet, DownloadLimit: 7, MaxUploads: 9})
+			return err
+		}},
+		{"a tracker", func() error { return added.AddTracker("http://127.0.0.1:1/announce", 3) }},
+		{"its metadata", func() error {
+			return errors.Join(added.ConnectPeer(netip.MustParseAddrPort(peer)), added.WaitMetadata(t.Context()))
+		}},
+		{"what is wanted", func() error {
+			return errors.Join(added.WaitMetadata(t.Context()), added.SetFilePriority(0, 7), added.SetPiecePriority(0, 1))
+		}},
+		{"a check", func() error { return errors.Join(added.WaitMetadata(t.Context()), added.ForceRecheck()) }},
+	} {
+		if err := c.act(); err != nil && !errors.Is(err, torrent.ErrInvalidArgument) && !errors.Is(err, torrent.ErrDuplicateTorrent) {
+			t.Error(c.name, err)
+		}
+		if got := now(); got != want {
+			t.Errorf("after %s: %+v, not %+v", c.name, got, want)
+		}
+	}
+}
+
+// A name that is all there is, and files of which none is to be played.
+func TestLargestFileOfOddTorrents(t *testing.T) {
+	session := open(t, nil)
+	for name, c := range map[string]struct {
+		files string
+		bytes int
+		want  string
+	}{
+		"padding alone":       {"d4:attr1:p6:lengthi40000e4:pathl4:.pad5:40000eed4:attr1:p6:lengthi7eee", 40_007, ""},
+		"a link and padding":  {"d4:attr1:l4:pathl1:le12:symlink pathl1:aeed4:attr1:p6:lengthi40000eee", 40_000, ""},
+		"empty ones":          {"d6:lengthi0e4:pathl1:aeed6:lengthi0e4:pathl1:beed4:attr1:p6:lengthi40000eee", 40_000, "d/a"},
+		"a hidden one":        {"d6:lengthi7e4:pathl1:aeed4:attr1:h6:lengthi40000e4:pathl1:beee", 40_007, "d/b"},
+		"a link to a larger":  {"d4:attr1:l4:pathl1:le12:symlink pathl1:beed6:lengthi7e4:pathl1:aeed6:lengthi40000e4:pathl1:beee", 40_007, "d/b"},
+		"beyond 32 bits":      {"d6:lengthi5000000000e4:pathl1:aeed6:lengthi705032705e4:pathl1:beee", 5_705_032_705, "d/a"},
+		"the last of several": {"d6:lengthi1e4:pathl1:aeed6:lengthi2e4:pathl1:beed6:lengthi3e4:pathl1:c1:deee", 6, "d/c/d"},
+	} {
+		length := 16 << 10
+		for c.bytes/length > 1000 {
+			length *= 2
+		}
+		pieces := (c.bytes + length - 1) / length * 20
+		file := fmt.Appendf(nil, "d4:infod5:filesl%s4:name1:d12:piece lengthi%de6:pieces%d:%see", c.files, length, pieces, strings.Repeat("x", pieces))
+		added, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: file, Storage: torrent.StorageMemory})
+		if err != nil {
+			t.Error(name, err)
+			continue
+		}
+		largest, err := added.LargestFile()
+		if c.want == "" {
+			var detail *torrent.Error
+			if !errors.Is(err, torrent.ErrNotFound) || !errors.As(err, &detail) || detail.Op != "Torrent.LargestFile" || largest != (torrent.File{}) {
+				t.Errorf("%s: %+v %v", name, largest, err)
+			}
+		} else if err != nil || largest.Path != c.want {
+			t.Errorf("%s: %+v %v", name, largest, err)
+		}
+	}
+}
+
 func TestLargestFile(t *testing.T) {
 	session := open(t, nil)
 	added := leech(t, session, newFilm(100_000, 16<<10))
@@ -252,6 +367,68 @@ func TestMetadataChannel(t *testing.T) {
 	if err := <-removed; !errors.Is(err, torrent.ErrInvalidStorageIndex) {
 		t.Error(err)
 	}
+}
+
+// Whatever ends the wait ends the channel's, also where nobody takes from it, and several may wait.
+func TestMetadataChannelsEnd(t *testing.T) {
+	f := newFilm(100_000, 16<<10)
+	// One connection may come before the last one has ended.
+	_, peer := seed(t, f, torrent.Settings{"allow_multiple_connections_per_ip": true})
+	goroutines := runtime.NumGoroutine()
+	why := errors.New("enough")
+	canceled, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	late, stop := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer stop()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		act  func(*torrent.Torrent) error
+		want error
+	}{
+		"it comes":         {t.Context(), func(of *torrent.Torrent) error { return of.ConnectPeer(netip.MustParseAddrPort(peer)) }, nil},
+		"it was over":      {canceled, nil, why},
+		"the time is up":   {late, nil, torrent.ErrTimedOut},
+		"the session ends": {t.Context(), func(of *torrent.Torrent) error { return of.Session().Close() }, torrent.ErrClosed},
+		"it is removed":    {t.Context(), func(of *torrent.Torrent) error { return of.Remove(0) }, torrent.ErrInvalidStorageIndex},
+		"no such torrent":  {t.Context(), nil, torrent.ErrInvalidStorageIndex},
+		"it is known": {canceled, func(of *torrent.Torrent) error {
+			return errors.Join(of.ConnectPeer(netip.MustParseAddrPort(peer)), of.WaitMetadata(t.Context()))
+		}, nil},
+		"the file is added": {t.Context(), func(of *torrent.Torrent) error {
+			_, err := of.Session().AddTorrent(torrent.AddTorrentParams{Torrent: f.torrent})
+			if errors.Is(err, torrent.ErrDuplicateTorrent) {
+				err = nil
+			}
+			return err
+		}, nil},
+	} {
+		session, err := torrent.Open(quiet(nil))
+		must(t, err)
+		added, err := session.AddTorrent(torrent.AddTorrentParams{Magnet: torrent.InfoHashes{V1: f.hash}.Magnet(), Storage: torrent.StorageMemory})
+		must(t, err)
+		var channels []<-chan error
+		if name == "it is known" {
+			must(t, c.act(added))
+		}
+		if name == "no such torrent" {
+			added = session.Torrent(1 << 40)
+		}
+		for range 10 {
+			channels = append(channels, added.Metadata(c.ctx))
+		}
+		if c.act != nil && name != "it is known" {
+			time.Sleep(10 * time.Millisecond)
+			must(t, c.act(added))
+		}
+		// The others are left alone.
+		for _, channel := range channels[:3] {
+			if err := soon(t, channel); !errors.Is(err, c.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		must(t, session.Close())
+	}
+	until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
 // However many wait, few hold a thread; and when their context ends, none waits any more.

@@ -2936,7 +2936,8 @@ et_status et_session_wait_alerts(struct et_session *session,
  * Gives a file descriptor that is readable while an alert can be popped, and from the session's closing on: for epoll,
  * poll, kqueue. -1 where the platform has none.
  *
- * It is the session's: do not read, write or close it. It is gone when the session is freed. Any thread.
+ * It is the session's: do not read, write or close it. It is gone when the session is freed.
+ * Errors: `ET_ERR_IO` where the process may have no more descriptors. Any thread.
  */
 et_status et_session_alert_fd(struct et_session *session, int32_t *out_fd, struct et_error *error);
 

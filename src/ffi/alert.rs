@@ -104,7 +104,8 @@ pub unsafe extern "C" fn et_session_wait_alerts(
 /// Gives a file descriptor that is readable while an alert can be popped, and from the session's closing on: for epoll,
 /// poll, kqueue. -1 where the platform has none.
 ///
-/// It is the session's: do not read, write or close it. It is gone when the session is freed. Any thread.
+/// It is the session's: do not read, write or close it. It is gone when the session is freed.
+/// Errors: `ET_ERR_IO` where the process may have no more descriptors. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_session_alert_fd(
     session: *mut et_session,
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn et_session_alert_fd(
     unsafe {
         guard(error, || {
             let out = Out::new(out_fd, "out_fd")?;
-            out.write(session_of(session)?.alerts().fd());
+            out.write(session_of(session)?.alerts().fd()?);
             Ok(())
         })
     }

@@ -10,7 +10,7 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Object};
 use super::sized::{CStruct, OutStruct};
 use crate::error::{Error, Result};
-use crate::settings::{Changes, Kind, Value, descriptors};
+use crate::settings::{Changes, Kind, Value, descriptor, descriptors};
 
 /// A set of settings, to open a session with or to apply to one. It says what was set in it, and nothing of the rest: that is as
 /// in the state that a session is opened with, or stays as it is, or has its default. To have a default again, set it.
@@ -101,6 +101,15 @@ unsafe fn set(settings: *mut et_settings, key: *const c_char, key_len: usize, va
     settings.lock().set(key, value)
 }
 
+/// The name that the caller means.
+///
+/// # Safety
+/// As for [`text_in`].
+unsafe fn name_of(key: *const c_char, key_len: usize) -> Result<&'static str> {
+    // SAFETY: as the caller promised.
+    Ok(descriptor(unsafe { text_in(key, key_len, "key") }?)?.name)
+}
+
 /// Sets an integer.
 ///
 /// Errors: `ET_ERR_UNKNOWN_SETTING` (the message tells the nearest name), `ET_ERR_INVALID_ARGUMENT` for another type or a
@@ -132,7 +141,7 @@ pub unsafe extern "C" fn et_settings_set_bool(
     unsafe {
         guard(error, || match value {
             0 | 1 => set(settings, key, key_len, Value::Bool(value == 1)),
-            _ => Err(Error::invalid(format!("value is {value}, allowed is 0 or 1"))),
+            _ => Err(Error::invalid(format!("{} is {value}, allowed is 0 or 1", name_of(key, key_len)?))),
         })
     }
 }
@@ -150,7 +159,12 @@ pub unsafe extern "C" fn et_settings_set_str(
     error: *mut et_error,
 ) -> et_status {
     // SAFETY: the pointers are NULL or the caller's.
-    unsafe { guard(error, || set(settings, key, key_len, Value::Str(text_in(value, value_len, "value")?))) }
+    unsafe {
+        guard(error, || {
+            // What is wrong with the value is said of the setting.
+            set(settings, key, key_len, Value::Str(text_in(value, value_len, name_of(key, key_len)?)?))
+        })
+    }
 }
 
 /// Gives an integer: what was set, else the default.

@@ -27,6 +27,7 @@ use super::event_fd::EventFd;
 use crate::alert::Alert;
 use crate::alert::kind;
 use crate::alert::pack::{Stamp, pack, pack_dropped};
+use crate::error::{Error, Operation, Result};
 use crate::out_buffer::OutBuffer;
 
 /// An idle buffer above this many bytes is given back.
@@ -52,7 +53,7 @@ pub struct AlertQueue {
     /// Signalled at the change from empty to not empty, and at close.
     changed: Condvar,
     /// Made at first demand; beside the lock, so that the number can be told without it.
-    fd: OnceLock<Option<EventFd>>,
+    fd: OnceLock<EventFd>,
 }
 
 struct State {
@@ -153,7 +154,7 @@ impl AlertQueue {
         result.needed = state.next_size();
         if state.len == 0 {
             state.shrink();
-            if let (Some(Some(fd)), false) = (self.fd.get(), state.closed) {
+            if let (Some(fd), false) = (self.fd.get(), state.closed) {
                 fd.clear();
             }
         }
@@ -180,12 +181,16 @@ impl AlertQueue {
     }
 
     /// A descriptor that is readable while something can be popped, and for good once the queue is closed. It is the
-    /// queue's. -1 where the platform has none or the process is out of them.
-    pub fn fd(&self) -> i32 {
-        let fd = self.fd.get_or_init(|| EventFd::new().ok());
+    /// queue's. -1 where the platform has none. One that could not be made is tried again the next time.
+    pub fn fd(&self) -> Result<i32> {
+        if self.fd.get().is_none() {
+            let made = EventFd::new().map_err(|e| Error::io(Operation::File, &e, "no descriptor for the alerts"))?;
+            // Another thread may have been quicker.
+            let _ = self.fd.set(made);
+        }
         let state = self.lock();
         self.update_fd(&state);
-        fd.as_ref().map_or(-1, EventFd::as_raw_fd)
+        Ok(self.fd.get().map_or(-1, EventFd::as_raw_fd))
     }
 
     pub fn set_mask(&self, mask: u64) {
@@ -238,7 +243,7 @@ impl AlertQueue {
 
     /// Under the lock, so that the descriptor and the queue never disagree.
     fn update_fd(&self, state: &State) {
-        if let Some(Some(fd)) = self.fd.get()
+        if let Some(fd) = self.fd.get()
             && (state.len > 0 || state.closed)
         {
             fd.set();

@@ -227,7 +227,7 @@ settings! {
 
     // alerts
     alert_mask: Int(crate::alert::category::DEFAULT as i64), Check::Range(-1, MAX_U32), live,
-        "Categories of alerts to post (ET_ALERT_CATEGORY_*); -1: all. A few come in any case, see et_session_set_alert_mask. (libtorrent: errors only.)";
+        "Categories of alerts to post, as bits; -1: all. Those of torrents that come and go, of a failed listen and of lost alerts come in any case. (libtorrent: errors only.)";
     alert_queue_size: Int(2000), Check::Range(1, 10_000_000), live,
         "Alerts that may wait; urgent ones up to four times as many.";
 }

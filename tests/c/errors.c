@@ -120,7 +120,14 @@ static void of_sessions(et_session *s)
     et_info_hashes unknown = { .has = ET_INFO_HASH_V1, .v1 = { 1 } };
     et_alert_batch batch = { .struct_size = sizeof batch };
     et_torrent_status_info status;
+    struct rlimit before;
+    int32_t fd = -7;
 
+    without_descriptors(&before);
+    GETS(ET_ERR_IO, et_session_alert_fd, s, &fd);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0 && fd == -7);
+    STATUS(ET_OK, et_session_alert_fd(s, &fd, NULL));
+    CHECK(fd >= 0);
     STATUS(ET_OK, et_settings_new(&settings, NULL));
     STATUS(ET_OK, et_settings_set_int(settings, KEY("worker_threads"), 9, NULL));
     GETS(ET_ERR_UNSUPPORTED, et_session_apply_settings, s, settings);

@@ -449,7 +449,14 @@ static void values(void)
     STATUS(ET_OK, et_settings_new(&settings, NULL));
     STATUS(ET_ERR_NULL_POINTER, et_settings_set_int(settings, NULL, 3, 1, NULL));
     STATUS(ET_ERR_NULL_POINTER, et_settings_get_int(settings, KEY("alert_mask"), NULL, NULL));
-    STATUS(ET_ERR_INVALID_ARGUMENT, et_settings_set_bool(settings, KEY("enable_dht"), 2, NULL));
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_settings_set_bool(settings, KEY("enable_dht"), 2, &error));
+    CHECK(strncmp(error.message, "enable_dht is 2", 15) == 0);
+    STATUS(ET_ERR_INVALID_ARGUMENT, et_settings_set_str(settings, KEY("user_agent"), KEY("a\0b"), &error));
+    CHECK(strncmp(error.message, "user_agent holds", 16) == 0);
+    STATUS(ET_ERR_NULL_POINTER, et_settings_set_str(settings, KEY("user_agent"), NULL, 1, &error));
+    CHECK(strcmp(error.message, "user_agent is NULL") == 0);
+    STATUS(ET_ERR_UNKNOWN_SETTING, et_settings_set_str(settings, KEY("user_agents"), KEY("\xff"), NULL));
+    STATUS(ET_ERR_UNKNOWN_SETTING, et_settings_set_bool(settings, KEY("enable_dhts"), 2, NULL));
     STATUS(ET_ERR_UNKNOWN_SETTING, et_settings_set_bool(settings, KEY("allows_i2p_mixed"), 1, &error));
     CHECK(strstr(error.message, "allow_i2p_mixed") != NULL);
     STATUS(ET_ERR_INVALID_ARGUMENT, et_settings_set_int(settings, KEY("memory_limit"), 1, &error));

@@ -42,14 +42,22 @@ runtime() {
 # program SOURCE SANITIZER SHORT_NAME: compiles a C program with the sanitizer, against $LIBRARY; sets PROGRAM.
 program() {
     PROGRAM=$OUT/$(basename "$1" .c)
-    "$CC" -std=c11 -g -O1 -Wall -Wextra -Werror -fno-omit-frame-pointer "-fsanitize=$2" -I"$ROOT/include" -c "$1" -o "$PROGRAM.o"
+    "$CC" -std=c11 -g -O1 -Wall -Wextra -Werror -fno-omit-frame-pointer "-fsanitize=$2" -I"$ROOT/include" -I"$ROOT/tests/c" -c "$1" -o "$PROGRAM.o"
     "$CC" "$PROGRAM.o" -o "$PROGRAM" -Wl,--whole-archive "$(runtime "$3")" -Wl,--no-whole-archive -rdynamic \
         -L"$LIBRARY" -lelementum_torrent -lpthread -ldl -lm -lrt
 }
 
-# sources: the C programs that must run without a report. Each takes no arguments and exits with 0.
+# sources: the C programs that must run without a report. Each takes no arguments and exits with 0. The header's example is one of them, with
+# what it is run with around it.
 sources() {
     find "$ROOT/tests/c" -name '*.c' | sort
+    awk 'FNR == NR && $0 == " * OWNERSHIP" { inside = 0 }
+        FNR == NR && inside && sub(/^ \*     /, "") { code = code $0 "\n" }
+        FNR == NR && $0 == " * EXAMPLE" { inside = 1 }
+        FNR == NR { next }
+        $0 == "/* THE EXAMPLE */" { printf "%s", code; next }
+        { print }' "$ROOT/include/elementum_torrent.h" "$ROOT/tests/c/around_example.inc" > "$OUT/header_example.c"
+    echo "$OUT/header_example.c"
 }
 
 # clean COMMAND...: must exit with 0.

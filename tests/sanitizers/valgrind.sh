@@ -12,7 +12,7 @@ name_it
 memcheck=(valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=99)
 for source in $(sources) "$ROOT/tests/sanitizers/planted.c"; do
     PROGRAM=$OUT/$(basename "$source" .c)
-    "$CC" -std=c11 -g -O1 -Wall -Wextra -Werror -I"$ROOT/include" "$source" -o "$PROGRAM" -L"$LIBRARY" -lelementum_torrent -lpthread
+    "$CC" -std=c11 -g -O1 -Wall -Wextra -Werror -I"$ROOT/include" -I"$ROOT/tests/c" "$source" -o "$PROGRAM" -L"$LIBRARY" -lelementum_torrent -lpthread
     case $source in
         */planted.c) ;;
         *) clean "${memcheck[@]}" "$PROGRAM" ;;

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -118,6 +119,61 @@ func TestAPI(t *testing.T) {
 		{method: "GET", path: at + "/peers"}, {method: "PATCH", path: at, body: `{}`}, {method: "GET", path: at + "/trackers"},
 	} {
 		f.fails(http.StatusNotFound, "no_torrent", q)
+	}
+}
+
+// What a PATCH does not name, names as null, or names beside what is wrong stays as it is.
+func TestAPatchChangesWhatItNames(t *testing.T) {
+	f := newFixture(t)
+	index := f.swarm(0)
+	for _, c := range []struct {
+		path, all string
+		names     []string
+		bad       []string
+	}{
+		{apiPath + "/torrents/" + index, `{"download_limit":4000000,"upload_limit":5000,"max_connections":30,"max_uploads":3}`,
+			[]string{"download_limit", "upload_limit", "max_connections", "max_uploads"}, []string{"-1", "4294967296", `"1"`, "1.5", "true", "[]", "1e99"}},
+		{apiPath + "/session", `{"download_limit":4000000,"upload_limit":5000,"memory_limit":3145728,"paused":true}`,
+			[]string{"download_limit", "upload_limit", "memory_limit"}, []string{"-1", "4611686018427387904", `"1"`, "1.5", "true", "[]", "1e99"}},
+	} {
+		view := func(body string) map[string]any {
+			t.Helper()
+			var now map[string]any
+			f.wants(http.StatusOK, request{method: "PATCH", path: c.path, body: body}, &now)
+			kept := map[string]any{"paused": now["paused"]}
+			for _, name := range c.names {
+				kept[name] = now[name]
+			}
+			return kept
+		}
+		want := view(c.all)
+		for _, name := range c.names {
+			for _, body := range []string{`{}`, fmt.Sprintf(`{%q:null}`, name)} {
+				if got := view(body); !maps.Equal(got, want) {
+					t.Errorf("%s %s: %v, not %v", c.path, body, got, want)
+				}
+			}
+			for _, other := range c.names {
+				for _, bad := range c.bad {
+					if other == name {
+						continue
+					}
+					for _, body := range []string{fmt.Sprintf(`{%q:700000,%q:%s}`, name, other, bad), fmt.Sprintf(`{%q:%s,%q:700000}`, other, bad, name)} {
+						if response, text := f.do(request{method: "PATCH", path: c.path, body: body}); response.StatusCode != http.StatusBadRequest {
+							t.Errorf("%s %s: %s %s", c.path, body, response.Status, text)
+						}
+					}
+				}
+			}
+			// Memory is counted in blocks of 16 KiB.
+			want[name] = 655_360.0
+			if got := view(fmt.Sprintf(`{%q:655360}`, name)); !maps.Equal(got, want) {
+				t.Errorf("%s %s: %v, not %v", c.path, name, got, want)
+			}
+		}
+		if got := view(`{}`); !maps.Equal(got, want) {
+			t.Errorf("%s in the end: %v, not %v", c.path, got, want)
+		}
 	}
 }
 

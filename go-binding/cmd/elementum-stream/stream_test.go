@@ -11,6 +11,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,6 +138,149 @@ func TestAStreamWaitsForMetadata(t *testing.T) {
 	if response.StatusCode != http.StatusNotFound {
 		t.Errorf("removed: %s", response.Status)
 	}
+}
+
+// Whatever asks for what is in a torrent waits for its metadata, by whichever name, and is served when it comes.
+func TestAllWaitForMetadata(t *testing.T) {
+	f := newFixture(t)
+	added, _, err := f.service.add(torrent.AddTorrentParams{Magnet: demoMagnet(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, hash := added.StorageIndex().String(), demoHash()
+	part := map[string]string{"Range": "bytes=-100"}
+	cases := []struct {
+		request
+		status int
+		body   []byte
+	}{
+		{request{method: "GET", path: "/stream/" + hash + "/0", header: part}, http.StatusPartialContent, demoClip[len(demoClip)-100:]},
+		{request{method: "GET", path: "/stream/" + strings.ToUpper(hash) + "/0/film.webm?wait=60", header: part}, http.StatusPartialContent, demoClip[len(demoClip)-100:]},
+		{request{method: "HEAD", path: "/stream/" + index + "/0"}, http.StatusOK, nil},
+		{request{method: "HEAD", path: "/stream/" + index + "/0", header: part}, http.StatusOK, nil},
+		{request{method: "GET", path: "/stream/" + index + "/0?wait=30", header: map[string]string{"Range": "bytes=99999999-"}}, http.StatusRequestedRangeNotSatisfiable, nil},
+		{request{method: "GET", path: "/stream/" + index + "/1"}, http.StatusNotFound, nil},
+		{request{method: "GET", path: "/stream/" + index + "/playlist.m3u"}, http.StatusOK, []byte(hash + "/0/" + demoName)},
+		{request{method: "GET", path: "/stream/" + hash + "/playlist.m3u?file=0&wait="}, http.StatusOK, []byte(hash + "/0/" + demoName)},
+		{request{method: "HEAD", path: "/stream/" + hash + "/playlist.m3u"}, http.StatusOK, nil},
+	}
+	answers := make([]chan *http.Response, len(cases))
+	for i, c := range cases {
+		answers[i] = make(chan *http.Response, 1)
+		go func() { answers[i] <- f.open(c.request) }()
+	}
+	untilTrue(t, "all wait", func() bool { return len(f.service.waits.places) == len(cases) })
+	f.swarm(0)
+	for i, c := range cases {
+		response := <-answers[i]
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != c.status || !bytes.Contains(body, c.body) {
+			t.Errorf("%s %s: %s, %.200q, %v", c.method, c.path, response.Status, body, err)
+		}
+	}
+	untilTrue(t, "nobody waits", func() bool { return len(f.service.waits.places) == 0 })
+}
+
+// A wait ends with its client, with its torrent and with the service, and gives its place back; where there is none, that is said at once.
+func TestWaitsForMetadataEnd(t *testing.T) {
+	f := newFixture(t)
+	var added torrentView
+	f.wants(http.StatusCreated, request{method: "POST", path: apiPath + "/torrents", body: `{"magnet":"` + unknownMagnet + `"}`}, &added)
+	path := "/stream/" + added.Index + "/0"
+	waiting := func(most int) {
+		t.Helper()
+		untilTrue(t, "so many wait", func() bool { return len(f.service.waits.places) == most })
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	left := make(chan error, 10)
+	for _, method := range []string{"GET", "HEAD"} {
+		for range 5 {
+			go func() {
+				q, _ := http.NewRequestWithContext(ctx, method, f.base+path+"?wait=60", nil)
+				response, err := f.client.Do(q)
+				if err == nil {
+					response.Body.Close()
+				}
+				left <- err
+			}()
+		}
+	}
+	waiting(10)
+	leave()
+	for range 10 {
+		if err := <-left; err == nil {
+			t.Error("it was answered")
+		}
+	}
+	waiting(0)
+
+	for range maxMetadataWaits {
+		if err := f.service.waits.enter(context.Background(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	for _, path := range []string{path, path + "?wait=60", "/stream/" + added.Index + "/playlist.m3u"} {
+		if response := f.fails(http.StatusServiceUnavailable, "no_metadata", request{method: "GET", path: path}); response.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
+		}
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for range maxMetadataWaits {
+		f.service.waits.leave()
+	}
+
+	for _, wait := range []string{"-0.5", "Inf", "-Inf", "infinity", "60.001", "1s", "0,5", " 1", "1 ", "١", "1e400", "0x", "--1"} {
+		f.fails(http.StatusBadRequest, "invalid_argument", request{method: "GET", path: path + "?wait=" + url.QueryEscape(wait)})
+	}
+	for _, wait := range []string{"-0", "1e-300", "0.0000000001", "0x1p-9", "00.01"} {
+		f.fails(http.StatusServiceUnavailable, "no_metadata", request{method: "GET", path: path + "?wait=" + wait})
+	}
+
+	answers := make(chan *http.Response, 8)
+	ask := func(paths ...string) {
+		for _, path := range paths {
+			go func() { answers <- f.open(request{method: "GET", path: path}) }()
+		}
+		waiting(len(paths))
+	}
+	status := func(want int, count int) {
+		t.Helper()
+		for range count {
+			select {
+			case response := <-answers:
+				response.Body.Close()
+				if response.StatusCode != want {
+					t.Errorf("%s, not %d", response.Status, want)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("it still waits")
+			}
+		}
+	}
+	other := strings.Replace(unknownMagnet, "btih:0", "btih:1", 1)
+	kept, _, err := f.service.add(torrent.AddTorrentParams{Magnet: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask(path, path+"?wait=60", "/stream/"+added.Index+"/playlist.m3u")
+	f.wants(http.StatusNoContent, request{method: "DELETE", path: apiPath + "/torrents/" + added.Index}, nil)
+	status(http.StatusNotFound, 3)
+	waiting(0)
+
+	path = "/stream/" + kept.StorageIndex().String()
+	ask(path+"/0", path+"/0?wait=60", path+"/playlist.m3u")
+	began = time.Now()
+	if err := shutdown(f.server, f.service); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	status(http.StatusServiceUnavailable, 3)
 }
 
 func demoMagnet(t *testing.T) string {
