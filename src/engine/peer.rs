@@ -123,6 +123,8 @@ pub struct Peer {
     pub took_back: bool,
     /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
     pub cancelled: VecDeque<(u32, u32)>,
+    /// How many more were taken back, before those.
+    forgotten: u32,
     /// Pieces that it refused though it lets us ask: not asked of it again until then, each time longer.
     pub refused: BTreeMap<u32, Refusal>,
     /// Refusals since the last block.
@@ -214,6 +216,7 @@ impl Peer {
             requests: VecDeque::new(),
             took_back: false,
             cancelled: VecDeque::new(),
+            forgotten: 0,
             refused: BTreeMap::new(),
             refusals: 0,
             credits,
@@ -295,6 +298,7 @@ impl Peer {
         if self.fast {
             if self.cancelled.len() >= MAX_CANCELLED {
                 self.cancelled.pop_front();
+                self.forgotten = self.forgotten.saturating_add(1);
             }
             self.cancelled.push_back((piece, block));
         }
@@ -316,8 +320,13 @@ impl Peer {
 
     /// Is this the answer to a request that was taken back?
     pub fn answers_cancelled(&mut self, piece: u32, block: u32) -> bool {
-        let at = self.cancelled.iter().position(|c| *c == (piece, block));
-        at.is_some_and(|at| self.cancelled.remove(at).is_some())
+        if let Some(at) = self.cancelled.iter().position(|c| *c == (piece, block)) {
+            return self.cancelled.remove(at).is_some();
+        }
+        // Which one is not known any more. If it was the answer to a request made since, that one is late soon.
+        let one_of_them = self.forgotten > 0;
+        self.forgotten = self.forgotten.saturating_sub(1);
+        one_of_them
     }
 
     /// The peer will not serve the piece, though it said that it has it and lets us ask. It may be busy, or lying, or about

@@ -1,10 +1,13 @@
 //! Readers: seeks, several at once, what is wanted first.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::Time;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::error::Status;
+use elementum_torrent::wire::{Message, Received};
 
 use super::*;
+use crate::zeros::{self, Seeder};
 
 #[test]
 fn a_file_is_read_from_one_seed() {
@@ -363,4 +366,29 @@ fn a_prebuffer_does_not_starve_another_reader() {
     world.run_for(Duration::from_secs(4));
     assert_eq!(stalls(&mut world), before);
     world.end();
+}
+
+/// A peer with the fast extension answers what was taken back, too. Of very many such answers we do not know any more which they are:
+/// they refuse nothing that was asked for since.
+#[test]
+fn late_answers_to_very_many_cancels_refuse_nothing() {
+    let now = Time::BEGINNING;
+    let mut torrent = zeros::torrent(now, 64 * MIB, 64 * KIB as u32, 64 * MIB);
+    let mut seeder = Seeder::connect(&mut torrent, now, 1);
+    torrent.open_reader(now, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
+    let (mut answered, mut asked) = (Vec::new(), seeder.requests(&mut torrent, now));
+    for n in 0.. {
+        if answered.len() > 6000 {
+            break;
+        }
+        torrent.seek(now, ReaderId(1), if n % 2 == 0 { 32 * MIB } else { 0 }).expect("a seek");
+        answered.append(&mut asked);
+        asked = seeder.requests(&mut torrent, now);
+        assert!(!asked.is_empty(), "{}", torrent.describe());
+    }
+    for batch in answered.chunks(100) {
+        let mut rejects = batch.iter().map(|r| Received::Message(Message::Reject(*r))).collect();
+        torrent.peer_received(now, seeder.key, &mut rejects, 1700);
+    }
+    assert_eq!(seeder.blocks(&asked).len(), asked.len(), "what was asked for last is paid for still");
 }
