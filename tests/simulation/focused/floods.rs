@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::budget::Reading;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::status::{PeerFlags, PeerInfo};
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
@@ -14,7 +15,7 @@ use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Han
 use elementum_torrent::wire::{Decoder, DecoderLimits};
 
 use super::super::flood::Flood;
-use super::super::zeros;
+use super::super::zeros::{self, Seeder};
 use super::*;
 
 /// How many bytes a reader gets in 20 s beside such peers, and the most that is held for peers meanwhile.
@@ -179,6 +180,59 @@ fn a_peer_listens_on_one_port() {
         torrent.peer_closed(NOW, key, None);
     }
     assert_eq!(torrent.status(NOW).list_peers, 0);
+}
+
+/// Comes by itself, tells where it listens, brings `blocks` blocks of what a reader waits for, and goes.
+fn come_and_go(torrent: &mut Torrent, now: Time, n: u32, port: u16, blocks: usize) -> SocketAddr {
+    let mut id = [7; 20];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    let mut seeder = Seeder::join(torrent, now, at(n), id, true);
+    say(torrent, now, seeder.key, [hello(|h| h.p = Some(port))]);
+    let asked = seeder.requests(torrent, now);
+    let mut batch = seeder.blocks(&asked[..blocks]);
+    torrent.peer_received(now + Duration::from_millis(20), seeder.key, &mut batch, 1000);
+    torrent.peer_closed(now + Duration::from_millis(20), seeder.key, None);
+    SocketAddr::new(at(n).ip(), port)
+}
+
+fn read_by_one(torrent: &mut Torrent) {
+    let options = ReaderOptions { lookahead: Some(64 * MIB), ..ReaderOptions::default() };
+    torrent.open_reader(NOW, ReaderId(1), 0, options).expect("a reader");
+    let _ = torrent.read(NOW, ReaderId(1), 1000).expect("it waits");
+}
+
+/// Who came by itself and served is dialled at the port that it told when it is gone, as any other peer. Who brought nothing is not.
+#[test]
+fn a_seeder_that_came_by_itself_is_dialled_when_it_has_gone() {
+    for blocks in [1, 0] {
+        let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+        read_by_one(&mut torrent);
+        let address = come_and_go(&mut torrent, NOW, 1, 7000, blocks);
+        let mut dialled = torrent.take_output().dial;
+        for half_seconds in 1..20 {
+            torrent.handle_timeout(NOW + Duration::from_millis(500 * half_seconds));
+            dialled.extend(torrent.take_output().dial);
+        }
+        assert_eq!(dialled, if blocks == 0 { vec![] } else { vec![address] });
+        assert_eq!(torrent.status(NOW).list_peers, blocks as u32);
+    }
+}
+
+/// Not more than so many, and one port of each.
+#[test]
+fn who_came_and_served_is_remembered_within_bounds() {
+    let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+    read_by_one(&mut torrent);
+    for n in 0u32..100 {
+        let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(60 * u64::from(n)), 1, 7000 + n as u16, 1);
+        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+        assert_eq!(torrent.status(NOW).list_peers, 1);
+    }
+    for n in 2..300 {
+        let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(6000), n, 7000, 1);
+        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+    }
+    assert_eq!(torrent.status(NOW).list_peers, 50);
 }
 
 #[test]
