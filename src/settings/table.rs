@@ -102,9 +102,9 @@ settings! {
     enable_outgoing_tcp: Bool(true), Check::Any, live,
         "Dial TCP connections.";
     connections_limit: Int(200), Check::Range(2, 65_535), live,
-        "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted.";
+        "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted. If it is lowered, peers of least use go.";
     max_connections_per_torrent: Int(100), Check::Range(1, 65_535), live,
-        "Most connections of one torrent that has no limit of its own. (Not libtorrent's: there it is a torrent's alone.)";
+        "Most connections of one torrent that has no limit of its own. If it is lowered, peers of least use go. (Not libtorrent's: there it is a torrent's alone.)";
     connection_speed: Int(200), Check::Range(1, 10_000), live,
         "Most dials a second. (libtorrent: 30.)";
     torrent_connect_boost: Int(30), Check::Range(0, 1000), live,

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use elementum_torrent::alert::Alert;
+use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::budget::Reading;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::status::{PeerFlags, PeerInfo};
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
 use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::settings::Settings;
 use elementum_torrent::storage::credits::Credits;
 use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received};
@@ -233,6 +234,52 @@ fn who_came_and_served_is_remembered_within_bounds() {
         torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
     }
     assert_eq!(torrent.status(NOW).list_peers, 50);
+}
+
+/// A limit that is lowered holds at once: who serves stays, and what was asked of the others is asked of him.
+#[test]
+fn the_surplus_goes_when_a_limit_is_lowered() {
+    for by_settings in [false, true] {
+        let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+        read_by_one(&mut torrent);
+        let idle: Vec<PeerKey> = (100..110).filter_map(|n| join(&mut torrent, NOW, n, false)).collect();
+        let mut seeders: Vec<Seeder> = (1..=20).map(|n| Seeder::connect(&mut torrent, NOW, n)).collect();
+        let asked: Vec<_> = seeders.iter_mut().map(|s| s.requests(&mut torrent, NOW)).collect();
+        // Four of those that came last serve.
+        let now = NOW + Duration::from_secs(1);
+        for (seeder, asked) in seeders.iter().zip(&asked).skip(16) {
+            let mut batch = seeder.blocks(&asked[..2]);
+            torrent.peer_received(now, seeder.key, &mut batch, 40_000);
+        }
+        torrent.take_output();
+        let lower = |torrent: &mut Torrent, limit: i64| {
+            if by_settings {
+                let mut settings = Settings::default();
+                settings.set_int("max_connections_per_torrent", limit).expect("in range");
+                torrent.set_settings(now, Arc::new(settings));
+            } else {
+                torrent.set_limits(now, Some(limit as u32), None);
+            }
+            torrent.num_peers()
+        };
+        assert_eq!(lower(&mut torrent, 20), 20);
+        assert!(!idle.iter().any(|k| torrent.has_peer(*k)), "those of no use go first");
+        assert_eq!(lower(&mut torrent, 4), 4);
+        assert!(seeders.iter().skip(16).all(|s| torrent.has_peer(s.key)), "who serves stays");
+        let reason = |a: &Alert| matches!(a, Alert::PeerDisconnected { reason: CloseReason::TooManyConnections, .. });
+        let output = torrent.take_output();
+        assert_eq!(output.alerts.iter().filter(|a| reason(a)).count(), 26);
+        assert_eq!(output.close.len(), 26);
+        let mut again = Vec::new();
+        for (seeder, asked) in seeders.iter_mut().zip(&asked).skip(16) {
+            let mut batch = seeder.blocks(&asked[2..]);
+            torrent.peer_received(now, seeder.key, &mut batch, 400_000);
+            again.extend(seeder.requests(&mut torrent, now));
+        }
+        assert!(again.iter().any(|r| r.piece == 0), "what others were asked for is asked again");
+        assert!(join(&mut torrent, now, 200, false).is_none(), "and nobody else comes in");
+        assert_eq!(lower(&mut torrent, 30), 4);
+    }
 }
 
 #[test]
