@@ -34,7 +34,7 @@ impl Torrent {
         self.settle_crossing(now, incoming, &handshake.peer_id);
         let refusal = if !self.is_running() || self.checking {
             Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.is_banned(address) {
+        } else if self.swarm.is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)
         } else if handshake.peer_id == self.peer_id {
             Some(CloseReason::SelfConnection)

@@ -34,6 +34,11 @@ bitflags::bitflags! {
     }
 }
 
+impl PeerSource {
+    /// Whom a private torrent may know (BEP 27): those of its trackers, those whom a caller names, and who comes by himself.
+    pub const OF_PRIVATE: Self = Self::TRACKER.union(Self::MANUAL).union(Self::INCOMING);
+}
+
 /// The first wait before a peer that the caller named is dialled again.
 const MANUAL_RETRY: Duration = Duration::from_secs(1);
 /// No pause is longer, unless `min_reconnect_time` is.
@@ -370,6 +375,13 @@ impl Swarm {
         {
             self.peers.remove(&worst);
         }
+    }
+
+    /// Forgets all who are not known from one of these sources, and dials that are under way.
+    pub fn keep_only(&mut self, sources: PeerSource) {
+        self.peers.retain(|_, p| p.source.intersects(sources));
+        self.dialling = self.peers.values().filter(|p| p.dialling).count();
+        self.connected = self.peers.values().filter(|p| p.connected).count();
     }
 
     /// A connection ended. Incoming-only peers are forgotten, if they are not remembered for something.
