@@ -611,7 +611,7 @@ typedef struct et_torrent_limits {
     int64_t download_limit;
     int64_t upload_limit;
     /**
-     * Peers, 0: as the settings say.
+     * Peers, 0: as the settings say. If more are connected, those of least use go.
      */
     int64_t max_connections;
     /**

@@ -316,6 +316,41 @@ fn ports_that_are_taken_and_addresses_that_are_not_ours() {
     session.close(CLOSE).unwrap();
 }
 
+/// Limits that are lowered hold within moments: the session's over all of its torrents, and a torrent's own.
+#[test]
+fn lowered_connection_limits_end_the_surplus() {
+    let torrents = ["one.bin", "two.bin"].map(|name| Torrent::make(name, 500_000, 1, &[]));
+    let (seeder, first) = ours::seed(&torrents[0]);
+    let second = seeder.add_torrent(ours::disk_params(&torrents[1], Source::File, torrents[1].dir.path())).unwrap();
+    let sessions: Vec<Session> = (0..6).map(|_| ours::open()).collect();
+    for (n, session) in sessions.iter().enumerate() {
+        let mut params = ours::params(&torrents[n % 2], Source::File);
+        params.peers = vec![ours::address(&seeder)];
+        session.add_torrent(params).unwrap();
+    }
+    let connected = || seeder.stats().unwrap().num_peers;
+    ours::until("all are in", || connected() == 6);
+    let apply = |key: &str, limit: i64| {
+        let mut settings = seeder.settings().unwrap();
+        settings.set_int(key, limit).unwrap();
+        seeder.apply_settings(&settings).unwrap();
+    };
+    apply("connections_limit", 4);
+    assert_eq!(connected(), 4);
+    apply("max_connections_per_torrent", 1);
+    assert!(connected() <= 2 && ours::status(&seeder, first).num_peers <= 1);
+    apply("max_connections_per_torrent", 100);
+    apply("connections_limit", 200);
+    let handle = seeder.torrent(second).unwrap();
+    sessions.iter().for_each(|session| session.pause().unwrap());
+    sessions.iter().for_each(|session| session.resume().unwrap());
+    ours::until("all are in again", || connected() == 6);
+    handle.set_limits(None, None, Some(1), None).unwrap();
+    assert_eq!((ours::status(&seeder, second).num_peers, connected()), (1, 4));
+    sessions.iter().for_each(|session| session.close(CLOSE).unwrap());
+    seeder.close(CLOSE).unwrap();
+}
+
 /// The limit on connections is given back when they end, also where it was changed meanwhile.
 #[test]
 fn the_connection_limit_can_be_changed_and_loses_no_places() {

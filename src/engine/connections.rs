@@ -351,9 +351,13 @@ impl Torrent {
             // Or it would be dialled again, for the same end.
             self.swarm.set_seed(peer.address, true);
         }
+        let listens = peer.listen_port.filter(|_| peer.incoming).map(|port| SocketAddr::new(peer.address.ip(), port));
+        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
+            self.swarm.remember(address);
+        }
         self.swarm.disconnected(now, peer.address, parting, &limits);
-        if let Some(port) = peer.listen_port.filter(|_| peer.incoming) {
-            self.swarm.disconnected(now, SocketAddr::new(peer.address.ip(), port), parting, &limits);
+        if let Some(address) = listens {
+            self.swarm.disconnected(now, address, parting, &limits);
         }
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
@@ -22,9 +21,6 @@ pub const UT_PEX: u8 = 1;
 pub const UT_METADATA: u8 = 2;
 pub const LT_DONTHAVE: u8 = 3;
 
-/// Two connections with one peer, one from each side, made within this time: they crossed.
-const CROSSING: Duration = Duration::from_secs(5);
-
 impl Torrent {
     /// A handshake was exchanged with a peer: it is let in, or turned away with a reason.
     pub fn peer_connected(
@@ -38,11 +34,11 @@ impl Torrent {
         self.settle_crossing(now, incoming, &handshake.peer_id);
         let refusal = if !self.is_running() || self.checking {
             Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.is_banned(address) {
+        } else if self.swarm.is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)
         } else if handshake.peer_id == self.peer_id {
             Some(CloseReason::SelfConnection)
-        } else if self.is_connected_to(address, &handshake.peer_id) {
+        } else if self.is_duplicate(now, address, &handshake.peer_id) {
             Some(CloseReason::DuplicatePeerId)
         } else if !self.has_place(now, incoming) {
             Some(CloseReason::TooManyConnections)
@@ -90,27 +86,6 @@ impl Torrent {
             self.fill_all(now);
         }
         Ok((key, credits))
-    }
-
-    /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
-    /// left. So both keep the one that the greater peer id began: here the other one ends, if it is the one that stands.
-    fn settle_crossing(&mut self, now: Time, incoming: bool, peer_id: &[u8; 20]) {
-        let crossed = self
-            .peers
-            .values()
-            .find(|p| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING);
-        if let Some(key) = crossed.map(|p| p.key)
-            && incoming == (*peer_id > self.peer_id)
-        {
-            self.close(now, key, CloseReason::DuplicatePeerId, None);
-        }
-    }
-
-    /// Is the peer here already: by its id, or, where one connection an address is allowed, by that?
-    fn is_connected_to(&self, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
-        let ip = address.ip().to_canonical();
-        let one_each = !self.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
-        self.peers.values().any(|p| p.peer_id == *peer_id || one_each && p.address.ip().to_canonical() == ip)
     }
 
     /// The first messages: the bitfield must come before anything else (BEP 3), so the extended handshake follows it.

@@ -1,10 +1,13 @@
 //! A torrent learns what another source of it knows: the same torrent was added again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Time;
+use super::store::PeerKey;
+use super::swarm::PeerSource;
 use super::torrent::Torrent;
-use crate::alert::Alert;
+use crate::alert::{Alert, CloseReason};
 use crate::metainfo::torrent_file::{MAX_WEB_SEEDS, wants_slash, web_seed_url};
 use crate::metainfo::{Info, InfoHashes};
 
@@ -30,9 +33,27 @@ impl Torrent {
         self.fetch = super::metadata::MetadataFetch::default();
         self.set_info(now, info);
         self.alert(Alert::MetadataReceived);
+        self.part_with_strangers(now);
         self.offer_metadata(now);
         self.readers_changed();
         self.fill_all(now);
+    }
+
+    /// Where the torrent turns out to be private, those go who are known from elsewhere than a private torrent's peers may be.
+    fn part_with_strangers(&mut self, now: Time) {
+        let strangers = self.peers.values().filter(|p| !p.incoming && self.is_stranger(p.address));
+        let keys: Vec<PeerKey> = strangers.map(|p| p.key).collect();
+        for key in keys {
+            self.close(now, key, CloseReason::Blocked, None);
+        }
+        if self.is_private() {
+            self.swarm.keep_only(PeerSource::OF_PRIVATE);
+        }
+    }
+
+    /// May a private torrent not know the peer?
+    pub(super) fn is_stranger(&self, address: SocketAddr) -> bool {
+        self.is_private() && !self.swarm.source(address).intersects(PeerSource::OF_PRIVATE)
     }
 
     /// In the form that the metadata asks for: those of several files are directories.

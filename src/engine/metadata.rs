@@ -212,6 +212,11 @@ impl MetadataFetch {
         *times += 1;
     }
 
+    /// Does the peer owe us something, now or since long ago?
+    pub fn was_asked(&self, key: PeerKey) -> bool {
+        self.blind.contains(&key) || self.attempts.iter().flat_map(|a| &a.pieces).any(|p| p.was_asked_of(key))
+    }
+
     /// May a peer that told no size be asked for the first piece? Its answer tells it.
     fn ask_blindly(&mut self, now: Time, key: PeerKey) -> bool {
         let asks =

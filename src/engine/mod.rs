@@ -11,6 +11,7 @@ mod claims;
 pub mod connections;
 pub mod content;
 pub mod dialling;
+mod duplicates;
 pub mod explain;
 pub mod explanation;
 pub mod external_ip;

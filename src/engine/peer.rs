@@ -164,6 +164,8 @@ pub struct Peer {
     /// The block that is coming in: piece, begin, bytes here.
     pub receiving: Option<(u32, u32, u32)>,
     pub last_useful: Time,
+    /// It brought a block that it was asked for.
+    pub has_served: bool,
     pub next_pex: Time,
     pub pex_told: Vec<SocketAddr>,
     pub pex_received: Time,
@@ -244,6 +246,7 @@ impl Peer {
             last_request: now,
             receiving: None,
             last_useful: now,
+            has_served: false,
             next_pex: now,
             pex_told: Vec::new(),
             pex_received: Time::ZERO,
@@ -368,6 +371,7 @@ impl Peer {
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
+        self.has_served = true;
         self.refusals = 0;
         self.fickle.brought_a_block();
     }

@@ -109,9 +109,11 @@ impl Torrent {
     /// Does a read wait, or a download?
     pub(super) fn somebody_waits(&self) -> bool {
         let Some(content) = &self.content else { return true };
+        self.a_read_waits() || !self.deadlines.is_empty() || content.picker.has_wanted()
+    }
+
+    pub(super) fn a_read_waits(&self) -> bool {
         self.readers.values().any(|r| r.waiting.is_some() || !r.probes.is_empty())
-            || !self.deadlines.is_empty()
-            || content.picker.has_wanted()
     }
 
     /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?

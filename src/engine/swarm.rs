@@ -13,6 +13,7 @@
 //! something was wanted of it. Where nothing was, it just has no use for connections that idle: it is called less and less often
 //! (`idle_ends`), and at once when somebody waits.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -33,6 +34,11 @@ bitflags::bitflags! {
     }
 }
 
+impl PeerSource {
+    /// Whom a private torrent may know (BEP 27): those of its trackers, those whom a caller names, and who comes by himself.
+    pub const OF_PRIVATE: Self = Self::TRACKER.union(Self::MANUAL).union(Self::INCOMING);
+}
+
 /// The first wait before a peer that the caller named is dialled again.
 const MANUAL_RETRY: Duration = Duration::from_secs(1);
 /// No pause is longer, unless `min_reconnect_time` is.
@@ -48,6 +54,8 @@ const CALLED_AGAIN: Duration = Duration::from_secs(1);
 const FORGIVING: Duration = Duration::from_secs(60);
 /// Over so long those who are forgiven together are dialled again.
 const FORGIVEN_WITHIN: Duration = Duration::from_secs(3);
+/// Peers remembered that came to us by themselves.
+const MAX_REMEMBERED: usize = 50;
 /// Banned addresses remembered a torrent.
 const MAX_BANNED: usize = 10_000;
 
@@ -78,6 +86,8 @@ struct KnownPeer {
     dialling: bool,
     /// There was a connection once: who was there before is called first.
     met: bool,
+    /// It came to us, told that it listens here, and brought a block: it stays known when it goes.
+    remembered: bool,
     seed: bool,
     /// A caller waits to be told how the dial goes.
     awaited: bool,
@@ -91,6 +101,11 @@ impl KnownPeer {
     /// Is there anything to dial it for? Of two seeds neither has what the other wants, but a caller may want them to meet.
     fn is_of_use(&self, we_are_seed: bool) -> bool {
         !(we_are_seed && self.seed) || self.awaited
+    }
+
+    /// Nobody else knows it, and it did nothing by which to remember it.
+    fn is_passing(&self) -> bool {
+        self.source == PeerSource::INCOMING && !self.remembered
     }
 
     /// How long to wait before the next dial. One that the caller named may just be starting: it is tried again soon.
@@ -343,7 +358,38 @@ impl Swarm {
         }
     }
 
-    /// A connection ended. Incoming-only peers are forgotten.
+    /// Who came to us listens at this address, and brought a block: it is known when it goes, and dialled as others are. Of one IP
+    /// that is one port (behind a loopback address sit many), and of all so many: who failed most, then who was tried first, goes.
+    pub fn remember(&mut self, address: SocketAddr) {
+        let address = canonical(address);
+        match self.peers.get_mut(&address) {
+            Some(p) if p.source == PeerSource::INCOMING => p.remembered = true,
+            _ => return,
+        }
+        let ip = address.ip();
+        let outdated = |a: &SocketAddr, p: &KnownPeer| {
+            p.is_idle() && p.remembered && p.source == PeerSource::INCOMING && a.ip() == ip && *a != address
+        };
+        self.peers.retain(|a, p| ip.is_loopback() || !outdated(a, p));
+        let remembered = self.peers.iter().filter(|(_, p)| p.remembered);
+        if remembered.clone().count() > MAX_REMEMBERED
+            && let Some(worst) = remembered
+                .filter(|(a, p)| p.is_idle() && p.source == PeerSource::INCOMING && **a != address)
+                .min_by_key(|(a, p)| (Reverse(p.fails), p.tried, **a))
+                .map(|(a, _)| *a)
+        {
+            self.peers.remove(&worst);
+        }
+    }
+
+    /// Forgets all who are not known from one of these sources, and dials that are under way.
+    pub fn keep_only(&mut self, sources: PeerSource) {
+        self.peers.retain(|_, p| p.source.intersects(sources));
+        self.dialling = self.peers.values().filter(|p| p.dialling).count();
+        self.connected = self.peers.values().filter(|p| p.connected).count();
+    }
+
+    /// A connection ended. Incoming-only peers are forgotten, if they are not remembered for something.
     pub fn disconnected(&mut self, now: Time, address: SocketAddr, parting: Parting, limits: &SwarmLimits) {
         let address = canonical(address);
         let Some(p) = self.peers.get_mut(&address) else { return };
@@ -353,7 +399,7 @@ impl Swarm {
                 self.alone_since = now;
             }
         }
-        if p.source == PeerSource::INCOMING {
+        if p.is_passing() {
             self.peers.remove(&address);
             return;
         }
@@ -362,7 +408,7 @@ impl Swarm {
 
     /// Nobody is connected or being dialled any more.
     pub fn forget_connections(&mut self) {
-        self.peers.retain(|_, p| p.source != PeerSource::INCOMING && !p.source.is_empty());
+        self.peers.retain(|_, p| !p.is_passing() && !p.source.is_empty());
         self.peers.values_mut().for_each(|p| (p.connected, p.dialling) = (false, false));
         (self.connected, self.dialling) = (0, 0);
     }

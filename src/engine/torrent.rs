@@ -352,6 +352,7 @@ impl Torrent {
         let within = |s: i64| now + Duration::from_secs(u64::try_from(s).unwrap_or(1));
         self.next_choke = self.next_choke.min(within(self.settings.unchoke_interval));
         self.next_optimistic = self.next_optimistic.min(within(self.settings.optimistic_unchoke_interval));
+        self.part_with_surplus(now);
         self.wants_dirty = true;
         self.fill_everybody(now);
     }
@@ -429,9 +430,10 @@ impl Torrent {
         self.fill_everybody(now);
     }
 
-    pub fn set_limits(&mut self, max_connections: Option<u32>, max_uploads: Option<u32>) {
+    pub fn set_limits(&mut self, now: Time, max_connections: Option<u32>, max_uploads: Option<u32>) {
         self.max_connections = max_connections.unwrap_or(self.max_connections);
         self.max_uploads = max_uploads.unwrap_or(self.max_uploads);
+        self.part_with_surplus(now);
     }
 
     /// When `handle_timeout` should be called next.

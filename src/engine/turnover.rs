@@ -8,6 +8,17 @@ use super::store::PeerKey;
 use super::torrent::Torrent;
 use crate::alert::CloseReason;
 
+/// What a connection is worth: whom to part with first comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Worth {
+    /// One side wants something of the other.
+    wanted: bool,
+    offers: bool,
+    serves: bool,
+    rate: u32,
+    last_useful: Time,
+}
+
 /// Neither side wants anything: it has had its chance after so long.
 const IDLE: Duration = Duration::from_secs(10);
 /// One that wants something, or has something, and to which nothing ever came or went.
@@ -31,18 +42,50 @@ impl Torrent {
         let useless = |p: &&Peer| {
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
-            let may_serve = self.offers(p) > 0 && !p.peer_choking && !p.snubbed;
-            p.is_idle() && age > IDLE || never && !may_serve && age > USELESS
+            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > USELESS
         };
-        let worst = self
-            .peers
-            .values()
-            .filter(useless)
-            .min_by_key(|p| (!p.is_idle(), self.offers(p) > 0, p.last_useful))
-            .map(|p| p.key);
+        let worst = self.peers.values().filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
         let Some(key) = worst else { return false };
         self.close(now, key, CloseReason::TooManyConnections, None);
         true
+    }
+
+    fn worth(&self, peer: &Peer) -> Worth {
+        let offers = self.offers(peer) > 0;
+        Worth {
+            wanted: !peer.is_idle(),
+            offers,
+            serves: offers && !peer.peer_choking && !peer.snubbed,
+            rate: peer.down.per_second().saturating_add(peer.up.per_second()),
+            last_useful: peer.last_useful,
+        }
+    }
+
+    /// All peers and what they are worth.
+    pub fn worths(&self) -> Vec<(Worth, PeerKey)> {
+        self.peers.values().map(|p| (self.worth(p), p.key)).collect()
+    }
+
+    /// These are too many.
+    pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
+        for key in keys {
+            self.close(now, *key, CloseReason::TooManyConnections, None);
+        }
+        // What they were asked for is asked of others.
+        if self.refill {
+            self.fill_all(now);
+        }
+    }
+
+    /// The torrent's limit may be lower than it was: the surplus goes, those of least worth first.
+    pub(super) fn part_with_surplus(&mut self, now: Time) {
+        let surplus = self.peers.len().saturating_sub(self.connection_limit());
+        if surplus > 0 {
+            let mut worths = self.worths();
+            worths.sort_unstable();
+            let keys: Vec<PeerKey> = worths.into_iter().take(surplus).map(|(_, key)| key).collect();
+            self.part_with(now, &keys);
+        }
     }
 
     /// Somebody waits to be dialled, and all places are taken: one a second is freed.

@@ -42,7 +42,7 @@ pub struct et_torrent_limits {
     /// Bytes a second, 0: no limit but the session's.
     pub download_limit: i64,
     pub upload_limit: i64,
-    /// Peers, 0: as the settings say.
+    /// Peers, 0: as the settings say. If more are connected, those of least use go.
     pub max_connections: i64,
     /// Peers to upload to at once, 0: as the settings say.
     pub max_uploads: i64,

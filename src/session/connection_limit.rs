@@ -48,7 +48,7 @@ impl ConnectionLimit {
         Arc::new(Self { count: Mutex::new(Count { limit, ..Count::default() }), freed: Notify::new() })
     }
 
-    /// A lower limit ends no connection; it lets in no further ones until enough have ended.
+    /// A lower limit lets in no further ones until enough have ended. Who has to go the session finds, which knows them.
     pub fn set(&self, limit: usize) {
         self.count.lock().limit = limit;
         self.freed.notify_waiters();
@@ -83,6 +83,12 @@ impl ConnectionLimit {
         let count = self.count.lock();
         count.incoming + count.dialled >= count.limit
             || kind == Kind::Incoming && count.incoming >= count.limit - count.limit / KEPT_FOR_DIALS
+    }
+
+    /// Are there more than there may be? Then a dial that answers has come too late.
+    pub fn is_over(&self) -> bool {
+        let count = self.count.lock();
+        count.incoming + count.dialled > count.limit
     }
 
     /// Waits for a place.

@@ -49,6 +49,8 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
             greeted.unwrap_or_else(|_| Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake)))
         };
         match met.await {
+            // The limit was lowered meanwhile.
+            Ok(_) if driver.session.connections.is_over() => driver.run(|core, now| core.dial_deferred(now, address)),
             Ok((stream, theirs)) => {
                 permit.answered();
                 admit(&driver, stream, address, false, &theirs, permit);

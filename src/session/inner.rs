@@ -29,6 +29,7 @@ use super::tracker::{TrackerClient, TrackerOptions};
 use crate::alert::Alert;
 use crate::engine::external_ip::{ExternalIp, Voter};
 use crate::engine::share::Shares;
+use crate::engine::store::PeerKey;
 use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -96,7 +97,6 @@ impl std::fmt::Debug for Inner {
 impl Inner {
     pub fn new(runtime: Handle, settings: Settings, rng: &mut fastrand::Rng) -> Result<Arc<Self>> {
         let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
-        let connections = usize::try_from(settings.connections_limit).unwrap_or(0);
         let mut peer_id = [0; 20];
         for (i, byte) in peer_id.iter_mut().enumerate() {
             *byte = settings.peer_fingerprint.as_bytes().get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8);
@@ -118,7 +118,7 @@ impl Inner {
             announce_slots: AnnounceSlots::new(announces(&settings)),
             census: Mutex::new(Census::default()),
             changing: Mutex::new(()),
-            connections: ConnectionLimit::new(connections),
+            connections: ConnectionLimit::new(connections(&settings)),
             half_open: Arc::default(),
             deletions: Arc::default(),
             hash_batch: HashBatch::default(),
@@ -204,7 +204,7 @@ impl Inner {
         self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));
         self.alerts.set_mask(alert_mask(&settings));
         self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
-        self.connections.set(usize::try_from(settings.connections_limit).unwrap_or(0));
+        self.connections.set(connections(&settings));
         self.announce_slots.set(announces(&settings));
         let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
         if self.pool.is_beyond(memory / u64::from(BLOCK_SIZE)) {
@@ -223,6 +223,7 @@ impl Inner {
                 driver.look_at_time();
             }
         }
+        self.part_with_surplus();
         super::dht_search::settings_changed(self);
         Ok(())
     }
@@ -254,6 +255,26 @@ impl Inner {
         }
         let others = self.drivers().into_iter().filter(|d| d.index != driver.index);
         std::iter::once(driver.clone()).chain(others).any(|d| d.run(|core, now| core.free_place(now)))
+    }
+
+    /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.
+    fn part_with_surplus(&self) {
+        let drivers = self.drivers();
+        let peers = drivers.iter().enumerate().flat_map(|(at, driver)| {
+            // One that is removed meanwhile has none.
+            let worths = driver.look(|core, _| core.worths()).unwrap_or_default();
+            worths.into_iter().map(move |(worth, key)| (worth, at, key))
+        });
+        let mut peers: Vec<_> = peers.collect();
+        let surplus = peers.len().saturating_sub(connections(&self.settings()));
+        peers.sort_unstable();
+        peers.truncate(surplus);
+        for (at, driver) in drivers.iter().enumerate() {
+            let keys: Vec<PeerKey> = peers.iter().filter(|(_, of, _)| *of == at).map(|(.., key)| *key).collect();
+            if !keys.is_empty() {
+                driver.run(|core, now| core.part_with(now, &keys));
+            }
+        }
     }
 
     pub fn tracker_client(&self) -> Arc<TrackerClient> {
@@ -353,6 +374,10 @@ impl Inner {
 fn alert_mask(settings: &Settings) -> u64 {
     // The whole mask is -1 in a setting of 32 bits.
     if settings.alert_mask < 0 { u64::MAX } else { u64::try_from(settings.alert_mask).unwrap_or(u64::MAX) }
+}
+
+fn connections(settings: &Settings) -> usize {
+    usize::try_from(settings.connections_limit).unwrap_or(0)
 }
 
 fn announces(settings: &Settings) -> usize {

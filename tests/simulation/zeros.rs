@@ -37,10 +37,12 @@ pub struct Seeder {
 impl Seeder {
     /// `number`: of its address; 1 or more.
     pub fn connect(torrent: &mut Torrent, now: Time, number: u8) -> Self {
-        let address = SocketAddr::from(([10, 0, 0, number], 6881));
-        let info_hash = torrent.info_hashes().best();
-        let handshake = Handshake::new(info_hash, [number + 1; 20], false);
-        let (key, credits) = torrent.peer_connected(now, address, false, &handshake).expect("let in");
+        Self::join(torrent, now, SocketAddr::from(([10, 0, 0, number], 6881)), [number + 1; 20], false)
+    }
+
+    pub fn join(torrent: &mut Torrent, now: Time, address: SocketAddr, id: [u8; 20], incoming: bool) -> Self {
+        let handshake = Handshake::new(torrent.info_hashes().best(), id, false);
+        let (key, credits) = torrent.peer_connected(now, address, incoming, &handshake).expect("let in");
         let mut batch = vec![Received::Message(Message::HaveAll), Received::Message(Message::Unchoke)];
         torrent.peer_received(now, key, &mut batch, 20);
         Self { key, credits, decoder: Decoder::new(Credits::new(Pool::new(1 << 20)), DecoderLimits::default()) }

@@ -71,6 +71,46 @@ fn private_metadata_is_neither_offered_nor_served() {
     assert_eq!(said(&mut torrent, key), "");
 }
 
+/// A magnet turns out to be private: who is known from the DHT or from peers goes, whether connected, being dialled or neither.
+#[test]
+fn strangers_leave_a_torrent_that_turns_out_private() {
+    for private in [true, false] {
+        let info = info(private, 1);
+        let mut torrent = torrent(magnet(&info));
+        let at = |n: u8| SocketAddr::from(([10, 0, 0, n], 6881));
+        let sources = [
+            PeerSource::TRACKER,
+            PeerSource::MANUAL,
+            PeerSource::DHT,
+            PeerSource::PEX,
+            PeerSource::LSD,
+            PeerSource::DHT,
+        ];
+        for (n, source) in (1..).zip(sources) {
+            assert_eq!(torrent.add_peers(NOW, source, &[at(n)]), 1);
+        }
+        // The tracker names it, too.
+        torrent.add_peers(NOW, PeerSource::TRACKER, &[at(6)]);
+        torrent.add_peers(NOW, PeerSource::DHT, &[at(7), at(8)]);
+        let join = |torrent: &mut Torrent, n: u8, incoming| {
+            let handshake = Handshake::new(torrent.info_hashes().best(), [n; 20], false);
+            torrent.peer_connected(NOW, at(n), incoming, &handshake).map(|(key, _)| key)
+        };
+        for n in 1..=6 {
+            join(&mut torrent, n, false).expect("let in");
+        }
+        join(&mut torrent, 9, true).expect("let in");
+        torrent.dial_deferred(NOW, at(7));
+        torrent.merge(NOW, Some(&info), &[], &[]);
+        let mut here: Vec<u8> = torrent.peers.values().map(|p| p.peer_id[0]).collect();
+        here.sort_unstable();
+        assert_eq!(here, if private { vec![1, 2, 6, 9] } else { vec![1, 2, 3, 4, 5, 6, 9] });
+        assert_eq!(torrent.swarm.len(), if private { 4 } else { 9 });
+        assert_eq!(torrent.swarm.num_dialling(), usize::from(!private));
+        assert_eq!(join(&mut torrent, 8, false).is_ok(), !private, "it was being dialled");
+    }
+}
+
 /// A magnet turns out to be private: peers that were offered its metadata before hear that it is over.
 #[test]
 fn an_offer_is_taken_back_from_a_torrent_that_turns_out_private() {

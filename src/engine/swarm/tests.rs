@@ -268,6 +268,28 @@ fn incoming_peers_are_forgotten_when_they_leave() {
     assert!(swarm.is_empty());
 }
 
+/// Of two that came, the one that brought something is known when they go, and is dialled in its turn.
+#[test]
+fn incoming_peers_that_served_are_remembered() {
+    let mut swarm = swarm();
+    for n in [1, 2] {
+        assert!(swarm.add(Time::ZERO, addr(n), PeerSource::INCOMING, &LIMITS));
+        swarm.connected(Time::ZERO, addr(n), true, &LIMITS);
+    }
+    swarm.remember(addr(1));
+    [1, 2].into_iter().for_each(|n| swarm.disconnected(at(10), addr(n), Parting::Fair, &LIMITS));
+    assert_eq!(swarm.source(addr(1)), PeerSource::INCOMING);
+    assert_eq!(swarm.len(), 1);
+    assert!(swarm.next_dials(at(69), 9, false).is_empty());
+    assert_eq!(swarm.next_dials(at(86), 9, false), [addr(1)]);
+    swarm.forget_connections();
+    assert_eq!((swarm.len(), swarm.num_dialling()), (1, 0));
+    // What others know of too is not for this list to forget.
+    swarm.add(at(90), addr(1), PeerSource::PEX, &LIMITS);
+    swarm.remember(SocketAddr::from(([10, 0, 0, 1], 9)));
+    assert_eq!(swarm.len(), 1);
+}
+
 #[test]
 fn who_connects_does_not_make_the_list_longer_than_its_limit() {
     let mut swarm = swarm();

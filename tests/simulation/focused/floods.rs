@@ -2,19 +2,21 @@
 
 use std::net::SocketAddr;
 
-use elementum_torrent::alert::Alert;
+use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::budget::Reading;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::status::{PeerFlags, PeerInfo};
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
 use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::settings::Settings;
 use elementum_torrent::storage::credits::Credits;
 use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received};
 use elementum_torrent::wire::{Decoder, DecoderLimits};
 
 use super::super::flood::Flood;
-use super::super::zeros;
+use super::super::zeros::{self, Seeder};
 use super::*;
 
 /// How many bytes a reader gets in 20 s beside such peers, and the most that is held for peers meanwhile.
@@ -179,6 +181,105 @@ fn a_peer_listens_on_one_port() {
         torrent.peer_closed(NOW, key, None);
     }
     assert_eq!(torrent.status(NOW).list_peers, 0);
+}
+
+/// Comes by itself, tells where it listens, brings `blocks` blocks of what a reader waits for, and goes.
+fn come_and_go(torrent: &mut Torrent, now: Time, n: u32, port: u16, blocks: usize) -> SocketAddr {
+    let mut id = [7; 20];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    let mut seeder = Seeder::join(torrent, now, at(n), id, true);
+    say(torrent, now, seeder.key, [hello(|h| h.p = Some(port))]);
+    let asked = seeder.requests(torrent, now);
+    let mut batch = seeder.blocks(&asked[..blocks]);
+    torrent.peer_received(now + Duration::from_millis(20), seeder.key, &mut batch, 1000);
+    torrent.peer_closed(now + Duration::from_millis(20), seeder.key, None);
+    SocketAddr::new(at(n).ip(), port)
+}
+
+fn read_by_one(torrent: &mut Torrent) {
+    let options = ReaderOptions { lookahead: Some(64 * MIB), ..ReaderOptions::default() };
+    torrent.open_reader(NOW, ReaderId(1), 0, options).expect("a reader");
+    let _ = torrent.read(NOW, ReaderId(1), 1000).expect("it waits");
+}
+
+/// Who came by itself and served is dialled at the port that it told when it is gone, as any other peer. Who brought nothing is not.
+#[test]
+fn a_seeder_that_came_by_itself_is_dialled_when_it_has_gone() {
+    for blocks in [1, 0] {
+        let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+        read_by_one(&mut torrent);
+        let address = come_and_go(&mut torrent, NOW, 1, 7000, blocks);
+        let mut dialled = torrent.take_output().dial;
+        for half_seconds in 1..20 {
+            torrent.handle_timeout(NOW + Duration::from_millis(500 * half_seconds));
+            dialled.extend(torrent.take_output().dial);
+        }
+        assert_eq!(dialled, if blocks == 0 { vec![] } else { vec![address] });
+        assert_eq!(torrent.status(NOW).list_peers, blocks as u32);
+    }
+}
+
+/// Not more than so many, and one port of each.
+#[test]
+fn who_came_and_served_is_remembered_within_bounds() {
+    let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+    read_by_one(&mut torrent);
+    for n in 0u32..100 {
+        let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(60 * u64::from(n)), 1, 7000 + n as u16, 1);
+        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+        assert_eq!(torrent.status(NOW).list_peers, 1);
+    }
+    for n in 2..300 {
+        let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(6000), n, 7000, 1);
+        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+    }
+    assert_eq!(torrent.status(NOW).list_peers, 50);
+}
+
+/// A limit that is lowered holds at once: who serves stays, and what was asked of the others is asked of him.
+#[test]
+fn the_surplus_goes_when_a_limit_is_lowered() {
+    for by_settings in [false, true] {
+        let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
+        read_by_one(&mut torrent);
+        let idle: Vec<PeerKey> = (100..110).filter_map(|n| join(&mut torrent, NOW, n, false)).collect();
+        let mut seeders: Vec<Seeder> = (1..=20).map(|n| Seeder::connect(&mut torrent, NOW, n)).collect();
+        let asked: Vec<_> = seeders.iter_mut().map(|s| s.requests(&mut torrent, NOW)).collect();
+        // Four of those that came last serve.
+        let now = NOW + Duration::from_secs(1);
+        for (seeder, asked) in seeders.iter().zip(&asked).skip(16) {
+            let mut batch = seeder.blocks(&asked[..2]);
+            torrent.peer_received(now, seeder.key, &mut batch, 40_000);
+        }
+        torrent.take_output();
+        let lower = |torrent: &mut Torrent, limit: i64| {
+            if by_settings {
+                let mut settings = Settings::default();
+                settings.set_int("max_connections_per_torrent", limit).expect("in range");
+                torrent.set_settings(now, Arc::new(settings));
+            } else {
+                torrent.set_limits(now, Some(limit as u32), None);
+            }
+            torrent.num_peers()
+        };
+        assert_eq!(lower(&mut torrent, 20), 20);
+        assert!(!idle.iter().any(|k| torrent.has_peer(*k)), "those of no use go first");
+        assert_eq!(lower(&mut torrent, 4), 4);
+        assert!(seeders.iter().skip(16).all(|s| torrent.has_peer(s.key)), "who serves stays");
+        let reason = |a: &Alert| matches!(a, Alert::PeerDisconnected { reason: CloseReason::TooManyConnections, .. });
+        let output = torrent.take_output();
+        assert_eq!(output.alerts.iter().filter(|a| reason(a)).count(), 26);
+        assert_eq!(output.close.len(), 26);
+        let mut again = Vec::new();
+        for (seeder, asked) in seeders.iter_mut().zip(&asked).skip(16) {
+            let mut batch = seeder.blocks(&asked[2..]);
+            torrent.peer_received(now, seeder.key, &mut batch, 400_000);
+            again.extend(seeder.requests(&mut torrent, now));
+        }
+        assert!(again.iter().any(|r| r.piece == 0), "what others were asked for is asked again");
+        assert!(join(&mut torrent, now, 200, false).is_none(), "and nobody else comes in");
+        assert_eq!(lower(&mut torrent, 30), 4);
+    }
 }
 
 #[test]

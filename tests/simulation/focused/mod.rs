@@ -3,6 +3,7 @@
 mod blockwise;
 mod checks;
 mod crowd;
+mod duplicates;
 mod explain;
 mod extremes;
 mod floods;
