@@ -119,7 +119,7 @@ impl Guard {
 /// resolved by the URL's parser, others perhaps by the server.
 fn is_announce(path: &str) -> bool {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
-    path.starts_with("/announce") && !decoded.split(['/', '\\']).any(|element| element == "..")
+    path.starts_with("/announce") && !decoded.split(['/', '\\']).any(|element| element.split(';').next() == Some(".."))
 }
 
 #[cfg(test)]
@@ -213,6 +213,10 @@ mod tests {
             ("/announce/%2e%2e/admin", false),
             ("/announce/..%2fadmin", false),
             ("/announce/..%5cadmin", false),
+            // Some servers take what follows the semicolon away before they look at the dots.
+            ("/announce/..;/admin", false),
+            ("/announce/%2e%2e%3bx=1/admin", false),
+            ("/announce/key;x=1", true),
             ("/announce..", true),
             ("/%61nnounce", false),
         ] {
