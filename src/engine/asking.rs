@@ -338,6 +338,7 @@ impl Torrent {
         self.member.leave();
         self.watch_urgent();
         self.wants_from = 0;
+        self.review_shows(now);
         self.begin_padding(now);
     }
 }

@@ -194,7 +194,7 @@ impl Torrent {
         }
     }
 
-    /// Interest follows from what the peer has and we lack. On memory storage it is kept while anything is lacking at all:
+    /// Interest follows from what the peer has and we lack, or may show next. On memory storage it is kept while anything is lacking at all:
     /// what is not wanted now will be after the next seek, and an unchoke takes longer to get than a block.
     pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get(&key) else { return };
@@ -211,7 +211,7 @@ impl Torrent {
     }
 
     pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
-        self.offers(peer) > 0 && self.wants_any()
+        (self.offers(peer) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
     }
 
     fn wants_any(&self) -> bool {
@@ -243,6 +243,7 @@ impl Torrent {
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
         self.close_stalled(now);
+        self.end_lingering(now);
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();

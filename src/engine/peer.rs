@@ -14,6 +14,7 @@ use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
+use super::shows::Shown;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
 use crate::storage::pool::{BLOCK_SIZE, Block};
@@ -138,6 +139,7 @@ pub struct Peer {
     pub hash_fails: u32,
     /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
     pub counted_offers: u32,
+    pub shown: Shown,
 
     /// What it asked us for and has not got, and how much of that is being read from disk.
     pub uploads: VecDeque<BlockRequest>,
@@ -157,6 +159,7 @@ pub struct Peer {
     pub connected_at: Time,
     pub last_received: Time,
     pub last_sent: Time,
+    /// Without the time for which it waited for us.
     pub last_block: Time,
     pub last_request: Time,
     /// The block that is coming in: piece, begin, bytes here.
@@ -223,6 +226,7 @@ impl Peer {
             parole_passed: 0,
             hash_fails: 0,
             counted_offers: 0,
+            shown: Shown::default(),
             uploads: VecDeque::new(),
             reading: 0,
             outbox: Outbox::default(),

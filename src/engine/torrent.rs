@@ -29,6 +29,7 @@ use super::rate::{Rate, Traffic};
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
 use super::shortage::Shortage;
+use super::shows::Shows;
 use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
@@ -116,6 +117,7 @@ pub struct Torrent {
     pub(super) in_line_since: Option<Time>,
     pub(super) gave_way: Option<Time>,
     pub(super) nothing_to_give_until: Time,
+    pub(super) shows: Shows,
     /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
     pub(super) ranking: Ranking,
@@ -233,6 +235,7 @@ impl Torrent {
             in_line_since: None,
             gave_way: None,
             nothing_to_give_until: Time::ZERO,
+            shows: Shows::default(),
             inflow: Inflow::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
@@ -513,6 +516,7 @@ impl Torrent {
         self.wants_dirty |= self.member.is_waiting();
         self.member.leave();
         self.serve_waiting(now);
+        self.review_shows(now);
         self.fill_everybody(now);
         self.yield_memory(now);
         self.tell_pressure(now);
