@@ -95,6 +95,13 @@ impl Torrent {
         }
     }
 
+    /// What the peer sent waits to be read, since a download limit holds it back; or no more.
+    pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.hold(now, held);
+        }
+    }
+
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         let reason = error.close_reason();
@@ -264,9 +271,7 @@ impl Torrent {
             } else if crowded && peer.is_idle() && now.since(peer.last_useful.max(peer.connected_at)) > inactivity {
                 gone.push((peer.key, CloseReason::TimedOutInterest));
             }
-            if !peer.snubbed
-                && peer.requests.front().is_some_and(|r| now.since(r.sent.max(peer.last_block)) > request_timeout)
-            {
+            if !peer.snubbed && peer.silent_for(now) > request_timeout {
                 snubbed.push(peer.key);
             }
             if now.since(peer.last_sent) > KEEP_ALIVE {

@@ -161,6 +161,8 @@ pub struct Peer {
     pub last_sent: Time,
     /// Without the time for which it waited for us.
     pub last_block: Time,
+    /// Since when what it sent waits for a download limit.
+    pub held: Option<Time>,
     pub last_request: Time,
     /// The block that is coming in: piece, begin, bytes here.
     pub receiving: Option<(u32, u32, u32)>,
@@ -242,6 +244,7 @@ impl Peer {
             last_received: now,
             last_sent: now,
             last_block: now,
+            held: None,
             last_request: now,
             receiving: None,
             last_useful: now,
@@ -436,8 +439,25 @@ impl Peer {
 
     /// Who lets us wait for longer than he should will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
-        let due = |r: &Request| now.since(self.last_block.max(r.sent + self.pipe.rtt()));
+        let until = self.held.unwrap_or(now);
+        let due = |r: &Request| until.since(self.last_block.max(r.sent + self.pipe.rtt()));
         self.requests.front().map(due).unwrap_or_default()
+    }
+
+    /// What it sent waits for a download limit, or no more: that is no lateness of its own.
+    pub fn hold(&mut self, now: Time, held: bool) {
+        if held {
+            self.held.get_or_insert(now);
+        } else if let Some(since) = self.held.take() {
+            let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
+            self.last_block = now.min(begun + now.since(since));
+        }
+    }
+
+    /// For how long it has brought nothing of what it was asked for.
+    pub fn silent_for(&self, now: Time) -> Duration {
+        let until = self.held.unwrap_or(now);
+        self.requests.front().map(|r| until.since(r.sent.max(self.last_block))).unwrap_or_default()
     }
 
     /// How long the peer still needs for a block that it was asked for.

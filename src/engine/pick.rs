@@ -198,6 +198,10 @@ impl Torrent {
         if peer.requests.len() >= 2 && self.settings.strict_end_game_mode {
             return None;
         }
+        // While our limit lets anybody wait, a copy brings nothing sooner.
+        if self.download_limit > 0 && self.peers.values().any(|p| p.held.is_some()) {
+            return None;
+        }
         let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);
         content.store.present().iter().copied().filter(wanted).find_map(|piece| {
             let block = content.store.single_block(piece, key)?;

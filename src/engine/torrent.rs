@@ -67,6 +67,8 @@ pub struct Torrent {
     pub(super) name: String,
     pub(super) storage: StorageKind,
     pub(super) flags: TorrentFlags,
+    /// Bytes a second that are read from all peers at most, 0: any number.
+    pub(super) download_limit: u32,
     pub(super) max_connections: u32,
     pub(super) max_uploads: u32,
     pub(super) peer_id: [u8; 20],
@@ -197,6 +199,7 @@ impl Torrent {
             name: config.name,
             storage: config.storage,
             flags: config.flags,
+            download_limit: 0,
             max_connections: config.max_connections,
             max_uploads: config.max_uploads,
             peer_id: config.peer_id,
@@ -435,6 +438,12 @@ impl Torrent {
     pub fn set_limits(&mut self, max_connections: Option<u32>, max_uploads: Option<u32>) {
         self.max_connections = max_connections.unwrap_or(self.max_connections);
         self.max_uploads = max_uploads.unwrap_or(self.max_uploads);
+    }
+
+    /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
+    /// torrents.
+    pub fn set_download_limit(&mut self, rate: u32) {
+        self.download_limit = rate;
     }
 
     /// When `handle_timeout` should be called next.
