@@ -25,14 +25,16 @@ pub(super) enum Audience {
     Nobody,
 }
 
-/// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it.
+/// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it. Who showed it to us hears of it in any
+/// case: it shows the next one then.
 pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, audience: Audience, woken: &mut Vec<PeerKey>) {
     let hears = match audience {
         Audience::All => true,
         Audience::Informed => peer.ids.lt_donthave.is_some(),
         Audience::Nobody => false,
     };
-    if hears && !peer.have.get(piece) && peer.told.set(piece) {
+    let hears = (hears && !peer.have.get(piece)) || peer.shown.shows(piece);
+    if hears && peer.told.set(piece) {
         peer.send(now, &Message::Have(piece));
         wake(woken, peer);
     }
@@ -232,7 +234,7 @@ impl Torrent {
         content.picker.peer_joined(&field);
         peer.counted_seed = field.is_full();
         peer.have = field;
-        peer.shown.replace(peer.have.iter());
+        peer.shown.replace(peer.have.iter().filter(|_| !peer.counted_seed));
         if peer.counted_seed && (stays || peer.told.is_empty()) {
             self.partial.remove(&key);
         } else {

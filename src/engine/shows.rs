@@ -39,6 +39,10 @@ impl Shown {
         self.pieces.push_back(piece);
     }
 
+    pub fn shows(&self, piece: u32) -> bool {
+        self.pieces.contains(&piece)
+    }
+
     /// We got the piece, whether it stays or not. Did the peer show it?
     pub fn take(&mut self, piece: u32) -> bool {
         let at = self.pieces.iter().position(|p| *p == piece);

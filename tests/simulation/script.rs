@@ -31,8 +31,10 @@ pub enum Manner {
         fast: bool,
         keeps: bool,
     },
-    /// Shows one piece, and the next when all blocks of it were sent (BEP 16). Who lost interest is choked, for ten seconds at most.
-    Shower,
+    /// Shows one piece, and the next when all blocks of it were sent, or when it is told that we have it (BEP 16). Who lost interest is choked, for ten seconds at most.
+    Shower {
+        told: bool,
+    },
     /// Takes requests and never answers.
     Staller,
     /// Never sends the last block of a piece.
@@ -183,7 +185,7 @@ impl Script {
         };
         self.links.insert(conn, link);
         let pieces = self.content.info.layout.num_pieces();
-        if self.manner == Manner::Shower && self.has.is_none() {
+        if matches!(self.manner, Manner::Shower { .. }) && self.has.is_none() {
             self.has = Some(Vec::new());
             self.unshown = (0..pieces).collect();
             self.rng.shuffle(&mut self.unshown);
@@ -219,7 +221,7 @@ impl Script {
             ..Default::default()
         };
         self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });
-        if self.manner == Manner::Shower {
+        if matches!(self.manner, Manner::Shower { .. }) {
             self.show_next(conn);
         }
     }
@@ -322,7 +324,9 @@ impl Script {
             return;
         }
         self.send_block(conn, request);
-        if manner == Manner::Shower && self.has.as_ref().is_some_and(|h| h.last() == Some(&request.piece)) {
+        if manner == (Manner::Shower { told: false })
+            && self.has.as_ref().is_some_and(|h| h.last() == Some(&request.piece))
+        {
             self.shown_sent += 1;
             if self.shown_sent == self.content.info.layout.blocks_in_piece(request.piece) {
                 self.show_next(conn);
@@ -374,7 +378,7 @@ impl Script {
         match message {
             Message::Interested => {
                 link.interested = true;
-                let waits = self.manner == Manner::Shower && link.asked > 0;
+                let waits = matches!(self.manner, Manner::Shower { .. }) && link.asked > 0;
                 if waits {
                     return;
                 }
@@ -383,9 +387,15 @@ impl Script {
                     self.send(conn, &Message::Unchoke);
                 }
             }
+            Message::Have(piece) => {
+                let last = self.has.as_ref().and_then(|has| has.last());
+                if self.manner == (Manner::Shower { told: true }) && last == Some(&piece) {
+                    self.show_next(conn);
+                }
+            }
             Message::NotInterested => {
                 link.interested = false;
-                if self.manner == Manner::Shower {
+                if matches!(self.manner, Manner::Shower { .. }) {
                     link.choking = true;
                     self.send(conn, &Message::Choke);
                 }
@@ -490,7 +500,7 @@ impl Script {
                         self.send(*conn, &Message::Unchoke);
                     }
                 }
-                Manner::Shower if link.ticks.is_multiple_of(10) && link.interested && link.choking => {
+                Manner::Shower { .. } if link.ticks.is_multiple_of(10) && link.interested && link.choking => {
                     link.choking = false;
                     self.send(*conn, &Message::Unchoke);
                 }
