@@ -105,6 +105,31 @@ fn upload_limits_hold_for_all_peers_together() {
     seeder.close(CLOSE).unwrap();
 }
 
+/// What many peers sent waits for our limit: nobody is late, nothing is asked for again, and all of the limit is of use.
+#[test]
+fn a_low_limit_is_of_use_with_many_peers() {
+    const LIMIT: i64 = 50_000;
+    let torrent = Torrent::make("few.bin", 2_000_000, 1, &[]);
+    let seeders: Vec<_> = (0..8).map(|_| ours::seed(&torrent).0).collect();
+    let session = ours::open_with(|s| s.set_int("download_rate_limit", LIMIT).unwrap());
+    let mut params = ours::params(&torrent, Source::File);
+    params.peers = seeders.iter().map(ours::address).collect();
+    let index = session.add_torrent(params).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    let (began, time) = (Instant::now(), Duration::from_secs(20));
+    let (mut read, mut buf) = (0, vec![0; 64 * 1024]);
+    while let Some(left) = time.checked_sub(began.elapsed()) {
+        read += reader.read(&mut buf, Some(left)).unwrap_or(0);
+    }
+    let wanted = LIMIT as usize * 20 * 7 / 10;
+    let asked: u64 = seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum();
+    println!("read {read}, sent by all {asked}");
+    assert!(read >= wanted, "{read} bytes of {wanted} in order");
+    assert!(asked <= LIMIT as u64 * 20 * 12 / 10 + 200_000, "{asked} bytes sent for {read}");
+    session.close(CLOSE).unwrap();
+    seeders.iter().for_each(|s| s.close(CLOSE).unwrap());
+}
+
 /// At one byte a second, down or up, the connection lives on, and is as good as ever when the limit is lifted.
 #[test]
 fn a_byte_a_second_kills_no_connection() {

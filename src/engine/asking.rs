@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::Time;
+use super::late::SILENT;
 use super::peer::Peer;
 use super::pipe::QueueTime;
 use super::reader::Reader;
@@ -16,9 +17,13 @@ use super::torrent::Torrent;
 use super::torrent_config::TorrentFlags;
 use super::wants;
 use crate::settings::Settings;
+use crate::storage::pool::BLOCK_SIZE;
 
 /// Where peers share a way, what one leaves free goes to it or to one of so many.
 const FEW: usize = 16;
+
+/// Under a download limit no more is asked for than it brings in that time: the rest would wait at us, before what a seek asks for.
+const LIMITED_AHEAD: Duration = Duration::from_secs(2);
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +33,8 @@ pub(super) struct Queue {
     max: usize,
     /// Blocks of all of them together at most: while somebody plays, where peers share a way.
     most: Option<u64>,
+    /// The same under a download limit, without those who let us wait.
+    limited: Option<u64>,
 }
 
 impl Queue {
@@ -54,7 +61,13 @@ impl Torrent {
         let most = self.inflow.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
         let share = if most.is_some() { 1.0 } else { self.inflow.share() };
-        Queue { time, share, max: max_requests(&self.settings), most }
+        Queue { time, share, max: max_requests(&self.settings), most, limited: self.most_under_limit() }
+    }
+
+    /// Blocks that the download limit brings in a short time, one at least.
+    fn most_under_limit(&self) -> Option<u64> {
+        let bytes = u64::from(self.download_limit) * LIMITED_AHEAD.as_secs();
+        (self.download_limit > 0).then(|| (bytes / u64::from(BLOCK_SIZE)).max(1))
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
@@ -122,7 +135,7 @@ impl Torrent {
         // There was no room for the want behind so many; from then on only those before it are looked at.
         let mut crowded: Option<usize> = None;
         let mut place = None;
-        while left > 0 && self.way_is_free(&queue) {
+        while left > 0 && self.way_is_free(now, &queue) {
             if self.nothing_left() {
                 return self.inflow.pipe.idle(self.outstanding());
             }
@@ -213,7 +226,7 @@ impl Torrent {
         }
         // Each once: what makes room for one block may be another one that was just asked for.
         for _ in self.num_requests(key)..target {
-            if !self.way_is_free(&queue) || self.num_requests(key) >= target {
+            if !self.way_is_free(now, &queue) || self.num_requests(key) >= target {
                 break;
             }
             let pick = self.pick(now, key);
@@ -221,7 +234,7 @@ impl Torrent {
                 break;
             }
         }
-        let way_is_full = !self.way_is_free(&queue);
+        let way_is_full = !self.way_is_free(now, &queue);
         if way_is_full {
             self.inflow.pipe.backlogged(now, 1.0);
         }
@@ -243,9 +256,16 @@ impl Torrent {
         }
     }
 
-    /// Where peers share a way it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
-    fn way_is_free(&self, queue: &Queue) -> bool {
+    /// Where peers share a way, or a limit, it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
+    fn way_is_free(&self, now: Time, queue: &Queue) -> bool {
         queue.most.is_none_or(|most| self.outstanding() < most)
+            && queue.limited.is_none_or(|most| self.timely_requests(now) < most)
+    }
+
+    /// Requests to those who do not let us wait. What the silent hold of a limit, others may have.
+    fn timely_requests(&self, now: Time) -> u64 {
+        let timely = self.peers.values().filter(|p| p.overdue(now) < SILENT);
+        timely.map(|p| p.requests.len() as u64).sum()
     }
 
     /// Blocks that are asked for.
@@ -338,6 +358,7 @@ impl Torrent {
         self.member.leave();
         self.watch_urgent();
         self.wants_from = 0;
+        self.review_shows(now);
         self.begin_padding(now);
     }
 }

@@ -175,8 +175,9 @@ impl Torrent {
                 self.out.alerts.push(Alert::FileCompleted { file: file as u32 });
             }
         }
-        self.offer_changed(now, piece, true);
+        // Before those who showed it are forgotten as such, or lose our interest.
         self.announce_piece(now, piece);
+        self.offer_changed(now, piece, true);
         self.update_state(now);
         self.prebuffer_progress();
         self.readers_changed();

@@ -65,7 +65,7 @@ impl Torrent {
             self.in_line_since = None;
             return promise;
         }
-        if !is_copy && (begun || self.has_claim(pick.class, blocks)) {
+        if !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
             self.member.wait(rank, blocks);
         }
         None
@@ -87,14 +87,14 @@ impl Torrent {
         Rank { urgency, since: since.micros() + handicap }
     }
 
-    /// May it have others give memory back? A read that waits always, everything else within the torrent's share, or for its only
-    /// piece.
+    /// May it have others give memory back? A read that waits always, everything else that is wanted within the torrent's share, or
+    /// for its only piece.
     pub(super) fn has_claim(&self, class: Class, blocks: u64) -> bool {
         let waits = |r: &Reader| r.options.background && (r.waiting.is_some() || !r.probes.is_empty());
         let within = |held: u64| held == 0 || held + blocks <= self.share.of(self.pool.limit());
         class == Class::Blocked
             || (class == Class::Background && self.readers.values().any(waits))
-            || (self.share.weight() > 0 && within(self.blocks_held()))
+            || (class != Class::Shown && self.share.weight() > 0 && within(self.blocks_held()))
     }
 
     /// There is no memory for a copy of a block that is late: the request moves, with its charge.

@@ -95,6 +95,13 @@ impl Torrent {
         }
     }
 
+    /// What the peer sent waits to be read, since a download limit holds it back; or no more.
+    pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.hold(now, held);
+        }
+    }
+
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         let reason = error.close_reason();
@@ -194,7 +201,7 @@ impl Torrent {
         }
     }
 
-    /// Interest follows from what the peer has and we lack. On memory storage it is kept while anything is lacking at all:
+    /// Interest follows from what the peer has and we lack, or may show next. On memory storage it is kept while anything is lacking at all:
     /// what is not wanted now will be after the next seek, and an unchoke takes longer to get than a block.
     pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get(&key) else { return };
@@ -211,7 +218,7 @@ impl Torrent {
     }
 
     pub(super) fn is_interesting(&self, peer: &Peer) -> bool {
-        self.offers(peer) > 0 && self.wants_any()
+        (self.offers(peer) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
     }
 
     fn wants_any(&self) -> bool {
@@ -243,6 +250,7 @@ impl Torrent {
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
         self.close_stalled(now);
+        self.end_lingering(now);
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();
@@ -263,9 +271,7 @@ impl Torrent {
             } else if crowded && peer.is_idle() && now.since(peer.last_useful.max(peer.connected_at)) > inactivity {
                 gone.push((peer.key, CloseReason::TimedOutInterest));
             }
-            if !peer.snubbed
-                && peer.requests.front().is_some_and(|r| now.since(r.sent.max(peer.last_block)) > request_timeout)
-            {
+            if !peer.snubbed && peer.silent_for(now) > request_timeout {
                 snubbed.push(peer.key);
             }
             if now.since(peer.last_sent) > KEEP_ALIVE {

@@ -25,14 +25,16 @@ pub(super) enum Audience {
     Nobody,
 }
 
-/// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it.
+/// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it. Who showed it to us hears of it in any
+/// case: it shows the next one then.
 pub(super) fn tell_have(now: Time, peer: &mut Peer, piece: u32, audience: Audience, woken: &mut Vec<PeerKey>) {
     let hears = match audience {
         Audience::All => true,
         Audience::Informed => peer.ids.lt_donthave.is_some(),
         Audience::Nobody => false,
     };
-    if hears && !peer.have.get(piece) && peer.told.set(piece) {
+    let hears = (hears && !peer.have.get(piece)) || peer.shown.shows(piece);
+    if hears && peer.told.set(piece) {
         peer.send(now, &Message::Have(piece));
         wake(woken, peer);
     }
@@ -75,10 +77,13 @@ impl Torrent {
 
     /// We got the piece, or lost it: what those have for us who have it.
     pub(super) fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
-        let mut changed = Vec::new();
+        let (mut changed, mut showed) = (Vec::new(), Vec::new());
         for key in &self.partial {
             let Some(peer) = self.peers.get_mut(key).filter(|p| p.have.get(piece)) else { continue };
             peer.counted_offers = if had { peer.counted_offers.saturating_sub(1) } else { peer.counted_offers + 1 };
+            if had && peer.shown.take(piece) && peer.counted_offers == 0 {
+                showed.push(peer.key);
+            }
             if peer.counted_offers <= 1 {
                 changed.push(peer.key);
             }
@@ -87,6 +92,7 @@ impl Torrent {
         if self.content.as_ref().is_some_and(|c| c.num_missing() == u32::from(!had)) {
             changed.extend(self.peers.values().filter(|p| p.counted_seed).map(|p| p.key));
         }
+        self.linger(now, &showed);
         for key in changed {
             self.update_interest(now, key);
         }
@@ -135,6 +141,7 @@ impl Torrent {
         // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
         // all pieces with each message.
         content.picker.peer_has(piece);
+        peer.shown.note(piece);
         if peer.is_seed() {
             self.swarm.set_seed(peer.address, true);
         }
@@ -142,6 +149,7 @@ impl Torrent {
             peer.counted_offers += 1;
         }
         self.update_interest(now, key);
+        self.heard_of_pieces(now);
         Ok(())
     }
 
@@ -226,6 +234,7 @@ impl Torrent {
         content.picker.peer_joined(&field);
         peer.counted_seed = field.is_full();
         peer.have = field;
+        peer.shown.replace(peer.have.iter().filter(|_| !peer.counted_seed));
         if peer.counted_seed && (stays || peer.told.is_empty()) {
             self.partial.remove(&key);
         } else {
@@ -236,6 +245,7 @@ impl Torrent {
         let address = peer.address;
         self.swarm.set_seed(address, seed);
         self.update_interest(now, key);
+        self.heard_of_pieces(now);
         Ok(())
     }
 
@@ -266,6 +276,9 @@ impl Torrent {
             Some(field) => {
                 // The first: it is taken.
                 let _ = self.replace_have(now, key, field);
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    early.changes.iter().filter(|(_, has)| *has).for_each(|(piece, _)| peer.shown.note(*piece));
+                }
             }
             None => {
                 let error = Error::new(crate::error::Status::Network, format!("bitfield does not fit {pieces} pieces"));

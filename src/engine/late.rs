@@ -25,7 +25,7 @@ const AT_ONCE: usize = 32;
 const URGENT_PIECES: usize = 4;
 
 /// Of those that were asked for a block one that sends nothing for so long makes way for another, where all places are taken.
-const SILENT: Duration = Duration::from_secs(2);
+pub(super) const SILENT: Duration = Duration::from_secs(2);
 
 /// When the block of a want is needed; at once, if a read waits for it.
 fn needed_at(want: &Want) -> Time {
@@ -166,6 +166,10 @@ impl Torrent {
         let slot = content.store.slot(piece).filter(|s| s.stage == Stage::Partial)?;
         let b = slot.blocks.get(block as usize).filter(|b| b.data.is_none())?;
         let owners = || b.askees().filter_map(|key| self.peers.get(&key));
+        // It is our limit that they wait for.
+        if owners().any(|p| p.held.is_some()) {
+            return None;
+        }
         let share = self.inflow.share();
         let left = owners().map(|p| p.time_left(now, share, piece, block)).min()?;
         if now + left < needed {
@@ -191,7 +195,8 @@ impl Torrent {
     pub(super) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
         let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
         let busy = !peer.takes_more(max_requests(&self.settings));
-        if self.peers.len() < 2 || peer.parole || peer.snubbed || busy {
+        // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
+        if self.peers.len() < 2 || self.download_limit > 0 || peer.parole || peer.snubbed || busy {
             return false;
         }
         let eta = peer.expected_arrival(now, self.inflow.share());

@@ -7,6 +7,7 @@ use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::metadata::MetadataFetch;
 use super::ranking::Ranking;
+use super::shows::Shows;
 use super::store::{PeerKey, Stage};
 use super::torrent::Torrent;
 use super::torrent_config::{StorageKind, TorrentFlags};
@@ -155,7 +156,7 @@ impl Torrent {
         self.suspects.clear();
         self.departed.clear();
         (self.hungry, self.late, self.ranking) = (Hungry::default(), LateHeap::default(), Ranking::default());
-        self.inflow = Inflow::default();
+        (self.inflow, self.shows) = (Inflow::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
         self.swarm.forget_connections();

@@ -10,6 +10,7 @@ use super::Time;
 use super::content::Content;
 use super::pick::Pick;
 use super::reader::{Reader, ReaderId, Window};
+use super::shows::Shows;
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{Slot, Stage};
 use super::torrent::Torrent;
@@ -31,6 +32,8 @@ pub(super) enum Worth {
     Scrap,
     /// Verified, outside all windows: somebody may seek back.
     Old,
+    /// Taken so that a peer shows the next one.
+    Shown,
     /// Wanted by its priority only, or in the window of a reader where nobody reads now.
     Wanted,
     /// In the window of a background reader.
@@ -46,6 +49,7 @@ pub(super) struct Keepers<'a> {
     pub readers: &'a BTreeMap<ReaderId, Reader>,
     pub deadlines: &'a BTreeMap<u32, Time>,
     pub protected: &'a BTreeSet<u32>,
+    pub shows: &'a Shows,
     /// Torrents take turns with what memory there is.
     pub crowded: bool,
     /// It is for another torrent: what nobody reads now is worth less to it than to this one.
@@ -59,6 +63,7 @@ impl Keepers<'_> {
             return Worth::Kept;
         }
         let mut worth = match (content.picker.priority(piece), slot.stage) {
+            (0, Stage::Partial) if self.shows.takes(piece) => Worth::Shown,
             (0, Stage::Partial) => Worth::Scrap,
             (0, _) => Worth::Old,
             _ => Worth::Wanted,
@@ -106,6 +111,7 @@ pub(super) fn evictable_by(class: Class) -> Worth {
         Class::Deadline => Worth::FarAhead,
         Class::Pinned | Class::Background => Worth::Background,
         Class::Priority => Worth::Wanted,
+        Class::Shown => Worth::Shown,
     }
 }
 
@@ -115,7 +121,9 @@ impl Torrent {
     pub(super) fn make_room(&mut self, now: Time, pick: Pick) -> bool {
         let bound = evictable_by(pick.class);
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
-        if self.reads_by_blocks() && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
+        if self.reads_by_blocks()
+            && pick.class != Class::Shown
+            && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
         {
             return true;
         }
@@ -140,6 +148,7 @@ impl Torrent {
             readers: &self.readers,
             deadlines: &self.deadlines,
             protected: &self.kept_lookbehind,
+            shows: &self.shows,
             crowded: self.share.is_crowded(self.pool.limit()),
             for_others,
         }

@@ -14,6 +14,7 @@ use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
+use super::shows::Shown;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
 use crate::storage::pool::{BLOCK_SIZE, Block};
@@ -140,6 +141,7 @@ pub struct Peer {
     pub hash_fails: u32,
     /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
     pub counted_offers: u32,
+    pub shown: Shown,
 
     /// What it asked us for and has not got, and how much of that is being read from disk.
     pub uploads: VecDeque<BlockRequest>,
@@ -159,7 +161,10 @@ pub struct Peer {
     pub connected_at: Time,
     pub last_received: Time,
     pub last_sent: Time,
+    /// Without the time for which it waited for us.
     pub last_block: Time,
+    /// Since when what it sent waits for a download limit.
+    pub held: Option<Time>,
     pub last_request: Time,
     /// The block that is coming in: piece, begin, bytes here.
     pub receiving: Option<(u32, u32, u32)>,
@@ -228,6 +233,7 @@ impl Peer {
             parole_passed: 0,
             hash_fails: 0,
             counted_offers: 0,
+            shown: Shown::default(),
             uploads: VecDeque::new(),
             reading: 0,
             outbox: Outbox::default(),
@@ -243,6 +249,7 @@ impl Peer {
             last_received: now,
             last_sent: now,
             last_block: now,
+            held: None,
             last_request: now,
             receiving: None,
             last_useful: now,
@@ -445,8 +452,25 @@ impl Peer {
 
     /// Who lets us wait for longer than he should will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
-        let due = |r: &Request| now.since(self.last_block.max(r.sent + self.pipe.rtt()));
+        let until = self.held.unwrap_or(now);
+        let due = |r: &Request| until.since(self.last_block.max(r.sent + self.pipe.rtt()));
         self.requests.front().map(due).unwrap_or_default()
+    }
+
+    /// What it sent waits for a download limit, or no more: that is no lateness of its own.
+    pub fn hold(&mut self, now: Time, held: bool) {
+        if held {
+            self.held.get_or_insert(now);
+        } else if let Some(since) = self.held.take() {
+            let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
+            self.last_block = now.min(begun + now.since(since));
+        }
+    }
+
+    /// For how long it has brought nothing of what it was asked for.
+    pub fn silent_for(&self, now: Time) -> Duration {
+        let until = self.held.unwrap_or(now);
+        self.requests.front().map(|r| until.since(r.sent.max(self.last_block))).unwrap_or_default()
     }
 
     /// How long the peer still needs for a block that it was asked for.

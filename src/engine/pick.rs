@@ -1,4 +1,5 @@
-//! The next block for a peer: what readers and deadlines want, in the order of `wants`, then the picker's order.
+//! The next block for a peer: what readers and deadlines want, in the order of `wants`, then the picker's order, then what it shows
+//! (`shows`).
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(super) struct Pick {
 impl Torrent {
     pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         self.pass_full_wants();
-        self.pick_wanted(now, key, usize::MAX).or_else(|| self.pick_by_priority(key))
+        self.pick_wanted(now, key, usize::MAX).or_else(|| self.pick_by_priority(key)).or_else(|| self.pick_shown(key))
     }
 
     /// Steps over the first wants, as far as all their blocks are asked for.
@@ -42,7 +43,7 @@ impl Torrent {
 
     /// May the peer be asked for blocks of the piece? One on parole only for pieces of its own, and what nobody free of
     /// suspicion brings.
-    fn usable(&self, peer: &Peer, piece: u32) -> bool {
+    pub(super) fn usable(&self, peer: &Peer, piece: u32) -> bool {
         match self.content.as_ref().and_then(|c| c.store.slot(piece)) {
             None => true,
             Some(slot) if slot.stage != Stage::Partial => false,
@@ -195,6 +196,10 @@ impl Torrent {
     fn pick_for_endgame(&self, key: PeerKey) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         if peer.requests.len() >= 2 && self.settings.strict_end_game_mode {
+            return None;
+        }
+        // While our limit lets anybody wait, a copy brings nothing sooner.
+        if self.download_limit > 0 && self.peers.values().any(|p| p.held.is_some()) {
             return None;
         }
         let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);

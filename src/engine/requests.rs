@@ -6,6 +6,7 @@ use super::peer::Request;
 use super::pick::Pick;
 use super::store::PeerKey;
 use super::torrent::Torrent;
+use super::wants::Class;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, Message};
 
@@ -14,6 +15,9 @@ impl Torrent {
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
         let Some((reservation, promise)) = self.charge(now, pick) else { return false };
         self.claim_for_suspect(now, key, pick.piece);
+        if pick.class == Class::Shown {
+            self.note_taken(pick.piece);
+        }
         let least_urgent = self.least_urgent();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
         let layout = &content.info.layout;

@@ -29,6 +29,7 @@ use super::rate::{Rate, Traffic};
 use super::reader::{Reader, ReaderId};
 use super::share::{Share, Shares};
 use super::shortage::Shortage;
+use super::shows::Shows;
 use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
@@ -66,6 +67,8 @@ pub struct Torrent {
     pub(super) name: String,
     pub(super) storage: StorageKind,
     pub(super) flags: TorrentFlags,
+    /// Bytes a second that are read from all peers at most, 0: any number.
+    pub(super) download_limit: u32,
     pub(super) max_connections: u32,
     pub(super) max_uploads: u32,
     pub(super) peer_id: [u8; 20],
@@ -116,6 +119,7 @@ pub struct Torrent {
     pub(super) in_line_since: Option<Time>,
     pub(super) gave_way: Option<Time>,
     pub(super) nothing_to_give_until: Time,
+    pub(super) shows: Shows,
     /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
     pub(super) ranking: Ranking,
@@ -195,6 +199,7 @@ impl Torrent {
             name: config.name,
             storage: config.storage,
             flags: config.flags,
+            download_limit: 0,
             max_connections: config.max_connections,
             max_uploads: config.max_uploads,
             peer_id: config.peer_id,
@@ -233,6 +238,7 @@ impl Torrent {
             in_line_since: None,
             gave_way: None,
             nothing_to_give_until: Time::ZERO,
+            shows: Shows::default(),
             inflow: Inflow::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
@@ -436,6 +442,12 @@ impl Torrent {
         self.part_with_surplus(now);
     }
 
+    /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
+    /// torrents.
+    pub fn set_download_limit(&mut self, rate: u32) {
+        self.download_limit = rate;
+    }
+
     /// When `handle_timeout` should be called next.
     pub fn next_timeout(&self) -> Option<Time> {
         if !self.is_running() {
@@ -515,6 +527,7 @@ impl Torrent {
         self.wants_dirty |= self.member.is_waiting();
         self.member.leave();
         self.serve_waiting(now);
+        self.review_shows(now);
         self.fill_everybody(now);
         self.yield_memory(now);
         self.tell_pressure(now);

@@ -21,6 +21,8 @@ pub enum Class {
     Pinned,
     Background,
     Priority,
+    /// Not wanted: taken so that a peer shows the next piece.
+    Shown,
 }
 
 /// One piece wanted.

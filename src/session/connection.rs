@@ -96,7 +96,14 @@ async fn receive(
         let of_use = decoder.block_in_progress().map(|(.., got)| BLOCK_SIZE.saturating_sub(got).max(1));
         let want = of_use.filter(|_| !proven).unwrap_or(RECEIVE_BYTES as u32);
         limits.standing = if proven || of_use.is_some() { Standing::Proven } else { Standing::Unproven };
-        let granted = if unlimited { RECEIVE_BYTES } else { limits.acquire(want).await as usize };
+        let granted = if unlimited {
+            RECEIVE_BYTES
+        } else {
+            driver.run(|core, now| core.peer_held(now, key, true));
+            let granted = limits.acquire(want).await as usize;
+            driver.run(|core, now| core.peer_held(now, key, false));
+            granted
+        };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
         decoder.aim();

@@ -128,6 +128,12 @@ impl Driver {
         (both(&self.download_limit, &self.session.download_limit), both(&self.upload_limit, &self.session.upload_limit))
     }
 
+    /// Tells the core how much is read at most.
+    pub fn tell_limit(&self, core: &mut Torrent) {
+        let limits = [self.download_limit.rate(), self.session.download_limit.rate()];
+        core.set_download_limit(limits.into_iter().filter(|rate| *rate > 0).min().unwrap_or(0));
+    }
+
     /// Is the torrent still in an open session?
     pub fn check(&self) -> Result<()> {
         if self.session.is_closed() {
@@ -195,6 +201,7 @@ impl Driver {
         // One that is removed meanwhile need not.
         let _ = self.command(|core, now| {
             core.set_listen_port(self.session.listen_port());
+            self.tell_limit(core);
             core.set_settings(now, self.session.settings());
             core.set_session_paused(now, self.session.paused.load(Ordering::Acquire));
             core.enforce_limit(now);

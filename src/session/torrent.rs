@@ -210,7 +210,10 @@ impl Torrent {
         if let Some(rate) = upload {
             self.driver.upload_limit.set_rate(rate);
         }
-        self.driver.command(|core, now| core.set_limits(now, max_connections, max_uploads))
+        self.driver.command(|core, now| {
+            self.driver.tell_limit(core);
+            core.set_limits(now, max_connections, max_uploads);
+        })
     }
 
     pub fn storage_stats(&self) -> Result<StorageStats> {

@@ -31,6 +31,10 @@ pub enum Manner {
         fast: bool,
         keeps: bool,
     },
+    /// Shows one piece, and the next when all blocks of it were sent, or when it is told that we have it (BEP 16). Who lost interest is choked, for ten seconds at most.
+    Shower {
+        told: bool,
+    },
     /// Takes requests and never answers.
     Staller,
     /// Never sends the last block of a piece.
@@ -130,6 +134,9 @@ pub struct Script {
     pub gossip: Vec<std::net::SocketAddr>,
     /// It has these only (None: all).
     pub has: Option<Vec<u32>>,
+    /// Pieces that it has not shown yet, and blocks of the last one that were sent.
+    pub unshown: Vec<u32>,
+    shown_sent: u32,
     /// How many requests it says it queues (None: few or many).
     pub reqq: Option<u32>,
     /// It never reads.
@@ -150,6 +157,8 @@ impl Script {
             most_outstanding: 0,
             gossip: Vec::new(),
             has: None,
+            unshown: Vec::new(),
+            shown_sent: 0,
             reqq: None,
             deaf: false,
             quirks: Quirks::default(),
@@ -176,6 +185,11 @@ impl Script {
         };
         self.links.insert(conn, link);
         let pieces = self.content.info.layout.num_pieces();
+        if matches!(self.manner, Manner::Shower { .. }) && self.has.is_none() {
+            self.has = Some(Vec::new());
+            self.unshown = (0..pieces).collect();
+            self.rng.shuffle(&mut self.unshown);
+        }
         let hello = match &self.has {
             None if self.is_fast() => Message::HaveAll,
             None => Message::Bitfield(elementum_torrent::engine::bitfield::Bitfield::full(pieces).as_bytes().to_vec()),
@@ -207,6 +221,17 @@ impl Script {
             ..Default::default()
         };
         self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });
+        if matches!(self.manner, Manner::Shower { .. }) {
+            self.show_next(conn);
+        }
+    }
+
+    fn show_next(&mut self, conn: usize) {
+        if let (Some(piece), Some(has)) = (self.unshown.pop(), &mut self.has) {
+            has.push(piece);
+            self.shown_sent = 0;
+            self.send(conn, &Message::Have(piece));
+        }
     }
 
     pub fn closed(&mut self, conn: usize) {
@@ -299,6 +324,14 @@ impl Script {
             return;
         }
         self.send_block(conn, request);
+        if manner == (Manner::Shower { told: false })
+            && self.has.as_ref().is_some_and(|h| h.last() == Some(&request.piece))
+        {
+            self.shown_sent += 1;
+            if self.shown_sent == self.content.info.layout.blocks_in_piece(request.piece) {
+                self.show_next(conn);
+            }
+        }
         let layout = &self.content.info.layout;
         if manner == Manner::Unsolicited && self.rng.u8(..) < 80 {
             let piece = self.rng.u32(0..layout.num_pieces());
@@ -345,12 +378,28 @@ impl Script {
         match message {
             Message::Interested => {
                 link.interested = true;
+                let waits = matches!(self.manner, Manner::Shower { .. }) && link.asked > 0;
+                if waits {
+                    return;
+                }
                 if self.manner != Manner::Choker || self.rng.bool() {
                     link.choking = false;
                     self.send(conn, &Message::Unchoke);
                 }
             }
-            Message::NotInterested => link.interested = false,
+            Message::Have(piece) => {
+                let last = self.has.as_ref().and_then(|has| has.last());
+                if self.manner == (Manner::Shower { told: true }) && last == Some(&piece) {
+                    self.show_next(conn);
+                }
+            }
+            Message::NotInterested => {
+                link.interested = false;
+                if matches!(self.manner, Manner::Shower { .. }) {
+                    link.choking = true;
+                    self.send(conn, &Message::Choke);
+                }
+            }
             Message::Request(request) => {
                 assert!(!link.choking || fast, "a request while choked");
                 self.requests_seen += 1;
@@ -450,6 +499,10 @@ impl Script {
                     } else {
                         self.send(*conn, &Message::Unchoke);
                     }
+                }
+                Manner::Shower { .. } if link.ticks.is_multiple_of(10) && link.interested && link.choking => {
+                    link.choking = false;
+                    self.send(*conn, &Message::Unchoke);
                 }
                 Manner::Flapper => {
                     let Some(id) = link.ids.lt_donthave else { continue };

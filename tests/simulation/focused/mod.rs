@@ -17,6 +17,7 @@ mod outages;
 mod padding;
 mod peers;
 mod readers;
+mod shows;
 mod storage;
 mod told;
 mod uploads;
