@@ -71,8 +71,10 @@ stage:
 	@tests/install-packages.sh pkg-config=pkg-config
 	@$(MAKE) --no-print-directory install PREFIX="$(STAGE)" DESTDIR= > /dev/null
 
+# Go does not look whether the static library is another one; it does see that a flag is.
 service: stage
-	cd go-binding && $(GO_ENV) $(GO) build -tags elementum_static -o "$(abspath $(TARGET))/elementum-stream" ./cmd/elementum-stream
+	cd go-binding && $(GO_ENV) $(GO) build -tags elementum_static -ldflags "-X main.library=$$(cksum < "$(STAGE)/lib/libelementum_torrent.a" | tr ' ' -)" \
+		-o "$(abspath $(TARGET))/elementum-stream" ./cmd/elementum-stream
 
 test-go: stage service test-page ## the Go package and the service: race detector, forced garbage collection, no cgo
 	cd go-binding && CGO_ENABLED=0 $(GO) vet ./...
