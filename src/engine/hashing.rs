@@ -1,12 +1,10 @@
 //! When blocks that came are hashed: a whole piece at once, stretches of one several blocks at a time. What pours in waits for company,
 //! because several pieces in step take less time than one after the other; also where a reader waits for one of them, since it pours
-//! only where we are slower than the network. Where nothing pours, the piece that a read waits for is hashed block by block, so that
-//! little is left to do when its last block comes.
+//! only where we are slower than the network.
 
 use std::time::Duration;
 
 use super::Time;
-use super::reader::Reader;
 use super::store::{HashJob, Hashed, PeerKey};
 use super::torrent::Torrent;
 
@@ -86,10 +84,7 @@ impl Torrent {
         let hashing = &mut self.hashing;
         let since = *hashing.since.get_or_insert(now);
         let early = now < since + patience;
-        let waits = |r: &Reader, piece| r.waiting.is_some_and(|w| r.span.piece_at(w.offset) == piece);
-        let haste = hashing.pouring.is_empty();
-        let is_waited_for = |piece| haste && self.readers.values().any(|r| waits(r, piece));
-        let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece) || is_waited_for(*piece);
+        let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece);
         let least = if early && !hashing.pouring.is_empty() { hashing.company } else { 1 };
         if hashing.touched.iter().filter(|piece| is_ready(piece)).count() < least {
             return;
