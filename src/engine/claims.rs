@@ -90,7 +90,7 @@ impl Torrent {
     /// May it have others give memory back? A read that waits always, everything else that is wanted within the torrent's share, or
     /// for its only piece.
     pub(super) fn has_claim(&self, class: Class, blocks: u64) -> bool {
-        let waits = |r: &Reader| r.options.background && (r.waiting.is_some() || !r.probes.is_empty());
+        let waits = |r: &Reader| r.options.background && r.reads_wait();
         let within = |held: u64| held == 0 || held + blocks <= self.share.of(self.pool.limit());
         class == Class::Blocked
             || (class == Class::Background && self.readers.values().any(waits))
@@ -137,7 +137,7 @@ impl Torrent {
         self.out.memory_wanted |= self.pool.lacks_unasked();
     }
 
-    /// Others wait for memory: gives the first of them what they lack, as far as it can be spared.
+    /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
         if now >= self.nothing_to_give_until && self.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.

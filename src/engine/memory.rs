@@ -85,7 +85,7 @@ impl Keepers<'_> {
                 Worth::Wanted
             } else if reader.options.background {
                 Worth::Background
-            } else if window.tight || self.crowded && (reader.waiting.is_some() || !reader.probes.is_empty()) {
+            } else if window.tight || self.crowded && reader.reads_wait() {
                 // Who waits has no use for anything else.
                 Worth::FarAhead
             } else if window.stretch.is_some() {

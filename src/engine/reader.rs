@@ -225,7 +225,7 @@ impl Reader {
 
     /// Has nobody read from it for so long?
     pub fn has_rested(&self, now: Time, time: Duration) -> bool {
-        self.waiting.is_none() && self.probes.is_empty() && now.since(self.last_used) >= time
+        !self.reads_wait() && now.since(self.last_used) >= time
     }
 
     /// Has it read on for long enough to be a player, not a probe?
@@ -290,6 +290,11 @@ impl Reader {
         if waiting.told {
             self.counters.stall_time += now.since(waiting.since);
         }
+    }
+
+    /// Does any read wait, at its position or elsewhere?
+    pub fn reads_wait(&self) -> bool {
+        self.waiting.is_some() || !self.probes.is_empty()
     }
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Time;
+use super::reader::Reader;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
 
@@ -113,7 +114,7 @@ impl Torrent {
     }
 
     pub(super) fn a_read_waits(&self) -> bool {
-        self.readers.values().any(|r| r.waiting.is_some() || !r.probes.is_empty())
+        self.readers.values().any(Reader::reads_wait)
     }
 
     /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?

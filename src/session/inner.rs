@@ -259,6 +259,9 @@ impl Inner {
 
     /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.
     fn part_with_surplus(&self) {
+        if !self.connections.is_over() {
+            return;
+        }
         let drivers = self.drivers();
         let peers = drivers.iter().enumerate().flat_map(|(at, driver)| {
             // One that is removed meanwhile has none.

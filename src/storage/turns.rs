@@ -30,9 +30,6 @@ pub(super) struct Turns {
     asked_for: Option<(Rank, u64)>,
 }
 
-/// So many of the line are looked at together.
-const LOOKED_AT: usize = 64;
-
 #[derive(Debug)]
 struct Waiter {
     blocks: u64,
@@ -150,21 +147,14 @@ impl Member {
         }
     }
 
-    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking to it and to
-    /// those behind it who are as urgent.
+    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking.
     pub fn others_lack(&self) -> Option<(u8, u64)> {
         if !self.pool.anybody_waits() {
             return None;
         }
-        let turns = self.pool.turns.lock();
-        let (rank, _, blocks) = turns.first().filter(|(_, id, _)| *id != self.id)?;
-        let available = self.pool.available();
-        if blocks <= available {
-            return None;
-        }
-        let alike = turns.line.iter().take(LOOKED_AT).take_while(|((r, _), _)| r.urgency == rank.urgency);
-        let wanted: u64 = alike.filter(|((_, id), _)| *id != self.id).map(|(_, waiter)| waiter.blocks).sum();
-        Some((rank.urgency, wanted - available))
+        let (rank, _, blocks) = self.pool.turns.lock().first().filter(|(_, id, _)| *id != self.id)?;
+        let lack = blocks.saturating_sub(self.pool.available());
+        (lack > 0).then_some((rank.urgency, lack))
     }
 }
 
@@ -279,7 +269,7 @@ mod tests {
         held.truncate(7);
         assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
-        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 3)), None), "the first and who is as urgent");
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 1)), None));
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
         let _piece = early.promise(URGENT, 4).expect("its turn");
