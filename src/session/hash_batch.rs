@@ -73,7 +73,10 @@ async fn hash_next(session: &Arc<Inner>) {
         return;
     }
     let (drivers, mut jobs): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-    HashJob::run_together(&mut jobs);
+    if let Err(message) = runtime::guarded(async { HashJob::run_together(&mut jobs) }).await {
+        drivers.iter().for_each(|driver| driver.panicked(message.clone()));
+        return;
+    }
     let mut hashed: Vec<(Arc<Driver>, Vec<HashJob>)> = Vec::new();
     for (driver, job) in drivers.into_iter().zip(jobs) {
         match hashed.iter_mut().find(|(d, _)| Arc::ptr_eq(d, &driver)) {
