@@ -110,15 +110,22 @@ func newHub(s *service) *hub {
 // hear keeps an alert for those who come later and gives it to those who listen, in one step:
 // who joins has each alert either among the past or in its queue.
 func (h *hub) hear(alert torrent.Alert, dropped uint64) {
+	kept := true
+	switch alert.Type() {
+	case torrent.TypePieceEvicted, torrent.TypeReaderReady, torrent.TypeReaderStalled, torrent.TypePrebufferProgress:
+		// They come by the hundred.
+		kept = false
+	}
+	if !kept && h.count() == 0 {
+		return
+	}
 	event := h.service.newAlertEvent(alert, dropped)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for l := range h.listeners {
 		l.take(event)
 	}
-	switch alert.Type() {
-	case torrent.TypePieceEvicted, torrent.TypeReaderReady, torrent.TypeReaderStalled, torrent.TypePrebufferProgress:
-		// They come by the hundred.
+	if !kept {
 		return
 	}
 	if len(h.history) >= alertHistory {
