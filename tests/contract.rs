@@ -219,21 +219,37 @@ fn change(session: &Session, key: &str, value: Value<'_>) {
     session.apply_settings(&settings).unwrap();
 }
 
-/// What trackers are told follows the settings from the next announce on.
-#[test]
-fn trackers_hear_of_settings_at_once() {
-    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+/// A session with a torrent of that tracker.
+fn tracked_by(tracker: &TcpListener) -> (Session, StorageIndex) {
     let session = ours::open();
     let mut params = ours::params(&film(), Source::File);
     params.trackers = vec![format!("http://{}/announce", tracker.local_addr().unwrap())];
     let index = session.add_torrent(params).unwrap();
-    let answer = || {
-        let (mut stream, _) = tracker.accept().unwrap();
-        let head = head(&mut stream);
-        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e").unwrap();
-        head
-    };
-    answer();
+    (session, index)
+}
+
+/// The tracker's answer to the next announce. What the announce said.
+fn answer(tracker: &TcpListener) -> String {
+    let (mut stream, _) = tracker.accept().unwrap();
+    let head = head(&mut stream);
+    stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e").unwrap();
+    head
+}
+
+/// The next announce, asked for once the one before is over.
+fn announce_again(session: &Session, index: StorageIndex, tracker: &TcpListener) -> String {
+    let handle = session.torrent(index).unwrap();
+    ours::until("the announce before it is over", || !handle.trackers().unwrap()[0].updating);
+    handle.force_reannounce().unwrap();
+    answer(tracker)
+}
+
+/// What trackers are told follows the settings from the next announce on.
+#[test]
+fn trackers_hear_of_settings_at_once() {
+    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (session, index) = tracked_by(&tracker);
+    answer(&tracker);
     for (key, value, expected) in [
         ("user_agent", Value::Str("player/1"), "player/1"),
         ("user_agent", Value::Str("player/2"), "player/2"),
@@ -242,50 +258,25 @@ fn trackers_hear_of_settings_at_once() {
         ("announce_ip", Value::Str("192.0.2.7"), "&ip=192.0.2.7"),
     ] {
         change(&session, key, value);
-        ours::until("the announce before it is over", || {
-            !session.torrent(index).unwrap().trackers().unwrap()[0].updating
-        });
-        session.torrent(index).unwrap().force_reannounce().unwrap();
-        let head = answer();
+        let head = announce_again(&session, index, &tracker);
         assert!(head.contains(expected), "no {expected} in {head}");
     }
     drop(tracker);
     session.close(CLOSE).unwrap();
 }
 
-/// The first line of a request.
-fn request(stream: &mut TcpStream) -> String {
-    head(stream).lines().next().unwrap_or_default().to_owned()
-}
-
 /// `announce_port` is what trackers are told from the moment it is set; 0 is the port that is listened on.
 #[test]
 fn trackers_hear_of_the_announce_port_at_once() {
     let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/announce", tracker.local_addr().unwrap());
-    let session = ours::open();
-    let mut params = ours::params(&film(), Source::File);
-    params.trackers = vec![url];
-    let index = session.add_torrent(params).unwrap();
-    let answer = || {
-        let (mut stream, _) = tracker.accept().unwrap();
-        let line = request(&mut stream);
-        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nd8:intervali1800e5:peers0:e").unwrap();
-        line
-    };
+    let (session, index) = tracked_by(&tracker);
     let listens = session.listen_port().unwrap();
-    assert!(answer().contains(&format!("&port={listens}&")));
+    assert!(answer(&tracker).contains(&format!("&port={listens}&")));
     for port in [4711, 4712, 0] {
-        let mut settings = session.settings().unwrap();
-        settings.set_int("announce_port", port).unwrap();
-        session.apply_settings(&settings).unwrap();
-        ours::until("the announce before it is over", || {
-            !session.torrent(index).unwrap().trackers().unwrap()[0].updating
-        });
-        session.torrent(index).unwrap().force_reannounce().unwrap();
+        change(&session, "announce_port", Value::Int(port));
         let expected = if port == 0 { i64::from(listens) } else { port };
-        let line = answer();
-        assert!(line.contains(&format!("&port={expected}&")), "{line}");
+        let head = announce_again(&session, index, &tracker);
+        assert!(head.contains(&format!("&port={expected}&")), "{head}");
     }
     session.close(Some(Duration::ZERO)).ok();
     drop(tracker);
@@ -351,7 +342,7 @@ fn announces_at_once_are_as_many_as_allowed_now() {
     };
     let accept = || {
         let mut stream = tracker.accept().unwrap().0;
-        request(&mut stream);
+        head(&mut stream);
         stream
     };
     let nobody_else = || {

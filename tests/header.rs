@@ -75,22 +75,25 @@ fn generate() -> String {
     String::from_utf8(header).expect("UTF-8")
 }
 
+/// A file that is made from the source is what the source makes of it. Where it was asked for, it is written anew.
+fn is_up_to_date(name: &str, made: &str) {
+    let path = root().join(name);
+    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(&path, made).expect("a file");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    let differs = found.lines().zip(made.lines()).position(|(a, b)| a != b);
+    assert!(
+        found == made,
+        "{name} is not what the source says, from line {} on; ET_UPDATE_HEADER=1 cargo test --test header writes it anew",
+        differs.unwrap_or_else(|| found.lines().count().min(made.lines().count())) + 1
+    );
+}
+
 #[test]
 fn header_is_up_to_date() {
-    let path = root().join("include/elementum_torrent.h");
-    let header = generate();
-    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
-        fs::create_dir_all(root().join("include")).expect("a directory");
-        fs::write(&path, &header).expect("the header");
-    }
-    let found = fs::read_to_string(&path).expect("include/elementum_torrent.h");
-    let differs = found.lines().zip(header.lines()).position(|(a, b)| a != b);
-    assert!(
-        found == header,
-        "include/elementum_torrent.h is not what the source says, from line {} on; \
-         ET_UPDATE_HEADER=1 cargo test --test header writes it anew",
-        differs.unwrap_or_else(|| found.lines().count().min(header.lines().count())) + 1
-    );
+    is_up_to_date("include/elementum_torrent.h", &generate());
 }
 
 /// The settings that do something, as a table.
@@ -124,16 +127,8 @@ fn settings_table() -> String {
 
 #[test]
 fn settings_table_is_up_to_date() {
-    let path = root().join("docs/settings.md");
     let table = settings_table();
-    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
-        fs::write(&path, &table).expect("the table");
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == table,
-        "docs/settings.md is not what the source says; ET_UPDATE_HEADER=1 cargo test --test header"
-    );
+    is_up_to_date("docs/settings.md", &table);
     // It can fail: a setting that does nothing is not in it.
     assert!(table.contains("| `memory_limit` |") && !table.contains("piece_timeout"));
 }
@@ -182,13 +177,8 @@ fn alerts_table() -> String {
 
 #[test]
 fn alerts_table_is_up_to_date() {
-    let path = root().join("docs/alerts.md");
     let table = alerts_table();
-    if std::env::var_os("ET_UPDATE_HEADER").is_some() {
-        fs::write(&path, &table).expect("the table");
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == table, "docs/alerts.md is not what the source says; ET_UPDATE_HEADER=1 cargo test --test header");
+    is_up_to_date("docs/alerts.md", &table);
     // It can fail: what has several categories has them all, and one that nobody asked for is not posted.
     assert!(table.contains("| `file_error` | 43 | error, storage, status | yes |"));
     assert!(
