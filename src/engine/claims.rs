@@ -17,19 +17,37 @@ use super::wants::Class;
 use crate::storage::pool::{BLOCK_SIZE, Reservation};
 use crate::storage::turns::{Promise, Rank};
 
-/// In line, each block that is wanted at once counts as so much waiting less: small pieces last for a shorter time, so their turn comes
-/// more often. Who waits comes to be the first all the same.
-const BLOCK_COUNTS: Duration = Duration::from_millis(10);
-const ALL_COUNT: Duration = Duration::from_secs(1);
+/// In line, who wants all memory at once stands as if he had come so much later, who wants a part of it, by that part of the time:
+/// the turn of a large piece keeps from all others what they could read meanwhile, so it comes more seldom. But it comes.
+const ALL_MEMORY_COUNTS: Duration = Duration::from_secs(20);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
 /// Who has nothing to give is not asked again for so long, unless something happens there.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
 /// Behind all classes.
 const LAST: u8 = 10;
+/// Who had memory and brought nothing into it stands there for so long, twice as long each time.
+const BEHIND: Duration = Duration::from_secs(10);
+const LONGEST_BEHIND: Duration = Duration::from_secs(320);
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(super) type Charge = (Reservation, Option<Promise>);
+
+/// It had memory, and no block came into it since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GaveWay {
+    since: Time,
+    /// It stands behind all others until then, and no longer: what kept its blocks away may be over.
+    until: Time,
+    behind: Duration,
+}
+
+impl GaveWay {
+    fn again(before: Option<Self>, now: Time) -> Self {
+        let behind = before.map_or(BEHIND, |b| (b.behind * 2).min(LONGEST_BEHIND));
+        Self { since: now, until: now + behind, behind }
+    }
+}
 
 /// Of a place in line; 0 is for pieces that are begun.
 fn urgency_of(class: Class) -> u8 {
@@ -74,8 +92,8 @@ impl Torrent {
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
     /// into it comes last.
     fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
-        if let Some(since) = self.gave_way {
-            return Rank { urgency: LAST, since: since.micros() };
+        if let Some(gave_way) = self.gave_way.filter(|g| now < g.until) {
+            return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
         let urgency = if begun { 0 } else { urgency_of(pick.class) };
         let blocked = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == Class::Blocked).map(|w| w.due);
@@ -83,7 +101,8 @@ impl Torrent {
             Class::Blocked => blocked().unwrap_or(now),
             _ => *self.in_line_since.get_or_insert(now),
         };
-        let handicap = (BLOCK_COUNTS.as_micros() as u64 * blocks).min(ALL_COUNT.as_micros() as u64);
+        // Nothing waits for more than all memory.
+        let handicap = ALL_MEMORY_COUNTS.as_micros() as u64 * blocks / self.pool.limit().max(blocks).max(1);
         Rank { urgency, since: since.micros() + handicap }
     }
 
@@ -163,7 +182,7 @@ impl Torrent {
                 Worth::Wanted
             } else if !read_waits {
                 Worth::Background
-            } else if crowded && self.member.is_waiting() {
+            } else if crowded && self.readers.values().any(Reader::reads_wait) {
                 // Who waits has no use for anything but what it waits for.
                 Worth::Kept
             } else {
@@ -187,18 +206,19 @@ impl Torrent {
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
         if self.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
-            if !pieces.is_empty() && self.member.is_waiting() && self.gave_way.is_none() {
-                self.gave_way = Some(now);
+            let is_behind = self.gave_way.is_some_and(|g| now < g.until);
+            if !pieces.is_empty() && self.member.is_waiting() && !is_behind {
+                self.gave_way = Some(GaveWay::again(self.gave_way, now));
                 self.member.leave();
                 self.wants_from = 0;
                 self.fill_everybody(now);
             }
             return;
         }
-        for piece in pieces {
-            self.evict(now, piece);
-            self.gave_way = Some(now);
+        if !pieces.is_empty() {
+            self.gave_way = Some(GaveWay::again(self.gave_way, now));
         }
+        pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
 
     /// Pieces that are read block by block, or no more, are paid so from now on.

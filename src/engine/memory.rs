@@ -40,6 +40,8 @@ pub(super) enum Worth {
     Background,
     /// The far half of a playing reader's lookahead.
     FarAhead,
+    /// What a reader has read and may come back to: a read that waits comes before it.
+    Behind,
     /// Pinned, protected, near a playing position, or with a deadline: it stays.
     Kept,
 }
@@ -95,6 +97,8 @@ impl Keepers<'_> {
                 && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
             {
                 Worth::FarAhead
+            } else if window.behind.contains(&piece) && !window.is_pinned(piece) {
+                Worth::Behind
             } else {
                 Worth::Kept
             };
@@ -289,7 +293,9 @@ impl Torrent {
         }
         self.update_kept_lookbehind();
         let crowded = self.share.is_crowded(self.pool.limit());
-        let awake = |r: &Reader| r.is_active(now) && !(crowded && r.has_rested(now, TURN_IS_OVER));
+        let others_wait = self.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
+        let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
+        let awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
         let active = self.readers.values().filter(|r| awake(r)).count();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
