@@ -148,10 +148,7 @@ impl Torrent {
     pub fn settle_memory(&mut self, now: Time) {
         self.shed(now);
         if self.wants_dirty && self.pool.anybody_waits() {
-            self.member.leave();
-            self.refresh_wants(now);
-            self.fill_all(now);
-            self.give_back(now);
+            self.review_memory(now);
         }
         self.out.memory_wanted |= self.pool.lacks_unasked();
     }
@@ -161,9 +158,20 @@ impl Torrent {
         if now >= self.nothing_to_give_until && self.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
             self.wants_dirty = true;
-            self.refresh_wants(now);
-            self.give_back(now);
+            self.review_memory(now);
         }
+    }
+
+    /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.
+    fn review_memory(&mut self, now: Time) {
+        let waited = self.member.is_waiting();
+        self.refresh_wants(now);
+        if waited {
+            self.fill_everybody(now);
+        } else {
+            self.fill_all(now);
+        }
+        self.give_back(now);
     }
 
     /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
