@@ -17,9 +17,11 @@ use super::wants::Class;
 use crate::storage::pool::{BLOCK_SIZE, Reservation};
 use crate::storage::turns::{Promise, Rank};
 
-/// In line, who wants all memory at once stands as if he had come so much later, who wants a part of it, by that part of the time:
-/// the turn of a large piece keeps from all others what they could read meanwhile, so it comes more seldom. But it comes.
-const ALL_MEMORY_COUNTS: Duration = Duration::from_secs(20);
+/// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
+/// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.
+const TURNS_BEHIND: u32 = 5;
+/// But they come.
+const LONGEST_BEHIND_FOR_ALL: Duration = Duration::from_secs(20);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
 /// Who has nothing to give is not asked again for so long, unless something happens there.
@@ -101,8 +103,11 @@ impl Torrent {
             Class::Blocked => blocked().unwrap_or(now),
             _ => *self.in_line_since.get_or_insert(now),
         };
-        // Nothing waits for more than all memory.
-        let handicap = ALL_MEMORY_COUNTS.as_micros() as u64 * blocks / self.pool.limit().max(blocks).max(1);
+        let waits_here = |r: &&Reader| r.wait_at(now).is_some() && r.current_piece() == Some(pick.piece);
+        let took = self.readers.values().filter(waits_here).map(|r| r.last_turn()).min().unwrap_or_default();
+        let for_all = (took * TURNS_BEHIND).min(LONGEST_BEHIND_FOR_ALL).as_micros() as u64;
+        // Nobody waits for more than all memory.
+        let handicap = for_all * blocks / self.pool.limit().max(blocks).max(1);
         Rank { urgency, since: since.micros() + handicap }
     }
 
@@ -155,11 +160,21 @@ impl Torrent {
 
     /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
-        if now >= self.nothing_to_give_until && self.member.others_lack().is_some() {
+        // Where nothing goes on, nobody asks again.
+        let asked_lately = now < self.nothing_to_give_until && self.is_running();
+        if !asked_lately && self.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
             self.wants_dirty = true;
             self.review_memory(now);
         }
+    }
+
+    /// Nothing is fetched until it starts again: it waits for no memory, and who does may have what it holds.
+    pub(super) fn rest_from_memory(&mut self, now: Time) {
+        self.member.leave();
+        self.wants_dirty = true;
+        self.update_shares(now);
+        self.yield_memory(now);
     }
 
     /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.

