@@ -17,19 +17,39 @@ use super::wants::Class;
 use crate::storage::pool::{BLOCK_SIZE, Reservation};
 use crate::storage::turns::{Promise, Rank};
 
-/// In line, each block that is wanted at once counts as so much waiting less: small pieces last for a shorter time, so their turn comes
-/// more often. Who waits comes to be the first all the same.
-const BLOCK_COUNTS: Duration = Duration::from_millis(10);
-const ALL_COUNT: Duration = Duration::from_secs(1);
+/// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
+/// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.
+const TURNS_BEHIND: u32 = 5;
+/// But they come.
+const LONGEST_BEHIND_FOR_ALL: Duration = Duration::from_secs(20);
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
 /// Who has nothing to give is not asked again for so long, unless something happens there.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
 /// Behind all classes.
 const LAST: u8 = 10;
+/// Who had memory and brought nothing into it stands there for so long, twice as long each time.
+const BEHIND: Duration = Duration::from_secs(10);
+const LONGEST_BEHIND: Duration = Duration::from_secs(320);
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(super) type Charge = (Reservation, Option<Promise>);
+
+/// It had memory, and no block came into it since.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GaveWay {
+    since: Time,
+    /// It stands behind all others until then, and no longer: what kept its blocks away may be over.
+    until: Time,
+    behind: Duration,
+}
+
+impl GaveWay {
+    fn again(before: Option<Self>, now: Time) -> Self {
+        let behind = before.map_or(BEHIND, |b| (b.behind * 2).min(LONGEST_BEHIND));
+        Self { since: now, until: now + behind, behind }
+    }
+}
 
 /// Of a place in line; 0 is for pieces that are begun.
 fn urgency_of(class: Class) -> u8 {
@@ -74,8 +94,8 @@ impl Torrent {
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
     /// into it comes last.
     fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
-        if let Some(since) = self.gave_way {
-            return Rank { urgency: LAST, since: since.micros() };
+        if let Some(gave_way) = self.gave_way.filter(|g| now < g.until) {
+            return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
         let urgency = if begun { 0 } else { urgency_of(pick.class) };
         let blocked = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == Class::Blocked).map(|w| w.due);
@@ -83,7 +103,11 @@ impl Torrent {
             Class::Blocked => blocked().unwrap_or(now),
             _ => *self.in_line_since.get_or_insert(now),
         };
-        let handicap = (BLOCK_COUNTS.as_micros() as u64 * blocks).min(ALL_COUNT.as_micros() as u64);
+        let waits_here = |r: &&Reader| r.wait_at(now).is_some() && r.current_piece() == Some(pick.piece);
+        let took = self.readers.values().filter(waits_here).map(|r| r.last_turn()).min().unwrap_or_default();
+        let for_all = (took * TURNS_BEHIND).min(LONGEST_BEHIND_FOR_ALL).as_micros() as u64;
+        // Nobody waits for more than all memory.
+        let handicap = for_all * blocks / self.pool.limit().max(blocks).max(1);
         Rank { urgency, since: since.micros() + handicap }
     }
 
@@ -129,22 +153,40 @@ impl Torrent {
     pub fn settle_memory(&mut self, now: Time) {
         self.shed(now);
         if self.wants_dirty && self.pool.anybody_waits() {
-            self.member.leave();
-            self.refresh_wants(now);
-            self.fill_all(now);
-            self.give_back(now);
+            self.review_memory(now);
         }
         self.out.memory_wanted |= self.pool.lacks_unasked();
     }
 
     /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
-        if now >= self.nothing_to_give_until && self.member.others_lack().is_some() {
+        // Where nothing goes on, nobody asks again.
+        let asked_lately = now < self.nothing_to_give_until && self.is_running();
+        if !asked_lately && self.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
             self.wants_dirty = true;
-            self.refresh_wants(now);
-            self.give_back(now);
+            self.review_memory(now);
         }
+    }
+
+    /// Nothing is fetched until it starts again: it waits for no memory, and who does may have what it holds.
+    pub(super) fn rest_from_memory(&mut self, now: Time) {
+        self.member.leave();
+        self.wants_dirty = true;
+        self.update_shares(now);
+        self.yield_memory(now);
+    }
+
+    /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.
+    fn review_memory(&mut self, now: Time) {
+        let waited = self.member.is_waiting();
+        self.refresh_wants(now);
+        if waited {
+            self.fill_everybody(now);
+        } else {
+            self.fill_all(now);
+        }
+        self.give_back(now);
     }
 
     /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
@@ -163,7 +205,7 @@ impl Torrent {
                 Worth::Wanted
             } else if !read_waits {
                 Worth::Background
-            } else if crowded && self.member.is_waiting() {
+            } else if crowded && self.readers.values().any(Reader::reads_wait) {
                 // Who waits has no use for anything but what it waits for.
                 Worth::Kept
             } else {
@@ -187,18 +229,19 @@ impl Torrent {
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
         if self.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
-            if !pieces.is_empty() && self.member.is_waiting() && self.gave_way.is_none() {
-                self.gave_way = Some(now);
+            let is_behind = self.gave_way.is_some_and(|g| now < g.until);
+            if !pieces.is_empty() && self.member.is_waiting() && !is_behind {
+                self.gave_way = Some(GaveWay::again(self.gave_way, now));
                 self.member.leave();
                 self.wants_from = 0;
                 self.fill_everybody(now);
             }
             return;
         }
-        for piece in pieces {
-            self.evict(now, piece);
-            self.gave_way = Some(now);
+        if !pieces.is_empty() {
+            self.gave_way = Some(GaveWay::again(self.gave_way, now));
         }
+        pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
 
     /// Pieces that are read block by block, or no more, are paid so from now on.

@@ -239,7 +239,8 @@ impl Explanation {
         for (i, (bytes, what)) in parts.into_iter().filter(|(bytes, _)| *bytes > 0).enumerate() {
             write!(f, "{} {} {what}", if i == 0 { ":" } else { "," }, Bytes(bytes))?;
         }
-        Ok(())
+        let fits = memory.charged + piece <= memory.limit;
+        if fits { f.write_str(", and others are in line before it") } else { Ok(()) }
     }
 }
 
@@ -355,6 +356,8 @@ mod tests {
             full.to_string(),
             "no memory is free to ask for it: 4.0 MiB of 4.0 MiB in use: 1.0 MiB asked for, 512 KiB heads and tails of files"
         );
+        full.memory.limit = 8 << 20;
+        assert!(full.to_string().ends_with("heads and tails of files, and others are in line before it"));
         full.memory.limit = 32 << 10;
         assert_eq!(
             full.to_string(),

@@ -129,8 +129,8 @@ impl Torrent {
             self.out.announces.extend(jobs);
         }
         self.error = Some(error);
-        self.wants_dirty = true;
         self.close_all(now, CloseReason::None);
+        self.rest_from_memory(now);
         self.readers_changed();
     }
 
@@ -203,6 +203,7 @@ impl Torrent {
 
     fn stopped(&mut self, now: Time) {
         self.close_all(now, CloseReason::None);
+        self.rest_from_memory(now);
         let jobs = self.trackers.stop();
         self.out.announces.extend(jobs);
         self.alert(Alert::TorrentPaused);
@@ -224,6 +225,7 @@ impl Torrent {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
+        self.member.leave();
         self.share.claim(0, 0);
         self.share.protect(0);
         self.content = None;

@@ -40,6 +40,8 @@ pub(super) enum Worth {
     Background,
     /// The far half of a playing reader's lookahead.
     FarAhead,
+    /// What a reader has read and may come back to: a read that waits comes before it.
+    Behind,
     /// Pinned, protected, near a playing position, or with a deadline: it stays.
     Kept,
 }
@@ -54,6 +56,8 @@ pub(super) struct Keepers<'a> {
     pub crowded: bool,
     /// It is for another torrent: what nobody reads now is worth less to it than to this one.
     pub for_others: bool,
+    /// Nothing is fetched here until somebody starts it again, whoever waits for it.
+    pub stopped: bool,
 }
 
 impl Keepers<'_> {
@@ -62,6 +66,7 @@ impl Keepers<'_> {
         if slot.stage == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
             return Worth::Kept;
         }
+        let halted = self.for_others && self.stopped;
         let mut worth = match (content.picker.priority(piece), slot.stage) {
             (0, Stage::Partial) if self.shows.takes(piece) => Worth::Shown,
             (0, Stage::Partial) => Worth::Scrap,
@@ -77,11 +82,11 @@ impl Keepers<'_> {
                 waits_at(w.offset)
                     || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
             });
-            let by_this = if waits || reader.probes.iter().any(|p| waits_at(p.offset)) {
+            let by_this = if !halted && (waits || reader.probes.iter().any(|p| waits_at(p.offset))) {
                 Worth::Kept
             } else if !window.contains(piece) {
                 continue;
-            } else if window.asleep && self.for_others {
+            } else if halted || window.asleep && self.for_others {
                 Worth::Wanted
             } else if reader.options.background {
                 Worth::Background
@@ -95,6 +100,8 @@ impl Keepers<'_> {
                 && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
             {
                 Worth::FarAhead
+            } else if window.behind.contains(&piece) && !window.is_pinned(piece) {
+                Worth::Behind
             } else {
                 Worth::Kept
             };
@@ -151,6 +158,7 @@ impl Torrent {
             shows: &self.shows,
             crowded: self.share.is_crowded(self.pool.limit()),
             for_others,
+            stopped: !self.is_running(),
         }
     }
 
@@ -289,7 +297,9 @@ impl Torrent {
         }
         self.update_kept_lookbehind();
         let crowded = self.share.is_crowded(self.pool.limit());
-        let awake = |r: &Reader| r.is_active(now) && !(crowded && r.has_rested(now, TURN_IS_OVER));
+        let others_wait = self.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
+        let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
+        let awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
         let active = self.readers.values().filter(|r| awake(r)).count();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
@@ -338,13 +348,14 @@ impl Torrent {
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {
-        let playing = self.readers.values().filter(|r| r.is_active(now)).count() as u64;
+        let plays = |r: &&Reader| r.is_active(now) && self.is_running();
+        let playing = self.readers.values().filter(plays).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
         let piece = self.content.as_ref().map_or(0, |c| u64::from(c.info.layout.piece_length().div_ceil(BLOCK_SIZE)));
         let weight = playing.max(u64::from(wants_some));
         // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
-        let need: u64 = self.readers.values().filter(|r| r.is_active(now)).map(need).sum();
+        let need: u64 = self.readers.values().filter(plays).map(need).sum();
         let need = need.min(self.pool.limit().saturating_mul(playing));
         if self.share.claim(weight, need) {
             self.out.shares_changed = true;

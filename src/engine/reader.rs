@@ -60,6 +60,12 @@ pub struct ReaderCounters {
     pub last_seek_latency: Option<Duration>,
 }
 
+/// Where torrents take turns: how long one lasts at least, and at most.
+const TURN: Duration = Duration::from_secs(3);
+const LONGEST_TURN: Duration = Duration::from_secs(10);
+/// A caller that reads with a timeout reads again within this time, if it still wants the bytes.
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
 /// A read that waits for its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waiting {
@@ -68,6 +74,8 @@ pub struct Waiting {
     /// Bytes asked for.
     pub len: u64,
     pub since: Time,
+    /// Since when its bytes are waited for, by this read and by those before it that were given up.
+    pub first: Time,
     /// Was `reader_stalled` said for it?
     pub told: bool,
 }
@@ -175,6 +183,8 @@ pub struct Reader {
     /// In the file.
     pub position: u64,
     pub waiting: Option<Waiting>,
+    /// The last read that was given up, and until when it counts as one that waits.
+    given_up: Option<(Waiting, Time)>,
     /// What `read_at` calls wait for.
     pub probes: Vec<Probe>,
     pub prebuffer: Option<Prebuffer>,
@@ -186,6 +196,10 @@ pub struct Reader {
     seek_began: Option<Time>,
     /// Bytes read in one run since the last seek.
     run: u64,
+    /// Since when it reads on without a wait, and what it had read before.
+    turn: Option<(Time, u64)>,
+    /// How long it did so last.
+    last_turn: Duration,
     proven: bool,
     pace: Pace,
 }
@@ -199,6 +213,7 @@ impl Reader {
             position: options.offset.min(span.size),
             options,
             waiting: None,
+            given_up: None,
             probes: Vec::new(),
             prebuffer: None,
             window: Window::default(),
@@ -208,6 +223,8 @@ impl Reader {
             last_used: now,
             seek_began: None,
             run: 0,
+            turn: None,
+            last_turn: Duration::ZERO,
             proven: false,
             pace: Pace::default(),
         }
@@ -226,6 +243,22 @@ impl Reader {
     /// Has nobody read from it for so long?
     pub fn has_rested(&self, now: Time, time: Duration) -> bool {
         !self.reads_wait() && now.since(self.last_used) >= time
+    }
+
+    /// Has it had its share of the time, where torrents take turns? Who will be through with his piece soon may go on to its end, or it
+    /// would be fetched again for little.
+    pub fn has_had_its_turn(&self, now: Time) -> bool {
+        let Some((since, before)) = self.turn.filter(|_| !self.reads_wait()) else { return false };
+        let (took, read) = (now.since(since), u128::from(self.counters.bytes_read - before));
+        let end = (self.span.begin + self.position + 1).next_multiple_of(self.span.piece_length);
+        let left = u128::from(end - self.span.begin - self.position);
+        let goes_on = || left * took.as_micros() <= read * LONGEST_TURN.saturating_sub(took).as_micros();
+        took >= TURN && !goes_on()
+    }
+
+    /// How long it read on before the wait that it is in, or was in last.
+    pub fn last_turn(&self) -> Duration {
+        self.last_turn
     }
 
     /// Has it read on for long enough to be a player, not a probe?
@@ -265,6 +298,7 @@ impl Reader {
 
     /// `n` bytes at the position went to the caller.
     pub fn advanced(&mut self, now: Time, n: u64) {
+        self.turn.get_or_insert((now, self.counters.bytes_read));
         self.position += n;
         self.run += n;
         self.last_used = now;
@@ -299,12 +333,17 @@ impl Reader {
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
     pub fn begin_wait(&mut self, now: Time, len: u64) -> bool {
+        if let Some((since, _)) = self.turn.take() {
+            self.last_turn = self.last_used.since(since);
+        }
         self.last_used = now;
         if self.waiting.is_some_and(|w| w.offset == self.position) {
             return false;
         }
         let stalled = self.run > 0;
-        self.waiting = Some(Waiting { offset: self.position, len, since: now, told: stalled });
+        let first = self.wait_at(now).map_or(now, |w| w.first);
+        self.given_up = None;
+        self.waiting = Some(Waiting { offset: self.position, len, since: now, first, told: stalled });
         if stalled {
             self.counters.stalls += 1;
         }
@@ -315,8 +354,15 @@ impl Reader {
     pub fn stop_waiting(&mut self, now: Time) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
+            self.given_up = Some((waiting, now + BETWEEN_TRIES));
         }
         self.last_used = now;
+    }
+
+    /// The read that waits, or that was given up so lately that it may be about to be tried again: it keeps its place among all who wait.
+    pub fn wait_at(&self, now: Time) -> Option<Waiting> {
+        let lately = self.given_up.filter(|(w, until)| now < *until && w.offset == self.position);
+        self.waiting.or(lately.map(|(waiting, _)| waiting))
     }
 
     /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.
@@ -560,5 +606,24 @@ mod tests {
                 _ => prop_assert!(w.ahead.is_empty()),
             }
         }
+    }
+
+    #[test]
+    fn a_read_that_is_tried_again_keeps_its_place() {
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: MIB };
+        let mut r = Reader::new(Time::BEGINNING, ReaderId(1), 0, span, ReaderOptions::default());
+        let at = |ms| Time::BEGINNING + Duration::from_millis(ms);
+        for try_ in 0..5 {
+            r.begin_wait(at(1010 * try_), 1);
+            assert_eq!(r.wait_at(at(1010 * try_)).map(|w| w.first), Some(at(0)));
+            r.stop_waiting(at(1010 * try_ + 1000));
+            assert!(r.waiting.is_none() && r.wait_at(at(1010 * try_ + 1005)).is_some());
+        }
+        assert_eq!(r.wait_at(at(7000)), None, "it was not tried again");
+        r.begin_wait(at(7000), 1);
+        assert_eq!(r.waiting.map(|w| w.first), Some(at(7000)));
+        r.stop_waiting(at(7100));
+        r.seek(at(7100), 5 * MIB);
+        assert_eq!(r.wait_at(at(7100)), None, "other bytes");
     }
 }

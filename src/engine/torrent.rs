@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::blame::{Departed, Suspicion};
+use super::claims::GaveWay;
 use super::content::Content;
 use super::hashing::Hashing;
 use super::hungry::Hungry;
@@ -117,7 +118,7 @@ pub struct Torrent {
     /// to others because nothing came.
     pub(super) member: Member,
     pub(super) in_line_since: Option<Time>,
-    pub(super) gave_way: Option<Time>,
+    pub(super) gave_way: Option<GaveWay>,
     pub(super) nothing_to_give_until: Time,
     pub(super) shows: Shows,
     /// What all peers bring together, and who of them is fast.

@@ -97,8 +97,8 @@ pub fn order(
                 push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
             }
             for (piece, blocks, ahead) in stretch.wanted() {
-                let (class, due) = match reader.waiting {
-                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.since),
+                let (class, due) = match reader.wait_at(now) {
+                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.first),
                     _ => (base, now + span_time(ahead * u64::from(BLOCK_SIZE))),
                 };
                 push(Want { class, due, piece, from: blocks.start, until: blocks.end });
@@ -106,12 +106,12 @@ pub fn order(
             continue;
         }
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
-        if let Some(waiting) = reader.waiting {
+        if let Some(waiting) = reader.wait_at(now) {
             let class = if reader.options.background { Class::Background } else { Class::Blocked };
             let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
             let window = reader.window.ahead.end.max(read.start + 1);
             for piece in read.start..read.end.min(window) {
-                push(Want { from: first(piece), ..Want::whole(class, waiting.since, piece) });
+                push(Want { from: first(piece), ..Want::whole(class, waiting.first, piece) });
             }
         }
         for probe in &reader.probes {

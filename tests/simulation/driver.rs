@@ -36,6 +36,9 @@ pub struct Driver {
     pub steps: VecDeque<Step>,
     /// Bytes a second taken, 0: as fast as they come.
     pub rate: u64,
+    /// How long it waits for a read before it tries again.
+    patience: Option<Duration>,
+    tries_until: Option<Time>,
     pub opened: bool,
     pub position: u64,
     pub bytes_read: u64,
@@ -66,6 +69,8 @@ impl Driver {
             options: ReaderOptions::default(),
             steps: steps.into_iter().collect(),
             rate: 0,
+            patience: None,
+            tries_until: None,
             opened: false,
             position: 0,
             bytes_read: 0,
@@ -87,6 +92,18 @@ impl Driver {
 
     pub fn at_rate(mut self, rate: u64) -> Self {
         self.rate = rate;
+        self
+    }
+
+    /// Reads with so long a timeout, again and again.
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Takes a few bytes with each read.
+    pub fn by(mut self, bytes: usize) -> Self {
+        self.buffer = bytes;
         self
     }
 
@@ -148,7 +165,14 @@ impl Driver {
                             if self.rate > 0 {
                                 self.gauge.waits(now);
                             }
-                            return self.until;
+                            let Some(patience) = self.patience else { return self.until };
+                            let tries_until = *self.tries_until.get_or_insert(now + patience);
+                            if now < tries_until {
+                                return Some(self.until.map_or(tries_until, |t| t.min(tries_until)));
+                            }
+                            torrent.stop_waiting(now, self.id);
+                            self.tries_until = None;
+                            self.busy_until = now + Duration::from_millis(1);
                         }
                         ReadOutcome::EndOfFile => {
                             assert_eq!(self.position, size, "the end came early");
@@ -227,6 +251,7 @@ impl Driver {
     }
 
     fn took(&mut self, now: Time, n: u64) {
+        self.tries_until = None;
         self.position += n;
         self.bytes_read += n;
         self.gauge.took(now, n);

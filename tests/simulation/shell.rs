@@ -25,10 +25,11 @@ impl World {
         if self.nodes[target].away || self.nodes[from].away {
             return self.dial_failed(from, to);
         }
-        if matches!(self.nodes[target].kind, Kind::Gone) || !matches!(self.nodes[from].kind, Kind::Engine(_)) {
+        let Kind::Engine(dialler) = &self.nodes[from].kind else { return self.dial_failed(from, to) };
+        if matches!(self.nodes[target].kind, Kind::Gone) {
             return self.dial_failed(from, to);
         }
-        let hash = self.content.info.info_hashes.best();
+        let hash = dialler.content.info.info_hashes.best();
         let mut keys = [PeerKey::NOBODY; 2];
         let conn = self.conns.len();
         for side in [1, 0] {

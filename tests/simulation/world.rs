@@ -133,6 +133,7 @@ pub struct World {
     pub nodes: Vec<Place>,
     pub conns: Vec<Conn>,
     pub rng: fastrand::Rng,
+    /// What nodes have or want that are added from here on.
     pub content: Arc<Content>,
     actions: Vec<Option<Action>>,
     pub(super) called: Arc<Mutex<BTreeSet<usize>>>,

@@ -65,6 +65,75 @@ fn longest_stall(world: &World) -> Duration {
         .unwrap_or_default()
 }
 
+/// Torrents of all piece lengths, two of each, with readers that take 60 kB/s and try again each second: how long any of them stands
+/// still at most, and what all of them read.
+fn mixed(blocks: u64) -> (Vec<(u64, u64, Duration)>, u64) {
+    let content = |piece| Content::single(91, 3 * MIB, piece as u32);
+    let mut world = World::new(91, content(16 * KIB));
+    let mut ours = Vec::new();
+    let memory =
+        Memory { pool: Pool::new(blocks * u64::from(BLOCK_SIZE)), shares: std::sync::Arc::new(Shares::default()) };
+    for piece in [16, 32, 64, 128, 256, 512, 1024].map(|k| k * KIB).repeat(2) {
+        world.content = content(piece);
+        let seed = world.add_script(Manner::Honest, fast());
+        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..Setup::memory(0) }, fast());
+        world.introduce(node, &[seed]);
+        let steps = (0..20).flat_map(|_| [Step::Read(3 * MIB), Step::Seek(0)]);
+        let reader = Driver::new(1, 0, steps).at_rate(60_000).by(16_384).with_patience(Duration::from_secs(1));
+        world.add_driver(node, reader);
+        ours.push((piece, node));
+    }
+    world.run_for(minute() * 5);
+    let now = world.now();
+    let mut all = Vec::new();
+    for (piece, node) in ours {
+        let d = &mut world.engine(node).drivers[0];
+        d.gauge.ends_wait(now);
+        all.push((piece, d.bytes_read, d.gauge.stalls.iter().map(|s| s.time).max().unwrap_or_default()));
+    }
+    let sum = all.iter().map(|(_, read, _)| *read).sum();
+    (all, sum)
+}
+
+#[test]
+fn large_pieces_have_their_turn_among_small_ones_that_are_read_slowly() {
+    for (blocks, longest, least) in [(64, 50, 35), (96, 30, 65), (128, 25, 110), (256, 1, 245)] {
+        let (all, sum) = mixed(blocks);
+        assert!(sum > least * 1_000_000, "{sum} bytes in {blocks} blocks of memory: {all:?}");
+        for (piece, read, stood) in all {
+            let fine = read > piece && stood < Duration::from_secs(longest);
+            assert!(fine, "{blocks} blocks, pieces of {piece}: {read} bytes, stood still for {stood:?}");
+        }
+    }
+}
+
+/// Who takes a byte now and then holds its piece for its turn, not for ever.
+#[test]
+fn who_drips_keeps_nobody_from_reading() {
+    for (together, drips) in [(false, 2), (false, 1), (true, 2), (true, 1)] {
+        let mut world = World::new(97, Content::single(97, 4 * MIB, 128 * KIB as u32));
+        let ours = crowd(&mut world, 7, 2 * 8);
+        let node = |i: usize| ours[if together { 0 } else { i }];
+        for i in 0..6 {
+            let steps = [Step::Seek(i * 600 * KIB), Step::Read(u64::MAX)];
+            world.add_driver(node(i as usize), Driver::new(i + 1, 0, steps).at_rate(drips).by(1));
+        }
+        world.run_for(Duration::from_secs(3));
+        world.add_driver(
+            node(6),
+            Driver::new(9, 0, [Step::Seek(4 * MIB - 300 * KIB), Step::Read(u64::MAX)]).at_rate(MIB),
+        );
+        let done = world.run(minute(), |w| w.engine(node(6)).drivers.last().is_some_and(Driver::is_done));
+        assert!(done, "together {together}: {}", progress(&world));
+        let now = world.now();
+        for i in 0..6 {
+            let driver = &mut world.engine(node(i)).drivers[if together { i } else { 0 }];
+            driver.gauge.ends_wait(now);
+            assert!(driver.bytes_read > 2, "together {together}, {i}: {}", driver.bytes_read);
+        }
+    }
+}
+
 #[test]
 fn twice_as_many_torrents_as_pieces_fit_take_turns() {
     let mut world = World::new(41, Content::single(41, 2 * MIB, 128 * KIB as u32));
@@ -180,7 +249,6 @@ fn readers_that_stand_still_give_way_soon() {
     }
 }
 
-/// Readers that nobody reads from any more.
 /// Who has read all keeps it for as long as nobody else wants memory. All who come at once get some at once, though nothing happens at
 /// those who rest.
 #[test]
@@ -207,6 +275,38 @@ fn who_rests_gives_to_all_who_come() {
     assert!(took < Duration::from_millis(800), "{took:?}");
 }
 
+/// A torrent that was paused, in line or with a piece begun, keeps nobody from reading; its own readers go on after it is resumed.
+#[test]
+fn paused_torrents_give_way() {
+    for after in [0, 20, 100, 300, 600, 1200] {
+        let mut world = World::new(83 + after, Content::single(83, 2 * MIB, 256 * KIB as u32));
+        let ours = crowd(&mut world, 4, 16);
+        for node in &ours[..2] {
+            world.nodes[node - 1].line = Line::new(256 * KIB, MIB, 15);
+        }
+        for node in &ours {
+            world.add_driver(*node, Driver::new(1, 0, read_all()));
+        }
+        world.run_for(Duration::from_millis(after));
+        let now = world.now();
+        for node in &ours[..2] {
+            world.engine(*node).torrent.pause(now);
+            world.settle(*node);
+        }
+        let others = [ours[2], ours[3]];
+        let done = world.run(Duration::from_secs(4), |w| others.iter().all(|n| w.engine(*n).is_done()));
+        assert!(done, "paused after {after} ms: {}", progress(&world));
+        let now = world.now();
+        for node in &ours[..2] {
+            world.engine(*node).torrent.resume(now);
+            world.settle(*node);
+        }
+        assert!(world.finish(minute()), "{}", progress(&world));
+        world.end();
+    }
+}
+
+/// Readers that nobody reads from any more.
 #[test]
 fn those_who_stopped_reading_give_way() {
     let mut world = World::new(59, Content::single(59, 2 * MIB, 256 * KIB as u32));

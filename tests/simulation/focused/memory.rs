@@ -55,6 +55,27 @@ fn protected_lookbehind_survives() {
     world.end();
 }
 
+/// A block that trickles in, or that an upload holds, keeps its memory for as long as it takes. What is read goes on in the rest of
+/// it, with nothing behind it.
+#[test]
+fn a_block_held_elsewhere_stops_no_stream_in_the_memory_of_two_pieces() {
+    for pieces in [2, 3] {
+        let mut world = World::new(5, Content::single(5, 4 * MIB, 128 * KIB as u32));
+        let seed = world.add_engine(Setup::seed(), fast());
+        let memory = Memory::new(pieces * 128 * KIB);
+        let pool = memory.pool.clone();
+        let ours = world.add_engine(Setup { shared: Some(memory), ..Setup::memory(0) }, fast());
+        world.introduce(ours, &[seed]);
+        let held: Vec<_> = (0..(pieces - 1) * 4).map_while(|_| pool.reserve()).collect();
+        world.add_driver(1, Driver::new(1, 0, [Step::Seek(MIB), Step::Read(MIB)]).at_rate(2 * MIB));
+        assert!(world.run(Duration::from_secs(5), |w| w.engine(1).is_done()), "{pieces} pieces");
+        drop(held);
+        // What was read stays again where there is room for it.
+        assert!(world.engine(1).torrent.had_pieces().contains(&15), "{:?}", world.engine(1).torrent.had_pieces());
+        world.end();
+    }
+}
+
 #[test]
 fn protection_yields_where_the_limit_was_lowered() {
     let mut world = pair(4 * MIB, 64 * KIB, MIB);
