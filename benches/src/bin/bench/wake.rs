@@ -36,11 +36,14 @@ const MOST_EVENTFDS: f64 = 25.0;
 
 const PIECE_LENGTH: u32 = 256 << 10;
 /// As many samples a run.
-const PIECES: u64 = 2048;
+const PIECES: u64 = 1200;
 const LEAST_SAMPLES: usize = 1000;
-/// How long the last block of a piece is held back: the reader has read the piece before by then.
-const HELD: Duration = Duration::from_millis(2);
+/// How long the last block of a piece is held back: the reader has read the piece before by then, and the blocks before it are hashed, which
+/// wait 10 ms for company.
+const HELD: Duration = Duration::from_millis(12);
 
+/// A sleeping thread is tried with naps like this one.
+const NAP: Duration = Duration::from_millis(2);
 /// On a quiet machine a thread that sleeps wakes up this soon after its time, 99 times of 100.
 const QUIET: Duration = Duration::from_micros(500);
 const NAPS: usize = 500;
@@ -70,8 +73,8 @@ fn eventfd_wake() -> Result<f64, String> {
 fn quiet() -> Result<(), String> {
     let late: Vec<f64> = (0..NAPS)
         .map(|_| {
-            let until = Instant::now() + HELD;
-            thread::sleep(HELD);
+            let until = Instant::now() + NAP;
+            thread::sleep(NAP);
             until.elapsed().as_secs_f64()
         })
         .collect();
