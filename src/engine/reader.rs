@@ -65,6 +65,8 @@ const TURN: Duration = Duration::from_secs(3);
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// A caller that reads with a timeout reads again within this time, if it still wants the bytes.
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// So many `read_at` calls that may be tried again are remembered.
+const MOST_ENDED: usize = 16;
 
 /// A read that waits for its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,7 @@ pub struct Waiting {
 pub struct Probe {
     /// In the file.
     pub offset: u64,
+    /// Since when its bytes are waited for, by this call and by those before it that were given up.
     pub since: Time,
 }
 
@@ -187,6 +190,8 @@ pub struct Reader {
     given_up: Option<(Waiting, Time)>,
     /// What `read_at` calls wait for.
     pub probes: Vec<Probe>,
+    /// Those that ended lately, and until when they may be tried again.
+    ended_probes: Vec<(Probe, Time)>,
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
@@ -215,6 +220,7 @@ impl Reader {
             waiting: None,
             given_up: None,
             probes: Vec::new(),
+            ended_probes: Vec::new(),
             prebuffer: None,
             window: Window::default(),
             counters: ReaderCounters::default(),
@@ -363,6 +369,24 @@ impl Reader {
     pub fn wait_at(&self, now: Time) -> Option<Waiting> {
         let lately = self.given_up.filter(|(w, until)| now < *until && w.offset == self.position);
         self.waiting.or(lately.map(|(waiting, _)| waiting))
+    }
+
+    /// A `read_at` found nothing, and waits.
+    pub fn begin_probe(&mut self, now: Time, offset: u64) {
+        self.ended_probes.retain(|(_, until)| now < *until);
+        let before = self.ended_probes.iter().position(|(p, _)| p.offset == offset);
+        let since = before.map_or(now, |at| self.ended_probes.swap_remove(at).0.since);
+        self.probes.push(Probe { offset, since });
+    }
+
+    /// It waits no more. False: it did not wait.
+    pub fn end_probe(&mut self, now: Time, offset: u64) -> bool {
+        let Some(at) = self.probes.iter().position(|p| p.offset == offset) else { return false };
+        let probe = self.probes.swap_remove(at);
+        if self.ended_probes.len() < MOST_ENDED {
+            self.ended_probes.push((probe, now + BETWEEN_TRIES));
+        }
+        true
     }
 
     /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.
@@ -625,5 +649,12 @@ mod tests {
         r.stop_waiting(at(7100));
         r.seek(at(7100), 5 * MIB);
         assert_eq!(r.wait_at(at(7100)), None, "other bytes");
+        for try_ in 8..20 {
+            r.begin_probe(at(try_ * 1000), MIB);
+            r.begin_probe(at(try_ * 1000 + 1), try_ * MIB);
+            assert_eq!(r.probes[0].since, at(8000));
+            assert!(r.end_probe(at(try_ * 1000 + 990), MIB) && r.end_probe(at(try_ * 1000 + 999), try_ * MIB));
+            assert!(!r.end_probe(at(try_ * 1000 + 999), MIB) && r.ended_probes.len() <= 3);
+        }
     }
 }
