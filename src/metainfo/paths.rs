@@ -78,6 +78,8 @@ fn decode(bytes: &[u8]) -> (Option<char>, usize) {
         Some(0xc0..=0xdf) => 2,
         Some(0xe0..=0xef) => 3,
         Some(0xf0..=0xf7) => 4,
+        // Of old UTF-8 the five, but not the six.
+        Some(0xf8..=0xfb) => 5,
         _ => 1,
     }
     .min(bytes.len());

@@ -68,6 +68,10 @@ fn broken_utf8_becomes_one_mark_a_sequence() {
         (b"\xe2\x82", "_"),
         (b"\xe2(\xa1", "_"),
         (b"\xc3/x", "_x"),
+        (b"\xf8\x88\x80\x80\x80a", "_a"),
+        (b"\xfbabcdefg", "_efg"),
+        (b"\xf9a", "_"),
+        (b"\xfcab\xfd", "_ab_"),
     ] {
         assert_eq!(posix(bytes).as_deref(), Some(name), "{}", bytes.escape_ascii());
     }
