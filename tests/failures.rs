@@ -3,9 +3,12 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
+use common::alone::alone;
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use common::temp::TempDir;
@@ -187,4 +190,64 @@ fn what_rests_is_checked_too() {
         assert!(!handle.status().unwrap().paused);
     }
     session.close(CLOSE).unwrap();
+}
+
+/// All descriptors that this process may have, until they are dropped.
+struct Hoard(Vec<fs::File>);
+
+impl Hoard {
+    fn begin() -> Self {
+        let pid = std::process::id().to_string();
+        let lowered = Command::new("prlimit").args(["--pid", &pid, "--nofile=512:"]).status().unwrap();
+        assert!(lowered.success());
+        Self(std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect())
+    }
+}
+
+/// A process that has no descriptors left for a while goes on when it has some again: whoever writes, checks or reads waits, and a torrent
+/// stops only where that lasts. What a session holds open itself is given up first.
+#[test]
+fn a_lack_of_descriptors_is_sat_out() {
+    alone("a_lack_of_descriptors_is_sat_out", || {
+        let torrent = Torrent::make("scarce", 3_000_000, 2, &["--piece-length", "65536"]);
+        let (seeder, seeded) = ours::seed_with(&torrent, |s| s.set_int("file_pool_size", 1).unwrap());
+        for lasts in [false, true] {
+            let to = TempDir::new();
+            let session = ours::open();
+            let index = session.add_torrent(ours::disk_params(&torrent, Source::File, to.path())).unwrap();
+            let handle = session.torrent(index).unwrap();
+            let mut alerts = Alerts::default();
+            alerts.wait(&session, "torrent_checked", "");
+            handle.prioritize_files(&[0, 0]).unwrap();
+            handle.connect_peer(ours::address(&seeder)).unwrap();
+            ours::until("they are connected", || handle.status().unwrap().num_peers == 1);
+
+            let hoard = Hoard::begin();
+            assert!(hoard.0.len() > 100);
+            handle.prioritize_files(&[4, 4]).unwrap();
+            if lasts {
+                let told = alerts.wait(&session, "torrent_error", "");
+                assert!(told.contains("Too many open files"), "{told}");
+                drop(hoard);
+                handle.resume().unwrap();
+                // Who was connected comes again.
+                handle.connect_peer(ours::address(&seeder)).unwrap();
+            } else {
+                thread::sleep(Duration::from_secs(2));
+                assert_eq!(handle.status().unwrap().total_done, 0, "nothing can be written");
+                drop(hoard);
+            }
+            ours::until("all of it is there", || handle.status().unwrap().is_seeding);
+            assert_eq!(alerts.count(&session, "torrent_error", ""), usize::from(lasts));
+            session.close(CLOSE).unwrap();
+        }
+        // Only one of its two files can be open.
+        let hoard = Hoard::begin();
+        for file in [0, 1, 0, 1] {
+            let reader = seeder.open_reader(seeded, file, ReaderOptions::default()).unwrap();
+            assert!(reader.read(&mut [0; 100], None).unwrap() > 0);
+        }
+        drop(hoard);
+        seeder.close(CLOSE).unwrap();
+    });
 }
