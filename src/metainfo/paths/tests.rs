@@ -111,7 +111,9 @@ fn long_names_keep_their_extension() {
 
 fn distinct_by(rules: Rules, paths: &[&str]) -> Vec<String> {
     let mut paths: Vec<String> = paths.iter().map(|&p| p.to_owned()).collect();
+    let before = paths.clone();
     make_distinct(paths.iter_mut().map(|p| (p, None)), rules);
+    assert_eq!(are_distinct(before.iter().map(String::as_str), rules), before == paths, "{before:?}");
     paths
 }
 
