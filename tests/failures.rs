@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::alone::alone;
 use common::ours::{self, Alerts, CLOSE};
@@ -205,12 +205,12 @@ impl Hoard {
 }
 
 /// A process that has no descriptors left for a while goes on when it has some again: whoever writes, checks or reads waits, and a torrent
-/// stops only where that lasts. What a session holds open itself is given up first.
+/// stops only where that lasts.
 #[test]
 fn a_lack_of_descriptors_is_sat_out() {
     alone("a_lack_of_descriptors_is_sat_out", || {
         let torrent = Torrent::make("scarce", 3_000_000, 2, &["--piece-length", "65536"]);
-        let (seeder, seeded) = ours::seed_with(&torrent, |s| s.set_int("file_pool_size", 1).unwrap());
+        let (seeder, _) = ours::seed(&torrent);
         for lasts in [false, true] {
             let to = TempDir::new();
             let session = ours::open();
@@ -241,13 +241,64 @@ fn a_lack_of_descriptors_is_sat_out() {
             assert_eq!(alerts.count(&session, "torrent_error", ""), usize::from(lasts));
             session.close(CLOSE).unwrap();
         }
-        // Only one of its two files can be open.
+        seeder.close(CLOSE).unwrap();
+    });
+}
+
+/// Files that the session holds open are given up first. Then a read of what is on disk waits for a descriptor as it waits for a disk: its
+/// timeout and an interrupt end that, and the torrent goes on.
+#[test]
+fn a_read_waits_for_a_descriptor() {
+    alone("a_read_waits_for_a_descriptor", || {
+        let torrent = Torrent::make("shut.bin", 1_000_000, 1, &[]);
+        // More files than are open at once: each that is opened closes another one, the first torrent's before all.
+        let many = Torrent::make("many", 4_000_000, 100, &[]);
+        let (session, index) = ours::seed(&torrent);
+        let passing = session.add_torrent(ours::disk_params(&many, Source::File, many.dir.path())).unwrap();
+        ours::until("the other is checked", || ours::status(&session, passing).is_seeding);
+        let is_open = |torrent: &Torrent| {
+            let dir = torrent.dir.path();
+            let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(dir)))
+        };
+        assert!(!is_open(&torrent) && is_open(&many));
+
+        let layout = ours::torrent_file(&many.file).info.layout.clone();
+        let files: Vec<_> = (0..).zip(layout.files()).filter(|(_, f)| f.size > 0).map(|(file, _)| file).collect();
+        assert!(files.len() > 45, "{} files", files.len());
         let hoard = Hoard::begin();
-        for file in [0, 1, 0, 1] {
-            let reader = seeder.open_reader(seeded, file, ReaderOptions::default()).unwrap();
-            assert!(reader.read(&mut [0; 100], None).unwrap() > 0);
+        for file in files {
+            let reader = session.open_reader(passing, file, ReaderOptions::default()).unwrap();
+            assert!(reader.read(&mut [0; 100], Some(Duration::from_secs(5))).unwrap() > 0);
         }
         drop(hoard);
-        seeder.close(CLOSE).unwrap();
+        session.remove_torrent(passing, Default::default()).unwrap();
+        ours::until("its files are closed", || !is_open(&many));
+        let reader = Arc::new(session.open_reader(index, 0, ReaderOptions::default()).unwrap());
+
+        let hoard = Hoard::begin();
+        let began = Instant::now();
+        let error = reader.read(&mut [0; 100], Some(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(error.status, Status::TimedOut, "{error:?}");
+        let error = reader.read_at(5, &mut [0; 100], Some(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(error.status, Status::TimedOut, "{error:?}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let read = |buf: usize| {
+            let theirs = reader.clone();
+            let read = thread::spawn(move || theirs.read(&mut vec![0; buf], None));
+            thread::sleep(Duration::from_millis(500));
+            assert!(!read.is_finished());
+            read
+        };
+        let interrupted = read(100);
+        reader.interrupt();
+        assert_eq!(interrupted.join().unwrap().unwrap_err().status, Status::Interrupted);
+        // Nothing was consumed, and the interrupt is over.
+        let waiting = read(100);
+        drop(hoard);
+        assert_eq!(waiting.join().unwrap().unwrap(), 100);
+        assert_eq!(reader.status().unwrap().position, 100);
+        assert!(ours::status(&session, index).is_seeding);
+        session.close(CLOSE).unwrap();
     });
 }
