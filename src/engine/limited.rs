@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::late::SILENT;
+use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use crate::storage::pool::BLOCK_SIZE;
@@ -16,6 +17,9 @@ use crate::storage::pool::BLOCK_SIZE;
 const AHEAD: Duration = Duration::from_secs(2);
 /// Who lets us wait is found out again after so long: a look at every peer for each block would cost more than it is worth.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Who brings less than one of so many parts of what is its share is slow by itself.
+const SMALL_PART: f64 = 4.0;
 
 /// What the core knows of the limit.
 #[derive(Debug, Default)]
@@ -37,6 +41,13 @@ impl Limited {
     /// Does anybody wait for the limit?
     pub fn holds_back(&self) -> bool {
         !self.held.is_empty()
+    }
+
+    /// Is a peer no slower than those that wait for the limit are by it? One that is slow by itself brings a small part of what each of
+    /// them gets; of one that has brought nothing nobody knows.
+    pub fn slows(&self, peer: &Peer) -> bool {
+        let share = f64::from(self.rate) / self.held.len().max(1) as f64;
+        self.holds_back() && (peer.is_unknown() || peer.pipe.bandwidth() >= share / SMALL_PART)
     }
 
     /// Blocks that the limit brings in a short time, one at least.

@@ -59,8 +59,8 @@ impl Torrent {
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
-        // Where our limit lets anybody wait, it is what makes them slow: nobody brings anything sooner.
-        if self.limited.holds_back() {
+        // It is our limit that makes it slow: nobody brings anything sooner.
+        if self.limited.slows(peer) {
             return 0;
         }
         let most = max_requests(&self.settings);
