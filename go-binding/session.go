@@ -239,7 +239,8 @@ func (s *Session) SaveState() ([]byte, error) {
 	return state, wrap("Session.SaveState", err)
 }
 
-// SetMemoryLimit changes the memory limit. Lowered, what is too much is evicted. bytes: 262144 at least.
+// SetMemoryLimit changes the memory limit. Lowered, what is too much is evicted, and what lookbehind protects beyond half of it is protected
+// no longer, see [Torrent.SetLookbehind]. bytes: 262144 at least.
 func (s *Session) SetMemoryLimit(bytes int64) error {
 	if bytes < 0 {
 		return invalid("Session.SetMemoryLimit", "%d bytes, allowed is 262144 and above", bytes)

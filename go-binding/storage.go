@@ -47,7 +47,14 @@ func (t *Torrent) StorageStats() (StorageStats, error) {
 }
 
 // SetLookbehind protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it, but
-// stay once they are. Errors: [ErrOutOfMemory] for more than half the memory limit, [ErrInvalidArgument], [ErrNoMetadata].
+// stay once they are.
+//
+// Protected is half the memory limit at most, in memory storage, all torrents together. Where the limit is lowered, pieces stay
+// protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off. The first
+// that does not fit and those behind it may be evicted, as any other. They count as protected again when there is room again (the
+// limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
+//
+// Errors: [ErrOutOfMemory] for more than half the memory limit, [ErrInvalidArgument], [ErrNoMetadata].
 func (t *Torrent) SetLookbehind(pieces []PieceIndex) error {
 	s, index := t.raw()
 	raw := make([]int32, len(pieces))
@@ -74,7 +81,8 @@ func (t *Torrent) IsLookbehindAvailable(piece PieceIndex) (bool, error) {
 type LookbehindStats struct {
 	// Pieces that are to be kept, and those of them that are there.
 	ProtectedPieces, AvailablePieces int
-	// Bytes of them, and how many there may be: half the session's limit.
+	// Bytes of those that are protected now, there or not, and how many there may be: half the session's limit. Where that was lowered they
+	// may be fewer than are to be kept.
 	ProtectedBytes, LimitBytes uint64
 	// Answers of IsLookbehindAvailable: yes, and no.
 	Hits, Misses uint64

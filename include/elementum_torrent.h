@@ -842,7 +842,7 @@ typedef struct et_storage_stats_info {
      */
     uint64_t pinned;
     /**
-     * Bytes that are not evicted: `et_storage_set_lookbehind`.
+     * Bytes that are there and not evicted: `et_storage_set_lookbehind`.
      */
     uint64_t protected_bytes;
     /**
@@ -875,7 +875,8 @@ typedef struct et_lookbehind_info {
     uint32_t protected_pieces;
     uint32_t available_pieces;
     /**
-     * Bytes of them, and how many there may be: half the session's limit.
+     * Bytes of those that are protected now, there or not, and how many there may be: half the session's limit. Where that was
+     * lowered they may be fewer than are to be kept.
      */
     uint64_t protected_bytes;
     uint64_t limit_bytes;
@@ -3421,7 +3422,8 @@ et_status et_storage_stats(struct et_session *session,
 /**
  * Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted: what can be
  * spared first, then what was used longest ago. What is on its way, being hashed or read at this moment goes when it is
- * here. Readers of pieces that are larger now fail, see `et_reader_read`.
+ * here. Readers of pieces that are larger now fail, see `et_reader_read`. What lookbehind protects beyond half of it is
+ * protected no longer, see `et_storage_set_lookbehind`.
  *
  * bytes: of payload, 262144 at least. Errors: `ET_ERR_INVALID_ARGUMENT`. Any thread.
  */
@@ -3432,6 +3434,11 @@ et_status et_storage_set_limit(struct et_session *session,
 /**
  * Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
  * but stay once they are.
+ *
+ * Protected is half the memory limit at most, in memory storage, all torrents together. Where the limit is lowered, pieces stay
+ * protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off.
+ * The first that does not fit and those behind it may be evicted, as any other. They count as protected again when there is
+ * room again (the limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
  *
  * Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
  * `ET_ERR_INVALID_ARGUMENT` for no such piece,
@@ -3525,6 +3532,10 @@ void et_reader_free(struct et_reader *reader);
  * with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, in memory
  * storage (where the limit was lowered) or on its way to disk: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be
  * read still.
+ *
+ * What is on disk is read from there, however long the disk takes. Where the process has no descriptor to open its file with,
+ * that is tried again for five seconds before it is the disk's failure, with a timeout of 0, too; any other timeout, and
+ * `et_reader_interrupt`, end it.
  */
 et_status et_reader_read(struct et_reader *reader,
                          void *buf,

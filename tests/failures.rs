@@ -3,9 +3,12 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use common::alone::alone;
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use common::temp::TempDir;
@@ -187,4 +190,115 @@ fn what_rests_is_checked_too() {
         assert!(!handle.status().unwrap().paused);
     }
     session.close(CLOSE).unwrap();
+}
+
+/// All descriptors that this process may have, until they are dropped.
+struct Hoard(Vec<fs::File>);
+
+impl Hoard {
+    fn begin() -> Self {
+        let pid = std::process::id().to_string();
+        let lowered = Command::new("prlimit").args(["--pid", &pid, "--nofile=512:"]).status().unwrap();
+        assert!(lowered.success());
+        Self(std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect())
+    }
+}
+
+/// A process that has no descriptors left for a while goes on when it has some again: whoever writes, checks or reads waits, and a torrent
+/// stops only where that lasts.
+#[test]
+fn a_lack_of_descriptors_is_sat_out() {
+    alone("a_lack_of_descriptors_is_sat_out", || {
+        let torrent = Torrent::make("scarce", 3_000_000, 2, &["--piece-length", "65536"]);
+        let (seeder, _) = ours::seed(&torrent);
+        for lasts in [false, true] {
+            let to = TempDir::new();
+            let session = ours::open();
+            let index = session.add_torrent(ours::disk_params(&torrent, Source::File, to.path())).unwrap();
+            let handle = session.torrent(index).unwrap();
+            let mut alerts = Alerts::default();
+            alerts.wait(&session, "torrent_checked", "");
+            handle.prioritize_files(&[0, 0]).unwrap();
+            handle.connect_peer(ours::address(&seeder)).unwrap();
+            ours::until("they are connected", || handle.status().unwrap().num_peers == 1);
+
+            let hoard = Hoard::begin();
+            assert!(hoard.0.len() > 100);
+            handle.prioritize_files(&[4, 4]).unwrap();
+            if lasts {
+                let told = alerts.wait(&session, "torrent_error", "");
+                assert!(told.contains("Too many open files"), "{told}");
+                drop(hoard);
+                handle.resume().unwrap();
+                // Who was connected comes again.
+                handle.connect_peer(ours::address(&seeder)).unwrap();
+            } else {
+                thread::sleep(Duration::from_secs(2));
+                assert_eq!(handle.status().unwrap().total_done, 0, "nothing can be written");
+                drop(hoard);
+            }
+            ours::until("all of it is there", || handle.status().unwrap().is_seeding);
+            assert_eq!(alerts.count(&session, "torrent_error", ""), usize::from(lasts));
+            session.close(CLOSE).unwrap();
+        }
+        seeder.close(CLOSE).unwrap();
+    });
+}
+
+/// Files that the session holds open are given up first. Then a read of what is on disk waits for a descriptor as it waits for a disk: its
+/// timeout and an interrupt end that, and the torrent goes on.
+#[test]
+fn a_read_waits_for_a_descriptor() {
+    alone("a_read_waits_for_a_descriptor", || {
+        let torrent = Torrent::make("shut.bin", 1_000_000, 1, &[]);
+        // More files than are open at once: each that is opened closes another one, the first torrent's before all.
+        let many = Torrent::make("many", 4_000_000, 100, &[]);
+        let (session, index) = ours::seed(&torrent);
+        let passing = session.add_torrent(ours::disk_params(&many, Source::File, many.dir.path())).unwrap();
+        ours::until("the other is checked", || ours::status(&session, passing).is_seeding);
+        let is_open = |torrent: &Torrent| {
+            let dir = torrent.dir.path();
+            let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+            open.any(|fd| fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(dir)))
+        };
+        assert!(!is_open(&torrent) && is_open(&many));
+
+        let layout = ours::torrent_file(&many.file).info.layout.clone();
+        let files: Vec<_> = (0..).zip(layout.files()).filter(|(_, f)| f.size > 0).map(|(file, _)| file).collect();
+        assert!(files.len() > 45, "{} files", files.len());
+        let hoard = Hoard::begin();
+        for file in files {
+            let reader = session.open_reader(passing, file, ReaderOptions::default()).unwrap();
+            assert!(reader.read(&mut [0; 100], Some(Duration::from_secs(5))).unwrap() > 0);
+        }
+        drop(hoard);
+        session.remove_torrent(passing, Default::default()).unwrap();
+        ours::until("its files are closed", || !is_open(&many));
+        let reader = Arc::new(session.open_reader(index, 0, ReaderOptions::default()).unwrap());
+
+        let hoard = Hoard::begin();
+        let began = Instant::now();
+        let error = reader.read(&mut [0; 100], Some(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(error.status, Status::TimedOut, "{error:?}");
+        let error = reader.read_at(5, &mut [0; 100], Some(Duration::from_millis(300))).unwrap_err();
+        assert_eq!(error.status, Status::TimedOut, "{error:?}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        let read = |buf: usize| {
+            let theirs = reader.clone();
+            let read = thread::spawn(move || theirs.read(&mut vec![0; buf], None));
+            thread::sleep(Duration::from_millis(500));
+            assert!(!read.is_finished());
+            read
+        };
+        let interrupted = read(100);
+        reader.interrupt();
+        assert_eq!(interrupted.join().unwrap().unwrap_err().status, Status::Interrupted);
+        // Nothing was consumed, and the interrupt is over.
+        let waiting = read(100);
+        drop(hoard);
+        assert_eq!(waiting.join().unwrap().unwrap(), 100);
+        assert_eq!(reader.status().unwrap().position, 100);
+        assert!(ours::status(&session, index).is_seeding);
+        session.close(CLOSE).unwrap();
+    });
 }

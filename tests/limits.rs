@@ -105,7 +105,8 @@ fn upload_limits_hold_for_all_peers_together() {
     seeder.close(CLOSE).unwrap();
 }
 
-/// What many peers sent waits for our limit: nobody is late, nothing is asked for again, and all of the limit is of use.
+/// What many peers sent waits for our limit: nobody is late, nothing is asked for again, and all of the limit is of use to the reader: what
+/// it waits for comes first. Not there yet is what two seconds bring, block beside block, and a piece that is not whole.
 #[test]
 fn a_low_limit_is_of_use_with_many_peers() {
     const LIMIT: i64 = 50_000;
@@ -122,11 +123,37 @@ fn a_low_limit_is_of_use_with_many_peers() {
     while let Some(left) = time.checked_sub(began.elapsed()) {
         read += reader.read(&mut buf, Some(left)).unwrap_or(0);
     }
-    let wanted = LIMIT as usize * 20 * 7 / 10;
+    let wanted = LIMIT as usize * 20 * 8 / 10;
     let asked: u64 = seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum();
     println!("read {read}, sent by all {asked}");
     assert!(read >= wanted, "{read} bytes of {wanted} in order");
-    assert!(asked <= LIMIT as u64 * 20 * 12 / 10 + 200_000, "{asked} bytes sent for {read}");
+    assert!(asked <= LIMIT as u64 * (20 + 2), "{asked} bytes sent for {read}");
+    session.close(CLOSE).unwrap();
+    seeders.iter().for_each(|s| s.close(CLOSE).unwrap());
+}
+
+/// Where a block takes many seconds nobody is late for it, and no more than the next one is asked for.
+#[test]
+fn the_lowest_limits_fetch_nothing_in_vain() {
+    const LIMIT: i64 = 1000;
+    const BLOCK: u64 = 16 * 1024;
+    let torrent = Torrent::make("least.bin", 2_000_000, 1, &[]);
+    let seeders: Vec<_> = (0..8).map(|_| ours::seed(&torrent).0).collect();
+    let session = ours::open_with(|s| s.set_int("download_rate_limit", LIMIT).unwrap());
+    let mut params = ours::params(&torrent, Source::File);
+    params.peers = seeders.iter().map(ours::address).collect();
+    let index = session.add_torrent(params).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    let sent = || -> u64 { seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum() };
+    let began = Instant::now();
+    // Each wait of the reader makes what it waits for urgent.
+    while began.elapsed() < Duration::from_secs(35) {
+        let _ = reader.read(&mut [0; 1000], Some(Duration::from_millis(500)));
+        // What is asked for is sent at once.
+        let (sent, came) = (sent(), session.stats().unwrap().total_payload_download);
+        assert!(sent <= came + BLOCK, "{sent} bytes sent, {came} came");
+    }
+    assert!(session.stats().unwrap().total_payload_download >= BLOCK);
     session.close(CLOSE).unwrap();
     seeders.iter().for_each(|s| s.close(CLOSE).unwrap());
 }

@@ -6,13 +6,14 @@ mod content;
 
 use std::time::Instant;
 
-use common::alone::{alone, memory};
-use common::ours::{self, CLOSE, READ};
+use common::alone::{alone, forget_memory_peak, memory};
+use common::ours::{self, Alerts, CLOSE, READ};
 use common::peers::plain_seeder;
 use common::temp::TempDir;
 use content::Content;
+use elementum_torrent::metainfo::TorrentFile;
 use elementum_torrent::session::{
-    AddTorrentParams, Reader, ReaderOptions, Session, StorageIndex, TorrentSource, Whence,
+    AddTorrentParams, Reader, ReaderOptions, Session, StorageIndex, StorageKind, TorrentSource, Whence,
 };
 
 const MIB: u64 = 1 << 20;
@@ -108,5 +109,57 @@ fn a_gigabyte_streams_through_64_mib() {
         let peak = memory("VmHWM");
         println!("measured peak RSS: limit + {:.1} MiB", (peak as f64 - LIMIT as f64) / MIB as f64);
         assert!(peak <= LIMIT + CONSTANT, "{} MiB", peak / MIB);
+    });
+}
+
+/// A torrent of very many small files.
+fn many_files(files: u32) -> Vec<u8> {
+    let mut torrent = b"d4:infod5:filesl".to_vec();
+    for file in 0..files {
+        torrent.extend(format!("d6:lengthi{}e4:pathl7:{file:07}ee", 100 + file % 7).bytes());
+    }
+    let size: u64 = (0..u64::from(files)).map(|file| 100 + file % 7).sum();
+    let pieces = size.div_ceil(1 << 20) * 20;
+    torrent.extend(format!("e4:name4:many12:piece lengthi1048576e6:pieces{pieces}:").bytes());
+    torrent.resize(torrent.len() + pieces as usize, b'h');
+    torrent.extend(b"ee");
+    torrent
+}
+
+/// A torrent costs little more than its names: while it is read, while it is held, and on disk as in memory.
+#[test]
+fn half_a_million_files_are_held_in_little() {
+    alone("half_a_million_files_are_held_in_little", || {
+        const FILES: u32 = 490_000;
+        let session = ours::open();
+        let bytes = many_files(FILES);
+        for storage in [StorageKind::Memory, StorageKind::Disk] {
+            forget_memory_peak();
+            let before = memory("VmRSS");
+            let file = TorrentFile::parse(&bytes).unwrap();
+            assert_eq!(file.info.layout.num_files() as u32, FILES);
+            let read = memory("VmHWM") - before;
+            let mut params = AddTorrentParams::new(TorrentSource::File(file));
+            let to = TempDir::new();
+            params.storage = Some(storage);
+            params.save_path = Some(to.path().to_owned());
+            let index = session.add_torrent(params).unwrap();
+            let mut alerts = Alerts::default();
+            alerts.wait(&session, if storage == StorageKind::Disk { "torrent_checked" } else { "add_torrent" }, "");
+            let held = memory("VmRSS") - before;
+            println!(
+                "measured {storage:?}: {} MiB to read {} MiB of torrent, {} MiB held",
+                read / MIB,
+                bytes.len() as u64 / MIB,
+                held / MIB
+            );
+            // Beside the torrent itself.
+            let beside = |bytes_a_file: u64| bytes.len() as u64 + u64::from(FILES) * bytes_a_file;
+            assert!(read <= beside(220), "{} MiB", read / MIB);
+            assert!(held <= beside(140), "{} MiB", held / MIB);
+            session.remove_torrent(index, Default::default()).unwrap();
+            alerts.wait(&session, "torrent_removed", "");
+        }
+        session.close(CLOSE).unwrap();
     });
 }

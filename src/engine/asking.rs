@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::Time;
-use super::late::SILENT;
 use super::peer::Peer;
 use super::pipe::QueueTime;
 use super::reader::Reader;
@@ -17,13 +16,9 @@ use super::torrent::Torrent;
 use super::torrent_config::TorrentFlags;
 use super::wants;
 use crate::settings::Settings;
-use crate::storage::pool::BLOCK_SIZE;
 
 /// Where peers share a way, what one leaves free goes to it or to one of so many.
 const FEW: usize = 16;
-
-/// Under a download limit no more is asked for than it brings in that time: the rest would wait at us, before what a seek asks for.
-const LIMITED_AHEAD: Duration = Duration::from_secs(2);
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -61,13 +56,7 @@ impl Torrent {
         let most = self.inflow.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
         let share = if most.is_some() { 1.0 } else { self.inflow.share() };
-        Queue { time, share, max: max_requests(&self.settings), most, limited: self.most_under_limit() }
-    }
-
-    /// Blocks that the download limit brings in a short time, one at least.
-    fn most_under_limit(&self) -> Option<u64> {
-        let bytes = u64::from(self.download_limit) * LIMITED_AHEAD.as_secs();
-        (self.download_limit > 0).then(|| (bytes / u64::from(BLOCK_SIZE)).max(1))
+        Queue { time, share, max: max_requests(&self.settings), most, limited: self.limited.most() }
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
@@ -257,19 +246,13 @@ impl Torrent {
     }
 
     /// Where peers share a way, or a limit, it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
-    fn way_is_free(&self, now: Time, queue: &Queue) -> bool {
+    fn way_is_free(&mut self, now: Time, queue: &Queue) -> bool {
         queue.most.is_none_or(|most| self.outstanding() < most)
-            && queue.limited.is_none_or(|most| self.timely_requests(now) < most)
-    }
-
-    /// Requests to those who do not let us wait. What the silent hold of a limit, others may have.
-    fn timely_requests(&self, now: Time) -> u64 {
-        let timely = self.peers.values().filter(|p| p.overdue(now) < SILENT);
-        timely.map(|p| p.requests.len() as u64).sum()
+            && queue.limited.is_none_or(|most| self.fits_limit(now, most))
     }
 
     /// Blocks that are asked for.
-    fn outstanding(&self) -> u64 {
+    pub(super) fn outstanding(&self) -> u64 {
         self.content.as_ref().map_or(0, |c| c.store.asked_blocks())
     }
 

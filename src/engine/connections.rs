@@ -95,13 +95,6 @@ impl Torrent {
         }
     }
 
-    /// What the peer sent waits to be read, since a download limit holds it back; or no more.
-    pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.hold(now, held);
-        }
-    }
-
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         let reason = error.close_reason();
@@ -313,6 +306,7 @@ impl Torrent {
     pub(super) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.hungry.remove(key);
+        self.limited.peer_gone(key);
         self.hashing.pours(key, false);
         self.partial.remove(&key);
         self.on_parole = self.on_parole.saturating_sub(usize::from(peer.parole));

@@ -196,7 +196,7 @@ impl Torrent {
         let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
         let busy = !peer.takes_more(max_requests(&self.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
-        if self.peers.len() < 2 || self.download_limit > 0 || peer.parole || peer.snubbed || busy {
+        if self.peers.len() < 2 || self.limited.is_limited() || peer.parole || peer.snubbed || busy {
             return false;
         }
         let eta = peer.expected_arrival(now, self.inflow.share());

@@ -153,6 +153,7 @@ impl Torrent {
         (self.wants_from, self.wants_dirty, self.refill) = (0, true, false);
         self.wants.clear();
         self.partial.clear();
+        self.limited.peers_gone();
         self.suspects.clear();
         self.departed.clear();
         (self.hungry, self.late, self.ranking) = (Hungry::default(), LateHeap::default(), Ranking::default());

@@ -439,6 +439,10 @@ impl Torrent {
         };
         let pinned: BTreeSet<u32> =
             self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
+        let is_kept = |p: u32| {
+            let slot = self.content.as_ref().and_then(|c| c.store.slot(p));
+            slot.is_some_and(|s| s.stage == Stage::Kept)
+        };
         StorageStats {
             session_limit: bytes(limit),
             session_charged: bytes(self.pool.charged()),
@@ -447,9 +451,9 @@ impl Torrent {
             partial: bytes(self.content.as_ref().map_or(0, |c| c.store.partial_blocks())),
             in_flight: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             pinned: held(&mut pinned.into_iter()),
-            protected_bytes: held(&mut self.protected.iter().copied()),
+            protected_bytes: held(&mut self.kept_lookbehind.iter().copied()),
             resident_pieces: self.content.as_ref().map_or(0, |c| c.store.kept_pieces()),
-            protected_pieces: self.protected.len() as u32,
+            protected_pieces: self.kept_lookbehind.iter().filter(|p| is_kept(**p)).count() as u32,
             evicted_pieces: self.counters.evicted_pieces,
             refetched_pieces: self.counters.refetched_pieces,
             share: bytes(self.share_blocks()),

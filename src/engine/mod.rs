@@ -24,6 +24,7 @@ pub mod hungry;
 pub mod inflow;
 pub mod late;
 pub mod lifecycle;
+mod limited;
 mod loans;
 pub mod memory;
 mod merge;

@@ -59,6 +59,10 @@ impl Torrent {
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
+        // It is our limit that makes it slow: nobody brings anything sooner.
+        if self.limited.slows(peer) {
+            return 0;
+        }
         let most = max_requests(&self.settings);
         let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), most);
         let behind = self.ranking.behind(wait);
@@ -199,7 +203,7 @@ impl Torrent {
             return None;
         }
         // While our limit lets anybody wait, a copy brings nothing sooner.
-        if self.download_limit > 0 && self.peers.values().any(|p| p.held.is_some()) {
+        if self.limited.is_limited() && self.limited.holds_back() {
             return None;
         }
         let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);

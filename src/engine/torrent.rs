@@ -20,6 +20,7 @@ use super::hashing::Hashing;
 use super::hungry::Hungry;
 use super::inflow::Inflow;
 use super::late::LateHeap;
+use super::limited::Limited;
 use super::metadata::MetadataFetch;
 use super::output::Output;
 use super::peer::Peer;
@@ -68,8 +69,7 @@ pub struct Torrent {
     pub(super) name: String,
     pub(super) storage: StorageKind,
     pub(super) flags: TorrentFlags,
-    /// Bytes a second that are read from all peers at most, 0: any number.
-    pub(super) download_limit: u32,
+    pub(super) limited: Limited,
     pub(super) max_connections: u32,
     pub(super) max_uploads: u32,
     pub(super) peer_id: [u8; 20],
@@ -200,7 +200,7 @@ impl Torrent {
             name: config.name,
             storage: config.storage,
             flags: config.flags,
-            download_limit: 0,
+            limited: Limited::default(),
             max_connections: config.max_connections,
             max_uploads: config.max_uploads,
             peer_id: config.peer_id,
@@ -441,12 +441,6 @@ impl Torrent {
         self.max_connections = max_connections.unwrap_or(self.max_connections);
         self.max_uploads = max_uploads.unwrap_or(self.max_uploads);
         self.part_with_surplus(now);
-    }
-
-    /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
-    /// torrents.
-    pub fn set_download_limit(&mut self, rate: u32) {
-        self.download_limit = rate;
     }
 
     /// When `handle_timeout` should be called next.

@@ -223,6 +223,10 @@ pub unsafe extern "C" fn et_reader_free(reader: *mut et_reader) {
 /// with that error at once, until the torrent is resumed. So does one whose piece is larger than `memory_limit`, in memory
 /// storage (where the limit was lowered) or on its way to disk: `ET_ERR_OUT_OF_MEMORY`, until it is raised. What is here can be
 /// read still.
+///
+/// What is on disk is read from there, however long the disk takes. Where the process has no descriptor to open its file with,
+/// that is tried again for five seconds before it is the disk's failure, with a timeout of 0, too; any other timeout, and
+/// `et_reader_interrupt`, end it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_reader_read(
     reader: *mut et_reader,

@@ -29,7 +29,7 @@ pub struct et_storage_stats_info {
     pub in_flight: u64,
     /// Bytes that are not evicted: heads and tails of files being read.
     pub pinned: u64,
-    /// Bytes that are not evicted: `et_storage_set_lookbehind`.
+    /// Bytes that are there and not evicted: `et_storage_set_lookbehind`.
     pub protected_bytes: u64,
     /// What it may keep now of the session's limit, bytes.
     pub share: u64,
@@ -53,7 +53,8 @@ pub struct et_lookbehind_info {
     /// Pieces that are to be kept, and those of them that are there.
     pub protected_pieces: u32,
     pub available_pieces: u32,
-    /// Bytes of them, and how many there may be: half the session's limit.
+    /// Bytes of those that are protected now, there or not, and how many there may be: half the session's limit. Where that was
+    /// lowered they may be fewer than are to be kept.
     pub protected_bytes: u64,
     pub limit_bytes: u64,
     /// Answers of `et_storage_is_lookbehind_available`: yes, and no.
@@ -100,7 +101,8 @@ pub unsafe extern "C" fn et_storage_stats(
 
 /// Sets the session's memory limit, as the `memory_limit` setting does. Lowered, what is too much is evicted: what can be
 /// spared first, then what was used longest ago. What is on its way, being hashed or read at this moment goes when it is
-/// here. Readers of pieces that are larger now fail, see `et_reader_read`.
+/// here. Readers of pieces that are larger now fail, see `et_reader_read`. What lookbehind protects beyond half of it is
+/// protected no longer, see `et_storage_set_lookbehind`.
 ///
 /// bytes: of payload, 262144 at least. Errors: `ET_ERR_INVALID_ARGUMENT`. Any thread.
 #[unsafe(no_mangle)]
@@ -111,6 +113,11 @@ pub unsafe extern "C" fn et_storage_set_limit(session: *mut et_session, bytes: u
 
 /// Protects pieces from eviction, in place of those protected before. Those that are not there are not fetched for it,
 /// but stay once they are.
+///
+/// Protected is half the memory limit at most, in memory storage, all torrents together. Where the limit is lowered, pieces stay
+/// protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off.
+/// The first that does not fit and those behind it may be evicted, as any other. They count as protected again when there is
+/// room again (the limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
 ///
 /// Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
 /// `ET_ERR_INVALID_ARGUMENT` for no such piece,

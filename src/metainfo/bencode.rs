@@ -1,6 +1,6 @@
 //! Bencoding (BEP 3): a borrowing parser with limits, and an encoder.
 //!
-//! The parser makes a flat list of tokens over the input, 16 bytes a value, without recursion: a hostile nesting costs
+//! The parser makes a flat list of tokens over the input, 12 bytes a value, without recursion: a hostile nesting costs
 //! neither stack nor more than [`Limits`] allows, and stepping over a value is one addition. [`Value`]s are cheap handles
 //! into it.
 //!
@@ -43,8 +43,6 @@ impl Default for Limits {
 struct Token {
     /// The value's first byte, which tells its kind.
     start: u32,
-    /// A string's first content byte; otherwise the byte after `start`.
-    body: u32,
     /// Behind the value's last byte.
     end: u32,
     /// Tokens of the value, with all it holds: the next sibling is so many tokens on.
@@ -135,12 +133,12 @@ impl Parser<'_> {
         self.input.get(self.at).copied().ok_or_else(|| error("unexpected end", self.at))
     }
 
-    fn push(&mut self, start: usize, body: usize, end: usize) -> Result<(), ParseError> {
+    fn push(&mut self, start: usize, end: usize) -> Result<(), ParseError> {
         if self.tokens.len() >= self.limits.tokens {
             return Err(error("too many values", start));
         }
         // All fit: the input is shorter than 4 GiB.
-        self.tokens.push(Token { start: start as u32, body: body as u32, end: end as u32, count: 1 });
+        self.tokens.push(Token { start: start as u32, end: end as u32, count: 1 });
         Ok(())
     }
 
@@ -149,7 +147,7 @@ impl Parser<'_> {
             return Err(error("nested too deep", start));
         }
         self.open.push((self.tokens.len(), expect));
-        self.push(start, start + 1, start)?;
+        self.push(start, start)?;
         self.at = start + 1;
         Ok(())
     }
@@ -185,11 +183,10 @@ impl Parser<'_> {
                 _ => return Err(error("expected a digit or ':'", self.at - 1)),
             }
         }
-        let body = self.at;
-        let end = body.checked_add(len).filter(|&end| end <= self.input.len());
+        let end = self.at.checked_add(len).filter(|&end| end <= self.input.len());
         let end = end.ok_or_else(|| error("a string longer than the input", start))?;
         self.at = end;
-        self.push(start, body, end)
+        self.push(start, end)
     }
 
     /// All digits, however many; else whatever stands before an `e` that is near.
@@ -209,7 +206,7 @@ impl Parser<'_> {
             None => return Err(error("an integer without end", start)),
         }
         self.at = start + 1 + len + 1;
-        self.push(start, start + 1, self.at)
+        self.push(start, self.at)
     }
 }
 
@@ -223,7 +220,7 @@ pub struct Value<'d> {
 
 impl<'d> Value<'d> {
     fn token(&self) -> Token {
-        self.tokens.first().copied().unwrap_or(Token { start: 0, body: 0, end: 0, count: 0 })
+        self.tokens.first().copied().unwrap_or(Token { start: 0, end: 0, count: 0 })
     }
 
     fn bytes(&self, start: u32, end: u32) -> &'d [u8] {
@@ -264,14 +261,18 @@ impl<'d> Value<'d> {
             return None;
         }
         let token = self.token();
-        let text = std::str::from_utf8(self.bytes(token.body, token.end.checked_sub(1)?)).ok()?;
+        let text = std::str::from_utf8(self.bytes(token.start + 1, token.end.checked_sub(1)?)).ok()?;
         // Rust would take a plus.
         text.parse().ok().filter(|_| !text.starts_with('+'))
     }
 
     pub fn as_bytes(&self) -> Option<&'d [u8]> {
-        let token = self.token();
-        self.kind().is_ascii_digit().then(|| self.bytes(token.body, token.end))
+        if !self.kind().is_ascii_digit() {
+            return None;
+        }
+        // Behind its length, which ends with the first colon.
+        let raw = self.raw();
+        raw.get(raw.iter().position(|&b| b == b':')? + 1..)
     }
 
     /// A string that is UTF-8.

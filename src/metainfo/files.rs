@@ -1,6 +1,7 @@
 //! A torrent's files (BEP 3, BEP 47), laid end to end, and the pieces and blocks that cut them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ParseError;
 use crate::storage::pool::BLOCK_SIZE;
@@ -50,7 +51,8 @@ pub struct FileSlice {
 /// All files and the piece length. There is at least one piece; the last may be short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileLayout {
-    files: Vec<FileEntry>,
+    /// Whoever else needs the layout, as the disk does, shares them.
+    files: Arc<Vec<FileEntry>>,
     total_size: u64,
     piece_length: u32,
     num_pieces: u32,
@@ -83,7 +85,8 @@ impl FileLayout {
             .filter(|&n| n <= MAX_PIECES)
             .ok_or_else(|| ParseError::new(format!("torrent of more than {MAX_PIECES} pieces")))?;
         let padding = padding(&files, total_size, piece_length.into());
-        Ok(Self { files, total_size, piece_length, num_pieces, padding })
+        files.shrink_to_fit();
+        Ok(Self { files: Arc::new(files), total_size, piece_length, num_pieces, padding })
     }
 
     pub fn files(&self) -> &[FileEntry] {

@@ -7,8 +7,8 @@
 //! spaces go, and names of devices get a `_` before them. Paths that are the same after that, in any case, or that are a
 //! directory of another file, get a number.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
 /// Most bytes of one path element: what file systems take.
@@ -78,6 +78,8 @@ fn decode(bytes: &[u8]) -> (Option<char>, usize) {
         Some(0xc0..=0xdf) => 2,
         Some(0xe0..=0xef) => 3,
         Some(0xf0..=0xf7) => 4,
+        // Of old UTF-8 the five, but not the six.
+        Some(0xf8..=0xfb) => 5,
         _ => 1,
     }
     .min(bytes.len());
@@ -149,6 +151,23 @@ pub fn sanitize_path<'a>(root: &str, elements: impl IntoIterator<Item = &'a [u8]
         add("_");
     }
     path
+}
+
+/// Is there nothing for [`make_distinct`] to do? True for almost all torrents, which then need not remember every name.
+pub fn are_distinct<'a>(paths: impl IntoIterator<Item = &'a str>, rules: Rules) -> bool {
+    let mut directories = HashSet::new();
+    let mut names = Vec::new();
+    for path in paths {
+        fold_prefixes(path, rules, |prefix, whole| {
+            if whole {
+                names.push(prefix);
+            } else {
+                directories.insert(prefix);
+            }
+        });
+    }
+    names.sort_unstable();
+    names.is_sorted_by(|a, b| a < b) && !names.iter().any(|name| directories.contains(name))
 }
 
 /// Gives distinct names to paths that a file system without upper and lower case would take for one, and to files that

@@ -154,6 +154,9 @@ fn files(info: Value<'_>, name: &str) -> Result<Vec<FileEntry>, ParseError> {
     }
     // Links name files as the torrent does, whatever number these get.
     symlinks::resolve(&mut files, name);
+    if paths::are_distinct(files.iter().map(|f| f.path.as_str()), Rules::HERE) {
+        return Ok(files);
+    }
     let names = files.iter_mut().map(|f| (&mut f.path, Some(f.size).filter(|_| f.flags.contains(FileFlags::PAD))));
     paths::make_distinct(names, Rules::HERE);
     Ok(files)

@@ -1,7 +1,9 @@
 //! A peer connection's two halves: what arrives is decoded outside the torrent's lock and handed over in batches; what is to
 //! be written is taken in batches and written with one system call each.
 
+use std::future::Future;
 use std::io::{self, IoSliceMut};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -79,6 +81,8 @@ async fn receive(
     }
     let mut batch = Vec::new();
     let mut pouring = false;
+    // What it sent waits for a limit, as far as the core knows.
+    let mut held = false;
     let pause = |pouring: &mut bool| {
         if std::mem::take(pouring) {
             driver.run(|core, now| core.peer_paused(now, key));
@@ -99,10 +103,16 @@ async fn receive(
         let granted = if unlimited {
             RECEIVE_BYTES
         } else {
-            driver.run(|core, now| core.peer_held(now, key, true));
-            let granted = limits.acquire(want).await as usize;
-            driver.run(|core, now| core.peer_held(now, key, false));
-            granted
+            let mut acquired = pin!(limits.acquire(want));
+            match at_once(acquired.as_mut()).await {
+                Some(granted) => granted as usize,
+                None => {
+                    if !std::mem::replace(&mut held, true) {
+                        driver.run(|core, now| core.peer_held(now, key, true));
+                    }
+                    acquired.await as usize
+                }
+            }
         };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
         let mut buffer = driver.session.take_buffer();
@@ -126,7 +136,13 @@ async fn receive(
         if n < granted && !unlimited {
             limits.refund((granted - n) as u32);
         }
+        // Of what there is more of the rest waits on, without a moment between in which it would seem to be late.
+        let released = held && (unlimited || n < granted);
+        held = held && !released;
         if n == 0 {
+            if released {
+                driver.run(|core, now| core.peer_held(now, key, false));
+            }
             if at_end {
                 return Some(ended());
             }
@@ -150,6 +166,9 @@ async fn receive(
                 core.peer_received(now, key, &mut batch, taken);
             }
             core.peer_receiving(key, decoder.block_in_progress());
+            if released {
+                core.peer_held(now, key, false);
+            }
             if let Err(e) = &decoded {
                 core.peer_violated(now, key, e);
             }
@@ -309,6 +328,17 @@ fn slices(chunks: &[Chunk], mut skip: usize, mut len: usize) -> Vec<io::IoSlice<
         }
     }
     slices
+}
+
+/// What a future has without a wait. It goes on where it is if it has nothing yet.
+async fn at_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// Lets the task's other half run, and the thread's other tasks. Without the trip to the event queue that the runtime's own

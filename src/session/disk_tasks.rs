@@ -8,6 +8,7 @@ use crate::engine::output::{DiskJob, UploadRead};
 use crate::error::Error;
 use crate::storage::checker;
 use crate::storage::disk::{DiskFailure, DiskStorage};
+use crate::storage::patience::patiently;
 use crate::storage::pool::{BLOCK_SIZE, Block};
 use crate::wire::BlockRequest;
 
@@ -38,9 +39,15 @@ fn blocking(driver: &Arc<Driver>, work: impl FnOnce() + Send + 'static) {
 }
 
 fn write(driver: &Arc<Driver>, disk: &DiskStorage, generation: u64, piece: u32, blocks: Vec<Block>) {
-    let outcome = disk.write_blocks(piece, &blocks).map_err(|failure| named(disk, failure));
+    let write = || disk.write_blocks(piece, &blocks);
+    let outcome = patiently(|| goes_on(driver, generation), write).map_err(|failure| named(disk, failure));
     drop(blocks);
     driver.run(|core, now| core.piece_written(now, generation, piece, outcome));
+}
+
+/// Is the torrent to go on as it did when the work began? What nobody waits for is not tried again.
+pub fn goes_on(driver: &Driver, generation: u64) -> bool {
+    driver.check().is_ok() && driver.look(|core, _| core.is_current(generation)).unwrap_or(false)
 }
 
 /// The error, and the name of the file that it is about.
@@ -78,7 +85,8 @@ fn read_blocks(
         // An upload is worth less than a download: without room it waits.
         let mut block = driver.session.pool.reserve()?.into_block(len);
         let begin = request.begin + done;
-        if let Err(failure) = disk.read(request.piece, begin, block.as_mut_slice()) {
+        let read = || disk.read(request.piece, begin, block.as_mut_slice());
+        if let Err(failure) = patiently(|| goes_on(driver, generation), read) {
             read_failed(driver, disk, generation, failure);
             return None;
         }
@@ -115,6 +123,7 @@ fn begin_check(driver: &Arc<Driver>, generation: u64) {
         let outcome = checker::check(
             &disk,
             |piece| info.piece_hash(piece),
+            || goes_on(&driver, generation),
             |progress| {
                 batch.push(progress);
                 if batch.len() == CHECK_BATCH {

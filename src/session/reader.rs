@@ -14,6 +14,7 @@ use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
 use crate::error::{Error, Operation, Result, Status};
 use crate::out_buffer::OutBuffer;
+use crate::storage::patience::patiently;
 
 /// What a seek's offset counts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Reader {
                 }
                 found => {
                     let expected = found.len();
-                    let copied = copy(&self.driver, found, buf, 0);
+                    let copied = copy(&self.driver, found, buf, 0, || self.may_wait(deadline));
                     if copied.is_err() {
                         let _ = self.driver.command(|core, _| core.read_failed(self.id, expected as u64));
                     }
@@ -158,7 +159,7 @@ impl Reader {
                         break Err(error);
                     }
                 }
-                Ok(found) => break copy(&self.driver, found, buf, 0),
+                Ok(found) => break copy(&self.driver, found, buf, 0, || self.may_wait(deadline)),
             }
         };
         if waiting {
@@ -181,12 +182,20 @@ impl Reader {
         self.driver.wait_readable(deadline, stirred);
         self.driver.check()?;
         if self.interrupted.swap(false, Ordering::AcqRel) {
-            return Err(Error::new(Status::Interrupted, "the read was interrupted"));
+            return Err(interrupted());
         }
         if deadline.is_some_and(|d| Instant::now() >= d) && !self.driver.look(|core, _| ready(core))? {
-            return Err(Error::new(Status::TimedOut, "the data did not come in time"));
+            return Err(too_late());
         }
         Ok(())
+    }
+
+    /// May a read of what is on disk wait on for the means to read it? Else why not.
+    fn may_wait(&self, deadline: Option<Instant>) -> Result<()> {
+        if self.interrupted.swap(false, Ordering::AcqRel) {
+            return Err(interrupted());
+        }
+        if deadline.is_some_and(|d| Instant::now() >= d) { Err(too_late()) } else { Ok(()) }
     }
 
     /// Moves the position, up to the end of the file. The new position.
@@ -281,12 +290,14 @@ fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.filter(|t| !t.is_zero()).map(|t| Instant::now() + t)
 }
 
-/// Copies what a read found to that place of the buffer. Blocks are held by reference meanwhile, outside the torrent's lock.
+/// Copies what a read found to that place of the buffer. Blocks are held by reference meanwhile, outside the torrent's lock. `go_on` is
+/// asked while the process has no descriptors to read a file with.
 pub(super) fn copy<B: OutBuffer + ?Sized>(
     driver: &Arc<Driver>,
     found: ReadOutcome,
     buf: &mut B,
     at: usize,
+    mut go_on: impl FnMut() -> Result<()>,
 ) -> Result<usize> {
     match found {
         ReadOutcome::Memory(parts) => {
@@ -301,12 +312,28 @@ pub(super) fn copy<B: OutBuffer + ?Sized>(
             let _leave = driver.use_disk().ok_or_else(removed)?;
             let disk = driver.disk().ok_or_else(Error::closed)?;
             let len = (len as usize).min(buf.len().saturating_sub(at));
-            let read = disk.read_into(piece, offset, buf, at..at + len);
-            read.map_err(|failure| disk_tasks::read_failed(driver, &disk, generation, failure))?;
+            let mut ended = None;
+            let still = || {
+                ended = go_on().err();
+                ended.is_none() && disk_tasks::goes_on(driver, generation)
+            };
+            let read = patiently(still, || disk.read_into(piece, offset, buf, at..at + len));
+            // Whoever gave up did so before it was known whether that lasts.
+            read.map_err(|failure| {
+                ended.unwrap_or_else(|| disk_tasks::read_failed(driver, &disk, generation, failure))
+            })?;
             Ok(len)
         }
         ReadOutcome::Wait | ReadOutcome::EndOfFile => Ok(0),
     }
+}
+
+fn interrupted() -> Error {
+    Error::new(Status::Interrupted, "the read was interrupted")
+}
+
+fn too_late() -> Error {
+    Error::new(Status::TimedOut, "the data did not come in time")
 }
 
 fn removed() -> Error {

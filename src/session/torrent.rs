@@ -254,7 +254,7 @@ impl Torrent {
                     return Err(Error::new(Status::WouldBlock, format!("piece {piece} is not here")));
                 }
                 ReadOutcome::Wait | ReadOutcome::EndOfFile => 0,
-                found => super::reader::copy(&self.driver, found, buf, done)?,
+                found => super::reader::copy(&self.driver, found, buf, done, || Ok(()))?,
             };
             done += n;
             if n == 0 || done == buf.len() {

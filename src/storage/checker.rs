@@ -2,6 +2,7 @@
 
 use crate::metainfo::info_hash::Sha1Hash;
 use crate::storage::disk::{DiskFailure, DiskStorage};
+use crate::storage::patience::patiently;
 
 /// How far a check is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +15,12 @@ pub struct Progress {
 }
 
 /// Checks every piece against its hash, and tells of each. Pieces that reach into a missing part of a file are known to be
-/// absent without a read. `on_piece` returns whether to go on; so does this: false where it was cancelled.
+/// absent without a read. `on_piece` returns whether to go on; so does this: false where it was cancelled. `goes_on` is asked while
+/// there are no descriptors to go on with.
 pub fn check(
     storage: &DiskStorage,
     piece_hash: impl Fn(u32) -> Option<Sha1Hash>,
+    goes_on: impl Fn() -> bool,
     mut on_piece: impl FnMut(Progress) -> bool,
 ) -> Result<bool, DiskFailure> {
     let layout = storage.layout();
@@ -30,7 +33,7 @@ pub fn check(
             .slices(begin, u64::from(layout.piece_size(piece)))
             .all(|s| sizes.get(s.file).copied().flatten().is_some_and(|size| size >= s.offset + s.len));
         let have = match piece_hash(piece) {
-            Some(want) if there => storage.hash_piece(piece, &mut buf)? == Some(want),
+            Some(want) if there => patiently(&goes_on, || storage.hash_piece(piece, &mut buf))? == Some(want),
             _ => false,
         };
         if !on_piece(Progress { piece, have, num_pieces }) {

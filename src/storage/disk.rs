@@ -18,7 +18,7 @@ use crate::error::{Error, Operation, Result, Status};
 use crate::metainfo::files::{FileEntry, FileFlags, FileLayout, FileSlice};
 use crate::metainfo::info_hash::Sha1Hash;
 use crate::out_buffer::OutBuffer;
-use crate::storage::file_pool::{DEFAULT_FILE_POOL_SIZE, FilePool, Owner};
+use crate::storage::file_pool::{DEFAULT_FILE_POOL_SIZE, FilePool, Owner, is_descriptor_shortage};
 use crate::storage::pool::Block;
 
 /// Bytes read at once for a hash.
@@ -51,6 +51,13 @@ pub struct DiskFailure {
     pub error: Error,
     /// None: with none of them.
     pub file: Option<usize>,
+}
+
+impl DiskFailure {
+    /// No file could be opened: the process, or the system, has no descriptor left.
+    pub fn is_shortage(&self) -> bool {
+        self.error.operation == Operation::FileOpen && is_descriptor_shortage(self.error.os_error)
+    }
 }
 
 impl From<DiskFailure> for Error {

@@ -79,7 +79,7 @@ impl FilePool {
             return Ok(handle);
         }
         // Opened without the lock: a disk that spins up must not hold up other files. Two openers at once are no harm.
-        let handle = Arc::new(open_file(path, writable)?);
+        let handle = Arc::new(self.open_anew(path, writable)?);
         let mut state = self.state.lock();
         let mut closed: Vec<_> = state.open.extract_if(.., |e| e.owner == owner && e.file == file).collect();
         closed.extend(state.shrink(1));
@@ -88,6 +88,20 @@ impl FilePool {
         drop(state);
         drop(closed);
         Ok(handle)
+    }
+
+    /// Opens a file. Where the process has no descriptor left, one of ours goes for it, as long as there are any: fewer open files are
+    /// slower, and no failure.
+    fn open_anew(&self, path: &Path, writable: bool) -> io::Result<File> {
+        loop {
+            match open_file(path, writable) {
+                Err(e) if is_descriptor_shortage(e.raw_os_error().unwrap_or(0)) => {
+                    let oldest = self.state.lock().take_oldest();
+                    drop(oldest.ok_or(e)?);
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Closes all files of an owner.
@@ -114,12 +128,23 @@ impl State {
     fn shrink(&mut self, more: usize) -> Vec<Entry> {
         let mut closed = Vec::new();
         while self.open.len() + more > self.limit
-            && let Some((oldest, _)) = self.open.iter().enumerate().min_by_key(|(_, e)| e.last_use)
+            && let Some(oldest) = self.take_oldest()
         {
-            closed.push(self.open.swap_remove(oldest));
+            closed.push(oldest);
         }
         closed
     }
+
+    /// Of the open files the one that was used longest ago. To be dropped without the lock, too.
+    fn take_oldest(&mut self) -> Option<Entry> {
+        let (oldest, _) = self.open.iter().enumerate().min_by_key(|(_, e)| e.last_use)?;
+        Some(self.open.swap_remove(oldest))
+    }
+}
+
+/// Is that the system's error where it gives the process no more descriptors?
+pub fn is_descriptor_shortage(os_error: i32) -> bool {
+    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|e| e.raw_os_error() == os_error)
 }
 
 /// Opens without following a symbolic link in the last place, which somebody may have put there to have us write elsewhere.

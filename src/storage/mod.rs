@@ -6,5 +6,6 @@ pub mod credits;
 pub mod disk;
 pub mod file_pool;
 pub mod lending;
+pub mod patience;
 pub mod pool;
 pub mod turns;

@@ -124,6 +124,36 @@ static void protected(void)
     et_reader_free(reader);
 }
 
+/* Of what was protected under a higher limit, the lowest pieces that fit into half of the lower one stay; all again when it is raised. */
+static void protected_less(void)
+{
+    static const et_piece_index pieces[] = { 40, 41, 42, 43 };
+    et_reader_options options = { .struct_size = sizeof options, .pin_head = ET_READER_NONE, .pin_tail = ET_READER_NONE };
+    et_lookbehind_info kept = { .struct_size = sizeof kept };
+    et_reader *reader = NULL;
+    int n;
+    STATUS(ET_OK, et_reader_open(session, film, 0, &options, &reader, NULL));
+    STATUS(ET_OK, et_storage_set_lookbehind(session, film, pieces, 4, NULL));
+    play(reader, 40, 6);
+    CHECK(stats().protected_pieces == 4 && stats().protected_bytes == 4 * PIECE);
+    STATUS(ET_OK, et_storage_set_limit(session, 4 * PIECE, NULL));
+    play(reader, 50, 40);
+    CHECK(is_right(40) && is_right(41) && is_gone(42) && is_gone(43));
+    CHECK(stats().protected_pieces == 2 && stats().protected_bytes == 2 * PIECE);
+    STATUS(ET_OK, et_storage_lookbehind_stats(session, film, &kept, NULL));
+    CHECK(kept.protected_pieces == 4 && kept.available_pieces == 2);
+    CHECK(kept.protected_bytes == 2 * PIECE && kept.limit_bytes == 2 * PIECE);
+    STATUS(ET_OK, et_storage_set_limit(session, MIB, NULL));
+    poll(NULL, 0, 200);
+    CHECK(is_gone(42) && is_gone(43));
+    play(reader, 42, 2);
+    play(reader, 50, 70);
+    for (n = 40; n < 44; n++)
+        CHECK(is_right(n));
+    STATUS(ET_OK, et_storage_clear_lookbehind(session, film, NULL));
+    et_reader_free(reader);
+}
+
 /* A reader keeps the film's ends while it is open, unless it is told not to. */
 static void pins(void)
 {
@@ -201,6 +231,7 @@ int main(void)
     evicted();
     pins();
     protected();
+    protected_less();
     limits();
     et_session_free(session);
     et_session_free(seeder);

@@ -68,6 +68,10 @@ fn broken_utf8_becomes_one_mark_a_sequence() {
         (b"\xe2\x82", "_"),
         (b"\xe2(\xa1", "_"),
         (b"\xc3/x", "_x"),
+        (b"\xf8\x88\x80\x80\x80a", "_a"),
+        (b"\xfbabcdefg", "_efg"),
+        (b"\xf9a", "_"),
+        (b"\xfcab\xfd", "_ab_"),
     ] {
         assert_eq!(posix(bytes).as_deref(), Some(name), "{}", bytes.escape_ascii());
     }
@@ -107,7 +111,9 @@ fn long_names_keep_their_extension() {
 
 fn distinct_by(rules: Rules, paths: &[&str]) -> Vec<String> {
     let mut paths: Vec<String> = paths.iter().map(|&p| p.to_owned()).collect();
+    let before = paths.clone();
     make_distinct(paths.iter_mut().map(|p| (p, None)), rules);
+    assert_eq!(are_distinct(before.iter().map(String::as_str), rules), before == paths, "{before:?}");
     paths
 }
 

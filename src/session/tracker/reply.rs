@@ -1,6 +1,6 @@
 //! What an HTTP tracker answers (BEP 3, 7, 23, 24, 31). Pure.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{AnnounceFailure, AnnounceReply, MAX_PEERS, RetryIn};
@@ -21,7 +21,8 @@ pub fn parse(body: &[u8]) -> Result<AnnounceReply, AnnounceFailure> {
     if body.is_empty() {
         return Err(no_reply("is empty"));
     }
-    // Some trackers end with a line break.
+    // Some trackers end with a line break, and scripts begin with one, or with the mark that an editor put there.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
     let (document, _) = Document::parse_prefix(body, LIMITS).map_err(|e| no_reply(&format!("cannot be read: {e}")))?;
     let dict = document.root();
     if !dict.is_dict() {
@@ -66,9 +67,16 @@ fn peers(dict: Value<'_>) -> Vec<SocketAddr> {
 
 /// A peer of the list that is not compact. Host names are left out: a tracker must not have us look up names.
 fn peer_of_dict(peer: Value<'_>) -> Option<SocketAddr> {
-    let ip: IpAddr = peer.get_str(b"ip")?.parse().ok()?;
-    let port = u16::try_from(peer.get_int(b"port")?).ok()?;
-    Some(SocketAddr::new(ip.to_canonical(), port))
+    let ip = peer.get_str(b"ip")?.trim();
+    let bracketed = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
+    let ip: IpAddr = match bracketed {
+        Some(v6) => v6.parse::<Ipv6Addr>().ok()?.into(),
+        None => ip.parse().ok()?,
+    };
+    let port = peer.get(b"port")?;
+    // Scripts that quote whatever they print write it as text.
+    let port = port.as_int().or_else(|| port.as_str()?.trim().parse().ok())?;
+    Some(SocketAddr::new(ip.to_canonical(), u16::try_from(port).ok()?))
 }
 
 /// Four bytes or sixteen.
@@ -190,6 +198,39 @@ mod tests {
             i5e3:abcee";
         let reply = parse(body).expect("a reply");
         assert_eq!(reply.peers, [addr("10.0.0.1:6881"), addr("[2001:db8::1]:1"), addr("192.0.2.1:7")]);
+    }
+
+    /// As scripts write them: ports as text, addresses as in a URL. One that cannot be read spoils only itself.
+    #[test]
+    fn peers_as_scripts_write_them() {
+        let body = b"d5:peersl\
+            d2:ip8:10.0.0.14:port4:6881e\
+            d2:ip13:[2001:db8::1]4:port3: 80e\
+            d2:ip9: 10.0.0.24:porti7ee\
+            d2:ip10:[10.0.0.3]4:porti7ee\
+            d2:ip12:[2001:db8::14:porti7ee\
+            d2:ip8:10.0.0.44:port5:65536e\
+            d2:ip8:10.0.0.54:port0:e\
+            d2:ip8:10.0.0.64:port2:-1e\
+            d2:ip8:10.0.0.74:portli7eee\
+            d2:ip8:10.0.0.84:port3:abce\
+            d2:ip8:10.0.0.94:porti9eeee";
+        let reply = parse(body).expect("a reply");
+        let want = ["10.0.0.1:6881", "[2001:db8::1]:80", "10.0.0.2:7", "10.0.0.9:9"].map(addr);
+        assert_eq!(reply.peers, want);
+    }
+
+    #[test]
+    fn what_stands_before_a_reply_is_stepped_over() {
+        let reply = b"d5:peers6:\x0a\0\0\x01\x1a\xe1e";
+        for before in [&b""[..], b"\xef\xbb\xbf", b"\r\n", b" \t\n", b"\xef\xbb\xbf\r\n"] {
+            let body = [before, reply].concat();
+            assert_eq!(parse(&body).map(|r| r.peers), Ok(vec![addr("10.0.0.1:6881")]), "{}", before.escape_ascii());
+        }
+        for before in [&b"\xef\xbb"[..], b"\0", b"x", b"\xfe\xff"] {
+            assert!(parse(&[before, reply].concat()).is_err(), "{}", before.escape_ascii());
+        }
+        assert!(parse(b"\xef\xbb\xbf\r\n").is_err());
     }
 
     #[test]

@@ -58,12 +58,17 @@ fn hashes(layout: &FileLayout, content: &[u8]) -> Vec<Sha1Hash> {
 fn check(storage: &DiskStorage, hashes: &[Sha1Hash]) -> Vec<u32> {
     let mut have = Vec::new();
     let hash = |p: u32| hashes.get(p as usize).copied();
-    checker::check(storage, hash, |Progress { piece, have: good, .. }| {
-        if good {
-            have.push(piece);
-        }
-        true
-    })
+    checker::check(
+        storage,
+        hash,
+        || true,
+        |Progress { piece, have: good, .. }| {
+            if good {
+                have.push(piece);
+            }
+            true
+        },
+    )
     .expect("checked");
     have
 }
@@ -198,6 +203,7 @@ fn wrong_bytes_are_found_and_the_check_can_be_cancelled() {
     let done = checker::check(
         &storage,
         |p| hashes.get(p as usize).copied(),
+        || true,
         |progress| {
             seen += 1;
             assert_eq!(progress.num_pieces, layout.num_pieces());

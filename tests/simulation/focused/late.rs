@@ -92,3 +92,21 @@ fn copies_with_silent_peers_make_way() {
         world.end();
     }
 }
+
+/// Under a download limit few blocks are asked for at once. What those who do not answer hold of it is no others' loss.
+#[test]
+fn what_the_silent_hold_of_a_limit_others_may_have() {
+    let mut world = silent_first(6, 64 * KIB);
+    let now = world.now();
+    let torrent = &mut world.engine(0).torrent;
+    torrent.set_download_limit(50_000);
+    (0..16).for_each(|p| torrent.set_piece_priority(now, p, 4).expect("a piece"));
+    world.settle(0);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.engine(0).torrent.storage_stats().in_flight, 6 * 16 * KIB, "two seconds of the limit");
+    honest_come(&mut world, 1);
+    world.run_for(Duration::from_secs(5));
+    let had = world.engine(0).torrent.had_pieces().len();
+    assert!(had > 4, "{had} pieces came");
+    world.end();
+}

@@ -86,6 +86,11 @@ fn protection_yields_where_the_limit_was_lowered() {
     world.engine(1).set_limit(now, 256 * KIB);
     world.settle(1);
     must_read(&mut world, 1);
+    let torrent = &mut world.engine(1).torrent;
+    for (piece, stays) in [(10, true), (11, true), (12, false), (13, false)] {
+        assert_eq!(torrent.is_lookbehind_available(piece), Ok(stays), "piece {piece}");
+    }
+    assert_eq!((torrent.storage_stats().protected_pieces, torrent.lookbehind_stats().protected_pieces), (2, 4));
     world.end();
 }
 
