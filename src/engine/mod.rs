@@ -16,6 +16,7 @@ pub mod explain;
 pub mod explanation;
 pub mod external_ip;
 pub mod fickle;
+pub mod fruitless;
 pub mod greeting;
 pub mod hash_job;
 pub mod hashing;

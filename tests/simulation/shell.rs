@@ -25,7 +25,7 @@ impl World {
         if self.nodes[target].away || self.nodes[from].away {
             return self.dial_failed(from, to);
         }
-        if matches!(self.nodes[target].kind, Kind::Gone) || !matches!(self.nodes[from].kind, Kind::Engine(_)) {
+        if [from, target].iter().any(|n| matches!(self.nodes[*n].kind, Kind::Gone)) {
             return self.dial_failed(from, to);
         }
         let hash = self.content.info.info_hashes.best();
@@ -61,7 +61,7 @@ impl World {
                 }
             }
         }
-        let open = [keys[0] != PeerKey::NOBODY, true];
+        let open = [keys[0] != PeerKey::NOBODY || matches!(self.nodes[from].kind, Kind::Script(_)), true];
         let nodes = [from, target];
         self.conns.push(Conn {
             nodes,
@@ -75,8 +75,10 @@ impl World {
             taken: [0; 2],
             unread: [Vec::new(), Vec::new()],
         });
-        if let Kind::Script(script) = &mut self.nodes[target].kind {
-            script.connected(conn);
+        for node in nodes {
+            if let Kind::Script(script) = &mut self.nodes[node].kind {
+                script.connected(conn);
+            }
         }
         for (side, node) in nodes.into_iter().enumerate() {
             self.pump(conn, side);

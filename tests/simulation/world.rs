@@ -233,6 +233,12 @@ impl World {
         self.settle(node);
     }
 
+    /// A script dials the node.
+    pub fn dial(&mut self, script: usize, node: usize) {
+        let to = self.nodes[node].address;
+        self.clock.after(Duration::from_millis(50), Event::Dialled { from: script, to });
+    }
+
     /// The node loses its network, or has it again.
     pub fn set_away(&mut self, node: usize, away: bool) {
         if away {
