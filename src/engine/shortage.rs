@@ -82,7 +82,7 @@ impl Torrent {
         self.shortage.next = now + pause;
         self.swarm.call(now, called);
         if need == Need::Read {
-            self.trackers.hurry(now);
+            self.trackers.hurry(now, self.shortage.calls == 1);
             self.poll_trackers(now);
             if self.shortage.next_search <= now {
                 self.shortage.next_search = now + DHT_SPACING;

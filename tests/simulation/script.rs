@@ -249,7 +249,11 @@ impl Script {
         let Some(link) = self.links.get_mut(&conn) else { return };
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
-        link.out.push_back(bytes);
+        if link.drops.is_empty() {
+            link.out.push_back(bytes);
+        } else {
+            link.drops.extend(bytes);
+        }
     }
 
     fn send_block(&mut self, conn: usize, r: BlockRequest) {

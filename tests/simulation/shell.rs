@@ -278,7 +278,8 @@ impl World {
     fn announced(&mut self, node: usize, tracker: TrackerId) {
         let now = self.now();
         let peers = self.tracked.iter().map(|n| self.nodes[*n].address).collect();
-        let reply = AnnounceReply { interval_s: 1800, min_interval_s: 900, peers, ..AnnounceReply::default() };
+        let reply =
+            AnnounceReply { interval_s: 1800, min_interval_s: self.min_interval_s, peers, ..AnnounceReply::default() };
         let reached = !self.nodes[node].away;
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         if reached {

@@ -141,8 +141,9 @@ pub struct World {
     /// The books of the engines are looked at every so many steps.
     pub audit_every: u64,
     pub verbose: bool,
-    /// Whom the tracker names.
+    /// Whom the tracker names, and the shortest interval that it gives, in seconds.
     pub tracked: Vec<usize>,
+    pub min_interval_s: u32,
 }
 
 impl World {
@@ -160,6 +161,7 @@ impl World {
             audit_every: 16,
             verbose: false,
             tracked: Vec::new(),
+            min_interval_s: 900,
         }
     }
 

@@ -210,6 +210,62 @@ fn a_read_without_peers_asks_trackers_and_dht() {
     world.end();
 }
 
+/// Those who have the piece and bring nothing of it are nobody, whatever they do instead.
+#[test]
+fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
+    let manners = [Manner::Staller, Manner::Dripper, Manner::Liar, Manner::Choking];
+    for (manner, number, seed) in manners.into_iter().flat_map(|m| [(m, 1, 110), (m, 1, 111), (m, 3, 112)]) {
+        let mut world = World::new(seed, Content::single(seed, 8 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+        let useless: Vec<usize> = (0..number).map(|_| world.add_script(manner, fast())).collect();
+        let other = world.add_script(Manner::Honest, fast());
+        world.introduce_by(PeerSource::PEX, node, &useless);
+        world.run_for(seconds(100));
+        assert_eq!(world.engine(node).announces.len(), 1, "nobody waits");
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+        world.run_for(seconds(13));
+        let asked = |w: &mut World| (w.engine(node).announces.len(), w.engine(node).searches.len());
+        assert_eq!(asked(&mut world), (2, 1), "{number} {manner:?} {}", world.engine(node).torrent.describe());
+        world.run_for(seconds(300));
+        let (announces, searches) = asked(&mut world);
+        assert!((4..=8).contains(&announces) && (4..=7).contains(&searches), "{announces} {searches}");
+        world.tracked = vec![other];
+        let done = world.finish(seconds(90));
+        assert!(done, "{number} {manner:?}: {}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
+
+/// The only seed moves to another port again and again, and only the tracker knows: a read has it back soon. Where the tracker names a
+/// shortest interval that is kept to, but for one announce in a minute.
+#[test]
+fn a_seed_that_moves_its_port_is_followed() {
+    for (seed, given) in (113..116).flat_map(|seed| [(seed, 0), (seed, 900)]) {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+        world.tracked = vec![world.add_script(Manner::Honest, fast())];
+        world.min_interval_s = given;
+        world.run_for(seconds(1));
+        world.introduce(node, &[1]);
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(256 * KIB));
+        for moves in 0..6 {
+            world.run_for(seconds(20));
+            assert_eq!(world.num_conns(node), 1, "move {moves}, {given} s");
+            world.cut(1);
+            let port = world.nodes[1].address.port();
+            world.nodes[1].address.set_port(port + 1);
+            world.run_for(seconds(1));
+            let back = world.run(seconds(if given > 0 { 75 } else { 22 }), |w| w.num_conns(0) > 0);
+            let engine = world.engine(node);
+            assert!(back, "move {moves}, {given} s: announced at {:?}", engine.announces);
+        }
+        let announces = &world.engine(node).announces;
+        let closest = announces[1..].windows(2).map(|w| w[1].since(w[0])).min().expect("several");
+        assert!(closest >= seconds(if given > 0 { 50 } else { 14 }), "{closest:?}");
+        world.end();
+    }
+}
+
 /// With peers that have the piece there is no call, however long the read waits for them; with peers that have not, there is.
 #[test]
 fn peers_without_the_piece_are_nobody() {
