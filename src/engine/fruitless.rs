@@ -43,6 +43,11 @@ impl Fruitless {
     }
 }
 
+/// Does somebody watch what it reads?
+pub(super) fn plays(reader: &Reader) -> bool {
+    !reader.options.background
+}
+
 impl Peer {
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
@@ -63,6 +68,13 @@ impl Peer {
 }
 
 impl Torrent {
+    /// Has it been of no use for so long to a read that has waited for as long?
+    pub(super) fn is_of_no_use(&self, now: Time, peer: &Peer, time: Duration) -> bool {
+        let pieces = self.awaited(plays).filter(|(_, since)| now.since(*since) >= time);
+        let pieces: Vec<u32> = pieces.map(|(piece, _)| piece).collect();
+        !pieces.is_empty() && peer.of_no_use_since(&pieces).is_some_and(|since| now.since(since) >= time)
+    }
+
     /// The missing pieces that reads of such readers wait for, and since when.
     pub(super) fn awaited(&self, of: impl Fn(&Reader) -> bool) -> impl Iterator<Item = (u32, Time)> {
         let content = self.content.as_ref();

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::Time;
+use super::fruitless::plays;
 use super::peer::Peer;
-use super::reader::Reader;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use crate::alert::CloseReason;
@@ -110,7 +110,6 @@ impl Torrent {
         {
             return None;
         }
-        let plays = |r: &Reader| !r.options.background;
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
