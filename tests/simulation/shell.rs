@@ -277,7 +277,11 @@ impl World {
     /// The tracker answers, if it can.
     fn announced(&mut self, node: usize, tracker: TrackerId) {
         let now = self.now();
-        let peers = self.tracked.iter().map(|n| self.nodes[*n].address).collect();
+        let mut peers: Vec<SocketAddr> = (0..self.dead_named)
+            .map(|_| SocketAddr::from((self.rng.u32(0x0b00_0000..0x7f00_0000).to_be_bytes(), 6881)))
+            .collect();
+        let middle = peers.len() / 2;
+        peers.splice(middle..middle, self.tracked.iter().map(|n| self.nodes[*n].address));
         let reply =
             AnnounceReply { interval_s: 1800, min_interval_s: self.min_interval_s, peers, ..AnnounceReply::default() };
         let reached = !self.nodes[node].away;

@@ -144,6 +144,8 @@ pub struct World {
     /// Whom the tracker names, and the shortest interval that it gives, in seconds.
     pub tracked: Vec<usize>,
     pub min_interval_s: u32,
+    /// With each answer the tracker names so many others at which nobody is.
+    pub dead_named: usize,
 }
 
 impl World {
@@ -162,6 +164,7 @@ impl World {
             verbose: false,
             tracked: Vec::new(),
             min_interval_s: 900,
+            dead_named: 0,
         }
     }
 

@@ -210,6 +210,30 @@ fn a_read_without_peers_asks_trackers_and_dht() {
     world.end();
 }
 
+/// Each answer of the tracker names the only seed among thousands of others at which nobody is. It is found, and found again.
+#[test]
+fn a_seed_that_is_named_among_thousands_of_dead_ones_is_found() {
+    for seed in 120..124 {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+        world.audit_every = 1000;
+        world.tracked = vec![1];
+        (world.dead_named, world.min_interval_s) = (4000, 0);
+        let mut setup = Setup { tracker: true, ..Setup::memory(MIB) };
+        setup.settings.max_peerlist_size = 600;
+        let node = world.add_engine(setup, fast());
+        world.add_script(Manner::Honest, fast());
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(400))]).at_rate(MIB));
+        let here = |w: &mut World| w.num_conns(0) > 0;
+        assert!(world.run(seconds(170), here), "seed {seed}: {:?}", world.engine(node).announces);
+        world.run_for(seconds(5));
+        world.set_away(1, true);
+        world.run_for(seconds(30));
+        world.set_away(1, false);
+        assert!(world.run(seconds(30), here), "seed {seed}: found again");
+        world.end();
+    }
+}
+
 /// Those who have the piece and bring nothing of it are nobody, whatever they do instead.
 #[test]
 fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
