@@ -62,6 +62,8 @@ const FORGIVING: Duration = Duration::from_secs(60);
 const FORGIVEN_WITHIN: Duration = Duration::from_secs(3);
 /// Of one answer so many have the same turn: all of an ordinary one.
 const ONE_TURN: usize = 200;
+/// Of a full list so many make room for one answer, and as many for those of it that are named again. To find each costs a look at all.
+const MOST_DROPPED: usize = 300;
 /// Peers remembered that came to us by themselves.
 const MAX_REMEMBERED: usize = 50;
 /// Banned addresses remembered a torrent.
@@ -216,8 +218,7 @@ impl Swarm {
             self.rng.shuffle(&mut addresses);
         }
         let mut new = 0;
-        // There was no room for this turn: nor is there for later ones.
-        let mut refused = usize::MAX;
+        let (mut room, mut room_again) = (MOST_DROPPED, MOST_DROPPED);
         for (at, address) in addresses.into_iter().enumerate() {
             if !limits.allow(address) || self.is_banned(address) {
                 continue;
@@ -228,17 +229,15 @@ impl Swarm {
             }
             let mut turn = 1 + at / ONE_TURN;
             if self.peers.len() >= limits.max_peers {
-                let mut dropped = turn < refused && self.drop_worst(source, turn);
-                if !dropped {
-                    refused = refused.min(turn);
-                    let again = self.overflow.note(address);
-                    turn = 0;
-                    dropped = again && refused > 0 && self.drop_worst(source, turn);
-                    refused = if again && !dropped { 0 } else { refused };
-                }
-                if !dropped {
+                let again = self.overflow.note(address);
+                turn = if again { 0 } else { turn };
+                let left = if again { &mut room_again } else { &mut room };
+                // Where there is none for one of them, there is none for later ones.
+                if *left == 0 || !self.drop_worst(source, turn) {
+                    *left = 0;
                     continue;
                 }
+                *left -= 1;
             }
             self.peers.insert(address, KnownPeer { source, turn, ..KnownPeer::default() });
             new += 1;

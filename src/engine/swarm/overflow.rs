@@ -1,4 +1,4 @@
-//! Addresses for which the list had no room lately: whoever is named again by then is worth more than who is named once.
+//! New addresses that were named lately while the list was full: who is named again is worth more than who is named once.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
