@@ -36,7 +36,7 @@ const MIN_SPACING_S: u32 = 5;
 /// Between two announces that a reader without peers hurries, whatever the tracker wants.
 const HURRY_SPACING: Duration = Duration::from_secs(60);
 /// The same where the tracker answers and allows it: twice as long each time, up to the other. Who was found may have moved.
-const FIRST_HURRY_SPACING: Duration = Duration::from_secs(15);
+const FIRST_HURRY_SPACING: Duration = Duration::from_secs(10);
 /// Back-off after the first failure before its growth, and its ceiling, seconds.
 const RETRY_MIN_S: u64 = 5;
 const RETRY_MAX_S: u64 = 3600;

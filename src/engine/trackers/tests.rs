@@ -401,8 +401,8 @@ fn hurries(min_interval_s: u32, fails: bool) -> Vec<u64> {
 
 #[test]
 fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
-    assert_eq!(hurries(0, false)[..5], [0, 15, 45, 105, 165]);
-    assert_eq!(hurries(40, false)[..5], [0, 40, 80, 140, 200]);
+    assert_eq!(hurries(0, false)[..5], [0, 10, 30, 70, 130]);
+    assert_eq!(hurries(40, false)[..5], [0, 40, 80, 120, 180]);
     assert_eq!(hurries(900, false)[..4], [0, 60, 120, 180]);
     assert_eq!(hurries(0, true)[..4], [0, 60, 120, 180]);
 }

@@ -279,13 +279,13 @@ fn a_seed_that_moves_its_port_is_followed() {
             let port = world.nodes[1].address.port();
             world.nodes[1].address.set_port(port + 1);
             world.run_for(seconds(1));
-            let back = world.run(seconds(if given > 0 { 75 } else { 22 }), |w| w.num_conns(0) > 0);
+            let back = world.run(seconds(if given > 0 { 75 } else { 15 }), |w| w.num_conns(0) > 0);
             let engine = world.engine(node);
             assert!(back, "move {moves}, {given} s: announced at {:?}", engine.announces);
         }
         let announces = &world.engine(node).announces;
         let closest = announces[1..].windows(2).map(|w| w[1].since(w[0])).min().expect("several");
-        assert!(closest >= seconds(if given > 0 { 50 } else { 14 }), "{closest:?}");
+        assert!(closest >= seconds(if given > 0 { 50 } else { 9 }), "{closest:?}");
         world.end();
     }
 }
