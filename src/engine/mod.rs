@@ -45,6 +45,7 @@ pub mod rate;
 pub mod reader;
 pub mod reading;
 pub mod requests;
+pub mod retries;
 pub mod share;
 mod shortage;
 pub mod shows;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
+use super::retries::Retries;
 use super::stretch::Stretch;
 use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
@@ -68,6 +69,8 @@ pub struct Waiting {
     /// Bytes asked for.
     pub len: u64,
     pub since: Time,
+    /// The same with the reads before it that were given up and tried again.
+    pub wanted_since: Time,
     /// Was `reader_stalled` said for it?
     pub told: bool,
 }
@@ -78,6 +81,7 @@ pub struct Probe {
     /// In the file.
     pub offset: u64,
     pub since: Time,
+    pub wanted_since: Time,
 }
 
 /// A prebuffer asked for: the pieces of the file's head and those of its tail, as far as the window holds them.
@@ -177,6 +181,7 @@ pub struct Reader {
     pub waiting: Option<Waiting>,
     /// What `read_at` calls wait for.
     pub probes: Vec<Probe>,
+    retries: Retries,
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
@@ -200,6 +205,7 @@ impl Reader {
             options,
             waiting: None,
             probes: Vec::new(),
+            retries: Retries::default(),
             prebuffer: None,
             window: Window::default(),
             counters: ReaderCounters::default(),
@@ -304,7 +310,8 @@ impl Reader {
             return false;
         }
         let stalled = self.run > 0;
-        self.waiting = Some(Waiting { offset: self.position, len, since: now, told: stalled });
+        let wanted_since = self.retries.begun(now, self.position);
+        self.waiting = Some(Waiting { offset: self.position, len, since: now, wanted_since, told: stalled });
         if stalled {
             self.counters.stalls += 1;
         }
@@ -315,8 +322,23 @@ impl Reader {
     pub fn stop_waiting(&mut self, now: Time) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
+            self.retries.gave_up(now, waiting.offset, waiting.wanted_since);
         }
         self.last_used = now;
+    }
+
+    /// A `read_at` found nothing.
+    pub fn begin_probe(&mut self, now: Time, offset: u64) {
+        let wanted_since = self.retries.begun(now, offset);
+        self.probes.push(Probe { offset, since: now, wanted_since });
+    }
+
+    /// Its caller got it, or gave up. False: there is none.
+    pub fn stop_probe(&mut self, now: Time, offset: u64) -> bool {
+        let Some(at) = self.probes.iter().position(|p| p.offset == offset) else { return false };
+        let probe = self.probes.swap_remove(at);
+        self.retries.gave_up(now, offset, probe.wanted_since);
+        true
     }
 
     /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.

@@ -3,7 +3,7 @@
 use super::Time;
 use super::content::Content;
 use super::parts::{Part, memory_parts};
-use super::reader::{Probe, Reader, ReaderId, ReaderOptions, Span};
+use super::reader::{Reader, ReaderId, ReaderOptions, Span};
 use super::status::ReaderStatus;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
@@ -192,7 +192,7 @@ impl Torrent {
             return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(offset))));
         }
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
-            reader.probes.push(Probe { offset, since: now });
+            reader.begin_probe(now, offset);
             self.wants_dirty = true;
             self.call_for_peers(now);
             self.fill_all(now);
@@ -200,11 +200,8 @@ impl Torrent {
         Ok(outcome)
     }
 
-    pub fn stop_probe(&mut self, id: ReaderId, offset: u64) {
-        if let Some(reader) = self.readers.get_mut(&id)
-            && let Some(at) = reader.probes.iter().position(|p| p.offset == offset)
-        {
-            reader.probes.swap_remove(at);
+    pub fn stop_probe(&mut self, now: Time, id: ReaderId, offset: u64) {
+        if self.readers.get_mut(&id).is_some_and(|reader| reader.stop_probe(now, offset)) {
             self.wants_dirty = true;
         }
     }

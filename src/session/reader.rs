@@ -162,7 +162,7 @@ impl Reader {
             }
         };
         if waiting {
-            let _ = self.driver.command(|core, _| core.stop_probe(self.id, offset));
+            let _ = self.driver.command(|core, now| core.stop_probe(now, self.id, offset));
         }
         result
     }

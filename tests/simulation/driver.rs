@@ -201,7 +201,7 @@ impl Driver {
                         ReadOutcome::Disk { .. } | ReadOutcome::EndOfFile => {}
                     }
                     if std::mem::take(&mut self.probing) {
-                        torrent.stop_probe(self.id, offset);
+                        torrent.stop_probe(now, self.id, offset);
                     }
                     self.steps.pop_front();
                 }

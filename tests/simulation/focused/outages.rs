@@ -2,9 +2,10 @@
 
 use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::Time;
-use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::swarm::PeerSource;
 
+use super::super::zeros::{self, Seeder};
 use super::*;
 
 fn seconds(n: u64) -> Duration {
@@ -257,6 +258,31 @@ fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
         let done = world.finish(seconds(90));
         assert!(done, "{number} {manner:?}: {}", world.engine(node).torrent.describe());
         world.end();
+    }
+}
+
+/// A caller that gives up after a second and reads again waits as long as one that goes on.
+#[test]
+fn reads_that_are_tried_again_are_one_wait() {
+    for (at_position, pause) in [(true, 0), (false, 0), (true, 500), (true, 3000)] {
+        let begun = Time::BEGINNING + seconds(100);
+        let mut torrent = zeros::torrent(Time::BEGINNING, 64 * MIB, 64 * KIB as u32, 8 * MIB);
+        let _mute = Seeder::connect(&mut torrent, begun, 1);
+        torrent.open_reader(begun, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
+        let mut now = begun;
+        while now.since(begun) < seconds(15) {
+            if at_position {
+                let _ = torrent.read(now, ReaderId(1), 1000).expect("it waits");
+            } else {
+                let _ = torrent.read_at(now, ReaderId(1), 0, 1000, false).expect("it waits");
+            }
+            now = now + seconds(1);
+            torrent.handle_timeout(now);
+            torrent.stop_waiting(now, ReaderId(1));
+            torrent.stop_probe(now, ReaderId(1), 0);
+            now = now + Duration::from_millis(pause);
+        }
+        assert_eq!(torrent.take_output().search_dht, pause < 2000, "{at_position} {pause}");
     }
 }
 
