@@ -1,7 +1,7 @@
 //! Who makes room where there is none: peers that hold a place and do nothing with it.
 //!
-//! While a read waits that is soon who is of no use to it: one at a time, who has been of none for longest first, each after a fair time
-//! that grows as they take turns, so that peers who let us ask only after a while come to it, too.
+//! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
+//! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
 
 use std::time::Duration;
 
