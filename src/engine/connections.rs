@@ -340,7 +340,7 @@ impl Torrent {
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
         let hung_up = useless && now.since(peer.connected_at) < HUNG_UP;
-        let parting = if reason.is_misconduct() || (hung_up && self.somebody_waits()) {
+        let parting = if reason.is_misconduct() || peer.of_no_use || (hung_up && self.somebody_waits()) {
             Parting::Failed
         } else if hung_up {
             Parting::Idle

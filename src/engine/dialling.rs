@@ -19,7 +19,7 @@ pub struct DialFailure {
 impl Torrent {
     pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
         let limits = self.swarm_limits();
-        let new = addresses.iter().filter(|a| self.swarm.add(now, **a, source, &limits)).count();
+        let new = self.swarm.add_answer(now, addresses, source, &limits);
         self.dial(now);
         new as u32
     }

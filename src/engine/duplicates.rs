@@ -3,7 +3,7 @@
 //! The one that stands stays, or anybody could push a peer out by calling himself as it does. Unless it is mute: a connection may die
 //! without a word (a router forgets it, a machine is switched off), and who comes back must not wait until that is noticed. Mute is who
 //! owes us something and sends nothing at all: soon where a read waits, later otherwise. From who owes us nothing nothing need come
-//! but keep-alives.
+//! but keep-alives; but while a read waits that he is of no use to (he may have choked us before he died), his silence is as good as any.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,6 +67,9 @@ impl Torrent {
         }
         let owes_blocks = peer.overdue(now) >= patience;
         let owes_metadata = self.content.is_none() && self.fetch.was_asked(peer.key);
-        owes_blocks && silent >= patience || owes_metadata && silent >= MUTE || silent >= MUTE_AT_REST
+        owes_blocks && silent >= patience
+            || owes_metadata && silent >= MUTE
+            || silent >= MUTE_AT_REST
+            || silent >= MUTE_BEFORE_A_READ && self.is_of_no_use(now, peer, MUTE_BEFORE_A_READ)
     }
 }

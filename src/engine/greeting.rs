@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Time;
 use super::bitfield::Bitfield;
@@ -20,6 +21,9 @@ use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, allowed_f
 pub const UT_PEX: u8 = 1;
 pub const UT_METADATA: u8 = 2;
 pub const LT_DONTHAVE: u8 = 3;
+
+/// While a read waits, who found no place is dialled again after this: one may be made.
+const SOON: Duration = Duration::from_secs(3);
 
 impl Torrent {
     /// A handshake was exchanged with a peer: it is let in, or turned away with a reason.
@@ -52,7 +56,8 @@ impl Torrent {
             match reason {
                 // Through no fault of its own.
                 CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
-                    self.swarm.dial_deferred(now + limits.min_reconnect, address);
+                    let rest = if self.a_read_waits() { SOON.min(limits.min_reconnect) } else { limits.min_reconnect };
+                    self.swarm.dial_deferred(now + rest, address);
                 }
                 _ => self.swarm.dial_failed(now, address, &limits),
             }

@@ -9,6 +9,7 @@ use super::Time;
 use super::bitfield::Bitfield;
 use super::budget::Budget;
 use super::fickle::Fickle;
+use super::fruitless::Fruitless;
 use super::inflow::Part;
 use super::loans::Loans;
 use super::outbox::Outbox;
@@ -110,6 +111,7 @@ pub struct Peer {
     /// It chokes us, or says for too short a time that it does not.
     pub peer_choking: bool,
     pub fickle: Fickle,
+    pub fruitless: Fruitless,
     pub peer_interested: bool,
     pub optimistic: bool,
     pub last_unchoked: Time,
@@ -171,6 +173,8 @@ pub struct Peer {
     pub last_useful: Time,
     /// It brought a block that it was asked for.
     pub has_served: bool,
+    /// It is parted with since it is of no use.
+    pub of_no_use: bool,
     pub next_pex: Time,
     pub pex_told: Vec<SocketAddr>,
     pub pex_received: Time,
@@ -214,6 +218,7 @@ impl Peer {
             am_interested: false,
             peer_choking: true,
             fickle: Fickle::default(),
+            fruitless: Fruitless::new(now),
             peer_interested: false,
             optimistic: false,
             last_unchoked: Time::ZERO,
@@ -254,6 +259,7 @@ impl Peer {
             receiving: None,
             last_useful: now,
             has_served: false,
+            of_no_use: false,
             next_pex: now,
             pex_told: Vec::new(),
             pex_received: Time::ZERO,
@@ -379,6 +385,7 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.last_block = now;
         self.has_served = true;
+        self.fruitless.brought_a_block(now);
         self.refusals = 0;
         self.fickle.brought_a_block();
     }
@@ -464,6 +471,7 @@ impl Peer {
         } else if let Some(since) = self.held.take() {
             let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
             self.last_block = now.min(begun + now.since(since));
+            self.fruitless.was_held(now, now.since(since));
         }
     }
 

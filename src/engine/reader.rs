@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
+use super::retries::Retries;
 use super::stretch::Stretch;
 use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
@@ -63,10 +64,6 @@ pub struct ReaderCounters {
 /// Where torrents take turns: how long one lasts at least, and at most.
 const TURN: Duration = Duration::from_secs(3);
 const LONGEST_TURN: Duration = Duration::from_secs(10);
-/// A caller that reads with a timeout reads again within this time, if it still wants the bytes.
-const BETWEEN_TRIES: Duration = Duration::from_secs(1);
-/// So many `read_at` calls that may be tried again are remembered.
-const MOST_ENDED: usize = 16;
 
 /// A read that waits for its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +73,8 @@ pub struct Waiting {
     /// Bytes asked for.
     pub len: u64,
     pub since: Time,
-    /// Since when its bytes are waited for, by this read and by those before it that were given up.
-    pub first: Time,
+    /// The same with the reads before it that were given up and tried again.
+    pub wanted_since: Time,
     /// Was `reader_stalled` said for it?
     pub told: bool,
 }
@@ -186,12 +183,11 @@ pub struct Reader {
     /// In the file.
     pub position: u64,
     pub waiting: Option<Waiting>,
-    /// The last read that was given up, and until when it counts as one that waits.
-    given_up: Option<(Waiting, Time)>,
+    /// The last read that was given up.
+    given_up: Option<Waiting>,
     /// What `read_at` calls wait for.
     pub probes: Vec<Probe>,
-    /// Those that ended lately, and until when they may be tried again.
-    ended_probes: Vec<(Probe, Time)>,
+    retries: Retries,
     pub prebuffer: Option<Prebuffer>,
     pub window: Window,
     pub counters: ReaderCounters,
@@ -220,7 +216,7 @@ impl Reader {
             waiting: None,
             given_up: None,
             probes: Vec::new(),
-            ended_probes: Vec::new(),
+            retries: Retries::default(),
             prebuffer: None,
             window: Window::default(),
             counters: ReaderCounters::default(),
@@ -347,9 +343,8 @@ impl Reader {
             return false;
         }
         let stalled = self.run > 0;
-        let first = self.wait_at(now).map_or(now, |w| w.first);
-        self.given_up = None;
-        self.waiting = Some(Waiting { offset: self.position, len, since: now, first, told: stalled });
+        let wanted_since = self.retries.begun(now, self.position);
+        self.waiting = Some(Waiting { offset: self.position, len, since: now, wanted_since, told: stalled });
         if stalled {
             self.counters.stalls += 1;
         }
@@ -360,32 +355,29 @@ impl Reader {
     pub fn stop_waiting(&mut self, now: Time) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
-            self.given_up = Some((waiting, now + BETWEEN_TRIES));
+            self.retries.gave_up(now, waiting.offset, waiting.wanted_since);
+            self.given_up = Some(waiting);
         }
         self.last_used = now;
     }
 
     /// The read that waits, or that was given up so lately that it may be about to be tried again: it keeps its place among all who wait.
     pub fn wait_at(&self, now: Time) -> Option<Waiting> {
-        let lately = self.given_up.filter(|(w, until)| now < *until && w.offset == self.position);
-        self.waiting.or(lately.map(|(waiting, _)| waiting))
+        let may_come = |w: &Waiting| w.offset == self.position && self.retries.may_be_tried(now, w.offset);
+        self.waiting.or(self.given_up.filter(may_come))
     }
 
     /// A `read_at` found nothing, and waits.
     pub fn begin_probe(&mut self, now: Time, offset: u64) {
-        self.ended_probes.retain(|(_, until)| now < *until);
-        let before = self.ended_probes.iter().position(|(p, _)| p.offset == offset);
-        let since = before.map_or(now, |at| self.ended_probes.swap_remove(at).0.since);
+        let since = self.retries.begun(now, offset);
         self.probes.push(Probe { offset, since });
     }
 
-    /// It waits no more. False: it did not wait.
-    pub fn end_probe(&mut self, now: Time, offset: u64) -> bool {
+    /// Its caller got it, or gave up. False: there is none.
+    pub fn stop_probe(&mut self, now: Time, offset: u64) -> bool {
         let Some(at) = self.probes.iter().position(|p| p.offset == offset) else { return false };
         let probe = self.probes.swap_remove(at);
-        if self.ended_probes.len() < MOST_ENDED {
-            self.ended_probes.push((probe, now + BETWEEN_TRIES));
-        }
+        self.retries.gave_up(now, offset, probe.since);
         true
     }
 
@@ -639,13 +631,13 @@ mod tests {
         let at = |ms| Time::BEGINNING + Duration::from_millis(ms);
         for try_ in 0..5 {
             r.begin_wait(at(1010 * try_), 1);
-            assert_eq!(r.wait_at(at(1010 * try_)).map(|w| w.first), Some(at(0)));
+            assert_eq!(r.wait_at(at(1010 * try_)).map(|w| w.wanted_since), Some(at(0)));
             r.stop_waiting(at(1010 * try_ + 1000));
             assert!(r.waiting.is_none() && r.wait_at(at(1010 * try_ + 1005)).is_some());
         }
         assert_eq!(r.wait_at(at(7000)), None, "it was not tried again");
         r.begin_wait(at(7000), 1);
-        assert_eq!(r.waiting.map(|w| w.first), Some(at(7000)));
+        assert_eq!(r.waiting.map(|w| w.wanted_since), Some(at(7000)));
         r.stop_waiting(at(7100));
         r.seek(at(7100), 5 * MIB);
         assert_eq!(r.wait_at(at(7100)), None, "other bytes");
@@ -653,8 +645,8 @@ mod tests {
             r.begin_probe(at(try_ * 1000), MIB);
             r.begin_probe(at(try_ * 1000 + 1), try_ * MIB);
             assert_eq!(r.probes[0].since, at(8000));
-            assert!(r.end_probe(at(try_ * 1000 + 990), MIB) && r.end_probe(at(try_ * 1000 + 999), try_ * MIB));
-            assert!(!r.end_probe(at(try_ * 1000 + 999), MIB) && r.ended_probes.len() <= 3);
+            assert!(r.stop_probe(at(try_ * 1000 + 990), MIB) && r.stop_probe(at(try_ * 1000 + 999), try_ * MIB));
+            assert!(!r.stop_probe(at(try_ * 1000 + 999), MIB));
         }
     }
 }

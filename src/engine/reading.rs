@@ -201,7 +201,7 @@ impl Torrent {
     }
 
     pub fn stop_probe(&mut self, now: Time, id: ReaderId, offset: u64) {
-        self.wants_dirty |= self.readers.get_mut(&id).is_some_and(|r| r.end_probe(now, offset));
+        self.wants_dirty |= self.readers.get_mut(&id).is_some_and(|reader| reader.stop_probe(now, offset));
     }
 
     /// The caller's wait ended without data.

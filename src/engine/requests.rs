@@ -43,6 +43,7 @@ impl Torrent {
                 .watch(pick.piece, pick.block, pick.block + 1, |due, block| self.late.push(due, pick.piece, block));
         }
         peer.credits.put(pick.piece, begin, length, reservation);
+        peer.note_asked(now);
         if peer.requests.is_empty() {
             peer.last_block = now;
         }

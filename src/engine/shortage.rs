@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Time;
+use super::peer::Peer;
 use super::reader::Reader;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
@@ -81,7 +82,7 @@ impl Torrent {
         self.shortage.next = now + pause;
         self.swarm.call(now, called);
         if need == Need::Read {
-            self.trackers.hurry(now);
+            self.trackers.hurry(now, self.shortage.calls == 1);
             self.poll_trackers(now);
             if self.shortage.next_search <= now {
                 self.shortage.next_search = now + DHT_SPACING;
@@ -119,15 +120,10 @@ impl Torrent {
 
     /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
     fn readers_wait_in_vain(&self, now: Time) -> bool {
-        let Some(content) = &self.content else { return false };
-        let waits = self.readers.values().flat_map(|r| {
-            let read = r.waiting.iter().map(|w| (w.offset, w.since));
-            let probes = r.probes.iter().map(|p| (p.offset, p.since));
-            read.chain(probes).map(|(offset, since)| (r.span.piece_at(offset), since))
-        });
-        waits.filter(|(piece, _)| content.is_missing(*piece)).any(|(piece, since)| {
+        self.awaited(|_| true).any(|(piece, since)| {
             let patient = now.since(since) < PATIENCE;
-            !self.peers.values().any(|p| p.have.get(piece) && (patient || (p.serves(piece) && !p.snubbed)))
+            let in_vain = |p: &Peer| p.of_no_use_since(&[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
+            !self.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
         })
     }
 }

@@ -12,6 +12,11 @@
 //! That a connection ended is no failure in itself. It is one if the peer misbehaved, or hung up on us as soon as it was there though
 //! something was wanted of it. Where nothing was, it just has no use for connections that idle: it is called less and less often
 //! (`idle_ends`), and at once when somebody waits.
+//!
+//! Answers that name peers are of any length, and most of what they name may be dead. They take turns, as many of each at a time as an
+//! ordinary one has, and of a longer one at random: in that order they are kept and dialled. Who is named again comes before them.
+
+mod overflow;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -19,6 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Time;
+use overflow::Overflow;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_source_flags_t`, with `MANUAL` (a caller named it) of our own.
@@ -54,6 +60,10 @@ const CALLED_AGAIN: Duration = Duration::from_secs(1);
 const FORGIVING: Duration = Duration::from_secs(60);
 /// Over so long those who are forgiven together are dialled again.
 const FORGIVEN_WITHIN: Duration = Duration::from_secs(3);
+/// Of one answer so many have the same turn: all of an ordinary one.
+const ONE_TURN: usize = 200;
+/// Of a full list so many make room for one answer, and as many for those of it that are named again. To find each costs a look at all.
+const MOST_DROPPED: usize = 300;
 /// Peers remembered that came to us by themselves.
 const MAX_REMEMBERED: usize = 50;
 /// Banned addresses remembered a torrent.
@@ -76,6 +86,8 @@ struct KnownPeer {
     fails: u32,
     /// Connections in a row that ended idle.
     idle_ends: u32,
+    /// Of those who were never tried the first turn is first. 0: it was named again, or tried.
+    turn: usize,
     /// It is not dialled before this.
     not_before: Time,
     /// When the last try ended: a dial that failed, or a connection.
@@ -121,6 +133,7 @@ impl KnownPeer {
     /// A source names a peer that is known. It counts for one failure.
     fn named_again(&mut self, now: Time, source: PeerSource, limits: &SwarmLimits) {
         self.source |= source;
+        self.turn = 0;
         if source.contains(PeerSource::MANUAL) {
             (self.fails, self.idle_ends) = (0, 0);
             self.not_before = Time::ZERO;
@@ -164,6 +177,7 @@ pub struct Swarm {
     /// Since when nobody is connected, and when that was last forgiven.
     alone_since: Time,
     forgave: Option<Time>,
+    overflow: Overflow,
     rng: fastrand::Rng,
 }
 
@@ -176,6 +190,7 @@ impl Swarm {
             connected: 0,
             alone_since: now,
             forgave: None,
+            overflow: Overflow::new(seed),
             rng: fastrand::Rng::with_seed(seed),
         }
     }
@@ -187,28 +202,59 @@ impl Swarm {
 
     /// Takes in an address; true if it is a new candidate. A full list drops its worst idle peer for it, or refuses.
     pub fn add(&mut self, now: Time, address: SocketAddr, source: PeerSource, limits: &SwarmLimits) -> bool {
-        let address = canonical(address);
-        if !limits.allow(address) || self.is_banned(address) {
-            return false;
-        }
-        if let Some(known) = self.peers.get_mut(&address) {
-            known.named_again(now, source, limits);
-            return false;
-        }
-        if self.peers.len() >= limits.max_peers && !self.drop_worst(source) {
-            return false;
-        }
-        self.peers.insert(address, KnownPeer { source, ..KnownPeer::default() });
-        true
+        self.add_answer(now, &[address], source, limits) > 0
     }
 
-    /// What peers tell of others gives way to what anybody else tells: a few that lie could fill the list.
-    fn drop_worst(&mut self, newcomer: PeerSource) -> bool {
+    /// Takes in what was named together; how many are new candidates.
+    pub fn add_answer(
+        &mut self,
+        now: Time,
+        addresses: &[SocketAddr],
+        source: PeerSource,
+        limits: &SwarmLimits,
+    ) -> usize {
+        let mut addresses: Vec<SocketAddr> = addresses.iter().map(|a| canonical(*a)).collect();
+        if addresses.len() > ONE_TURN {
+            self.rng.shuffle(&mut addresses);
+        }
+        let mut new = 0;
+        let (mut room, mut room_again) = (MOST_DROPPED, MOST_DROPPED);
+        for (at, address) in addresses.into_iter().enumerate() {
+            if !limits.allow(address) || self.is_banned(address) {
+                continue;
+            }
+            if let Some(known) = self.peers.get_mut(&address) {
+                known.named_again(now, source, limits);
+                continue;
+            }
+            let mut turn = 1 + at / ONE_TURN;
+            if self.peers.len() >= limits.max_peers {
+                let again = self.overflow.note(address);
+                turn = if again { 0 } else { turn };
+                let left = if again { &mut room_again } else { &mut room };
+                // Where there is none for one of them, there is none for later ones.
+                if *left == 0 || !self.drop_worst(source, turn) {
+                    *left = 0;
+                    continue;
+                }
+                *left -= 1;
+            }
+            self.peers.insert(address, KnownPeer { source, turn, ..KnownPeer::default() });
+            new += 1;
+        }
+        new
+    }
+
+    /// For a newcomer whose turn that is. Who was here goes last, whatever failed since. What peers tell of others gives way to what anybody else tells: a few that lie could fill the
+    /// list.
+    fn drop_worst(&mut self, newcomer: PeerSource, turn: usize) -> bool {
         let idle = self.peers.iter().filter(|(_, p)| p.is_idle());
         let gossip = |p: &KnownPeer| p.source == PeerSource::PEX;
+        let all_met = idle.clone().all(|(_, p)| p.met);
         let worst = idle
-            .filter(|(_, p)| p.fails > 0 || gossip(p) && newcomer != PeerSource::PEX)
-            .max_by_key(|(a, p)| (p.fails, gossip(p), **a));
+            .filter(|(_, p)| p.met == all_met)
+            .filter(|(_, p)| p.fails > 0 || p.turn > turn || gossip(p) && newcomer != PeerSource::PEX)
+            .max_by_key(|(a, p)| (p.fails, gossip(p), p.turn, **a));
         let Some(address) = worst.map(|(a, _)| *a) else { return false };
         self.peers.remove(&address).is_some()
     }
@@ -235,17 +281,17 @@ impl Swarm {
             .peers
             .iter()
             .filter(|(_, p)| ready(p))
-            .map(|(a, p)| (p.fails, !p.source.contains(PeerSource::MANUAL), p.not_before, *a))
+            .map(|(a, p)| (p.fails, !p.source.contains(PeerSource::MANUAL), p.turn, p.not_before, *a))
             .collect();
         candidates.sort_unstable();
         candidates.truncate(n);
-        for (_, _, _, address) in &candidates {
+        for (.., address) in &candidates {
             if let Some(p) = self.peers.get_mut(address) {
                 p.dialling = true;
                 self.dialling += 1;
             }
         }
-        candidates.into_iter().map(|(_, _, _, a)| a).collect()
+        candidates.into_iter().map(|(.., a)| a).collect()
     }
 
     /// When a peer that is only waiting for its time may be dialled.
@@ -285,7 +331,7 @@ impl Swarm {
             Parting::Idle => (0, p.idle_ends.saturating_add(1)),
             Parting::Failed => (p.fails.saturating_add(1), p.idle_ends),
         };
-        p.tried = now;
+        (p.tried, p.turn) = (now, 0);
         let pause = p.pause(limits);
         let until = now + self.about(pause);
         if let Some(p) = self.peers.get_mut(&address) {
@@ -297,7 +343,7 @@ impl Swarm {
     pub fn connected(&mut self, now: Time, address: SocketAddr, incoming: bool, limits: &SwarmLimits) {
         let address = canonical(address);
         let is_full = self.peers.len() >= limits.max_peers && !self.peers.contains_key(&address);
-        if is_full && !self.drop_worst(PeerSource::INCOMING) {
+        if is_full && !self.drop_worst(PeerSource::INCOMING, 0) {
             return;
         }
         let entry = self.peers.entry(address).or_default();

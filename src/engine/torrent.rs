@@ -36,6 +36,7 @@ use super::store::{PeerKey, Store};
 use super::swarm::Swarm;
 use super::torrent_config::{StorageKind, TorrentConfig, TorrentFlags};
 use super::trackers::{Policy, Trackers};
+use super::turnover::Rooms;
 use super::wants::Want;
 use super::waste::Legacy;
 use crate::alert::{Alert, PerformanceWarning, TorrentState};
@@ -164,8 +165,8 @@ pub struct Torrent {
     pub(super) upload_line: VecDeque<PeerKey>,
     /// How many peers may download from us.
     pub(super) unchoked: usize,
-    /// When a peer may be made to go for one to be dialled, and when the worst go.
-    pub(super) next_room: Time,
+    pub(super) rooms: Rooms,
+    /// When the worst go.
     pub(super) next_turnover: Time,
     pub(super) next_optimistic: Time,
     pub(super) dials_since_start: u32,
@@ -267,7 +268,7 @@ impl Torrent {
             least_fill: now,
             upload_line: VecDeque::new(),
             unchoked: 0,
-            next_room: now,
+            rooms: Rooms::default(),
             next_turnover: now,
             next_optimistic: now,
             dials_since_start: 0,

@@ -33,8 +33,10 @@ const DEFAULT_INTERVAL_S: u32 = 1800;
 const MAX_INTERVAL_S: u32 = 24 * 3600;
 /// Between two announces to one tracker, whatever it says; only a forced announce without regard to its minimum is exempt.
 const MIN_SPACING_S: u32 = 5;
-/// Between two announces that a reader without peers hurries.
+/// Between two announces that a reader without peers hurries, whatever the tracker wants.
 const HURRY_SPACING: Duration = Duration::from_secs(60);
+/// The same where the tracker answers and allows it: twice as long each time, up to the other. Who was found may have moved.
+const FIRST_HURRY_SPACING: Duration = Duration::from_secs(10);
 /// Back-off after the first failure before its growth, and its ceiling, seconds.
 const RETRY_MIN_S: u64 = 5;
 const RETRY_MAX_S: u64 = 3600;
@@ -336,11 +338,13 @@ impl Trackers {
     }
 
     /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval,
-    /// its minimum or its back-off say; but so only once in [`HURRY_SPACING`].
-    pub fn hurry(&mut self, now: Time) {
+    /// its minimum or its back-off say; but so only once in [`HURRY_SPACING`]. `anew`: it has only just begun to wait.
+    pub fn hurry(&mut self, now: Time, anew: bool) {
         for t in self.trackers.iter_mut().filter(|t| t.usable() && t.in_flight.is_none()) {
-            if t.next_hurry <= now && now.since(t.asked) >= seconds(MIN_SPACING_S) {
-                t.next_hurry = now + HURRY_SPACING;
+            t.hurries = if anew { 0 } else { t.hurries };
+            if t.may_be_hurried(now) && now.since(t.asked) >= seconds(MIN_SPACING_S) {
+                t.hurried = Some(now);
+                t.hurries = t.hurries.saturating_add(1);
                 t.next_announce = t.next_announce.min(now);
                 t.min_announce = t.min_announce.min(now);
             }

@@ -1,8 +1,12 @@
 //! Who makes room where there is none: peers that hold a place and do nothing with it.
+//!
+//! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
+//! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
 
 use std::time::Duration;
 
 use super::Time;
+use super::fruitless::plays;
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::Torrent;
@@ -23,31 +27,102 @@ pub struct Worth {
 const IDLE: Duration = Duration::from_secs(10);
 /// One that wants something, or has something, and to which nothing ever came or went.
 const USELESS: Duration = Duration::from_secs(30);
-/// Between two peers that make room for dials.
+/// Between two peers that make room for dials, and two that make it for those who come while a read waits.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+/// One that is of no use to a read that waits has had its chance after so long and a round trip; twice as long in the next turn of all.
+const FAIR: Duration = Duration::from_secs(3);
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
+const MOST_DOUBLED: u32 = 3;
+/// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
+/// who might have been of use yet.
+const FREED_FOR_DIALS: usize = 4;
 /// This part of the places is kept for peers that we dial: who comes by himself cannot take them all.
 const KEPT_FOR_DIALS: usize = 8;
+
+/// For whom a place is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newcomer {
+    pub incoming: bool,
+    /// Those who came have all places that they may have: one of them has to go.
+    pub for_one_that_came: bool,
+}
+
+impl Newcomer {
+    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false };
+
+    fn may_replace(self, peer: &Peer) -> bool {
+        peer.incoming || !self.for_one_that_came
+    }
+}
+
+/// When a place may be made next, and how many were made for the read that waits.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    /// For a dial that is to be made, at all.
+    for_dial: Time,
+    /// While a read waits, for one that is dialled and for one that came.
+    for_read: [Time; 2],
+    /// Since when that read waits.
+    read: Time,
+    made: usize,
+}
+
+impl Rooms {
+    /// How long peers are given for that read, of whom there are so many.
+    fn fair_time(&mut self, read: Time, peers: usize) -> Duration {
+        if self.read != read {
+            (self.read, self.made) = (read, 0);
+        }
+        let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
+        FAIR * (1 << turns.min(MOST_DOUBLED))
+    }
+}
 
 impl Torrent {
     /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
     pub(super) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
         let limit = self.connection_limit();
         let came = self.peers.values().filter(|p| p.incoming).count();
-        let full = self.peers.len() >= limit || incoming && came >= limit - limit / KEPT_FOR_DIALS;
-        !full || self.free_place(now)
+        let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
+        let full = self.peers.len() >= limit || for_one_that_came;
+        !full || self.free_place(now, Newcomer { incoming, for_one_that_came })
     }
 
     /// Ends the connection that is of least use, if there is one of none.
-    pub fn free_place(&mut self, now: Time) -> bool {
+    pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
         let useless = |p: &&Peer| {
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
             p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > USELESS
         };
-        let worst = self.peers.values().filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
-        let Some(key) = worst else { return false };
+        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
+        let worst = may_go.filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
+        let Some(key) = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)) else { return false };
         self.close(now, key, CloseReason::TooManyConnections, None);
         true
+    }
+
+    /// Who gives way to a newcomer since a read waits that he is of no use to.
+    fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let dials = (self.connection_limit() / FREED_FOR_DIALS).max(2);
+        if now < self.rooms.for_read[usize::from(newcomer.incoming)]
+            || !newcomer.incoming && self.swarm.num_dialling() > dials
+        {
+            return None;
+        }
+        let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
+        let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
+        let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
+        let gives_way = |p: &Peer| {
+            let since = p.of_no_use_since(&pieces)?;
+            (now.since(since) >= fair + p.pipe.rtt().min(LONGEST_ROUND_TRIP)).then_some((since, p.key))
+        };
+        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
+        let (_, key) = may_go.filter_map(gives_way).min()?;
+        self.rooms.for_read[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.rooms.made += 1;
+        self.peers.get_mut(&key)?.of_no_use = true;
+        Some(key)
     }
 
     fn worth(&self, peer: &Peer) -> Worth {
@@ -90,11 +165,11 @@ impl Torrent {
 
     /// Somebody waits to be dialled, and all places are taken: one a second is freed.
     pub(super) fn free_place_to_dial(&mut self, now: Time) -> bool {
-        if now < self.next_room || self.swarm.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
+        if now < self.rooms.for_dial || self.swarm.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
             return false;
         }
-        self.next_room = now + ROOM_INTERVAL;
-        self.free_place(now)
+        self.rooms.for_dial = now + ROOM_INTERVAL;
+        self.free_place(now, Newcomer::DIALLED)
     }
 
     /// libtorrent's `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that

@@ -98,7 +98,7 @@ pub fn order(
             }
             for (piece, blocks, ahead) in stretch.wanted() {
                 let (class, due) = match reader.wait_at(now) {
-                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.first),
+                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.wanted_since),
                     _ => (base, now + span_time(ahead * u64::from(BLOCK_SIZE))),
                 };
                 push(Want { class, due, piece, from: blocks.start, until: blocks.end });
@@ -111,7 +111,7 @@ pub fn order(
             let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
             let window = reader.window.ahead.end.max(read.start + 1);
             for piece in read.start..read.end.min(window) {
-                push(Want { from: first(piece), ..Want::whole(class, waiting.first, piece) });
+                push(Want { from: first(piece), ..Want::whole(class, waiting.wanted_since, piece) });
             }
         }
         for probe in &reader.probes {

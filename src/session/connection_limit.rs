@@ -27,6 +27,12 @@ struct Count {
     dialling: usize,
 }
 
+impl Count {
+    fn is_full_of_incoming(&self) -> bool {
+        self.incoming >= self.limit - self.limit / KEPT_FOR_DIALS
+    }
+}
+
 /// The connections of a session and their bound.
 #[derive(Debug)]
 pub struct ConnectionLimit {
@@ -66,7 +72,7 @@ impl ConnectionLimit {
             return None;
         }
         match kind {
-            Kind::Incoming if count.incoming >= count.limit - count.limit / KEPT_FOR_DIALS => return None,
+            Kind::Incoming if count.is_full_of_incoming() => return None,
             Kind::Incoming => count.incoming += 1,
             // Addresses at which nobody is must not keep out everybody who comes.
             Kind::Dialled if count.dialling >= count.limit.div_ceil(2) => return None,
@@ -81,8 +87,12 @@ impl ConnectionLimit {
     /// Are all places taken that such a connection may have, other than by dials under way?
     pub fn is_full(&self, kind: Kind) -> bool {
         let count = self.count.lock();
-        count.incoming + count.dialled >= count.limit
-            || kind == Kind::Incoming && count.incoming >= count.limit - count.limit / KEPT_FOR_DIALS
+        count.incoming + count.dialled >= count.limit || kind == Kind::Incoming && count.is_full_of_incoming()
+    }
+
+    /// Have those who came all places that they may have?
+    pub fn is_full_of_incoming(&self) -> bool {
+        self.count.lock().is_full_of_incoming()
     }
 
     /// Are there more than there may be? Then a dial that answers has come too late.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::connection::LetIn;
 use super::connection_limit::{ConnectionPermit, Kind};
 use super::driver::Driver;
 use super::half_open::Guest;
-use super::inner::Inner;
+use super::inner::{Freed, Inner, ROOM_PAUSE};
 use crate::alert::CloseReason;
 use crate::engine::dialling::DialFailure;
 use crate::error::{Error, Operation, Status};
@@ -34,7 +34,7 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
         if driver.session.connections.is_full(Kind::Dialled) {
             let task_driver = driver.clone();
             // It is dialled again soon, and finds the place if there is one.
-            driver.spawn(async move { _ = task_driver.session.free_place(&task_driver) });
+            driver.spawn(async move { _ = task_driver.session.free_place(&task_driver, Kind::Dialled) });
         }
         return;
     };
@@ -98,18 +98,24 @@ pub async fn accept(session: Arc<Inner>, guest: Guest, mut stream: TcpStream, ad
         () = guest.gone.cancelled() => return,
     };
     let Ok(Some((driver, theirs))) = answered else { return };
-    let place = session.connections.acquire(Kind::Incoming);
-    let permit = match place {
-        Some(permit) => permit,
-        None if session.free_place(&driver) => {
-            let Ok(permit) = timeout(ROOM_PATIENCE, session.connections.wait(Kind::Incoming)).await else { return };
-            permit
-        }
-        None => return,
-    };
+    let Ok(Some(permit)) = timeout(ROOM_PATIENCE, place(&session, &driver)).await else { return };
     drop(guest);
     if !session.is_closed() {
         admit(&driver, stream, address, true, &theirs, permit);
+    }
+}
+
+/// A place for one that came; another one may have to leave it first.
+async fn place(session: &Inner, driver: &Arc<Driver>) -> Option<ConnectionPermit> {
+    loop {
+        if let Some(permit) = session.connections.acquire(Kind::Incoming) {
+            return Some(permit);
+        }
+        match session.free_place(driver, Kind::Incoming) {
+            Freed::One => return Some(session.connections.wait(Kind::Incoming).await),
+            Freed::None => return None,
+            Freed::NotYet => sleep(ROOM_PAUSE).await,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::alert_queue::AlertQueue;
 use super::announce_slots::AnnounceSlots;
 use super::clock::Clock;
 use super::connection::RECEIVE_BYTES;
-use super::connection_limit::ConnectionLimit;
+use super::connection_limit::{ConnectionLimit, Kind};
 use super::deletions::Deletions;
 use super::dht::Dht;
 use super::driver::Driver;
@@ -30,6 +30,7 @@ use crate::alert::Alert;
 use crate::engine::external_ip::{ExternalIp, Voter};
 use crate::engine::share::Shares;
 use crate::engine::store::PeerKey;
+use crate::engine::turnover::Newcomer;
 use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -38,9 +39,19 @@ use crate::storage::pool::{BLOCK_SIZE, Pool};
 use crate::wire::Handshake;
 
 /// Between two connections that are ended to make room. To find one costs a look at all.
-const ROOM_PAUSE: Duration = Duration::from_millis(100);
+pub const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// Receive buffers kept for reuse.
 const MAX_BUFFERS: usize = 8;
+
+/// What came of an attempt to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    One,
+    /// Nobody is of no use.
+    None,
+    /// Somebody looked only just now.
+    NotYet,
+}
 
 /// A session's common ground.
 pub struct Inner {
@@ -244,17 +255,20 @@ impl Inner {
         self.listening.lock().as_ref().and_then(|l| super::dht_search::listen_address(&l.bound))
     }
 
-    /// All places are taken: ends a connection that is of no use, of this torrent or of another. False if there is none, or one was
-    /// ended only just now. Not from within a core's lock.
-    pub fn free_place(&self, driver: &Arc<Driver>) -> bool {
+    /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.
+    pub fn free_place(&self, driver: &Arc<Driver>, kind: Kind) -> Freed {
         let now = self.now().micros();
         let due =
             |last: u64| (last == 0 || now.saturating_sub(last) >= ROOM_PAUSE.as_micros() as u64).then_some(now.max(1));
         if self.freed_place.fetch_update(Ordering::AcqRel, Ordering::Acquire, due).is_err() {
-            return false;
+            return Freed::NotYet;
         }
+        let incoming = kind == Kind::Incoming;
+        let newcomer = Newcomer { incoming, for_one_that_came: incoming && self.connections.is_full_of_incoming() };
         let others = self.drivers().into_iter().filter(|d| d.index != driver.index);
-        std::iter::once(driver.clone()).chain(others).any(|d| d.run(|core, now| core.free_place(now)))
+        let freed =
+            std::iter::once(driver.clone()).chain(others).any(|d| d.run(|core, now| core.free_place(now, newcomer)));
+        if freed { Freed::One } else { Freed::None }
     }
 
     /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.

@@ -35,8 +35,12 @@ pub enum Manner {
     Shower {
         told: bool,
     },
+    /// Lets nobody ask.
+    Choking,
     /// Takes requests and never answers.
     Staller,
+    /// Answers with 64 bytes a second.
+    Dripper,
     /// Never sends the last block of a piece.
     Withholder,
     /// Answers nothing for a while after its first blocks, then goes on.
@@ -119,13 +123,15 @@ struct Link {
     asked: u32,
     sent: u32,
     ticks: u32,
+    /// What is left of a block that goes out in drops.
+    drops: VecDeque<u8>,
 }
 
 /// A scripted peer. Connections are named by the world's numbers.
 #[derive(Debug)]
 pub struct Script {
     pub manner: Manner,
-    content: Arc<Content>,
+    pub content: Arc<Content>,
     links: BTreeMap<usize, Link>,
     rng: fastrand::Rng,
     pub blocks_sent: u64,
@@ -182,6 +188,7 @@ impl Script {
             asked: 0,
             sent: 0,
             ticks: 0,
+            drops: VecDeque::new(),
         };
         self.links.insert(conn, link);
         let pieces = self.content.info.layout.num_pieces();
@@ -242,7 +249,11 @@ impl Script {
         let Some(link) = self.links.get_mut(&conn) else { return };
         let mut bytes = Vec::new();
         message.encode(&mut bytes);
-        link.out.push_back(bytes);
+        if link.drops.is_empty() {
+            link.out.push_back(bytes);
+        } else {
+            link.drops.extend(bytes);
+        }
     }
 
     fn send_block(&mut self, conn: usize, r: BlockRequest) {
@@ -298,7 +309,7 @@ impl Script {
     fn serve(&mut self, conn: usize) {
         let manner = self.manner;
         let Some(link) = self.links.get_mut(&conn) else { return };
-        if link.choking || manner == Manner::Staller {
+        if link.choking || matches!(manner, Manner::Staller | Manner::Dripper) {
             return;
         }
         if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {
@@ -379,7 +390,7 @@ impl Script {
             Message::Interested => {
                 link.interested = true;
                 let waits = matches!(self.manner, Manner::Shower { .. }) && link.asked > 0;
-                if waits {
+                if waits || self.manner == Manner::Choking {
                     return;
                 }
                 if self.manner != Manner::Choker || self.rng.bool() {
@@ -488,6 +499,18 @@ impl Script {
             let Some(link) = self.links.get_mut(conn) else { continue };
             link.ticks += 1;
             match self.manner {
+                Manner::Dripper => {
+                    if link.drops.is_empty()
+                        && let Some(request) = link.requests.pop_front()
+                    {
+                        let mut bytes = Vec::new();
+                        encode_piece_header(request.piece, request.begin, request.length, &mut bytes);
+                        bytes.extend_from_slice(self.content.block(request.piece, request.begin, request.length));
+                        link.drops.extend(bytes);
+                    }
+                    let drop = link.drops.drain(..link.drops.len().min(64)).collect();
+                    link.out.push_back(drop);
+                }
                 Manner::Choker if link.ticks.is_multiple_of(3) && link.interested => {
                     link.choking = !link.choking;
                     if link.choking {

@@ -25,11 +25,12 @@ impl World {
         if self.nodes[target].away || self.nodes[from].away {
             return self.dial_failed(from, to);
         }
-        let Kind::Engine(dialler) = &self.nodes[from].kind else { return self.dial_failed(from, to) };
-        if matches!(self.nodes[target].kind, Kind::Gone) {
-            return self.dial_failed(from, to);
-        }
-        let hash = dialler.content.info.info_hashes.best();
+        let hash = match &self.nodes[from].kind {
+            _ if matches!(self.nodes[target].kind, Kind::Gone) => return self.dial_failed(from, to),
+            Kind::Gone => return self.dial_failed(from, to),
+            Kind::Engine(engine) => engine.content.info.info_hashes.best(),
+            Kind::Script(script) => script.content.info.info_hashes.best(),
+        };
         let mut keys = [PeerKey::NOBODY; 2];
         let conn = self.conns.len();
         for side in [1, 0] {
@@ -62,7 +63,7 @@ impl World {
                 }
             }
         }
-        let open = [keys[0] != PeerKey::NOBODY, true];
+        let open = [keys[0] != PeerKey::NOBODY || matches!(self.nodes[from].kind, Kind::Script(_)), true];
         let nodes = [from, target];
         self.conns.push(Conn {
             nodes,
@@ -76,8 +77,10 @@ impl World {
             taken: [0; 2],
             unread: [Vec::new(), Vec::new()],
         });
-        if let Kind::Script(script) = &mut self.nodes[target].kind {
-            script.connected(conn);
+        for node in nodes {
+            if let Kind::Script(script) = &mut self.nodes[node].kind {
+                script.connected(conn);
+            }
         }
         for (side, node) in nodes.into_iter().enumerate() {
             self.pump(conn, side);
@@ -276,8 +279,13 @@ impl World {
     /// The tracker answers, if it can.
     fn announced(&mut self, node: usize, tracker: TrackerId) {
         let now = self.now();
-        let peers = self.tracked.iter().map(|n| self.nodes[*n].address).collect();
-        let reply = AnnounceReply { interval_s: 1800, min_interval_s: 900, peers, ..AnnounceReply::default() };
+        let mut peers: Vec<SocketAddr> = (0..self.dead_named)
+            .map(|_| SocketAddr::from((self.rng.u32(0x0b00_0000..0x7f00_0000).to_be_bytes(), 6881)))
+            .collect();
+        let middle = peers.len() / 2;
+        peers.splice(middle..middle, self.tracked.iter().map(|n| self.nodes[*n].address));
+        let reply =
+            AnnounceReply { interval_s: 1800, min_interval_s: self.min_interval_s, peers, ..AnnounceReply::default() };
         let reached = !self.nodes[node].away;
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         if reached {

@@ -142,8 +142,11 @@ pub struct World {
     /// The books of the engines are looked at every so many steps.
     pub audit_every: u64,
     pub verbose: bool,
-    /// Whom the tracker names.
+    /// Whom the tracker names, and the shortest interval that it gives, in seconds.
     pub tracked: Vec<usize>,
+    pub min_interval_s: u32,
+    /// With each answer the tracker names so many others at which nobody is.
+    pub dead_named: usize,
 }
 
 impl World {
@@ -161,6 +164,8 @@ impl World {
             audit_every: 16,
             verbose: false,
             tracked: Vec::new(),
+            min_interval_s: 900,
+            dead_named: 0,
         }
     }
 
@@ -232,6 +237,12 @@ impl World {
         let now = self.now();
         self.engine(node).torrent.add_peers(now, source, &addresses);
         self.settle(node);
+    }
+
+    /// A script dials the node.
+    pub fn dial(&mut self, script: usize, node: usize) {
+        let to = self.nodes[node].address;
+        self.clock.after(Duration::from_millis(50), Event::Dialled { from: script, to });
     }
 
     /// The node loses its network, or has it again.

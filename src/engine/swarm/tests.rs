@@ -308,3 +308,74 @@ fn gossip_gives_way_to_what_others_tell() {
     (5..=7).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::TRACKER, &LIMITS)));
     assert!(!swarm.add(Time::ZERO, addr(8), PeerSource::DHT, &LIMITS), "nobody failed");
 }
+
+/// So many addresses that nobody was named by before.
+fn dead(rng: &mut fastrand::Rng, n: usize) -> Vec<SocketAddr> {
+    let mut one = || SocketAddr::from((rng.u32(0x0b00_0000..0xdf00_0000).to_be_bytes(), 1 + rng.u16(0..9)));
+    (0..n).map(|_| one()).collect()
+}
+
+const MANY: SwarmLimits = SwarmLimits { max_peers: 600, ..LIMITS };
+
+/// Each answer names 3000 others that are dead, and the good one in their midst.
+#[test]
+fn one_that_every_answer_names_is_found_among_the_dead_of_all() {
+    for seed in 0..50 {
+        let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+        let good = SocketAddr::from(([99, 0, 0, 1], 6881));
+        let dialled_in = (0..10).find(|round| {
+            let now = at(round * 15);
+            let mut answer = dead(&mut rng, 3000);
+            answer.insert(1500, good);
+            swarm.add_answer(now, &answer, PeerSource::TRACKER, &MANY);
+            assert!(swarm.len() <= MANY.max_peers);
+            let dials = swarm.next_dials(now, 60, false);
+            dials.iter().filter(|a| **a != good).for_each(|a| swarm.dial_failed(now, *a, &MANY));
+            dials.contains(&good)
+        });
+        assert!(dialled_in.is_some_and(|round| round <= 3), "seed {seed}: {dialled_in:?}");
+    }
+}
+
+#[test]
+fn a_short_answer_does_not_wait_for_a_long_one() {
+    for (seed, before) in (0..20).flat_map(|seed| [(seed, 500), (seed, 5000)]) {
+        let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+        swarm.add_answer(at(0), &dead(&mut rng, before), PeerSource::TRACKER, &MANY);
+        let good = SocketAddr::from(([250, 0, 0, 1], 6881));
+        assert!(swarm.add(at(1), good, PeerSource::TRACKER, &MANY), "{before}");
+        // Now and then one of them looks as if it was named twice.
+        assert!(swarm.next_dials(at(1), ONE_TURN + 3, false).contains(&good), "{before}");
+    }
+}
+
+/// Of a long answer any part may be dialled first, not the same one each time.
+#[test]
+fn of_a_long_answer_some_are_taken_at_random() {
+    let answer = dead(&mut fastrand::Rng::with_seed(1), 3000);
+    let first = |seed| {
+        let mut swarm = Swarm::new(Time::ZERO, seed);
+        swarm.add_answer(at(0), &answer, PeerSource::TRACKER, &MANY);
+        swarm.next_dials(at(0), 50, false)
+    };
+    let (one, other) = (first(1), first(2));
+    assert!(one.len() == 50 && one.iter().filter(|a| other.contains(a)).count() < 10);
+    assert!(one.iter().any(|a| answer[1000..].contains(a)));
+}
+
+/// It was here, and is away for a moment while answers name many that are dead.
+#[test]
+fn who_was_here_stays_in_a_list_full_of_the_dead() {
+    let (mut swarm, mut rng) = (swarm(), fastrand::Rng::with_seed(3));
+    swarm.add(at(0), addr(1), PeerSource::TRACKER, &MANY);
+    assert_eq!(swarm.next_dials(at(0), 1, false), [addr(1)]);
+    swarm.connected(at(0), addr(1), false, &MANY);
+    swarm.disconnected(at(10), addr(1), Parting::Failed, &MANY);
+    for round in 0..10 {
+        let now = at(10 + round);
+        swarm.add_answer(now, &dead(&mut rng, 3000), PeerSource::TRACKER, &MANY);
+        let dials = swarm.next_dials(now, 60, false);
+        dials.iter().for_each(|a| swarm.dial_failed(now, *a, &MANY));
+    }
+    assert!(swarm.peers.contains_key(&addr(1)));
+}

@@ -378,3 +378,31 @@ fn random_walk() {
         }
     }
 }
+
+/// When it is asked within ten minutes of somebody's waiting without a break.
+fn hurries(min_interval_s: u32, fails: bool) -> Vec<u64> {
+    let mut t = trackers(&[&["a"]]);
+    let first = t.poll(at(0), &ALL);
+    t.reply(at(0), first[0].tracker, &AnnounceReply { min_interval_s, ..reply(1800) });
+    let mut asked = Vec::new();
+    for second in 1000..1600 {
+        t.hurry(at(second), second == 1000);
+        for job in t.poll(at(second), &ALL) {
+            asked.push(second - 1000);
+            if fails {
+                t.failed(at(second), job.tracker, "no", Some(RetryIn::After(Duration::from_secs(900))));
+            } else {
+                t.reply(at(second), job.tracker, &AnnounceReply { min_interval_s, ..reply(1800) });
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
+    assert_eq!(hurries(0, false)[..5], [0, 10, 30, 70, 130]);
+    assert_eq!(hurries(40, false)[..5], [0, 40, 80, 120, 180]);
+    assert_eq!(hurries(900, false)[..4], [0, 60, 120, 180]);
+    assert_eq!(hurries(0, true)[..4], [0, 60, 120, 180]);
+}

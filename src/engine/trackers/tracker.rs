@@ -1,6 +1,6 @@
 //! What is known of one tracker, and what it may be told next.
 
-use super::{AnnounceJob, TrackerId};
+use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, TrackerId};
 use crate::alert::AnnounceEvent;
 use crate::engine::Time;
 
@@ -27,9 +27,10 @@ pub(super) struct Tracker {
     pub(super) completed: Completed,
     pub(super) next_announce: Time,
     pub(super) min_announce: Time,
-    /// When it was last asked, and when it may be hurried next.
+    /// When it was last asked, when it was hurried, and how often for those who wait now.
     pub(super) asked: Time,
-    pub(super) next_hurry: Time,
+    pub(super) hurried: Option<Time>,
+    pub(super) hurries: u32,
     pub(super) tracker_id: Option<Vec<u8>>,
     pub(super) message: String,
     pub(super) last_error: String,
@@ -58,7 +59,8 @@ impl Tracker {
             next_announce: Time::ZERO,
             min_announce: Time::ZERO,
             asked: Time::ZERO,
-            next_hurry: Time::ZERO,
+            hurried: None,
+            hurries: 0,
             tracker_id: None,
             message,
             last_error: String::new(),
@@ -87,6 +89,13 @@ impl Tracker {
             return None;
         }
         Some(if self.completed_due() { self.next_announce } else { self.next_announce.max(self.min_announce) })
+    }
+
+    pub(super) fn may_be_hurried(&self, now: Time) -> bool {
+        let allows = self.fails == 0 && self.min_announce <= now;
+        let soon = FIRST_HURRY_SPACING * (1 << self.hurries.saturating_sub(1).min(4));
+        let spacing = if allows { soon.min(HURRY_SPACING) } else { HURRY_SPACING };
+        self.hurried.is_none_or(|at| now.since(at) >= spacing)
     }
 
     pub(super) fn event(&self) -> AnnounceEvent {

@@ -24,8 +24,8 @@ use http::HttpClient;
 use redact::scrub;
 use udp::UdpClient;
 
-/// Most peers taken from one reply.
-pub const MAX_PEERS: usize = 5000;
+/// Most peers taken from one reply. Which of them are kept is not for the reply's order to say.
+pub const MAX_PEERS: usize = 50_000;
 
 /// Everything that a tracker is told.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use crate::error::Operation;
 use crate::metainfo::bencode::{Document, Limits, Value};
 use crate::wire::compact;
 
-/// Enough for [`MAX_PEERS`] peers as dictionaries.
+/// Enough for ten thousand peers as dictionaries.
 const LIMITS: Limits = Limits { tokens: 100_000, ..Limits::MESSAGE };
 /// Longest text of a tracker that is handed on, characters.
 const MAX_TEXT: usize = 512;

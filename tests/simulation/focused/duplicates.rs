@@ -34,9 +34,20 @@ fn streaming(reads: bool) -> (Torrent, Seeder) {
     let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 8 * MIB);
     let seeder = Seeder::join(&mut torrent, NOW, SocketAddr::from(([10, 0, 0, 1], 50_001)), [2; 20], true);
     if reads {
-        torrent.open_reader(NOW, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
-        let _ = torrent.read(NOW, ReaderId(1), 1000).expect("it waits");
+        begin_to_read(&mut torrent, NOW);
     }
+    (torrent, seeder)
+}
+
+fn begin_to_read(torrent: &mut Torrent, now: Time) {
+    torrent.open_reader(now, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
+    let _ = torrent.read(now, ReaderId(1), 1000).expect("it waits");
+}
+
+/// One whose seeder chokes us: it owes us nothing.
+fn choked() -> (Torrent, Seeder) {
+    let (mut torrent, seeder) = streaming(false);
+    hear(&mut torrent, NOW, seeder.key, [Message::Choke]);
     (torrent, seeder)
 }
 
@@ -97,8 +108,7 @@ fn a_duplicate_does_not_push_out_a_peer_that_lives() {
     // It was silent for long since nothing was wanted of it; now a read begins.
     let (mut torrent, seeder) = streaming(false);
     pass(&mut torrent, 0..90, None);
-    torrent.open_reader(after(90), ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
-    let _ = torrent.read(after(90), ReaderId(1), 1000).expect("it waits");
+    begin_to_read(&mut torrent, after(90));
     pass(&mut torrent, 90..94, None);
     assert!(refused(&mut torrent, after(94)) && torrent.has_peer(seeder.key));
 }
@@ -112,4 +122,40 @@ fn one_that_is_snubbed_gives_way() {
     pass(&mut torrent, 58..63, Some(seeder.key));
     join(&mut torrent, after(63), 9, 2).expect("let in");
     assert!(!torrent.has_peer(seeder.key));
+}
+
+/// The same where it choked us before: it owes nothing, but a read waits, and who comes back may serve it.
+#[test]
+fn one_that_choked_us_and_is_silent_while_a_read_waits_gives_way() {
+    for (host, id) in [(1, 2), (9, 2), (1, 7)] {
+        let (mut torrent, seeder) = choked();
+        begin_to_read(&mut torrent, NOW);
+        pass(&mut torrent, 0..4, None);
+        assert_eq!(
+            join(&mut torrent, after(4), host, id),
+            Err(CloseReason::DuplicatePeerId),
+            "it may be about to speak"
+        );
+        pass(&mut torrent, 4..6, None);
+        join(&mut torrent, after(6), host, id).expect("let in");
+        assert!(!torrent.has_peer(seeder.key) && torrent.num_peers() == 1);
+    }
+}
+
+/// Not if it says something, or nobody waits, or the read has only just begun to wait.
+#[test]
+fn one_that_chokes_us_and_lives_stays() {
+    let refused = |torrent: &mut Torrent, at| join(torrent, at, 9, 2) == Err(CloseReason::DuplicatePeerId);
+    let (mut torrent, seeder) = choked();
+    begin_to_read(&mut torrent, NOW);
+    for second in 0..60 {
+        pass(&mut torrent, second..second + 1, Some(seeder.key).filter(|_| second % 4 == 0));
+        assert!(refused(&mut torrent, after(second)), "{second} s");
+    }
+    let (mut torrent, seeder) = choked();
+    pass(&mut torrent, 0..90, None);
+    assert!(refused(&mut torrent, after(90)));
+    begin_to_read(&mut torrent, after(90));
+    pass(&mut torrent, 90..94, None);
+    assert!(refused(&mut torrent, after(94)) && torrent.has_peer(seeder.key));
 }

@@ -16,6 +16,7 @@ mod orders;
 mod outages;
 mod padding;
 mod peers;
+mod places;
 mod readers;
 mod shows;
 mod storage;

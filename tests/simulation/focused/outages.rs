@@ -2,9 +2,10 @@
 
 use elementum_torrent::alert::{Alert, CloseReason};
 use elementum_torrent::engine::Time;
-use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::swarm::PeerSource;
 
+use super::super::zeros::{self, Seeder};
 use super::*;
 
 fn seconds(n: u64) -> Duration {
@@ -208,6 +209,111 @@ fn a_read_without_peers_asks_trackers_and_dht() {
     world.tracked = vec![other];
     assert!(world.finish(seconds(62)));
     world.end();
+}
+
+/// Each answer of the tracker names the only seed among thousands of others at which nobody is. It is found, and found again.
+#[test]
+fn a_seed_that_is_named_among_thousands_of_dead_ones_is_found() {
+    for seed in 120..124 {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+        world.audit_every = 1000;
+        world.tracked = vec![1];
+        (world.dead_named, world.min_interval_s) = (4000, 0);
+        let mut setup = Setup { tracker: true, ..Setup::memory(MIB) };
+        setup.settings.max_peerlist_size = 600;
+        let node = world.add_engine(setup, fast());
+        world.add_script(Manner::Honest, fast());
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(400))]).at_rate(MIB));
+        let here = |w: &mut World| w.num_conns(0) > 0;
+        assert!(world.run(seconds(170), here), "seed {seed}: {:?}", world.engine(node).announces);
+        world.run_for(seconds(5));
+        world.set_away(1, true);
+        world.run_for(seconds(30));
+        world.set_away(1, false);
+        assert!(world.run(seconds(30), here), "seed {seed}: found again");
+        world.end();
+    }
+}
+
+/// Those who have the piece and bring nothing of it are nobody, whatever they do instead.
+#[test]
+fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
+    let manners = [Manner::Staller, Manner::Dripper, Manner::Liar, Manner::Choking];
+    for (manner, number, seed) in manners.into_iter().flat_map(|m| [(m, 1, 110), (m, 1, 111), (m, 3, 112)]) {
+        let mut world = World::new(seed, Content::single(seed, 8 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+        let useless: Vec<usize> = (0..number).map(|_| world.add_script(manner, fast())).collect();
+        let other = world.add_script(Manner::Honest, fast());
+        world.introduce_by(PeerSource::PEX, node, &useless);
+        world.run_for(seconds(100));
+        assert_eq!(world.engine(node).announces.len(), 1, "nobody waits");
+        world.add_driver(node, Driver::new(1, 0, read_all()));
+        world.run_for(seconds(13));
+        let asked = |w: &mut World| (w.engine(node).announces.len(), w.engine(node).searches.len());
+        assert_eq!(asked(&mut world), (2, 1), "{number} {manner:?} {}", world.engine(node).torrent.describe());
+        world.run_for(seconds(300));
+        let (announces, searches) = asked(&mut world);
+        assert!((4..=8).contains(&announces) && (4..=7).contains(&searches), "{announces} {searches}");
+        world.tracked = vec![other];
+        let done = world.finish(seconds(90));
+        assert!(done, "{number} {manner:?}: {}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
+
+/// A caller that gives up after a second and reads again waits as long as one that goes on.
+#[test]
+fn reads_that_are_tried_again_are_one_wait() {
+    for (at_position, pause) in [(true, 0), (false, 0), (true, 500), (true, 3000)] {
+        let begun = Time::BEGINNING + seconds(100);
+        let mut torrent = zeros::torrent(Time::BEGINNING, 64 * MIB, 64 * KIB as u32, 8 * MIB);
+        let _mute = Seeder::connect(&mut torrent, begun, 1);
+        torrent.open_reader(begun, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
+        let mut now = begun;
+        while now.since(begun) < seconds(15) {
+            if at_position {
+                let _ = torrent.read(now, ReaderId(1), 1000).expect("it waits");
+            } else {
+                let _ = torrent.read_at(now, ReaderId(1), 0, 1000, false).expect("it waits");
+            }
+            now = now + seconds(1);
+            torrent.handle_timeout(now);
+            torrent.stop_waiting(now, ReaderId(1));
+            torrent.stop_probe(now, ReaderId(1), 0);
+            now = now + Duration::from_millis(pause);
+        }
+        assert_eq!(torrent.take_output().search_dht, pause < 2000, "{at_position} {pause}");
+    }
+}
+
+/// The only seed moves to another port again and again, and only the tracker knows: a read has it back soon. Where the tracker names a
+/// shortest interval that is kept to, but for one announce in a minute.
+#[test]
+fn a_seed_that_moves_its_port_is_followed() {
+    for (seed, given) in (113..116).flat_map(|seed| [(seed, 0), (seed, 900)]) {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+        world.tracked = vec![world.add_script(Manner::Honest, fast())];
+        world.min_interval_s = given;
+        world.run_for(seconds(1));
+        world.introduce(node, &[1]);
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(256 * KIB));
+        for moves in 0..6 {
+            world.run_for(seconds(20));
+            assert_eq!(world.num_conns(node), 1, "move {moves}, {given} s");
+            world.cut(1);
+            let port = world.nodes[1].address.port();
+            world.nodes[1].address.set_port(port + 1);
+            world.run_for(seconds(1));
+            let back = world.run(seconds(if given > 0 { 75 } else { 15 }), |w| w.num_conns(0) > 0);
+            let engine = world.engine(node);
+            assert!(back, "move {moves}, {given} s: announced at {:?}", engine.announces);
+        }
+        let announces = &world.engine(node).announces;
+        let closest = announces[1..].windows(2).map(|w| w[1].since(w[0])).min().expect("several");
+        assert!(closest >= seconds(if given > 0 { 50 } else { 9 }), "{closest:?}");
+        world.end();
+    }
 }
 
 /// With peers that have the piece there is no call, however long the read waits for them; with peers that have not, there is.

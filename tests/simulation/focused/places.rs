@@ -1,0 +1,133 @@
+//! All places are taken by peers that are of no use to a read that waits: they give way, one by one, to who may be.
+
+use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::swarm::PeerSource;
+
+use super::*;
+
+/// How the useless are useless.
+const WAYS: [Manner; 5] =
+    [Manner::Choking, Manner::Staller, Manner::Dripper, Manner::Liar, /* It lacks the piece. */ Manner::Honest];
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// A memory node with so many places, all taken by such peers: node 0, and those from 1 on. The last node is a good seed.
+fn crowded(seed: u64, places: usize, manner: Manner, came: bool) -> World {
+    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+    let mut setup = Setup::memory(MIB);
+    setup.settings.max_connections_per_torrent = places as i64;
+    let node = world.add_engine(setup, fast());
+    let useless: Vec<usize> = (0..places).map(|_| world.add_script(manner, fast())).collect();
+    for one in &useless {
+        world.script(*one).has = (manner == Manner::Honest).then(|| vec![0, 1]);
+    }
+    if came {
+        useless.iter().for_each(|one| world.dial(*one, node));
+    } else {
+        world.introduce_by(PeerSource::MANUAL, node, &useless);
+    }
+    world.add_script(Manner::Honest, fast());
+    // Long enough to be nobody's fault that they brought nothing before.
+    world.run_for(seconds(20));
+    world
+}
+
+fn read_on(world: &mut World) {
+    world.add_driver(0, Driver::new(1, 0, [Step::Seek(2 * MIB), Step::Read(1000)]));
+}
+
+/// Somebody good is named, or comes, a second after the read began to wait.
+#[test]
+fn the_useless_give_way_to_who_is_named_or_comes_while_a_read_waits() {
+    for (places, manner) in [4, 16, 24].into_iter().flat_map(|n| WAYS.map(|manner| (n, manner))) {
+        for (came, comes) in [(false, false), (true, false), (false, true), (true, true)] {
+            for seed in 500..503 {
+                let mut world = crowded(seed, places, manner, came);
+                let good = places + 1;
+                read_on(&mut world);
+                world.run_for(seconds(1));
+                assert!(world.num_conns(0) + 3 >= places, "{}", world.num_conns(0));
+                if comes {
+                    again_every(&mut world, seconds(3), 10, move |w| {
+                        if w.num_conns(good) == 0 {
+                            w.dial(good, 0);
+                        }
+                    });
+                } else {
+                    world.introduce_by(PeerSource::MANUAL, 0, &[good]);
+                }
+                let done = world.finish(seconds(10));
+                assert!(
+                    done,
+                    "{places} {manner:?}, they came {came}, it comes {comes}: {}",
+                    world.engine(0).torrent.describe()
+                );
+                world.end();
+            }
+        }
+    }
+}
+
+fn again_every(world: &mut World, every: Duration, times: u32, action: impl Fn(&mut World) + Copy + 'static) {
+    (0..times).for_each(|i| world.act(every * i, action));
+}
+
+/// Many useless ones take turns at a pace that has a bound and slows down; nobody of them has less than a fair time.
+#[test]
+fn the_useless_do_not_take_turns_at_speed() {
+    for manner in WAYS {
+        let mut world = crowded(510, 4, manner, false);
+        let more: Vec<usize> = (0..8).map(|_| world.add_script(manner, fast())).collect();
+        for one in &more {
+            world.script(*one).has = (manner == Manner::Honest).then(|| vec![0, 1]);
+        }
+        read_on(&mut world);
+        world.introduce_by(PeerSource::MANUAL, 0, &more);
+        let before = world.conns.len();
+        world.run_for(seconds(10));
+        let soon = world.conns.len() - before;
+        assert!((2..=10).contains(&soon), "{manner:?}: {soon} in 10 s");
+        world.run_for(seconds(90));
+        let before = world.conns.len();
+        world.run_for(seconds(100));
+        let later = world.conns.len() - before;
+        assert!((2..=40).contains(&later), "{manner:?}: {later} in 100 s");
+        world.end();
+    }
+}
+
+/// Slow ones that bring what they can stay, and so does who serves while others are dialled.
+#[test]
+fn who_brings_something_keeps_its_place() {
+    for seed in 520..525 {
+        let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+        let mut setup = Setup::memory(MIB);
+        setup.settings.max_connections_per_torrent = 4;
+        let node = world.add_engine(setup, fast());
+        let slow: Vec<usize> =
+            (0..4).map(|_| world.add_script(Manner::Honest, Line::new(8 * KIB, 64 * KIB, 30))).collect();
+        world.introduce(node, &slow);
+        world.run_for(seconds(2));
+        let more: Vec<usize> = (0..8).map(|_| world.add_script(Manner::Staller, fast())).collect();
+        world.add_driver(node, Driver::new(1, 0, [Step::Seek(2 * MIB), Step::Read(2 * MIB - 1)]));
+        world.introduce(node, &more);
+        world.run_for(seconds(40));
+        let gone = world.engine(node).count(|a| matches!(a, Alert::PeerDisconnected { .. }));
+        assert!(!world.engine(node).is_done());
+        assert_eq!(gone, 0, "{}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
+
+/// While no read waits nobody is hurried.
+#[test]
+fn without_a_read_nobody_gives_way_before_his_time() {
+    let mut world = crowded(530, 4, Manner::Staller, false);
+    let good = 5;
+    world.introduce(0, &[good]);
+    world.run_for(seconds(8));
+    assert_eq!(world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. })), 0);
+    world.end();
+}
