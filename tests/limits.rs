@@ -132,6 +132,34 @@ fn a_low_limit_is_of_use_with_many_peers() {
     seeders.iter().for_each(|s| s.close(CLOSE).unwrap());
 }
 
+/// All places of the session are taken by the peers of one torrent, which plays, or where nobody reads any more. A stream of another one
+/// begins all the same.
+#[test]
+fn a_stream_finds_places_that_another_torrent_has() {
+    const PLACES: usize = 6;
+    let (held, wanted) = (Torrent::make("held.bin", 3_000_000, 1, &[]), Torrent::make("wanted.bin", 1_000_000, 2, &[]));
+    let seeders: Vec<_> = (0..PLACES).map(|_| ours::seed(&held).0).collect();
+    let (seeder, _) = ours::seed(&wanted);
+    for plays in [true, false] {
+        let session = ours::open_with(|s| s.set_int("connections_limit", PLACES as i64).unwrap());
+        let mut params = ours::params(&held, Source::File);
+        params.peers = seeders.iter().map(ours::address).collect();
+        let index = session.add_torrent(params).unwrap();
+        let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+        reader.read(&mut [0; 1000], Some(Duration::from_secs(10))).unwrap();
+        ours::until("all places are taken", || ours::status(&session, index).num_peers as usize == PLACES);
+        let _playing = plays.then_some(reader);
+        let mut params = ours::params(&wanted, Source::File);
+        params.peers = vec![ours::address(&seeder)];
+        let other = session.add_torrent(params).unwrap();
+        let stream = session.open_reader(other, 0, ReaderOptions::default()).unwrap();
+        assert!(stream.read(&mut [0; 1000], Some(Duration::from_secs(10))).is_ok(), "it plays: {plays}");
+        assert!(ours::status(&session, index).num_peers as usize >= PLACES - 2);
+        session.close(CLOSE).unwrap();
+    }
+    seeders.iter().chain([&seeder]).for_each(|s| s.close(CLOSE).unwrap());
+}
+
 /// Where a block takes many seconds nobody is late for it, and no more than the next one is asked for.
 #[test]
 fn the_lowest_limits_fetch_nothing_in_vain() {

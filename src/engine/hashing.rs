@@ -72,14 +72,7 @@ impl Torrent {
         if self.hashing.touched.is_empty() {
             return;
         }
-        let patience = if self.finds_company() {
-            PATIENCE
-        } else if self.reads_by_blocks() {
-            // What is let go before it is hashed cannot be judged.
-            Duration::ZERO
-        } else {
-            STRETCH
-        };
+        let patience = self.hash_patience();
         let Some(content) = &mut self.content else { return };
         let hashing = &mut self.hashing;
         let since = *hashing.since.get_or_insert(now);
@@ -102,6 +95,23 @@ impl Torrent {
         }
         hashing.since = (!hashing.touched.is_empty()).then_some(now);
         self.out.hashes.extend(jobs);
+    }
+
+    fn hash_patience(&self) -> Duration {
+        if self.finds_company() {
+            PATIENCE
+        } else if self.reads_by_blocks() {
+            // What is let go before it is hashed cannot be judged.
+            Duration::ZERO
+        } else {
+            STRETCH
+        }
+    }
+
+    /// When what waits for company has waited long enough. Nothing else need happen then.
+    pub(super) fn hashes_due(&self) -> Option<Time> {
+        let since = self.hashing.since.filter(|_| self.hashing.has_work() && self.is_running())?;
+        Some(since + self.hash_patience())
     }
 
     /// Do pieces that come without a pause meet others?

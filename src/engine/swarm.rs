@@ -245,8 +245,8 @@ impl Swarm {
         new
     }
 
-    /// For a newcomer whose turn that is. Who was here goes last, whatever failed since. What peers tell of others gives way to what anybody else tells: a few that lie could fill the
-    /// list.
+    /// For a newcomer whose turn that is. Who was here goes last, whatever failed since. What peers tell of others gives way to what
+    /// anybody else tells: a few that lie could fill the list.
     fn drop_worst(&mut self, newcomer: PeerSource, turn: usize) -> bool {
         let idle = self.peers.iter().filter(|(_, p)| p.is_idle());
         let gossip = |p: &KnownPeer| p.source == PeerSource::PEX;

@@ -452,9 +452,13 @@ impl Torrent {
         let active = !self.peers.is_empty() || self.swarm.num_dialling() > 0 || !self.readers.is_empty();
         let tick = active.then(|| self.last_tick + self.pulse());
         let late = self.late.next().filter(|_| self.may_ask());
+        let hashes = self.hashes_due();
         let dial = self.swarm.next_dial_time(self.has_all());
         let sought = [dial, self.shortage.next()].into_iter().flatten().min().map(|t| t.max(self.last_tick + TICK));
-        [tick, late, sought, self.trackers.next_timeout().filter(|_| !self.checking)].into_iter().flatten().min()
+        [tick, late, hashes, sought, self.trackers.next_timeout().filter(|_| !self.checking)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn pulse(&self) -> Duration {
@@ -479,14 +483,16 @@ impl Torrent {
 
     /// What time alone brings about.
     pub fn handle_timeout(&mut self, now: Time) {
-        // Should a peer that pours ever be forgotten, nothing waits for it for longer than this.
+        let hashes = self.hashes_due().is_some_and(|at| at <= now);
         self.collect_hashes(now);
-        if self.late.next().is_some_and(|at| at <= now) && self.may_ask() {
+        let late = self.late.next().is_some_and(|at| at <= now) && self.may_ask();
+        if late {
             self.ask_late(now);
             self.fill_all(now);
-            if now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now) {
-                return;
-            }
+        }
+        let early = now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
+        if early && (hashes || late) {
+            return;
         }
         let elapsed = now.since(self.last_tick);
         self.last_tick = now;

@@ -36,6 +36,8 @@ const MOST_DOUBLED: u32 = 3;
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
+/// Of a session's places a torrent for whose bytes somebody waits has so many, or as many as the others.
+const LEAST_PLACES: usize = 4;
 /// This part of the places is kept for peers that we dial: who comes by himself cannot take them all.
 const KEPT_FOR_DIALS: usize = 8;
 
@@ -45,10 +47,22 @@ pub struct Newcomer {
     pub incoming: bool,
     /// Those who came have all places that they may have: one of them has to go.
     pub for_one_that_came: bool,
+    pub need: Need,
+}
+
+/// What another torrent of the session wants a place for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It is for this torrent, or nobody waits there.
+    Any,
+    /// Somebody waits there for bytes, or for metadata.
+    Bytes,
+    /// The same, and it has so few peers, with those that are being dialled.
+    Starved(usize),
 }
 
 impl Newcomer {
-    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false };
+    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Any };
 
     fn may_replace(self, peer: &Peer) -> bool {
         peer.incoming || !self.for_one_that_came
@@ -85,7 +99,7 @@ impl Torrent {
         let came = self.peers.values().filter(|p| p.incoming).count();
         let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
         let full = self.peers.len() >= limit || for_one_that_came;
-        !full || self.free_place(now, Newcomer { incoming, for_one_that_came })
+        !full || self.free_place(now, Newcomer { incoming, for_one_that_came, need: Need::Any })
     }
 
     /// Ends the connection that is of least use, if there is one of none.
@@ -97,9 +111,38 @@ impl Torrent {
         };
         let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
         let worst = may_go.filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
-        let Some(key) = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)) else { return false };
+        let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));
+        let Some(key) = worst else { return false };
         self.close(now, key, CloseReason::TooManyConnections, None);
         true
+    }
+
+    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on; else the one of least worth,
+    /// where the other has less.
+    fn spared(&self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
+        let rests = |p: &&Peer| {
+            let done = now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
+            at_rest && done && p.requests.is_empty() && !p.peer_interested
+        };
+        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
+        let least = match newcomer.need {
+            Need::Any => None,
+            Need::Bytes => may_go.filter(rests).min_by_key(|p| self.worth(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => may_go.min_by_key(|p| self.worth(p)),
+            Need::Starved(_) => None,
+        };
+        least.map(|p| p.key)
+    }
+
+    /// What places of other torrents of the session are wanted for, the least first.
+    pub fn needs(&self) -> Vec<Need> {
+        let peers = self.peers.len() + self.swarm.num_dialling();
+        match self.somebody_waits() {
+            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Starved(peers)],
+            true => vec![Need::Bytes],
+            false => vec![Need::Any],
+        }
     }
 
     /// Who gives way to a newcomer since a read waits that he is of no use to.

@@ -30,7 +30,7 @@ use crate::alert::Alert;
 use crate::engine::external_ip::{ExternalIp, Voter};
 use crate::engine::share::Shares;
 use crate::engine::store::PeerKey;
-use crate::engine::turnover::Newcomer;
+use crate::engine::turnover::{Need, Newcomer};
 use crate::engine::{Time, Torrent};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -264,10 +264,16 @@ impl Inner {
             return Freed::NotYet;
         }
         let incoming = kind == Kind::Incoming;
-        let newcomer = Newcomer { incoming, for_one_that_came: incoming && self.connections.is_full_of_incoming() };
-        let others = self.drivers().into_iter().filter(|d| d.index != driver.index);
+        let for_one_that_came = incoming && self.connections.is_full_of_incoming();
+        let free = |driver: &Arc<Driver>, need| {
+            let newcomer = Newcomer { incoming, for_one_that_came, need };
+            driver.run(|core, now| core.free_place(now, newcomer))
+        };
+        let mut others = self.drivers();
+        others.retain(|d| d.index != driver.index);
+        let needs = driver.look(|core, _| core.needs()).unwrap_or_default();
         let freed =
-            std::iter::once(driver.clone()).chain(others).any(|d| d.run(|core, now| core.free_place(now, newcomer)));
+            free(driver, Need::Any) || needs.into_iter().any(|need| others.iter().any(|other| free(other, need)));
         if freed { Freed::One } else { Freed::None }
     }
 

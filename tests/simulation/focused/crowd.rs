@@ -278,9 +278,21 @@ fn who_rests_gives_to_all_who_come() {
 /// A torrent that was paused, in line or with a piece begun, keeps nobody from reading; its own readers go on after it is resumed.
 #[test]
 fn paused_torrents_give_way() {
-    for after in [0, 20, 100, 300, 600, 1200] {
+    for (after, by_session) in [0, 20, 100, 300, 600, 1200].into_iter().flat_map(|ms| [(ms, false), (ms, true)]) {
         let mut world = World::new(83 + after, Content::single(83, 2 * MIB, 256 * KIB as u32));
         let ours = crowd(&mut world, 4, 16);
+        let set_paused = |world: &mut World, paused: bool| {
+            let now = world.now();
+            for node in &ours[..2] {
+                let torrent = &mut world.engine(*node).torrent;
+                match (by_session, paused) {
+                    (true, paused) => torrent.set_session_paused(now, paused),
+                    (false, true) => torrent.pause(now),
+                    (false, false) => torrent.resume(now),
+                }
+                world.settle(*node);
+            }
+        };
         for node in &ours[..2] {
             world.nodes[node - 1].line = Line::new(256 * KIB, MIB, 15);
         }
@@ -288,22 +300,38 @@ fn paused_torrents_give_way() {
             world.add_driver(*node, Driver::new(1, 0, read_all()));
         }
         world.run_for(Duration::from_millis(after));
-        let now = world.now();
-        for node in &ours[..2] {
-            world.engine(*node).torrent.pause(now);
-            world.settle(*node);
-        }
+        set_paused(&mut world, true);
         let others = [ours[2], ours[3]];
         let done = world.run(Duration::from_secs(4), |w| others.iter().all(|n| w.engine(*n).is_done()));
         assert!(done, "paused after {after} ms: {}", progress(&world));
-        let now = world.now();
-        for node in &ours[..2] {
-            world.engine(*node).torrent.resume(now);
-            world.settle(*node);
-        }
+        set_paused(&mut world, false);
         assert!(world.finish(minute()), "{}", progress(&world));
         world.end();
     }
+}
+
+/// The same for one that stops since its disk is full.
+#[test]
+fn torrents_that_fail_give_way() {
+    let mut world = World::new(85, Content::single(85, 4 * MIB, 256 * KIB as u32));
+    let memory = Memory::new(2 * 256 * KIB);
+    let mut ours = Vec::new();
+    for disk in [true, true, false, false] {
+        let line = if disk { Line::new(512 * KIB, MIB, 15) } else { fast() };
+        let seed = world.add_script(Manner::Honest, line);
+        let setup = if disk { Setup { write_errors: 1, ..Setup::disk() } } else { Setup::memory(0) };
+        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..setup }, fast());
+        world.introduce(node, &[seed]);
+        ours.push(node);
+    }
+    world.run(minute(), |w| w.engine(ours[0]).writes > 0);
+    for node in &ours[2..] {
+        world.add_driver(*node, Driver::new(1, 0, read_all()));
+    }
+    let others = [ours[2], ours[3]];
+    // The disk's owner resumes it every five seconds.
+    let done = world.run(Duration::from_secs(4), |w| others.iter().all(|n| w.engine(*n).is_done()));
+    assert!(done, "{}", progress(&world));
 }
 
 /// Readers that nobody reads from any more.

@@ -68,6 +68,26 @@ fn pieces(jobs: &[HashJob]) -> Vec<(u32, usize)> {
     jobs.iter().map(|job| (job.piece, job.blocks().len())).collect()
 }
 
+/// Before the last block comes, which may take a while, the others are done: who waits for it waits for its own hash and no other.
+#[test]
+fn what_found_no_company_is_hashed_after_a_while_though_nothing_happens() {
+    let mut pour = Pour::new(PIECE);
+    assert!(pour.blocks(15, false).is_empty());
+    let due = pour.torrent.next_timeout().expect("something to do");
+    assert!(due <= pour.now + Duration::from_millis(10), "{due:?}");
+    let ticks = pour.torrent.next_timeout();
+    pour.now = due;
+    pour.torrent.handle_timeout(due);
+    let stretch = pour.torrent.take_output().hashes;
+    assert_eq!(pieces(&stretch), [(0, 15)]);
+    assert!(pour.torrent.next_timeout() > ticks, "nothing more is due for it");
+    assert!(pour.hash(stretch).is_empty());
+    let last = pour.blocks(1, false);
+    assert_eq!(pieces(&last), [(0, 1)]);
+    pour.hash(last);
+    assert_eq!(pour.verified(), 1);
+}
+
 #[test]
 fn what_comes_with_pauses_is_hashed_when_it_is_whole() {
     let mut pour = Pour::new(PIECE);
