@@ -239,7 +239,7 @@ impl Explanation {
         for (i, (bytes, what)) in parts.into_iter().filter(|(bytes, _)| *bytes > 0).enumerate() {
             write!(f, "{} {} {what}", if i == 0 { ":" } else { "," }, Bytes(bytes))?;
         }
-        let fits = memory.charged + piece <= memory.limit;
+        let fits = memory.charged.saturating_add(piece) <= memory.limit;
         if fits { f.write_str(", and others are in line before it") } else { Ok(()) }
     }
 }
