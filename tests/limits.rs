@@ -13,7 +13,7 @@ use common::temp::{TempDir, assert_same, files_under};
 use elementum_torrent::alert::TorrentState;
 use elementum_torrent::metainfo::{Create, Sha1Hash};
 use elementum_torrent::session::{
-    AddTorrentParams, ReaderOptions, RemoveFlags, Session, StorageIndex, StorageKind, TorrentSource,
+    AddTorrentParams, Reader, ReaderOptions, RemoveFlags, Session, StorageIndex, StorageKind, TorrentSource,
 };
 use elementum_torrent::settings::Settings;
 
@@ -29,6 +29,29 @@ fn leech(
     params.peers = vec![ours::address(peer)];
     let index = session.add_torrent(params).unwrap();
     (session, index)
+}
+
+/// A session that streams the torrent from these seeders.
+fn stream(
+    torrent: &Torrent,
+    seeders: &[Session],
+    change: impl FnOnce(&mut Settings),
+) -> (Session, StorageIndex, Reader) {
+    let session = ours::open_with(change);
+    let (index, reader) = stream_in(&session, torrent, seeders);
+    (session, index, reader)
+}
+
+fn stream_in(session: &Session, torrent: &Torrent, seeders: &[Session]) -> (StorageIndex, Reader) {
+    let mut params = ours::params(torrent, Source::File);
+    params.peers = seeders.iter().map(ours::address).collect();
+    let index = session.add_torrent(params).unwrap();
+    (index, session.open_reader(index, 0, ReaderOptions::default()).unwrap())
+}
+
+/// What all of them sent.
+fn sent_by(seeders: &[Session]) -> u64 {
+    seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum()
 }
 
 /// Bytes of payload a second that arrive in 3 s, after a second to get going.
@@ -113,18 +136,14 @@ fn a_low_limit_is_of_use_with_many_peers() {
     // Small pieces, or what is in order goes up in steps of a quarter of what is wanted.
     let torrent = Torrent::make("few.bin", 2_000_000, 1, &["--piece-length", "32768"]);
     let seeders: Vec<_> = (0..8).map(|_| ours::seed(&torrent).0).collect();
-    let session = ours::open_with(|s| s.set_int("download_rate_limit", LIMIT).unwrap());
-    let mut params = ours::params(&torrent, Source::File);
-    params.peers = seeders.iter().map(ours::address).collect();
-    let index = session.add_torrent(params).unwrap();
-    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    let (session, _, reader) = stream(&torrent, &seeders, |s| s.set_int("download_rate_limit", LIMIT).unwrap());
     let (began, time) = (Instant::now(), Duration::from_secs(20));
     let (mut read, mut buf) = (0, vec![0; 64 * 1024]);
     while let Some(left) = time.checked_sub(began.elapsed()) {
         read += reader.read(&mut buf, Some(left)).unwrap_or(0);
     }
     let wanted = LIMIT as usize * 20 * 8 / 10;
-    let asked: u64 = seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum();
+    let asked = sent_by(&seeders);
     println!("read {read}, sent by all {asked}");
     assert!(read >= wanted, "{read} bytes of {wanted} in order");
     assert!(asked <= LIMIT as u64 * (20 + 2), "{asked} bytes sent for {read}");
@@ -141,19 +160,13 @@ fn a_stream_finds_places_that_another_torrent_has() {
     let seeders: Vec<_> = (0..PLACES).map(|_| ours::seed(&held).0).collect();
     let (seeder, _) = ours::seed(&wanted);
     for plays in [true, false] {
-        let session = ours::open_with(|s| s.set_int("connections_limit", PLACES as i64).unwrap());
-        let mut params = ours::params(&held, Source::File);
-        params.peers = seeders.iter().map(ours::address).collect();
-        let index = session.add_torrent(params).unwrap();
-        let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+        let places = |s: &mut Settings| s.set_int("connections_limit", PLACES as i64).unwrap();
+        let (session, index, reader) = stream(&held, &seeders, places);
         reader.read(&mut [0; 1000], Some(Duration::from_secs(10))).unwrap();
         ours::until("all places are taken", || ours::status(&session, index).num_peers as usize == PLACES);
         let _playing = plays.then_some(reader);
-        let mut params = ours::params(&wanted, Source::File);
-        params.peers = vec![ours::address(&seeder)];
-        let other = session.add_torrent(params).unwrap();
-        let stream = session.open_reader(other, 0, ReaderOptions::default()).unwrap();
-        assert!(stream.read(&mut [0; 1000], Some(Duration::from_secs(10))).is_ok(), "it plays: {plays}");
+        let (_, other) = stream_in(&session, &wanted, std::slice::from_ref(&seeder));
+        assert!(other.read(&mut [0; 1000], Some(Duration::from_secs(10))).is_ok(), "it plays: {plays}");
         assert!(ours::status(&session, index).num_peers as usize >= PLACES - 2);
         session.close(CLOSE).unwrap();
     }
@@ -167,18 +180,13 @@ fn the_lowest_limits_fetch_nothing_in_vain() {
     const BLOCK: u64 = 16 * 1024;
     let torrent = Torrent::make("least.bin", 2_000_000, 1, &[]);
     let seeders: Vec<_> = (0..8).map(|_| ours::seed(&torrent).0).collect();
-    let session = ours::open_with(|s| s.set_int("download_rate_limit", LIMIT).unwrap());
-    let mut params = ours::params(&torrent, Source::File);
-    params.peers = seeders.iter().map(ours::address).collect();
-    let index = session.add_torrent(params).unwrap();
-    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
-    let sent = || -> u64 { seeders.iter().map(|s| s.stats().unwrap().total_payload_upload).sum() };
+    let (session, _, reader) = stream(&torrent, &seeders, |s| s.set_int("download_rate_limit", LIMIT).unwrap());
     let began = Instant::now();
     // Each wait of the reader makes what it waits for urgent.
     while began.elapsed() < Duration::from_secs(35) {
         let _ = reader.read(&mut [0; 1000], Some(Duration::from_millis(500)));
         // What is asked for is sent at once.
-        let (sent, came) = (sent(), session.stats().unwrap().total_payload_download);
+        let (sent, came) = (sent_by(&seeders), session.stats().unwrap().total_payload_download);
         assert!(sent <= came + BLOCK, "{sent} bytes sent, {came} came");
     }
     assert!(session.stats().unwrap().total_payload_download >= BLOCK);

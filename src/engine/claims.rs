@@ -39,15 +39,18 @@ pub(super) type Charge = (Reservation, Option<Promise>);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GaveWay {
     since: Time,
-    /// It stands behind all others until then, and no longer: what kept its blocks away may be over.
-    until: Time,
+    /// It stands behind all others for so long, and no longer: what kept its blocks away may be over.
     behind: Duration,
 }
 
 impl GaveWay {
     fn again(before: Option<Self>, now: Time) -> Self {
         let behind = before.map_or(BEHIND, |b| (b.behind * 2).min(LONGEST_BEHIND));
-        Self { since: now, until: now + behind, behind }
+        Self { since: now, behind }
+    }
+
+    fn is_behind(&self, now: Time) -> bool {
+        now.since(self.since) < self.behind
     }
 }
 
@@ -94,7 +97,7 @@ impl Torrent {
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
     /// into it comes last.
     fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
-        if let Some(gave_way) = self.gave_way.filter(|g| now < g.until) {
+        if let Some(gave_way) = self.gave_way.filter(|g| g.is_behind(now)) {
             return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
         let urgency = if begun { 0 } else { urgency_of(pick.class) };
@@ -229,7 +232,7 @@ impl Torrent {
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
         if self.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
-            let is_behind = self.gave_way.is_some_and(|g| now < g.until);
+            let is_behind = self.gave_way.is_some_and(|g| g.is_behind(now));
             if !pieces.is_empty() && self.member.is_waiting() && !is_behind {
                 self.gave_way = Some(GaveWay::again(self.gave_way, now));
                 self.member.leave();

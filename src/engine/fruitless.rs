@@ -78,11 +78,8 @@ impl Torrent {
     /// The missing pieces that reads of such readers wait for, and since when.
     pub(super) fn awaited(&self, of: impl Fn(&Reader) -> bool) -> impl Iterator<Item = (u32, Time)> {
         let content = self.content.as_ref();
-        let waits = self.readers.values().filter(move |r| of(r)).flat_map(|r| {
-            let read = r.waiting.iter().map(|w| (w.offset, w.wanted_since));
-            let probes = r.probes.iter().map(|p| (p.offset, p.since));
-            read.chain(probes).map(|(offset, since)| (r.span.piece_at(offset), since))
-        });
+        let waits = self.readers.values().filter(move |r| of(r));
+        let waits = waits.flat_map(|r| r.waits().map(|(offset, since)| (r.span.piece_at(offset), since)));
         waits.filter(move |(piece, _)| content.is_some_and(|c| c.is_missing(*piece)))
     }
 }

@@ -60,6 +60,7 @@ pub mod time;
 pub mod torrent;
 pub mod torrent_config;
 pub mod trackers;
+pub mod turn;
 pub mod turnover;
 pub mod uploads;
 pub mod wants;

@@ -10,6 +10,7 @@ use super::Time;
 use super::pace::Pace;
 use super::retries::Retries;
 use super::stretch::Stretch;
+use super::turn::Turn;
 use super::waste::Waste;
 use crate::storage::pool::BLOCK_SIZE;
 
@@ -60,10 +61,6 @@ pub struct ReaderCounters {
     pub time_to_first_byte: Option<Duration>,
     pub last_seek_latency: Option<Duration>,
 }
-
-/// Where torrents take turns: how long one lasts at least, and at most.
-const TURN: Duration = Duration::from_secs(3);
-const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// A read that waits for its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,10 +194,7 @@ pub struct Reader {
     seek_began: Option<Time>,
     /// Bytes read in one run since the last seek.
     run: u64,
-    /// Since when it reads on without a wait, and what it had read before.
-    turn: Option<(Time, u64)>,
-    /// How long it did so last.
-    last_turn: Duration,
+    turn: Turn,
     proven: bool,
     pace: Pace,
 }
@@ -225,8 +219,7 @@ impl Reader {
             last_used: now,
             seek_began: None,
             run: 0,
-            turn: None,
-            last_turn: Duration::ZERO,
+            turn: Turn::default(),
             proven: false,
             pace: Pace::default(),
         }
@@ -247,20 +240,16 @@ impl Reader {
         !self.reads_wait() && now.since(self.last_used) >= time
     }
 
-    /// Has it had its share of the time, where torrents take turns? Who will be through with his piece soon may go on to its end, or it
-    /// would be fetched again for little.
+    /// Has it had its share of the time, where torrents take turns?
     pub fn has_had_its_turn(&self, now: Time) -> bool {
-        let Some((since, before)) = self.turn.filter(|_| !self.reads_wait()) else { return false };
-        let (took, read) = (now.since(since), u128::from(self.counters.bytes_read - before));
-        let end = (self.span.begin + self.position + 1).next_multiple_of(self.span.piece_length);
-        let left = u128::from(end - self.span.begin - self.position);
-        let goes_on = || left * took.as_micros() <= read * LONGEST_TURN.saturating_sub(took).as_micros();
-        took >= TURN && !goes_on()
+        let at = self.span.begin + self.position;
+        let left = (at + 1).next_multiple_of(self.span.piece_length) - at;
+        !self.reads_wait() && self.turn.is_over(now, self.counters.bytes_read, left)
     }
 
     /// How long it read on before the wait that it is in, or was in last.
     pub fn last_turn(&self) -> Duration {
-        self.last_turn
+        self.turn.last()
     }
 
     /// Has it read on for long enough to be a player, not a probe?
@@ -280,8 +269,13 @@ impl Reader {
 
     /// Does a read wait for a byte of this block?
     pub fn waits_for(&self, piece: u32, block: u32) -> bool {
-        let mut offsets = self.waiting.iter().map(|w| w.offset).chain(self.probes.iter().map(|p| p.offset));
-        offsets.any(|offset| self.span.block_at(offset) == (piece, block))
+        self.waits().any(|(offset, _)| self.span.block_at(offset) == (piece, block))
+    }
+
+    /// Where reads wait, and since when each is wanted.
+    pub fn waits(&self) -> impl Iterator<Item = (u64, Time)> {
+        let read = self.waiting.iter().map(|w| (w.offset, w.wanted_since));
+        read.chain(self.probes.iter().map(|p| (p.offset, p.since)))
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
@@ -300,7 +294,7 @@ impl Reader {
 
     /// `n` bytes at the position went to the caller.
     pub fn advanced(&mut self, now: Time, n: u64) {
-        self.turn.get_or_insert((now, self.counters.bytes_read));
+        self.turn.goes_on(now, self.counters.bytes_read);
         self.position += n;
         self.run += n;
         self.last_used = now;
@@ -335,9 +329,7 @@ impl Reader {
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
     pub fn begin_wait(&mut self, now: Time, len: u64) -> bool {
-        if let Some((since, _)) = self.turn.take() {
-            self.last_turn = self.last_used.since(since);
-        }
+        self.turn.ends(self.last_used);
         self.last_used = now;
         if self.waiting.is_some_and(|w| w.offset == self.position) {
             return false;

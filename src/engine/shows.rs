@@ -94,10 +94,7 @@ impl Torrent {
     fn waits_for_what_nobody_has(&self) -> bool {
         let Some(content) = &self.content else { return false };
         let nobody_has = |piece: u32| content.is_missing(piece) && content.picker.availability(piece) == 0;
-        let reads = self.readers.values().flat_map(|r| {
-            let offsets = r.waiting.iter().map(|w| w.offset).chain(r.probes.iter().map(|p| p.offset));
-            offsets.map(|offset| r.span.piece_at(offset))
-        });
+        let reads = self.awaited(|_| true).map(|(piece, _)| piece);
         reads.chain(self.deadlines.keys().copied()).any(nobody_has)
     }
 

@@ -63,10 +63,6 @@ pub enum Need {
 
 impl Newcomer {
     pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Any };
-
-    fn may_replace(self, peer: &Peer) -> bool {
-        peer.incoming || !self.for_one_that_came
-    }
 }
 
 /// When a place may be made next, and how many were made for the read that waits.
@@ -109,12 +105,15 @@ impl Torrent {
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
             p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > USELESS
         };
-        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
-        let worst = may_go.filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
+        let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
         let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));
         let Some(key) = worst else { return false };
         self.close(now, key, CloseReason::TooManyConnections, None);
         true
+    }
+
+    fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
+        self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
     }
 
     /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on; else the one of least worth,
@@ -125,11 +124,10 @@ impl Torrent {
             let done = now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
             at_rest && done && p.requests.is_empty() && !p.peer_interested
         };
-        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
         let least = match newcomer.need {
             Need::Any => None,
-            Need::Bytes => may_go.filter(rests).min_by_key(|p| self.worth(p)),
-            Need::Starved(peers) if self.peers.len() > peers + 1 => may_go.min_by_key(|p| self.worth(p)),
+            Need::Bytes => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
             Need::Starved(_) => None,
         };
         least.map(|p| p.key)
@@ -160,8 +158,7 @@ impl Torrent {
             let since = p.of_no_use_since(&pieces)?;
             (now.since(since) >= fair + p.pipe.rtt().min(LONGEST_ROUND_TRIP)).then_some((since, p.key))
         };
-        let may_go = self.peers.values().filter(|p| newcomer.may_replace(p));
-        let (_, key) = may_go.filter_map(gives_way).min()?;
+        let (_, key) = self.may_go(newcomer).filter_map(gives_way).min()?;
         self.rooms.for_read[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
         self.rooms.made += 1;
         self.peers.get_mut(&key)?.of_no_use = true;

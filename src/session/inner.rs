@@ -271,9 +271,9 @@ impl Inner {
         };
         let mut others = self.drivers();
         others.retain(|d| d.index != driver.index);
-        let needs = driver.look(|core, _| core.needs()).unwrap_or_default();
+        let needs = || driver.look(|core, _| core.needs()).unwrap_or_default();
         let freed =
-            free(driver, Need::Any) || needs.into_iter().any(|need| others.iter().any(|other| free(other, need)));
+            free(driver, Need::Any) || needs().into_iter().any(|need| others.iter().any(|other| free(other, need)));
         if freed { Freed::One } else { Freed::None }
     }
 

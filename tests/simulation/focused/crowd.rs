@@ -1,23 +1,23 @@
 //! Many torrents in one memory: from several pieces for each down to a few blocks.
 
 use elementum_torrent::engine::reader::ReaderOptions;
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::storage::pool::{BLOCK_SIZE, Pool};
+use elementum_torrent::storage::pool::BLOCK_SIZE;
 
 use super::super::node::{Kind, Memory};
 use super::*;
 
 /// So many torrents, each with a seed of its own, in so many blocks of memory; the nodes of ours.
 fn crowd(world: &mut World, torrents: usize, blocks: u64) -> Vec<usize> {
-    let memory =
-        Memory { pool: Pool::new(blocks * u64::from(BLOCK_SIZE)), shares: std::sync::Arc::new(Shares::default()) };
-    let ours = (0..torrents).map(|_| {
-        let seed = world.add_script(Manner::Honest, fast());
-        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..Setup::memory(0) }, fast());
-        world.introduce(node, &[seed]);
-        node
-    });
-    ours.collect()
+    let memory = Memory::new(blocks * u64::from(BLOCK_SIZE));
+    (0..torrents).map(|_| member(world, &memory, Setup::memory(0), fast())).collect()
+}
+
+/// Another torrent in that memory, with a seed on such a line.
+fn member(world: &mut World, memory: &Memory, setup: Setup, line: Line) -> usize {
+    let seed = world.add_script(Manner::Honest, line);
+    let node = world.add_engine(Setup { shared: Some(memory.clone()), ..setup }, fast());
+    world.introduce(node, &[seed]);
+    node
 }
 
 fn set_limit(world: &mut World, ours: &[usize], blocks: u64) {
@@ -71,13 +71,10 @@ fn mixed(blocks: u64) -> (Vec<(u64, u64, Duration)>, u64) {
     let content = |piece| Content::single(91, 3 * MIB, piece as u32);
     let mut world = World::new(91, content(16 * KIB));
     let mut ours = Vec::new();
-    let memory =
-        Memory { pool: Pool::new(blocks * u64::from(BLOCK_SIZE)), shares: std::sync::Arc::new(Shares::default()) };
+    let memory = Memory::new(blocks * u64::from(BLOCK_SIZE));
     for piece in [16, 32, 64, 128, 256, 512, 1024].map(|k| k * KIB).repeat(2) {
         world.content = content(piece);
-        let seed = world.add_script(Manner::Honest, fast());
-        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..Setup::memory(0) }, fast());
-        world.introduce(node, &[seed]);
+        let node = member(&mut world, &memory, Setup::memory(0), fast());
         let steps = (0..20).flat_map(|_| [Step::Read(3 * MIB), Step::Seek(0)]);
         let reader = Driver::new(1, 0, steps).at_rate(60_000).by(16_384).with_patience(Duration::from_secs(1));
         world.add_driver(node, reader);
@@ -318,11 +315,8 @@ fn torrents_that_fail_give_way() {
     let mut ours = Vec::new();
     for disk in [true, true, false, false] {
         let line = if disk { Line::new(512 * KIB, MIB, 15) } else { fast() };
-        let seed = world.add_script(Manner::Honest, line);
         let setup = if disk { Setup { write_errors: 1, ..Setup::disk() } } else { Setup::memory(0) };
-        let node = world.add_engine(Setup { shared: Some(memory.clone()), ..setup }, fast());
-        world.introduce(node, &[seed]);
-        ours.push(node);
+        ours.push(member(&mut world, &memory, setup, line));
     }
     world.run(minute(), |w| w.engine(ours[0]).writes > 0);
     for node in &ours[2..] {
