@@ -155,7 +155,8 @@ func WithPins(head, tail int64) ReaderOption {
 	}
 }
 
-// InBackground makes the reader come after those that play: for what will play next.
+// InBackground makes the reader come after those that play: for what will play next. Where they leave no memory, a read
+// of it has some after half a minute.
 func InBackground() ReaderOption {
 	return func(o *readerOptions) { o.raw.Flags |= capi.ReaderBackground }
 }

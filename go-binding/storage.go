@@ -52,7 +52,8 @@ func (t *Torrent) StorageStats() (StorageStats, error) {
 // Protected is half the memory limit at most, in memory storage, all torrents together. Where the limit is lowered, pieces stay
 // protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off. The first
 // that does not fit and those behind it may be evicted, as any other. They count as protected again when there is room again (the
-// limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
+// limit is raised, or another torrent protects less), but what was evicted is not fetched for it. A read of a piece that does not fit
+// beside what is protected waits until less is.
 //
 // Errors: [ErrOutOfMemory] for more than half the memory limit, [ErrInvalidArgument], [ErrNoMetadata].
 func (t *Torrent) SetLookbehind(pieces []PieceIndex) error {

@@ -2485,7 +2485,7 @@ typedef struct et_partial_piece_info {
 #define ET_SETTING_STR 3
 
 /**
- * The reader comes after those that play: for what will play next.
+ * The reader comes after those that play: for what will play next. Where they leave no memory, a read of it has some after half a minute.
  */
 #define ET_READER_BACKGROUND 1
 
@@ -3439,6 +3439,7 @@ et_status et_storage_set_limit(struct et_session *session,
  * protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off.
  * The first that does not fit and those behind it may be evicted, as any other. They count as protected again when there is
  * room again (the limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
+ * A read of a piece that does not fit beside what is protected waits until less is (`ET_REASON_MEMORY_FULL`).
  *
  * Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
  * `ET_ERR_INVALID_ARGUMENT` for no such piece,

@@ -10,12 +10,12 @@ use super::Time;
 use super::content::Content;
 use super::memory::{Worth, evictable_by};
 use super::pick::Pick;
-use super::reader::Reader;
+use super::reader::{PATIENT, Reader};
 use super::slot::Stage;
 use super::torrent::Torrent;
 use super::wants::Class;
 use crate::storage::pool::{BLOCK_SIZE, Reservation};
-use crate::storage::turns::{Promise, Rank};
+use crate::storage::turns::{Lack, Promise, Rank};
 
 /// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
 /// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.
@@ -79,7 +79,9 @@ impl Torrent {
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
         let rank = self.rank_in_line(now, pick, begun, blocks);
         let mut promise = self.member.promise(rank, blocks);
-        if promise.is_none() && blocks <= self.pool.limit() {
+        // What does not fit beside what is protected waits for no turn.
+        let ever = blocks <= self.share.unprotected(self.pool.limit());
+        if promise.is_none() && ever {
             while self.pool.available() < blocks && self.make_room(now, pick) {}
             promise = self.member.promise(rank, blocks);
         }
@@ -88,7 +90,7 @@ impl Torrent {
             self.in_line_since = None;
             return promise;
         }
-        if !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
+        if ever && !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
             self.member.wait(rank, blocks);
         }
         None
@@ -100,12 +102,16 @@ impl Torrent {
         if let Some(gave_way) = self.gave_way.filter(|g| g.is_behind(now)) {
             return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
-        let urgency = if begun { 0 } else { urgency_of(pick.class) };
-        let blocked = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == Class::Blocked).map(|w| w.due);
-        let since = match pick.class {
-            Class::Blocked => blocked().unwrap_or(now),
-            _ => *self.in_line_since.get_or_insert(now),
+        let waits_since = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
+        let (class, since) = match pick.class {
+            Class::Blocked => (Class::Blocked, waits_since().unwrap_or(now)),
+            Class::Background => match waits_since().map(|since| since + PATIENT) {
+                Some(since) if since <= now => (Class::Blocked, since),
+                _ => (Class::Background, *self.in_line_since.get_or_insert(now)),
+            },
+            class => (class, *self.in_line_since.get_or_insert(now)),
         };
+        let urgency = if begun { 0 } else { urgency_of(class) };
         let waits_here = |r: &&Reader| r.wait_at(now).is_some() && r.current_piece() == Some(pick.piece);
         let took = self.readers.values().filter(waits_here).map(|r| r.last_turn()).min().unwrap_or_default();
         let for_all = (took * TURNS_BEHIND).min(LONGEST_BEHIND_FOR_ALL).as_micros() as u64;
@@ -196,7 +202,7 @@ impl Torrent {
     /// would take the same memory from each other for ever.
     fn give_back(&mut self, now: Time) {
         let crowded = self.share.is_crowded(self.pool.limit());
-        while let Some((urgency, _)) = self.member.others_lack() {
+        while let Some(Lack { urgency, in_vain }) = self.member.others_lack() {
             let read_waits = urgency <= urgency_of(Class::Blocked);
             let for_reader = urgency < urgency_of(Class::Priority);
             let share = match self.share.weight() {
@@ -204,7 +210,10 @@ impl Torrent {
                 _ if crowded && for_reader => 0,
                 _ => self.share.of(self.pool.limit()),
             };
-            let bound = if self.blocks_held() <= share || (crowded && !for_reader) {
+            let bound = if in_vain {
+                // It cannot be served as long as somebody else holds on.
+                Worth::Background
+            } else if self.blocks_held() <= share || (crowded && !for_reader) {
                 Worth::Wanted
             } else if !read_waits {
                 Worth::Background
@@ -214,7 +223,8 @@ impl Torrent {
             } else {
                 Worth::FarAhead
             };
-            let gave = self.evict_for_others(now, bound) || (self.blocks_held() > share && self.let_one_go(now));
+            let gave =
+                self.evict_for_others(now, bound) || (!in_vain && self.blocks_held() > share && self.let_one_go(now));
             if !gave {
                 self.nothing_to_give_until = now + ASKED_AGAIN;
                 return;
@@ -224,6 +234,7 @@ impl Torrent {
 
     /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
     pub(super) fn give_up_stuck(&mut self, now: Time) {
+        self.pool.review_line(now.micros());
         let Some(content) = self.content.as_ref().filter(|_| self.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store.slot(*p);
@@ -284,7 +295,7 @@ impl Torrent {
         if class == Class::Priority && !content.picker.has_unwanted_begun() {
             return false;
         }
-        let (keepers, bound) = (self.keepers(false), evictable_by(class));
+        let (keepers, bound) = (self.keepers(self.last_tick, false), evictable_by(class));
         let below = |p: &&u32| keepers.worth(content, **p) < bound;
         let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();

@@ -56,7 +56,7 @@ impl Torrent {
         let mut told = Explanation {
             reason: Reason::EndOfFile,
             offset: reader.position,
-            waited: reader.waiting.map(|w| now.since(w.since)),
+            waited: reader.waiting().map(|w| now.since(w.since)),
             piece,
             block: None,
             blocks: PieceBlocks::default(),
@@ -263,7 +263,7 @@ impl Torrent {
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
         let windowed = self.storage == StorageKind::Memory && reader.window.contains(piece);
-        let class = match (reader.options.background, reader.waiting) {
+        let class = match (reader.options.background, reader.waiting()) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,
             (false, None) => Class::Deadline,

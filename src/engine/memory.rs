@@ -48,6 +48,7 @@ pub(super) enum Worth {
 
 /// Who has a say in what is kept.
 pub(super) struct Keepers<'a> {
+    pub now: Time,
     pub readers: &'a BTreeMap<ReaderId, Reader>,
     pub deadlines: &'a BTreeMap<u32, Time>,
     pub protected: &'a BTreeSet<u32>,
@@ -78,7 +79,7 @@ impl Keepers<'_> {
             let waits_at = |offset: u64| reader.span.piece_at(offset) == piece;
             // All that a read waits for is wanted alike: were a part of it worth less, it and what is behind it in the order of wants
             // would push each other out.
-            let waits = reader.waiting.is_some_and(|w| {
+            let waits = reader.wait_at(self.now).is_some_and(|w| {
                 waits_at(w.offset)
                     || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
             });
@@ -88,7 +89,7 @@ impl Keepers<'_> {
                 continue;
             } else if halted || window.asleep && self.for_others {
                 Worth::Wanted
-            } else if reader.options.background {
+            } else if reader.gives_way_to_players(self.crowded) {
                 Worth::Background
             } else if window.tight || self.crowded && reader.reads_wait() {
                 // Who waits has no use for anything else.
@@ -150,8 +151,9 @@ impl Torrent {
         true
     }
 
-    pub(super) fn keepers(&self, for_others: bool) -> Keepers<'_> {
+    pub(super) fn keepers(&self, now: Time, for_others: bool) -> Keepers<'_> {
         Keepers {
+            now,
             readers: &self.readers,
             deadlines: &self.deadlines,
             protected: &self.kept_lookbehind,
@@ -173,7 +175,7 @@ impl Torrent {
 
     fn evict_worst(&mut self, now: Time, below: Worth, except: u32, for_others: bool) -> bool {
         let Some(content) = &self.content else { return false };
-        let keepers = self.keepers(for_others);
+        let keepers = self.keepers(now, for_others);
         let mut victims: Vec<(Worth, u64, u32)> = content
             .store
             .present()
@@ -296,6 +298,7 @@ impl Torrent {
             return;
         }
         self.update_kept_lookbehind();
+        self.answer_reads(now);
         let crowded = self.share.is_crowded(self.pool.limit());
         let others_wait = self.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
         let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
@@ -325,6 +328,17 @@ impl Torrent {
             reader.window = reader.compute_window(Some(rest), percent);
             reader.window.asleep = all;
             reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
+        }
+    }
+
+    /// Reads whose bytes are there wait no more.
+    fn answer_reads(&mut self, now: Time) {
+        let waiting = self.readers.values().filter(|r| r.waiting().is_some()).map(|r| r.id);
+        let there: Vec<ReaderId> = waiting.filter(|id| self.has_bytes_for(*id)).collect();
+        for id in there {
+            if let Some(reader) = self.readers.get_mut(&id) {
+                reader.answer(now);
+            }
         }
     }
 

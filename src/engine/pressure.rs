@@ -23,11 +23,7 @@ impl Torrent {
         if now < self.next_pressure_look {
             return;
         }
-        let since = |reader: &Reader| {
-            let probes = reader.probes.iter().map(|p| p.since);
-            reader.waiting.map(|w| w.since).into_iter().chain(probes).min()
-        };
-        let waits = |reader: &Reader| since(reader).is_some_and(|at| now.since(at) >= PATIENCE);
+        let waits = |reader: &Reader| reader.waits().any(|(_, since)| now.since(since) >= PATIENCE);
         let waiting: Vec<ReaderId> = self.readers.iter().filter(|(_, r)| waits(r)).map(|(id, _)| *id).collect();
         if waiting.is_empty() {
             return;

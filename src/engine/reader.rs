@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::Time;
 use super::pace::Pace;
-use super::retries::Retries;
+use super::retries::{Place, Retries};
 use super::stretch::Stretch;
 use super::turn::Turn;
 use super::waste::Waste;
@@ -18,6 +18,10 @@ use crate::storage::pool::BLOCK_SIZE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ReaderId(pub u64);
 
+/// Who gave up waiting may be about to try again: for so long he keeps his place, and what he has.
+const ABOUT_TO_TRY: Duration = Duration::from_secs(1);
+/// In the background, who waits for so long stands in line for memory with those in front: they may never all have enough.
+pub const PATIENT: Duration = Duration::from_secs(30);
 /// A reader that did not read for so long gives up its share, where others could use it.
 const IDLE_AFTER: Duration = Duration::from_secs(10);
 /// Players probe: the full window opens when so much was read in one run.
@@ -74,6 +78,8 @@ pub struct Waiting {
     pub wanted_since: Time,
     /// Was `reader_stalled` said for it?
     pub told: bool,
+    /// Its bytes were there, and nobody has come for them yet: it waits no more, though they may be gone by now.
+    answered: bool,
 }
 
 /// A `read_at` that waits.
@@ -179,9 +185,9 @@ pub struct Reader {
     pub options: ReaderOptions,
     /// In the file.
     pub position: u64,
-    pub waiting: Option<Waiting>,
-    /// The last read that was given up.
-    given_up: Option<Waiting>,
+    waiting: Option<Waiting>,
+    /// The last read that was given up, and when.
+    given_up: Option<(Waiting, Time)>,
     /// What `read_at` calls wait for.
     pub probes: Vec<Probe>,
     retries: Retries,
@@ -195,6 +201,8 @@ pub struct Reader {
     /// Bytes read in one run since the last seek.
     run: u64,
     turn: Turn,
+    /// Its turn came after a long wait.
+    waited_long: bool,
     proven: bool,
     pace: Pace,
 }
@@ -220,6 +228,7 @@ impl Reader {
             seek_began: None,
             run: 0,
             turn: Turn::default(),
+            waited_long: false,
             proven: false,
             pace: Pace::default(),
         }
@@ -252,6 +261,11 @@ impl Reader {
         self.turn.last()
     }
 
+    /// Is it in the background, and what it has free for those who play? After a long wait it has a turn as they have.
+    pub fn gives_way_to_players(&self, crowded: bool) -> bool {
+        self.options.background && !(crowded && self.waited_long)
+    }
+
     /// Has it read on for long enough to be a player, not a probe?
     pub fn is_proven(&self) -> bool {
         self.proven
@@ -274,13 +288,14 @@ impl Reader {
 
     /// Where reads wait, and since when each is wanted.
     pub fn waits(&self) -> impl Iterator<Item = (u64, Time)> {
-        let read = self.waiting.iter().map(|w| (w.offset, w.wanted_since));
+        let read = self.waiting().into_iter().map(|w| (w.offset, w.wanted_since));
         read.chain(self.probes.iter().map(|p| (p.offset, p.since)))
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
+            self.retries.gave_up(now, Place::Position, waiting.wanted_since);
         }
         if position != self.position {
             self.run = 0;
@@ -295,6 +310,7 @@ impl Reader {
     /// `n` bytes at the position went to the caller.
     pub fn advanced(&mut self, now: Time, n: u64) {
         self.turn.goes_on(now, self.counters.bytes_read);
+        self.retries.moved_on();
         self.position += n;
         self.run += n;
         self.last_used = now;
@@ -310,6 +326,7 @@ impl Reader {
         }
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
+            self.waited_long |= now.since(waiting.wanted_since) >= PATIENT;
             self.pace.waited(now.since(waiting.since));
         }
         self.pace.read(now, n);
@@ -324,19 +341,41 @@ impl Reader {
 
     /// Does any read wait, at its position or elsewhere?
     pub fn reads_wait(&self) -> bool {
-        self.waiting.is_some() || !self.probes.is_empty()
+        self.waiting().is_some() || !self.probes.is_empty()
+    }
+
+    /// The read at the position that waits.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.waiting.filter(|w| !w.answered)
+    }
+
+    /// The same, and one that would not wait now but was not made again yet.
+    pub fn pending(&self) -> Option<Waiting> {
+        self.waiting
+    }
+
+    /// The bytes that a read waits for are there: who does not come for them soon has gone.
+    pub fn answer(&mut self, now: Time) {
+        if let Some(waiting) = self.waiting.as_mut().filter(|w| !w.answered) {
+            waiting.answered = true;
+            self.waited_long = now.since(waiting.wanted_since) >= PATIENT;
+            self.last_used = now;
+        }
     }
 
     /// A read found nothing. True if that is a stall: the flow of an ongoing read broke.
     pub fn begin_wait(&mut self, now: Time, len: u64) -> bool {
         self.turn.ends(self.last_used);
         self.last_used = now;
-        if self.waiting.is_some_and(|w| w.offset == self.position) {
+        if let Some(waiting) = self.waiting.as_mut().filter(|w| w.offset == self.position) {
+            waiting.answered = false;
             return false;
         }
+        self.waited_long = false;
         let stalled = self.run > 0;
-        let wanted_since = self.retries.begun(now, self.position);
-        self.waiting = Some(Waiting { offset: self.position, len, since: now, wanted_since, told: stalled });
+        let wanted_since = self.retries.begun(now, Place::Position);
+        self.waiting =
+            Some(Waiting { offset: self.position, len, since: now, wanted_since, told: stalled, answered: false });
         if stalled {
             self.counters.stalls += 1;
         }
@@ -347,21 +386,21 @@ impl Reader {
     pub fn stop_waiting(&mut self, now: Time) {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
-            self.retries.gave_up(now, waiting.offset, waiting.wanted_since);
-            self.given_up = Some(waiting);
+            self.retries.gave_up(now, Place::Position, waiting.wanted_since);
+            self.given_up = Some((waiting, now));
         }
         self.last_used = now;
     }
 
     /// The read that waits, or that was given up so lately that it may be about to be tried again: it keeps its place among all who wait.
     pub fn wait_at(&self, now: Time) -> Option<Waiting> {
-        let may_come = |w: &Waiting| w.offset == self.position && self.retries.may_be_tried(now, w.offset);
-        self.waiting.or(self.given_up.filter(may_come))
+        let may_come = |(w, at): &(Waiting, Time)| w.offset == self.position && now.since(*at) < ABOUT_TO_TRY;
+        self.waiting().or_else(|| self.given_up.filter(may_come).map(|(waiting, _)| waiting))
     }
 
     /// A `read_at` found nothing, and waits.
     pub fn begin_probe(&mut self, now: Time, offset: u64) {
-        let since = self.retries.begun(now, offset);
+        let since = self.retries.begun(now, Place::Offset(offset));
         self.probes.push(Probe { offset, since });
     }
 
@@ -369,7 +408,7 @@ impl Reader {
     pub fn stop_probe(&mut self, now: Time, offset: u64) -> bool {
         let Some(at) = self.probes.iter().position(|p| p.offset == offset) else { return false };
         let probe = self.probes.swap_remove(at);
-        self.retries.gave_up(now, offset, probe.since);
+        self.retries.gave_up(now, Place::Offset(offset), probe.since);
         true
     }
 
@@ -406,7 +445,7 @@ impl Reader {
     /// Where fetching ahead ends, in the file: at the position or after it. What a read beyond the end waits for is fetched all the same.
     pub fn until(&self) -> u64 {
         let end = self.options.end.unwrap_or(u64::MAX);
-        let waited = self.waiting.map_or(self.position, |w| w.offset.saturating_add(w.len));
+        let waited = self.waiting().map_or(self.position, |w| w.offset.saturating_add(w.len));
         if self.position < end { end.min(self.span.size) } else { waited.clamp(self.position, self.span.size) }
     }
 
@@ -617,6 +656,22 @@ mod tests {
     }
 
     #[test]
+    fn a_read_whose_bytes_are_there_waits_no_more_until_it_comes_again() {
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: MIB };
+        let mut r = Reader::new(Time::BEGINNING, ReaderId(1), 0, span, ReaderOptions::default());
+        let at = |ms| Time::BEGINNING + Duration::from_millis(ms);
+        r.begin_wait(at(0), 1);
+        assert!(r.reads_wait() && !r.has_rested(at(60_000), Duration::from_secs(2)));
+        r.answer(at(60_000));
+        r.answer(at(61_000));
+        assert!(!r.reads_wait() && r.wait_at(at(60_500)).is_none() && r.waits().next().is_none());
+        assert!(!r.has_rested(at(61_900), Duration::from_secs(2)) && r.has_rested(at(62_000), Duration::from_secs(2)));
+        r.begin_wait(at(63_000), 1);
+        assert!(r.reads_wait());
+        assert_eq!(r.waiting().map(|w| w.wanted_since), Some(at(0)), "the bytes were gone again");
+    }
+
+    #[test]
     fn a_read_that_is_tried_again_keeps_its_place() {
         let span = Span { begin: 0, size: 64 * MIB, piece_length: MIB };
         let mut r = Reader::new(Time::BEGINNING, ReaderId(1), 0, span, ReaderOptions::default());
@@ -625,14 +680,20 @@ mod tests {
             r.begin_wait(at(1010 * try_), 1);
             assert_eq!(r.wait_at(at(1010 * try_)).map(|w| w.wanted_since), Some(at(0)));
             r.stop_waiting(at(1010 * try_ + 1000));
-            assert!(r.waiting.is_none() && r.wait_at(at(1010 * try_ + 1005)).is_some());
+            assert!(r.waiting().is_none() && r.wait_at(at(1010 * try_ + 1005)).is_some());
         }
         assert_eq!(r.wait_at(at(7000)), None, "it was not tried again");
         r.begin_wait(at(7000), 1);
-        assert_eq!(r.waiting.map(|w| w.wanted_since), Some(at(7000)));
+        assert_eq!(r.waiting().map(|w| w.wanted_since), Some(at(0)), "in the end it was");
         r.stop_waiting(at(7100));
         r.seek(at(7100), 5 * MIB);
         assert_eq!(r.wait_at(at(7100)), None, "other bytes");
+        r.begin_wait(at(7200), 1);
+        assert_eq!(r.waiting().map(|w| w.wanted_since), Some(at(0)), "it has got nothing yet");
+        r.advanced(at(7300), 10);
+        r.begin_wait(at(7400), 1);
+        assert_eq!(r.waiting().map(|w| w.wanted_since), Some(at(7400)));
+        r.stop_waiting(at(7500));
         for try_ in 8..20 {
             r.begin_probe(at(try_ * 1000), MIB);
             r.begin_probe(at(try_ * 1000 + 1), try_ * MIB);

@@ -104,7 +104,7 @@ impl Torrent {
                 return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(position))));
             }
             ReadOutcome::Wait => {
-                let first = reader.waiting.is_none();
+                let first = reader.waiting().is_none();
                 let stalled = reader.begin_wait(now, len as u64);
                 let (file, offset, piece) = (reader.file, position, span.piece_at(position));
                 if stalled {
@@ -147,7 +147,7 @@ impl Torrent {
     fn moved_on(&mut self, now: Time, id: ReaderId, n: u64) {
         let Some(reader) = self.readers.get_mut(&id) else { return };
         let before = reader.current_piece();
-        let was_waiting = reader.waiting.is_some_and(|w| w.told);
+        let was_waiting = reader.pending().is_some_and(|w| w.told);
         let proven = reader.is_proven();
         let (file, offset) = (reader.file, reader.position);
         reader.advanced(now, n);
@@ -167,7 +167,7 @@ impl Torrent {
 
     /// Did the reader's last read find nothing?
     pub fn is_waiting(&self, id: ReaderId) -> bool {
-        self.readers.get(&id).is_some_and(|r| r.waiting.is_some())
+        self.readers.get(&id).is_some_and(|r| r.pending().is_some())
     }
 
     /// Did reads leave something to do?
@@ -253,11 +253,13 @@ impl Torrent {
         }
     }
 
-    /// Can the reader's next read return at once? (Data, the end, or the error that stopped the torrent.)
+    /// Is the reader's next read worth making? (Data, the end, or the error that stopped the torrent; or data that were there, and are
+    /// fetched again only when it is made.)
     pub fn is_ready(&self, id: ReaderId) -> bool {
+        let was_answered = |r: &Reader| r.pending().is_some() && r.waiting().is_none();
         self.error.is_some()
             || self.has_bytes_for(id)
-            || self.readers.get(&id).is_some_and(|r| self.never_fits(id, r.position))
+            || self.readers.get(&id).is_some_and(|r| self.never_fits(id, r.position) || was_answered(r))
     }
 
     /// Does the reader need all of a piece there that is larger than memory?
@@ -387,7 +389,7 @@ impl Torrent {
             seeks: r.counters.seeks,
             bitrate: r.bitrate(),
             background: r.options.background,
-            waiting: r.waiting.is_some(),
+            waiting: r.waiting().is_some(),
             prebuffer_done,
             prebuffer_total,
             wasted_bytes: r.waste.wasted,

@@ -69,7 +69,8 @@ impl Share {
         self.needed() > self.unprotected(limit)
     }
 
-    fn unprotected(&self, limit: u64) -> u64 {
+    /// What of `limit` nobody protects.
+    pub fn unprotected(&self, limit: u64) -> u64 {
         limit.saturating_sub(self.shares.protected.load(Ordering::Acquire).max(self.protected))
     }
 

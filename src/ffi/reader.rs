@@ -92,7 +92,7 @@ unsafe impl CStruct for et_reader_options {}
 pub type et_reader_flags = u32;
 /// In options where 0 means the default: none at all.
 pub const ET_READER_NONE: u64 = 0xffff_ffff_ffff_ffff;
-/// The reader comes after those that play: for what will play next.
+/// The reader comes after those that play: for what will play next. Where they leave no memory, a read of it has some after half a minute.
 pub const ET_READER_BACKGROUND: et_reader_flags = 1;
 /// The reader gives bytes before their piece is whole and verified: faster, and possibly wrong.
 pub const ET_READER_UNVERIFIED: et_reader_flags = 2;

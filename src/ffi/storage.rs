@@ -118,6 +118,7 @@ pub unsafe extern "C" fn et_storage_set_limit(session: *mut et_session, bytes: u
 /// protected from the lowest number on for as long as they fit into half of the new one, what other torrents protect taken off.
 /// The first that does not fit and those behind it may be evicted, as any other. They count as protected again when there is
 /// room again (the limit is raised, or another torrent protects less), but what was evicted is not fetched for it.
+/// A read of a piece that does not fit beside what is protected waits until less is (`ET_REASON_MEMORY_FULL`).
 ///
 /// Errors: `ET_ERR_OUT_OF_MEMORY` in memory storage for more than half the memory limit, what other torrents protect taken off,
 /// `ET_ERR_INVALID_ARGUMENT` for no such piece,

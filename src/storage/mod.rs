@@ -6,6 +6,7 @@ pub mod credits;
 pub mod disk;
 pub mod file_pool;
 pub mod lending;
+mod overtaking;
 pub mod patience;
 pub mod pool;
 pub mod turns;

@@ -5,11 +5,14 @@
 //! waits in line, holding nothing for it: the most urgent first, among equals who waits longest. Nobody behind takes what the
 //! first in line waits for. Whoever gives blocks back calls the first in line as soon as there are enough for it; nobody asks
 //! again and again.
+//!
+//! Unless the first waits in vain: see `overtaking`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::overtaking::Overtaking;
 use super::pool::{Pool, Reservation};
 
 /// A place in line; the smallest is served first.
@@ -21,6 +24,14 @@ pub struct Rank {
     pub since: u64,
 }
 
+/// The first in line lacks something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lack {
+    pub urgency: u8,
+    /// It was the first for long, and others pass it.
+    pub in_vain: bool,
+}
+
 /// Those who wait.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -28,6 +39,7 @@ pub(super) struct Turns {
     members: u64,
     /// On whose behalf the others were asked last.
     asked_for: Option<(Rank, u64)>,
+    overtaking: Overtaking,
 }
 
 #[derive(Debug)]
@@ -39,8 +51,46 @@ struct Waiter {
 }
 
 impl Turns {
+    /// The first whom others may not pass.
+    fn first_not_passed(&self) -> Option<(Rank, u64, u64)> {
+        let stands = |(rank, _, blocks): &(Rank, u64, u64)| !self.overtaking.passes(rank.urgency, *blocks);
+        self.places().find(stands)
+    }
+
+    /// The same; where all are passed, the first of them.
     fn first(&self) -> Option<(Rank, u64, u64)> {
-        self.line.first_key_value().map(|((rank, id), waiter)| (*rank, *id, waiter.blocks))
+        self.first_not_passed().or_else(|| self.places().next())
+    }
+
+    fn places(&self) -> impl Iterator<Item = (Rank, u64, u64)> {
+        self.line.iter().map(|((rank, id), waiter)| (*rank, *id, waiter.blocks))
+    }
+
+    /// Does somebody else wait who comes before that one, and is not passed by him?
+    fn is_before(&self, rank: Rank, id: u64, blocks: u64) -> bool {
+        let passed = |rank: &Rank, blocks| self.overtaking.passes(rank.urgency, blocks);
+        let may_pass = !passed(&rank, blocks);
+        let mut before = self.line.range(..(rank, id)).filter(|((_, other), _)| *other != id);
+        before.any(|((rank, _), waiter)| waiter.called || !(may_pass && passed(rank, waiter.blocks)))
+    }
+
+    /// The next to be called: the first, or one who may pass all before him.
+    fn next(&mut self, available: u64) -> Option<&mut Waiter> {
+        let mut passed_one = false;
+        for ((rank, _), waiter) in &mut self.line {
+            let passed = self.overtaking.passes(rank.urgency, waiter.blocks);
+            if waiter.called {
+                return None;
+            }
+            if waiter.blocks <= available && !(passed && passed_one) {
+                return Some(waiter);
+            }
+            if !passed {
+                return None;
+            }
+            passed_one = true;
+        }
+        None
     }
 }
 
@@ -49,7 +99,7 @@ impl Pool {
     pub fn join(self: &Arc<Self>) -> Member {
         let mut turns = self.turns.lock();
         turns.members += 1;
-        Member { pool: self.clone(), id: turns.members, place: None, waker: Waker::noop().clone() }
+        Member { pool: self.clone(), id: turns.members, place: None, stood: false, waker: Waker::noop().clone() }
     }
 
     /// Who is the first in line lacks something, and the others were not asked for it yet. It is said once for each who comes to be
@@ -67,20 +117,30 @@ impl Pool {
         true
     }
 
+    /// Now and then, at such a time of the session's clock: is the first in line served?
+    pub fn review_line(&self, now: u64) {
+        if !self.anybody_waits() {
+            return;
+        }
+        let mut turns = self.turns.lock();
+        turns.overtaking.ends(now);
+        if let Some((rank, id, blocks)) = turns.first_not_passed() {
+            turns.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
+        }
+        drop(turns);
+        self.call_next();
+    }
+
     /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
     pub(super) fn call_next(&self) {
         let mut called = Vec::new();
         let mut turns = self.turns.lock();
-        while let Some(mut first) = turns.line.first_entry() {
-            if first.get().blocks > self.limit() {
-                called.push(first.remove().waker);
-                continue;
-            }
-            if !first.get().called && first.get().blocks <= self.available() {
-                first.get_mut().called = true;
-                called.push(first.get().waker.clone());
-            }
-            break;
+        while let Some(first) = turns.line.first_entry().filter(|e| e.get().blocks > self.limit()) {
+            called.push(first.remove().waker);
+        }
+        if let Some(next) = turns.next(self.available()) {
+            next.called = true;
+            called.push(next.waker.clone());
         }
         self.set_anybody_waits(!turns.line.is_empty());
         drop(turns);
@@ -94,6 +154,8 @@ pub struct Member {
     pool: Arc<Pool>,
     id: u64,
     place: Option<Rank>,
+    /// It stood in line since it was served last.
+    stood: bool,
     waker: Waker,
 }
 
@@ -112,11 +174,13 @@ impl Member {
     pub fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
         if self.pool.take(0, blocks, false).is_none() {
             let turns = self.pool.turns.lock();
-            let before = turns.first().is_some_and(|(first, id, _)| id != self.id && (first, id) < (rank, self.id));
-            if before {
+            if turns.is_before(rank, self.id, blocks) {
                 return None;
             }
             self.pool.take(0, blocks, true)?;
+        }
+        if std::mem::take(&mut self.stood) {
+            self.pool.turns.lock().overtaking.served(self.id, blocks);
         }
         Some(Promise { pool: self.pool.clone(), blocks })
     }
@@ -132,7 +196,7 @@ impl Member {
                 turns.line.remove(&(place, self.id));
             }
             turns.line.insert((rank, self.id), Waiter { blocks, waker: self.waker.clone(), called: false });
-            self.place = Some(rank);
+            (self.place, self.stood) = (Some(rank), true);
             // What comes free from here on is seen by whoever frees it, what came free before is seen below.
             self.pool.set_anybody_waits(true);
         }
@@ -147,14 +211,15 @@ impl Member {
         }
     }
 
-    /// If another one is the first in line and lacks something: how urgent it is, and how many blocks are lacking.
-    pub fn others_lack(&self) -> Option<(u8, u64)> {
+    /// Is another one the first in line, and lacks something?
+    pub fn others_lack(&self) -> Option<Lack> {
         if !self.pool.anybody_waits() {
             return None;
         }
-        let (rank, _, blocks) = self.pool.turns.lock().first().filter(|(_, id, _)| *id != self.id)?;
-        let lack = blocks.saturating_sub(self.pool.available());
-        (lack > 0).then_some((rank.urgency, lack))
+        let turns = self.pool.turns.lock();
+        let (rank, _, blocks) = turns.first().filter(|(_, id, _)| *id != self.id)?;
+        let in_vain = turns.overtaking.passes(rank.urgency, blocks);
+        (blocks > self.pool.available()).then_some(Lack { urgency: rank.urgency, in_vain })
     }
 }
 
@@ -269,7 +334,7 @@ mod tests {
         held.truncate(7);
         assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
-        assert_eq!((holder.others_lack(), early.others_lack()), (Some((0, 1)), None));
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some(Lack { urgency: 0, in_vain: false }), None));
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
         let _piece = early.promise(URGENT, 4).expect("its turn");
@@ -299,6 +364,30 @@ mod tests {
         assert!(pool.lacks_unasked(), "for the next one");
         held.clear();
         assert!(!pool.lacks_unasked());
+    }
+
+    #[test]
+    fn who_waits_in_vain_is_passed_by_those_who_need_less_and_comes_first_all_the_same() {
+        const SECOND: u64 = 1_000_000;
+        let pool = pool(10);
+        let ((mut holder, _), (mut large, bell), (mut small, small_bell)) =
+            (member(&pool), member(&pool), member(&pool));
+        let ((mut other, _), (mut as_large, _)) = (member(&pool), member(&pool));
+        let held = holder.promise(URGENT, 1).expect("room");
+        large.wait(URGENT, 10);
+        small.wait(LATER, 4);
+        (0..=13).for_each(|second| pool.review_line(second * SECOND));
+        assert_eq!((rung(&bell), rung(&small_bell)), (0, 1));
+        assert_eq!(holder.others_lack(), None, "who passes has enough");
+        let promise = small.promise(LATER, 4).expect("it passes");
+        small.leave();
+        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, in_vain: true }));
+        assert!(as_large.promise(LATER, 10).is_none() && other.promise(LATER, 5).is_some());
+        drop((promise, held));
+        assert_eq!(rung(&bell), 1, "there is enough for it before its time has come");
+        other.wait(LATER, 5);
+        assert!(other.promise(LATER, 5).is_none(), "not past one who is called");
+        assert!(large.promise(URGENT, 10).is_some());
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Driver {
     pub rate: u64,
     /// How long it waits for a read before it tries again.
     patience: Option<Duration>,
+    /// And how long it does something else then.
+    pause: Duration,
     tries_until: Option<Time>,
     pub opened: bool,
     pub position: u64,
@@ -70,6 +72,7 @@ impl Driver {
             steps: steps.into_iter().collect(),
             rate: 0,
             patience: None,
+            pause: Duration::from_millis(1),
             tries_until: None,
             opened: false,
             position: 0,
@@ -98,6 +101,12 @@ impl Driver {
     /// Reads with so long a timeout, again and again.
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
+        self
+    }
+
+    /// And pauses between.
+    pub fn pausing(mut self, pause: Duration) -> Self {
+        self.pause = pause;
         self
     }
 
@@ -172,7 +181,7 @@ impl Driver {
                             }
                             torrent.stop_waiting(now, self.id);
                             self.tries_until = None;
-                            self.busy_until = now + Duration::from_millis(1);
+                            self.busy_until = now + self.pause;
                         }
                         ReadOutcome::EndOfFile => {
                             assert_eq!(self.position, size, "the end came early");

@@ -34,7 +34,7 @@ fn set_limit(world: &mut World, ours: &[usize], blocks: u64) {
 }
 
 /// How far each reader is, for the message of a failure.
-fn progress(world: &World) -> String {
+pub(super) fn progress(world: &World) -> String {
     let engines = world.nodes.iter().filter_map(|n| match &n.kind {
         Kind::Engine(e) if !e.is_done() => Some(e),
         _ => None,

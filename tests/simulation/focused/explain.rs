@@ -255,15 +255,18 @@ fn pressures(world: &mut World, node: usize) -> Vec<(u64, u64, u64)> {
 /// That players wait because memory is full is told, and not again and again.
 #[test]
 fn memory_that_keeps_players_waiting_is_told() {
-    let mut world = beside(MIB, 64 * KIB, 64 * KIB, &[Manner::Staller]);
-    world.add_driver(0, Driver::new(1, 0, read_all()));
-    world.run_for(Duration::from_secs(1));
-    world.add_driver(0, Driver::new(READER.0, 0, [Step::Seek(640 * KIB), Step::Read(100)]));
-    world.run_for(Duration::from_secs(5));
-    assert_eq!(pressures(&mut world, 0), [(64 * KIB, 64 * KIB, 64 * KIB)]);
-    world.run_for(Duration::from_secs(10));
-    assert_eq!(pressures(&mut world, 0).len(), 2, "it is still so");
-    world.end();
+    for patience in [1_000_000, 1000, 300] {
+        let mut world = beside(MIB, 64 * KIB, 64 * KIB, &[Manner::Staller]);
+        world.add_driver(0, Driver::new(1, 0, read_all()));
+        world.run_for(Duration::from_secs(1));
+        let reader = Driver::new(READER.0, 0, [Step::Seek(640 * KIB), Step::Read(100)]);
+        world.add_driver(0, reader.with_patience(Duration::from_millis(patience)));
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(pressures(&mut world, 0), [(64 * KIB, 64 * KIB, 64 * KIB)], "{patience}");
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(pressures(&mut world, 0).len(), 2, "it is still so");
+        world.end();
+    }
 }
 
 /// Who waits for the network, or for nobody, is under no pressure.

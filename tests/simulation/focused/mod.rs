@@ -9,6 +9,7 @@ mod extremes;
 mod floods;
 mod hashing;
 mod late;
+mod line;
 mod memory;
 mod metadata;
 mod nonsense;

@@ -264,13 +264,13 @@ fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
 /// A caller that gives up after a second and reads again waits as long as one that goes on.
 #[test]
 fn reads_that_are_tried_again_are_one_wait() {
-    for (at_position, pause) in [(true, 0), (false, 0), (true, 500), (true, 3000)] {
+    for (at_position, pause) in [(true, 0), (false, 0), (true, 4000), (true, 6000)] {
         let begun = Time::BEGINNING + seconds(100);
         let mut torrent = zeros::torrent(Time::BEGINNING, 64 * MIB, 64 * KIB as u32, 8 * MIB);
         let _mute = Seeder::connect(&mut torrent, begun, 1);
         torrent.open_reader(begun, ReaderId(1), 0, ReaderOptions::default()).expect("a reader");
         let mut now = begun;
-        while now.since(begun) < seconds(15) {
+        while now.since(begun) < seconds(20) {
             if at_position {
                 let _ = torrent.read(now, ReaderId(1), 1000).expect("it waits");
             } else {
@@ -282,7 +282,7 @@ fn reads_that_are_tried_again_are_one_wait() {
             torrent.stop_probe(now, ReaderId(1), 0);
             now = now + Duration::from_millis(pause);
         }
-        assert_eq!(torrent.take_output().search_dht, pause < 2000, "{at_position} {pause}");
+        assert_eq!(torrent.take_output().search_dht, pause < 5000, "{at_position} {pause}");
     }
 }
 
