@@ -142,7 +142,11 @@ impl Pipe {
             self.bandwidth.add(now, known.min(came / (took - self.rtt()).as_secs_f64()));
         }
         let (delivered, bandwidth) = (self.delivered, self.bandwidth());
-        self.slow_start = self.slow_start.and_then(|start| start.answered(delivered_then, delivered, bandwidth));
+        let rtt = self.rtt();
+        self.slow_start = self.slow_start.and_then(|mut start| {
+            let full = start.is_full(now, took, rtt);
+            start.answered(delivered_then, delivered, bandwidth).filter(|_| !full)
+        });
     }
 
     /// The queue was as long as it may be, since a while now. What came in that time, and how long it should be from now on:

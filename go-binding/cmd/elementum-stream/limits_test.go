@@ -49,23 +49,27 @@ func TestStartsUnderALimit(t *testing.T) {
 	for _, s := range starts {
 		t.Run(s.name, func(t *testing.T) {
 			var bySeed, byLimit time.Duration
-			t.Run("side by side", func(t *testing.T) {
-				t.Run("seed", func(t *testing.T) {
-					t.Parallel()
-					bySeed = s.take(t, false)
+			// A machine that is busy with something else holds up one of the two, once.
+			for range 3 {
+				t.Run("side by side", func(t *testing.T) {
+					t.Run("seed", func(t *testing.T) {
+						t.Parallel()
+						bySeed = s.take(t, false)
+					})
+					t.Run("limit", func(t *testing.T) {
+						t.Parallel()
+						byLimit = s.take(t, true)
+					})
 				})
-				t.Run("limit", func(t *testing.T) {
-					t.Parallel()
-					byLimit = s.take(t, true)
-				})
-			})
-			if t.Failed() {
-				return
+				if t.Failed() {
+					return
+				}
+				t.Logf("by the seed %v, by the limit %v", bySeed, byLimit)
+				if byLimit <= bySeed*12/10 {
+					return
+				}
 			}
-			t.Logf("by the seed %v, by the limit %v", bySeed, byLimit)
-			if byLimit > bySeed*12/10 {
-				t.Errorf("%v under the limit, and %v from a seed of that speed", byLimit, bySeed)
-			}
+			t.Errorf("%v under the limit, and %v from a seed of that speed", byLimit, bySeed)
 		})
 	}
 }
