@@ -118,9 +118,10 @@
  *
  * LIMITS
  *
- * Torrents, sessions, readers: no limit but memory. Torrent files: 64 MiB, 2097152 pieces of up to 512 MiB. Strings in
- * records: 4096 bytes, what is longer is cut. memory_limit bounds the payload of a session's torrents, all of it; beside
- * that a session takes some memory for each connection, piece and alert.
+ * Torrents, sessions, readers: no limit but memory. Torrent files: 64 MiB, 2097152 pieces of up to 512 MiB, 3000000 bencoded
+ * values, keys included: nearly 500000 files, six values each where they lie in one folder. Strings in records: 4096 bytes,
+ * what is longer is cut. memory_limit bounds the payload of a session's torrents, all of it; beside that a session takes some
+ * memory for each connection, piece and alert.
  *
  *
  * VERSIONS

@@ -102,6 +102,20 @@ fn multi_file() {
     assert_eq!(info.layout.files()[3].symlink_target.as_deref(), Some("ü/d/b.bin"));
 }
 
+/// Each value counts, keys too: a file in one folder has six.
+#[test]
+fn a_torrent_has_three_million_values_at_most() {
+    let with = |values: usize| {
+        let mut torrent = Entry::dict();
+        torrent.set("info", single(16)).set("x", Entry::List(vec![Entry::from(""); values]));
+        TorrentFile::parse(&torrent.encode())
+    };
+    // The file has thirteen beside them.
+    assert!(with(3_000_000 - 13).is_ok());
+    let error = with(3_000_000 - 12).expect_err("one too many");
+    assert!(error.message.contains("too many values"), "{}", error.message);
+}
+
 #[test]
 fn names() {
     for (name, safe) in
