@@ -202,6 +202,11 @@ impl MetadataFetch {
         piece
     }
 
+    /// Was a piece of it received lately?
+    pub fn came_within(&self, now: Time, time: Duration) -> bool {
+        self.attempts.iter().any(|a| a.has_data() && now.since(a.progress) < time)
+    }
+
     fn rests(&self, now: Time, key: PeerKey) -> bool {
         self.rests.get(&key).is_some_and(|(until, _)| *until > now)
     }

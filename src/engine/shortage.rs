@@ -12,6 +12,7 @@ use super::peer::Peer;
 use super::reader::Reader;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
+use super::trackers::Hurried;
 
 /// The pause after a call for a read; it grows by this, up to the longest.
 const READ_PAUSE: Duration = Duration::from_secs(1);
@@ -26,13 +27,17 @@ const CALLED_FOR_A_DOWNLOAD: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Whether those who are here have the piece is found out so often at most.
 const LOOK: Duration = Duration::from_millis(250);
+/// Who was there to ask for less was not there.
+const OVER: Duration = Duration::from_secs(15);
 /// A search of the DHT has so long before the next one.
 const DHT_SPACING: Duration = Duration::from_secs(60);
+const DHT_SPACING_FOR_METADATA: Duration = Duration::from_secs(300);
 
 /// Who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Read,
+    Metadata,
     Download,
 }
 
@@ -43,6 +48,8 @@ pub struct Shortage {
     looked: Time,
     /// Calls since somebody was there to ask, and when the next one is due.
     calls: u32,
+    /// When somebody was there to ask again.
+    over: Time,
     next: Time,
     next_search: Time,
 }
@@ -50,7 +57,17 @@ pub struct Shortage {
 impl Shortage {
     /// A search of the DHT begins with the torrent.
     pub fn new(now: Time) -> Self {
-        Self { need: None, looked: Time::ZERO, calls: 0, next: now, next_search: now + DHT_SPACING }
+        Self { need: None, looked: Time::ZERO, calls: 0, over: Time::ZERO, next: now, next_search: now + DHT_SPACING }
+    }
+
+    /// Who begins to read does not wait for the pace of what nobody watched. Where somebody came only to leave again it goes on.
+    fn changes(&mut self, now: Time, need: Option<Need>) {
+        if need.is_none() {
+            self.over = now;
+        } else if self.need.is_some() || now.since(self.over) >= OVER {
+            self.calls = 0;
+        }
+        (self.need, self.next) = (need, now);
     }
 
     /// When the next call is due, if one is.
@@ -68,24 +85,27 @@ impl Torrent {
         self.shortage.looked = now;
         let need = self.need(now);
         if need != self.shortage.need {
-            self.shortage.need = need;
-            // Who begins to read does not wait for the pace of what nobody watched.
-            (self.shortage.calls, self.shortage.next) = (0, now);
+            self.shortage.changes(now, need);
         }
         let Some(need) = need.filter(|_| self.shortage.next <= now) else { return };
         let (step, longest, called) = match need {
             Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
-            Need::Download => (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD),
+            Need::Metadata | Need::Download => (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD),
         };
         self.shortage.calls = self.shortage.calls.saturating_add(1);
         let pause = self.swarm.about(step.saturating_mul(self.shortage.calls).min(longest));
         self.shortage.next = now + pause;
         self.swarm.call(now, called);
-        if need == Need::Read {
-            self.trackers.hurry(now, self.shortage.calls == 1);
+        let by = match need {
+            Need::Read => Some((Hurried::ByRead, DHT_SPACING)),
+            Need::Metadata => Some((Hurried::ByMetadata, DHT_SPACING_FOR_METADATA)),
+            Need::Download => None,
+        };
+        if let Some((by, spacing)) = by {
+            self.trackers.hurry(now, by, self.shortage.calls == 1);
             self.poll_trackers(now);
             if self.shortage.next_search <= now {
-                self.shortage.next_search = now + DHT_SPACING;
+                self.shortage.next_search = now + spacing;
                 self.out.search_dht = true;
             }
         }
@@ -97,8 +117,10 @@ impl Torrent {
             return None;
         }
         if self.content.is_none() {
-            let nobody = !self.peers.values().any(|p| p.ids.ut_metadata.is_some());
-            return nobody.then_some(Need::Download);
+            // They are given time to answer.
+            let new = |p: &Peer| p.ids.ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
+            let comes = self.fetch.came_within(now, PATIENCE) || self.peers.values().any(new);
+            return (!comes).then_some(Need::Metadata);
         }
         if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
             return Some(Need::Read);

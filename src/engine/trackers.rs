@@ -46,6 +46,13 @@ const RETRY_MAX_S: u64 = 3600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackerId(pub u32);
 
+/// Who waits for what a tracker may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hurried {
+    ByRead,
+    ByMetadata,
+}
+
 /// The settings that decide about announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -337,12 +344,13 @@ impl Trackers {
         }
     }
 
-    /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval,
-    /// its minimum or its back-off say; but so only once in [`HURRY_SPACING`]. `anew`: it has only just begun to wait.
-    pub fn hurry(&mut self, now: Time, anew: bool) {
+    /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval says.
+    /// For a read, whatever its minimum or its back-off say, but so only once in [`HURRY_SPACING`]; for metadata less and less.
+    /// `anew`: it has only just begun to wait.
+    pub fn hurry(&mut self, now: Time, by: Hurried, anew: bool) {
         for t in self.trackers.iter_mut().filter(|t| t.usable() && t.in_flight.is_none()) {
             t.hurries = if anew { 0 } else { t.hurries };
-            if t.may_be_hurried(now) && now.since(t.asked) >= seconds(MIN_SPACING_S) {
+            if t.may_be_hurried(now, by) && now.since(t.asked) >= seconds(MIN_SPACING_S) {
                 t.hurried = Some(now);
                 t.hurries = t.hurries.saturating_add(1);
                 t.next_announce = t.next_announce.min(now);

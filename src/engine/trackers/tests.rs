@@ -380,13 +380,13 @@ fn random_walk() {
 }
 
 /// When it is asked within ten minutes of somebody's waiting without a break.
-fn hurries(min_interval_s: u32, fails: bool) -> Vec<u64> {
+fn hurries(by: Hurried, min_interval_s: u32, fails: bool) -> Vec<u64> {
     let mut t = trackers(&[&["a"]]);
     let first = t.poll(at(0), &ALL);
     t.reply(at(0), first[0].tracker, &AnnounceReply { min_interval_s, ..reply(1800) });
     let mut asked = Vec::new();
     for second in 1000..1600 {
-        t.hurry(at(second), second == 1000);
+        t.hurry(at(second), by, second == 1000);
         for job in t.poll(at(second), &ALL) {
             asked.push(second - 1000);
             if fails {
@@ -401,8 +401,19 @@ fn hurries(min_interval_s: u32, fails: bool) -> Vec<u64> {
 
 #[test]
 fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
-    assert_eq!(hurries(0, false)[..5], [0, 10, 30, 70, 130]);
-    assert_eq!(hurries(40, false)[..5], [0, 40, 80, 120, 180]);
-    assert_eq!(hurries(900, false)[..4], [0, 60, 120, 180]);
-    assert_eq!(hurries(0, true)[..4], [0, 60, 120, 180]);
+    let by_read = |min_interval_s, fails| hurries(Hurried::ByRead, min_interval_s, fails);
+    assert_eq!(by_read(0, false)[..5], [0, 10, 30, 70, 130]);
+    assert_eq!(by_read(40, false)[..5], [0, 40, 80, 120, 180]);
+    assert_eq!(by_read(900, false)[..4], [0, 60, 120, 180]);
+    assert_eq!(by_read(0, true)[..4], [0, 60, 120, 180]);
+}
+
+/// A magnet whose peers are none or mute: nobody may be watching, and it may stay so for ever.
+#[test]
+fn who_waits_for_metadata_hurries_it_ever_less_and_keeps_to_its_minimum() {
+    let by_metadata = |min_interval_s, fails| hurries(Hurried::ByMetadata, min_interval_s, fails);
+    assert_eq!(by_metadata(0, false), [0, 10, 30, 70, 150, 310]);
+    assert_eq!(by_metadata(40, false), [0, 40, 80, 120, 200, 360]);
+    assert_eq!(by_metadata(400, false), [0, 400]);
+    assert_eq!(by_metadata(0, true), [0]);
 }

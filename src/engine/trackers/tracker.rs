@@ -1,6 +1,6 @@
 //! What is known of one tracker, and what it may be told next.
 
-use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, TrackerId};
+use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, Hurried, TrackerId};
 use crate::alert::AnnounceEvent;
 use crate::engine::Time;
 
@@ -91,10 +91,15 @@ impl Tracker {
         Some(if self.completed_due() { self.next_announce } else { self.next_announce.max(self.min_announce) })
     }
 
-    pub(super) fn may_be_hurried(&self, now: Time) -> bool {
+    pub(super) fn may_be_hurried(&self, now: Time, by: Hurried) -> bool {
         let allows = self.fails == 0 && self.min_announce <= now;
-        let soon = FIRST_HURRY_SPACING * (1 << self.hurries.saturating_sub(1).min(4));
-        let spacing = if allows { soon.min(HURRY_SPACING) } else { HURRY_SPACING };
+        let soon = FIRST_HURRY_SPACING * (1 << self.hurries.saturating_sub(1).min(10));
+        let spacing = match by {
+            Hurried::ByRead if allows => soon.min(HURRY_SPACING),
+            Hurried::ByRead => HURRY_SPACING,
+            Hurried::ByMetadata if allows => soon,
+            Hurried::ByMetadata => return false,
+        };
         self.hurried.is_none_or(|at| now.since(at) >= spacing)
     }
 

@@ -1,6 +1,6 @@
 //! What an HTTP tracker answers (BEP 3, 7, 23, 24, 31). Pure.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{AnnounceFailure, AnnounceReply, MAX_PEERS, RetryIn};
@@ -8,8 +8,8 @@ use crate::error::Operation;
 use crate::metainfo::bencode::{Document, Limits, Value};
 use crate::wire::compact;
 
-/// Enough for ten thousand peers as dictionaries.
-const LIMITS: Limits = Limits { tokens: 100_000, ..Limits::MESSAGE };
+/// Enough for as many peers as are taken, as dictionaries of four entries each.
+const LIMITS: Limits = Limits { tokens: 10 * MAX_PEERS, ..Limits::MESSAGE };
 /// Longest text of a tracker that is handed on, characters.
 const MAX_TEXT: usize = 512;
 /// Longest `tracker id`, bytes.
@@ -22,6 +22,7 @@ pub fn parse(body: &[u8]) -> Result<AnnounceReply, AnnounceFailure> {
         return Err(no_reply("is empty"));
     }
     // Some trackers end with a line break, and scripts begin with one, or with the mark that an editor put there.
+    let body = body.trim_ascii_start();
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
     let (document, _) = Document::parse_prefix(body, LIMITS).map_err(|e| no_reply(&format!("cannot be read: {e}")))?;
     let dict = document.root();
@@ -52,15 +53,14 @@ pub fn parse(body: &[u8]) -> Result<AnnounceReply, AnnounceFailure> {
 
 fn peers(dict: Value<'_>) -> Vec<SocketAddr> {
     let mut peers: Vec<SocketAddr> = Vec::new();
-    if let Some(list) = dict.get(b"peers") {
+    for (key, is_v6) in [(&b"peers"[..], false), (b"peers6", true)] {
+        let Some(list) = dict.get(key) else { continue };
+        let room = MAX_PEERS - peers.len();
         match list.as_bytes() {
-            Some(packed) => peers.extend(compact::parse_v4(packed).filter(compact::is_usable).take(MAX_PEERS)),
-            None => peers.extend(list.items().filter_map(peer_of_dict).filter(compact::is_usable).take(MAX_PEERS)),
+            Some(packed) if is_v6 => peers.extend(compact::parse_v6(packed).filter(compact::is_usable).take(room)),
+            Some(packed) => peers.extend(compact::parse_v4(packed).filter(compact::is_usable).take(room)),
+            None => peers.extend(list.items().filter_map(peer_of_dict).filter(compact::is_usable).take(room)),
         }
-    }
-    if let Some(packed) = dict.get_bytes(b"peers6") {
-        let room = MAX_PEERS.saturating_sub(peers.len());
-        peers.extend(compact::parse_v6(packed).filter(compact::is_usable).take(room));
     }
     peers
 }
@@ -69,10 +69,7 @@ fn peers(dict: Value<'_>) -> Vec<SocketAddr> {
 fn peer_of_dict(peer: Value<'_>) -> Option<SocketAddr> {
     let ip = peer.get_str(b"ip")?.trim();
     let bracketed = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
-    let ip: IpAddr = match bracketed {
-        Some(v6) => v6.parse::<Ipv6Addr>().ok()?.into(),
-        None => ip.parse().ok()?,
-    };
+    let ip: IpAddr = bracketed.unwrap_or(ip).parse().ok()?;
     let port = peer.get(b"port")?;
     // Scripts that quote whatever they print write it as text.
     let port = port.as_int().or_else(|| port.as_str()?.trim().parse().ok())?;
@@ -214,16 +211,19 @@ mod tests {
             d2:ip8:10.0.0.64:port2:-1e\
             d2:ip8:10.0.0.74:portli7eee\
             d2:ip8:10.0.0.84:port3:abce\
-            d2:ip8:10.0.0.94:porti9eeee";
+            d2:ip6:::1%lo4:porti9ee\
+            d2:ip8:10.0.0.94:porti9eee\
+            6:peers6ld2:ip12:2001:db8::124:porti7eed2:ip8:10.0.0.34:porti8eeee";
         let reply = parse(body).expect("a reply");
-        let want = ["10.0.0.1:6881", "[2001:db8::1]:80", "10.0.0.2:7", "10.0.0.9:9"].map(addr);
-        assert_eq!(reply.peers, want);
+        let v4 = ["10.0.0.1:6881", "[2001:db8::1]:80", "10.0.0.2:7", "10.0.0.3:7", "10.0.0.9:9"];
+        let v6 = ["[2001:db8::12]:7", "10.0.0.3:8"];
+        assert_eq!(reply.peers, v4.into_iter().chain(v6).map(addr).collect::<Vec<_>>());
     }
 
     #[test]
     fn what_stands_before_a_reply_is_stepped_over() {
         let reply = b"d5:peers6:\x0a\0\0\x01\x1a\xe1e";
-        for before in [&b""[..], b"\xef\xbb\xbf", b"\r\n", b" \t\n", b"\xef\xbb\xbf\r\n"] {
+        for before in [&b""[..], b"\xef\xbb\xbf", b"\r\n", b" \t\n", b"\xef\xbb\xbf\r\n", b"\n\xef\xbb\xbf \n"] {
             let body = [before, reply].concat();
             assert_eq!(parse(&body).map(|r| r.peers), Ok(vec![addr("10.0.0.1:6881")]), "{}", before.escape_ascii());
         }
@@ -268,6 +268,9 @@ mod tests {
         assert_eq!(parse(&body).expect_err("refused").failure_reason.map(|r| r.len()), Some(MAX_TEXT));
         let body = [b"d5:peers600000:".to_vec(), [1, 2, 3, 4, 5, 6].repeat(100_000), b"e".to_vec()].concat();
         assert_eq!(parse(&body).expect("a reply").peers.len(), MAX_PEERS);
+        let body =
+            [&b"d5:peersl"[..], &b"d2:ip7:1.2.3.47:peer id2:ab4:porti6ee".repeat(MAX_PEERS + 10), b"ee"].concat();
+        assert_eq!(parse(&body).expect("a reply").peers.len(), MAX_PEERS, "as dictionaries, too");
         let body = [b"d8:intervali1e10:tracker id9999:".to_vec(), vec![b'x'; 9999], b"e".to_vec()].concat();
         assert_eq!(parse(&body).expect("a reply").tracker_id, None);
         let nested = [vec![b'l'; 1000], vec![b'e'; 1000]].concat();

@@ -65,6 +65,30 @@ fn peers_that_promise_metadata_and_send_none_hold_nobody_up() {
     }
 }
 
+/// Where nobody who is here sends any the tracker is asked again: soon, and then ever more seldom, as it may stay so.
+#[test]
+fn a_tracker_is_asked_again_where_no_metadata_comes() {
+    for silent in [None, Some(0), Some(1)] {
+        let mut world = World::new(520, large());
+        world.min_interval_s = 0;
+        let node = world.add_engine(Setup { magnet: true, tracker: true, ..Setup::memory(MIB) }, fast());
+        if silent.is_some() {
+            let peer = world.add_script(Manner::Honest, fast());
+            world.script(peer).quirks.metadata_answers = silent;
+            world.introduce(node, &[peer]);
+        }
+        world.run_for(Duration::from_secs(200));
+        let announces = world.engine(node).announces.clone();
+        assert!((4..=6).contains(&announces.len()), "{silent:?}: {announces:?}");
+        let good = world.add_script(Manner::Honest, fast());
+        world.tracked = vec![good];
+        let there = |w: &mut World| w.engine(node).torrent.info().is_some();
+        assert!(world.run(Duration::from_secs(200), there), "{silent:?}: {announces:?}");
+        world.run_for(minute() * 20);
+        assert!(world.engine(node).announces.len() <= 9, "{:?}", world.engine(node).announces);
+    }
+}
+
 /// It is asked again later, and what it sends late is taken.
 #[test]
 fn a_slow_peer_brings_the_metadata_alone() {

@@ -316,6 +316,23 @@ fn a_seed_that_moves_its_port_is_followed() {
     }
 }
 
+/// The only peer comes and leaves again each few seconds: the haste of its tracker does not begin anew each time.
+#[test]
+fn who_comes_and_leaves_again_asks_no_tracker_more_often() {
+    let mut world = World::new(117, Content::single(117, 64 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+    let seed = world.add_script(Manner::Honest, Line::new(30 * KIB, MIB, 15));
+    (world.tracked, world.min_interval_s) = (vec![seed], 0);
+    world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(256 * KIB));
+    for _ in 0..54 {
+        world.run_for(seconds(5));
+        world.cut(seed);
+    }
+    let engine = world.engine(node);
+    assert!((4..=10).contains(&engine.announces.len()), "{:?}", engine.announces);
+    assert!(engine.drivers[0].bytes_read > 0);
+}
+
 /// With peers that have the piece there is no call, however long the read waits for them; with peers that have not, there is.
 #[test]
 fn peers_without_the_piece_are_nobody() {
