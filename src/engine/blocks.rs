@@ -36,7 +36,7 @@ impl Torrent {
         let Some(request) = request else {
             // Taken back while it came in.
             peer.answers_cancelled(piece, block);
-            peer.stray_came(length);
+            peer.stray_came(now, length);
             self.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
             self.inflow.pipe.stray(length);
@@ -94,14 +94,21 @@ impl Torrent {
     }
 
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
-    pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) -> Result<(), String> {
+    pub(super) fn block_unpaid(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> Result<(), String> {
         self.check_length(key, piece, begin, length)?;
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         peer.pipe.stray(length);
-        peer.stray_came(length);
+        peer.stray_came(now, length);
         self.inflow.pipe.stray(length);
         if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);

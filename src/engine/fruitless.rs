@@ -10,8 +10,8 @@ use super::torrent::Torrent;
 
 /// One that was asked for nothing for so long, though it would have been, begins anew.
 const RESTED: Duration = Duration::from_secs(3);
-/// Who brings less a second brings nothing: a block takes half a minute.
-const LEAST_RATE: u32 = 512;
+/// Who brings less a second brings nothing: a block takes a minute.
+const LEAST_RATE: u32 = 256;
 
 /// Since when a peer has brought nothing.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +60,10 @@ impl Peer {
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.
-    pub fn of_no_use_since(&self, pieces: &[u32]) -> Option<Time> {
-        let brings = self.held.is_some() || !self.requests.is_empty() && self.protocol_down.per_second() >= LEAST_RATE;
+    pub fn of_no_use_since(&self, now: Time, pieces: &[u32]) -> Option<Time> {
+        let in_time = || now.since(self.fruitless.since) < self.rhythm.allowed();
+        let comes = || self.protocol_down.per_second() >= LEAST_RATE || in_time();
+        let brings = self.held.is_some() || !self.requests.is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
         (!brings && !would()).then_some(self.fruitless.since)
     }
@@ -72,7 +74,7 @@ impl Torrent {
     pub(super) fn is_of_no_use(&self, now: Time, peer: &Peer, time: Duration) -> bool {
         let pieces = self.awaited(plays).filter(|(_, since)| now.since(*since) >= time);
         let pieces: Vec<u32> = pieces.map(|(piece, _)| piece).collect();
-        !pieces.is_empty() && peer.of_no_use_since(&pieces).is_some_and(|since| now.since(since) >= time)
+        !pieces.is_empty() && peer.of_no_use_since(now, &pieces).is_some_and(|since| now.since(since) >= time)
     }
 
     /// The missing pieces that reads of such readers wait for, and since when.

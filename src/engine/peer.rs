@@ -15,6 +15,7 @@ use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
+use super::rhythm::Rhythm;
 use super::shows::Shown;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
@@ -29,6 +30,8 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
+/// One that lets us wait for so long beyond its time, and for another of its usual intervals, makes way for another.
+const SILENT: Duration = Duration::from_secs(2);
 /// The least queue of an unchoked peer that is not snubbed.
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
@@ -112,6 +115,7 @@ pub struct Peer {
     pub peer_choking: bool,
     pub fickle: Fickle,
     pub fruitless: Fruitless,
+    pub rhythm: Rhythm,
     pub peer_interested: bool,
     pub optimistic: bool,
     pub last_unchoked: Time,
@@ -219,6 +223,7 @@ impl Peer {
             peer_choking: true,
             fickle: Fickle::default(),
             fruitless: Fruitless::new(now),
+            rhythm: Rhythm::default(),
             peer_interested: false,
             optimistic: false,
             last_unchoked: Time::ZERO,
@@ -326,11 +331,12 @@ impl Peer {
     }
 
     /// A block came that nobody waits for. It is free if it was asked for once.
-    pub fn stray_came(&mut self, length: u32) {
+    pub fn stray_came(&mut self, now: Time, length: u32) {
         self.fickle.stray_came();
         if let Some(left) = self.taken_back.checked_sub(1) {
             self.taken_back = left;
             self.budget.block(u64::from(length));
+            self.note_brought(now);
         }
     }
 
@@ -383,11 +389,17 @@ impl Peer {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
-        self.last_block = now;
+        self.note_brought(now);
         self.has_served = true;
-        self.fruitless.brought_a_block(now);
         self.refusals = 0;
         self.fickle.brought_a_block();
+    }
+
+    /// It brought a block that it was asked for, whether or not somebody still waits for it.
+    fn note_brought(&mut self, now: Time) {
+        self.rhythm.brought(now, now.since(self.last_block));
+        self.last_block = now;
+        self.fruitless.brought_a_block(now);
     }
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
@@ -457,11 +469,16 @@ impl Peer {
         Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
     }
 
-    /// Who lets us wait for longer than he should will go on doing so.
+    /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
         let until = self.held.unwrap_or(now);
-        let due = |r: &Request| until.since(self.last_block.max(r.sent + self.pipe.rtt()));
+        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.pipe.rtt()));
         self.requests.front().map(due).unwrap_or_default()
+    }
+
+    /// It lets us wait for much longer than it usually does.
+    pub fn is_silent(&self, now: Time) -> bool {
+        self.overdue(now) >= SILENT.max(self.rhythm.usual())
     }
 
     /// What it sent waits for a download limit, or no more: that is no lateness of its own.
@@ -485,7 +502,8 @@ impl Peer {
     pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
         let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
         let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
-        queued + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
+        let at_it = self.silent_for(now).min(self.rhythm.usual());
+        queued.saturating_sub(at_it) + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
     }
 
     /// Takes a request off the list; blocks mostly come in the order in which they were asked.

@@ -155,7 +155,7 @@ impl Torrent {
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
         let gives_way = |p: &Peer| {
-            let since = p.of_no_use_since(&pieces)?;
+            let since = p.of_no_use_since(now, &pieces)?;
             (now.since(since) >= fair + p.pipe.rtt().min(LONGEST_ROUND_TRIP)).then_some((since, p.key))
         };
         let (_, key) = self.may_go(newcomer).filter_map(gives_way).min()?;

@@ -41,6 +41,8 @@ pub enum Manner {
     Staller,
     /// Answers with 64 bytes a second.
     Dripper,
+    /// A whole block each so many seconds, and nothing in between. What it is at it sends, whatever is taken back.
+    Paced(u32),
     /// Never sends the last block of a piece.
     Withholder,
     /// Answers nothing for a while after its first blocks, then goes on.
@@ -125,6 +127,8 @@ struct Link {
     ticks: u32,
     /// What is left of a block that goes out in drops.
     drops: VecDeque<u8>,
+    /// What it is at, and for how many seconds.
+    at_work: Option<(BlockRequest, u32)>,
 }
 
 /// A scripted peer. Connections are named by the world's numbers.
@@ -189,6 +193,7 @@ impl Script {
             sent: 0,
             ticks: 0,
             drops: VecDeque::new(),
+            at_work: None,
         };
         self.links.insert(conn, link);
         let pieces = self.content.info.layout.num_pieces();
@@ -309,7 +314,7 @@ impl Script {
     fn serve(&mut self, conn: usize) {
         let manner = self.manner;
         let Some(link) = self.links.get_mut(&conn) else { return };
-        if link.choking || matches!(manner, Manner::Staller | Manner::Dripper) {
+        if link.choking || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_)) {
             return;
         }
         if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {
@@ -510,6 +515,16 @@ impl Script {
                     }
                     let drop = link.drops.drain(..link.drops.len().min(64)).collect();
                     link.out.push_back(drop);
+                }
+                Manner::Paced(seconds) => {
+                    let work = link.at_work.take().or_else(|| Some((link.requests.pop_front()?, 0)));
+                    match work {
+                        Some((request, spent)) if spent >= seconds => {
+                            link.at_work = link.requests.pop_front().map(|next| (next, 1));
+                            self.send_block(*conn, request);
+                        }
+                        work => link.at_work = work.map(|(request, spent)| (request, spent + 1)),
+                    }
                 }
                 Manner::Choker if link.ticks.is_multiple_of(3) && link.interested => {
                     link.choking = !link.choking;

@@ -121,6 +121,56 @@ fn who_brings_something_keeps_its_place() {
     }
 }
 
+/// Whole blocks now and then, or trickles: what comes at such a pace is of use as long as it keeps to it, and the sum of all of them is the
+/// stream's, whoever else comes in.
+#[test]
+fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
+    let paced =
+        |places: usize, every: u32| (places, Manner::Paced(every), fast(), (16 * KIB) as f64 / f64::from(every));
+    let trickle = |places: usize, rate: u64| (places, Manner::Honest, Line::new(rate, 64 * KIB, 30), rate as f64);
+    let swarms =
+        [paced(4, 8), paced(8, 8), paced(4, 16), paced(4, 2), trickle(4, 2048), trickle(4, 1024), trickle(8, 500)];
+    for ((places, manner, line, rate), comes) in
+        swarms.iter().flat_map(|s| [false, true].map(|comes| (s.clone(), comes)))
+    {
+        for seed in 540..543 {
+            let mut world = World::new(seed, Content::single(seed, 4 * MIB, 16 * KIB as u32));
+            world.audit_every = 2000;
+            let mut setup = Setup::memory(8 * MIB);
+            setup.settings.max_connections_per_torrent = places as i64;
+            let node = world.add_engine(setup, fast());
+            let slow: Vec<usize> = (0..places).map(|_| world.add_script(manner, line.clone())).collect();
+            world.introduce(node, &slow);
+            world.run_for(seconds(1));
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(4096));
+            world.run_for(seconds(if rate < 1025.0 { 60 } else { 30 }));
+            if comes {
+                let useless = world.add_script(Manner::Staller, fast());
+                world.introduce_by(PeerSource::MANUAL, node, &[useless]);
+                again_every(&mut world, seconds(3), 100, move |w| {
+                    if w.num_conns(useless) == 0 {
+                        w.dial(useless, 0);
+                    }
+                });
+            }
+            let gone = |world: &mut World| {
+                let lost = |s: &&usize| {
+                    (0..world.conns.len()).any(|c| world.conns[c].nodes.contains(s) && !world.conns[c].open[0])
+                };
+                slow.iter().filter(lost).count()
+            };
+            let (before, time) = (world.engine(node).drivers[0].bytes_read, if rate < 1025.0 { 160 } else { 90 });
+            world.run_for(seconds(time));
+            let read = world.engine(node).drivers[0].bytes_read - before;
+            let part = read as f64 / (rate * places as f64 * time as f64);
+            let what = format!("{manner:?} {rate} B/s, {places} places, another comes {comes}, seed {seed}");
+            assert_eq!(gone(&mut world), 0, "{what}: {}", world.engine(node).torrent.describe());
+            assert!(part > 0.75, "{what}: {part:.2} of what they bring");
+            world.end();
+        }
+    }
+}
+
 /// While no read waits nobody is hurried.
 #[test]
 fn without_a_read_nobody_gives_way_before_his_time() {
