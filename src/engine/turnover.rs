@@ -25,8 +25,10 @@ pub struct Worth {
 
 /// Neither side wants anything: it has had its chance after so long.
 const IDLE: Duration = Duration::from_secs(10);
-/// One that wants something, or has something, and to which nothing ever came or went.
+/// One that wants something, or has something, and to which nothing ever came or went: where somebody waits, and where nobody does. There
+/// what it has is not asked for, and what it wants it gets when it has a slot.
 const USELESS: Duration = Duration::from_secs(30);
+const USELESS_AT_REST: Duration = Duration::from_secs(180);
 /// Between two peers that make room for dials, and two that make it for those who come while a read waits.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// One that is of no use to a read that waits has had its chance after so long and a round trip; twice as long in the next turn of all.
@@ -100,10 +102,11 @@ impl Torrent {
 
     /// Ends the connection that is of least use, if there is one of none.
     pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+        let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
-            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > USELESS
+            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > chance
         };
         let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
         let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));

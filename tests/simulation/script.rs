@@ -102,7 +102,7 @@ pub struct Quirks {
     pub spare_bits: bool,
     /// Blocks are asked for in its name: what comes of that is passed over.
     pub asked_for: bool,
-    /// It says at once that it is interested.
+    /// It says at once that it is interested, and waits for as long as it takes.
     pub interested: bool,
     /// It does without the fast extension.
     pub plain: bool,
@@ -503,6 +503,10 @@ impl Script {
         for conn in &conns {
             let Some(link) = self.links.get_mut(conn) else { continue };
             link.ticks += 1;
+            if self.quirks.interested && link.ticks.is_multiple_of(60) {
+                self.send(*conn, &Message::KeepAlive);
+            }
+            let Some(link) = self.links.get_mut(conn) else { continue };
             match self.manner {
                 Manner::Dripper => {
                     if link.drops.is_empty()

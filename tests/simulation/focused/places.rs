@@ -1,6 +1,7 @@
 //! All places are taken by peers that are of no use to a read that waits: they give way, one by one, to who may be.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::Time;
 use elementum_torrent::engine::swarm::PeerSource;
 
 use super::*;
@@ -143,7 +144,7 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
             world.introduce(node, &slow);
             world.run_for(seconds(1));
             world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(4096));
-            world.run_for(seconds(if rate < 1025.0 { 60 } else { 30 }));
+            world.run_for(seconds(if rate < 1025.0 { 130 } else { 30 }));
             if comes {
                 let useless = world.add_script(Manner::Staller, fast());
                 world.introduce_by(PeerSource::MANUAL, node, &[useless]);
@@ -168,6 +169,94 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
             assert!(part > 0.75, "{what}: {part:.2} of what they bring");
             world.end();
         }
+    }
+}
+
+fn gone(world: &mut World) -> usize {
+    world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. }))
+}
+
+/// Peers that have nothing and are interested all dial a seed of ten places that has slots for two of them.
+fn seeding(seed: u64, leeches: usize) -> (World, Vec<usize>) {
+    let mut world = World::new(seed, Content::single(seed, MIB, 16 * KIB as u32));
+    let mut setup = Setup::seed();
+    (setup.settings.max_connections_per_torrent, setup.settings.unchoke_slots_limit) = (10, 2);
+    let node = world.add_engine(setup, fast());
+    world.run_for(seconds(1));
+    let nodes: Vec<usize> = (0..leeches).map(|_| leech(&mut world, true)).collect();
+    nodes.iter().for_each(|one| world.dial(*one, node));
+    world.run_for(seconds(1));
+    (world, nodes)
+}
+
+fn leech(world: &mut World, interested: bool) -> usize {
+    let one = world.add_script(Manner::Honest, fast());
+    (world.script(one).has, world.script(one).quirks.interested) = (Some(Vec::new()), interested);
+    one
+}
+
+/// Nobody whom a seed has not served yet has had its chance for that; seeds have no use for its places.
+#[test]
+fn a_seed_keeps_those_who_wait_for_a_slot() {
+    for (seed, came) in (550..553).zip([9, 8, 9]) {
+        let (mut world, _) = seeding(seed, came);
+        assert_eq!(world.num_conns(0), came);
+        for _ in 0..4 {
+            let other = world.add_script(Manner::Honest, fast());
+            again_every(&mut world, seconds(2), 75, move |w| {
+                if w.num_conns(other) == 0 {
+                    w.dial(other, 0);
+                }
+            });
+        }
+        world.run_for(seconds(150));
+        let leeches = world.engine(0).torrent.peers(Time::ZERO).iter().filter(|p| p.progress_ppm == 0).count();
+        assert_eq!(leeches, came);
+        world.end();
+    }
+}
+
+/// Who wants nothing and has nothing gives way at once; who waits for a slot does after minutes, to others who wait.
+#[test]
+fn those_who_wait_for_a_place_at_a_seed_come_to_it() {
+    for seed in 560..563 {
+        let (mut world, _) = seeding(seed, 8);
+        let idle = leech(&mut world, false);
+        world.dial(idle, 0);
+        world.run_for(seconds(15));
+        let other = leech(&mut world, true);
+        let comes = |world: &mut World, one: usize| {
+            again_every(world, seconds(2), 200, move |w| {
+                if w.num_conns(one) == 0 {
+                    w.dial(one, 0);
+                }
+            });
+        };
+        comes(&mut world, other);
+        world.run_for(seconds(4));
+        assert_eq!((world.num_conns(idle), world.num_conns(other), gone(&mut world)), (0, 1, 1));
+        let last = leech(&mut world, true);
+        comes(&mut world, last);
+        world.run_for(seconds(100));
+        assert_eq!((world.num_conns(last), gone(&mut world)), (0, 1));
+        world.run_for(seconds(100));
+        assert_eq!((world.num_conns(last), gone(&mut world)), (1, 2));
+        world.end();
+    }
+}
+
+/// What nobody wants nobody can bring.
+#[test]
+fn a_torrent_that_nobody_reads_keeps_its_peers() {
+    for seed in 565..568 {
+        let mut world = crowded(seed, 4, Manner::Choking, false);
+        for _ in 0..6 {
+            let other = world.add_script(Manner::Honest, fast());
+            world.introduce(0, &[other]);
+        }
+        world.run_for(seconds(60));
+        assert_eq!(gone(&mut world), 0);
+        world.end();
     }
 }
 
