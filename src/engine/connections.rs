@@ -253,6 +253,9 @@ impl Torrent {
             }
             peer.forgive(now);
             peer.fickle.forget_ghosts(now);
+            if peer.requests.is_empty() {
+                peer.rhythm.rests();
+            }
             if peer.fickle.is_believed_now(now) {
                 peer.peer_choking = false;
                 believed.push(peer.key);

@@ -12,6 +12,8 @@ use super::torrent::Torrent;
 const RESTED: Duration = Duration::from_secs(3);
 /// Who brings less a second brings nothing: a block takes a minute.
 const LEAST_RATE: u32 = 256;
+/// From one that brings something it comes in such intervals, whatever a block takes.
+const TRICKLES: Duration = Duration::from_secs(1);
 
 /// Since when a peer has brought nothing.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,16 @@ pub(super) fn plays(reader: &Reader) -> bool {
 }
 
 impl Peer {
+    /// More comes in of it than nothing, whole blocks or parts of one.
+    fn pours(&self) -> bool {
+        self.protocol_down.per_second() >= LEAST_RATE
+    }
+
+    /// The same at this moment.
+    pub fn trickles(&self, now: Time) -> bool {
+        self.pours() && now.since(self.last_received) < TRICKLES
+    }
+
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
         self.am_interested && self.requests.is_empty() && !self.snubbed && self.refusals == 0
@@ -62,7 +74,7 @@ impl Peer {
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.
     pub fn of_no_use_since(&self, now: Time, pieces: &[u32]) -> Option<Time> {
         let in_time = || now.since(self.fruitless.since) < self.rhythm.allowed();
-        let comes = || self.protocol_down.per_second() >= LEAST_RATE || in_time();
+        let comes = || self.pours() || in_time();
         let brings = self.held.is_some() || !self.requests.is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
         (!brings && !would()).then_some(self.fruitless.since)

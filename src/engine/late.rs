@@ -180,7 +180,7 @@ impl Torrent {
         let most = max_requests(&self.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
-            peer.takes_more(most).then_some(())?;
+            (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
             (!b.is_asked_of(*key) && peer.expected_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
         let key = self.ranking.order().iter().find_map(helps)?;

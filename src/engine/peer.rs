@@ -30,6 +30,8 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
+/// No peer is taken for slower than this.
+const LEAST_BANDWIDTH: f64 = 256.0;
 /// One that lets us wait for so long beyond its time, and for another of its usual intervals, makes way for another.
 const SILENT: Duration = Duration::from_secs(2);
 /// The least queue of an unchoked peer that is not snubbed.
@@ -223,7 +225,7 @@ impl Peer {
             peer_choking: true,
             fickle: Fickle::default(),
             fruitless: Fruitless::new(now),
-            rhythm: Rhythm::default(),
+            rhythm: Rhythm::new(now),
             peer_interested: false,
             optimistic: false,
             last_unchoked: Time::ZERO,
@@ -330,14 +332,14 @@ impl Peer {
         self.taken_back = (self.taken_back + 1).min(MAX_CANCELLED);
     }
 
-    /// A block came that nobody waits for. It is free if it was asked for once.
-    pub fn stray_came(&mut self, now: Time, length: u32) {
+    /// A block came that nobody waits for. It is free if it was asked for once. Was it?
+    pub fn stray_came(&mut self, now: Time, length: u32) -> bool {
         self.fickle.stray_came();
-        if let Some(left) = self.taken_back.checked_sub(1) {
-            self.taken_back = left;
-            self.budget.block(u64::from(length));
-            self.note_brought(now);
-        }
+        let Some(left) = self.taken_back.checked_sub(1) else { return false };
+        self.taken_back = left;
+        self.budget.block(u64::from(length));
+        self.note_brought(now, true);
+        true
     }
 
     /// Is this the answer to a request that was taken back?
@@ -389,15 +391,15 @@ impl Peer {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
-        self.note_brought(now);
+        self.note_brought(now, false);
         self.has_served = true;
         self.refusals = 0;
         self.fickle.brought_a_block();
     }
 
     /// It brought a block that it was asked for, whether or not somebody still waits for it.
-    fn note_brought(&mut self, now: Time) {
-        self.rhythm.brought(now, now.since(self.last_block));
+    fn note_brought(&mut self, now: Time, stray: bool) {
+        self.rhythm.brought_a_block(now, stray);
         self.last_block = now;
         self.fruitless.brought_a_block(now);
     }
@@ -465,8 +467,12 @@ impl Peer {
     }
 
     fn transfer(&self, share: f64, blocks: usize) -> Duration {
-        let rate = (self.pipe.bandwidth() * share).max(1.0);
-        Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
+        if self.pipe.bandwidth() == 0.0 {
+            // What it brought had been taken back.
+            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
+        }
+        let rate = (self.pipe.bandwidth() * share).max(LEAST_BANDWIDTH);
+        Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
     }
 
     /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
@@ -476,9 +482,14 @@ impl Peer {
         self.requests.front().map(due).unwrap_or_default()
     }
 
-    /// It lets us wait for much longer than it usually does.
+    /// It lets us wait for much longer than it usually does, and sends nothing meanwhile.
     pub fn is_silent(&self, now: Time) -> bool {
-        self.overdue(now) >= SILENT.max(self.rhythm.usual())
+        self.overdue(now) >= SILENT.max(self.rhythm.usual()) && !self.trickles(now)
+    }
+
+    /// And it has brought nothing yet.
+    pub fn was_always_silent(&self, now: Time) -> bool {
+        self.is_unknown() && self.is_silent(now)
     }
 
     /// What it sent waits for a download limit, or no more: that is no lateness of its own.
@@ -489,6 +500,7 @@ impl Peer {
             let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
             self.last_block = now.min(begun + now.since(since));
             self.fruitless.was_held(now, now.since(since));
+            self.rhythm.was_held(now, now.since(since));
         }
     }
 
@@ -501,6 +513,9 @@ impl Peer {
     /// How long the peer still needs for a block that it was asked for.
     pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
         let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
+        if self.was_always_silent(now) {
+            return self.overdue(now) * 2;
+        }
         let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
         let at_it = self.silent_for(now).min(self.rhythm.usual());
         queued.saturating_sub(at_it) + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }

@@ -18,20 +18,41 @@ const MOST_ALLOWED: Duration = Duration::from_secs(75);
 
 #[derive(Debug)]
 pub struct Rhythm {
+    /// When it brought the last one, or was asked after a rest; and before that rest.
+    since: Time,
+    before: Time,
+    rests: bool,
     last: [Option<Duration>; LAST],
     next: usize,
     longest: Lately<Duration>,
 }
 
-impl Default for Rhythm {
-    fn default() -> Self {
-        Self { last: [None; LAST], next: 0, longest: Lately::new(WINDOW, Duration::max) }
-    }
-}
-
 impl Rhythm {
-    /// It brought a block, so long after the one before, or after it was asked.
-    pub fn brought(&mut self, now: Time, after: Duration) {
+    pub fn new(now: Time) -> Self {
+        let longest = Lately::new(WINDOW, Duration::max);
+        Self { since: now, before: now, rests: true, last: [None; LAST], next: 0, longest }
+    }
+
+    /// Now and then while nothing is asked of it. What is taken back, and something else asked for at once, is no rest.
+    pub fn rests(&mut self) {
+        self.rests = true;
+    }
+
+    pub fn asked(&mut self, now: Time) {
+        if std::mem::take(&mut self.rests) {
+            (self.since, self.before) = (now, self.since);
+        }
+    }
+
+    /// What it sent waited for a download limit.
+    pub fn was_held(&mut self, now: Time, time: Duration) {
+        self.since = now.min(self.since + time);
+    }
+
+    /// `stray`: it had been taken back, so what seemed a rest was none.
+    pub fn brought_a_block(&mut self, now: Time, stray: bool) {
+        let after = now.since(if stray { self.before } else { self.since });
+        (self.since, self.before, self.rests) = (now, now, false);
         self.last[self.next % LAST] = Some(after);
         self.next = (self.next + 1) % LAST;
         self.longest.add(now, after);
@@ -52,24 +73,47 @@ impl Rhythm {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
     fn a_standstill_is_allowed_again_and_is_not_usual() {
-        let (mut rhythm, second) = (Rhythm::default(), Duration::from_secs(1));
+        let mut rhythm = Rhythm::new(Time::ZERO);
+        rhythm.asked(Time::ZERO);
         assert_eq!((rhythm.usual(), rhythm.allowed()), (Duration::ZERO, Duration::ZERO));
         let mut now = Time::ZERO;
         let mut bring = |rhythm: &mut Rhythm, after| {
             now = now + after;
-            rhythm.brought(now, after);
+            rhythm.brought_a_block(now, false);
         };
-        bring(&mut rhythm, 8 * second);
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (8 * second, 16 * second));
-        bring(&mut rhythm, second / 10);
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (Duration::ZERO, 16 * second));
-        (0..LAST).for_each(|_| bring(&mut rhythm, 9 * second));
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (9 * second, 18 * second));
-        (0..1500).for_each(|_| bring(&mut rhythm, second / 10));
-        assert_eq!(rhythm.allowed(), second / 5, "that was long ago");
-        bring(&mut rhythm, 100 * second);
+        bring(&mut rhythm, 8 * SECOND);
+        assert_eq!((rhythm.usual(), rhythm.allowed()), (8 * SECOND, 16 * SECOND));
+        bring(&mut rhythm, SECOND / 10);
+        assert_eq!((rhythm.usual(), rhythm.allowed()), (Duration::ZERO, 16 * SECOND));
+        (0..LAST).for_each(|_| bring(&mut rhythm, 9 * SECOND));
+        assert_eq!((rhythm.usual(), rhythm.allowed()), (9 * SECOND, 18 * SECOND));
+        (0..1500).for_each(|_| bring(&mut rhythm, SECOND / 10));
+        assert_eq!(rhythm.allowed(), SECOND / 5, "that was long ago");
+        bring(&mut rhythm, 100 * SECOND);
         assert_eq!(rhythm.allowed(), MOST_ALLOWED);
+    }
+
+    #[test]
+    fn a_rest_does_not_count_unless_it_was_none() {
+        let at = |seconds: u64| Time::from_millis(seconds * 1000);
+        for (stray, after) in [(false, 3), (true, 20)] {
+            let mut rhythm = Rhythm::new(Time::ZERO);
+            rhythm.asked(at(1));
+            rhythm.brought_a_block(at(5), false);
+            rhythm.rests();
+            rhythm.asked(at(22));
+            rhythm.asked(at(24));
+            rhythm.brought_a_block(at(25), stray);
+            assert_eq!(rhythm.allowed(), SECOND * 2 * after.max(4));
+        }
+        let mut rhythm = Rhythm::new(Time::ZERO);
+        rhythm.asked(at(10));
+        rhythm.was_held(at(25), 10 * SECOND);
+        rhythm.brought_a_block(at(26), false);
+        assert_eq!(rhythm.allowed(), 12 * SECOND, "it was at work for six seconds");
     }
 }
