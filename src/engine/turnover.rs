@@ -35,6 +35,10 @@ const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 const FAIR: Duration = Duration::from_secs(3);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
 const MOST_DOUBLED: u32 = 3;
+/// Who has served comes back to us within this: others unchoke by chance every 30 s. Where all have served one of them has to make room for who
+/// may serve all the time, and sooner.
+const LAST_TURN: Duration = Duration::from_secs(45);
+const SOONEST_TURN: Duration = Duration::from_secs(10);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
@@ -87,6 +91,17 @@ impl Rooms {
         }
         let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
         FAIR * (1 << turns.min(MOST_DOUBLED))
+    }
+}
+
+impl Peer {
+    /// So long one that has served and chokes us now may be of no use: it has others to serve, and comes back to us.
+    fn time_between_turns(&self, all_served: bool) -> Duration {
+        match self.has_served && self.peer_choking {
+            true if all_served => SOONEST_TURN,
+            true => LAST_TURN,
+            false => Duration::ZERO,
+        }
     }
 }
 
@@ -157,11 +172,13 @@ impl Torrent {
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
+        let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
-            (now.since(since) >= fair + p.pipe.rtt().min(LONGEST_ROUND_TRIP)).then_some((since, p.key))
+            let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
+            (now.since(since) >= chance).then_some((p.has_served, since, p.key))
         };
-        let (_, key) = self.may_go(newcomer).filter_map(gives_way).min()?;
+        let (.., key) = self.may_go(newcomer).filter_map(gives_way).min()?;
         self.rooms.for_read[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
         self.rooms.made += 1;
         self.peers.get_mut(&key)?.of_no_use = true;

@@ -43,6 +43,12 @@ pub enum Manner {
     Dripper,
     /// A whole block each so many seconds, and nothing in between. What it is at it sends, whatever is taken back.
     Paced(u32),
+    /// Lets us ask for so many seconds of each so many, from that one on; what it was asked for and has not sent is lost with a choke. A block a second.
+    PartTime {
+        on: u32,
+        of: u32,
+        from: u32,
+    },
     /// Never sends the last block of a piece.
     Withholder,
     /// Answers nothing for a while after its first blocks, then goes on.
@@ -314,7 +320,9 @@ impl Script {
     fn serve(&mut self, conn: usize) {
         let manner = self.manner;
         let Some(link) = self.links.get_mut(&conn) else { return };
-        if link.choking || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_)) {
+        if link.choking
+            || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_) | Manner::PartTime { .. })
+        {
             return;
         }
         if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {
@@ -395,7 +403,7 @@ impl Script {
             Message::Interested => {
                 link.interested = true;
                 let waits = matches!(self.manner, Manner::Shower { .. }) && link.asked > 0;
-                if waits || self.manner == Manner::Choking {
+                if waits || matches!(self.manner, Manner::Choking | Manner::PartTime { .. }) {
                     return;
                 }
                 if self.manner != Manner::Choker || self.rng.bool() {
@@ -417,6 +425,10 @@ impl Script {
                 }
             }
             Message::Request(request) => {
+                if link.choking && matches!(self.manner, Manner::PartTime { .. }) {
+                    // It crossed the choke.
+                    return;
+                }
                 assert!(!link.choking || fast, "a request while choked");
                 self.requests_seen += 1;
                 link.asked += 1;
@@ -528,6 +540,17 @@ impl Script {
                             self.send_block(*conn, request);
                         }
                         work => link.at_work = work.map(|(request, spent)| (request, spent + 1)),
+                    }
+                }
+                Manner::PartTime { on, of, from } => {
+                    let turn = (link.ticks + of - from) % of;
+                    let lets = link.ticks >= from && turn < on && link.interested;
+                    if lets == link.choking {
+                        link.choking = !lets;
+                        link.requests.clear();
+                        self.send(*conn, if lets { &Message::Unchoke } else { &Message::Choke });
+                    } else if let Some(request) = link.requests.pop_front() {
+                        self.send_block(*conn, request);
                     }
                 }
                 Manner::Choker if link.ticks.is_multiple_of(3) && link.interested => {

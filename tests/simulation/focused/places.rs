@@ -260,6 +260,59 @@ fn a_torrent_that_nobody_reads_keeps_its_peers() {
     }
 }
 
+/// More peers than places, each of which lets us ask for ten seconds of thirty, for the first time a while after it is here: those who have
+/// served keep their places between two times, and the stream is about as with no more than there are places for.
+#[test]
+fn part_time_servers_keep_their_places() {
+    for (places, peers) in [(4, 4), (4, 8), (6, 9), (6, 12), (6, 30)] {
+        let mut parts = 0.0;
+        let runs = 570..576;
+        for seed in runs.clone() {
+            let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
+            world.audit_every = 2000;
+            let mut setup = Setup::memory(8 * MIB);
+            setup.settings.max_connections_per_torrent = places;
+            let node = world.add_engine(setup, fast());
+            for _ in 0..peers {
+                let from = world.rng.u32(5..25);
+                let one = world.add_script(Manner::PartTime { on: 10, of: 30, from }, fast());
+                world.script(one).quirks.plain = true;
+                world.introduce(node, &[one]);
+            }
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(16 << 10));
+            world.run_for(seconds(150));
+            let read = world.engine(node).drivers[0].bytes_read;
+            let part = read as f64 / (places as f64 * 16384.0 / 3.0 * 150.0);
+            parts += part;
+            world.end();
+        }
+        let mean = parts / runs.count() as f64;
+        assert!(mean > 0.65, "{places} places, {peers} peers: {mean:.2} of what so many bring");
+    }
+}
+
+/// They served once and let nobody ask any more: none of them keeps out who serves.
+#[test]
+fn who_served_and_does_not_come_back_gives_way() {
+    for seed in 580..583 {
+        let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+        let mut setup = Setup::memory(MIB);
+        setup.settings.max_connections_per_torrent = 4;
+        let node = world.add_engine(setup, fast());
+        let served: Vec<usize> =
+            (0..4).map(|_| world.add_script(Manner::PartTime { on: 20, of: 3000, from: 1 }, fast())).collect();
+        served.iter().for_each(|one| world.script(*one).quirks.plain = true);
+        world.introduce(node, &served);
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(16 << 10));
+        world.run_for(seconds(30));
+        assert!(served.iter().all(|one| world.script(*one).blocks_sent > 0));
+        let good = world.add_script(Manner::Honest, fast());
+        world.introduce_by(PeerSource::MANUAL, node, &[good]);
+        assert!(world.finish(seconds(8)), "{}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
 /// While no read waits nobody is hurried.
 #[test]
 fn without_a_read_nobody_gives_way_before_his_time() {
