@@ -313,6 +313,49 @@ fn who_served_and_does_not_come_back_gives_way() {
     }
 }
 
+/// A node with four places and the addresses of thirty at which nobody answers, and somebody good.
+fn unanswered(seed: u64) -> (World, usize) {
+    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+    let mut setup = Setup::memory(MIB);
+    setup.settings.max_connections_per_torrent = 4;
+    let node = world.add_engine(setup, fast());
+    let nobody: Vec<usize> = (0..30).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    nobody.iter().for_each(|one| world.nodes[*one].swallows = true);
+    let good = world.add_script(Manner::Honest, fast());
+    world.introduce_by(PeerSource::MANUAL, node, &nobody);
+    world.run_for(seconds(2));
+    (world, good)
+}
+
+/// Addresses that nobody answers at do not hold all places for their ten seconds and more each while a read waits.
+#[test]
+fn dials_without_an_answer_give_way_to_who_is_named() {
+    for (seed, source) in (590..596).zip([PeerSource::TRACKER, PeerSource::PEX, PeerSource::MANUAL].into_iter().cycle())
+    {
+        let (mut world, good) = unanswered(seed);
+        read_on(&mut world);
+        world.run_for(seconds(1));
+        world.introduce_by(source, 0, &[good]);
+        if source == PeerSource::MANUAL {
+            let (now, address) = (world.now(), world.nodes[good].address);
+            world.engine(0).torrent.connect_peer(now, address);
+            world.settle(0);
+        }
+        assert!(world.finish(seconds(10)), "{source:?}: {}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
+/// Where nobody waits they have their time.
+#[test]
+fn without_a_read_dials_have_their_time() {
+    let (mut world, good) = unanswered(597);
+    world.introduce(0, &[good]);
+    world.run_for(seconds(12));
+    assert_eq!(world.num_conns(0), 0);
+    world.end();
+}
+
 /// While no read waits nobody is hurried.
 #[test]
 fn without_a_read_nobody_gives_way_before_his_time() {
