@@ -30,8 +30,8 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
-/// No peer is taken for slower than this.
-const LEAST_BANDWIDTH: f64 = 256.0;
+/// One that has been silent since it came will be for so many times as long.
+const DOUBT: u32 = 6;
 /// One that lets us wait for so long beyond its time, and for another of its usual intervals, makes way for another.
 const SILENT: Duration = Duration::from_secs(2);
 /// The least queue of an unchoked peer that is not snubbed.
@@ -417,7 +417,7 @@ impl Peer {
 
     /// Has it brought nothing yet?
     pub fn is_unknown(&self) -> bool {
-        self.down.total() == 0
+        self.rhythm.is_unknown()
     }
 
     /// May it be asked for anything, and is it expected to answer?
@@ -467,12 +467,8 @@ impl Peer {
     }
 
     fn transfer(&self, share: f64, blocks: usize) -> Duration {
-        if self.pipe.bandwidth() == 0.0 {
-            // What it brought had been taken back.
-            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
-        }
-        let rate = (self.pipe.bandwidth() * share).max(LEAST_BANDWIDTH);
-        Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
+        let rate = (self.pipe.bandwidth() * share).max(1.0);
+        Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
     }
 
     /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
@@ -514,7 +510,7 @@ impl Peer {
     pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
         let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
         if self.was_always_silent(now) {
-            return self.overdue(now) * 2;
+            return self.overdue(now) * DOUBT;
         }
         let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
         let at_it = self.silent_for(now).min(self.rhythm.usual());

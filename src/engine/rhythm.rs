@@ -58,6 +58,11 @@ impl Rhythm {
         self.longest.add(now, after);
     }
 
+    /// It has brought nothing yet.
+    pub fn is_unknown(&self) -> bool {
+        self.last[0].is_none()
+    }
+
     /// Of one that is slow: the next block should be here after this. Else zero.
     pub fn usual(&self) -> Duration {
         self.last.iter().flatten().min().copied().filter(|usual| *usual >= SLOW).unwrap_or_default()
