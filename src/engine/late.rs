@@ -181,7 +181,7 @@ impl Torrent {
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
             (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
-            (!b.is_asked_of(*key) && peer.expected_arrival(now, share).since(now) * 2 < left).then_some(*key)
+            (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
         let key = self.ranking.order().iter().find_map(helps)?;
         Some(Helper { key, instead_of })

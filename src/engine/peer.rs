@@ -467,8 +467,26 @@ impl Peer {
     }
 
     fn transfer(&self, share: f64, blocks: usize) -> Duration {
-        let rate = (self.pipe.bandwidth() * share).max(1.0);
-        Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
+        self.whole_transfer(share, blocks).min(SNUBBED_WAIT)
+    }
+
+    /// However long it takes.
+    fn whole_transfer(&self, share: f64, blocks: usize) -> Duration {
+        let rate = self.pipe.bandwidth() * share;
+        if rate < 1.0 {
+            // What it brought had been taken back.
+            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
+        }
+        Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
+    }
+
+    /// When a copy asked now would arrive, behind all that it is asked for: one slow peer is not to get the copies of all that is late.
+    pub fn copy_arrival(&self, now: Time, share: f64) -> Time {
+        let arrival = self.expected_arrival(now, share);
+        if self.is_unknown() {
+            return arrival;
+        }
+        arrival.max(now + self.whole_transfer(share, self.requests.len() + 1))
     }
 
     /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
