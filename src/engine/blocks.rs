@@ -2,6 +2,7 @@
 
 use super::Time;
 use super::output::DiskJob;
+use super::peer::Peer;
 use super::store::{Arrival, PeerKey, Stage};
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
@@ -36,7 +37,9 @@ impl Torrent {
         let Some(request) = request else {
             // Taken back while it came in.
             peer.answers_cancelled(piece, block);
-            peer.stray_came(length);
+            if peer.stray_came(now, length) {
+                unsnub(peer, &mut self.out.alerts);
+            }
             self.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
             self.inflow.pipe.stray(length);
@@ -54,10 +57,7 @@ impl Torrent {
         peer.last_useful = now;
         self.gave_way = None;
         peer.budget.block(u64::from(length));
-        if std::mem::take(&mut peer.snubbed) {
-            let (endpoint, peer_id) = (peer.address, peer.peer_id);
-            self.out.alerts.push(Alert::PeerUnsnubbed { endpoint, peer_id });
-        }
+        unsnub(peer, &mut self.out.alerts);
         self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
         match content.store.receive(now, piece, block, data, key) {
             Arrival::Stored { others } => {
@@ -94,14 +94,23 @@ impl Torrent {
     }
 
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
-    pub(super) fn block_unpaid(&mut self, key: PeerKey, piece: u32, begin: u32, length: u32) -> Result<(), String> {
+    pub(super) fn block_unpaid(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> Result<(), String> {
         self.check_length(key, piece, begin, length)?;
         self.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         peer.pipe.stray(length);
-        peer.stray_came(length);
+        if peer.stray_came(now, length) {
+            unsnub(peer, &mut self.out.alerts);
+        }
         self.inflow.pipe.stray(length);
         if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);
@@ -181,5 +190,12 @@ impl Torrent {
         self.update_state(now);
         self.prebuffer_progress();
         self.readers_changed();
+    }
+}
+
+/// It brings something again.
+fn unsnub(peer: &mut Peer, alerts: &mut Vec<Alert>) {
+    if std::mem::take(&mut peer.snubbed) {
+        alerts.push(Alert::PeerUnsnubbed { endpoint: peer.address, peer_id: peer.peer_id });
     }
 }

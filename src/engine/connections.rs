@@ -52,7 +52,7 @@ impl Torrent {
             peer.budget.charge(now, budget::price(&received));
             let outcome = match received {
                 Received::Block { piece, begin, data } => self.block_arrived(now, key, piece, begin, data),
-                Received::Unpaid { piece, begin, length } => self.block_unpaid(key, piece, begin, length),
+                Received::Unpaid { piece, begin, length } => self.block_unpaid(now, key, piece, begin, length),
                 Received::Message(message) => self.handle_message(now, key, message),
             };
             if let Err(what) = outcome {
@@ -253,6 +253,9 @@ impl Torrent {
             }
             peer.forgive(now);
             peer.fickle.forget_ghosts(now);
+            if peer.requests.is_empty() {
+                peer.rhythm.rests();
+            }
             if peer.fickle.is_believed_now(now) {
                 peer.peer_choking = false;
                 believed.push(peer.key);

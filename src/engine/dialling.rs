@@ -16,6 +16,10 @@ pub struct DialFailure {
     pub error: Option<Error>,
 }
 
+/// A dial that is as old as this and has brought no answer gives way, asked again each second: by then a lost packet was sent again twice.
+pub const DIAL_PATIENCE: Duration = Duration::from_secs(4);
+pub const DIAL_ASKED_AGAIN: Duration = Duration::from_secs(1);
+
 impl Torrent {
     pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
         let limits = self.swarm_limits();
@@ -42,6 +46,14 @@ impl Torrent {
         self.swarm.dial_failed(now, address, &limits);
         self.call_for_peers(now);
         self.dial(now);
+    }
+
+    /// Should a dial end that nobody has answered for a while? Where somebody waits, another address could be dialled, and it takes the place for
+    /// that. `crowded`: the session has none.
+    pub fn dial_gives_way(&self, now: Time, crowded: bool) -> bool {
+        let full = crowded || self.peers.len() + self.swarm.num_dialling() >= self.connection_limit();
+        let others = || self.swarm.next_dial_time(self.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
+        full && (self.content.is_none() || self.a_read_waits()) && others()
     }
 
     /// The settings let nobody be dialled. The peer is dialled when they do; who asked for it need not wait for that.

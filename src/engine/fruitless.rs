@@ -10,8 +10,10 @@ use super::torrent::Torrent;
 
 /// One that was asked for nothing for so long, though it would have been, begins anew.
 const RESTED: Duration = Duration::from_secs(3);
-/// Who brings less a second brings nothing: a block takes half a minute.
-const LEAST_RATE: u32 = 512;
+/// Who brings less a second brings nothing: a block takes a minute.
+const LEAST_RATE: u32 = 256;
+/// From one that brings something it comes in such intervals, whatever a block takes.
+const TRICKLES: Duration = Duration::from_secs(1);
 
 /// Since when a peer has brought nothing.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,16 @@ pub(super) fn plays(reader: &Reader) -> bool {
 }
 
 impl Peer {
+    /// More comes in of it than nothing, whole blocks or parts of one.
+    fn pours(&self) -> bool {
+        self.protocol_down.per_second() >= LEAST_RATE
+    }
+
+    /// The same at this moment.
+    pub fn trickles(&self, now: Time) -> bool {
+        self.pours() && now.since(self.last_received) < TRICKLES
+    }
+
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
         self.am_interested && self.requests.is_empty() && !self.snubbed && self.refusals == 0
@@ -60,8 +72,10 @@ impl Peer {
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.
-    pub fn of_no_use_since(&self, pieces: &[u32]) -> Option<Time> {
-        let brings = self.held.is_some() || !self.requests.is_empty() && self.protocol_down.per_second() >= LEAST_RATE;
+    pub fn of_no_use_since(&self, now: Time, pieces: &[u32]) -> Option<Time> {
+        let in_time = || now.since(self.fruitless.since) < self.rhythm.allowed();
+        let comes = || self.pours() || in_time();
+        let brings = self.held.is_some() || !self.requests.is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
         (!brings && !would()).then_some(self.fruitless.since)
     }
@@ -72,7 +86,7 @@ impl Torrent {
     pub(super) fn is_of_no_use(&self, now: Time, peer: &Peer, time: Duration) -> bool {
         let pieces = self.awaited(plays).filter(|(_, since)| now.since(*since) >= time);
         let pieces: Vec<u32> = pieces.map(|(piece, _)| piece).collect();
-        !pieces.is_empty() && peer.of_no_use_since(&pieces).is_some_and(|since| now.since(since) >= time)
+        !pieces.is_empty() && peer.of_no_use_since(now, &pieces).is_some_and(|since| now.since(since) >= time)
     }
 
     /// The missing pieces that reads of such readers wait for, and since when.

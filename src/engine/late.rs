@@ -24,9 +24,6 @@ const AT_ONCE: usize = 32;
 /// Urgent pieces that a peer with nothing better to do looks through for blocks of slow peers.
 const URGENT_PIECES: usize = 4;
 
-/// Of those that were asked for a block one that sends nothing for so long makes way for another, where all places are taken.
-pub(super) const SILENT: Duration = Duration::from_secs(2);
-
 /// When the block of a want is needed; at once, if a read waits for it.
 fn needed_at(want: &Want) -> Time {
     if want.class == Class::Deadline { want.due } else { Time::ZERO }
@@ -177,14 +174,14 @@ impl Torrent {
         }
         let mut instead_of = None;
         if b.copies() >= MAX_COPIES {
-            let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.overdue(now) > SILENT);
+            let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.is_silent(now));
             instead_of = Some(silent?.key);
         }
         let most = max_requests(&self.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
-            peer.takes_more(most).then_some(())?;
-            (!b.is_asked_of(*key) && peer.expected_arrival(now, share).since(now) * 2 < left).then_some(*key)
+            (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
+            (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
         let key = self.ranking.order().iter().find_map(helps)?;
         Some(Helper { key, instead_of })

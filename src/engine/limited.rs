@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Time;
-use super::late::SILENT;
 use super::peer::Peer;
 use super::store::PeerKey;
 use super::torrent::Torrent;
@@ -95,12 +94,11 @@ impl Torrent {
     fn silent_blocks(&mut self, now: Time) -> u64 {
         if self.limited.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
             self.limited.looked_at = Some(now);
-            self.limited.silent = self.peers.values().filter(|p| p.overdue(now) >= SILENT).map(|p| p.key).collect();
+            self.limited.silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
         }
         let Some(content) = &self.content else { return 0 };
-        let is_silent = |key: &PeerKey| {
-            self.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.overdue(now) >= SILENT)
-        };
+        let is_silent =
+            |key: &PeerKey| self.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.is_silent(now));
         let silent = self.limited.silent.iter().filter(|key| is_silent(key)).filter_map(|key| self.peers.get(key));
         let blocks =
             silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {

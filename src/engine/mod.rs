@@ -47,6 +47,7 @@ pub mod reader;
 pub mod reading;
 pub mod requests;
 pub mod retries;
+pub mod rhythm;
 pub mod share;
 mod shortage;
 pub mod shows;

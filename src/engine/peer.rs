@@ -15,6 +15,7 @@ use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
+use super::rhythm::Rhythm;
 use super::shows::Shown;
 use super::store::PeerKey;
 use crate::storage::credits::Credits;
@@ -29,6 +30,10 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 /// What one that brings nothing is expected to take.
 const SNUBBED_WAIT: Duration = Duration::from_secs(10);
+/// One that has been silent since it came will be for so many times as long.
+const DOUBT: u32 = 6;
+/// One that lets us wait for so long beyond its time, and for another of its usual intervals, makes way for another.
+const SILENT: Duration = Duration::from_secs(2);
 /// The least queue of an unchoked peer that is not snubbed.
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
@@ -112,6 +117,7 @@ pub struct Peer {
     pub peer_choking: bool,
     pub fickle: Fickle,
     pub fruitless: Fruitless,
+    pub rhythm: Rhythm,
     pub peer_interested: bool,
     pub optimistic: bool,
     pub last_unchoked: Time,
@@ -219,6 +225,7 @@ impl Peer {
             peer_choking: true,
             fickle: Fickle::default(),
             fruitless: Fruitless::new(now),
+            rhythm: Rhythm::new(now),
             peer_interested: false,
             optimistic: false,
             last_unchoked: Time::ZERO,
@@ -325,13 +332,14 @@ impl Peer {
         self.taken_back = (self.taken_back + 1).min(MAX_CANCELLED);
     }
 
-    /// A block came that nobody waits for. It is free if it was asked for once.
-    pub fn stray_came(&mut self, length: u32) {
+    /// A block came that nobody waits for. It is free if it was asked for once. Was it?
+    pub fn stray_came(&mut self, now: Time, length: u32) -> bool {
         self.fickle.stray_came();
-        if let Some(left) = self.taken_back.checked_sub(1) {
-            self.taken_back = left;
-            self.budget.block(u64::from(length));
-        }
+        let Some(left) = self.taken_back.checked_sub(1) else { return false };
+        self.taken_back = left;
+        self.budget.block(u64::from(length));
+        self.note_brought(now, true);
+        true
     }
 
     /// Is this the answer to a request that was taken back?
@@ -383,11 +391,17 @@ impl Peer {
         self.pipe.answered(now, bytes, request.sent, request.delivered);
         self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
-        self.last_block = now;
+        self.note_brought(now, false);
         self.has_served = true;
-        self.fruitless.brought_a_block(now);
         self.refusals = 0;
         self.fickle.brought_a_block();
+    }
+
+    /// It brought a block that it was asked for, whether or not somebody still waits for it.
+    fn note_brought(&mut self, now: Time, stray: bool) {
+        self.rhythm.brought_a_block(now, stray);
+        self.last_block = now;
+        self.fruitless.brought_a_block(now);
     }
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
@@ -403,7 +417,7 @@ impl Peer {
 
     /// Has it brought nothing yet?
     pub fn is_unknown(&self) -> bool {
-        self.down.total() == 0
+        self.rhythm.is_unknown()
     }
 
     /// May it be asked for anything, and is it expected to answer?
@@ -453,15 +467,43 @@ impl Peer {
     }
 
     fn transfer(&self, share: f64, blocks: usize) -> Duration {
-        let rate = (self.pipe.bandwidth() * share).max(1.0);
-        Duration::from_secs_f64((blocks as f64 * f64::from(BLOCK_SIZE) / rate).min(SNUBBED_WAIT.as_secs_f64()))
+        self.whole_transfer(share, blocks).min(SNUBBED_WAIT)
     }
 
-    /// Who lets us wait for longer than he should will go on doing so.
+    /// However long it takes.
+    fn whole_transfer(&self, share: f64, blocks: usize) -> Duration {
+        let rate = self.pipe.bandwidth() * share;
+        if rate < 1.0 {
+            // What it brought had been taken back.
+            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
+        }
+        Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
+    }
+
+    /// When a copy asked now would arrive, behind all that it is asked for: one slow peer is not to get the copies of all that is late.
+    pub fn copy_arrival(&self, now: Time, share: f64) -> Time {
+        let arrival = self.expected_arrival(now, share);
+        if self.is_unknown() {
+            return arrival;
+        }
+        arrival.max(now + self.whole_transfer(share, self.requests.len() + 1))
+    }
+
+    /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
         let until = self.held.unwrap_or(now);
-        let due = |r: &Request| until.since(self.last_block.max(r.sent + self.pipe.rtt()));
+        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.pipe.rtt()));
         self.requests.front().map(due).unwrap_or_default()
+    }
+
+    /// It lets us wait for much longer than it usually does, and sends nothing meanwhile.
+    pub fn is_silent(&self, now: Time) -> bool {
+        self.overdue(now) >= SILENT.max(self.rhythm.usual()) && !self.trickles(now)
+    }
+
+    /// And it has brought nothing yet.
+    pub fn was_always_silent(&self, now: Time) -> bool {
+        self.is_unknown() && self.is_silent(now)
     }
 
     /// What it sent waits for a download limit, or no more: that is no lateness of its own.
@@ -472,6 +514,7 @@ impl Peer {
             let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
             self.last_block = now.min(begun + now.since(since));
             self.fruitless.was_held(now, now.since(since));
+            self.rhythm.was_held(now, now.since(since));
         }
     }
 
@@ -484,8 +527,12 @@ impl Peer {
     /// How long the peer still needs for a block that it was asked for.
     pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
         let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
+        if self.was_always_silent(now) {
+            return self.overdue(now) * DOUBT;
+        }
         let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
-        queued + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
+        let at_it = self.silent_for(now).min(self.rhythm.usual());
+        queued.saturating_sub(at_it) + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
     }
 
     /// Takes a request off the list; blocks mostly come in the order in which they were asked.

@@ -52,7 +52,7 @@ pub enum QueueTime {
 
 /// The best of the samples of the current window and of the one before.
 #[derive(Debug, Clone, Copy)]
-struct Lately<T> {
+pub(super) struct Lately<T> {
     better: fn(T, T) -> T,
     window: Duration,
     since: Time,
@@ -61,18 +61,18 @@ struct Lately<T> {
 }
 
 impl<T: Copy> Lately<T> {
-    fn new(window: Duration, better: fn(T, T) -> T) -> Self {
+    pub fn new(window: Duration, better: fn(T, T) -> T) -> Self {
         Self { better, window, since: Time::ZERO, before: None, current: None }
     }
 
-    fn add(&mut self, now: Time, sample: T) {
+    pub fn add(&mut self, now: Time, sample: T) {
         if now.since(self.since) >= self.window {
             (self.since, self.before, self.current) = (now, self.current, None);
         }
         self.current = Some(self.current.map_or(sample, |best| (self.better)(best, sample)));
     }
 
-    fn best(&self) -> Option<T> {
+    pub fn best(&self) -> Option<T> {
         match (self.before, self.current) {
             (Some(a), Some(b)) => Some((self.better)(a, b)),
             (a, b) => a.or(b),

@@ -144,7 +144,7 @@ impl Torrent {
     fn readers_wait_in_vain(&self, now: Time) -> bool {
         self.awaited(|_| true).any(|(piece, since)| {
             let patient = now.since(since) < PATIENCE;
-            let in_vain = |p: &Peer| p.of_no_use_since(&[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
+            let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
             !self.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
         })
     }

@@ -178,6 +178,8 @@ pub struct Swarm {
     alone_since: Time,
     forgave: Option<Time>,
     overflow: Overflow,
+    /// The last one that was dialled a caller had named.
+    dialled_manual: bool,
     rng: fastrand::Rng,
 }
 
@@ -191,6 +193,7 @@ impl Swarm {
             alone_since: now,
             forgave: None,
             overflow: Overflow::new(seed),
+            dialled_manual: false,
             rng: fastrand::Rng::with_seed(seed),
         }
     }
@@ -271,7 +274,8 @@ impl Swarm {
         self.peers.get_mut(&canonical(address)).is_some_and(|p| std::mem::take(&mut p.awaited))
     }
 
-    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds not while we seed.
+    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds not while we seed. Those whom a caller named and
+    /// those of other sources take turns: either may be many and dead.
     pub fn next_dials(&mut self, now: Time, n: usize, we_are_seed: bool) -> Vec<SocketAddr> {
         if n == 0 {
             return Vec::new();
@@ -281,17 +285,30 @@ impl Swarm {
             .peers
             .iter()
             .filter(|(_, p)| ready(p))
-            .map(|(a, p)| (p.fails, !p.source.contains(PeerSource::MANUAL), p.turn, p.not_before, *a))
+            .map(|(a, p)| ((p.fails, !p.awaited), p.turn, p.not_before, *a, p.source.contains(PeerSource::MANUAL)))
             .collect();
         candidates.sort_unstable();
-        candidates.truncate(n);
-        for (.., address) in &candidates {
+        let (manual, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(.., manual)| *manual);
+        let (mut manual, mut others) = (manual.into_iter().peekable(), others.into_iter().peekable());
+        let mut dials = Vec::new();
+        while dials.len() < n {
+            let manual_first = match (manual.peek(), others.peek()) {
+                (Some(a), Some(b)) if a.0 == b.0 => !self.dialled_manual,
+                (Some(a), Some(b)) => a.0 < b.0,
+                (a, _) => a.is_some(),
+            };
+            let next = if manual_first { manual.next() } else { others.next() };
+            let Some((.., address, _)) = next else { break };
+            self.dialled_manual = manual_first;
+            dials.push(address);
+        }
+        for address in &dials {
             if let Some(p) = self.peers.get_mut(address) {
                 p.dialling = true;
                 self.dialling += 1;
             }
         }
-        candidates.into_iter().map(|(.., a)| a).collect()
+        dials
     }
 
     /// When a peer that is only waiting for its time may be dialled.

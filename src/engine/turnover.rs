@@ -25,14 +25,20 @@ pub struct Worth {
 
 /// Neither side wants anything: it has had its chance after so long.
 const IDLE: Duration = Duration::from_secs(10);
-/// One that wants something, or has something, and to which nothing ever came or went.
+/// One that wants something, or has something, and to which nothing ever came or went: where somebody waits, and where nobody does. There
+/// what it has is not asked for, and what it wants it gets when it has a slot.
 const USELESS: Duration = Duration::from_secs(30);
+const USELESS_AT_REST: Duration = Duration::from_secs(180);
 /// Between two peers that make room for dials, and two that make it for those who come while a read waits.
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// One that is of no use to a read that waits has had its chance after so long and a round trip; twice as long in the next turn of all.
 const FAIR: Duration = Duration::from_secs(3);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
 const MOST_DOUBLED: u32 = 3;
+/// Who has served comes back to us within this: others unchoke by chance every 30 s. Where all have served one of them has to make room for who
+/// may serve all the time, and sooner.
+const LAST_TURN: Duration = Duration::from_secs(45);
+const SOONEST_TURN: Duration = Duration::from_secs(10);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
@@ -88,6 +94,17 @@ impl Rooms {
     }
 }
 
+impl Peer {
+    /// So long one that has served and chokes us now may be of no use: it has others to serve, and comes back to us.
+    fn time_between_turns(&self, all_served: bool) -> Duration {
+        match self.has_served && self.peer_choking {
+            true if all_served => SOONEST_TURN,
+            true => LAST_TURN,
+            false => Duration::ZERO,
+        }
+    }
+}
+
 impl Torrent {
     /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
     pub(super) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
@@ -100,10 +117,11 @@ impl Torrent {
 
     /// Ends the connection that is of least use, if there is one of none.
     pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+        let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
-            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > USELESS
+            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > chance
         };
         let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
         let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));
@@ -154,11 +172,13 @@ impl Torrent {
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
+        let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
-            let since = p.of_no_use_since(&pieces)?;
-            (now.since(since) >= fair + p.pipe.rtt().min(LONGEST_ROUND_TRIP)).then_some((since, p.key))
+            let since = p.of_no_use_since(now, &pieces)?;
+            let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
+            (now.since(since) >= chance).then_some((p.has_served, since, p.key))
         };
-        let (_, key) = self.may_go(newcomer).filter_map(gives_way).min()?;
+        let (.., key) = self.may_go(newcomer).filter_map(gives_way).min()?;
         self.rooms.for_read[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
         self.rooms.made += 1;
         self.peers.get_mut(&key)?.of_no_use = true;

@@ -31,6 +31,10 @@ impl Count {
     fn is_full_of_incoming(&self) -> bool {
         self.incoming >= self.limit - self.limit / KEPT_FOR_DIALS
     }
+
+    fn is_full_of_dials(&self) -> bool {
+        self.dialling >= self.limit.div_ceil(2)
+    }
 }
 
 /// The connections of a session and their bound.
@@ -75,7 +79,7 @@ impl ConnectionLimit {
             Kind::Incoming if count.is_full_of_incoming() => return None,
             Kind::Incoming => count.incoming += 1,
             // Addresses at which nobody is must not keep out everybody who comes.
-            Kind::Dialled if count.dialling >= count.limit.div_ceil(2) => return None,
+            Kind::Dialled if count.is_full_of_dials() => return None,
             Kind::Dialled => {
                 count.dialled += 1;
                 count.dialling += 1;
@@ -88,6 +92,12 @@ impl ConnectionLimit {
     pub fn is_full(&self, kind: Kind) -> bool {
         let count = self.count.lock();
         count.incoming + count.dialled >= count.limit || kind == Kind::Incoming && count.is_full_of_incoming()
+    }
+
+    /// Is there no place for another dial?
+    pub fn is_full_of_dials(&self) -> bool {
+        let count = self.count.lock();
+        count.incoming + count.dialled >= count.limit || count.is_full_of_dials()
     }
 
     /// Have those who came all places that they may have?

@@ -14,7 +14,7 @@ use super::driver::Driver;
 use super::half_open::Guest;
 use super::inner::{Freed, Inner, ROOM_PAUSE};
 use crate::alert::CloseReason;
-use crate::engine::dialling::DialFailure;
+use crate::engine::dialling::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
 use crate::error::{Error, Operation, Status};
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END};
@@ -48,14 +48,32 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
             let greeted = timeout(seconds(settings.handshake_timeout), greet(&driver, stream)).await;
             greeted.unwrap_or_else(|_| Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake)))
         };
-        match met.await {
+        tokio::pin!(met);
+        let mut patience = DIAL_PATIENCE;
+        let met = loop {
+            tokio::select! {
+                met = &mut met => break met,
+                () = sleep(patience) => {}
+            }
+            patience = DIAL_ASKED_AGAIN;
+            let crowded = driver.session.connections.is_full_of_dials();
+            // One that is removed meanwhile dials nobody else.
+            if driver.look(|core, now| core.dial_gives_way(now, crowded)).unwrap_or(true) {
+                break Err(timed_out(Operation::Connect, CloseReason::Timeout));
+            }
+        };
+        match met {
             // The limit was lowered meanwhile.
             Ok(_) if driver.session.connections.is_over() => driver.run(|core, now| core.dial_deferred(now, address)),
             Ok((stream, theirs)) => {
                 permit.answered();
                 admit(&driver, stream, address, false, &theirs, permit);
             }
-            Err(failure) => driver.run(|core, now| core.dial_failed(now, address, failure)),
+            Err(failure) => {
+                // The next one finds the place free.
+                drop(permit);
+                driver.run(|core, now| core.dial_failed(now, address, failure));
+            }
         }
     });
 }

@@ -41,6 +41,14 @@ pub enum Manner {
     Staller,
     /// Answers with 64 bytes a second.
     Dripper,
+    /// A whole block each so many seconds, and nothing in between. What it is at it sends, whatever is taken back.
+    Paced(u32),
+    /// Lets us ask for so many seconds of each so many, from that one on; what it was asked for and has not sent is lost with a choke. A block a second.
+    PartTime {
+        on: u32,
+        of: u32,
+        from: u32,
+    },
     /// Never sends the last block of a piece.
     Withholder,
     /// Answers nothing for a while after its first blocks, then goes on.
@@ -100,7 +108,7 @@ pub struct Quirks {
     pub spare_bits: bool,
     /// Blocks are asked for in its name: what comes of that is passed over.
     pub asked_for: bool,
-    /// It says at once that it is interested.
+    /// It says at once that it is interested, and waits for as long as it takes.
     pub interested: bool,
     /// It does without the fast extension.
     pub plain: bool,
@@ -125,6 +133,8 @@ struct Link {
     ticks: u32,
     /// What is left of a block that goes out in drops.
     drops: VecDeque<u8>,
+    /// What it is at, and for how many seconds.
+    at_work: Option<(BlockRequest, u32)>,
 }
 
 /// A scripted peer. Connections are named by the world's numbers.
@@ -189,6 +199,7 @@ impl Script {
             sent: 0,
             ticks: 0,
             drops: VecDeque::new(),
+            at_work: None,
         };
         self.links.insert(conn, link);
         let pieces = self.content.info.layout.num_pieces();
@@ -309,7 +320,9 @@ impl Script {
     fn serve(&mut self, conn: usize) {
         let manner = self.manner;
         let Some(link) = self.links.get_mut(&conn) else { return };
-        if link.choking || matches!(manner, Manner::Staller | Manner::Dripper) {
+        if link.choking
+            || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_) | Manner::PartTime { .. })
+        {
             return;
         }
         if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {
@@ -390,7 +403,7 @@ impl Script {
             Message::Interested => {
                 link.interested = true;
                 let waits = matches!(self.manner, Manner::Shower { .. }) && link.asked > 0;
-                if waits || self.manner == Manner::Choking {
+                if waits || matches!(self.manner, Manner::Choking | Manner::PartTime { .. }) {
                     return;
                 }
                 if self.manner != Manner::Choker || self.rng.bool() {
@@ -412,6 +425,10 @@ impl Script {
                 }
             }
             Message::Request(request) => {
+                if link.choking && matches!(self.manner, Manner::PartTime { .. }) {
+                    // It crossed the choke.
+                    return;
+                }
                 assert!(!link.choking || fast, "a request while choked");
                 self.requests_seen += 1;
                 link.asked += 1;
@@ -498,6 +515,10 @@ impl Script {
         for conn in &conns {
             let Some(link) = self.links.get_mut(conn) else { continue };
             link.ticks += 1;
+            if self.quirks.interested && link.ticks.is_multiple_of(60) {
+                self.send(*conn, &Message::KeepAlive);
+            }
+            let Some(link) = self.links.get_mut(conn) else { continue };
             match self.manner {
                 Manner::Dripper => {
                     if link.drops.is_empty()
@@ -510,6 +531,27 @@ impl Script {
                     }
                     let drop = link.drops.drain(..link.drops.len().min(64)).collect();
                     link.out.push_back(drop);
+                }
+                Manner::Paced(seconds) => {
+                    let work = link.at_work.take().or_else(|| Some((link.requests.pop_front()?, 0)));
+                    match work {
+                        Some((request, spent)) if spent >= seconds => {
+                            link.at_work = link.requests.pop_front().map(|next| (next, 1));
+                            self.send_block(*conn, request);
+                        }
+                        work => link.at_work = work.map(|(request, spent)| (request, spent + 1)),
+                    }
+                }
+                Manner::PartTime { on, of, from } => {
+                    let turn = (link.ticks + of - from) % of;
+                    let lets = link.ticks >= from && turn < on && link.interested;
+                    if lets == link.choking {
+                        link.choking = !lets;
+                        link.requests.clear();
+                        self.send(*conn, if lets { &Message::Unchoke } else { &Message::Choke });
+                    } else if let Some(request) = link.requests.pop_front() {
+                        self.send_block(*conn, request);
+                    }
                 }
                 Manner::Choker if link.ticks.is_multiple_of(3) && link.interested => {
                     link.choking = !link.choking;

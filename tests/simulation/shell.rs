@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::dialling::DialFailure;
+use elementum_torrent::engine::Time;
+use elementum_torrent::engine::dialling::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
 use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::store::PeerKey;
 use elementum_torrent::engine::swarm::PeerSource;
@@ -85,6 +86,18 @@ impl World {
         for (side, node) in nodes.into_iter().enumerate() {
             self.pump(conn, side);
             self.settle(node);
+        }
+    }
+
+    /// As the shell does it, whose dials have so long.
+    pub(super) fn unanswered(&mut self, from: usize, to: SocketAddr, since: Time) {
+        let now = self.now();
+        let Kind::Engine(engine) = &self.nodes[from].kind else { return };
+        let timeout = Duration::from_secs(engine.setup.settings.peer_connect_timeout as u64);
+        if engine.torrent.dial_gives_way(now, false) || now.since(since) >= timeout {
+            self.dial_failed(from, to);
+        } else {
+            self.clock.after(DIAL_ASKED_AGAIN, Event::Unanswered { from, to, since });
         }
     }
 
@@ -239,6 +252,10 @@ impl World {
                 self.clock.after(delay, Event::Checked { node, generation });
             }
             for to in out.dial {
+                if self.nodes.iter().any(|n| n.address == to && n.swallows) {
+                    self.clock.after(DIAL_PATIENCE, Event::Unanswered { from: node, to, since: now });
+                    continue;
+                }
                 // TCP's three packets, of which the third brings our handshake.
                 let there = self.nodes.iter().find(|n| n.address == to).map_or(Duration::ZERO, |n| n.line.latency);
                 let way = self.nodes[node].line.latency + there;

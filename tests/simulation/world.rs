@@ -34,6 +34,12 @@ pub enum Event {
         from: usize,
         to: SocketAddr,
     },
+    /// A dial that is not answered.
+    Unanswered {
+        from: usize,
+        to: SocketAddr,
+        since: Time,
+    },
     /// A side may write on.
     Pump {
         conn: usize,
@@ -124,6 +130,8 @@ pub struct Place {
     pub address: SocketAddr,
     /// Nobody reaches it.
     pub away: bool,
+    /// What is sent to it is lost: no dial is answered.
+    pub swallows: bool,
 }
 
 type Action = Box<dyn FnOnce(&mut World)>;
@@ -176,7 +184,7 @@ impl World {
     fn place(&mut self, kind: Kind, line: Line) -> usize {
         let node = self.nodes.len();
         let address = SocketAddr::from(([10, 0, (node / 200) as u8, (node % 200) as u8 + 1], PORT));
-        self.nodes.push(Place { kind, line, address, away: false });
+        self.nodes.push(Place { kind, line, address, away: false, swallows: false });
         node
     }
 
@@ -312,6 +320,7 @@ impl World {
         match event {
             Event::Timer(node) => self.timer(node),
             Event::Dialled { from, to } => self.dialled(from, to),
+            Event::Unanswered { from, to, since } => self.unanswered(from, to, since),
             Event::Pump { conn, side, payload, sent } => {
                 self.conns[conn].busy[side] = false;
                 let (node, key) = (self.conns[conn].nodes[side], self.conns[conn].keys[side]);

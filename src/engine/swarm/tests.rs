@@ -379,3 +379,17 @@ fn who_was_here_stays_in_a_list_full_of_the_dead() {
     }
     assert!(swarm.peers.contains_key(&addr(1)));
 }
+
+#[test]
+fn whom_a_caller_named_and_others_take_turns() {
+    let limits = SwarmLimits { max_peers: 20, ..LIMITS };
+    let mut swarm = swarm();
+    (1..=6).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::MANUAL, &limits)));
+    (11..=13).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::TRACKER, &limits)));
+    let one = |swarm: &mut Swarm| swarm.next_dials(Time::ZERO, 1, false)[0];
+    assert_eq!([(); 3].map(|()| one(&mut swarm)), [addr(1), addr(11), addr(2)]);
+    // A caller waits to be told of that one.
+    assert!(swarm.await_dial(addr(5)));
+    assert_eq!(one(&mut swarm), addr(5));
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [12, 3, 13, 4, 6].map(addr));
+}

@@ -1,6 +1,7 @@
 //! All places are taken by peers that are of no use to a read that waits: they give way, one by one, to who may be.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::engine::Time;
 use elementum_torrent::engine::swarm::PeerSource;
 
 use super::*;
@@ -119,6 +120,240 @@ fn who_brings_something_keeps_its_place() {
         assert_eq!(gone, 0, "{}", world.engine(node).torrent.describe());
         world.end();
     }
+}
+
+/// Whole blocks now and then, or trickles: what comes at such a pace is of use as long as it keeps to it, and the sum of all of them is the
+/// stream's, whoever else comes in.
+#[test]
+fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
+    let paced =
+        |places: usize, every: u32| (places, Manner::Paced(every), fast(), (16 * KIB) as f64 / f64::from(every));
+    let trickle = |places: usize, rate: u64| (places, Manner::Honest, Line::new(rate, 64 * KIB, 30), rate as f64);
+    let swarms =
+        [paced(4, 8), paced(8, 8), paced(4, 16), paced(4, 2), trickle(4, 2048), trickle(4, 1024), trickle(8, 500)];
+    for ((places, manner, line, rate), comes) in
+        swarms.iter().flat_map(|s| [false, true].map(|comes| (s.clone(), comes)))
+    {
+        for seed in 540..543 {
+            let mut world = World::new(seed, Content::single(seed, 4 * MIB, 16 * KIB as u32));
+            world.audit_every = 2000;
+            let mut setup = Setup::memory(8 * MIB);
+            setup.settings.max_connections_per_torrent = places as i64;
+            let node = world.add_engine(setup, fast());
+            let slow: Vec<usize> = (0..places).map(|_| world.add_script(manner, line.clone())).collect();
+            world.introduce(node, &slow);
+            world.run_for(seconds(1));
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(4096));
+            world.run_for(seconds(if rate < 1025.0 { 130 } else { 30 }));
+            if comes {
+                let useless = world.add_script(Manner::Staller, fast());
+                world.introduce_by(PeerSource::MANUAL, node, &[useless]);
+                again_every(&mut world, seconds(3), 100, move |w| {
+                    if w.num_conns(useless) == 0 {
+                        w.dial(useless, 0);
+                    }
+                });
+            }
+            let gone = |world: &mut World| {
+                let lost = |s: &&usize| {
+                    (0..world.conns.len()).any(|c| world.conns[c].nodes.contains(s) && !world.conns[c].open[0])
+                };
+                slow.iter().filter(lost).count()
+            };
+            let (before, time) = (world.engine(node).drivers[0].bytes_read, if rate < 1025.0 { 160 } else { 90 });
+            world.run_for(seconds(time));
+            let read = world.engine(node).drivers[0].bytes_read - before;
+            let part = read as f64 / (rate * places as f64 * time as f64);
+            let what = format!("{manner:?} {rate} B/s, {places} places, another comes {comes}, seed {seed}");
+            assert_eq!(gone(&mut world), 0, "{what}: {}", world.engine(node).torrent.describe());
+            assert!(part > 0.75, "{what}: {part:.2} of what they bring");
+            world.end();
+        }
+    }
+}
+
+fn gone(world: &mut World) -> usize {
+    world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. }))
+}
+
+/// Peers that have nothing and are interested all dial a seed of ten places that has slots for two of them.
+fn seeding(seed: u64, leeches: usize) -> (World, Vec<usize>) {
+    let mut world = World::new(seed, Content::single(seed, MIB, 16 * KIB as u32));
+    let mut setup = Setup::seed();
+    (setup.settings.max_connections_per_torrent, setup.settings.unchoke_slots_limit) = (10, 2);
+    let node = world.add_engine(setup, fast());
+    world.run_for(seconds(1));
+    let nodes: Vec<usize> = (0..leeches).map(|_| leech(&mut world, true)).collect();
+    nodes.iter().for_each(|one| world.dial(*one, node));
+    world.run_for(seconds(1));
+    (world, nodes)
+}
+
+fn leech(world: &mut World, interested: bool) -> usize {
+    let one = world.add_script(Manner::Honest, fast());
+    (world.script(one).has, world.script(one).quirks.interested) = (Some(Vec::new()), interested);
+    one
+}
+
+/// Nobody whom a seed has not served yet has had its chance for that; seeds have no use for its places.
+#[test]
+fn a_seed_keeps_those_who_wait_for_a_slot() {
+    for (seed, came) in (550..553).zip([9, 8, 9]) {
+        let (mut world, _) = seeding(seed, came);
+        assert_eq!(world.num_conns(0), came);
+        for _ in 0..4 {
+            let other = world.add_script(Manner::Honest, fast());
+            again_every(&mut world, seconds(2), 75, move |w| {
+                if w.num_conns(other) == 0 {
+                    w.dial(other, 0);
+                }
+            });
+        }
+        world.run_for(seconds(150));
+        let leeches = world.engine(0).torrent.peers(Time::ZERO).iter().filter(|p| p.progress_ppm == 0).count();
+        assert_eq!(leeches, came);
+        world.end();
+    }
+}
+
+/// Who wants nothing and has nothing gives way at once; who waits for a slot does after minutes, to others who wait.
+#[test]
+fn those_who_wait_for_a_place_at_a_seed_come_to_it() {
+    for seed in 560..563 {
+        let (mut world, _) = seeding(seed, 8);
+        let idle = leech(&mut world, false);
+        world.dial(idle, 0);
+        world.run_for(seconds(15));
+        let other = leech(&mut world, true);
+        let comes = |world: &mut World, one: usize| {
+            again_every(world, seconds(2), 200, move |w| {
+                if w.num_conns(one) == 0 {
+                    w.dial(one, 0);
+                }
+            });
+        };
+        comes(&mut world, other);
+        world.run_for(seconds(4));
+        assert_eq!((world.num_conns(idle), world.num_conns(other), gone(&mut world)), (0, 1, 1));
+        let last = leech(&mut world, true);
+        comes(&mut world, last);
+        world.run_for(seconds(100));
+        assert_eq!((world.num_conns(last), gone(&mut world)), (0, 1));
+        world.run_for(seconds(100));
+        assert_eq!((world.num_conns(last), gone(&mut world)), (1, 2));
+        world.end();
+    }
+}
+
+/// What nobody wants nobody can bring.
+#[test]
+fn a_torrent_that_nobody_reads_keeps_its_peers() {
+    for seed in 565..568 {
+        let mut world = crowded(seed, 4, Manner::Choking, false);
+        for _ in 0..6 {
+            let other = world.add_script(Manner::Honest, fast());
+            world.introduce(0, &[other]);
+        }
+        world.run_for(seconds(60));
+        assert_eq!(gone(&mut world), 0);
+        world.end();
+    }
+}
+
+/// More peers than places, each of which lets us ask for ten seconds of thirty, for the first time a while after it is here: those who have
+/// served keep their places between two times, and the stream is about as with no more than there are places for.
+#[test]
+fn part_time_servers_keep_their_places() {
+    for (places, peers) in [(4, 4), (4, 8), (6, 9), (6, 12), (6, 30)] {
+        let mut parts = 0.0;
+        let runs = 570..576;
+        for seed in runs.clone() {
+            let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
+            world.audit_every = 2000;
+            let mut setup = Setup::memory(8 * MIB);
+            setup.settings.max_connections_per_torrent = places;
+            let node = world.add_engine(setup, fast());
+            for _ in 0..peers {
+                let from = world.rng.u32(5..25);
+                let one = world.add_script(Manner::PartTime { on: 10, of: 30, from }, fast());
+                world.script(one).quirks.plain = true;
+                world.introduce(node, &[one]);
+            }
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(16 << 10));
+            world.run_for(seconds(150));
+            let read = world.engine(node).drivers[0].bytes_read;
+            let part = read as f64 / (places as f64 * 16384.0 / 3.0 * 150.0);
+            parts += part;
+            world.end();
+        }
+        let mean = parts / runs.count() as f64;
+        assert!(mean > 0.65, "{places} places, {peers} peers: {mean:.2} of what so many bring");
+    }
+}
+
+/// They served once and let nobody ask any more: none of them keeps out who serves.
+#[test]
+fn who_served_and_does_not_come_back_gives_way() {
+    for seed in 580..583 {
+        let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+        let mut setup = Setup::memory(MIB);
+        setup.settings.max_connections_per_torrent = 4;
+        let node = world.add_engine(setup, fast());
+        let served: Vec<usize> =
+            (0..4).map(|_| world.add_script(Manner::PartTime { on: 20, of: 3000, from: 1 }, fast())).collect();
+        served.iter().for_each(|one| world.script(*one).quirks.plain = true);
+        world.introduce(node, &served);
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(16 << 10));
+        world.run_for(seconds(30));
+        assert!(served.iter().all(|one| world.script(*one).blocks_sent > 0));
+        let good = world.add_script(Manner::Honest, fast());
+        world.introduce_by(PeerSource::MANUAL, node, &[good]);
+        assert!(world.finish(seconds(8)), "{}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
+/// A node with four places and the addresses of thirty at which nobody answers, and somebody good.
+fn unanswered(seed: u64) -> (World, usize) {
+    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+    let mut setup = Setup::memory(MIB);
+    setup.settings.max_connections_per_torrent = 4;
+    let node = world.add_engine(setup, fast());
+    let nobody: Vec<usize> = (0..30).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    nobody.iter().for_each(|one| world.nodes[*one].swallows = true);
+    let good = world.add_script(Manner::Honest, fast());
+    world.introduce_by(PeerSource::MANUAL, node, &nobody);
+    world.run_for(seconds(2));
+    (world, good)
+}
+
+/// Addresses that nobody answers at do not hold all places for their ten seconds and more each while a read waits.
+#[test]
+fn dials_without_an_answer_give_way_to_who_is_named() {
+    for (seed, source) in (590..596).zip([PeerSource::TRACKER, PeerSource::PEX, PeerSource::MANUAL].into_iter().cycle())
+    {
+        let (mut world, good) = unanswered(seed);
+        read_on(&mut world);
+        world.run_for(seconds(1));
+        world.introduce_by(source, 0, &[good]);
+        if source == PeerSource::MANUAL {
+            let (now, address) = (world.now(), world.nodes[good].address);
+            world.engine(0).torrent.connect_peer(now, address);
+            world.settle(0);
+        }
+        assert!(world.finish(seconds(10)), "{source:?}: {}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
+/// Where nobody waits they have their time.
+#[test]
+fn without_a_read_dials_have_their_time() {
+    let (mut world, good) = unanswered(597);
+    world.introduce(0, &[good]);
+    world.run_for(seconds(12));
+    assert_eq!(world.num_conns(0), 0);
+    world.end();
 }
 
 /// While no read waits nobody is hurried.
