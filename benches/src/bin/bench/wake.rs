@@ -4,10 +4,13 @@
 //!
 //! What lies between the two: the seeder's `write` of 16 KiB and loopback, the kernel's waking of the library's thread, the receiving and
 //! hashing of this one block (the others of the piece are hashed by then), the waking of the reader's thread, and the copy of the
-//! piece, 256 KiB, into the caller's buffer.
+//! piece, 256 KiB, into the caller's buffer. Most of it is the machine's: the same is done without the library (`floor`), in turn.
+
+#[path = "wake_floor.rs"]
+mod floor;
 
 use std::io::{self, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,15 +27,12 @@ use crate::results::{Figure, Results, quantile};
 use crate::seeders::{CONTENT_SEED, torrent};
 
 const WAKE: Figure = Figure::stated("stream.wake_p99_us", "us", "the block's writing by its seeder");
-const OVER_EVENTFD: Figure = Figure::new(
-    "stream.wake_vs_eventfd",
-    MOST_EVENTFDS,
-    "ratio",
-    "an eventfd's wake-up in the same run, both 99th percentiles",
-);
-/// A read's wake-up is two of the kernel's, of the library's thread and of the reader's, and what they do between them: receive, hash and copy,
-/// which takes ten times as long as the waking.
-const MOST_EVENTFDS: f64 = 25.0;
+const OVER_EVENTFD: Figure =
+    Figure::stated("stream.wake_vs_eventfd", "ratio", "an eventfd's wake-up in the same run, both 99th percentiles");
+const OVER_FLOOR: Figure =
+    Figure::new("stream.wake_vs_floor", MOST_FLOORS, "ratio", "the same without the library, both medians");
+/// What the library does beside the floor's work: it finds out whose piece is whole, and wakes one thread more.
+const MOST_FLOORS: f64 = 2.0;
 
 const PIECE_LENGTH: u32 = 256 << 10;
 /// As many samples a run, besides those that fill memory: a page's first use is the machine's work, not the reader's.
@@ -50,17 +50,54 @@ const QUIET: Duration = Duration::from_micros(500);
 const NAPS: usize = 500;
 
 pub fn measure(plan: &Plan, results: &mut Results) {
-    if !results.wants(&WAKE) && !results.wants(&OVER_EVENTFD) {
+    if ![WAKE, OVER_EVENTFD, OVER_FLOOR].iter().any(|figure| results.wants(figure)) {
         return;
     }
     let content = Content::new(CONTENT_SEED, PIECES * u64::from(PIECE_LENGTH));
     let source = Torrent::of(&content, "content.bin", PIECE_LENGTH);
     // The first run is the warm-up.
-    let runs: Result<Vec<(f64, f64)>, String> =
-        quiet().and_then(|()| (0..=plan.pairs).map(|_| Ok((eventfd_wake()?, run(plan, &content, &source)?))).collect());
-    let of = |value: fn(&(f64, f64)) -> f64| runs.clone().map(|runs| runs[1..].iter().map(value).collect());
-    results.put_or_skip(&WAKE, of(|(_, reader)| *reader));
-    results.put_or_skip(&OVER_EVENTFD, of(|(eventfd, reader)| reader / eventfd));
+    let runs: Result<Vec<Run>, String> =
+        quiet().and_then(|()| (0..=plan.pairs).map(|_| run(plan, &content, &source)).collect());
+    let of = |value: fn(&Run) -> f64| runs.clone().map(|runs| runs[1..].iter().map(value).collect());
+    results.put_or_skip(&WAKE, of(|run| run.ours.tail));
+    results.put_or_skip(&OVER_EVENTFD, of(|run| run.ours.tail / run.eventfd));
+    results.put_or_skip(&OVER_FLOOR, of(|run| run.ours.middle / run.floor.middle));
+}
+
+/// Microseconds.
+#[derive(Clone)]
+struct Run {
+    eventfd: f64,
+    ours: Wakes,
+    floor: Wakes,
+}
+
+/// The median, and the 99th percentile.
+#[derive(Clone)]
+struct Wakes {
+    middle: f64,
+    tail: f64,
+}
+
+/// When the reads of each piece were called and when they returned.
+#[derive(Default)]
+struct Times {
+    called: Vec<f64>,
+    returned: Vec<f64>,
+}
+
+/// Of the clock that the readers read, too.
+fn nanoseconds() -> io::Result<f64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(now.tv_sec() as f64 * 1e9 + now.tv_nsec() as f64)
+}
+
+fn run(plan: &Plan, content: &Content, source: &Torrent) -> Result<Run, String> {
+    Ok(Run {
+        eventfd: eventfd_wake()?,
+        ours: wakes("ours", content, source, |address| library(plan, source, address))?,
+        floor: wakes("floor", content, source, |address| floor::fetch(address, source, MEMORY_LIMIT as usize))?,
+    })
 }
 
 /// Microseconds, the 99th percentile.
@@ -83,30 +120,40 @@ fn quiet() -> Result<(), String> {
     if late <= QUIET { Ok(()) } else { Err(format!("threads wake up {late:.1?} late: the machine is too busy")) }
 }
 
-/// Microseconds, the 99th percentile of a run.
-fn run(plan: &Plan, content: &Content, source: &Torrent) -> Result<f64, String> {
+/// A program of the library that reads all.
+fn library(plan: &Plan, source: &Torrent, address: SocketAddr) -> Result<Times, String> {
     std::fs::write(torrent(plan), source.encode()).map_err(|error| error.to_string())?;
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?.to_string();
     let mut command = c_program(plan, "wake")?;
     command.arg(torrent(plan));
-    command.args([CONTENT_SEED.to_string(), PIECE_LENGTH.to_string(), MEMORY_LIMIT.to_string(), address]);
-    let (written, measured) = thread::scope(|scope| {
+    command.args([CONTENT_SEED.to_string(), PIECE_LENGTH.to_string(), MEMORY_LIMIT.to_string(), address.to_string()]);
+    let measured = Measured::run("wake", &mut command)?;
+    Ok(Times { called: measured.numbers("called_ns")?, returned: measured.numbers("returned_ns")? })
+}
+
+/// How long the reads of `client` took to wake, which is given a seeder's address.
+fn wakes(
+    name: &str,
+    content: &Content,
+    source: &Torrent,
+    client: impl FnOnce(SocketAddr) -> Result<Times, String>,
+) -> Result<Wakes, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let (written, times) = thread::scope(|scope| {
         let seeder = scope.spawn(|| {
             let mut written = vec![f64::NAN; source.num_pieces() as usize];
             // It ends when the reader hangs up.
             let _ = listener.accept().and_then(|(stream, _)| serve(stream, content, source, &mut written));
             written
         });
-        let measured = Measured::run("wake", &mut command);
+        let times = client(address);
         // A reader that never came leaves nobody to accept.
-        let _ = TcpStream::connect(listener.local_addr().map_err(|error| error.to_string())?);
-        Ok::<_, String>((seeder.join().map_err(|_| "the seeder failed")?, measured?))
+        let _ = TcpStream::connect(address);
+        Ok::<_, String>((seeder.join().map_err(|_| "the seeder failed")?, times?))
     })?;
-    let (called, returned) = (measured.numbers("called_ns")?, measured.numbers("returned_ns")?);
     let waits: Vec<f64> = written
         .iter()
-        .zip(called.iter().zip(&returned))
+        .zip(times.called.iter().zip(&times.returned))
         .skip(FILLING)
         .filter(|(written, (called, _))| called < written)
         .map(|(written, (_, returned))| (returned - written) / 1e3)
@@ -114,10 +161,10 @@ fn run(plan: &Plan, content: &Content, source: &Torrent) -> Result<f64, String> 
     if waits.len() < LEAST_SAMPLES {
         return Err(format!("only {} of {PIECES} reads waited for their piece", waits.len()));
     }
-    let p99 = quantile(&waits, 0.99).ok_or("no reads")?;
+    let tail = quantile(&waits, 0.99).ok_or("no reads")?;
     let middle = quantile(&waits, 0.5).ok_or("no reads")?;
-    eprintln!("{} reads woken, median {middle:.0} us, 99th percentile {p99:.0} us", waits.len());
-    Ok(p99)
+    eprintln!("{name:5} {} reads woken, median {middle:.0} us, 99th percentile {tail:.0} us", waits.len());
+    Ok(Wakes { middle, tail })
 }
 
 /// Answers requests in their order, one block a write. `written`: when the last block of each piece began to be written,
@@ -152,8 +199,7 @@ fn serve(mut stream: TcpStream, content: &Content, torrent: &Torrent, written: &
         *left = left.saturating_sub(1);
         if *left == 0 {
             thread::sleep(HELD);
-            let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-            written[piece as usize] = now.tv_sec() as f64 * 1e9 + now.tv_nsec() as f64;
+            written[piece as usize] = nanoseconds()?;
         }
         stream.write_all(&answer)?;
     }
