@@ -15,12 +15,14 @@ failed=0
 # library SANITIZER: builds the library with the sanitizer, sets LIBRARY to its directory, OUT to one for programs.
 # The compiler ships the sanitizers' runtimes, but the flag is not yet stable: RUSTC_BOOTSTRAP lets a stable compiler take it. The
 # standard library has no instrumentation: the second flag admits that. The third has its generic code compiled with ours,
-# and so instrumented, even where it has that ready-made.
+# and so instrumented, even where it has that ready-made. Our code knows of ThreadSanitizer as cfg(tsan).
 library() {
+    local known=
     OUT=$TARGET/$1
+    [ "$1" != thread ] || known=--cfg=tsan
     echo "building the library with -Zsanitizer=$1"
     (cd "$ROOT" && RUSTC_BOOTSTRAP=1 \
-        RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer -Zshare-generics=no" \
+        RUSTFLAGS="-Zsanitizer=$1 -Cunsafe-allow-abi-mismatch=sanitizer -Zshare-generics=no $known" \
         cargo build --lib --target "$HOST" --target-dir "$OUT")
     LIBRARY=$OUT/$HOST/debug
     name_it
