@@ -79,9 +79,7 @@ impl Torrent {
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
         let rank = self.rank_in_line(now, pick, begun, blocks);
         let mut promise = self.member.promise(rank, blocks);
-        // What does not fit beside what is protected waits for no turn.
-        let ever = blocks <= self.share.unprotected(self.pool.limit());
-        if promise.is_none() && ever {
+        if promise.is_none() {
             while self.pool.available() < blocks && self.make_room(now, pick) {}
             promise = self.member.promise(rank, blocks);
         }
@@ -90,17 +88,20 @@ impl Torrent {
             self.in_line_since = None;
             return promise;
         }
-        if ever && !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
+        if !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
             self.member.wait(rank, blocks);
         }
         None
     }
 
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
-    /// into it comes last.
+    /// into it comes last, and so does what has room only while the protected is not all there.
     fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
         if let Some(gave_way) = self.gave_way.filter(|g| g.is_behind(now)) {
             return Rank { urgency: LAST, since: gave_way.since.micros() };
+        }
+        if blocks > self.share.unprotected(self.pool.limit()) {
+            return Rank { urgency: LAST, since: self.in_line_since.get_or_insert(now).micros() };
         }
         let waits_since = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
         let (class, since) = match pick.class {
@@ -234,7 +235,6 @@ impl Torrent {
 
     /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
     pub(super) fn give_up_stuck(&mut self, now: Time) {
-        self.pool.review_line(now.micros());
         let Some(content) = self.content.as_ref().filter(|_| self.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store.slot(*p);
@@ -295,6 +295,8 @@ impl Torrent {
         if class == Class::Priority && !content.picker.has_unwanted_begun() {
             return false;
         }
+        // It is asked for every piece that could be begun, and knows no better time than the last tick's: the worth of a piece
+        // changes within seconds.
         let (keepers, bound) = (self.keepers(self.last_tick, false), evictable_by(class));
         let below = |p: &&u32| keepers.worth(content, **p) < bound;
         let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));

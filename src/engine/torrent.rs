@@ -524,6 +524,7 @@ impl Torrent {
         if self.checking {
             return;
         }
+        self.pool.review_line(now.micros());
         self.give_up_stuck(now);
         // While it waits, a reader of its own may have fallen asleep.
         self.wants_dirty |= self.member.is_waiting();

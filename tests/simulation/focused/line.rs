@@ -19,6 +19,8 @@ enum Held {
     ByOneWhoLeft,
     /// Protected lookbehind.
     Protected,
+    /// Of it nothing was fetched; what was is nobody's any more.
+    ProtectedInVain,
     Nothing,
 }
 
@@ -55,6 +57,10 @@ fn hold(world: &mut World, memory: &Memory, held: Held) {
             world.engine(node).torrent.set_lookbehind(now, &[0]).expect("a part");
             world.add_driver(node, Driver::new(1, 0, [Step::Read(64 * KIB), Step::Close]));
         }
+        Held::ProtectedInVain => {
+            world.engine(node).torrent.set_lookbehind(now, &[8]).expect("a part");
+            world.add_driver(node, Driver::new(1, 0, [Step::Seek(MIB), Step::Read(4 * MIB), Step::Close]));
+        }
         Held::Nothing => {}
     }
     world.run_for(Duration::from_secs(2));
@@ -62,7 +68,9 @@ fn hold(world: &mut World, memory: &Memory, held: Held) {
 
 #[test]
 fn who_needs_all_memory_in_vain_keeps_nobody_from_reading() {
-    for held in [Held::ByDrips, Held::BySlowOnes, Held::ByOneWhoLeft, Held::Protected, Held::Nothing] {
+    for held in
+        [Held::ByDrips, Held::BySlowOnes, Held::ByOneWhoLeft, Held::Protected, Held::ProtectedInVain, Held::Nothing]
+    {
         let mut world = World::new(131, Content::single(131, 6 * MIB, 64 * KIB as u32));
         let memory = Memory::new(LIMIT);
         hold(&mut world, &memory, held);
@@ -100,6 +108,17 @@ fn the_end_of_protection_is_seen_by_all() {
     world.engine(0).torrent.clear_lookbehind(now);
     world.settle(0);
     assert!(world.run(Duration::from_secs(4), |w| w.engine(large).is_done()), "{}", progress(&world));
+}
+
+/// What is protected and not there takes no room yet.
+#[test]
+fn protection_of_what_is_not_there_keeps_nobody_from_reading() {
+    let mut world = World::new(135, Content::single(135, 6 * MIB, 64 * KIB as u32));
+    let memory = Memory::new(LIMIT);
+    hold(&mut world, &memory, Held::ProtectedInVain);
+    let large = torrent(&mut world, &memory, LIMIT, vec![(Manner::Honest, fast())]);
+    world.add_driver(large, Driver::new(1, 0, read_all()));
+    assert!(world.run(Duration::from_secs(8), |w| w.engine(large).is_done()), "{}", progress(&world));
 }
 
 /// A descriptor says that there was something to read until it is read, though others have the memory by then.
