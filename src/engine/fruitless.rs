@@ -69,6 +69,7 @@ impl Peer {
     pub fn note_asked(&mut self, now: Time) {
         let ready = self.is_ready();
         self.fruitless.asked(now, ready);
+        self.rhythm.asked(now);
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.

@@ -53,6 +53,7 @@ mod shortage;
 pub mod shows;
 mod slot;
 pub mod slow_start;
+pub mod span;
 pub mod status;
 pub mod store;
 pub mod stretch;
@@ -66,6 +67,7 @@ pub mod turnover;
 pub mod uploads;
 pub mod wants;
 pub mod waste;
+pub mod window;
 
 pub use output::Output;
 pub use time::Time;

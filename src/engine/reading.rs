@@ -3,7 +3,8 @@
 use super::Time;
 use super::content::Content;
 use super::parts::{Part, memory_parts};
-use super::reader::{Reader, ReaderId, ReaderOptions, Span};
+use super::reader::{Reader, ReaderId, ReaderOptions};
+use super::span::Span;
 use super::status::ReaderStatus;
 use super::torrent::Torrent;
 use super::torrent_config::StorageKind;
@@ -148,10 +149,10 @@ impl Torrent {
         let Some(reader) = self.readers.get_mut(&id) else { return };
         let before = reader.current_piece();
         let was_waiting = reader.pending().is_some_and(|w| w.told);
-        let proven = reader.is_proven();
+        let proven = reader.proven;
         let (file, offset) = (reader.file, reader.position);
         reader.advanced(now, n);
-        let moved = reader.current_piece() != before || reader.is_proven() != proven || reader.left_its_block();
+        let moved = reader.current_piece() != before || reader.proven != proven || reader.left_its_block();
         let touched = before;
         if was_waiting {
             self.alert(Alert::ReaderReady { reader: id.0, file, offset });

@@ -44,7 +44,6 @@ impl Torrent {
         }
         peer.credits.put(pick.piece, begin, length, reservation);
         peer.note_asked(now);
-        peer.rhythm.asked(now);
         if peer.requests.is_empty() {
             peer.last_block = now;
         }

@@ -8,8 +8,9 @@
 use std::ops::Range;
 
 use super::Time;
-use super::reader::{Reader, Span};
+use super::reader::Reader;
 use super::slot::Stage;
+use super::span::Span;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use crate::storage::pool::BLOCK_SIZE;

@@ -161,7 +161,8 @@ pub fn order(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::reader::{ReaderId, ReaderOptions, Span};
+    use crate::engine::reader::{ReaderId, ReaderOptions};
+    use crate::engine::span::Span;
 
     const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
 
