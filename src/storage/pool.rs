@@ -270,14 +270,7 @@ impl Reservation {
 
     pub fn into_block(mut self, len: u32) -> BlockMut {
         self.armed = false;
-        let pool = self.pool.clone();
-        BlockMut {
-            data: Some(pool.buffer()),
-            len: len.min(BLOCK_SIZE),
-            pool,
-            #[cfg(tsan)]
-            let_go: AtomicU64::new(0),
-        }
+        BlockMut::new(&self.pool, Some(self.pool.buffer()), len)
     }
 }
 
@@ -301,6 +294,16 @@ pub struct BlockMut {
 }
 
 impl BlockMut {
+    fn new(pool: &Arc<Pool>, data: Option<Buffer>, len: u32) -> Self {
+        Self {
+            data,
+            len: len.min(BLOCK_SIZE),
+            pool: pool.clone(),
+            #[cfg(tsan)]
+            let_go: AtomicU64::new(0),
+        }
+    }
+
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         let len = self.len as usize;
         self.data.as_mut().and_then(|d| d.as_mut_slice().get_mut(..len)).unwrap_or_default()
@@ -345,13 +348,7 @@ impl Drop for Block {
 impl Block {
     /// Bytes of padding: zeros that take no memory, and are charged to nobody.
     pub fn padding(pool: &Arc<Pool>, len: u32) -> Self {
-        Self(Arc::new(BlockMut {
-            data: None,
-            len: len.min(BLOCK_SIZE),
-            pool: pool.clone(),
-            #[cfg(tsan)]
-            let_go: AtomicU64::new(0),
-        }))
+        BlockMut::new(pool, None, len).freeze()
     }
 
     pub fn is_padding(&self) -> bool {
