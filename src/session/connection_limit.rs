@@ -28,6 +28,14 @@ struct Count {
 }
 
 impl Count {
+    fn open(&self) -> usize {
+        self.incoming + self.dialled
+    }
+
+    fn is_full(&self) -> bool {
+        self.open() >= self.limit
+    }
+
     fn is_full_of_incoming(&self) -> bool {
         self.incoming >= self.limit - self.limit / KEPT_FOR_DIALS
     }
@@ -66,13 +74,12 @@ impl ConnectionLimit {
 
     #[cfg(test)]
     fn open(&self) -> usize {
-        let count = self.count.lock();
-        count.incoming + count.dialled
+        self.count.lock().open()
     }
 
     pub fn acquire(self: &Arc<Self>, kind: Kind) -> Option<ConnectionPermit> {
         let mut count = self.count.lock();
-        if count.incoming + count.dialled >= count.limit {
+        if count.is_full() {
             return None;
         }
         match kind {
@@ -91,13 +98,13 @@ impl ConnectionLimit {
     /// Are all places taken that such a connection may have, other than by dials under way?
     pub fn is_full(&self, kind: Kind) -> bool {
         let count = self.count.lock();
-        count.incoming + count.dialled >= count.limit || kind == Kind::Incoming && count.is_full_of_incoming()
+        count.is_full() || kind == Kind::Incoming && count.is_full_of_incoming()
     }
 
     /// Is there no place for another dial?
     pub fn is_full_of_dials(&self) -> bool {
         let count = self.count.lock();
-        count.incoming + count.dialled >= count.limit || count.is_full_of_dials()
+        count.is_full() || count.is_full_of_dials()
     }
 
     /// Have those who came all places that they may have?
@@ -108,7 +115,7 @@ impl ConnectionLimit {
     /// Are there more than there may be? Then a dial that answers has come too late.
     pub fn is_over(&self) -> bool {
         let count = self.count.lock();
-        count.incoming + count.dialled > count.limit
+        count.open() > count.limit
     }
 
     /// Waits for a place.
