@@ -96,6 +96,12 @@ impl Setup {
     pub fn seed() -> Self {
         Self { complete: true, ..Self::disk() }
     }
+
+    /// For so many connections.
+    pub fn with_places(mut self, places: usize) -> Self {
+        self.settings.max_connections_per_torrent = places as i64;
+        self
+    }
 }
 
 /// A connection, as one of our nodes sees it.

@@ -22,9 +22,7 @@ use super::*;
 /// How many bytes a reader gets in 20 s beside such peers, and the most that is held for peers meanwhile.
 fn beside_floods(floods: &[Flood], deaf: bool) -> (u64, usize) {
     let mut world = World::new(77, Content::single(5, 64 * MIB, 128 * KIB as u32));
-    let mut setup = Setup::memory(8 * MIB);
-    setup.settings.max_connections_per_torrent = 50;
-    let node = world.add_engine(setup, Line::new(4 * MIB, 8 * MIB, 15));
+    let node = world.add_engine(Setup::memory(8 * MIB).with_places(50), Line::new(4 * MIB, 8 * MIB, 15));
     let honest = world.add_script(Manner::Honest, Line::new(2 * MIB, 2 * MIB, 15));
     let others: Vec<usize> = floods.iter().map(|f| world.add_script(Manner::Flood(*f), fast())).collect();
     for other in &others {

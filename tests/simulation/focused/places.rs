@@ -14,12 +14,15 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+fn with_places(seed: u64, places: usize) -> (World, usize) {
+    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
+    let node = world.add_engine(Setup::memory(MIB).with_places(places), fast());
+    (world, node)
+}
+
 /// A memory node with so many places, all taken by such peers: node 0, and those from 1 on. The last node is a good seed.
 fn crowded(seed: u64, places: usize, manner: Manner, came: bool) -> World {
-    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
-    let mut setup = Setup::memory(MIB);
-    setup.settings.max_connections_per_torrent = places as i64;
-    let node = world.add_engine(setup, fast());
+    let (mut world, node) = with_places(seed, places);
     let useless: Vec<usize> = (0..places).map(|_| world.add_script(manner, fast())).collect();
     for one in &useless {
         world.script(*one).has = (manner == Manner::Honest).then(|| vec![0, 1]);
@@ -51,11 +54,7 @@ fn the_useless_give_way_to_who_is_named_or_comes_while_a_read_waits() {
                 world.run_for(seconds(1));
                 assert!(world.num_conns(0) + 3 >= places, "{}", world.num_conns(0));
                 if comes {
-                    again_every(&mut world, seconds(3), 10, move |w| {
-                        if w.num_conns(good) == 0 {
-                            w.dial(good, 0);
-                        }
-                    });
+                    comes_again(&mut world, good, seconds(3), 10);
                 } else {
                     world.introduce_by(PeerSource::MANUAL, 0, &[good]);
                 }
@@ -73,6 +72,15 @@ fn the_useless_give_way_to_who_is_named_or_comes_while_a_read_waits() {
 
 fn again_every(world: &mut World, every: Duration, times: u32, action: impl Fn(&mut World) + Copy + 'static) {
     (0..times).for_each(|i| world.act(every * i, action));
+}
+
+/// It dials the node under test, as often as it is away.
+fn comes_again(world: &mut World, one: usize, every: Duration, times: u32) {
+    again_every(world, every, times, move |w| {
+        if w.num_conns(one) == 0 {
+            w.dial(one, 0);
+        }
+    });
 }
 
 /// Many useless ones take turns at a pace that has a bound and slows down; nobody of them has less than a fair time.
@@ -103,10 +111,7 @@ fn the_useless_do_not_take_turns_at_speed() {
 #[test]
 fn who_brings_something_keeps_its_place() {
     for seed in 520..525 {
-        let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
-        let mut setup = Setup::memory(MIB);
-        setup.settings.max_connections_per_torrent = 4;
-        let node = world.add_engine(setup, fast());
+        let (mut world, node) = with_places(seed, 4);
         let slow: Vec<usize> =
             (0..4).map(|_| world.add_script(Manner::Honest, Line::new(8 * KIB, 64 * KIB, 30))).collect();
         world.introduce(node, &slow);
@@ -137,9 +142,7 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
         for seed in 540..543 {
             let mut world = World::new(seed, Content::single(seed, 4 * MIB, 16 * KIB as u32));
             world.audit_every = 2000;
-            let mut setup = Setup::memory(8 * MIB);
-            setup.settings.max_connections_per_torrent = places as i64;
-            let node = world.add_engine(setup, fast());
+            let node = world.add_engine(Setup::memory(8 * MIB).with_places(places), fast());
             let slow: Vec<usize> = (0..places).map(|_| world.add_script(manner, line.clone())).collect();
             world.introduce(node, &slow);
             world.run_for(seconds(1));
@@ -148,11 +151,7 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
             if comes {
                 let useless = world.add_script(Manner::Staller, fast());
                 world.introduce_by(PeerSource::MANUAL, node, &[useless]);
-                again_every(&mut world, seconds(3), 100, move |w| {
-                    if w.num_conns(useless) == 0 {
-                        w.dial(useless, 0);
-                    }
-                });
+                comes_again(&mut world, useless, seconds(3), 100);
             }
             let gone = |world: &mut World| {
                 let lost = |s: &&usize| {
@@ -203,11 +202,7 @@ fn a_seed_keeps_those_who_wait_for_a_slot() {
         assert_eq!(world.num_conns(0), came);
         for _ in 0..4 {
             let other = world.add_script(Manner::Honest, fast());
-            again_every(&mut world, seconds(2), 75, move |w| {
-                if w.num_conns(other) == 0 {
-                    w.dial(other, 0);
-                }
-            });
+            comes_again(&mut world, other, seconds(2), 75);
         }
         world.run_for(seconds(150));
         let leeches = world.engine(0).torrent.peers(Time::ZERO).iter().filter(|p| p.progress_ppm == 0).count();
@@ -226,11 +221,7 @@ fn those_who_wait_for_a_place_at_a_seed_come_to_it() {
         world.run_for(seconds(15));
         let other = leech(&mut world, true);
         let comes = |world: &mut World, one: usize| {
-            again_every(world, seconds(2), 200, move |w| {
-                if w.num_conns(one) == 0 {
-                    w.dial(one, 0);
-                }
-            });
+            comes_again(world, one, seconds(2), 200);
         };
         comes(&mut world, other);
         world.run_for(seconds(4));
@@ -270,9 +261,7 @@ fn part_time_servers_keep_their_places() {
         for seed in runs.clone() {
             let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
             world.audit_every = 2000;
-            let mut setup = Setup::memory(8 * MIB);
-            setup.settings.max_connections_per_torrent = places;
-            let node = world.add_engine(setup, fast());
+            let node = world.add_engine(Setup::memory(8 * MIB).with_places(places), fast());
             for _ in 0..peers {
                 let from = world.rng.u32(5..25);
                 let one = world.add_script(Manner::PartTime { on: 10, of: 30, from }, fast());
@@ -295,10 +284,7 @@ fn part_time_servers_keep_their_places() {
 #[test]
 fn who_served_and_does_not_come_back_gives_way() {
     for seed in 580..583 {
-        let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
-        let mut setup = Setup::memory(MIB);
-        setup.settings.max_connections_per_torrent = 4;
-        let node = world.add_engine(setup, fast());
+        let (mut world, node) = with_places(seed, 4);
         let served: Vec<usize> =
             (0..4).map(|_| world.add_script(Manner::PartTime { on: 20, of: 3000, from: 1 }, fast())).collect();
         served.iter().for_each(|one| world.script(*one).quirks.plain = true);
@@ -315,10 +301,7 @@ fn who_served_and_does_not_come_back_gives_way() {
 
 /// A node with four places and the addresses of thirty at which nobody answers, and somebody good.
 fn unanswered(seed: u64) -> (World, usize) {
-    let mut world = World::new(seed, Content::single(seed, 4 * MIB, 64 * KIB as u32));
-    let mut setup = Setup::memory(MIB);
-    setup.settings.max_connections_per_torrent = 4;
-    let node = world.add_engine(setup, fast());
+    let (mut world, node) = with_places(seed, 4);
     let nobody: Vec<usize> = (0..30).map(|_| world.add_script(Manner::Honest, fast())).collect();
     nobody.iter().for_each(|one| world.nodes[*one].swallows = true);
     let good = world.add_script(Manner::Honest, fast());

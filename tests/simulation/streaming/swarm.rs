@@ -84,12 +84,11 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    pub fn new(seed: u64, content: Arc<Content>, mut setup: Setup, line: Line) -> Self {
+    pub fn new(seed: u64, content: Arc<Content>, setup: Setup, line: Line) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = World::new(rng.u64(..), content);
         world.audit_every = 4096;
-        setup.settings.max_connections_per_torrent = 1000;
-        let viewer = world.add_engine(setup, line);
+        let viewer = world.add_engine(setup.with_places(1000), line);
         Self { world, viewer, people: Vec::new(), rng }
     }
 
