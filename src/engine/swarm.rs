@@ -16,7 +16,7 @@
 //! Answers that name peers are of any length, and most of what they name may be dead. They take turns, as many of each at a time as an
 //! ordinary one has, and of a longer one at random: in that order they are kept and dialled. Who is named again comes before them.
 
-mod overflow;
+mod noted;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::Time;
-use overflow::Overflow;
+use noted::Noted;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_source_flags_t`, with `MANUAL` (a caller named it) of our own.
@@ -177,7 +177,10 @@ pub struct Swarm {
     /// Since when nobody is connected, and when that was last forgiven.
     alone_since: Time,
     forgave: Option<Time>,
-    overflow: Overflow,
+    /// New ones that were named while the list was full: who is named again is worth more than who is named once.
+    overflow: Noted,
+    /// Those that failed and made room for others: they come back behind those that were never tried.
+    dropped: Noted,
     /// The last one that was dialled a caller had named.
     dialled_manual: bool,
     rng: fastrand::Rng,
@@ -192,7 +195,8 @@ impl Swarm {
             connected: 0,
             alone_since: now,
             forgave: None,
-            overflow: Overflow::new(seed),
+            overflow: Noted::new(seed),
+            dropped: Noted::new(seed),
             dialled_manual: false,
             rng: fastrand::Rng::with_seed(seed),
         }
@@ -219,6 +223,7 @@ impl Swarm {
         let mut addresses: Vec<SocketAddr> = addresses.iter().map(|a| canonical(*a)).collect();
         if addresses.len() > ONE_TURN {
             self.rng.shuffle(&mut addresses);
+            addresses.sort_by_cached_key(|a| self.dropped.has(*a));
         }
         let mut new = 0;
         let (mut room, mut room_again) = (MOST_DROPPED, MOST_DROPPED);
@@ -232,7 +237,7 @@ impl Swarm {
             }
             let mut turn = 1 + at / ONE_TURN;
             if self.peers.len() >= limits.max_peers {
-                let again = self.overflow.note(address);
+                let again = self.overflow.note(address) && !self.dropped.has(address);
                 turn = if again { 0 } else { turn };
                 let left = if again { &mut room_again } else { &mut room };
                 // Where there is none for one of them, there is none for later ones.
@@ -258,7 +263,10 @@ impl Swarm {
             .filter(|(_, p)| p.met == all_met)
             .filter(|(_, p)| p.fails > 0 || p.turn > turn || gossip(p) && newcomer != PeerSource::PEX)
             .max_by_key(|(a, p)| (p.fails, gossip(p), p.turn, **a));
-        let Some(address) = worst.map(|(a, _)| *a) else { return false };
+        let Some((address, failed)) = worst.map(|(a, p)| (*a, p.fails > 0)) else { return false };
+        if failed {
+            self.dropped.note(address);
+        }
         self.peers.remove(&address).is_some()
     }
 

@@ -337,6 +337,29 @@ fn one_that_every_answer_names_is_found_among_the_dead_of_all() {
     }
 }
 
+/// Each answer names the same 3000 dead ones, and the good one.
+#[test]
+fn one_among_the_same_dead_in_each_answer_is_found_before_they_are_tried_again() {
+    let rounds: Vec<u64> = (0..50)
+        .map(|seed| {
+            let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+            let good = SocketAddr::from(([99, 0, 0, 1], 6881));
+            let mut answer = dead(&mut rng, 3000);
+            answer.insert(1500, good);
+            let dialled_in = (0..200).find(|round| {
+                let now = at(round * 15);
+                swarm.add_answer(now, &answer, PeerSource::TRACKER, &MANY);
+                let dials = swarm.next_dials(now, 60, false);
+                dials.iter().filter(|a| **a != good).for_each(|a| swarm.dial_failed(now, *a, &MANY));
+                dials.contains(&good)
+            });
+            dialled_in.unwrap_or(200)
+        })
+        .collect();
+    // At 60 a round.
+    assert!(rounds.iter().all(|n| *n <= 3000 / 60), "{rounds:?}");
+}
+
 #[test]
 fn a_short_answer_does_not_wait_for_a_long_one() {
     for (seed, before) in (0..20).flat_map(|seed| [(seed, 500), (seed, 5000)]) {
