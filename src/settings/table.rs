@@ -102,7 +102,7 @@ settings! {
     enable_outgoing_tcp: Bool(true), Check::Any, live,
         "Dial TCP connections.";
     connections_limit: Int(200), Check::Range(2, 65_535), live,
-        "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted. If it is lowered, peers of least use go.";
+        "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted. Where all are taken and a read waits, peers of no use, whichever torrent has them, give way. If it is lowered, those of least use go.";
     max_connections_per_torrent: Int(100), Check::Range(1, 65_535), live,
         "Most connections of one torrent that has no limit of its own. If it is lowered, peers of least use go. (Not libtorrent's: there it is a torrent's alone.)";
     connection_speed: Int(200), Check::Range(1, 10_000), live,
@@ -171,7 +171,7 @@ settings! {
     announce_to_all_tiers: Bool(true), Check::Any, live,
         "Announce to every tier at once. (libtorrent: off.)";
     min_announce_interval: Int(300), Check::Range(1, SECONDS_A_DAY), live,
-        "Least seconds between two announces, whatever the tracker says. Who waits with nobody to ask announces sooner: a read once a minute, or before that where the tracker allows it.";
+        "Least seconds between two announces, whatever the tracker says. Where nobody is there to ask, a read that waits announces once a minute, or sooner where the tracker allows it; who waits for metadata only as soon as the tracker allows it.";
     num_want: Int(200), Check::Range(0, 65_535), live,
         "Peers asked for in an announce.";
     tracker_completion_timeout: Int(30), Check::Range(1, 3600), live,
