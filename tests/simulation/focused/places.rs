@@ -171,6 +171,37 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
     }
 }
 
+/// A place is free, and one that never answers has it.
+#[test]
+fn who_is_mute_beside_the_slow_costs_little() {
+    let paced = |every: u32| (Manner::Paced(every), fast(), (16 * KIB) as f64 / f64::from(every));
+    let trickle = |rate: u64| (Manner::Honest, Line::new(rate, 64 * KIB, 30), rate as f64);
+    for (manner, line, rate) in [paced(2), trickle(4 * KIB), trickle(8 * KIB)] {
+        for seed in 560..563 {
+            let parts = [0, 1, 2].map(|mute| {
+                let mut world = World::new(seed, Content::single(seed, 16 * MIB, 16 * KIB as u32));
+                world.audit_every = 2000;
+                let node = world.add_engine(Setup::memory(8 * MIB).with_places(100), fast());
+                let slow: Vec<usize> = (0..4).map(|_| world.add_script(manner, line.clone())).collect();
+                world.introduce(node, &slow);
+                world.run_for(seconds(1));
+                world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(4096));
+                world.run_for(seconds(20));
+                for _ in 0..mute {
+                    let useless = world.add_script(Manner::Staller, fast());
+                    world.introduce_by(PeerSource::MANUAL, node, &[useless]);
+                }
+                let before = world.engine(node).drivers[0].bytes_read;
+                world.run_for(seconds(60));
+                let read = world.engine(node).drivers[0].bytes_read - before;
+                world.end();
+                read as f64 / (rate * 4.0 * 60.0)
+            });
+            assert!(parts.iter().all(|part| *part > 0.9), "{manner:?} {rate} B/s, seed {seed}: {parts:.2?}");
+        }
+    }
+}
+
 fn gone(world: &mut World) -> usize {
     world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. }))
 }
