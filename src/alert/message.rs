@@ -17,9 +17,9 @@ use crate::text::sanitise;
 /// A type this version does not know gives its number. It allocates nothing where no text needs cleaning: programs that log
 /// every alert call it as often as they pop.
 pub fn write_message<B: OutBuffer + ?Sized>(record: &[u8], mut buffer: &mut B) -> Option<usize> {
-    let mut line = Line { buffer: &mut buffer, length: 0 };
+    let mut line = Line::new(&mut buffer);
     write(record, &mut line)?;
-    Some(line.length)
+    Some(line.end())
 }
 
 /// The line as a string.
@@ -31,7 +31,7 @@ pub fn message(record: &[u8]) -> Option<String> {
 
 /// The same for records that lie one behind the other, each line ended by a newline.
 pub fn write_messages<B: OutBuffer + ?Sized>(mut records: &[u8], mut buffer: &mut B) -> Option<usize> {
-    let mut line = Line { buffer: &mut buffer, length: 0 };
+    let mut line = Line::new(&mut buffer);
     while !records.is_empty() {
         let (size, _) = u32::read_from_prefix(records).ok()?;
         let (record, rest) = records.split_at_checked(usize::try_from(size).ok()?)?;
@@ -39,7 +39,7 @@ pub fn write_messages<B: OutBuffer + ?Sized>(mut records: &[u8], mut buffer: &mu
         line.push("\n");
         records = rest;
     }
-    Some(line.length)
+    Some(line.end())
 }
 
 fn write(record: &[u8], line: &mut Line<'_>) -> Option<()> {
@@ -58,19 +58,54 @@ fn write(record: &[u8], line: &mut Line<'_>) -> Option<()> {
 }
 
 /// Text in a buffer of a fixed size. What does not fit is counted, not kept.
+///
+/// It consists of many small pieces, and the buffer is made for few large ones: they are gathered.
 struct Line<'a> {
     buffer: &'a mut dyn OutBuffer,
+    /// What is in the buffer, or would be if it had room.
     length: usize,
+    gathered: [u8; GATHERED],
+    num_gathered: usize,
 }
 
-impl Line<'_> {
-    fn push(&mut self, text: &str) {
-        let end = self.length + text.len();
-        if end <= self.buffer.len() {
-            self.buffer.put(self.length, text.as_bytes());
-        }
-        self.length = end;
+const GATHERED: usize = 512;
+
+impl<'a> Line<'a> {
+    fn new(buffer: &'a mut dyn OutBuffer) -> Self {
+        Self { buffer, length: 0, gathered: [0; GATHERED], num_gathered: 0 }
     }
+
+    fn push(&mut self, text: &str) {
+        let end = self.num_gathered + text.len();
+        if let Some(place) = self.gathered.get_mut(self.num_gathered..end) {
+            place.copy_from_slice(text.as_bytes());
+            self.num_gathered = end;
+            return;
+        }
+        self.put_gathered();
+        self.length = put(self.buffer, self.length, text.as_bytes());
+    }
+
+    fn put_gathered(&mut self) {
+        let gathered = self.gathered.get(..self.num_gathered).unwrap_or_default();
+        self.length = put(self.buffer, self.length, gathered);
+        self.num_gathered = 0;
+    }
+
+    /// The bytes of the text.
+    fn end(mut self) -> usize {
+        self.put_gathered();
+        self.length
+    }
+}
+
+/// Puts the bytes to that place if they fit. Where they end.
+fn put(buffer: &mut dyn OutBuffer, at: usize, bytes: &[u8]) -> usize {
+    let end = at + bytes.len();
+    if end <= buffer.len() {
+        buffer.put(at, bytes);
+    }
+    end
 }
 
 impl std::fmt::Write for Line<'_> {
@@ -298,6 +333,22 @@ mod tests {
         assert_eq!(write_messages(&batch[..cut], text.as_mut_slice()), None);
         batch[..4].fill(0);
         assert_eq!(write_messages(&batch, text.as_mut_slice()), None);
+    }
+
+    /// Text is gathered before it is put: whatever lies across that has its place.
+    #[test]
+    fn lines_of_many_and_long_ones() {
+        let (mut batch, mut expected) = (Vec::new(), String::new());
+        for n in 0..300 {
+            let mut one = Vec::new();
+            let error = Error::new(Status::Io, "x".repeat(n * 5));
+            pack(&mut one, Stamp { sequence: 1, timestamp_us: 0, torrent: 0 }, &Alert::MetadataFailed { error });
+            expected += &format!("{}\n", message(&one).expect("a record"));
+            batch.extend_from_slice(&one);
+        }
+        let mut text = vec![0; expected.len()];
+        assert_eq!(write_messages(&batch, text.as_mut_slice()), Some(expected.len()));
+        assert_eq!(String::from_utf8(text).expect("UTF-8"), expected);
     }
 
     #[test]
