@@ -16,6 +16,8 @@ use crate::wire::{Message, Received};
 const UNIT: Duration = Duration::from_millis(1);
 /// What is saved up at most.
 const MOST_SAVED: Duration = Duration::from_secs(5);
+/// Nobody is in debt for longer than that, whatever he has said: it must not be for good.
+const LONGEST_DEBT: Duration = Duration::from_secs(10);
 /// Bytes that cost as much as the cheapest message.
 const BYTES_A_UNIT: u64 = 256;
 /// What a block pays for beside its own bytes.
@@ -60,7 +62,8 @@ impl Budget {
     }
 
     fn add(&mut self, now: Time, price: Duration) {
-        self.level = self.level.saturating_sub(now.since(self.counted)).saturating_add(price);
+        let level = self.level.saturating_sub(now.since(self.counted)).saturating_add(price);
+        self.level = level.min(MOST_SAVED + LONGEST_DEBT);
         self.counted = self.counted.max(now);
     }
 
@@ -137,6 +140,13 @@ mod tests {
     use super::*;
 
     const NOW: Time = Time::BEGINNING;
+
+    #[test]
+    fn debts_have_a_bound() {
+        let mut budget = Budget::new(NOW);
+        (0..1000).for_each(|_| budget.charge(NOW, 1_000_000));
+        assert_eq!(budget.in_debt_until(NOW), Some(NOW + LONGEST_DEBT));
+    }
 
     #[test]
     fn the_first_words_of_a_session_are_free() {

@@ -247,6 +247,8 @@ impl Torrent {
         let mut gone = Vec::new();
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();
+        let silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.requests.len() as u64);
+        self.inflow.note_silent(silent.sum());
         for peer in self.peers.values_mut() {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
@@ -290,6 +292,9 @@ impl Torrent {
     pub(super) fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
+        if peer.is_unknown() {
+            peer.requests.iter().for_each(|r| self.in_vain.note(r.piece, r.block));
+        }
         self.ranking.outdated();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
@@ -327,6 +332,9 @@ impl Torrent {
                 content.picker.pieces_left(&peer.have);
             }
             for r in &peer.requests {
+                if peer.is_unknown() {
+                    self.in_vain.note(r.piece, r.block);
+                }
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
                 content.store.unmark_asked(r.piece, r.block, key);
                 content.store.take_in(r.piece, charge);

@@ -74,6 +74,7 @@ impl Torrent {
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
         self.swarm.connected(now, address, incoming, &limits);
+        self.rooms.vacant = false;
         self.swarm.take_awaited(address);
         self.had_incoming |= incoming;
         self.partial.insert(key);

@@ -33,11 +33,13 @@ pub struct Inflow {
     /// Where they share a way: how many blocks keep it full.
     full: Option<f64>,
     counted: Time,
+    /// Blocks that were asked of peers which have fallen silent: they keep no way full.
+    silent: u64,
 }
 
 impl Default for Inflow {
     fn default() -> Self {
-        Self { pipe: Pipe::new(FIRST_QUEUE), share: None, full: None, counted: Time::ZERO }
+        Self { pipe: Pipe::new(FIRST_QUEUE), share: None, full: None, counted: Time::ZERO, silent: 0 }
     }
 }
 
@@ -49,7 +51,12 @@ impl Inflow {
 
     /// How many blocks all of them together should be asked for at most, where they share a way.
     pub fn most(&self) -> Option<u64> {
-        self.full.map(|blocks| blocks as u64 + 2)
+        self.full.map(|blocks| blocks as u64 + 2 + self.silent)
+    }
+
+    /// Now and then: so many blocks were asked of peers which are silent.
+    pub fn note_silent(&mut self, blocks: u64) {
+        self.silent = blocks;
     }
 
     /// Counts what the peers bring, if it was not done just now.

@@ -22,6 +22,7 @@ pub mod hash_job;
 pub mod hashing;
 pub mod haves;
 pub mod hungry;
+pub mod in_vain;
 pub mod inflow;
 pub mod late;
 pub mod lifecycle;

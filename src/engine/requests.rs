@@ -1,5 +1,7 @@
 //! Requests: sent, answered, refused, taken back. A block's memory is charged before its request goes out.
 
+use std::time::Duration;
+
 use super::Time;
 use super::connections::wake;
 use super::peer::Request;
@@ -9,6 +11,9 @@ use super::torrent::Torrent;
 use super::wants::Class;
 use crate::storage::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, Message};
+
+/// When a block is expected from one that is not relied on: later than from anybody else.
+const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 
 impl Torrent {
     /// Charges the block and sends the request. False: there is no memory for it.
@@ -36,6 +41,9 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now, self.inflow.share());
         let due = expected + peer.pipe.patience();
+        // Strangers that are not relied on: who has room is asked for it, too.
+        let relied_on = !peer.is_unknown() || !self.in_vain.has(pick.piece, pick.block);
+        let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
             content

@@ -29,14 +29,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// Who was there to ask for less was not there.
 const OVER: Duration = Duration::from_secs(15);
+/// Where a read waits all the time and so much a second comes, it is too little for most films.
+const TOO_LITTLE: u32 = 64 * 1024;
 /// A search of the DHT has so long before the next one.
 const DHT_SPACING: Duration = Duration::from_secs(60);
-const DHT_SPACING_FOR_METADATA: Duration = Duration::from_secs(300);
+const RARE_DHT_SPACING: Duration = Duration::from_secs(300);
 
 /// Who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Read,
+    /// A read gets something, but too little.
+    MoreForARead,
     Metadata,
     Download,
 }
@@ -90,7 +94,9 @@ impl Torrent {
         let Some(need) = need.filter(|_| self.shortage.next <= now) else { return };
         let (step, longest, called) = match need {
             Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
-            Need::Metadata | Need::Download => (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD),
+            Need::MoreForARead | Need::Metadata | Need::Download => {
+                (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
+            }
         };
         self.shortage.calls = self.shortage.calls.saturating_add(1);
         let pause = self.swarm.about(step.saturating_mul(self.shortage.calls).min(longest));
@@ -98,7 +104,7 @@ impl Torrent {
         self.swarm.call(now, called);
         let by = match need {
             Need::Read => Some((Hurried::ByRead, DHT_SPACING)),
-            Need::Metadata => Some((Hurried::ByMetadata, DHT_SPACING_FOR_METADATA)),
+            Need::MoreForARead | Need::Metadata => Some((Hurried::Gently, RARE_DHT_SPACING)),
             Need::Download => None,
         };
         if let Some((by, spacing)) = by {
@@ -124,6 +130,9 @@ impl Torrent {
         }
         if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
             return Some(Need::Read);
+        }
+        if self.starves(now) && self.down.per_second() < TOO_LITTLE && !self.swarm.has_untried(now) {
+            return Some(Need::MoreForARead);
         }
         let fetches =
             || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());

@@ -86,7 +86,7 @@ struct KnownPeer {
     fails: u32,
     /// Connections in a row that ended idle.
     idle_ends: u32,
-    /// Of those who were never tried the first turn is first. 0: it was named again, or tried.
+    /// Of those who were never tried the first turn is first. 0: it was named again, or tried; the last: it was tried, and others come first.
     turn: usize,
     /// It is not dialled before this.
     not_before: Time,
@@ -543,6 +543,18 @@ impl Swarm {
     /// Peers that could be dialled now.
     pub fn num_ready(&self, now: Time) -> usize {
         self.peers.values().filter(|p| p.is_idle() && p.not_before <= now).count()
+    }
+
+    /// Is there one that was never tried, and may be dialled, or is being dialled?
+    pub fn has_untried(&self, now: Time) -> bool {
+        self.peers.values().any(|p| !p.connected && !p.met && p.tried == Time::ZERO && p.not_before <= now)
+    }
+
+    /// It made room for others: it is dialled no sooner than that, and behind those that were never tried.
+    pub fn put_off(&mut self, address: SocketAddr, until: Time) {
+        if let Some(p) = self.peers.get_mut(&canonical(address)) {
+            (p.not_before, p.turn) = (until, usize::MAX);
+        }
     }
 
     /// Peers that could be dialled, now or later.

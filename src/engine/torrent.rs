@@ -18,6 +18,7 @@ use super::claims::GaveWay;
 use super::content::Content;
 use super::hashing::Hashing;
 use super::hungry::Hungry;
+use super::in_vain::InVain;
 use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::limited::Limited;
@@ -124,6 +125,7 @@ pub struct Torrent {
     pub(super) shows: Shows,
     /// What all peers bring together, and who of them is fast.
     pub(super) inflow: Inflow,
+    pub(super) in_vain: InVain,
     pub(super) ranking: Ranking,
     /// When urgent blocks are late.
     pub(super) late: LateHeap,
@@ -242,6 +244,7 @@ impl Torrent {
             nothing_to_give_until: Time::ZERO,
             shows: Shows::default(),
             inflow: Inflow::default(),
+            in_vain: InVain::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
             partial: BTreeSet::new(),
@@ -513,6 +516,7 @@ impl Torrent {
         }
         self.poll_trackers(now);
         self.check_peers(now);
+        self.note_starving(now);
         self.turn_over(now);
         self.call_for_peers(now);
         self.dial(now);

@@ -46,11 +46,13 @@ const RETRY_MAX_S: u64 = 3600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackerId(pub u32);
 
-/// Who waits for what a tracker may know.
+/// Somebody waits for what a tracker may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hurried {
+    /// A read, with nobody to ask: it does not always wait until the tracker allows it.
     ByRead,
-    ByMetadata,
+    /// As soon as the tracker allows it.
+    Gently,
 }
 
 /// The settings that decide about announces.

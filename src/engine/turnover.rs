@@ -2,7 +2,11 @@
 //!
 //! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
 //! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
+//!
+//! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
+//! one that was never tried. It comes back soon if nobody took the place.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Time;
@@ -39,6 +43,14 @@ const MOST_DOUBLED: u32 = 3;
 /// may serve all the time, and sooner.
 const LAST_TURN: Duration = Duration::from_secs(45);
 const SOONEST_TURN: Duration = Duration::from_secs(10);
+/// Who brings less than that a second is slow: two blocks.
+const SLOW: u64 = 32 * 1024;
+/// Where a read waits for so long, whatever it gets meanwhile, one of the slow makes room.
+const STARVES: Duration = Duration::from_secs(10);
+/// And no other one before all who are here have had so long to show what they are worth.
+const SETTLED: Duration = Duration::from_secs(30);
+/// And comes back after so long, if the place is free still.
+const PUT_OFF: Duration = Duration::from_secs(5);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
@@ -56,10 +68,12 @@ pub struct Newcomer {
     pub need: Need,
 }
 
-/// What another torrent of the session wants a place for.
+/// What a place is wanted for, most often by another torrent of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It is for this torrent, or nobody waits there.
+    /// It is for this torrent itself.
+    Ours,
+    /// Nobody waits there.
     Any,
     /// Somebody waits there for bytes, or for metadata.
     Bytes,
@@ -68,7 +82,7 @@ pub enum Need {
 }
 
 impl Newcomer {
-    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Any };
+    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Ours };
 }
 
 /// When a place may be made next, and how many were made for the read that waits.
@@ -78,6 +92,10 @@ pub struct Rooms {
     for_dial: Time,
     /// While a read waits, for one that is dialled and for one that came.
     for_read: [Time; 2],
+    /// Since when a read waits all the time.
+    starves: Option<Time>,
+    /// One of the slow made room, and nobody has come since.
+    pub(super) vacant: bool,
     /// Since when that read waits.
     read: Time,
     made: usize,
@@ -112,7 +130,7 @@ impl Torrent {
         let came = self.peers.values().filter(|p| p.incoming).count();
         let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
         let full = self.peers.len() >= limit || for_one_that_came;
-        !full || self.free_place(now, Newcomer { incoming, for_one_that_came, need: Need::Any })
+        !full || self.free_place(now, Newcomer { incoming, for_one_that_came, need: Need::Ours })
     }
 
     /// Ends the connection that is of least use, if there is one of none.
@@ -125,8 +143,14 @@ impl Torrent {
         };
         let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
         let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));
-        let Some(key) = worst else { return false };
-        self.close(now, key, CloseReason::TooManyConnections, None);
+        if let Some(key) = worst {
+            self.close(now, key, CloseReason::TooManyConnections, None);
+            return true;
+        }
+        let Some((key, address)) = self.too_slow_for_a_read(now, newcomer) else { return false };
+        self.close(now, key, CloseReason::PeerChurn, None);
+        self.swarm.put_off(address, now + PUT_OFF);
+        self.rooms.vacant = true;
         true
     }
 
@@ -143,7 +167,7 @@ impl Torrent {
             at_rest && done && p.requests.is_empty() && !p.peer_interested
         };
         let least = match newcomer.need {
-            Need::Any => None,
+            Need::Ours | Need::Any => None,
             Need::Bytes => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
             Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
             Need::Starved(_) => None,
@@ -183,6 +207,38 @@ impl Torrent {
         self.rooms.made += 1;
         self.peers.get_mut(&key)?.of_no_use = true;
         Some(key)
+    }
+
+    /// Seen now and then: does a read that somebody watches wait, again and again?
+    pub(super) fn note_starving(&mut self, now: Time) {
+        let waits = self.awaited(plays).next().is_some();
+        self.rooms.starves = if waits { self.rooms.starves.or(Some(now)) } else { None };
+    }
+
+    /// Does such a read get too little, other than by a limit of ours?
+    pub(super) fn starves(&self, now: Time) -> bool {
+        self.rooms.starves.is_some_and(|since| now.since(since) >= STARVES) && !self.limited.is_limited()
+    }
+
+    /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
+    fn too_slow_for_a_read(&self, now: Time, newcomer: Newcomer) -> Option<(PeerKey, SocketAddr)> {
+        let settled = |p: &Peer| now.since(p.connected_at) >= SETTLED;
+        let tries = newcomer.incoming || self.swarm.has_untried(now);
+        if newcomer.need != Need::Ours
+            || !self.starves(now)
+            || self.rooms.vacant
+            || !tries
+            || !self.peers.values().all(settled)
+        {
+            return None;
+        }
+        let slow = |p: &Peer| {
+            // Of one that serves us now and then, what it brings in the long run.
+            let usual = p.down.total() / now.since(p.connected_at).as_secs().max(1);
+            let rate = u64::from(p.down.per_second()).max(usual);
+            (rate < SLOW).then_some((rate, p.key, p.address))
+        };
+        self.may_go(newcomer).filter_map(slow).min().map(|(_, key, address)| (key, address))
     }
 
     fn worth(&self, peer: &Peer) -> Worth {
@@ -247,7 +303,7 @@ impl Torrent {
             return;
         }
         let most = (self.peers.len() * percent).div_ceil(100).min(waiting);
-        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > USELESS && p.requests.is_empty());
+        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > SETTLED);
         let mut worst: Vec<_> =
             settled.map(|p| (p.down.per_second().saturating_add(p.up.per_second()), p.last_useful, p.key)).collect();
         worst.sort_unstable();

@@ -68,6 +68,8 @@ const ASSUMED_BITRATE: u64 = 1 << 20;
 /// Most pieces of one window that are looked at, and most of them that are wanted at once; the rest follows as the window moves.
 const MAX_WINDOW: usize = 8192;
 const MAX_WANTED: usize = 1024;
+/// Of a background reader heads and tails come after its window.
+const PINNED_BEHIND: Duration = Duration::from_secs(3600);
 
 /// Builds the order. `missing` says whether a piece is still to be fetched, `fits` whether memory can hold so much of it.
 pub fn order(
@@ -141,10 +143,14 @@ pub fn order(
         if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window.ahead.contains(piece)) {
             push(Want::whole(base, now + piece_time * 2, piece));
         }
-        let pinned = if reader.options.background { Class::Background } else { Class::Pinned };
+        let (pinned, due) = if reader.options.background {
+            (Class::Background, now + PINNED_BEHIND)
+        } else {
+            (Class::Pinned, Time::ZERO)
+        };
         for range in [reader.window.head.clone(), reader.window.tail.clone()] {
             for (i, piece) in (0u64..).zip(range).take(MAX_WINDOW) {
-                push(Want::whole(pinned, Time(i), piece));
+                push(Want::whole(pinned, due + Duration::from_micros(i), piece));
             }
         }
     }

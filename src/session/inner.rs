@@ -273,7 +273,7 @@ impl Inner {
         others.retain(|d| d.index != driver.index);
         let needs = || driver.look(|core, _| core.needs()).unwrap_or_default();
         let freed =
-            free(driver, Need::Any) || needs().into_iter().any(|need| others.iter().any(|other| free(other, need)));
+            free(driver, Need::Ours) || needs().into_iter().any(|need| others.iter().any(|other| free(other, need)));
         if freed { Freed::One } else { Freed::None }
     }
 

@@ -2,6 +2,7 @@
 
 use super::state::SavedCounters;
 use super::{Session, check_open};
+use crate::engine::Time;
 use crate::engine::rate::Traffic;
 use crate::error::Result;
 use crate::storage::pool::BLOCK_SIZE;
@@ -70,7 +71,7 @@ impl Session {
             memory_peak: bytes(memory_peak),
             alerts_posted,
             alerts_dropped,
-            uptime_ms: self.inner.now().micros() / 1000,
+            uptime_ms: self.inner.now().since(Time::BEGINNING).as_millis() as u64,
             dht_nodes: self.inner.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
             ..SessionStats::default()
         };

@@ -246,6 +246,8 @@ static void dials_are_counted(void)
     uint16_t port;
     int listener = listen_on(&port), waiting[8];
     uint64_t before = stats_of(session).uptime_ms;
+    // This program has not run for ten minutes.
+    CHECK(before < 600000);
     const et_peer_disconnected_alert *ended;
     static const uint8_t nobody[20];
     size_t i;

@@ -411,7 +411,7 @@ fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
 /// A magnet whose peers are none or mute: nobody may be watching, and it may stay so for ever.
 #[test]
 fn who_waits_for_metadata_hurries_it_ever_less_and_keeps_to_its_minimum() {
-    let by_metadata = |min_interval_s, fails| hurries(Hurried::ByMetadata, min_interval_s, fails);
+    let by_metadata = |min_interval_s, fails| hurries(Hurried::Gently, min_interval_s, fails);
     assert_eq!(by_metadata(0, false), [0, 10, 30, 70, 150, 310]);
     assert_eq!(by_metadata(40, false), [0, 40, 80, 120, 200, 360]);
     assert_eq!(by_metadata(400, false), [0, 400]);

@@ -97,8 +97,8 @@ impl Tracker {
         let spacing = match by {
             Hurried::ByRead if allows => soon.min(HURRY_SPACING),
             Hurried::ByRead => HURRY_SPACING,
-            Hurried::ByMetadata if allows => soon,
-            Hurried::ByMetadata => return false,
+            Hurried::Gently if allows => soon,
+            Hurried::Gently => return false,
         };
         self.hurried.is_none_or(|at| now.since(at) >= spacing)
     }

@@ -192,3 +192,37 @@ fn who_pauses_between_tries_has_his_turn() {
         assert!(read.iter().all(|n| *n >= least), "{others} {piece} {patience} {pause}: {read:?}");
     }
 }
+
+/// Background readers of torrents with large and with small pieces, beside some in front that always want more.
+#[test]
+fn background_readers_of_all_sizes_get_on() {
+    let cases = [
+        // Sizes of pieces, and how many of these torrents are read in front.
+        ([256 * KIB, MIB, 16 * KIB], 1, 1_000_000, MIB),
+        ([16 * KIB, 3 * MIB, 64 * KIB], 2, 400_000, 3 * MIB),
+        ([MIB, 16 * KIB, 16 * KIB], 1, 1_000_000, MIB),
+    ];
+    for (sizes, in_front, rate, limit) in cases {
+        let mut world = World::new(151, Content::single(151, 6 * MIB, 64 * KIB as u32));
+        let memory = Memory::new(limit);
+        let line = Line::new(rate, MIB, 15);
+        let mut nodes = Vec::new();
+        for (at, piece) in sizes.into_iter().enumerate() {
+            let node = torrent(&mut world, &memory, piece, vec![(Manner::Honest, line.clone()); 2]);
+            let again = (0..100).flat_map(|_| [Step::Read(6 * MIB), Step::Seek(0)]);
+            let options = ReaderOptions { background: at >= in_front, ..ReaderOptions::default() };
+            world.add_driver(node, Driver::new(1, 0, again).with(options).with_patience(Duration::from_secs(1)));
+            nodes.push(node);
+        }
+        let read =
+            |world: &mut World| -> Vec<u64> { nodes.iter().map(|n| world.engine(*n).drivers[0].bytes_read).collect() };
+        let mut before = read(&mut world);
+        for minute_ in 0..3 {
+            world.run_for(minute());
+            let after = read(&mut world);
+            let stands = before.iter().zip(&after).any(|(before, after)| before == after);
+            assert!(!stands, "{sizes:?}, minute {minute_}: {before:?} {after:?}: {}", progress(&world));
+            before = after;
+        }
+    }
+}

@@ -261,6 +261,41 @@ fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
     }
 }
 
+/// What comes is too little: trackers and the DHT are asked for more, ever less often. Where enough comes nobody asks.
+#[test]
+fn a_read_that_gets_too_little_asks_for_more_peers() {
+    for (rate, number, seed) in [(500, 1, 115), (4 * KIB, 1, 116), (2 * KIB, 4, 117), (100 * KIB, 1, 118)] {
+        for named in [true, false] {
+            let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+            world.audit_every = 2000;
+            world.min_interval_s = 45;
+            let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB).with_places(4) }, fast());
+            let slow: Vec<usize> =
+                (0..number).map(|_| world.add_script(Manner::Honest, Line::new(rate, 64 * KIB, 30))).collect();
+            let other = world.add_script(Manner::Honest, fast());
+            world.introduce_by(PeerSource::PEX, node, &slow);
+            world.run_for(seconds(40));
+            world.tracked = if named { vec![other] } else { Vec::new() };
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(8 * MIB)]).by(4096));
+            let what = format!("{number} of {rate} B/s");
+            if !named || rate > 64 * KIB {
+                world.run_for(seconds(300));
+                let asked = (world.engine(node).announces.len(), world.engine(node).searches.len());
+                let fine = if rate > 64 * KIB {
+                    asked == (1, 0)
+                } else {
+                    (4..=7).contains(&asked.0) && (1..=2).contains(&asked.1)
+                };
+                assert!(fine, "{what}: {asked:?} {}", world.engine(node).torrent.describe());
+            } else {
+                let done = world.finish(seconds(50));
+                assert!(done, "{what}: {}", world.engine(node).torrent.describe());
+            }
+            world.end();
+        }
+    }
+}
+
 /// A caller that gives up after a second and reads again waits as long as one that goes on.
 #[test]
 fn reads_that_are_tried_again_are_one_wait() {
@@ -281,6 +316,7 @@ fn reads_that_are_tried_again_are_one_wait() {
             torrent.stop_waiting(now, ReaderId(1));
             torrent.stop_probe(now, ReaderId(1), 0);
             now = now + Duration::from_millis(pause);
+            torrent.handle_timeout(now);
         }
         assert_eq!(torrent.take_output().search_dht, pause < 5000, "{at_position} {pause}");
     }

@@ -107,9 +107,9 @@ fn the_useless_do_not_take_turns_at_speed() {
     }
 }
 
-/// Slow ones that bring what they can stay, and so does who serves while others are dialled.
+/// Slow ones that bring what they can make room for a try now and then, which costs little.
 #[test]
-fn who_brings_something_keeps_its_place() {
+fn who_brings_something_loses_little_to_those_who_are_tried() {
     for seed in 520..525 {
         let (mut world, node) = with_places(seed, 4);
         let slow: Vec<usize> =
@@ -119,18 +119,24 @@ fn who_brings_something_keeps_its_place() {
         let more: Vec<usize> = (0..8).map(|_| world.add_script(Manner::Staller, fast())).collect();
         world.add_driver(node, Driver::new(1, 0, [Step::Seek(2 * MIB), Step::Read(2 * MIB - 1)]));
         world.introduce(node, &more);
-        world.run_for(seconds(40));
-        let gone = world.engine(node).count(|a| matches!(a, Alert::PeerDisconnected { .. }));
-        assert!(!world.engine(node).is_done());
-        assert_eq!(gone, 0, "{}", world.engine(node).torrent.describe());
+        world.run_for(seconds(28));
+        assert_eq!(gone(&mut world), 0, "{}", world.engine(node).torrent.describe());
+        let payload = |world: &mut World| world.engine(node).torrent.status(Time::ZERO).total_payload_download;
+        let before = payload(&mut world);
+        world.run_for(seconds(30));
+        let came = payload(&mut world) - before;
+        assert!(!world.engine(node).is_done() && gone(&mut world) > 0);
+        let part = came as f64 / (4 * 8 * KIB * 30) as f64;
+        // One place of four tries all eight.
+        assert!(part > 0.7, "seed {seed}: {part:.2} of what they bring");
         world.end();
     }
 }
 
 /// Whole blocks now and then, or trickles: what comes at such a pace is of use as long as it keeps to it, and the sum of all of them is the
-/// stream's, whoever else comes in.
+/// stream's, but for the tries with others who come.
 #[test]
-fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
+fn of_those_who_bring_little_at_their_own_pace_all_counts() {
     let paced =
         |places: usize, every: u32| (places, Manner::Paced(every), fast(), (16 * KIB) as f64 / f64::from(every));
     let trickle = |places: usize, rate: u64| (places, Manner::Honest, Line::new(rate, 64 * KIB, 30), rate as f64);
@@ -139,35 +145,86 @@ fn who_brings_little_at_its_own_pace_keeps_its_place_and_all_of_it_counts() {
     for ((places, manner, line, rate), comes) in
         swarms.iter().flat_map(|s| [false, true].map(|comes| (s.clone(), comes)))
     {
-        for seed in 540..543 {
-            let mut world = World::new(seed, Content::single(seed, 4 * MIB, 16 * KIB as u32));
+        for seed in 540..542 {
+            let mut world = World::new(seed, Content::single(seed, 16 * MIB, 16 * KIB as u32));
             world.audit_every = 2000;
             let node = world.add_engine(Setup::memory(8 * MIB).with_places(places), fast());
             let slow: Vec<usize> = (0..places).map(|_| world.add_script(manner, line.clone())).collect();
             world.introduce(node, &slow);
             world.run_for(seconds(1));
-            world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(4096));
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(4096));
             world.run_for(seconds(if rate < 1025.0 { 130 } else { 30 }));
             if comes {
                 let useless = world.add_script(Manner::Staller, fast());
                 world.introduce_by(PeerSource::MANUAL, node, &[useless]);
                 comes_again(&mut world, useless, seconds(3), 100);
             }
-            let gone = |world: &mut World| {
-                let lost = |s: &&usize| {
-                    (0..world.conns.len()).any(|c| world.conns[c].nodes.contains(s) && !world.conns[c].open[0])
-                };
-                slow.iter().filter(lost).count()
-            };
-            let (before, time) = (world.engine(node).drivers[0].bytes_read, if rate < 1025.0 { 160 } else { 90 });
+            let (before, time) = (world.engine(node).drivers[0].bytes_read, if rate < 1500.0 { 400 } else { 180 });
             world.run_for(seconds(time));
             let read = world.engine(node).drivers[0].bytes_read - before;
             let part = read as f64 / (rate * places as f64 * time as f64);
             let what = format!("{manner:?} {rate} B/s, {places} places, another comes {comes}, seed {seed}");
-            assert_eq!(gone(&mut world), 0, "{what}: {}", world.engine(node).torrent.describe());
-            assert!(part > 0.75, "{what}: {part:.2} of what they bring");
+            // Of four places the one that is tried with others may be lost for all of the time.
+            let least = if comes { 0.5 } else { 0.65 };
+            assert!(part > least, "{what}: {part:.2} of what they bring");
             world.end();
         }
+    }
+}
+
+/// All places are taken by those that bring a little. A good one that is named, or comes, is found all the same.
+#[test]
+fn one_that_is_good_is_found_though_all_places_are_taken_by_the_slow() {
+    let trickle = |rate: u64| (Manner::Honest, Line::new(rate, 64 * KIB, 30));
+    let slow = [trickle(500), trickle(2048), trickle(4096), trickle(16 * KIB), (Manner::Paced(8), fast())];
+    for (manner, line) in slow {
+        for (comes, dead, seed) in [(false, 0, 580), (true, 0, 581), (false, 8, 582)] {
+            let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
+            world.audit_every = 2000;
+            let node = world.add_engine(Setup::memory(MIB).with_places(4), fast());
+            let slow: Vec<usize> = (0..4).map(|_| world.add_script(manner, line.clone())).collect();
+            world.introduce(node, &slow);
+            world.run_for(seconds(1));
+            world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(4096));
+            world.run_for(seconds(6));
+            let nobody: Vec<usize> = (0..dead).map(|_| world.add_script(Manner::Honest, fast())).collect();
+            nobody.iter().for_each(|one| world.nodes[*one].swallows = true);
+            world.introduce(node, &nobody);
+            let good = world.add_script(Manner::Honest, fast());
+            if comes {
+                comes_again(&mut world, good, seconds(3), 100);
+            } else {
+                world.introduce(node, &[good]);
+            }
+            let done = world.run(seconds(90), |w| w.engine(node).is_done());
+            assert!(done, "{manner:?}, comes {comes}, {dead} dead: {}", world.engine(node).torrent.describe());
+            world.end();
+        }
+    }
+}
+
+/// All others that are named are dead: one place at a time is given up for that, and taken again.
+#[test]
+fn the_slow_come_back_where_nobody_takes_their_place() {
+    for seed in 585..588 {
+        let (mut world, node) = with_places(seed, 4);
+        let line = Line::new(4 * KIB, 64 * KIB, 30);
+        let slow: Vec<usize> = (0..4).map(|_| world.add_script(Manner::Honest, line.clone())).collect();
+        world.introduce(node, &slow);
+        world.run_for(seconds(1));
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(4 * MIB)]).by(4096));
+        world.run_for(seconds(30));
+        for n in 0..10 {
+            let nobody: Vec<usize> = (0..20).map(|_| world.add_script(Manner::Honest, fast())).collect();
+            nobody.iter().for_each(|one| world.nodes[*one].swallows = true);
+            world.act(seconds(n * 6), move |w| w.introduce(node, &nobody));
+        }
+        let before = world.engine(node).drivers[0].bytes_read;
+        world.run_for(seconds(90));
+        let read = world.engine(node).drivers[0].bytes_read - before;
+        let part = read as f64 / (16 * KIB * 90) as f64;
+        assert!(part > 0.7, "seed {seed}: {part:.2} of what they bring");
+        world.end();
     }
 }
 
@@ -307,7 +364,7 @@ fn part_time_servers_keep_their_places() {
             world.end();
         }
         let mean = parts / runs.count() as f64;
-        assert!(mean > 0.65, "{places} places, {peers} peers: {mean:.2} of what so many bring");
+        assert!(mean > 0.55, "{places} places, {peers} peers: {mean:.2} of what so many bring");
     }
 }
 
