@@ -255,6 +255,7 @@ impl Torrent {
             }
             peer.forgive(now);
             peer.fickle.forget_ghosts(now);
+            peer.depth.raise(now);
             if peer.requests.is_empty() {
                 peer.rhythm.rests();
             }

@@ -10,6 +10,7 @@ pub mod choker;
 mod claims;
 pub mod connections;
 pub mod content;
+pub mod depth;
 pub mod dialling;
 mod duplicates;
 pub mod explain;

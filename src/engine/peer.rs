@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Time;
 use super::bitfield::Bitfield;
 use super::budget::Budget;
+use super::depth::Depth;
 use super::fickle::Fickle;
 use super::fruitless::Fruitless;
 use super::inflow::Part;
@@ -40,6 +41,9 @@ pub const MIN_QUEUE: usize = 2;
 const MAX_CANCELLED: usize = 4096;
 /// Refused pieces that are remembered.
 const MAX_REFUSED: usize = 1024;
+/// The first wait before it is asked for a piece again that it refused, and how often that is doubled.
+const REFUSED: Duration = Duration::from_secs(1);
+const MOST_REFUSED_DOUBLED: u32 = 6;
 /// Refusals in a row after which a peer is asked for one block at a time.
 const PATIENCE_WITH_REFUSALS: u32 = 8;
 /// HAVEs and their opposites kept from a peer while the metadata is missing.
@@ -116,6 +120,7 @@ pub struct Peer {
     /// It chokes us, or says for too short a time that it does not.
     pub peer_choking: bool,
     pub fickle: Fickle,
+    pub depth: Depth,
     pub fruitless: Fruitless,
     pub rhythm: Rhythm,
     pub peer_interested: bool,
@@ -136,7 +141,7 @@ pub struct Peer {
     forgotten: u32,
     /// Pieces that it refused though it lets us ask: not asked of it again until then, each time longer.
     pub refused: BTreeMap<u32, Refusal>,
-    /// Refusals since the last block.
+    /// Refusals since the last block, each of all that was asked for together.
     pub refusals: u32,
     pub credits: Arc<Credits>,
     /// What the peer says it queues at most (BEP 10 `reqq`).
@@ -224,6 +229,7 @@ impl Peer {
             am_interested: false,
             peer_choking: true,
             fickle: Fickle::default(),
+            depth: Depth::default(),
             fruitless: Fruitless::new(now),
             rhythm: Rhythm::new(now),
             peer_interested: false,
@@ -356,13 +362,25 @@ impl Peer {
     /// The peer will not serve the piece, though it said that it has it and lets us ask. It may be busy, or lying, or about
     /// to say that it lost the piece; it is asked again, after a wait that grows.
     pub fn note_refused(&mut self, now: Time, piece: u32) {
-        self.refusals = self.refusals.saturating_add(1);
         if self.refused.len() >= MAX_REFUSED && !self.refused.contains_key(&piece) {
             return;
         }
         let entry = self.refused.entry(piece).or_insert(Refusal { until: Time::ZERO, times: 0 });
-        entry.until = now + Duration::from_secs(1 << entry.times.min(6));
+        // All that it was asked for of the piece is refused together: that is one time.
+        if entry.until > now {
+            return;
+        }
+        self.refusals = self.refusals.saturating_add(1);
+        entry.until = now + REFUSED * (1 << entry.times.min(MOST_REFUSED_DOUBLED));
         entry.times += 1;
+    }
+
+    /// It brought a block of the piece: what it refused before is asked of it soon.
+    fn serves_again(&mut self, now: Time, piece: u32) {
+        self.refused.remove(&piece);
+        if std::mem::take(&mut self.refusals) > 0 {
+            self.refused.values_mut().for_each(|r| r.until = r.until.min(now + REFUSED));
+        }
     }
 
     /// Refused pieces whose wait is over may be asked again.
@@ -378,7 +396,7 @@ impl Peer {
         let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
         // More than it queues it drops, or rejects.
         let most = max.min(self.reqq).max(1);
-        self.fickle.room(queue.clamp(MIN_QUEUE.min(most), most))
+        self.takes(queue.clamp(MIN_QUEUE.min(most), most))
     }
 
     /// What it is to the inflow of all.
@@ -393,8 +411,9 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.note_brought(now, false);
         self.has_served = true;
-        self.refusals = 0;
         self.fickle.brought_a_block();
+        self.depth.brought_a_block();
+        self.serves_again(now, request.piece);
     }
 
     /// It brought a block that it was asked for, whether or not somebody still waits for it.
@@ -427,7 +446,7 @@ impl Peer {
 
     /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
     pub fn takes_more(&self, max: usize) -> bool {
-        self.requests.len() < self.fickle.room(max.min(self.reqq))
+        self.requests.len() < self.takes(max.min(self.reqq))
     }
 
     /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.

@@ -152,6 +152,10 @@ impl Torrent {
             peer.fickle.rejected();
         } else {
             peer.note_refused(now, request.piece);
+            let taken = peer.requests.len() - 1;
+            if taken > 0 && !peer.is_unknown() {
+                peer.depth.took(now, taken);
+            }
         }
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);

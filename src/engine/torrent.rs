@@ -516,6 +516,7 @@ impl Torrent {
         }
         self.poll_trackers(now);
         self.check_peers(now);
+        self.ask_again_for_dropped(now);
         self.note_starving(now);
         self.turn_over(now);
         self.call_for_peers(now);

@@ -112,6 +112,11 @@ pub struct Quirks {
     pub interested: bool,
     /// It does without the fast extension.
     pub plain: bool,
+    /// It takes so many requests at a time. What is beyond that it rejects, or drops without a word.
+    pub takes: Option<usize>,
+    pub drops: bool,
+    /// It rejects so many of the first requests.
+    pub rejects: u32,
 }
 
 /// What a script wants done with its connection.
@@ -432,8 +437,13 @@ impl Script {
                 assert!(!link.choking || fast, "a request while choked");
                 self.requests_seen += 1;
                 link.asked += 1;
-                if link.choking {
-                    self.send(conn, &Message::Reject(request));
+                let too_many = self.quirks.takes.is_some_and(|most| link.requests.len() >= most);
+                let rejects = self.quirks.rejects > 0;
+                self.quirks.rejects -= u32::from(rejects);
+                if link.choking || too_many || rejects {
+                    if !self.quirks.drops {
+                        self.send(conn, &Message::Reject(request));
+                    }
                 } else if let Manner::Fickle { after, .. } = self.manner
                     && link.asked.is_multiple_of(after)
                 {

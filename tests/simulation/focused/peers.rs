@@ -404,3 +404,39 @@ fn unchoke_intervals_hold_when_they_are_set() {
     assert_eq!(served(&mut world), 2);
     world.end();
 }
+
+/// Peers that take few requests at a time and say nothing of it: they reject what is beyond, or drop it without a word. Others reject all
+/// for a while. The only seed is one of them.
+#[test]
+fn a_seed_that_takes_few_requests_at_a_time_is_asked_for_no_more() {
+    for (takes, drops, rejects) in [
+        (64, true, 0),
+        (20, true, 0),
+        (5, true, 0),
+        (1, true, 0),
+        (64, false, 0),
+        (20, false, 0),
+        (5, false, 0),
+        (1000, false, 40),
+    ] {
+        for piece_length in [64 * KIB, MIB] {
+            let mut world = World::new(310, Content::single(310, 32 * MIB, piece_length as u32));
+            let node = world.add_engine(Setup::memory(8 * MIB), fast());
+            let seed = world.add_script(Manner::Honest, Line::new(5 * MIB, 5 * MIB, 20));
+            world.script(seed).quirks.takes = Some(takes);
+            world.script(seed).quirks.drops = drops;
+            world.script(seed).quirks.rejects = rejects;
+            world.introduce(node, &[seed]);
+            world.add_driver(node, Driver::new(1, 0, read_all()));
+            // So many blocks come in a round trip of 40 ms; then there is the time in which it is found out.
+            let rate = (takes as u64 * 16 * KIB * 25).min(4 * MIB);
+            let time = Duration::from_secs(32 * MIB / rate * 2 + 20);
+            let done = world.run(time, |w| w.engine(node).is_done());
+            let seen = world.script(seed).requests_seen;
+            let what = format!("{takes} drops {drops} rejects {rejects} pieces of {piece_length}");
+            assert!(done, "{what}: not within {time:?}: {}", world.engine(node).torrent.describe());
+            assert!(seen < 2048 * 3 / 2, "{what}: {seen} requests");
+            world.end();
+        }
+    }
+}

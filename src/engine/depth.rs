@@ -1,0 +1,157 @@
+//! How many requests a peer takes at a time. Some that say nothing of it, or the wrong thing (`reqq`), reject what is beyond it, or drop
+//! it without a word. What was rejected beside others that were taken tells the bound; what was dropped is found out by what came since,
+//! or by the silence after it.
+//!
+//! A bound may be of the moment: it is raised now and then.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Time;
+use super::peer::{Peer, Request};
+use super::store::PeerKey;
+use super::torrent::Torrent;
+use crate::storage::pool::BLOCK_SIZE;
+
+/// A bound grows by a quarter, and one, in such intervals.
+const RAISED_EVERY: Duration = Duration::from_secs(10);
+/// A request is dropped if so many times the peer's queue came after it, and so many blocks: some answer in an order of their own.
+const OVERTAKEN: u64 = 2;
+const OUT_OF_ORDER: u64 = 32;
+/// And after so long at least.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+/// One that brings nothing at all for so long has dropped what it was asked for; twice as long each time until it brings something.
+const SILENCE: Duration = Duration::from_secs(3);
+const MOST_DOUBLED: u32 = 4;
+/// It has so many round trips, and so many times its usual interval.
+const TRIPS: u32 = 8;
+const INTERVALS: u32 = 2;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    most: usize,
+    raised: Time,
+    lowered: Time,
+    /// Silences in a row.
+    silences: u32,
+}
+
+impl Default for Depth {
+    fn default() -> Self {
+        Self { most: usize::MAX, raised: Time::ZERO, lowered: Time::ZERO, silences: 0 }
+    }
+}
+
+impl Depth {
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// It took so many, and no more.
+    pub fn took(&mut self, now: Time, requests: usize) {
+        (self.most, self.raised, self.lowered) = (requests.max(1), now, now);
+    }
+
+    pub fn brought_a_block(&mut self) {
+        self.silences = 0;
+    }
+
+    /// Now and then.
+    pub fn raise(&mut self, now: Time) {
+        if self.most < usize::MAX && now.since(self.raised) >= RAISED_EVERY {
+            (self.most, self.raised) = (self.most.saturating_add(self.most / 4 + 1), now);
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        SILENCE * (1 << self.silences.min(MOST_DOUBLED))
+    }
+}
+
+/// The requests that will not be answered any more: so much came since they were made that all others were. `delivered`: bytes.
+fn overtaken(requests: &VecDeque<Request>, now: Time, delivered: u64) -> usize {
+    let least = (OVERTAKEN * requests.len() as u64 + OUT_OF_ORDER) * u64::from(BLOCK_SIZE);
+    let is_dropped = |r: &&Request| now.since(r.sent) >= LEAST_WAIT && delivered.saturating_sub(r.delivered) >= least;
+    requests.iter().take_while(is_dropped).count()
+}
+
+impl Peer {
+    /// How many of its first requests it has dropped, and whether it has fallen silent with that.
+    fn dropped(&self, now: Time) -> (usize, bool) {
+        if self.is_unknown() || self.snubbed || self.peer_choking || self.held.is_some() {
+            return (0, false);
+        }
+        let overtaken = overtaken(&self.requests, now, self.pipe.delivered());
+        if overtaken > 0 {
+            return (overtaken, false);
+        }
+        let usual = (self.pipe.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
+        let silent = now.since(self.last_received).min(self.silent_for(now));
+        let is_silent = self.requests.len() > 1 && silent >= self.depth.patience().max(usual);
+        (if is_silent { self.requests.len() } else { 0 }, is_silent)
+    }
+
+    /// How many of so many requests it takes at once.
+    pub fn takes(&self, requests: usize) -> usize {
+        self.fickle.room(requests.min(self.depth.most))
+    }
+}
+
+impl Torrent {
+    /// Asks again for what peers have dropped, and for less of it at a time.
+    pub(super) fn ask_again_for_dropped(&mut self, now: Time) {
+        if self.limited.is_limited() {
+            return;
+        }
+        let dropped = self.peers.values().map(|p| (p.key, p.dropped(now))).filter(|(_, (n, _))| *n > 0);
+        let dropped: Vec<(PeerKey, (usize, bool))> = dropped.collect();
+        for (key, (number, silent)) in dropped {
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            peer.depth.silences += u32::from(silent);
+            // What was asked for before the bound was lowered says nothing of the bound.
+            let last = peer.requests.get(number - 1).map_or(now, |r| r.sent);
+            if last >= peer.depth.lowered {
+                peer.depth.took(now, (peer.requests.len() / 2).min(peer.depth.most));
+            }
+            let blocks: Vec<(u32, u32)> = peer.requests.iter().take(number).map(|r| (r.piece, r.block)).collect();
+            for (piece, block) in blocks {
+                self.send_cancel(now, key, piece, block);
+                self.release_request(key, piece, block);
+            }
+            self.refill = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_grows_again() {
+        let mut depth = Depth::default();
+        depth.raise(Time::from_millis(60_000));
+        assert_eq!(depth.most(), usize::MAX);
+        depth.took(Time::from_millis(60_000), 0);
+        for (second, most) in [(69, 1), (70, 2), (79, 2), (80, 3), (90, 4), (100, 6), (110, 8)] {
+            depth.raise(Time::from_millis(second * 1000));
+            assert_eq!(depth.most(), most, "{second}");
+        }
+    }
+
+    #[test]
+    fn what_much_has_come_after_is_dropped() {
+        let request = |sent, delivered| Request {
+            piece: 0,
+            block: 0,
+            sent: Time::from_millis(sent),
+            expected: Time::ZERO,
+            delivered: delivered * u64::from(BLOCK_SIZE),
+            delivered_by_all: 0,
+        };
+        let requests = VecDeque::from([request(0, 0), request(10, 10), request(20, 60)]);
+        let at = |ms, blocks| overtaken(&requests, Time::from_millis(ms), blocks * u64::from(BLOCK_SIZE));
+        assert_eq!((at(2000, 37), at(2000, 38), at(2000, 48), at(2000, 97), at(2000, 98)), (0, 1, 2, 2, 3));
+        assert_eq!((at(999, 100), at(1000, 100)), (0, 1));
+    }
+}
