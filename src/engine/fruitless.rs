@@ -52,7 +52,7 @@ pub(super) fn plays(reader: &Reader) -> bool {
 
 impl Peer {
     /// More comes in of it than nothing, whole blocks or parts of one.
-    fn pours(&self) -> bool {
+    pub fn pours(&self) -> bool {
         self.protocol_down.per_second() >= LEAST_RATE
     }
 

@@ -13,8 +13,9 @@ use crate::metainfo::{Info, Sha1Hash, Sha256Hash};
 use crate::wire::Message;
 use crate::wire::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
 
-/// Peers asked for one metadata piece within [`HURRY`].
+/// Peers asked for one metadata piece within [`HURRY`]: so many, and as many more as let us wait for it, up to the most.
 const COPIES: usize = 3;
+const MOST_COPIES: usize = 12;
 /// Pieces asked of one peer at once.
 const PER_PEER: usize = 4;
 /// A piece that is not here by then may be asked of others, too.
@@ -58,6 +59,12 @@ impl Piece {
 
     fn asked_within(&self, now: Time, time: Duration) -> usize {
         self.asked.iter().filter(|a| now.since(a.at) < time).count()
+    }
+
+    /// May another peer be asked? Those who are silent must not keep the others from their turn.
+    fn takes_another(&self, now: Time) -> bool {
+        let late = self.asked.iter().filter(|a| a.late).count();
+        self.data.is_none() && self.asked_within(now, HURRY) < (COPIES + late).min(MOST_COPIES)
     }
 
     fn waits_for(&self, key: PeerKey) -> bool {
@@ -110,17 +117,13 @@ impl Attempt {
             return None;
         }
         // Spread first: what nobody was asked for, then what is asked of few.
-        let free = self
-            .pieces
-            .iter()
-            .enumerate()
-            .filter(|(_, p)| p.data.is_none() && p.asked_within(now, HURRY) < COPIES && !p.waits_for(key));
+        let free = self.pieces.iter().enumerate().filter(|(_, p)| p.takes_another(now) && !p.waits_for(key));
         let piece = free.min_by_key(|(i, p)| (p.asked_within(now, PATIENCE), *i)).map(|(i, _)| i)?;
         self.pieces.get_mut(piece)?.ask(now, key);
         Some(piece as u32)
     }
 
-    /// Takes in a piece. True if that was the last.
+    /// Takes in a piece. False: it is not what the peer was asked for.
     fn receive(&mut self, now: Time, key: PeerKey, index: u32, total: usize, payload: Vec<u8>) -> bool {
         let Some(last) = self.pieces.len().checked_sub(1) else { return false };
         let whole = METADATA_PIECE_BYTES;
@@ -136,6 +139,10 @@ impl Attempt {
         for ask in self.pieces.iter_mut().flat_map(|p| &mut p.asked).filter(|a| a.key == key) {
             (ask.at, ask.late) = (now, false);
         }
+        true
+    }
+
+    fn is_complete(&self) -> bool {
         self.pieces.iter().all(|p| p.data.is_some())
     }
 
@@ -165,6 +172,8 @@ pub struct MetadataFetch {
     rests: BTreeMap<PeerKey, (Time, u32)>,
     /// Who was asked for the first piece without having told a size.
     blind: BTreeSet<PeerKey>,
+    /// Whether each who was asked ever brought a piece, and since when none.
+    fruitless: BTreeMap<PeerKey, (bool, Time)>,
 }
 
 impl MetadataFetch {
@@ -173,6 +182,7 @@ impl MetadataFetch {
         self.offers.remove(&key);
         self.rests.remove(&key);
         self.blind.remove(&key);
+        self.fruitless.remove(&key);
         let offers = &self.offers;
         self.attempts.retain(|a| a.alone != Some(key) && (a.has_data() || offers.values().any(|s| *s == a.size)));
         for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
@@ -205,6 +215,16 @@ impl MetadataFetch {
     /// Was a piece of it received lately?
     pub fn came_within(&self, now: Time, time: Duration) -> bool {
         self.attempts.iter().any(|a| a.has_data() && now.since(a.progress) < time)
+    }
+
+    /// Whether a peer that was asked ever brought a piece, and since when none.
+    pub fn fruitless(&self, key: PeerKey) -> Option<(bool, Time)> {
+        self.fruitless.get(&key).copied()
+    }
+
+    /// How often in a row a peer rejected, or did not answer.
+    fn times_in_vain(&self, key: PeerKey) -> u32 {
+        self.rests.get(&key).map_or(0, |(_, times)| *times)
     }
 
     fn rests(&self, now: Time, key: PeerKey) -> bool {
@@ -276,8 +296,12 @@ impl MetadataFetch {
         if let Some((_, times)) = self.rests.get_mut(&key) {
             *times = 0;
         }
-        let complete = self.attempts.get_mut(at)?.receive(now, key, index, total, payload);
-        complete.then(|| self.attempts.swap_remove(at).assemble())
+        let attempt = self.attempts.get_mut(at)?;
+        if !attempt.receive(now, key, index, total, payload) {
+            return None;
+        }
+        self.fruitless.insert(key, (true, now));
+        attempt.is_complete().then(|| self.attempts.swap_remove(at).assemble())
     }
 
     /// These bytes were wrong. One sender is guilty; among several it is found by asking one at a time.
@@ -317,6 +341,7 @@ impl Torrent {
             && let Some(id) = peer.ids.ut_metadata
             && let Some(piece) = self.fetch.next_for(now, key).or_else(|| self.fetch.ask_blindly(now, key).then_some(0))
         {
+            self.fetch.fruitless.entry(key).or_insert((false, now));
             peer.send(now, &Message::Extended { id, payload: MetadataMessage::Request { piece }.encode() });
             super::connections::wake(&mut self.out.wake, peer);
         }
@@ -327,7 +352,10 @@ impl Torrent {
             return;
         }
         self.fetch.expire(now);
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.ids.ut_metadata.is_some()).map(|p| p.key).collect();
+        let knows = self.peers.values().filter(|p| p.ids.ut_metadata.is_some());
+        let mut keys: Vec<PeerKey> = knows.map(|p| p.key).collect();
+        // Who has not let us wait comes before those who have.
+        keys.sort_by_key(|key| self.fetch.times_in_vain(*key));
         for key in keys {
             self.ask_metadata(now, key);
         }
@@ -443,5 +471,25 @@ impl Torrent {
         let Some(best) = self.fetch.attempts.iter().max_by_key(|a| here(a)) else { return 0 };
         let (here, all) = (here(best) as u64, best.pieces.len() as u64);
         (here * 1_000_000).checked_div(all).unwrap_or(0) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_silent_keep_nobody_from_being_asked() {
+        let offers = (0..40).map(|key| (PeerKey(key), 100)).collect();
+        let mut fetch = MetadataFetch { offers, ..MetadataFetch::default() };
+        let mut ask_in = |second: u64| {
+            let now = Time::from_millis(second * 1000);
+            fetch.expire(now);
+            (0..40).filter(|key| fetch.next_for(now, PeerKey(*key)).is_some()).count()
+        };
+        assert_eq!([0, 1, 2, 3, 4, 5].map(&mut ask_in), [3, 3, 3, 6, 9, 12]);
+        let now = Time::from_millis(5500);
+        assert!(fetch.receive(now, PeerKey(0), 0, 100, vec![0; 100]).is_some());
+        assert_eq!(fetch.fruitless(PeerKey(0)), Some((true, now)));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
 //! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
+//! While metadata is waited for, it is who was asked for it and brings none.
 //!
 //! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
 //! one that was never tried. It comes back soon if nobody took the place.
@@ -37,6 +38,8 @@ const USELESS_AT_REST: Duration = Duration::from_secs(180);
 const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// One that is of no use to a read that waits has had its chance after so long and a round trip; twice as long in the next turn of all.
 const FAIR: Duration = Duration::from_secs(3);
+/// The same of one that was asked for metadata.
+const FAIR_FOR_METADATA: Duration = Duration::from_secs(5);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
 const MOST_DOUBLED: u32 = 3;
 /// Who has served comes back to us within this: others unchoke by chance every 30 s. Where all have served one of them has to make room for who
@@ -85,13 +88,13 @@ impl Newcomer {
     pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Ours };
 }
 
-/// When a place may be made next, and how many were made for the read that waits.
+/// When a place may be made next, and how many were made for the read, or the metadata, that is waited for.
 #[derive(Debug, Default)]
 pub struct Rooms {
     /// For a dial that is to be made, at all.
     for_dial: Time,
-    /// While a read waits, for one that is dialled and for one that came.
-    for_read: [Time; 2],
+    /// While somebody waits, for one that is dialled and for one that came.
+    for_waiting: [Time; 2],
     /// Since when a read waits all the time.
     starves: Option<Time>,
     /// One of the slow made room, and nobody has come since.
@@ -102,13 +105,13 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// How long peers are given for that read, of whom there are so many.
-    fn fair_time(&mut self, read: Time, peers: usize) -> Duration {
+    /// How long peers are given for that read, of whom there are so many: at first, and longer with each turn of all.
+    fn fair_time(&mut self, first: Duration, read: Time, peers: usize) -> Duration {
         if self.read != read {
             (self.read, self.made) = (read, 0);
         }
         let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
-        FAIR * (1 << turns.min(MOST_DOUBLED))
+        first * (1 << turns.min(MOST_DOUBLED))
     }
 }
 
@@ -137,12 +140,16 @@ impl Torrent {
     pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
         let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
+            // It has a chance of its own.
+            if self.fruitless_for_metadata(p).is_some() {
+                return false;
+            }
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
             p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > chance
         };
         let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
-        let worst = worst.or_else(|| self.of_no_use_to_a_read(now, newcomer)).or_else(|| self.spared(now, newcomer));
+        let worst = worst.or_else(|| self.of_no_use(now, newcomer)).or_else(|| self.spared(now, newcomer));
         if let Some(key) = worst {
             self.close(now, key, CloseReason::TooManyConnections, None);
             return true;
@@ -185,28 +192,50 @@ impl Torrent {
         }
     }
 
-    /// Who gives way to a newcomer since a read waits that he is of no use to.
-    fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+    /// Who gives way to a newcomer since somebody waits whom he is of no use to.
+    fn of_no_use(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let dials = (self.connection_limit() / FREED_FOR_DIALS).max(2);
-        if now < self.rooms.for_read[usize::from(newcomer.incoming)]
+        if now < self.rooms.for_waiting[usize::from(newcomer.incoming)]
             || !newcomer.incoming && self.swarm.num_dialling() > dials
         {
             return None;
         }
+        let key = match self.content {
+            Some(_) => self.of_no_use_to_a_read(now, newcomer),
+            None => self.of_no_use_to_metadata(now, newcomer),
+        }?;
+        self.rooms.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.rooms.made += 1;
+        self.peers.get_mut(&key)?.of_no_use = true;
+        Some(key)
+    }
+
+    fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
-        let fair = self.rooms.fair_time(sinces.into_iter().min()?, self.peers.len());
+        let fair = self.rooms.fair_time(FAIR, sinces.into_iter().min()?, self.peers.len());
         let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
             let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
             (now.since(since) >= chance).then_some((p.has_served, since, p.key))
         };
-        let (.., key) = self.may_go(newcomer).filter_map(gives_way).min()?;
-        self.rooms.for_read[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
-        self.rooms.made += 1;
-        self.peers.get_mut(&key)?.of_no_use = true;
-        Some(key)
+        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
+    }
+
+    /// Those who never brought a piece of it come first. What comes in of a slow one may be the next.
+    fn of_no_use_to_metadata(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let fair = self.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
+        let gives_way = |p: &Peer| {
+            let (brought, since) = self.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
+            (now.since(since) >= fair).then_some((brought, since, p.key))
+        };
+        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
+    }
+
+    /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
+    fn fruitless_for_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
+        self.fetch.fruitless(peer.key).filter(|_| self.content.is_none())
     }
 
     /// Seen now and then: does a read that somebody watches wait, again and again?
@@ -311,5 +340,24 @@ impl Torrent {
         for key in keys {
             self.close(now, key, CloseReason::PeerChurn, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fair_time_grows_with_each_turn_of_all_and_begins_anew_with_another_read() {
+        let mut rooms = Rooms::default();
+        let mut fair = |made, read| {
+            rooms.made = made;
+            rooms.fair_time(FAIR, Time::from_millis(read), 4)
+        };
+        assert_eq!(
+            [0, 3, 4, 8, 12, 400].map(|made| fair(made, 0) / FAIR.as_secs() as u32).map(|t| t.as_secs()),
+            [1, 1, 2, 4, 8, 8]
+        );
+        assert_eq!(fair(400, 1), FAIR);
     }
 }

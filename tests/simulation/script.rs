@@ -99,6 +99,8 @@ pub struct Quirks {
     pub hides_size: bool,
     /// It sends so many pieces of metadata, and then no more.
     pub metadata_answers: Option<usize>,
+    /// Of the metadata that it sends so many bytes go out a second.
+    pub metadata_rate: Option<usize>,
     /// It says that it has all, then that it lost these.
     pub lost: Vec<u32>,
     /// So many of its first blocks have this many bytes instead of those that were asked for.
@@ -498,7 +500,13 @@ impl Script {
                     _ => {}
                 }
                 let data = MetadataMessage::Data { piece, total_size: bytes.len() as u32, payload: chunk };
-                self.send(conn, &Message::Extended { id, payload: data.encode() });
+                let message = Message::Extended { id, payload: data.encode() };
+                let Some(link) = self.links.get_mut(&conn).filter(|_| self.quirks.metadata_rate.is_some()) else {
+                    return self.send(conn, &message);
+                };
+                let mut bytes = Vec::new();
+                message.encode(&mut bytes);
+                link.drops.extend(bytes);
             }
             _ => {}
         }
@@ -529,6 +537,9 @@ impl Script {
                 self.send(*conn, &Message::KeepAlive);
             }
             let Some(link) = self.links.get_mut(conn) else { continue };
+            if let Some(rate) = self.quirks.metadata_rate {
+                link.out.push_back(link.drops.drain(..link.drops.len().min(rate)).collect());
+            }
             match self.manner {
                 Manner::Dripper => {
                     if link.drops.is_empty()

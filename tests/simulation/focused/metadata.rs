@@ -249,3 +249,83 @@ fn pieces_lost_before_the_metadata_are_lost() {
     assert_eq!(script.requests_seen, script.blocks_sent, "nothing was asked in vain");
     world.end();
 }
+
+/// A magnet with so many places, all taken by peers of that kind; the next one that is added is node `places + 1`.
+fn crowded(seed: u64, places: usize, quirks: &Quirks) -> World {
+    let mut world = World::new(seed, large());
+    let setup = Setup { magnet: true, ..Setup::memory(MIB) }.with_places(places);
+    let node = world.add_engine(setup, fast());
+    add_to_list(&mut world, places, quirks);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.num_conns(node), places);
+    world
+}
+
+fn add_to_list(world: &mut World, peers: usize, quirks: &Quirks) {
+    let nodes: Vec<usize> = (0..peers).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    nodes.iter().for_each(|one| world.script(*one).quirks = quirks.clone());
+    world.introduce(0, &nodes);
+}
+
+fn silent() -> Quirks {
+    Quirks { metadata_answers: Some(0), ..Quirks::default() }
+}
+
+fn disconnects(world: &mut World) -> usize {
+    world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. }))
+}
+
+#[test]
+fn who_sends_no_metadata_gives_way_to_who_is_named_or_comes() {
+    let ways = [
+        silent(),
+        Quirks { metadata_answers: Some(1), ..Quirks::default() },
+        Quirks { interested: true, ..silent() },
+        Quirks { hides_size: true, ..silent() },
+        Quirks { metadata_rejects: u32::MAX, ..Quirks::default() },
+    ];
+    for (places, quirks) in [4, 30, 100].into_iter().flat_map(|n| ways.iter().map(move |q| (n, q))) {
+        for (others, comes) in [(0, false), (3, false), (0, true)] {
+            let mut world = crowded(530, places, quirks);
+            add_to_list(&mut world, others, quirks);
+            let good = world.add_script(Manner::Honest, fast());
+            if comes {
+                (0..5).for_each(|i| world.act(Duration::from_secs(3 * i), move |w| w.dial(good, 0)));
+            } else {
+                world.introduce(0, &[good]);
+            }
+            let took = metadata_took(&mut world);
+            assert!(took <= 12, "{took} s, {places} places, {others} others, it comes {comes}: {quirks:?}");
+            world.end();
+        }
+    }
+}
+
+/// One a second at most, each after a fair time that grows.
+#[test]
+fn those_who_send_no_metadata_do_not_take_turns_at_speed() {
+    let mut world = crowded(531, 4, &silent());
+    add_to_list(&mut world, 8, &silent());
+    let mut gone_in = |seconds| {
+        let before = disconnects(&mut world);
+        world.run_for(Duration::from_secs(seconds));
+        disconnects(&mut world) - before
+    };
+    assert_eq!(gone_in(3), 0);
+    let (soon, _, later) = (gone_in(10), gone_in(87), gone_in(100));
+    assert!((2..=8).contains(&soon), "{soon} in 10 s");
+    assert!((1..=20).contains(&later), "{later} in 100 s");
+    world.end();
+}
+
+#[test]
+fn who_brings_metadata_slowly_keeps_its_place() {
+    for (seed, rate) in (532..).zip([500, 1000, 3000]) {
+        let slow = Quirks { metadata_rate: Some(rate), ..Quirks::default() };
+        let mut world = crowded(seed, 4, &slow);
+        add_to_list(&mut world, 8, &silent());
+        let took = metadata_took(&mut world);
+        assert!(took > 5 && disconnects(&mut world) == 0, "{took} s at {rate} B/s");
+        world.end();
+    }
+}
