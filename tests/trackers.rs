@@ -3,13 +3,14 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Client, Peer, Source, Torrent, opentracker};
 use common::temp::TempDir;
-use elementum_torrent::session::RemoveFlags;
+use elementum_torrent::metainfo::Magnet;
+use elementum_torrent::session::{AddTorrentParams, RemoveFlags, Session, StorageIndex, TorrentSource};
 
 /// What the tracker counts of a torrent: seeds, completed downloads, downloaders.
 fn scrape(tracker: &mut Peer, torrent: &Torrent) -> (u32, u32, u32) {
@@ -135,4 +136,55 @@ fn dead_trackers_are_alerts_and_stop_nothing() {
     let began = Instant::now();
     session.close(CLOSE).unwrap();
     assert!(began.elapsed() < Duration::from_secs(7), "closing took {:?}", began.elapsed());
+}
+
+/// A magnet that nobody has, with these trackers.
+fn add_magnet(session: &Session, n: usize, trackers: Vec<String>) -> StorageIndex {
+    let magnet = Magnet::parse(&format!("magnet:?xt=urn:btih:{n:040x}")).unwrap();
+    let mut params = AddTorrentParams::new(TorrentSource::Magnet(magnet));
+    params.trackers = trackers;
+    session.add_torrent(params).unwrap()
+}
+
+/// How long it takes until somebody comes.
+fn until_asked(tracker: &TcpListener) -> Duration {
+    let began = Instant::now();
+    tracker.set_nonblocking(true).unwrap();
+    ours::until("the tracker is asked", || tracker.accept().is_ok());
+    began.elapsed()
+}
+
+/// They hold all the places, and hundreds wait for one: yet the next place is that of a torrent that was added just now.
+#[test]
+fn silent_trackers_of_other_torrents_delay_no_new_one() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let good = TcpListener::bind("127.0.0.2:0").unwrap();
+    let session = ours::open_with(|s| {
+        s.set_int("max_concurrent_http_announces", 2).unwrap();
+        s.set_int("tracker_receive_timeout", 2).unwrap();
+    });
+    let dead = |n| format!("http://{}/announce/{n}", silent.local_addr().unwrap());
+    for n in 1..=20 {
+        add_magnet(&session, n, (0..10).map(dead).collect());
+    }
+    let working = format!("http://{}/announce", good.local_addr().unwrap());
+    add_magnet(&session, 100, (0..10).map(dead).chain([working]).collect());
+    let asked = until_asked(&good);
+    assert!(asked < Duration::from_secs(5), "{asked:?}");
+    session.close(CLOSE).unwrap();
+}
+
+#[test]
+fn silent_udp_trackers_take_no_places_of_http() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let good = TcpListener::bind("127.0.0.2:0").unwrap();
+    let session = ours::open_with(|s| s.set_int("max_concurrent_http_announces", 1).unwrap());
+    for n in 1..=10 {
+        let dead = |n| format!("udp://{}/announce/{n}", silent.local_addr().unwrap());
+        add_magnet(&session, n, (0..20).map(dead).collect());
+    }
+    add_magnet(&session, 100, vec![format!("http://{}/announce", good.local_addr().unwrap())]);
+    let asked = until_asked(&good);
+    assert!(asked < Duration::from_secs(3), "{asked:?}");
+    session.close(CLOSE).unwrap();
 }

@@ -51,7 +51,7 @@ pub mod requests;
 pub mod retries;
 pub mod rhythm;
 pub mod share;
-mod shortage;
+pub mod shortage;
 pub mod shows;
 mod slot;
 pub mod slow_start;

@@ -31,6 +31,8 @@ pub struct Output {
     pub close: Vec<(PeerKey, CloseReason)>,
     pub dial: Vec<SocketAddr>,
     pub announces: Vec<AnnounceJob>,
+    /// Others wait for their answers than before.
+    pub urgency_changed: bool,
     pub hashes: Vec<HashJob>,
     pub disk: Vec<DiskJob>,
     pub dht_nodes: Vec<SocketAddr>,
@@ -55,6 +57,7 @@ impl Output {
         self.close.extend(more.close);
         self.dial.extend(more.dial);
         self.announces.extend(more.announces);
+        self.urgency_changed |= more.urgency_changed;
         self.hashes.extend(more.hashes);
         self.disk.extend(more.disk);
         self.dht_nodes.extend(more.dht_nodes);

@@ -45,6 +45,15 @@ enum Need {
     Download,
 }
 
+/// Who waits for the answers to a torrent's announces, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Urgency {
+    Read,
+    Metadata,
+    Nobody,
+}
+
 /// The calls of a torrent.
 #[derive(Debug)]
 pub struct Shortage {
@@ -143,6 +152,16 @@ impl Torrent {
     pub(super) fn somebody_waits(&self) -> bool {
         let Some(content) = &self.content else { return true };
         self.a_read_waits() || !self.deadlines.is_empty() || content.picker.has_wanted()
+    }
+
+    pub fn urgency(&self) -> Urgency {
+        if self.a_read_waits() || !self.deadlines.is_empty() {
+            Urgency::Read
+        } else if self.content.is_none() {
+            Urgency::Metadata
+        } else {
+            Urgency::Nobody
+        }
     }
 
     pub(super) fn a_read_waits(&self) -> bool {

@@ -85,6 +85,8 @@ pub struct AnnounceJob {
     pub event: AnnounceEvent,
     /// What the tracker gave as `tracker id`, to be sent back.
     pub tracker_id: Option<Vec<u8>>,
+    /// The tracker failed last time.
+    pub failed: bool,
 }
 
 /// What a tracker answered.

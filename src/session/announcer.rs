@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::StorageIndex;
+use super::announce_slots::Turn;
 use super::driver::Driver;
 use super::inner::Inner;
 use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
-use crate::alert::Alert;
+use crate::alert::{Alert, AnnounceEvent};
 use crate::engine::external_ip::Voter;
 use crate::engine::swarm::PeerSource;
 use crate::engine::trackers::AnnounceJob;
@@ -53,7 +54,8 @@ pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
 }
 
 async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
-    let Some(_turn) = session.announce_slots.take().await else {
+    let slots = if request.is_udp() { &session.udp_announce_slots } else { &session.announce_slots };
+    let Some(_turn) = slots.take(request.turn.clone()).await else {
         return Err(AnnounceFailure::new(crate::error::Operation::Unknown, "the session is closing"));
     };
     let client = session.tracker_client();
@@ -92,7 +94,23 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
         ip: (!settings.announce_ip.is_empty()).then(|| settings.announce_ip.clone()),
         tracker_id: job.tracker_id.clone(),
         user_agent: settings.user_agent.clone(),
+        turn: turn(driver, job),
     }
+}
+
+fn turn(driver: &Driver, job: &AnnounceJob) -> Turn {
+    Turn {
+        torrent: driver.index,
+        waiters: driver.waiters.clone(),
+        tracker: host(&job.url).into(),
+        first_or_last: matches!(job.event, AnnounceEvent::Started | AnnounceEvent::Stopped),
+        failed: job.failed,
+    }
+}
+
+/// The host of a tracker; empty where there is none.
+fn host(url: &str) -> String {
+    url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default()
 }
 
 fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply, AnnounceFailure>) {
@@ -109,8 +127,7 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
             }
             if let Some(ip) = reply.external_ip {
                 // Trackers of one name are one voter.
-                let name = url::Url::parse(&job.url).ok().and_then(|u| u.host_str().map(str::to_owned));
-                driver.session.external_ip_vote(Voter::Tracker(name.unwrap_or_default()), ip);
+                driver.session.external_ip_vote(Voter::Tracker(host(&job.url)), ip);
             }
             driver.run(|core, now| {
                 core.trackers_mut().reply(now, job.tracker, &reply);

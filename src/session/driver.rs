@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::announce_slots::Waiters;
 use super::event_fd::EventFd;
 use super::inner::Inner;
 use super::rate_limit::{RateLimiter, RateLimits, Standing};
@@ -20,6 +21,7 @@ use crate::engine::external_ip::Voter;
 use crate::engine::rate::Traffic;
 use crate::engine::reader::ReaderId;
 use crate::engine::reading::ReadOutcome;
+use crate::engine::shortage::Urgency;
 use crate::engine::store::{HashJob, PeerKey};
 use crate::engine::{Output, Time, Torrent};
 use crate::error::{Error, Operation, Result, Status};
@@ -81,6 +83,8 @@ pub struct Driver {
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
     pub dht: dht_search::DhtSearch,
+    /// Who waits for its announces.
+    pub waiters: Arc<Waiters>,
 }
 
 impl Driver {
@@ -112,6 +116,7 @@ impl Driver {
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
             dht: dht_search::DhtSearch::default(),
+            waiters: Arc::default(),
         });
         let called = Arc::new(MemoryCall(Arc::downgrade(&driver)));
         driver.core.lock().set_memory_waker(called.into());
@@ -171,7 +176,8 @@ impl Driver {
             let outcome = core.read(self.session.now(), id, len)?;
             // Somebody waits: late blocks are asked of others soon. Mostly the timer looks soon already.
             let sooner = matches!(outcome, ReadOutcome::Wait)
-                && core.next_timeout().is_some_and(|t| t.micros() < self.looks_at.load(Ordering::Acquire));
+                && (core.next_timeout().is_some_and(|t| t.micros() < self.looks_at.load(Ordering::Acquire))
+                    || !self.waiters.are(Urgency::Read));
             if !core.owes_follow_up() && !sooner {
                 return Ok(outcome);
             }
@@ -247,6 +253,7 @@ impl Driver {
     /// Takes what the core wants done. Its alerts are posted here, under the lock, and so in the order of what they tell.
     fn settle(&self, core: &mut Torrent) -> Output {
         let mut output = core.take_output();
+        output.urgency_changed = self.waiters.set(core.urgency());
         let silent = self.silent.load(Ordering::Acquire);
         for alert in output.alerts.drain(..).filter(|_| !silent) {
             match &alert {
@@ -303,6 +310,11 @@ impl Driver {
         }
         for address in output.dial {
             dialer::dial(self, address);
+        }
+        // Some wait for their turn already.
+        if output.urgency_changed {
+            self.session.announce_slots.rank_anew(self.index);
+            self.session.udp_announce_slots.rank_anew(self.index);
         }
         if !output.announces.is_empty() {
             announcer::announce(self, output.announces);

@@ -40,6 +40,8 @@ use crate::wire::Handshake;
 
 /// Between two connections that are ended to make room. To find one costs a look at all.
 pub const ROOM_PAUSE: Duration = Duration::from_millis(100);
+/// Announces over UDP at once. Each is a datagram now and then.
+const MAX_UDP_ANNOUNCES: usize = 1000;
 /// Receive buffers kept for reuse.
 const MAX_BUFFERS: usize = 8;
 
@@ -67,7 +69,9 @@ pub struct Inner {
     pub torrents: Mutex<Registry<Arc<Driver>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
+    /// Places for announces over HTTP, and over UDP.
     pub announce_slots: Arc<AnnounceSlots>,
+    pub udp_announce_slots: Arc<AnnounceSlots>,
     /// What counts beyond the torrents that are there.
     pub census: Mutex<Census>,
     pub connections: Arc<ConnectionLimit>,
@@ -127,6 +131,7 @@ impl Inner {
             download_limit: rate(settings.download_rate_limit),
             upload_limit: rate(settings.upload_rate_limit),
             announce_slots: AnnounceSlots::new(announces(&settings)),
+            udp_announce_slots: AnnounceSlots::new(MAX_UDP_ANNOUNCES),
             census: Mutex::new(Census::default()),
             changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections(&settings)),

@@ -177,7 +177,7 @@ settings! {
     tracker_completion_timeout: Int(30), Check::Range(1, 3600), live,
         "Seconds until an announce is given up.";
     tracker_receive_timeout: Int(10), Check::Range(1, 3600), live,
-        "Seconds without a byte of the reply until an announce is given up.";
+        "Seconds without a byte of the reply until an announce over HTTP is given up.";
     stop_tracker_timeout: Int(5), Check::Range(0, 600), live,
         "Seconds that closing a session waits for the trackers' answers; 0: none are told.";
     tracker_backoff: Int(250), Check::Range(0, 100_000), live,
@@ -185,7 +185,7 @@ settings! {
     max_http_recv_buffer_size: Int(4 * 1024 * 1024), Check::Range(16_384, 1 << 30), live,
         "Bytes, above which an HTTP reply is refused.";
     max_concurrent_http_announces: Int(50), Check::Range(1, 10_000), live,
-        "Announces under way at once, by HTTP and by UDP; further ones wait. (libtorrent: HTTP alone.)";
+        "Announces under way at once by HTTP; further ones wait for their turn: where a read waits first, then where metadata does, and first and last announces. An eighth is for waiting reads alone. UDP has 1000 places of its own.";
     validate_https_trackers: Bool(true), Check::Any, live,
         "Check the certificates of HTTPS trackers.";
     ssrf_mitigation: Bool(true), Check::Any, live,

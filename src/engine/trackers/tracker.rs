@@ -114,7 +114,13 @@ impl Tracker {
     }
 
     pub(super) fn job(&self, event: AnnounceEvent) -> AnnounceJob {
-        AnnounceJob { tracker: self.id, url: self.url.clone(), event, tracker_id: self.tracker_id.clone() }
+        AnnounceJob {
+            tracker: self.id,
+            url: self.url.clone(),
+            event,
+            tracker_id: self.tracker_id.clone(),
+            failed: self.fails > 0,
+        }
     }
 }
 

@@ -22,11 +22,13 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
@@ -72,7 +74,7 @@ pub struct Get<'a> {
     pub user_agent: &'a str,
     /// Most bytes of the body, unpacked.
     pub max_body: usize,
-    /// Longest wait for the next part of the body.
+    /// Longest wait for the next bytes, once connected.
     pub silence: Duration,
 }
 
@@ -119,13 +121,17 @@ impl Client {
             let (stream, ip) = self.connect(&url, &guard).await?;
             guard.went(ip);
             let after_head = Arc::new(AtomicUsize::new(0));
-            let stream = Counted { stream, read: 0, after_head: after_head.clone() };
-            let (response, _connection) = if url.scheme() == "https" {
-                let stream = self.tls.connect(server_name(&url)?, stream).await;
-                ask(stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?, &url, get.user_agent).await?
-            } else {
-                ask(stream, &url, get.user_agent).await?
+            let heard = Heard::now();
+            let stream = Counted { stream, read: 0, after_head: after_head.clone(), heard: heard.clone() };
+            let answer = async {
+                if url.scheme() == "https" {
+                    let stream = self.tls.connect(server_name(&url)?, stream).await;
+                    ask(stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?, &url, get.user_agent).await
+                } else {
+                    ask(stream, &url, get.user_agent).await
+                }
             };
+            let (response, _connection) = heard.unless_silent(get.silence, answer).await?;
             let around = BODY_FRAMES.saturating_mul(get.max_body).saturating_add(MAX_AROUND_BODY);
             after_head.store(around, Ordering::Relaxed);
             match redirect(&response, &url)? {
@@ -229,6 +235,33 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, FetchError> {
         Some(Host::Domain(name)) => ServerName::try_from(name.to_owned())
             .map_err(|_| FetchError::new(Operation::ParseAddress, "invalid URL: the host's name cannot be one")),
         None => Err(FetchError::new(Operation::ParseAddress, "invalid URL: no host")),
+    }
+}
+
+/// When the last bytes came.
+#[derive(Debug, Clone)]
+struct Heard(Arc<Mutex<Instant>>);
+
+impl Heard {
+    fn now() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// Waits for what is to come as long as no silence is longer than this.
+    async fn unless_silent<T>(
+        &self,
+        silence: Duration,
+        coming: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        tokio::pin!(coming);
+        loop {
+            let last = *self.0.lock();
+            match tokio::time::timeout_at(last + silence, &mut coming).await {
+                Ok(outcome) => return outcome,
+                Err(_) if *self.0.lock() == last => return Err(FetchError::timed_out(Operation::SockRead, silence)),
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -352,6 +385,7 @@ struct Counted {
     read: usize,
     /// 0 until the head is there.
     after_head: Arc<AtomicUsize>,
+    heard: Heard,
 }
 
 impl AsyncRead for Counted {
@@ -359,6 +393,7 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         self.read += buf.filled().len() - before;
+        *self.heard.0.lock() = Instant::now();
         let after_head = self.after_head.load(Ordering::Relaxed);
         let max = MAX_BEFORE_HEAD.saturating_add(after_head);
         if self.read <= max {

@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 use super::AnnounceRequest;
 use crate::alert::AnnounceEvent;
 use crate::metainfo::info_hash::Sha1Hash;
+use crate::session::StorageIndex;
+use crate::session::announce_slots::Turn;
 
 /// An interval of 1800 s and one peer.
 pub const REPLY: &[u8] = b"d8:intervali1800e5:peers6:\x01\x02\x03\x04\x05\x06e";
@@ -35,6 +37,13 @@ pub fn request(url: &str) -> AnnounceRequest {
         ip: None,
         tracker_id: None,
         user_agent: "test/1".to_owned(),
+        turn: Turn {
+            torrent: StorageIndex::INVALID,
+            waiters: Arc::default(),
+            tracker: url.into(),
+            first_or_last: true,
+            failed: false,
+        },
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub use crate::engine::trackers::{AnnounceReply, RetryIn};
 pub use redact::redact_url;
 
+use super::announce_slots::Turn;
 use crate::alert::AnnounceEvent;
 use crate::error::{Error, Operation, Status};
 use crate::metainfo::info_hash::Sha1Hash;
@@ -50,6 +51,18 @@ pub struct AnnounceRequest {
     /// What the tracker gave last time.
     pub tracker_id: Option<Vec<u8>>,
     pub user_agent: String,
+    /// Whose turn it is where announces wait for each other.
+    pub turn: Turn,
+}
+
+impl AnnounceRequest {
+    fn scheme(&self) -> Option<String> {
+        self.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
+    }
+
+    pub fn is_udp(&self) -> bool {
+        self.scheme().as_deref() == Some("udp")
+    }
 }
 
 /// Bounds of one announce.
@@ -57,7 +70,7 @@ pub struct AnnounceRequest {
 pub struct AnnounceLimits {
     /// From the first byte out, names looked up, to the last byte in (`tracker_completion_timeout`).
     pub completion_timeout: Duration,
-    /// Longest silence inside an HTTP answer (`tracker_receive_timeout`).
+    /// Longest silence before and inside an HTTP answer (`tracker_receive_timeout`).
     pub receive_timeout: Duration,
     /// Instead of the completion timeout for the event `stopped` (`stop_tracker_timeout`).
     pub stop_timeout: Duration,
@@ -166,7 +179,7 @@ impl TrackerClient {
         request: &AnnounceRequest,
         limits: &AnnounceLimits,
     ) -> Result<AnnounceReply, AnnounceFailure> {
-        let scheme = request.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let scheme = request.scheme();
         let timeout = limits.timeout(request.event);
         let announce = async {
             match scheme.as_deref() {

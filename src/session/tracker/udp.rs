@@ -23,12 +23,15 @@ use tokio::time::Instant;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
 use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, MAX_PEERS, TrackerOptions};
 use crate::error::Operation;
+use crate::session::announce_slots::AnnounceSlots;
 
 /// A connection id is good for a minute after it came.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// Most connection ids remembered, and most announces under way.
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_PENDING: usize = 1024;
+/// Most names looked up at once. Each holds a thread that the disk may want.
+const MAX_LOOKUPS: usize = 4;
 /// Most addresses of a tracker's name that are tried, an address family.
 const MAX_ADDRESSES: usize = 4;
 /// How long the other address family is waited for once one has answered.
@@ -47,6 +50,7 @@ pub struct UdpClient {
     keys: RandomState,
     counter: AtomicU64,
     connections: Mutex<HashMap<SocketAddr, Connection>>,
+    lookups: Arc<AnnounceSlots>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -195,6 +199,7 @@ impl UdpClient {
             keys: RandomState::new(),
             counter: AtomicU64::new(0),
             connections: Mutex::new(HashMap::new()),
+            lookups: AnnounceSlots::new(MAX_LOOKUPS),
         }
     }
 
@@ -204,11 +209,7 @@ impl UdpClient {
         limits: &AnnounceLimits,
     ) -> Result<AnnounceReply, AnnounceFailure> {
         let target = target_of(&request.url)?;
-        let addrs = tokio::net::lookup_host((target.host.as_str(), target.port))
-            .await
-            .map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?;
-        let (mut v4, mut v6): (Vec<_>, Vec<_>) =
-            addrs.map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())).partition(SocketAddr::is_ipv4);
+        let (mut v4, mut v6): (Vec<_>, Vec<_>) = self.look_up(&target, request).await?.partition(SocketAddr::is_ipv4);
         v4.truncate(MAX_ADDRESSES);
         v6.truncate(MAX_ADDRESSES);
         let ask = async |family: &Family, addrs: &[SocketAddr]| -> Result<AnnounceReply, AnnounceFailure> {
@@ -220,6 +221,19 @@ impl UdpClient {
             (true, false) => ask(&self.v6, &v6).await,
             (false, false) => both(ask(&self.v4, &v4), ask(&self.v6, &v6)).await,
         }
+    }
+
+    /// The addresses of a tracker. Names wait for each other.
+    async fn look_up(
+        &self,
+        target: &Target,
+        request: &AnnounceRequest,
+    ) -> Result<impl Iterator<Item = SocketAddr> + use<>, AnnounceFailure> {
+        let is_name = target.host.parse::<IpAddr>().is_err();
+        let _turn = if is_name { self.lookups.take(request.turn.clone()).await } else { None };
+        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+        let found: Vec<_> = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?.collect();
+        Ok(found.into_iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
     }
 
     /// Asks the addresses of one family in turn, each time with twice the patience.
