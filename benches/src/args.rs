@@ -1,6 +1,7 @@
 //! Command lines: `--name value` pairs and flags, nothing else.
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 /// The options of a command line. Every program names what it takes, so that a misspelt option is an error.
@@ -52,6 +53,22 @@ impl Args {
         match self.text(name) {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| format!("--{name} {text}: not a number in range")),
+        }
+    }
+}
+
+/// How a program ends: with what it found out, a line or nothing, or with what went wrong and its usage.
+pub fn end(name: &str, usage: &str, outcome: Result<String, String>) -> ExitCode {
+    match outcome {
+        Ok(line) => {
+            if !line.is_empty() {
+                println!("{line}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("{name}: {message}\n{usage}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -86,8 +86,10 @@ impl Peer {
             return (overtaken, false);
         }
         let usual = (self.pipe.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
-        let silent = now.since(self.last_received).min(self.silent_for(now));
-        let is_silent = self.requests.len() > 1 && silent >= self.depth.patience().max(usual);
+        let patience = self.depth.patience().max(usual);
+        // A part of a block may come, or no more than a word now and then.
+        let nothing_comes = now.since(self.last_received) >= patience || !self.pours();
+        let is_silent = self.requests.len() > 1 && self.silent_for(now) >= patience && nothing_comes;
         (if is_silent { self.requests.len() } else { 0 }, is_silent)
     }
 

@@ -332,7 +332,9 @@ impl Torrent {
             return;
         }
         let most = (self.peers.len() * percent).div_ceil(100).min(waiting);
-        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > SETTLED);
+        // Who brings much is not parted with for somebody who may be dead.
+        let serves = |p: &Peer| !p.requests.is_empty() && u64::from(p.down.per_second()) >= SLOW;
+        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
         let mut worst: Vec<_> =
             settled.map(|p| (p.down.per_second().saturating_add(p.up.per_second()), p.last_useful, p.key)).collect();
         worst.sort_unstable();

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 
-use elementum_bench::args::Args;
+use elementum_bench::args::{Args, end};
 use elementum_bench::content::BLOCK;
 use elementum_bench::torrent::Torrent;
 use elementum_bench::usage::Stretch;
@@ -17,16 +17,7 @@ use sha1::{Digest, Sha1};
 const USAGE: &str = "floor --torrent PATH --peer IP:PORT [--receive-only] [--pipeline BLOCKS] [--buffer BYTES]";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("floor: {message}\n{USAGE}");
-            ExitCode::FAILURE
-        }
-    }
+    end("floor", USAGE, run())
 }
 
 fn run() -> Result<String, String> {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elementum_bench::args::Args;
+use elementum_bench::args::{Args, end};
 use elementum_torrent::engine::output::DiskJob;
 use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::reading::ReadOutcome;
@@ -277,13 +277,7 @@ impl Swarm {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("picker-scale: {message}\n{USAGE}");
-            ExitCode::FAILURE
-        }
-    }
+    end("picker-scale", USAGE, run().map(|()| String::new()))
 }
 
 fn run() -> Result<(), String> {

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use elementum_bench::args::Args;
+use elementum_bench::args::{Args, end};
 use elementum_bench::content::{BLOCK, Content, STAMP};
 use elementum_bench::torrent::Torrent;
 use elementum_bench::wire;
@@ -53,13 +53,7 @@ impl Pace {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("plain-seeder: {message}\n{USAGE}");
-            ExitCode::FAILURE
-        }
-    }
+    end("plain-seeder", USAGE, run().map(|()| String::new()))
 }
 
 fn run() -> Result<(), String> {

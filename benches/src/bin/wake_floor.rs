@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use elementum_bench::args::Args;
+use elementum_bench::args::{Args, end};
 use elementum_bench::content::{BLOCK, Content};
 use elementum_bench::torrent::Torrent;
 use elementum_bench::usage::nanoseconds;
@@ -23,16 +23,7 @@ const USAGE: &str = "wake-floor --torrent PATH --seed NUMBER --memory BYTES --pe
 const AHEAD: usize = 4;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("wake-floor: {message}\n{USAGE}");
-            ExitCode::FAILURE
-        }
-    }
+    end("wake-floor", USAGE, run())
 }
 
 /// When the reads of each piece were called and when they returned, nanoseconds.
