@@ -121,7 +121,7 @@
  * Torrents, sessions, readers: no limit but memory. Torrent files: 64 MiB, 2097152 pieces of up to 512 MiB, 3000000 bencoded
  * values, keys included: nearly 500000 files, six values each where they lie in one folder. Strings in records: 4096 bytes,
  * what is longer is cut. memory_limit bounds the payload of a session's torrents, all of it; beside that a session takes some
- * memory for each connection, piece and alert.
+ * memory for each connection, piece and alert, and for metadata that comes (`max_metadata_size`).
  *
  *
  * VERSIONS

@@ -207,13 +207,13 @@ settings! {
 
     // torrents
     max_metadata_size: Int(3 * 1024 * 1024 * 10), Check::Range(16_384, 1 << 30), live,
-        "Bytes of the largest metadata taken from peers.";
+        "Bytes of the largest metadata taken from peers. While it comes, a magnet may hold three times as many (peers may disagree), beside memory_limit.";
     max_piece_count: Int(0x20_0000), Check::Range(1, 0x200_0000), live,
         "Most pieces of a torrent whose metadata comes from peers.";
 
     // memory, threads, storage: ours
     memory_limit: Int(64 * 1024 * 1024), Check::Range(256 * 1024, 1 << 46), live,
-        "Bytes of payload in memory, whole session: in flight, stored, being read, sent or written. Never exceeded.";
+        "Bytes of payload in memory, whole session: in flight, stored, being read, sent or written. Never exceeded. Counted in whole blocks of 16 KiB.";
     storage: Str("memory"), Check::OneOf(&["memory", "disk"]), live,
         "Where the pieces of torrents live that do not say it themselves: memory or disk.";
     reader_lookbehind_percent: Int(15), Check::Range(0, 90), live,
