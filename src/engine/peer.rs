@@ -375,11 +375,11 @@ impl Peer {
         entry.times += 1;
     }
 
-    /// It brought a block of the piece: what it refused before is asked of it soon.
+    /// It brought a block of the piece: what it refused before is asked of it soon. What it does not have any more it goes on refusing.
     fn serves_again(&mut self, now: Time, piece: u32) {
         self.refused.remove(&piece);
         if std::mem::take(&mut self.refusals) > 0 {
-            self.refused.values_mut().for_each(|r| r.until = r.until.min(now + REFUSED));
+            self.refused.values_mut().for_each(|r| r.until = r.until.min(now + REFUSED * r.times));
         }
     }
 
