@@ -293,9 +293,7 @@ impl Torrent {
     pub(super) fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
-        if peer.is_unknown() {
-            peer.requests.iter().for_each(|r| self.in_vain.note(r.piece, r.block));
-        }
+        self.in_vain.left_with(peer);
         self.ranking.outdated();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
@@ -325,6 +323,7 @@ impl Torrent {
         }
         self.ranking.outdated();
         self.fetch.peer_gone(key);
+        self.in_vain.left_with(&peer);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
             if peer.counted_seed {
@@ -333,9 +332,6 @@ impl Torrent {
                 content.picker.pieces_left(&peer.have);
             }
             for r in &peer.requests {
-                if peer.is_unknown() {
-                    self.in_vain.note(r.piece, r.block);
-                }
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
                 content.store.unmark_asked(r.piece, r.block, key);
                 content.store.take_in(r.piece, charge);

@@ -95,7 +95,7 @@ impl Peer {
 
     /// How many of so many requests it takes at once.
     pub fn takes(&self, requests: usize) -> usize {
-        self.fickle.room(requests.min(self.depth.most))
+        self.fickle.room(requests.min(self.depth.most()))
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use super::peer::Peer;
+
 /// Blocks remembered: the first queues of some strangers.
 const MOST: usize = 64;
 
@@ -10,7 +12,14 @@ const MOST: usize = 64;
 pub struct InVain(VecDeque<(u32, u32)>);
 
 impl InVain {
-    pub fn note(&mut self, piece: u32, block: u32) {
+    /// The peer leaves, or is given up, with what it was asked for.
+    pub fn left_with(&mut self, peer: &Peer) {
+        if peer.is_unknown() {
+            peer.requests.iter().for_each(|r| self.note(r.piece, r.block));
+        }
+    }
+
+    fn note(&mut self, piece: u32, block: u32) {
         if self.has(piece, block) {
             return;
         }

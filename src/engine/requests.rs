@@ -41,7 +41,7 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now, self.inflow.share());
         let due = expected + peer.pipe.patience();
-        // Strangers that are not relied on: who has room is asked for it, too.
+        // Another stranger left with it. This one is not relied on: who has room is asked for it, too.
         let relied_on = !peer.is_unknown() || !self.in_vain.has(pick.piece, pick.block);
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
