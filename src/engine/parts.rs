@@ -1,9 +1,7 @@
 //! What a read finds in memory: stretches of pieces, held while they are copied out.
 
-use std::sync::Arc;
-
 use super::content::Content;
-use crate::storage::pool::{BLOCK_SIZE, Block};
+use crate::storage::pool::{BLOCK_SIZE, Blocks};
 
 /// Bytes handed out by one read at most; a reader with a larger buffer comes again.
 const MAX_READ: u64 = 1 << 20;
@@ -12,7 +10,7 @@ const MAX_READ: u64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Part {
     /// All blocks of a verified piece: one count for all of them is taken, not one each. Else the one block that is here.
-    blocks: Arc<[Block]>,
+    blocks: Blocks,
     /// From the start of the first block.
     offset: usize,
     len: usize,
@@ -63,5 +61,5 @@ fn part_of(content: &Content, piece: u32, inside: usize, unverified: bool) -> Op
     let (index, offset) = (inside / BLOCK_SIZE as usize, inside % BLOCK_SIZE as usize);
     let block = content.store.block(piece, index as u32, unverified)?;
     let len = (block.len() as usize).checked_sub(offset).filter(|n| *n > 0)?;
-    Some(Part { blocks: Arc::new([block.clone()]), offset, len })
+    Some(Part { blocks: std::iter::once(block.clone()).collect(), offset, len })
 }

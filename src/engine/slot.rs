@@ -1,11 +1,9 @@
 //! A piece in memory, and its blocks.
 
-use std::sync::Arc;
-
 use super::Time;
 use super::store::{MAX_COPIES, PeerKey};
 use crate::piece_hash::PieceHash;
-use crate::storage::pool::Block;
+use crate::storage::pool::{Block, Blocks};
 use crate::storage::turns::Promise;
 
 /// One block of a piece on its way.
@@ -84,7 +82,7 @@ pub struct Slot {
     pub(super) hash: Option<PieceHash>,
     pub(super) hashed: u32,
     pub(super) generation: u64,
-    pub(super) whole: Option<Arc<[Block]>>,
+    pub(super) whole: Option<Blocks>,
     /// When the last block of it came; at first, when it was begun.
     pub last: Time,
     /// Memory for the blocks to be asked for; none where the piece is read block by block.
@@ -106,7 +104,7 @@ impl Slot {
     }
 
     /// The blocks of a verified piece, in order, side by side.
-    pub fn whole(&self) -> Option<&Arc<[Block]>> {
+    pub fn whole(&self) -> Option<&Blocks> {
         self.whole.as_ref()
     }
 
@@ -177,7 +175,7 @@ impl Slot {
 
     /// Does anybody else hold blocks of it: an upload, a hash job, a caller?
     pub fn is_shared(&self) -> bool {
-        let by_piece = self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
+        let by_piece = self.whole.as_ref().is_some_and(|w| w.holders() > 1);
         let ours = 1 + usize::from(self.whole.is_some());
         by_piece || self.blocks.iter().filter_map(|b| b.data.as_ref()).any(|b| b.holders() > ours)
     }
@@ -185,7 +183,7 @@ impl Slot {
     /// Would no memory come free if it were let go of? An upload holds a block, a hash job or a caller all that it knows of.
     pub fn would_free_nothing(&self) -> bool {
         let ours = 1 + usize::from(self.whole.is_some());
-        let by_piece = self.stage != Stage::Kept || self.whole.as_ref().is_some_and(|w| Arc::strong_count(w) > 1);
+        let by_piece = self.stage != Stage::Kept || self.whole.as_ref().is_some_and(|w| w.holders() > 1);
         let mut blocks = self.blocks.iter().filter(|b| b.is_received()).filter_map(|b| b.data.as_ref());
         self.is_shared() && (by_piece || blocks.all(|b| b.holders() > ours))
     }

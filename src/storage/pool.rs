@@ -345,6 +345,41 @@ impl Drop for Block {
     }
 }
 
+/// Blocks that follow one another, shared all together: one count is taken for them, not one each.
+#[derive(Debug, Clone)]
+pub struct Blocks(Arc<[Block]>);
+
+#[cfg(tsan)]
+impl Drop for Blocks {
+    /// Whoever holds them all lets each of them go, though its own count stays as it is.
+    fn drop(&mut self) {
+        for block in self.0.iter() {
+            block.0.let_go.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+impl FromIterator<Block> for Blocks {
+    fn from_iter<I: IntoIterator<Item = Block>>(blocks: I) -> Self {
+        Self(blocks.into_iter().collect())
+    }
+}
+
+impl std::ops::Deref for Blocks {
+    type Target = [Block];
+
+    fn deref(&self) -> &[Block] {
+        &self.0
+    }
+}
+
+impl Blocks {
+    /// How many hold them all.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
 impl Block {
     /// Bytes of padding: zeros that take no memory, and are charged to nobody.
     pub fn padding(pool: &Arc<Pool>, len: u32) -> Self {

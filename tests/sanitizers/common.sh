@@ -70,9 +70,16 @@ clean() {
         passed=$((passed + 1))
     else
         echo "FAILED   $(basename "${*: -1}")"
-        tail -60 "$log"
+        told "$log"
         failed=$((failed + 1))
     fi
+}
+
+# told LOG: the first report from its beginning on, and how the program ended.
+told() {
+    grep -m1 -nE 'WARNING|ERROR: |==[0-9]+== [A-Z]' "$1" | cut -d: -f1 | { read -r at && sed -n "$at,$((at + 70))p" "$1" | cut -c1-240 || true; }
+    echo '[...]'
+    tail -20 "$1"
 }
 
 # planted PATTERN COMMAND...: must fail, and the report must match.
@@ -87,7 +94,7 @@ planted() {
         passed=$((passed + 1))
     else
         echo "FAILED   planted ${*: -1}: no report like '$pattern'"
-        tail -60 "$log"
+        told "$log"
         failed=$((failed + 1))
     fi
 }
