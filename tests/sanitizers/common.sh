@@ -75,9 +75,9 @@ clean() {
     fi
 }
 
-# told LOG: the first report from its beginning on, and how the program ended.
+# told LOG: the first report from its beginning on, of each stack the frames next to the fault; and how the program ended.
 told() {
-    grep -m1 -nE 'WARNING|ERROR: |==[0-9]+== [A-Z]' "$1" | cut -d: -f1 | { read -r at && sed -n "$at,$((at + 70))p" "$1" | cut -c1-240 || true; }
+    sed -nE '/WARNING|ERROR: |==[0-9]+== [A-Z]/,$p' "$1" | grep -vE '^ *#(1[2-9]|[2-9][0-9]) ' | cut -c1-240 | sed -n 1,60p
     echo '[...]'
     tail -20 "$1"
 }
