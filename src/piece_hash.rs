@@ -1,18 +1,14 @@
 //! SHA-1 (FIPS 180-4) of pieces, which come part by part and are hashed several at a time.
 //!
-//! One message's rounds wait for one another. Where the processor has SHA instructions, four messages in step take one and a half
-//! times as long as one: 2.7 times the bytes a second.
+//! One message's rounds wait for one another, and those of several messages in step fill the gaps: see `ffi::sha1_lanes`.
 
 use sha1::block_api;
 
 use crate::ffi::sha1_lanes;
 
-/// So many messages go in step.
-const LANES: usize = 4;
-
 /// How many messages are worth bringing together, one where that gains nothing.
 pub fn lanes() -> usize {
-    if sha1_lanes::is_supported() { LANES } else { 1 }
+    sha1_lanes::most()
 }
 
 /// Bytes that are hashed as one.
@@ -111,11 +107,12 @@ pub fn update_together<'a, I>(messages: impl IntoIterator<Item = (&'a mut PieceH
 where
     I: Iterator<Item = &'a [u8]>,
 {
+    let most = lanes();
     let mut waiting = messages.into_iter().map(|(hash, parts)| Lane { hash, parts, chunks: &[] });
-    let mut lanes: Vec<Lane<I>> = Vec::with_capacity(LANES);
+    let mut lanes: Vec<Lane<I>> = Vec::with_capacity(most);
     loop {
         lanes.retain_mut(Lane::goes_on);
-        while lanes.len() < LANES
+        while lanes.len() < most
             && let Some(mut lane) = waiting.next()
         {
             if lane.goes_on() {
@@ -123,22 +120,9 @@ where
             }
         }
         let Some(chunks) = lanes.iter().map(|lane| lane.chunks.len()).min() else { return };
-        match &mut lanes[..] {
-            [a, b, c, d] => in_step([a, b, c, d].map(|lane| lane.step(chunks))),
-            [a, b, c] => in_step([a, b, c].map(|lane| lane.step(chunks))),
-            [a, b] => in_step([a, b].map(|lane| lane.step(chunks))),
-            lanes => {
-                for (state, chunks) in lanes.iter_mut().map(|lane| lane.step(chunks)) {
-                    block_api::compress(state, chunks);
-                }
-            }
-        }
+        let mut in_step: Vec<sha1_lanes::Lane> = lanes.iter_mut().map(|lane| lane.step(chunks)).collect();
+        sha1_lanes::compress(&mut in_step);
     }
-}
-
-fn in_step<const N: usize>(lanes: [(&mut [u32; 5], &[Chunk]); N]) {
-    let chunks = lanes.each_ref().map(|(_, chunks)| *chunks);
-    sha1_lanes::compress(lanes.map(|(state, _)| state), chunks);
 }
 
 #[cfg(test)]
