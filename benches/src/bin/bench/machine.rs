@@ -2,7 +2,7 @@
 //! does not travel says so by these.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,11 @@ const COPIES: [(usize, Figure); 3] = [
     ),
 ];
 const PAGES: Figure = Figure::stated("machine.fresh_pages_s", "/s", "pages of 4 KiB, touched for the first time");
-const WAKE: Figure = Figure::stated("machine.eventfd_wake_us", "us", "a thread that sleeps on an eventfd, median");
+const WAKE: Figure = Figure::stated(
+    "machine.eventfd_wake_us",
+    "us",
+    "a thread that sleeps on an eventfd while the writer works on, median",
+);
 const WAKE_TAIL: Figure = Figure::stated("machine.eventfd_wake_p99_us", "us", "the same, 99th percentile");
 
 const MIB: usize = 1 << 20;
@@ -125,26 +129,35 @@ fn fresh_pages() -> f64 {
 /// How long before a wake-up the machine is left idle: the readers that are measured have waited as long.
 const HELD: Duration = Duration::from_millis(2);
 
-/// So many times, microseconds from the writing of an eventfd to the return of the read that waited for it.
+/// The writer of an eventfd goes on working for so long at most.
+const WORKS_ON: Duration = Duration::from_millis(1);
+
+/// So many times, microseconds from the writing of an eventfd to the return of the read that waited for it. The writer goes on working
+/// meanwhile, as a thread does that received what others wait for: so another processor has to wake up.
 pub fn eventfd_wakes(count: usize) -> Vec<f64> {
     // A read takes one off the counter: a sleeper that comes late still wakes as often as it was woken.
     let Ok(event) = EventFd::from_value_and_flags(0, EfdFlags::EFD_SEMAPHORE) else { return Vec::new() };
-    let (start, written) = (Instant::now(), AtomicU64::new(0));
+    let (start, written, woken) = (Instant::now(), AtomicU64::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         let sleeper = scope.spawn(|| {
             let mut took = Vec::with_capacity(count);
             while took.len() < count && event.read().is_ok() {
                 let now = start.elapsed().as_nanos() as u64;
                 took.push(now.saturating_sub(written.load(Ordering::Acquire)) as f64 / 1e3);
+                woken.store(took.len(), Ordering::Release);
             }
             took
         });
-        for _ in 0..count {
+        for nth in 1..=count {
             thread::sleep(HELD);
             written.store(start.elapsed().as_nanos() as u64, Ordering::Release);
             // It fails where the counter is full, which it is not: then again, as the sleeper waits for each.
             while event.write(1).is_err() {
                 thread::yield_now();
+            }
+            let begun = Instant::now();
+            while woken.load(Ordering::Acquire) < nth && begun.elapsed() < WORKS_ON {
+                std::hint::spin_loop();
             }
         }
         sleeper.join().unwrap_or_default()
