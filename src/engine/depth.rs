@@ -191,8 +191,8 @@ mod tests {
         }
     }
 
-    /// A peer that takes `bound` requests at a time, and of those rejects some at random. A round of 300 requests each 100 ms, which are all
-    /// answered. How many it is asked for in the end.
+    /// A peer that takes `bound` requests at a time, and of those rejects some at random. A round of 300 requests each 100 ms, all of
+    /// which are answered. How many it is asked for in the end.
     fn learn(depth: &mut Depth, from: Time, rounds: u64, bound: usize, mut by_chance: impl FnMut() -> bool) -> usize {
         for round in 0..rounds {
             let sent = from + Duration::from_millis(round * 100);
