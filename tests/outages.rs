@@ -50,7 +50,10 @@ fn info_hash(torrent: &Torrent) -> [u8; 20] {
 
 /// A tracker that names one peer to whoever asks, and counts how often it is asked.
 fn tracker(names: SocketAddr) -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    serve_announces(TcpListener::bind("127.0.0.1:0").unwrap(), names)
+}
+
+fn serve_announces(listener: TcpListener, names: SocketAddr) -> (String, Arc<AtomicUsize>) {
     let url = format!("http://{}/announce", listener.local_addr().unwrap());
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
@@ -96,6 +99,30 @@ fn a_reader_has_the_only_seed_again_soon() {
     let back = Instant::now();
     ours::read_range(&session, &reader, from, &expected[from..]);
     assert!(back.elapsed() < Duration::from_secs(12), "{:?}", back.elapsed());
+    session.close(CLOSE).unwrap();
+    seed.close(CLOSE).unwrap();
+}
+
+/// A tracker that is away while a read waits is asked again and again, and soon after it is there.
+#[test]
+fn a_tracker_that_comes_back_is_asked_soon() {
+    let torrent = make();
+    let (seed, _) = ours::seed(&torrent);
+    let place = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let session = player(1 << 20);
+    let mut params = ours::params(&torrent, Source::File);
+    params.trackers = vec![format!("http://{address}/announce")];
+    let index = session.add_torrent(params).unwrap();
+    let reader = session.open_reader(index, 0, ReaderOptions::default()).unwrap();
+    assert!(reader.read(&mut [0; 100], Some(Duration::from_secs(25))).is_err(), "nobody is there");
+    let (_, asked) = serve_announces(TcpListener::bind(address).unwrap(), ours::address(&seed));
+    let back = Instant::now();
+    let expected = fs::read(torrent.content()).unwrap();
+    ours::read_range(&session, &reader, 0, &expected[..1_000_000]);
+    assert!(back.elapsed() < Duration::from_secs(16), "{:?}", back.elapsed());
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
     session.close(CLOSE).unwrap();
     seed.close(CLOSE).unwrap();
 }

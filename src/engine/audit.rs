@@ -192,7 +192,7 @@ impl Torrent {
                     p.am_interested,
                     p.snubbed,
                     p.parole,
-                    p.refused,
+                    p.refusals,
                     p.requests.len(),
                     p.target_queue(QueueTime::Least { percent: 100 }, self.inflow.share(), usize::MAX),
                     p.have.count()

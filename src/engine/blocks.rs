@@ -54,6 +54,7 @@ impl Torrent {
         }
         self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
+        self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
         peer.last_useful = now;
         self.gave_way = None;
         peer.budget.block(u64::from(length));

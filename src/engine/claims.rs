@@ -141,7 +141,8 @@ impl Torrent {
         peer.take_request(piece, block)?;
         peer.note_taken_back();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
-        peer.note_refused(now, piece);
+        peer.refusals.note_late(now, piece);
+        self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
         let charge = peer.credits.take(piece, block * BLOCK_SIZE);
         let mut promise = content.store.unmark_asked(piece, block, late);
         // What is on its way keeps its charge; the piece's own memory serves then.

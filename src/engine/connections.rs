@@ -253,7 +253,6 @@ impl Torrent {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
             }
-            peer.forgive(now);
             peer.fickle.forget_ghosts(now);
             peer.depth.raise(now);
             if peer.requests.is_empty() {

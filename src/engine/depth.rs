@@ -1,6 +1,8 @@
 //! How many requests a peer takes at a time. Some that say nothing of it, or the wrong thing (`reqq`), reject what is beyond it, or drop
-//! it without a word. What was rejected beside others that were taken tells the bound; what was dropped is found out by what came since,
-//! or by the silence after it.
+//! it without a word. What was dropped is found out by what came since, or by the silence after it.
+//!
+//! A reject is answered at once: what was asked for before, and is not answered yet, the peer has taken. So many tell the bound, and
+//! from then on nothing within it is rejected. Whoever goes on with that rejects for reasons of his own, or at random, and has no bound.
 //!
 //! A bound may be of the moment: it is raised now and then.
 
@@ -15,6 +17,8 @@ use crate::storage::pool::BLOCK_SIZE;
 
 /// A bound grows by a quarter, and one, in such intervals.
 const RAISED_EVERY: Duration = Duration::from_secs(10);
+/// How often within that time a bound may prove lower than it seemed. With the next time it is none, for as long.
+const MOST_CORRECTED: u32 = 3;
 /// A request is dropped if so many times the peer's queue came after it, and so many blocks: some answer in an order of their own.
 const OVERTAKEN: u64 = 2;
 const OUT_OF_ORDER: u64 = 32;
@@ -30,15 +34,31 @@ const INTERVALS: u32 = 2;
 #[derive(Debug, Clone, Copy)]
 pub struct Depth {
     most: usize,
+    /// What was found out last. What is asked for beyond it since is a try.
+    found: usize,
     raised: Time,
     lowered: Time,
+    /// Times in a row that something within the bound was rejected, and the last of them.
+    corrected: u32,
+    corrected_at: Time,
+    /// Rejects tell nothing until then.
+    random_until: Time,
     /// Silences in a row.
     silences: u32,
 }
 
 impl Default for Depth {
     fn default() -> Self {
-        Self { most: usize::MAX, raised: Time::ZERO, lowered: Time::ZERO, silences: 0 }
+        Self {
+            most: usize::MAX,
+            found: usize::MAX,
+            raised: Time::ZERO,
+            lowered: Time::ZERO,
+            corrected: 0,
+            corrected_at: Time::ZERO,
+            random_until: Time::ZERO,
+            silences: 0,
+        }
     }
 }
 
@@ -49,7 +69,30 @@ impl Depth {
 
     /// It took so many, and no more.
     pub fn took(&mut self, now: Time, requests: usize) {
-        (self.most, self.raised, self.lowered) = (requests.max(1), now, now);
+        self.found = requests.max(1);
+        (self.most, self.raised, self.lowered) = (self.found, now, now);
+    }
+
+    /// It rejected what was asked for at `sent`, and holds so many that were asked for before.
+    pub fn rejected(&mut self, now: Time, sent: Time, held: usize) {
+        // What was asked for before the bound was lowered says nothing of the bound.
+        if sent < self.lowered || now < self.random_until {
+            return;
+        }
+        if held < self.found {
+            self.corrected = if now.since(self.corrected_at) < RAISED_EVERY { self.corrected + 1 } else { 1 };
+            self.corrected_at = now;
+            if self.corrected > MOST_CORRECTED {
+                *self = Self { random_until: now + RAISED_EVERY, silences: self.silences, ..Self::default() };
+                return;
+            }
+        }
+        if held > 0 {
+            self.took(now, held);
+        } else {
+            // The one that it was to answer next: that is no bound.
+            self.lowered = now;
+        }
     }
 
     pub fn brought_a_block(&mut self) {
@@ -91,6 +134,13 @@ impl Peer {
         let nothing_comes = now.since(self.last_received) >= patience || !self.pours();
         let is_silent = self.requests.len() > 1 && self.silent_for(now) >= patience && nothing_comes;
         (if is_silent { self.requests.len() } else { 0 }, is_silent)
+    }
+
+    /// It rejected a request, and holds so many that were made before it.
+    pub fn note_depth(&mut self, now: Time, held: usize) {
+        if let Some(request) = self.requests.get(held).filter(|_| !self.is_unknown()) {
+            self.depth.rejected(now, request.sent, held);
+        }
     }
 
     /// How many of so many requests it takes at once.
@@ -138,6 +188,51 @@ mod tests {
         for (second, most) in [(69, 1), (70, 2), (79, 2), (80, 3), (90, 4), (100, 6), (110, 8)] {
             depth.raise(Time::from_millis(second * 1000));
             assert_eq!(depth.most(), most, "{second}");
+        }
+    }
+
+    /// A peer that takes `bound` requests at a time, and of those rejects some at random. A round of 300 requests each 100 ms, all of
+    /// which are answered. How many it is asked for in the end.
+    fn learn(depth: &mut Depth, from: Time, rounds: u64, bound: usize, mut by_chance: impl FnMut() -> bool) -> usize {
+        for round in 0..rounds {
+            let sent = from + Duration::from_millis(round * 100);
+            let mut held = 0;
+            for _ in 0..depth.most().min(300) {
+                if held >= bound || by_chance() {
+                    depth.rejected(sent + Duration::from_millis(50), sent, held);
+                } else {
+                    held += 1;
+                }
+            }
+        }
+        depth.most().min(300)
+    }
+
+    #[test]
+    fn what_is_rejected_beyond_the_first_ones_tells_a_bound_and_what_is_rejected_at_random_does_not() {
+        for bound in [1, 5, 20, 250] {
+            let mut depth = Depth::default();
+            assert_eq!(learn(&mut depth, Time::BEGINNING, 50, bound, || false), bound);
+            // It changes.
+            let later = Time::BEGINNING + RAISED_EVERY;
+            assert_eq!(learn(&mut depth, later, 50, 3, || false), bound.min(3));
+        }
+        let mut rng = fastrand::Rng::with_seed(5);
+        for percent in [10, 50, 90] {
+            let mut depth = Depth::default();
+            assert_eq!(learn(&mut depth, Time::BEGINNING, 50, 1000, || rng.u8(..100) < percent), 300, "{percent}");
+            let later = Time::BEGINNING + RAISED_EVERY * 2;
+            assert_eq!(learn(&mut depth, later, 50, 20, || false), 20, "now it has a bound");
+        }
+    }
+
+    #[test]
+    fn who_rejects_all_for_a_while_has_no_bound() {
+        let mut depth = Depth::default();
+        for n in 0..100 {
+            let at = Time::BEGINNING + Duration::from_millis(n * 100);
+            (0..40).for_each(|_| depth.rejected(at, at, 0));
+            assert_eq!(depth.most(), usize::MAX);
         }
     }
 

@@ -63,7 +63,7 @@ impl Peer {
 
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
-        self.am_interested && self.requests.is_empty() && !self.snubbed && self.refusals == 0
+        self.am_interested && self.requests.is_empty() && !self.snubbed && self.refusals.are_over()
     }
 
     pub fn note_asked(&mut self, now: Time) {

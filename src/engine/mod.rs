@@ -47,6 +47,7 @@ pub mod ranking;
 pub mod rate;
 pub mod reader;
 pub mod reading;
+pub mod refusals;
 pub mod requests;
 pub mod retries;
 pub mod rhythm;

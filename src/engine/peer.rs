@@ -1,6 +1,6 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::loans::Loans;
 use super::outbox::Outbox;
 use super::pipe::{FIRST_QUEUE, Pipe, QueueTime};
 use super::rate::Rate;
+use super::refusals::Refusals;
 use super::rhythm::Rhythm;
 use super::shows::Shown;
 use super::store::PeerKey;
@@ -39,13 +40,6 @@ const SILENT: Duration = Duration::from_secs(2);
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
 const MAX_CANCELLED: usize = 4096;
-/// Refused pieces that are remembered.
-const MAX_REFUSED: usize = 1024;
-/// The first wait before it is asked for a piece again that it refused, and how often that is doubled.
-const REFUSED: Duration = Duration::from_secs(1);
-const MOST_REFUSED_DOUBLED: u32 = 6;
-/// Refusals in a row after which a peer is asked for one block at a time.
-const PATIENCE_WITH_REFUSALS: u32 = 8;
 /// HAVEs and their opposites kept from a peer while the metadata is missing.
 const MAX_EARLY_HAVES: usize = 1 << 16;
 
@@ -82,13 +76,6 @@ pub struct Request {
     /// What the peer had delivered then, and what all had.
     pub delivered: u64,
     pub delivered_by_all: u64,
-}
-
-/// A piece that a peer refused.
-#[derive(Debug, Clone, Copy)]
-pub struct Refusal {
-    pub until: Time,
-    pub times: u32,
 }
 
 /// One connected peer of a torrent.
@@ -139,10 +126,7 @@ pub struct Peer {
     pub cancelled: VecDeque<(u32, u32)>,
     /// How many more were taken back, before those.
     forgotten: u32,
-    /// Pieces that it refused though it lets us ask: not asked of it again until then, each time longer.
-    pub refused: BTreeMap<u32, Refusal>,
-    /// Refusals since the last block, each of all that was asked for together.
-    pub refusals: u32,
+    pub refusals: Refusals,
     pub credits: Arc<Credits>,
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
@@ -242,8 +226,7 @@ impl Peer {
             took_back: false,
             cancelled: VecDeque::new(),
             forgotten: 0,
-            refused: BTreeMap::new(),
-            refusals: 0,
+            refusals: Refusals::default(),
             credits,
             reqq: 250,
             snubbed: false,
@@ -307,7 +290,7 @@ impl Peer {
     pub fn serves(&self, piece: u32) -> bool {
         self.have.get(piece)
             && (!self.peer_choking || self.allowed_to_us.contains(&piece))
-            && (self.refused.is_empty() || self.refused.get(&piece).is_none_or(|r| r.until == Time::ZERO))
+            && self.refusals.allow(piece)
     }
 
     /// Counts anew what it has and we lack, who have that.
@@ -318,7 +301,7 @@ impl Peer {
 
     /// Could it be asked for any piece?
     pub fn serves_all(&self) -> bool {
-        self.is_seed() && !self.peer_choking && self.refused.is_empty() && !self.parole && !self.snubbed
+        self.is_seed() && !self.peer_choking && self.refusals.are_none() && !self.parole && !self.snubbed
     }
 
     /// A request was taken back, and the peer told so.
@@ -359,38 +342,9 @@ impl Peer {
         one_of_them
     }
 
-    /// The peer will not serve the piece, though it said that it has it and lets us ask. It may be busy, or lying, or about
-    /// to say that it lost the piece; it is asked again, after a wait that grows.
-    pub fn note_refused(&mut self, now: Time, piece: u32) {
-        if self.refused.len() >= MAX_REFUSED && !self.refused.contains_key(&piece) {
-            return;
-        }
-        let entry = self.refused.entry(piece).or_insert(Refusal { until: Time::ZERO, times: 0 });
-        // All that it was asked for of the piece is refused together: that is one time.
-        if entry.until > now {
-            return;
-        }
-        self.refusals = self.refusals.saturating_add(1);
-        entry.until = now + REFUSED * (1 << entry.times.min(MOST_REFUSED_DOUBLED));
-        entry.times += 1;
-    }
-
-    /// It brought a block of the piece: what it refused before is asked of it soon. What it does not have any more it goes on refusing.
-    fn serves_again(&mut self, now: Time, piece: u32) {
-        self.refused.remove(&piece);
-        if std::mem::take(&mut self.refusals) > 0 {
-            self.refused.values_mut().for_each(|r| r.until = r.until.min(now + REFUSED * r.times));
-        }
-    }
-
-    /// Refused pieces whose wait is over may be asked again.
-    pub fn forgive(&mut self, now: Time) {
-        self.refused.values_mut().filter(|r| r.until <= now).for_each(|r| r.until = Time::ZERO);
-    }
-
     /// How many blocks to keep asked of it: while its speed is still being found out twice as many with each round trip.
     pub fn target_queue(&self, time: QueueTime, share: f64, max: usize) -> usize {
-        if self.snubbed || self.refusals >= PATIENCE_WITH_REFUSALS {
+        if self.snubbed || self.refusals.are_many() {
             return 1;
         }
         let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
@@ -413,7 +367,7 @@ impl Peer {
         self.has_served = true;
         self.fickle.brought_a_block();
         self.depth.brought_a_block();
-        self.serves_again(now, request.piece);
+        self.refusals.serves(now, request.piece);
     }
 
     /// It brought a block that it was asked for, whether or not somebody still waits for it.

@@ -144,21 +144,35 @@ impl Torrent {
         if peer.answers_cancelled(request.piece, block) {
             return;
         }
-        if !peer.requests.iter().any(|r| r.piece == request.piece && r.block == block) {
+        let Some(held) = peer.requests.iter().position(|r| r.piece == request.piece && r.block == block) else {
             return;
-        }
+        };
         if peer.peer_choking {
             peer.allowed_to_us.retain(|p| *p != request.piece);
             peer.fickle.rejected();
         } else {
-            peer.note_refused(now, request.piece);
-            let taken = peer.requests.len() - 1;
-            if taken > 0 && !peer.is_unknown() {
-                peer.depth.took(now, taken);
-            }
+            peer.refusals.note(now, request.piece);
+            self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
+            peer.note_depth(now, held);
         }
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);
         self.refill = true;
+    }
+    /// Asks again for what was refused, of those for whom the wait is over. Was there anything?
+    pub(super) fn forgive_refusals(&mut self, now: Time) -> bool {
+        if now < self.next_forgiveness {
+            return false;
+        }
+        let share = self.inflow.share();
+        let refusing = self.peers.values_mut().filter(|p| !p.refusals.are_none());
+        let next = refusing.map(|peer| {
+            self.hungry.insert(peer.key, peer.least_wait(share));
+            peer.refusals.forgive(now);
+            peer.refusals.next()
+        });
+        self.next_forgiveness = next.min().unwrap_or(Time::NEVER);
+        self.fill_all(now);
+        true
     }
 }

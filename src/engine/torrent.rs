@@ -129,6 +129,8 @@ pub struct Torrent {
     pub(super) ranking: Ranking,
     /// When urgent blocks are late.
     pub(super) late: LateHeap,
+    /// When peers may be asked again for what they refused.
+    pub(super) next_forgiveness: Time,
     /// Peers to look at when we get a piece or lose one: all but those that are counted among the seeds, and were told of none of
     /// our pieces that may go again.
     pub(super) partial: BTreeSet<PeerKey>,
@@ -247,6 +249,7 @@ impl Torrent {
             in_vain: InVain::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
+            next_forgiveness: Time::NEVER,
             partial: BTreeSet::new(),
             on_parole: 0,
             hungry: Hungry::default(),
@@ -456,9 +459,10 @@ impl Torrent {
         let tick = active.then(|| self.last_tick + self.pulse());
         let late = self.late.next().filter(|_| self.may_ask());
         let hashes = self.hashes_due();
+        let refused = Some(self.next_forgiveness).filter(|at| *at < Time::NEVER);
         let dial = self.swarm.next_dial_time(self.has_all());
         let sought = [dial, self.shortage.next()].into_iter().flatten().min().map(|t| t.max(self.last_tick + TICK));
-        [tick, late, hashes, sought, self.trackers.next_timeout().filter(|_| !self.checking)]
+        [tick, late, refused, hashes, sought, self.trackers.next_timeout().filter(|_| !self.checking)]
             .into_iter()
             .flatten()
             .min()
@@ -493,8 +497,9 @@ impl Torrent {
             self.ask_late(now);
             self.fill_all(now);
         }
+        let refused = self.forgive_refusals(now);
         let early = now < self.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
-        if early && (hashes || late) {
+        if early && (hashes || late || refused) {
             return;
         }
         let elapsed = now.since(self.last_tick);

@@ -33,10 +33,13 @@ const DEFAULT_INTERVAL_S: u32 = 1800;
 const MAX_INTERVAL_S: u32 = 24 * 3600;
 /// Between two announces to one tracker, whatever it says; only a forced announce without regard to its minimum is exempt.
 const MIN_SPACING_S: u32 = 5;
+const MIN_SPACING: Duration = Duration::from_secs(MIN_SPACING_S as u64);
 /// Between two announces that a reader without peers hurries, whatever the tracker wants.
 const HURRY_SPACING: Duration = Duration::from_secs(60);
 /// The same where the tracker answers and allows it: twice as long each time, up to the other. Who was found may have moved.
+/// And where it does not answer: as much longer with so many failures.
 const FIRST_HURRY_SPACING: Duration = Duration::from_secs(10);
+const MANY_FAILS: u32 = 30;
 /// Back-off after the first failure before its growth, and its ceiling, seconds.
 const RETRY_MIN_S: u64 = 5;
 const RETRY_MAX_S: u64 = 3600;
@@ -106,7 +109,7 @@ pub struct AnnounceReply {
     pub external_ip: Option<IpAddr>,
 }
 
-/// When a tracker that refused wants to be asked again (BEP 31).
+/// When a tracker that answered, and refused, wants to be asked again (BEP 31). After no time: it did not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryIn {
     After(Duration),
@@ -289,7 +292,7 @@ impl Trackers {
         t.next_announce = if t.completed_due() { now } else { now + seconds(interval) };
         t.min_announce = now + seconds(min);
         t.verified = true;
-        t.fails = 0;
+        let was_away = std::mem::take(&mut t.fails) > 0;
         t.last_error.clear();
         t.message = reply.warning.clone().unwrap_or_default();
         t.num_peers = Some(u32::try_from(reply.peers.len()).unwrap_or(u32::MAX));
@@ -300,12 +303,25 @@ impl Trackers {
         {
             t.tracker_id = Some(tracker_id.clone());
         }
+        let tier = t.tier;
+        if was_away {
+            self.network_is_back(now, id);
+        }
         // BEP 12: one that answers comes first in its tier.
         if !self.policy.announce_to_all_trackers {
-            let tier = t.tier;
             let front = self.trackers.partition_point(|t| t.tier < tier);
             if let Some(moved) = self.trackers.get_mut(front..=i) {
                 moved.rotate_right(1);
+            }
+        }
+    }
+
+    /// One that had failed answers. Where all others that were asked had failed, too, that was the network: they are asked at once.
+    fn network_is_back(&mut self, now: Time, by: TrackerId) {
+        let asked = |t: &&Tracker| t.id != by && t.usable() && t.asked > Time::ZERO;
+        if self.trackers.iter().filter(asked).all(|t| t.fails > 0) {
+            for t in self.trackers.iter_mut().filter(|t| t.is_away()) {
+                t.next_announce = t.next_announce.min(t.soonest().max(now));
             }
         }
     }
@@ -318,6 +334,8 @@ impl Trackers {
             return 0;
         }
         t.fails = t.fails.saturating_add(1);
+        t.failed = now;
+        t.put_us_off = retry_in.is_some();
         t.last_error = message.to_owned();
         let fails = u64::from(t.fails.min(1000));
         let delay = RETRY_MIN_S + fails * fails * RETRY_MIN_S * backoff / 100;
@@ -349,12 +367,13 @@ impl Trackers {
     }
 
     /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval says.
-    /// For a read, whatever its minimum or its back-off say, but so only once in [`HURRY_SPACING`]; for metadata less and less.
+    /// For a read, whatever its minimum or its back-off say, but so only once in [`HURRY_SPACING`], and each [`FIRST_HURRY_SPACING`] where
+    /// it does not answer; for metadata less and less.
     /// `anew`: it has only just begun to wait.
     pub fn hurry(&mut self, now: Time, by: Hurried, anew: bool) {
         for t in self.trackers.iter_mut().filter(|t| t.usable() && t.in_flight.is_none()) {
             t.hurries = if anew { 0 } else { t.hurries };
-            if t.may_be_hurried(now, by) && now.since(t.asked) >= seconds(MIN_SPACING_S) {
+            if t.may_be_hurried(now, by) && now.since(t.asked) >= MIN_SPACING {
                 t.hurried = Some(now);
                 t.hurries = t.hurries.saturating_add(1);
                 t.next_announce = t.next_announce.min(now);

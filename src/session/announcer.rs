@@ -12,7 +12,7 @@ use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceReq
 use crate::alert::{Alert, AnnounceEvent};
 use crate::engine::external_ip::Voter;
 use crate::engine::swarm::PeerSource;
-use crate::engine::trackers::AnnounceJob;
+use crate::engine::trackers::{AnnounceJob, RetryIn};
 use crate::error::{Error, Status};
 
 /// Starts the announces of a torrent.
@@ -135,8 +135,11 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
             });
         }
         Err(failure) => {
-            let times_in_row = driver
-                .run(|core, now| core.trackers_mut().failed(now, job.tracker, &failure.message, failure.retry_in));
+            // One that refuses has answered, also where it names no time.
+            let refused = failure.failure_reason.as_ref().map(|_| RetryIn::After(Duration::ZERO));
+            let retry_in = failure.retry_in.or(refused);
+            let times_in_row =
+                driver.run(|core, now| core.trackers_mut().failed(now, job.tracker, &failure.message, retry_in));
             let failure_reason = failure.failure_reason.clone().unwrap_or_default();
             let error = Error {
                 status: Status::Network,

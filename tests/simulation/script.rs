@@ -119,6 +119,8 @@ pub struct Quirks {
     pub drops: bool,
     /// It rejects so many of the first requests.
     pub rejects: u32,
+    /// And of all requests so many of a hundred, at random.
+    pub rejects_percent: u8,
 }
 
 /// What a script wants done with its connection.
@@ -442,7 +444,8 @@ impl Script {
                 let too_many = self.quirks.takes.is_some_and(|most| link.requests.len() >= most);
                 let rejects = self.quirks.rejects > 0;
                 self.quirks.rejects -= u32::from(rejects);
-                if link.choking || too_many || rejects {
+                let by_chance = self.quirks.rejects_percent > 0 && self.rng.u8(..100) < self.quirks.rejects_percent;
+                if link.choking || too_many || rejects || by_chance {
                     if !self.quirks.drops {
                         self.send(conn, &Message::Reject(request));
                     }

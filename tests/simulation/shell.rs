@@ -303,7 +303,7 @@ impl World {
         peers.splice(middle..middle, self.tracked.iter().map(|n| self.nodes[*n].address));
         let reply =
             AnnounceReply { interval_s: 1800, min_interval_s: self.min_interval_s, peers, ..AnnounceReply::default() };
-        let reached = !self.nodes[node].away;
+        let reached = !self.nodes[node].away && !self.tracker_away;
         let Kind::Engine(engine) = &mut self.nodes[node].kind else { return };
         if reached {
             engine.torrent.trackers_mut().reply(now, tracker, &reply);

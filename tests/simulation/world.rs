@@ -153,6 +153,8 @@ pub struct World {
     /// Whom the tracker names, and the shortest interval that it gives, in seconds.
     pub tracked: Vec<usize>,
     pub min_interval_s: u32,
+    /// The tracker refuses connections.
+    pub tracker_away: bool,
     /// With each answer the tracker names so many others at which nobody is.
     pub dead_named: usize,
 }
@@ -173,6 +175,7 @@ impl World {
             verbose: false,
             tracked: Vec::new(),
             min_interval_s: 900,
+            tracker_away: false,
             dead_named: 0,
         }
     }

@@ -379,8 +379,10 @@ fn random_walk() {
     }
 }
 
+const PUT_OFF: Option<RetryIn> = Some(RetryIn::After(Duration::from_secs(900)));
+
 /// When it is asked within ten minutes of somebody's waiting without a break.
-fn hurries(by: Hurried, min_interval_s: u32, fails: bool) -> Vec<u64> {
+fn hurries(by: Hurried, min_interval_s: u32, fails: bool, retry_in: Option<RetryIn>) -> Vec<u64> {
     let mut t = trackers(&[&["a"]]);
     let first = t.poll(at(0), &ALL);
     t.reply(at(0), first[0].tracker, &AnnounceReply { min_interval_s, ..reply(1800) });
@@ -390,7 +392,7 @@ fn hurries(by: Hurried, min_interval_s: u32, fails: bool) -> Vec<u64> {
         for job in t.poll(at(second), &ALL) {
             asked.push(second - 1000);
             if fails {
-                t.failed(at(second), job.tracker, "no", Some(RetryIn::After(Duration::from_secs(900))));
+                t.failed(at(second), job.tracker, "no", retry_in);
             } else {
                 t.reply(at(second), job.tracker, &AnnounceReply { min_interval_s, ..reply(1800) });
             }
@@ -401,17 +403,72 @@ fn hurries(by: Hurried, min_interval_s: u32, fails: bool) -> Vec<u64> {
 
 #[test]
 fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
-    let by_read = |min_interval_s, fails| hurries(Hurried::ByRead, min_interval_s, fails);
+    let by_read = |min_interval_s, fails| hurries(Hurried::ByRead, min_interval_s, fails, PUT_OFF);
     assert_eq!(by_read(0, false)[..5], [0, 10, 30, 70, 130]);
     assert_eq!(by_read(40, false)[..5], [0, 40, 80, 120, 180]);
     assert_eq!(by_read(900, false)[..4], [0, 60, 120, 180]);
     assert_eq!(by_read(0, true)[..4], [0, 60, 120, 180]);
 }
 
+#[test]
+fn one_that_does_not_answer_is_hurried_every_ten_seconds_and_later_after_minutes() {
+    let asked = hurries(Hurried::ByRead, 900, true, None);
+    assert!(asked[..29].windows(2).all(|w| w[1] - w[0] <= 10), "{asked:?}");
+    assert!(asked[30..].windows(2).all(|w| w[1] - w[0] == 20), "{asked:?}");
+    assert!(asked.windows(2).all(|w| w[1] - w[0] >= 5), "{asked:?}");
+}
+
+/// A silent tracker fails after a while. It rests, so that it does not keep a place from others all the time.
+#[test]
+fn a_silent_tracker_is_not_hurried_as_soon_as_it_has_failed() {
+    let mut t = trackers(&[&["a"]]);
+    let job = t.poll(at(1000), &ALL).remove(0);
+    t.failed(at(1030), job.tracker, "silent", None);
+    let asked = (1030..1100).find(|second| {
+        t.hurry(at(*second), Hurried::ByRead, false);
+        !t.poll(at(*second), &ALL).is_empty()
+    });
+    assert_eq!(asked, Some(1035));
+}
+
+#[test]
+fn where_all_failed_the_first_that_answers_has_all_asked_at_once() {
+    for (works, others) in [(false, vec!["b", "c"]), (true, vec![])] {
+        let mut t = trackers(&[&["a"], &["b"], &["c"], &["d"], &["e"]]);
+        let mut asked = 0;
+        // All fail, or one does not; one names the time itself.
+        for second in 1000..1200 {
+            for job in t.poll(at(second), &ALL) {
+                asked += 1;
+                match &job.url[7..8] {
+                    "d" => drop(t.failed(at(second), job.tracker, "no", PUT_OFF)),
+                    "e" if works => t.reply(at(second), job.tracker, &reply(1800)),
+                    _ => drop(t.failed(at(second), job.tracker, "no", None)),
+                }
+            }
+        }
+        assert!(asked >= 10);
+        t.hurry(at(1200), Hurried::ByRead, true);
+        let jobs = t.poll(at(1200), &ONE);
+        let first = jobs.iter().find(|j| j.url.contains("//a")).expect("it is hurried");
+        for job in jobs.iter().filter(|j| j.tracker != first.tracker) {
+            match &job.url[7..8] {
+                "e" if works => t.reply(at(1200), job.tracker, &reply(1800)),
+                "d" => drop(t.failed(at(1200), job.tracker, "no", PUT_OFF)),
+                _ => drop(t.failed(at(1200), job.tracker, "no", None)),
+            }
+        }
+        t.reply(at(1201), first.tracker, &reply(1800));
+        let mut soon = urls(&t.poll(at(1206), &ALL));
+        soon.retain(|url| url == "b" || url == "c" || url == "d");
+        assert_eq!(soon, others, "works {works}");
+    }
+}
+
 /// A magnet whose peers are none or mute: nobody may be watching, and it may stay so for ever.
 #[test]
 fn who_waits_for_metadata_hurries_it_ever_less_and_keeps_to_its_minimum() {
-    let by_metadata = |min_interval_s, fails| hurries(Hurried::Gently, min_interval_s, fails);
+    let by_metadata = |min_interval_s, fails| hurries(Hurried::Gently, min_interval_s, fails, PUT_OFF);
     assert_eq!(by_metadata(0, false), [0, 10, 30, 70, 150, 310]);
     assert_eq!(by_metadata(40, false), [0, 40, 80, 120, 200, 360]);
     assert_eq!(by_metadata(400, false), [0, 400]);

@@ -1,6 +1,6 @@
 //! What is known of one tracker, and what it may be told next.
 
-use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, Hurried, TrackerId};
+use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, Hurried, MANY_FAILS, MIN_SPACING, TrackerId};
 use crate::alert::AnnounceEvent;
 use crate::engine::Time;
 
@@ -27,8 +27,11 @@ pub(super) struct Tracker {
     pub(super) completed: Completed,
     pub(super) next_announce: Time,
     pub(super) min_announce: Time,
-    /// When it was last asked, when it was hurried, and how often for those who wait now.
+    /// When it failed last, it had answered: it did not want us then.
+    pub(super) put_us_off: bool,
+    /// When it was last asked, when it failed, when it was hurried, and how often for those who wait now.
     pub(super) asked: Time,
+    pub(super) failed: Time,
     pub(super) hurried: Option<Time>,
     pub(super) hurries: u32,
     pub(super) tracker_id: Option<Vec<u8>>,
@@ -58,7 +61,9 @@ impl Tracker {
             completed: Completed::No,
             next_announce: Time::ZERO,
             min_announce: Time::ZERO,
+            put_us_off: false,
             asked: Time::ZERO,
+            failed: Time::ZERO,
             hurried: None,
             hurries: 0,
             tracker_id: None,
@@ -96,11 +101,28 @@ impl Tracker {
         let soon = FIRST_HURRY_SPACING * (1 << self.hurries.saturating_sub(1).min(10));
         let spacing = match by {
             Hurried::ByRead if allows => soon.min(HURRY_SPACING),
+            Hurried::ByRead if self.is_away() => return now >= self.asked_again(),
             Hurried::ByRead => HURRY_SPACING,
             Hurried::Gently if allows => soon,
             Hurried::Gently => return false,
         };
         self.hurried.is_none_or(|at| now.since(at) >= spacing)
+    }
+
+    /// It did not answer last time.
+    pub(super) fn is_away(&self) -> bool {
+        self.fails > 0 && !self.put_us_off
+    }
+
+    /// When one that is away is asked again for a read: soon, as it costs nobody much, and later where it has been so for long.
+    fn asked_again(&self) -> Time {
+        let spacing = FIRST_HURRY_SPACING * (1 + self.fails / MANY_FAILS);
+        (self.asked + spacing.min(HURRY_SPACING)).max(self.soonest())
+    }
+
+    /// Before then it is not asked again, whoever waits. A silent one has kept a place from others until it failed.
+    pub(super) fn soonest(&self) -> Time {
+        self.asked.max(self.failed) + MIN_SPACING
     }
 
     pub(super) fn event(&self) -> AnnounceEvent {

@@ -352,6 +352,33 @@ fn a_seed_that_moves_its_port_is_followed() {
     }
 }
 
+/// The only seed goes, and the tracker is away, too. When it is back and names another seed, a read has that within seconds; meanwhile
+/// it was asked now and then.
+#[test]
+fn a_tracker_that_was_away_is_asked_soon_after_its_return() {
+    for (seed, away) in (118..122).flat_map(|seed| [(seed, 10), (seed, 40), (seed, 100)]) {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 64 * KIB as u32));
+        let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());
+        let (first, other) = (world.add_script(Manner::Honest, fast()), world.add_script(Manner::Honest, fast()));
+        (world.tracked, world.min_interval_s) = (vec![first], 0);
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(256 * KIB));
+        world.run_for(seconds(20));
+        assert_eq!(world.num_conns(node), 1);
+        world.leave(first);
+        world.tracker_away = true;
+        world.run_for(seconds(away));
+        world.tracker_away = false;
+        world.tracked = vec![other];
+        let back = world.run(seconds(14), |w| w.num_conns(0) > 0);
+        let engine = world.engine(node);
+        assert!(back, "away for {away} s: {:?} {}", engine.announces, engine.torrent.describe());
+        let announces = &world.engine(node).announces;
+        assert!(announces.len() as u64 <= 3 + away / 8, "away for {away} s: {announces:?}");
+        assert!(announces.windows(2).all(|w| w[1].since(w[0]) >= seconds(5)), "{announces:?}");
+        world.end();
+    }
+}
+
 /// The only peer comes and leaves again each few seconds: the haste of its tracker does not begin anew each time.
 #[test]
 fn who_comes_and_leaves_again_asks_no_tracker_more_often() {

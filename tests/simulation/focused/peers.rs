@@ -440,3 +440,44 @@ fn a_seed_that_takes_few_requests_at_a_time_is_asked_for_no_more() {
         }
     }
 }
+
+/// A seed that takes now more requests at a time, now less, and rejects the rest.
+#[test]
+fn a_seed_whose_bound_changes_is_followed() {
+    let mut world = World::new(312, Content::single(312, 48 * MIB, 256 * KIB as u32));
+    let node = world.add_engine(Setup::memory(8 * MIB), fast());
+    let seed = world.add_script(Manner::Honest, Line::new(5 * MIB, 5 * MIB, 20));
+    world.script(seed).quirks.takes = Some(64);
+    for (second, takes) in [(2, 20), (6, 5), (10, 64), (14, 3), (18, 250)] {
+        world.act(Duration::from_secs(second), move |w| w.script(seed).quirks.takes = Some(takes));
+    }
+    world.introduce(node, &[seed]);
+    world.add_driver(node, Driver::new(1, 0, read_all()));
+    let done = world.run(minute(), |w| w.engine(node).is_done());
+    let seen = world.script(seed).requests_seen;
+    assert!(done, "not within a minute: {}", world.engine(node).torrent.describe());
+    assert!(seen < 3072 + 200, "{seen} requests");
+    world.end();
+}
+
+/// A seed that rejects requests at random, however few there are: it is no bound, and what it rejects is asked for again soon.
+#[test]
+fn a_seed_that_rejects_at_random_is_asked_again_soon() {
+    for (percent, seconds) in [(10, 8), (50, 12), (90, 60)] {
+        for piece_length in [16 * KIB, 256 * KIB] {
+            let mut world = World::new(311, Content::single(311, 4 * MIB, piece_length as u32));
+            let node = world.add_engine(Setup::memory(8 * MIB), fast());
+            let seed = world.add_script(Manner::Honest, Line::new(5 * MIB, 5 * MIB, 20));
+            world.script(seed).quirks.rejects_percent = percent;
+            world.introduce(node, &[seed]);
+            world.add_driver(node, Driver::new(1, 0, read_all()));
+            let done = world.run(Duration::from_secs(seconds), |w| w.engine(node).is_done());
+            let seen = world.script(seed).requests_seen;
+            let what = format!("{percent} % rejected, pieces of {piece_length}");
+            assert!(done, "{what}: not within {seconds} s: {}", world.engine(node).torrent.describe());
+            // 256 blocks, each asked for as often as it takes.
+            assert!(seen < 256 * 100 / (100 - u64::from(percent)) * 3 / 2, "{what}: {seen} requests");
+            world.end();
+        }
+    }
+}
