@@ -2,9 +2,10 @@
 //! the time can hold the blocks that are needed next for ever, and each turn costs us a queue of requests.
 //!
 //! So a turn, from one unchoke to the next, is judged by what it brought. After one that lost more requests than it brought blocks the
-//! peer is asked for as many as it brought, and for more with each block. After the second in a row that brought nothing its unchokes
-//! are believed later each time. And as some go on with what they were asked for before their choke, that takes up room, too, for a
-//! while: or they would be asked for everything again at each turn, and what is needed next would stand behind all of it.
+//! peer is asked for as many as it brought, and for more with each block. After the second in a row that was asked and brought nothing its
+//! unchokes are believed later each time. And as some go on with what they were asked for before their choke, as many as did so
+//! before take up room, for a while: or they would be asked for everything again at each turn, and what is needed next would stand
+//! behind all of it.
 
 use std::time::Duration;
 
@@ -18,13 +19,17 @@ const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Fickle {
-    /// Blocks that came since the last unchoke, and requests that were taken back.
+    /// Requests that were made since the last unchoke, blocks that came, and requests that were taken back, also earlier ones.
+    asked: u32,
     brought: u32,
     lost: u32,
     /// Turns in a row that brought nothing.
     empty: u32,
     room: usize,
-    /// Requests that chokes took back and that may be answered all the same until then.
+    /// How many requests it answered all the same that its choke had taken back: since that choke, and after earlier ones.
+    strays: usize,
+    usual: usize,
+    /// So many more may be answered until then.
     ghosts: usize,
     ghosts_until: Time,
     /// An unchoke that is not believed yet.
@@ -34,10 +39,13 @@ pub struct Fickle {
 impl Default for Fickle {
     fn default() -> Self {
         Self {
+            asked: 0,
             brought: 0,
             lost: 0,
             empty: 0,
             room: usize::MAX,
+            strays: 0,
+            usual: 0,
             ghosts: 0,
             ghosts_until: Time::ZERO,
             doubted_until: None,
@@ -50,8 +58,12 @@ impl Fickle {
     pub fn choked(&mut self, now: Time, lost: usize) {
         self.doubted_until = None;
         self.forget_ghosts(now);
-        self.ghosts = self.ghosts.saturating_add(lost);
-        self.ghosts_until = now + ON_THE_WAY;
+        if lost > 0 {
+            self.usual = self.strays.max(self.usual / 2);
+            self.strays = 0;
+            self.ghosts = self.ghosts.saturating_add(lost).min(self.usual);
+            self.ghosts_until = now + ON_THE_WAY;
+        }
         self.lost = self.lost.saturating_add(u32::try_from(lost).unwrap_or(u32::MAX));
     }
 
@@ -60,8 +72,13 @@ impl Fickle {
         self.lost = self.lost.saturating_add(1);
     }
 
+    pub fn asked(&mut self) {
+        self.asked = self.asked.saturating_add(1);
+    }
+
     /// A block came that nobody waits for.
     pub fn stray_came(&mut self) {
+        self.strays = self.strays.saturating_add(1);
         self.ghosts = self.ghosts.saturating_sub(1);
     }
 
@@ -79,15 +96,20 @@ impl Fickle {
     /// A turn begins. Is the peer believed?
     pub fn unchoked(&mut self, now: Time) -> bool {
         if self.lost > self.brought {
-            self.empty = if self.brought == 0 { self.empty.saturating_add(1) } else { 0 };
+            self.empty = match (self.brought, self.asked) {
+                // What was lost was asked for in a turn that is judged already.
+                (0, 0) => self.empty,
+                (0, _) => self.empty.saturating_add(1),
+                _ => 0,
+            };
             self.room = (self.brought as usize).max(1);
-            if let Some(doubled) = self.empty.checked_sub(2) {
+            if let Some(doubled) = self.empty.checked_sub(2).filter(|_| self.asked > 0) {
                 self.doubted_until = Some(now + FIRST_DOUBT * (1 << doubled.min(MOST_DOUBLED)));
             }
         } else if self.brought > 0 {
             self.empty = 0;
         }
-        (self.brought, self.lost) = (0, 0);
+        (self.asked, self.brought, self.lost) = (0, 0, 0);
         self.doubted_until.is_none()
     }
 
@@ -107,6 +129,7 @@ mod tests {
     use super::*;
 
     fn turn(peer: &mut Fickle, now: Time, brought: u32, lost: usize) -> bool {
+        peer.asked();
         (0..brought).for_each(|_| peer.brought_a_block());
         peer.choked(now, 0);
         (0..lost).for_each(|_| peer.rejected());
@@ -135,6 +158,21 @@ mod tests {
         assert!(turn(&mut peer, now, 0, 1));
     }
 
+    /// A choke, the rejects of one request, and an unchoke for each of many that were asked for at once (BEP 6).
+    #[test]
+    fn what_was_asked_for_in_one_turn_counts_once() {
+        let (mut peer, now) = (Fickle::default(), Time::ZERO);
+        (0..20).for_each(|_| peer.asked());
+        for _ in 0..20 {
+            peer.choked(now, 0);
+            peer.rejected();
+            assert!(peer.unchoked(now));
+        }
+        peer.asked();
+        peer.brought_a_block();
+        assert_eq!(peer.room(500), 2);
+    }
+
     #[test]
     fn who_loses_more_than_he_brings_is_asked_for_as_much_as_he_brought() {
         let mut peer = Fickle::default();
@@ -152,7 +190,12 @@ mod tests {
     fn what_a_choke_took_back_takes_up_room_until_it_came_or_cannot_come() {
         let (mut peer, second) = (Fickle::default(), Duration::from_secs(1));
         (0..90).for_each(|_| peer.brought_a_block());
-        peer.choked(Time::ZERO, 80);
+        peer.choked(Time::ZERO, 90);
+        assert!(peer.unchoked(Time::ZERO));
+        assert_eq!(peer.room(100), 100, "most send nothing after a choke");
+        (0..80).for_each(|_| peer.stray_came());
+        (0..90).for_each(|_| peer.brought_a_block());
+        peer.choked(Time::ZERO, 90);
         assert!(peer.unchoked(Time::ZERO));
         assert_eq!((peer.room(100), peer.room(50)), (20, 0));
         (0..15).for_each(|_| peer.stray_came());

@@ -70,6 +70,7 @@ impl Peer {
         let ready = self.is_ready();
         self.fruitless.asked(now, ready);
         self.rhythm.asked(now);
+        self.fickle.asked();
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.
