@@ -163,6 +163,7 @@ impl Torrent {
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
         self.shed(now);
+        self.member.holds(self.blocks_held());
         if self.wants_dirty && self.pool.anybody_waits() {
             self.review_memory(now);
         }
@@ -204,7 +205,7 @@ impl Torrent {
     /// would take the same memory from each other for ever.
     fn give_back(&mut self, now: Time) {
         let crowded = self.share.is_crowded(self.pool.limit());
-        while let Some(Lack { urgency, in_vain }) = self.member.others_lack() {
+        while let Some(Lack { urgency, is_passed }) = self.member.others_lack() {
             let read_waits = urgency <= urgency_of(Class::Blocked);
             let for_reader = urgency < urgency_of(Class::Priority);
             let share = match self.share.weight() {
@@ -212,7 +213,7 @@ impl Torrent {
                 _ if crowded && for_reader => 0,
                 _ => self.share.of(self.pool.limit()),
             };
-            let bound = if in_vain {
+            let bound = if is_passed {
                 // It cannot be served as long as somebody else holds on.
                 Worth::Background
             } else if self.blocks_held() <= share || (crowded && !for_reader) {
@@ -226,7 +227,7 @@ impl Torrent {
                 Worth::FarAhead
             };
             let gave =
-                self.evict_for_others(now, bound) || (!in_vain && self.blocks_held() > share && self.let_one_go(now));
+                self.evict_for_others(now, bound) || (!is_passed && self.blocks_held() > share && self.let_one_go(now));
             if !gave {
                 self.nothing_to_give_until = now + ASKED_AGAIN;
                 return;

@@ -5,6 +5,7 @@ pub mod checker;
 pub mod credits;
 pub mod disk;
 pub mod file_pool;
+mod interlude;
 pub mod lending;
 mod overtaking;
 pub mod patience;

@@ -69,6 +69,11 @@ impl Overtaking {
         });
     }
 
+    /// Others have their turn before that one, whoever is the first.
+    pub fn is_after_others(&mut self, id: u64) {
+        self.first.take_if(|first| first.id == id);
+    }
+
     /// Seen now and then: the time of passing may be over.
     pub fn ends(&mut self, now: u64) {
         if let Some(in_vain) = &mut self.in_vain {

@@ -6,12 +6,14 @@
 //! first in line waits for. Whoever gives blocks back calls the first in line as soon as there are enough for it; nobody asks
 //! again and again.
 //!
-//! Unless the first waits in vain: see `overtaking`.
+//! Unless the first waits in vain (see `overtaking`), or for half of memory when somebody has that or had it a moment ago (see
+//! `interlude`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::interlude::Interlude;
 use super::overtaking::Overtaking;
 use super::pool::{Pool, Reservation};
 
@@ -28,8 +30,8 @@ pub struct Rank {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lack {
     pub urgency: u8,
-    /// It was the first for long, and others pass it.
-    pub in_vain: bool,
+    /// Others pass it for a while.
+    pub is_passed: bool,
 }
 
 /// Those who wait.
@@ -40,6 +42,7 @@ pub(super) struct Turns {
     /// On whose behalf the others were asked last.
     asked_for: Option<(Rank, u64)>,
     overtaking: Overtaking,
+    interlude: Interlude,
 }
 
 #[derive(Debug)]
@@ -50,47 +53,81 @@ struct Waiter {
     called: bool,
 }
 
+/// What somebody needs who waits, or would.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    rank: Rank,
+    id: u64,
+    blocks: u64,
+    /// It is half of memory or more.
+    is_large: bool,
+}
+
+impl Need {
+    fn new((rank, id): (Rank, u64), blocks: u64, limit: u64) -> Self {
+        Self { rank, id, blocks, is_large: is_large(blocks, limit) }
+    }
+}
+
+fn is_large(blocks: u64, limit: u64) -> bool {
+    blocks.saturating_mul(2) >= limit
+}
+
 impl Turns {
-    /// The first whom others may not pass.
-    fn first_not_passed(&self) -> Option<(Rank, u64, u64)> {
-        let stands = |(rank, _, blocks): &(Rank, u64, u64)| !self.overtaking.passes(rank.urgency, *blocks);
-        self.places().find(stands)
+    fn needs(&self, limit: u64) -> impl Iterator<Item = Need> {
+        self.line.iter().map(move |(place, waiter)| Need::new(*place, waiter.blocks, limit))
     }
 
-    /// The same; where all are passed, the first of them.
-    fn first(&self) -> Option<(Rank, u64, u64)> {
-        self.first_not_passed().or_else(|| self.places().next())
+    fn is_in_vain(&self, need: Need) -> bool {
+        self.overtaking.passes(need.rank.urgency, need.blocks)
     }
 
-    fn places(&self) -> impl Iterator<Item = (Rank, u64, u64)> {
-        self.line.iter().map(|((rank, id), waiter)| (*rank, *id, waiter.blocks))
+    /// Does it come after those who need less, for a while?
+    fn is_after_small(&self, need: Need) -> bool {
+        need.is_large && self.interlude.is_on()
+    }
+
+    fn is_passed(&self, need: Need) -> bool {
+        self.is_in_vain(need) || self.is_after_small(need)
+    }
+
+    /// It has its turn before that one, who is no less urgent than it is.
+    fn is_first_for_a_while(&self, need: Need, other: Need) -> bool {
+        self.is_after_small(other) && !need.is_large && need.rank.urgency <= other.rank.urgency
+    }
+
+    fn may_pass(&self, need: Need, other: Need) -> bool {
+        self.is_first_for_a_while(need, other) || (self.is_in_vain(other) && !self.is_in_vain(need))
+    }
+
+    /// The first whom others may not pass, if he may pass all before him.
+    fn first_not_passed(&self, limit: u64) -> Option<Need> {
+        let first = self.needs(limit).find(|need| !self.is_passed(*need))?;
+        self.needs(limit).take_while(|need| need.id != first.id).all(|need| self.may_pass(first, need)).then_some(first)
+    }
+
+    /// The same; where there is none, the first of all.
+    fn first(&self, limit: u64) -> Option<Need> {
+        self.first_not_passed(limit).or_else(|| self.needs(limit).next())
     }
 
     /// Does somebody else wait who comes before that one, and is not passed by him?
-    fn is_before(&self, rank: Rank, id: u64, blocks: u64) -> bool {
-        let passed = |rank: &Rank, blocks| self.overtaking.passes(rank.urgency, blocks);
-        let may_pass = !passed(&rank, blocks);
-        let mut before = self.line.range(..(rank, id)).filter(|((_, other), _)| *other != id);
-        before.any(|((rank, _), waiter)| waiter.called || !(may_pass && passed(rank, waiter.blocks)))
+    fn is_before(&self, need: Need, limit: u64) -> bool {
+        let place = (need.rank, need.id);
+        let is_first = |(at, waiter): (&(Rank, u64), &Waiter)| {
+            let other = Need::new(*at, waiter.blocks, limit);
+            // Nobody takes what another was called for, but he who comes first.
+            !self.may_pass(need, other) || (waiter.called && !self.is_first_for_a_while(need, other))
+        };
+        let mut before = self.line.range(..place).filter(|(at, _)| at.1 != need.id);
+        before.any(is_first)
+            || (self.is_after_small(need) && self.needs(limit).any(|other| self.is_first_for_a_while(other, need)))
     }
 
     /// The next to be called: the first, or one who may pass all before him.
-    fn next(&mut self, available: u64) -> Option<&mut Waiter> {
-        let mut passed_one = false;
-        for ((rank, _), waiter) in &mut self.line {
-            let passed = self.overtaking.passes(rank.urgency, waiter.blocks);
-            if waiter.called {
-                return None;
-            }
-            if waiter.blocks <= available && !(passed && passed_one) {
-                return Some(waiter);
-            }
-            if !passed {
-                return None;
-            }
-            passed_one = true;
-        }
-        None
+    fn next(&mut self, available: u64, limit: u64) -> Option<&mut Waiter> {
+        let next = self.needs(limit).find(|need| need.blocks <= available && !self.is_before(*need, limit))?;
+        self.line.get_mut(&(next.rank, next.id)).filter(|waiter| !waiter.called)
     }
 }
 
@@ -99,7 +136,14 @@ impl Pool {
     pub fn join(self: &Arc<Self>) -> Member {
         let mut turns = self.turns.lock();
         turns.members += 1;
-        Member { pool: self.clone(), id: turns.members, place: None, stood: false, waker: Waker::noop().clone() }
+        Member {
+            pool: self.clone(),
+            id: turns.members,
+            place: None,
+            stood: false,
+            has_large: false,
+            waker: Waker::noop().clone(),
+        }
     }
 
     /// Who is the first in line lacks something, and the others were not asked for it yet. It is said once for each who comes to be
@@ -109,7 +153,8 @@ impl Pool {
             return false;
         }
         let mut turns = self.turns.lock();
-        let first = turns.first().filter(|(.., blocks)| *blocks > self.available()).map(|(rank, id, _)| (rank, id));
+        let first = turns.first(self.limit()).filter(|first| first.blocks > self.available());
+        let first = first.map(|first| (first.rank, first.id));
         if first.is_none() || turns.asked_for == first {
             return false;
         }
@@ -119,12 +164,17 @@ impl Pool {
 
     /// Now and then, at such a time of the session's clock: is the first in line served?
     pub fn review_line(&self, now: u64) {
-        if !self.anybody_waits() {
-            return;
-        }
         let mut turns = self.turns.lock();
+        if !self.anybody_waits() {
+            turns.interlude.keeps_nobody();
+        }
         turns.overtaking.ends(now);
-        if let Some((rank, id, blocks)) = turns.first_not_passed() {
+        turns.interlude.review(now);
+        let first = turns.needs(self.limit()).next();
+        if let Some(first) = first.filter(|first| turns.is_after_small(*first)) {
+            turns.overtaking.is_after_others(first.id);
+        }
+        if let Some(Need { rank, id, blocks, .. }) = turns.first_not_passed(self.limit()) {
             turns.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
         }
         drop(turns);
@@ -138,7 +188,7 @@ impl Pool {
         while let Some(first) = turns.line.first_entry().filter(|e| e.get().blocks > self.limit()) {
             called.push(first.remove().waker);
         }
-        if let Some(next) = turns.next(self.available()) {
+        if let Some(next) = turns.next(self.available(), self.limit()) {
             next.called = true;
             called.push(next.waker.clone());
         }
@@ -156,6 +206,8 @@ pub struct Member {
     place: Option<Rank>,
     /// It stood in line since it was served last.
     stood: bool,
+    /// It got half of memory or more for a piece, and has it still.
+    has_large: bool,
     waker: Waker,
 }
 
@@ -172,12 +224,21 @@ impl Member {
 
     /// Sets so many blocks aside, if they are there and nobody with a better claim waits.
     pub fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
+        let limit = self.pool.limit();
         if self.pool.take(0, blocks, false).is_none() {
-            let turns = self.pool.turns.lock();
-            if turns.is_before(rank, self.id, blocks) {
+            let mut turns = self.pool.turns.lock();
+            let need = Need::new((rank, self.id), blocks, limit);
+            if turns.is_before(need, limit) {
                 return None;
             }
             self.pool.take(0, blocks, true)?;
+            if !need.is_large {
+                turns.interlude.keeps_nobody();
+            }
+        }
+        if is_large(blocks, limit) {
+            self.has_large = true;
+            self.pool.turns.lock().interlude.begins(self.id);
         }
         if std::mem::take(&mut self.stood) {
             self.pool.turns.lock().overtaking.served(self.id, blocks);
@@ -217,15 +278,24 @@ impl Member {
             return None;
         }
         let turns = self.pool.turns.lock();
-        let (rank, _, blocks) = turns.first().filter(|(_, id, _)| *id != self.id)?;
-        let in_vain = turns.overtaking.passes(rank.urgency, blocks);
-        (blocks > self.pool.available()).then_some(Lack { urgency: rank.urgency, in_vain })
+        let first = turns.first(self.pool.limit()).filter(|first| first.id != self.id)?;
+        let is_passed = turns.is_in_vain(first) || (turns.is_after_small(first) && !self.has_large);
+        (first.blocks > self.pool.available()).then_some(Lack { urgency: first.rank.urgency, is_passed })
+    }
+
+    /// It holds so many blocks now.
+    pub fn holds(&mut self, blocks: u64) {
+        if self.has_large && !is_large(blocks, self.pool.limit()) {
+            self.has_large = false;
+            self.pool.turns.lock().interlude.gave_back(self.id);
+        }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
         self.leave();
+        self.holds(0);
     }
 }
 
@@ -334,7 +404,7 @@ mod tests {
         held.truncate(7);
         assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
-        assert_eq!((holder.others_lack(), early.others_lack()), (Some(Lack { urgency: 0, in_vain: false }), None));
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some(Lack { urgency: 0, is_passed: false }), None));
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
         let _piece = early.promise(URGENT, 4).expect("its turn");
@@ -381,13 +451,42 @@ mod tests {
         assert_eq!(holder.others_lack(), None, "who passes has enough");
         let promise = small.promise(LATER, 4).expect("it passes");
         small.leave();
-        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, in_vain: true }));
+        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
         assert!(as_large.promise(LATER, 10).is_none() && other.promise(LATER, 5).is_some());
         drop((promise, held));
         assert_eq!(rung(&bell), 1, "there is enough for it before its time has come");
         other.wait(LATER, 5);
         assert!(other.promise(LATER, 5).is_none(), "not past one who is called");
         assert!(large.promise(URGENT, 10).is_some());
+    }
+
+    #[test]
+    fn after_half_of_memory_those_who_need_less_have_their_turn_before_the_next() {
+        const SECOND: u64 = 1_000_000;
+        let pool = pool(10);
+        let ((mut holder, _), (mut large, bell), (mut small, small_bell)) =
+            (member(&pool), member(&pool), member(&pool));
+        let (mut lesser, lesser_bell) = member(&pool);
+        let held = holder.promise(URGENT, 8).expect("room");
+        large.wait(URGENT, 5);
+        small.wait(LATER, 4);
+        (0..5).for_each(|second| pool.review_line(second * SECOND));
+        drop(held);
+        holder.holds(0);
+        assert_eq!((rung(&bell), rung(&small_bell)), (0, 1), "all is free");
+        assert!(large.promise(URGENT, 5).is_none() && small.promise(LATER, 4).is_some());
+        small.leave();
+        assert_eq!(rung(&bell), 1, "nobody waits who needs less");
+        large.leave();
+        let rest = small.promise(LATER, 6).expect("room");
+        large.wait(URGENT, 5);
+        lesser.wait(Rank { urgency: 1, since: 0 }, 2);
+        assert_eq!(rung(&lesser_bell), 0, "it is less urgent");
+        assert_eq!(lesser.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
+        pool.review_line(30 * SECOND);
+        small.holds(0);
+        drop(rest);
+        assert!(large.promise(URGENT, 5).is_some());
     }
 
     #[test]

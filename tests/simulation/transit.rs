@@ -54,7 +54,8 @@ impl World {
         }
         self.note(bytes.len() as u64);
         let sent = bytes.len();
-        let left = self.nodes[node].line.send(now, sent);
+        let sends_as = self.nodes[node].sends_as;
+        let left = self.nodes[sends_as].line.send(now, sent);
         let latency = self.nodes[node].line.latency + self.nodes[other].line.latency;
         let lost = self.rng.u64(0..1000) < self.nodes[node].line.loss + self.nodes[other].line.loss;
         let late = if lost { latency * 2 + Duration::from_millis(200) } else { Duration::ZERO };

@@ -127,6 +127,8 @@ pub struct Conn {
 pub struct Place {
     pub kind: Kind,
     pub line: Line,
+    /// It sends on the line of that node, as one more torrent of the same seed.
+    pub sends_as: usize,
     pub address: SocketAddr,
     /// Nobody reaches it.
     pub away: bool,
@@ -187,7 +189,7 @@ impl World {
     fn place(&mut self, kind: Kind, line: Line) -> usize {
         let node = self.nodes.len();
         let address = SocketAddr::from(([10, 0, (node / 200) as u8, (node % 200) as u8 + 1], PORT));
-        self.nodes.push(Place { kind, line, address, away: false, swallows: false });
+        self.nodes.push(Place { kind, line, sends_as: node, address, away: false, swallows: false });
         node
     }
 

@@ -8,6 +8,7 @@ mod explain;
 mod extremes;
 mod floods;
 mod hashing;
+mod large;
 mod late;
 mod line;
 mod memory;
