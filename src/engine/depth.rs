@@ -132,7 +132,7 @@ impl Peer {
         let patience = self.depth.patience().max(usual);
         // A part of a block may come, or no more than a word now and then.
         let nothing_comes = now.since(self.last_received) >= patience || !self.pours();
-        let is_silent = self.requests.len() > 1 && self.silent_for(now) >= patience && nothing_comes;
+        let is_silent = !self.requests.is_empty() && self.silent_for(now) >= patience && nothing_comes;
         (if is_silent { self.requests.len() } else { 0 }, is_silent)
     }
 
