@@ -17,6 +17,8 @@ use crate::storage::pool::BLOCK_SIZE;
 
 /// A bound grows by a quarter, and one, in such intervals.
 const RAISED_EVERY: Duration = Duration::from_secs(10);
+/// Where rejects tell it a try costs next to nothing: after one that succeeded the next follows so soon, after others twice as late each time.
+const RAISED_SOON: Duration = Duration::from_secs(1);
 /// How often within that time a bound may prove lower than it seemed. With the next time it is none, for as long.
 const MOST_CORRECTED: u32 = 3;
 /// A request is dropped if so many times the peer's queue came after it, and so many blocks: some answer in an order of their own.
@@ -38,6 +40,11 @@ pub struct Depth {
     found: usize,
     raised: Time,
     lowered: Time,
+    /// When it is raised next, counted from the last time.
+    pause: Duration,
+    /// Did rejects tell it? Was it raised since?
+    by_rejects: bool,
+    tried: bool,
     /// Times in a row that something within the bound was rejected, and the last of them.
     corrected: u32,
     corrected_at: Time,
@@ -54,6 +61,9 @@ impl Default for Depth {
             found: usize::MAX,
             raised: Time::ZERO,
             lowered: Time::ZERO,
+            pause: RAISED_EVERY,
+            by_rejects: false,
+            tried: false,
             corrected: 0,
             corrected_at: Time::ZERO,
             random_until: Time::ZERO,
@@ -71,6 +81,7 @@ impl Depth {
     pub fn took(&mut self, now: Time, requests: usize) {
         self.found = requests.max(1);
         (self.most, self.raised, self.lowered) = (self.found, now, now);
+        (self.pause, self.by_rejects, self.tried) = (RAISED_EVERY, false, false);
     }
 
     /// It rejected what was asked for at `sent`, and holds so many that were asked for before.
@@ -88,7 +99,9 @@ impl Depth {
             }
         }
         if held > 0 {
+            let pause = if self.by_rejects { (self.pause * 2).min(RAISED_EVERY) } else { RAISED_SOON };
             self.took(now, held);
+            (self.pause, self.by_rejects) = (pause, true);
         } else {
             // The one that it was to answer next: that is no bound.
             self.lowered = now;
@@ -101,9 +114,13 @@ impl Depth {
 
     /// Now and then.
     pub fn raise(&mut self, now: Time) {
-        if self.most < usize::MAX && now.since(self.raised) >= RAISED_EVERY {
-            (self.most, self.raised) = (self.most.saturating_add(self.most / 4 + 1), now);
+        if self.most == usize::MAX || now.since(self.raised) < self.pause {
+            return;
         }
+        if self.by_rejects && self.tried {
+            self.pause = RAISED_SOON;
+        }
+        (self.most, self.raised, self.tried) = (self.most.saturating_add(self.most / 4 + 1), now, true);
     }
 
     fn patience(&self) -> Duration {
@@ -189,6 +206,26 @@ mod tests {
             depth.raise(Time::from_millis(second * 1000));
             assert_eq!(depth.most(), most, "{second}");
         }
+    }
+
+    #[test]
+    fn a_bound_that_rejects_tell_is_tried_seldom_while_it_holds_and_grows_soon_when_it_does_not() {
+        let (mut depth, mut now) = (Depth::default(), Time::BEGINNING);
+        let second = |now: Time, bound: usize, depth: &mut Depth| {
+            depth.raise(now);
+            (bound..depth.most().min(300)).for_each(|_| depth.rejected(now, now, bound));
+            now + Duration::from_secs(1)
+        };
+        let mut tries = 0;
+        for _ in 0..100 {
+            let before = depth.raised;
+            now = second(now, 5, &mut depth);
+            tries += u32::from(depth.raised != before);
+            assert_eq!(depth.most(), 5);
+        }
+        assert!((10..16).contains(&tries), "{tries}");
+        (0..30).for_each(|_| now = second(now, 200, &mut depth));
+        assert_eq!(depth.most(), 200);
     }
 
     /// A peer that takes `bound` requests at a time, and of those rejects some at random. A round of 300 requests each 100 ms, all of
