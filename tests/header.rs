@@ -190,8 +190,12 @@ fn alerts_table_is_up_to_date() {
 /// Every file of the ABI is in the list above: an extern function elsewhere would be missing in the header.
 #[test]
 fn every_extern_function_is_in_a_listed_file() {
-    for entry in fs::read_dir(root().join("src/ffi")).expect("src/ffi") {
-        let path = entry.expect("an entry").path();
+    let mut paths = vec![root().join("src/ffi")];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
         let source = fs::read_to_string(&path).expect("a source file");
         let name = path.strip_prefix(root()).expect("below the root").to_str().expect("ASCII").to_owned();
         assert!(SOURCES.contains(&name.as_str()) || !source.contains("extern \"C\" fn"), "{name}");

@@ -113,7 +113,8 @@ impl Torrent {
         SwarmLimits {
             max_peers: usize::try_from(s.max_peerlist_size).unwrap_or(0).max(1),
             max_failcount: u32::try_from(s.max_failcount).unwrap_or(u32::MAX),
-            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0)),
+            // Who hangs up at once would be dialled a hundred times a second.
+            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0).max(1)),
             no_privileged_ports: s.no_connect_privileged_ports,
         }
     }

@@ -128,9 +128,11 @@ settings! {
     max_peerlist_size: Int(3000), Check::Range(1, 1_000_000), live,
         "Most known peers of a torrent.";
     max_failcount: Int(3), Check::Range(1, 100), live,
-        "Failed dials in a row after which a peer rests for ten minutes each time, unless it is named again or a read waits.";
+        "Failed dials in a row after which a peer rests for ten minutes each time, unless it is named again, a read waits or the \
+         program named it.";
     min_reconnect_time: Int(60), Check::Range(0, SECONDS_A_DAY), live,
-        "Seconds until a peer is dialled again, times the failures so far.";
+        "Seconds until a peer is dialled again, times the failures so far; 0 is as 1. One that the program named is dialled again \
+         after 1, 2, 4 s and so on, up to this.";
     close_redundant_connections: Bool(false), Check::Any, live,
         "Drop a peer when neither side has what the other wants. (libtorrent: on. With eviction it will be wanted again.)";
     allow_multiple_connections_per_ip: Bool(false), Check::Any, live,
