@@ -33,6 +33,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn most(&self) -> Option<u64> {
+        self.most
+    }
+
     pub(super) fn target(&self, peer: &Peer) -> usize {
         peer.target_queue(self.time, self.share, self.max)
     }

@@ -268,6 +268,9 @@ impl Torrent {
             (false, Some(_)) => Class::Blocked,
             (false, None) => Class::Deadline,
         };
+        if reader.window.put_off {
+            return false;
+        }
         windowed || content.store.slot(piece).is_some() || self.admits(content, class, piece)
     }
 

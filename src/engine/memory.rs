@@ -24,7 +24,7 @@ use crate::storage::pool::BLOCK_SIZE;
 /// What a reader needs at least that can read block by block.
 const LEAST_BLOCKS: u64 = 2;
 /// Where torrents take turns, who has not read for so long is passed over.
-const TURN_IS_OVER: Duration = Duration::from_secs(2);
+pub(super) const TURN_IS_OVER: Duration = Duration::from_secs(2);
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,7 +80,7 @@ impl Keepers<'_> {
             let waits_at = |offset: u64| reader.span.piece_at(offset) == piece;
             // All that a read waits for is wanted alike: were a part of it worth less, it and what is behind it in the order of wants
             // would push each other out.
-            let waits = reader.wait_at(self.now).is_some_and(|w| {
+            let waits = reader.wait_at(self.now).filter(|_| !window.put_off).is_some_and(|w| {
                 waits_at(w.offset)
                     || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
             });
@@ -303,27 +303,40 @@ impl Torrent {
         let crowded = self.share.is_crowded(self.pool.limit());
         let others_wait = self.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
         let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
-        let awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
-        let active = self.readers.values().filter(|r| awake(r)).count();
+        let is_awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
+        let awake: BTreeSet<ReaderId> = self.readers.values().filter(|r| is_awake(r)).map(|r| r.id).collect();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
-        let mut share = bytes(self.share_blocks().saturating_sub(self.protected_blocks()));
+        let share = self.share_blocks().saturating_sub(self.protected_blocks());
+        let room = self.room_behind(now, share);
+        let stands_behind = |id: &ReaderId| self.readers.get(id).is_some_and(|r| Self::stands_behind(now, room, r));
+        let (behind, front): (BTreeSet<ReaderId>, BTreeSet<ReaderId>) = awake.iter().partition(|id| stands_behind(id));
+        let placed = self.placed_behind(now, &behind, room.unwrap_or(0));
+        let mut share = bytes(share);
         if crowded {
             // Those that sleep have nothing where torrents take turns.
-            self.readers.values_mut().filter(|r| !awake(r)).for_each(|r| r.window = Window::default());
-        } else if active > 0 {
+            self.readers.values_mut().filter(|r| !awake.contains(&r.id)).for_each(|r| r.window = Window::default());
+        } else if !awake.is_empty() {
             // Beside others that play they keep what they pin, out of a quarter at most, and no more.
-            let asleep = self.readers.len() - active;
+            let asleep = self.readers.len() - awake.len();
             let each = share / 4 / asleep.max(1) as u64;
-            for reader in self.readers.values_mut().filter(|r| !awake(r)) {
+            for reader in self.readers.values_mut().filter(|r| !awake.contains(&r.id)) {
                 reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
                 share -= reader.window.len() * reader.span.piece_cost();
             }
         }
+        let each = room.unwrap_or(0) * bytes(self.piece_blocks()) / placed.len().max(1) as u64;
+        for reader in self.readers.values_mut().filter(|r| behind.contains(&r.id)) {
+            reader.window = Window { put_off: true, ..Window::default() };
+            if placed.contains(&reader.id) {
+                reader.window = reader.compute_window(Some(each), percent);
+                share = share.saturating_sub(each);
+            }
+        }
         // Where nobody plays, they have what is left over.
-        let all = active == 0 && !crowded;
-        let playing = if all { self.readers.len() } else { active };
+        let all = awake.is_empty() && !crowded;
+        let playing = if all { self.readers.len() } else { front.len() };
         let each = share / playing.max(1) as u64;
-        for reader in self.readers.values_mut().filter(|r| all || awake(r)) {
+        for reader in self.readers.values_mut().filter(|r| all || front.contains(&r.id)) {
             // What it reads elsewhere must fit beside its window.
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
@@ -363,7 +376,8 @@ impl Torrent {
     }
 
     pub(super) fn update_shares(&mut self, now: Time) {
-        let plays = |r: &&Reader| r.is_active(now) && self.is_running();
+        let room = self.room_behind(now, self.share.unprotected(self.pool.limit()));
+        let plays = |r: &&Reader| r.is_active(now) && self.is_running() && !Self::stands_behind(now, room, r);
         let playing = self.readers.values().filter(plays).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
         let piece = self.content.as_ref().map_or(0, |c| u64::from(c.info.layout.piece_length().div_ceil(BLOCK_SIZE)));

@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod audit;
+mod background;
 pub mod bitfield;
 pub mod blame;
 pub mod blocks;

@@ -184,6 +184,11 @@ impl Reader {
         self.options.background && !(crowded && self.waited_long)
     }
 
+    /// Is its turn one that came after a long wait?
+    pub(super) fn waited_long(&self) -> bool {
+        self.waited_long
+    }
+
     /// Is it in the middle of reading on, with nothing to be timed and nothing to find out?
     pub fn flows(&self) -> bool {
         self.proven

@@ -74,6 +74,7 @@ impl Torrent {
         reader.waste.inherit(self.take_legacy(file));
         self.readers.insert(id, reader);
         self.wants_dirty = true;
+        self.clear_the_way(now);
         self.review_interests(now);
         self.fill_all(now);
         Ok(size)
@@ -180,6 +181,7 @@ impl Torrent {
     pub fn follow_up(&mut self, now: Time) {
         if self.owes_follow_up {
             self.call_for_peers(now);
+            self.clear_the_way(now);
             self.fill_all(now);
         }
     }
@@ -226,6 +228,7 @@ impl Torrent {
         if !near {
             self.cancel_unwanted(now);
             self.cancel_beyond(now);
+            self.clear_the_way(now);
         }
         self.fill_all(now);
         self.readers_changed();
@@ -242,6 +245,7 @@ impl Torrent {
         reader.set_options(now, options);
         self.wants_dirty = true;
         self.cancel_unwanted(now);
+        self.clear_the_way(now);
         self.fill_all(now);
         self.readers_changed();
         Ok(())

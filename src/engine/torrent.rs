@@ -538,6 +538,8 @@ impl Torrent {
         self.give_up_stuck(now);
         // While it waits, a reader of its own may have fallen asleep.
         self.wants_dirty |= self.member.is_waiting();
+        // Who has a place in the background changes with time.
+        self.wants_dirty |= self.readers.values().any(|r| r.window.put_off);
         self.member.leave();
         self.serve_waiting(now);
         self.review_shows(now);

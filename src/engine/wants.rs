@@ -108,7 +108,7 @@ pub fn order(
             continue;
         }
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
-        if let Some(waiting) = reader.wait_at(now) {
+        if let Some(waiting) = reader.wait_at(now).filter(|_| !reader.window.put_off) {
             let class = if reader.options.background { Class::Background } else { Class::Blocked };
             let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
             let window = reader.window.ahead.end.max(read.start + 1);

@@ -24,6 +24,8 @@ pub struct Window {
     pub stretch: Option<Stretch>,
     /// There is no room for it beside what a `read_at` waits for.
     pub tight: bool,
+    /// Those in front leave no room for it now: what it waits for is not asked for.
+    pub put_off: bool,
     /// Nobody reads here now: others need not wait for its memory.
     pub asleep: bool,
 }

@@ -1,5 +1,6 @@
 //! One thing each, by name.
 
+mod background;
 mod blockwise;
 mod checks;
 mod crowd;
