@@ -80,7 +80,8 @@ pub enum Need {
     Any,
     /// Somebody waits there for bytes, or for metadata.
     Bytes,
-    /// The same, and it has so few peers, with those that are being dialled.
+    /// The same, and it has few peers. Then so many, with those that are being dialled.
+    Few,
     Starved(usize),
 }
 
@@ -165,28 +166,27 @@ impl Torrent {
         self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
     }
 
-    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on; else the one of least worth,
-    /// where the other has less.
+    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on, and one that is new only
+    /// where the other has few; else the one of least worth, where the other has less.
     fn spared(&self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
-        let rests = |p: &&Peer| {
-            let done = now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
-            at_rest && done && p.requests.is_empty() && !p.peer_interested
-        };
+        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.peer_interested;
+        let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
         let least = match newcomer.need {
             Need::Ours | Need::Any => None,
-            Need::Bytes => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
+            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.worth(p)),
+            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
             Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
             Need::Starved(_) => None,
         };
         least.map(|p| p.key)
     }
 
-    /// What places of other torrents of the session are wanted for, the least first.
-    pub fn needs(&self) -> Vec<Need> {
-        let peers = self.peers.len() + self.swarm.num_dialling();
+    /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
+    pub fn needs(&self, dialling: bool) -> Vec<Need> {
+        let peers = (self.peers.len() + self.swarm.num_dialling()).saturating_sub(usize::from(dialling));
         match self.somebody_waits() {
-            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Starved(peers)],
+            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
             true => vec![Need::Bytes],
             false => vec![Need::Any],
         }
