@@ -173,6 +173,25 @@ fn a_stream_finds_places_that_another_torrent_has() {
     seeders.iter().chain([&seeder]).for_each(|s| s.close(CLOSE).unwrap());
 }
 
+/// They are taken by peers of many torrents that nobody reads from, only just now, and more of those want one each.
+#[test]
+fn a_stream_finds_a_place_among_torrents_that_nobody_reads() {
+    const PLACES: usize = 2;
+    let held: Vec<Torrent> = (0..4).map(|n| Torrent::make(&format!("held{n}.bin"), 100_000, 1, &[])).collect();
+    let wanted = Torrent::make("wanted.bin", 1_000_000, 1, &[]);
+    let seeders: Vec<_> = held.iter().map(|t| ours::seed(t).0).collect();
+    let (seeder, _) = ours::seed(&wanted);
+    let session = ours::open_with(|s| s.set_int("connections_limit", PLACES as i64).unwrap());
+    for (torrent, seeder) in held.iter().zip(&seeders) {
+        drop(stream_in(&session, torrent, std::slice::from_ref(seeder)));
+    }
+    ours::until("all places are taken", || session.stats().unwrap().num_peers as usize == PLACES);
+    let (_, other) = stream_in(&session, &wanted, std::slice::from_ref(&seeder));
+    assert!(other.read(&mut [0; 1000], Some(Duration::from_secs(4))).is_ok());
+    session.close(CLOSE).unwrap();
+    seeders.iter().chain([&seeder]).for_each(|s| s.close(CLOSE).unwrap());
+}
+
 /// Where a block takes many seconds nobody is late for it, and no more than the next one is asked for.
 #[test]
 fn the_lowest_limits_fetch_nothing_in_vain() {

@@ -33,7 +33,7 @@ impl Torrent {
         let limits = self.swarm_limits();
         let allowed = limits.allow(address) && !self.swarm.is_banned(address);
         self.swarm.add(now, address, PeerSource::MANUAL, &limits);
-        if !allowed || !self.swarm.await_dial(address) {
+        if !allowed || !self.swarm.await_dial(now, address) {
             let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
             self.tell_dial(address, DialFailure { reason, error: None });
         }

@@ -20,17 +20,19 @@ const TRICKLES: Duration = Duration::from_secs(1);
 pub struct Fruitless {
     since: Time,
     asked: Time,
+    /// Since when it is asked without such a rest.
+    begun: Time,
 }
 
 impl Fruitless {
     pub fn new(now: Time) -> Self {
-        Self { since: now, asked: now }
+        Self { since: now, asked: now, begun: now }
     }
 
     /// It is asked for a block. `ready`: it waited for that.
     pub fn asked(&mut self, now: Time, ready: bool) {
         if ready && now.since(self.asked) >= RESTED {
-            self.since = now;
+            (self.since, self.begun) = (now, now);
         }
         self.asked = now;
     }
@@ -42,6 +44,11 @@ impl Fruitless {
     /// What it sent waited for a download limit.
     pub fn was_held(&mut self, now: Time, time: Duration) {
         self.since = now.min(self.since + time);
+    }
+
+    /// For how long it has been asked for something.
+    pub fn asked_for(&self, now: Time) -> Duration {
+        now.since(self.begun)
     }
 }
 

@@ -101,8 +101,8 @@ struct KnownPeer {
     /// It came to us, told that it listens here, and brought a block: it stays known when it goes.
     remembered: bool,
     seed: bool,
-    /// A caller waits to be told how the dial goes.
-    awaited: bool,
+    /// A caller waits to be told how the dial goes, and named it then.
+    awaited: Option<Time>,
 }
 
 impl KnownPeer {
@@ -112,7 +112,7 @@ impl KnownPeer {
 
     /// Is there anything to dial it for? Of two seeds neither has what the other wants, but a caller may want them to meet.
     fn is_of_use(&self, we_are_seed: bool) -> bool {
-        !(we_are_seed && self.seed) || self.awaited
+        !(we_are_seed && self.seed) || self.awaited.is_some()
     }
 
     /// Nobody else knows it, and it did nothing by which to remember it.
@@ -271,18 +271,19 @@ impl Swarm {
     }
 
     /// A caller wants to be told how the next dial goes. False if the peer is not in the list.
-    pub fn await_dial(&mut self, address: SocketAddr) -> bool {
+    pub fn await_dial(&mut self, now: Time, address: SocketAddr) -> bool {
         let Some(p) = self.peers.get_mut(&canonical(address)) else { return false };
-        p.awaited = !p.connected;
+        p.awaited = (!p.connected).then_some(now);
         true
     }
 
     /// Does a caller wait to be told of it? It is told once.
     pub fn take_awaited(&mut self, address: SocketAddr) -> bool {
-        self.peers.get_mut(&canonical(address)).is_some_and(|p| std::mem::take(&mut p.awaited))
+        self.peers.get_mut(&canonical(address)).is_some_and(|p| p.awaited.take().is_some())
     }
 
-    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds not while we seed. Those whom a caller named and
+    /// The next peers to dial, at most `n`, marked as being dialled: never failed first, seeds not while we seed. Of those
+    /// whom a caller waits to meet the one that it named last comes first: those before had their time. Others that a caller named and
     /// those of other sources take turns: either may be many and dead.
     pub fn next_dials(&mut self, now: Time, n: usize, we_are_seed: bool) -> Vec<SocketAddr> {
         if n == 0 {
@@ -293,7 +294,9 @@ impl Swarm {
             .peers
             .iter()
             .filter(|(_, p)| ready(p))
-            .map(|(a, p)| ((p.fails, !p.awaited), p.turn, p.not_before, *a, p.source.contains(PeerSource::MANUAL)))
+            .map(|(a, p)| {
+                ((p.fails, Reverse(p.awaited)), p.turn, p.not_before, *a, p.source.contains(PeerSource::MANUAL))
+            })
             .collect();
         candidates.sort_unstable();
         let (manual, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(.., manual)| *manual);
@@ -510,7 +513,7 @@ impl Swarm {
         }
         let hit = |a: &SocketAddr| a.ip() == banned.ip() && (banned.port() == 0 || a.port() == banned.port());
         let gone = self.peers.extract_if(|a, p| hit(a) && p.is_idle());
-        let mut awaited: Vec<SocketAddr> = gone.filter(|(_, p)| p.awaited).map(|(a, _)| a).collect();
+        let mut awaited: Vec<SocketAddr> = gone.filter(|(_, p)| p.awaited.is_some()).map(|(a, _)| a).collect();
         awaited.sort_unstable();
         awaited
     }
@@ -548,6 +551,11 @@ impl Swarm {
     /// Is there one that was never tried, and may be dialled, or is being dialled?
     pub fn has_untried(&self, now: Time) -> bool {
         self.peers.values().any(|p| !p.connected && !p.met && p.tried == Time::ZERO && p.not_before <= now)
+    }
+
+    /// Has a caller named one since then, and waits for it still?
+    pub fn has_named_since(&self, since: Time) -> bool {
+        self.peers.values().any(|p| p.awaited.is_some_and(|at| at >= since))
     }
 
     /// It made room for others: it is dialled no sooner than that, and behind those that were never tried.

@@ -5,7 +5,8 @@
 //! While metadata is waited for, it is who was asked for it and brings none.
 //!
 //! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
-//! one that was never tried. It comes back soon if nobody took the place.
+//! one that was never tried. It comes back soon if nobody took the place. One that brings next to nothing is not kept for long while there
+//! are any who were never tried, and for whom the program names meanwhile room is made at once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use super::Time;
 use super::fruitless::plays;
 use super::peer::Peer;
+use super::rate::Rate;
 use super::store::PeerKey;
 use super::torrent::Torrent;
 use crate::alert::CloseReason;
@@ -52,6 +54,9 @@ const SLOW: u64 = 32 * 1024;
 const STARVES: Duration = Duration::from_secs(10);
 /// And no other one before all who are here have had so long to show what they are worth.
 const SETTLED: Duration = Duration::from_secs(30);
+/// Who was asked for so long and brings less than that a second has shown it: some drops.
+const PROVEN: Duration = Duration::from_secs(5);
+const DROPS: u64 = 6 * 1024;
 /// And comes back after so long, if the place is free still.
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
@@ -80,7 +85,8 @@ pub enum Need {
     Any,
     /// Somebody waits there for bytes, or for metadata.
     Bytes,
-    /// The same, and it has so few peers, with those that are being dialled.
+    /// The same, and it has few peers. Then so many, with those that are being dialled.
+    Few,
     Starved(usize),
 }
 
@@ -165,28 +171,27 @@ impl Torrent {
         self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
     }
 
-    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on; else the one of least worth,
-    /// where the other has less.
+    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on, and one that is new only
+    /// where the other has few; else the one of least worth, where the other has less.
     fn spared(&self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
-        let rests = |p: &&Peer| {
-            let done = now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
-            at_rest && done && p.requests.is_empty() && !p.peer_interested
-        };
+        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.peer_interested;
+        let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
         let least = match newcomer.need {
             Need::Ours | Need::Any => None,
-            Need::Bytes => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
+            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.worth(p)),
+            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
             Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
             Need::Starved(_) => None,
         };
         least.map(|p| p.key)
     }
 
-    /// What places of other torrents of the session are wanted for, the least first.
-    pub fn needs(&self) -> Vec<Need> {
-        let peers = self.peers.len() + self.swarm.num_dialling();
+    /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
+    pub fn needs(&self, dialling: bool) -> Vec<Need> {
+        let peers = (self.peers.len() + self.swarm.num_dialling()).saturating_sub(usize::from(dialling));
         match self.somebody_waits() {
-            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Starved(peers)],
+            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
             true => vec![Need::Bytes],
             false => vec![Need::Any],
         }
@@ -213,7 +218,9 @@ impl Torrent {
     fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
-        let fair = self.rooms.fair_time(FAIR, sinces.into_iter().min()?, self.peers.len());
+        let read = sinces.into_iter().min()?;
+        let longer = self.rooms.fair_time(FAIR, read, self.peers.len());
+        let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
         let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
@@ -223,11 +230,14 @@ impl Torrent {
         self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
     }
 
-    /// Those who never brought a piece of it come first. What comes in of a slow one may be the next.
+    /// Those who never brought a piece of it come first, and have one fair time while there are others who were never tried. What comes in
+    /// of a slow one may be the next.
     fn of_no_use_to_metadata(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
-        let fair = self.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
+        let longer = self.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
+        let tries = !newcomer.incoming && self.swarm.has_untried(now);
         let gives_way = |p: &Peer| {
             let (brought, since) = self.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
+            let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
             (now.since(since) >= fair).then_some((brought, since, p.key))
         };
         self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
@@ -251,23 +261,27 @@ impl Torrent {
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
     fn too_slow_for_a_read(&self, now: Time, newcomer: Newcomer) -> Option<(PeerKey, SocketAddr)> {
-        let settled = |p: &Peer| now.since(p.connected_at) >= SETTLED;
-        let tries = newcomer.incoming || self.swarm.has_untried(now);
-        if newcomer.need != Need::Ours
-            || !self.starves(now)
-            || self.rooms.vacant
-            || !tries
-            || !self.peers.values().all(settled)
-        {
+        let named = self.is_for_a_named_one(newcomer, self.rooms.starves?);
+        let tries = newcomer.incoming || named || self.swarm.has_untried(now);
+        if newcomer.need != Need::Ours || !self.starves(now) || self.rooms.vacant || !tries {
             return None;
         }
+        let settled = named || self.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
         let slow = |p: &Peer| {
+            let age = now.since(p.connected_at);
             // Of one that serves us now and then, what it brings in the long run.
-            let usual = p.down.total() / now.since(p.connected_at).as_secs().max(1);
-            let rate = u64::from(p.down.per_second()).max(usual);
-            (rate < SLOW).then_some((rate, p.key, p.address))
+            let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
+            let asked = !p.requests.is_empty() && p.held.is_none() && p.fruitless.asked_for(now) >= PROVEN;
+            let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DROPS;
+            let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
+            goes.then_some((rate(&p.down), p.key, p.address))
         };
         self.may_go(newcomer).filter_map(slow).min().map(|(_, key, address)| (key, address))
+    }
+
+    /// Did a caller name one since a read waits, and is room to be made for a dial?
+    fn is_for_a_named_one(&self, newcomer: Newcomer, read: Time) -> bool {
+        !newcomer.incoming && self.swarm.has_named_since(read)
     }
 
     fn worth(&self, peer: &Peer) -> Worth {

@@ -1,5 +1,6 @@
 //! How many connections a session may have: a count that can be bounded anew at any time. Who comes by himself cannot take all places,
-//! and those who are being dialled not even half of them: each kind leaves some to the other.
+//! and those who are being dialled not even half of them: each kind leaves some to the other. Dials that a read waits for have the first
+//! right to a place that comes free.
 
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub enum Kind {
     Incoming,
     /// A peer is being dialled, or was and answered.
     Dialled,
+    /// The same while a read waits for it: it goes before others.
+    DialledFirst,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ struct Count {
     dialled: usize,
     /// Of the dialled those that have not answered yet.
     dialling: usize,
+    /// Dials that wait for a place and go before others.
+    first: usize,
 }
 
 impl Count {
@@ -40,8 +45,8 @@ impl Count {
         self.incoming >= self.limit - self.limit / KEPT_FOR_DIALS
     }
 
-    fn is_full_of_dials(&self) -> bool {
-        self.dialling >= self.limit.div_ceil(2)
+    fn is_full_of_dials(&self, before: usize) -> bool {
+        self.dialling + before >= self.limit.div_ceil(2)
     }
 }
 
@@ -79,20 +84,33 @@ impl ConnectionLimit {
 
     pub fn acquire(self: &Arc<Self>, kind: Kind) -> Option<ConnectionPermit> {
         let mut count = self.count.lock();
-        if count.is_full() {
+        let before = if kind == Kind::DialledFirst { 0 } else { count.first };
+        if count.open() + before >= count.limit {
             return None;
         }
         match kind {
             Kind::Incoming if count.is_full_of_incoming() => return None,
             Kind::Incoming => count.incoming += 1,
             // Addresses at which nobody is must not keep out everybody who comes.
-            Kind::Dialled if count.is_full_of_dials() => return None,
-            Kind::Dialled => {
+            Kind::Dialled | Kind::DialledFirst if count.is_full_of_dials(before) => return None,
+            Kind::Dialled | Kind::DialledFirst => {
                 count.dialled += 1;
                 count.dialling += 1;
             }
         }
         Some(ConnectionPermit { limit: self.clone(), kind, answered: kind == Kind::Incoming })
+    }
+
+    /// A dial waits until this is dropped: as many places are kept from others.
+    pub fn queue_first(self: &Arc<Self>) -> InFront {
+        self.count.lock().first += 1;
+        InFront(self.clone())
+    }
+
+    /// Is the next place to come free one for which somebody waits who goes first?
+    pub fn is_promised(&self) -> bool {
+        let count = self.count.lock();
+        count.is_full() && count.first > 0
     }
 
     /// Are all places taken that such a connection may have, other than by dials under way?
@@ -104,7 +122,7 @@ impl ConnectionLimit {
     /// Is there no place for another dial?
     pub fn is_full_of_dials(&self) -> bool {
         let count = self.count.lock();
-        count.is_full() || count.is_full_of_dials()
+        count.is_full() || count.is_full_of_dials(0)
     }
 
     /// Have those who came all places that they may have?
@@ -132,6 +150,17 @@ impl ConnectionLimit {
     }
 }
 
+/// The standing of a dial that goes first.
+#[derive(Debug)]
+pub struct InFront(Arc<ConnectionLimit>);
+
+impl Drop for InFront {
+    fn drop(&mut self) {
+        self.0.count.lock().first -= 1;
+        self.0.freed.notify_waiters();
+    }
+}
+
 impl ConnectionPermit {
     /// The peer that was dialled is there.
     pub fn answered(&mut self) {
@@ -147,7 +176,7 @@ impl Drop for ConnectionPermit {
         let mut count = self.limit.count.lock();
         match self.kind {
             Kind::Incoming => count.incoming -= 1,
-            Kind::Dialled => count.dialled -= 1,
+            Kind::Dialled | Kind::DialledFirst => count.dialled -= 1,
         }
         drop(count);
         self.limit.freed.notify_waiters();
@@ -172,6 +201,24 @@ mod tests {
         assert_eq!(more.iter().flatten().count(), 2);
         drop((b, more));
         assert_eq!(limit.open(), 0);
+    }
+
+    #[test]
+    fn a_dial_that_goes_first_has_the_place_that_came_free() {
+        let limit = ConnectionLimit::new(4);
+        let mut taken: Vec<_> = std::iter::from_fn(|| limit.acquire(Kind::Incoming)).collect();
+        let first = limit.queue_first();
+        assert!(taken.len() == 4 && limit.is_promised());
+        let all =
+            |limit: &Arc<ConnectionLimit>| [Kind::Incoming, Kind::Dialled].map(|kind| limit.acquire(kind).is_some());
+        taken.pop();
+        assert_eq!(all(&limit), [false, false], "one is free");
+        taken.pop();
+        assert_eq!(all(&limit), [true, true], "two are");
+        let permit = limit.acquire(Kind::DialledFirst);
+        assert!(permit.is_some());
+        drop((permit, first));
+        assert!(limit.acquire(Kind::Dialled).is_some() && !limit.is_promised());
     }
 
     #[test]

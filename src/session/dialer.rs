@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +16,7 @@ use super::half_open::Guest;
 use super::inner::{Freed, Inner, ROOM_PAUSE};
 use crate::alert::CloseReason;
 use crate::engine::dialling::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
+use crate::engine::shortage::Urgency;
 use crate::error::{Error, Operation, Status};
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END};
@@ -29,53 +31,70 @@ pub fn dial(driver: &Arc<Driver>, address: SocketAddr) {
         driver.run(|core, now| core.dial_forbidden(now, address));
         return;
     }
-    let Some(mut permit) = driver.session.connections.acquire(Kind::Dialled) else {
-        driver.run(|core, now| core.dial_deferred(now, address));
-        if driver.session.connections.is_full(Kind::Dialled) {
-            let task_driver = driver.clone();
-            // It is dialled again soon, and finds the place if there is one.
-            driver.spawn(async move { _ = task_driver.session.free_place(&task_driver, Kind::Dialled) });
-        }
-        return;
-    };
     let task_driver = driver.clone();
-    driver.spawn(async move {
-        let driver = task_driver;
-        let connect = timeout(seconds(settings.peer_connect_timeout), TcpStream::connect(address));
-        let met = async {
-            let Ok(connected) = connect.await else { return Err(timed_out(Operation::Connect, CloseReason::Timeout)) };
-            let stream = connected.map_err(|e| lost(Operation::Connect, &e))?;
-            let greeted = timeout(seconds(settings.handshake_timeout), greet(&driver, stream)).await;
-            greeted.unwrap_or_else(|_| Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake)))
-        };
-        tokio::pin!(met);
-        let mut patience = DIAL_PATIENCE;
-        let met = loop {
-            tokio::select! {
-                met = &mut met => break met,
-                () = sleep(patience) => {}
-            }
-            patience = DIAL_ASKED_AGAIN;
-            let crowded = driver.session.connections.is_full_of_dials();
-            // One that is removed meanwhile dials nobody else.
-            if driver.look(|core, now| core.dial_gives_way(now, crowded)).unwrap_or(true) {
-                break Err(timed_out(Operation::Connect, CloseReason::Timeout));
-            }
-        };
-        match met {
-            // The limit was lowered meanwhile.
-            Ok(_) if driver.session.connections.is_over() => driver.run(|core, now| core.dial_deferred(now, address)),
-            Ok((stream, theirs)) => {
-                permit.answered();
-                admit(&driver, stream, address, false, &theirs, permit);
-            }
-            Err(failure) => {
-                // The next one finds the place free.
-                drop(permit);
-                driver.run(|core, now| core.dial_failed(now, address, failure));
+    match driver.session.connections.acquire(Kind::Dialled) {
+        Some(permit) => driver.spawn(async move { meet(task_driver, address, permit).await }),
+        // One at a time.
+        None if driver.waiters.are(Urgency::Read) && !driver.awaits_place.swap(true, Ordering::AcqRel) => {
+            driver.spawn(async move { dial_first(task_driver, address).await });
+        }
+        None => {
+            driver.run(|core, now| core.dial_deferred(now, address));
+            if driver.session.connections.is_full(Kind::Dialled) {
+                // It is dialled again soon, and finds the place if there is one.
+                driver.spawn(async move { _ = task_driver.session.free_place(&task_driver, Kind::Dialled) });
             }
         }
-    });
+    }
+}
+
+/// A read waits, and there is no place: the dial has the next one that comes free.
+async fn dial_first(driver: Arc<Driver>, address: SocketAddr) {
+    let permit = timeout(ROOM_PATIENCE, place(&driver.session, &driver, Kind::DialledFirst)).await;
+    driver.awaits_place.store(false, Ordering::Release);
+    match permit {
+        Ok(Some(permit)) => meet(driver, address, permit).await,
+        Ok(None) | Err(_) => driver.run(|core, now| core.dial_deferred(now, address)),
+    }
+}
+
+/// Dials under a place of the session's.
+async fn meet(driver: Arc<Driver>, address: SocketAddr, mut permit: ConnectionPermit) {
+    let settings = driver.session.settings();
+    let connect = timeout(seconds(settings.peer_connect_timeout), TcpStream::connect(address));
+    let met = async {
+        let Ok(connected) = connect.await else { return Err(timed_out(Operation::Connect, CloseReason::Timeout)) };
+        let stream = connected.map_err(|e| lost(Operation::Connect, &e))?;
+        let greeted = timeout(seconds(settings.handshake_timeout), greet(&driver, stream)).await;
+        greeted.unwrap_or_else(|_| Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake)))
+    };
+    tokio::pin!(met);
+    let mut patience = DIAL_PATIENCE;
+    let met = loop {
+        tokio::select! {
+            met = &mut met => break met,
+            () = sleep(patience) => {}
+        }
+        patience = DIAL_ASKED_AGAIN;
+        let crowded = driver.session.connections.is_full_of_dials();
+        // One that is removed meanwhile dials nobody else.
+        if driver.look(|core, now| core.dial_gives_way(now, crowded)).unwrap_or(true) {
+            break Err(timed_out(Operation::Connect, CloseReason::Timeout));
+        }
+    };
+    match met {
+        // The limit was lowered meanwhile.
+        Ok(_) if driver.session.connections.is_over() => driver.run(|core, now| core.dial_deferred(now, address)),
+        Ok((stream, theirs)) => {
+            permit.answered();
+            admit(&driver, stream, address, false, &theirs, permit);
+        }
+        Err(failure) => {
+            // The next one finds the place free.
+            drop(permit);
+            driver.run(|core, now| core.dial_failed(now, address, failure));
+        }
+    }
 }
 
 /// A peer that hears nothing says nothing: ours goes first.
@@ -116,21 +135,26 @@ pub async fn accept(session: Arc<Inner>, guest: Guest, mut stream: TcpStream, ad
         () = guest.gone.cancelled() => return,
     };
     let Ok(Some((driver, theirs))) = answered else { return };
-    let Ok(Some(permit)) = timeout(ROOM_PATIENCE, place(&session, &driver)).await else { return };
+    let Ok(Some(permit)) = timeout(ROOM_PATIENCE, place(&session, &driver, Kind::Incoming)).await else { return };
     drop(guest);
     if !session.is_closed() {
         admit(&driver, stream, address, true, &theirs, permit);
     }
 }
 
-/// A place for one that came; another one may have to leave it first.
-async fn place(session: &Inner, driver: &Arc<Driver>) -> Option<ConnectionPermit> {
+/// A place for one that came, or for a dial that a read waits for; another one may have to leave it first.
+async fn place(session: &Inner, driver: &Arc<Driver>, kind: Kind) -> Option<ConnectionPermit> {
+    let _in_front = (kind == Kind::DialledFirst).then(|| session.connections.queue_first());
     loop {
-        if let Some(permit) = session.connections.acquire(Kind::Incoming) {
+        if let Some(permit) = session.connections.acquire(kind) {
             return Some(permit);
         }
-        match session.free_place(driver, Kind::Incoming) {
-            Freed::One => return Some(session.connections.wait(Kind::Incoming).await),
+        // What was promised to others comes free later, and dials end by themselves.
+        if !session.connections.is_full(kind) {
+            return Some(session.connections.wait(kind).await);
+        }
+        match session.free_place(driver, kind) {
+            Freed::One => return Some(session.connections.wait(kind).await),
             Freed::None => return None,
             Freed::NotYet => sleep(ROOM_PAUSE).await,
         }

@@ -85,6 +85,8 @@ pub struct Driver {
     pub dht: dht_search::DhtSearch,
     /// Who waits for its announces.
     pub waiters: Arc<Waiters>,
+    /// One of its dials waits for a place, before those of others.
+    pub awaits_place: AtomicBool,
 }
 
 impl Driver {
@@ -117,6 +119,7 @@ impl Driver {
             upload_limit: RateLimiter::new(limits.1),
             dht: dht_search::DhtSearch::default(),
             waiters: Arc::default(),
+            awaits_place: AtomicBool::new(false),
         });
         let called = Arc::new(MemoryCall(Arc::downgrade(&driver)));
         driver.core.lock().set_memory_waker(called.into());

@@ -262,6 +262,10 @@ impl Inner {
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.
     pub fn free_place(&self, driver: &Arc<Driver>, kind: Kind) -> Freed {
+        let first = kind == Kind::DialledFirst;
+        if !first && self.connections.is_promised() {
+            return Freed::NotYet;
+        }
         let now = self.now().micros();
         let due =
             |last: u64| (last == 0 || now.saturating_sub(last) >= ROOM_PAUSE.as_micros() as u64).then_some(now.max(1));
@@ -276,7 +280,7 @@ impl Inner {
         };
         let mut others = self.drivers();
         others.retain(|d| d.index != driver.index);
-        let needs = || driver.look(|core, _| core.needs()).unwrap_or_default();
+        let needs = || driver.look(|core, _| core.needs(first)).unwrap_or_default();
         let freed =
             free(driver, Need::Ours) || needs().into_iter().any(|need| others.iter().any(|other| free(other, need)));
         if freed { Freed::One } else { Freed::None }

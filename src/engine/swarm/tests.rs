@@ -200,11 +200,11 @@ fn a_torrent_that_begins_anew_forgives_everybody() {
 #[test]
 fn a_caller_is_told_once() {
     let mut swarm = with(&[(1, PeerSource::MANUAL)]);
-    assert!(!swarm.take_awaited(addr(1)) && !swarm.await_dial(addr(2)));
-    assert!(swarm.await_dial(addr(1)));
+    assert!(!swarm.take_awaited(addr(1)) && !swarm.await_dial(Time::ZERO, addr(2)));
+    assert!(swarm.await_dial(Time::ZERO, addr(1)));
     assert!(swarm.take_awaited(addr(1)) && !swarm.take_awaited(addr(1)));
     swarm.connected(Time::ZERO, addr(1), false, &LIMITS);
-    assert!(swarm.await_dial(addr(1)) && !swarm.take_awaited(addr(1)), "it is here");
+    assert!(swarm.await_dial(Time::ZERO, addr(1)) && !swarm.take_awaited(addr(1)), "it is here");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_seed_wakes_for_no_other_seed() {
     assert_eq!((swarm.next_dial_time(true), swarm.next_dial_time(false)), (None, Some(Time::ZERO)));
     assert!(swarm.next_dials(Time::ZERO, 9, true).is_empty());
     // But for who asks for it, once.
-    assert!(swarm.await_dial(addr(1)));
+    assert!(swarm.await_dial(Time::ZERO, addr(1)));
     assert_eq!(swarm.next_dial_time(true), Some(Time::ZERO));
     assert_eq!(swarm.next_dials(Time::ZERO, 9, true), [addr(1)]);
     assert!(swarm.take_awaited(addr(1)));
@@ -225,12 +225,12 @@ fn a_seed_wakes_for_no_other_seed() {
 #[test]
 fn who_is_banned_before_the_dial_is_named_if_a_caller_waits_for_it() {
     let mut swarm = with(&[(1, PeerSource::MANUAL), (2, PeerSource::MANUAL), (3, PeerSource::PEX)]);
-    assert!(swarm.await_dial(addr(1)));
+    assert!(swarm.await_dial(Time::ZERO, addr(1)));
     assert_eq!(swarm.ban_ip(addr(1).ip()), [addr(1)]);
     assert_eq!(swarm.ban_ip(addr(1).ip()), [], "once");
     assert_eq!(swarm.ban_ip(addr(3).ip()), [], "nobody waits for it");
     // Of one that is being dialled the dial tells.
-    assert!(swarm.await_dial(addr(2)));
+    assert!(swarm.await_dial(Time::ZERO, addr(2)));
     assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [addr(2)]);
     assert_eq!(swarm.ban_ip(addr(2).ip()), []);
     assert!(swarm.take_awaited(addr(2)));
@@ -412,7 +412,11 @@ fn whom_a_caller_named_and_others_take_turns() {
     let one = |swarm: &mut Swarm| swarm.next_dials(Time::ZERO, 1, false)[0];
     assert_eq!([(); 3].map(|()| one(&mut swarm)), [addr(1), addr(11), addr(2)]);
     // A caller waits to be told of that one.
-    assert!(swarm.await_dial(addr(5)));
+    assert!(swarm.await_dial(Time::ZERO, addr(5)));
     assert_eq!(one(&mut swarm), addr(5));
-    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [12, 3, 13, 4, 6].map(addr));
+    // The last that it named comes first.
+    assert!(!swarm.has_named_since(Time::from_millis(1)));
+    assert!(swarm.await_dial(Time::from_millis(1), addr(4)) && swarm.await_dial(Time::from_millis(2), addr(6)));
+    assert!(swarm.has_named_since(Time::from_millis(2)));
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [6, 4, 12, 3, 13].map(addr));
 }

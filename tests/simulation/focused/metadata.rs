@@ -65,6 +65,31 @@ fn peers_that_promise_metadata_and_send_none_hold_nobody_up() {
     }
 }
 
+/// There are many of them, and few places: each has one fair time, and whom the program names meanwhile does not wait for that of all.
+#[test]
+fn many_that_send_no_metadata_take_turns_at_few_places() {
+    for (named, within) in [(false, 80), (true, 10)] {
+        let mut world = World::new(530, large());
+        let setup = Setup { magnet: true, ..Setup::memory(MIB) };
+        let node = world.add_engine(setup.with_places(4), fast());
+        let silent: Vec<usize> = (0..40).map(|_| world.add_script(Manner::Honest, fast())).collect();
+        silent.iter().for_each(|one| world.script(*one).quirks.metadata_answers = Some(0));
+        world.introduce(node, &silent);
+        world.run_for(Duration::from_secs(10));
+        let good = world.add_script(Manner::Honest, fast());
+        if named {
+            let (now, address) = (world.now(), world.nodes[good].address);
+            world.engine(node).torrent.connect_peer(now, address);
+            world.settle(node);
+        } else {
+            world.introduce(node, &[good]);
+        }
+        let there = |w: &mut World| w.engine(node).torrent.info().is_some();
+        assert!(world.run(Duration::from_secs(within), there), "named {named}");
+        world.end();
+    }
+}
+
 /// Where nobody who is here sends any the tracker is asked again: soon, and then ever more seldom, as it may stay so.
 #[test]
 fn a_tracker_is_asked_again_where_no_metadata_comes() {

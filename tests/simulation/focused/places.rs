@@ -3,6 +3,7 @@
 use elementum_torrent::alert::Alert;
 use elementum_torrent::engine::Time;
 use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::turnover::{Need, Newcomer};
 
 use super::*;
 
@@ -201,6 +202,79 @@ fn one_that_is_good_is_found_though_all_places_are_taken_by_the_slow() {
             world.end();
         }
     }
+}
+
+/// The program names a peer.
+fn name(world: &mut World, one: usize) {
+    let (now, address) = (world.now(), world.nodes[one].address);
+    world.engine(0).torrent.connect_peer(now, address);
+    world.settle(0);
+}
+
+/// However many the program named before, and whatever they bring: whom it names while a read waits is met at once.
+#[test]
+fn whom_the_program_names_last_is_met_at_once() {
+    let trickle = |rate: u64| (Manner::Honest, Line::new(rate, 64 * KIB, 30));
+    let useless = WAYS.map(|manner| (manner, fast()));
+    for (manner, line) in useless.into_iter().chain([500, 4096, 16 * KIB].map(trickle)) {
+        for seed in 600..602 {
+            let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
+            let lacks = manner == Manner::Honest && line.up == fast().up;
+            let node = world.add_engine(Setup::memory(MIB).with_places(4), fast());
+            for _ in 0..30 {
+                let one = world.add_script(manner, line.clone());
+                world.script(one).has = lacks.then(|| vec![0, 1]);
+                name(&mut world, one);
+            }
+            world.add_driver(node, Driver::new(1, 0, [Step::Seek(2 * MIB), Step::Read(4 * MIB)]));
+            world.run_for(seconds(25));
+            let good = world.add_script(Manner::Honest, fast());
+            name(&mut world, good);
+            world.run_for(seconds(5));
+            assert_eq!(world.num_conns(good), 1, "{manner:?}: {}", world.engine(node).torrent.describe());
+            assert!(world.finish(seconds(15)), "{manner:?}: {}", world.engine(node).torrent.describe());
+            world.end();
+        }
+    }
+}
+
+/// Many of those who bring drops are tried at a pace at which a good one is found among them.
+#[test]
+fn those_who_bring_drops_take_turns_while_there_are_others() {
+    for (rate, places, seed) in [(500, 4, 610), (1024, 4, 611), (4096, 4, 612), (2048, 20, 613)] {
+        let mut world = World::new(seed, Content::single(seed, 16 * MIB, 64 * KIB as u32));
+        world.audit_every = 2000;
+        let node = world.add_engine(Setup::memory(MIB).with_places(places), fast());
+        let drips: Vec<usize> =
+            (0..places * 5 / 2).map(|_| world.add_script(Manner::Honest, Line::new(rate, 64 * KIB, 30))).collect();
+        world.introduce(node, &drips);
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(16 * MIB)]).by(4096));
+        world.run_for(seconds(10));
+        let good = world.add_script(Manner::Honest, fast());
+        world.introduce_by(PeerSource::PEX, node, &[good]);
+        let met = world.run(seconds(40), |w| w.num_conns(good) > 0);
+        assert!(met, "{rate} B/s, {places} places: {}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
+
+/// Where nobody reads a peer that is new gives way only to a torrent that has few.
+#[test]
+fn peers_of_a_torrent_at_rest_give_way_to_one_that_waits() {
+    let (mut world, node) = with_places(620, 4);
+    let others: Vec<usize> = (0..2).map(|_| world.add_script(Manner::Honest, fast())).collect();
+    world.introduce(node, &others);
+    world.run_for(seconds(2));
+    let mut free = |need| {
+        let now = world.now();
+        let newcomer = Newcomer { incoming: false, for_one_that_came: false, need };
+        let freed = world.engine(node).torrent.free_place(now, newcomer);
+        world.settle(node);
+        freed
+    };
+    assert_eq!([Need::Any, Need::Bytes, Need::Few].map(&mut free), [false, false, true]);
+    world.run_for(seconds(20));
+    world.end();
 }
 
 /// All others that are named are dead: one place at a time is given up for that, and taken again.
