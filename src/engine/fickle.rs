@@ -201,9 +201,10 @@ mod tests {
         (0..15).for_each(|_| peer.stray_came());
         assert_eq!(peer.room(100), 35);
         (0..90).for_each(|_| peer.brought_a_block());
-        peer.choked(Time::ZERO + second, 10);
+        // Of what a choke takes back now as many may come as came last time, or half as many as before that.
+        peer.choked(Time::ZERO + second, 90);
         peer.forget_ghosts(Time::ZERO + second * 5 / 2);
-        assert_eq!(peer.room(100), 25);
+        assert_eq!(peer.room(100), 60);
         peer.forget_ghosts(Time::ZERO + 3 * second);
         assert_eq!(peer.room(100), 100);
     }
