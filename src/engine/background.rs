@@ -50,9 +50,11 @@ impl Torrent {
         some.then(|| pieces_behind(blocks, in_front * piece, piece))
     }
 
-    /// Does a reader take what those in front leave, where that is so many pieces?
+    /// Does a reader take what those in front leave, where that is so many pieces? A `read_at` is urgent, and needs its window.
     pub(super) fn stands_behind(now: Time, room: Option<u64>, reader: &Reader) -> bool {
-        reader.options.background && room.is_some_and(|pieces| pieces > 0 || !reader.is_impatient(now))
+        reader.options.background
+            && reader.probes.is_empty()
+            && room.is_some_and(|pieces| pieces > 0 || !reader.is_impatient(now))
     }
 
     /// Those who have a place, of these who stand behind the others: for so many pieces.
