@@ -2,8 +2,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use common::ours::{self, Alerts, CLOSE};
@@ -187,4 +188,90 @@ fn silent_udp_trackers_take_no_places_of_http() {
     let asked = until_asked(&good);
     assert!(asked < Duration::from_secs(3), "{asked:?}");
     session.close(CLOSE).unwrap();
+}
+
+/// An announce as a tracker reads it.
+#[derive(Debug, PartialEq, Eq)]
+struct Announce {
+    stops: bool,
+    left: u64,
+    num_want: i32,
+}
+
+/// Trackers, HTTP and UDP, that answer everybody, and what they were told.
+fn listening_trackers() -> ([String; 2], [Receiver<Announce>; 2]) {
+    let (http, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let urls = [
+        format!("http://{}/announce", http.local_addr().unwrap()),
+        format!("udp://{}/announce", udp.local_addr().unwrap()),
+    ];
+    let ((by_http, from_http), (by_udp, from_udp)) = (channel(), channel());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = http.accept() {
+            let head: Vec<String> =
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let value = |key: &str| {
+                let rest = head.first()?.split_once(&format!("&{key}="))?.1;
+                rest.split(['&', ' ']).next().map(str::to_owned)
+            };
+            let announce = Announce {
+                stops: value("event").as_deref() == Some("stopped"),
+                left: value("left").unwrap().parse().unwrap(),
+                num_want: value("numwant").unwrap().parse().unwrap(),
+            };
+            // Noted before it is answered: who asked may be gone then.
+            let _ = by_http.send(announce);
+            let body = "d8:intervali1800e5:peers0:e";
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    std::thread::spawn(move || {
+        let mut packet = [0; 2048];
+        while let Ok((len, from)) = udp.recv_from(&mut packet) {
+            let connects = packet[8..12] == [0; 4];
+            if !connects && len >= 98 {
+                let _ = by_udp.send(Announce {
+                    stops: packet[83] == 3,
+                    left: u64::from_be_bytes(packet[64..72].try_into().unwrap()),
+                    num_want: i32::from_be_bytes(packet[92..96].try_into().unwrap()),
+                });
+            }
+            let body: &[u8] = if connects { &[7; 8] } else { &[0, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0] };
+            udp.send_to(&[&packet[8..16], body].concat(), from).unwrap();
+        }
+    });
+    (urls, [from_http, from_udp])
+}
+
+/// By it a private tracker books who has seeded.
+#[test]
+fn the_last_announce_tells_what_was_left_before_the_torrent_went() {
+    let torrent = Torrent::make("last.bin", 400_000, 1, &[]);
+    let elsewhere = TempDir::new();
+    // One that is complete, and one of which nothing is there.
+    for (dir, left) in [(torrent.dir.path(), 0), (elsewhere.path(), 400_000)] {
+        for closes in [false, true] {
+            let (urls, told) = listening_trackers();
+            let session = ours::open();
+            let mut params = ours::disk_params(&torrent, Source::File, dir);
+            params.trackers = urls.to_vec();
+            let index = session.add_torrent(params).unwrap();
+            let mut alerts = Alerts::default();
+            for url in &urls {
+                alerts.wait(&session, "tracker_reply", url);
+            }
+            let has = || session.torrent(index).unwrap().status().unwrap().total_done;
+            ours::until("it is checked", || has() == 400_000 - left);
+            if closes {
+                session.close(CLOSE).unwrap();
+            } else {
+                session.remove_torrent(index, RemoveFlags::empty()).unwrap();
+            }
+            for told in told {
+                let mut announces = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(20)).ok());
+                let last = announces.find(|announce| announce.stops);
+                assert_eq!(last, Some(Announce { stops: true, left, num_want: 0 }), "closes {closes}");
+            }
+        }
+    }
 }

@@ -135,6 +135,13 @@ impl Torrent {
             return Err(format!("HAVE of piece {piece} of {pieces}"));
         }
         if !peer.have.set(piece) {
+            if content.is_missing(piece) && !peer.counted_seed {
+                // It shows us again what we lost.
+                peer.shown.again = true;
+                peer.shown.note(piece);
+                peer.refusals.forget(piece);
+                self.heard_of_pieces(now);
+            }
             return Ok(());
         }
         peer.budget.refund(1); // it was news

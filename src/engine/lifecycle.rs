@@ -229,6 +229,7 @@ impl Torrent {
         self.member.leave();
         self.share.claim(0, 0);
         self.share.protect(0);
+        self.left_without_content = self.bytes_left();
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
         self.flags |= TorrentFlags::PAUSED;

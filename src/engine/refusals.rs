@@ -105,6 +105,12 @@ impl Refusals {
         }
     }
 
+    /// It says anew that it has the piece.
+    pub fn forget(&mut self, piece: u32) {
+        self.pieces.remove(&piece);
+        self.find_next();
+    }
+
     /// When the first wait ends.
     pub fn next(&self) -> Time {
         self.next

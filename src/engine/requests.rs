@@ -155,9 +155,14 @@ impl Torrent {
             self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
             peer.note_depth(now, held);
         }
+        let gone = !peer.peer_choking && peer.shown.again && !peer.shown.shows(request.piece);
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);
         self.refill = true;
+        if gone {
+            // It cannot fail where the peer has the piece.
+            let _ = self.peer_lost(now, key, request.piece);
+        }
     }
     /// Asks again for what was refused, of those for whom the wait is over. Was there anything?
     pub(super) fn forgive_refusals(&mut self, now: Time) -> bool {

@@ -1,5 +1,8 @@
 //! Peers that show their pieces one at a time, and the next when the one before was taken (super-seeding, BEP 16).
 //!
+//! One that was told that we lost a piece (`lt_donthave`) may show it again, by another HAVE. libtorrent rejects whatever it does not
+//! show just now: of such a peer that is as if it had the piece no longer.
+//!
 //! While somebody waits for what no peer has, what such a peer showed last is taken though nobody wants it: behind all else, a few
 //! pieces at once, into memory that is free or holds what nobody wants. It ends as soon as anybody has what is waited for.
 
@@ -27,12 +30,15 @@ const LINGER: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub struct Shown {
     pieces: VecDeque<u32>,
+    /// It shows again what we lost. What it refuses and does not show it has not got for us.
+    pub again: bool,
     /// We have all that it showed, and it may show more: it is interesting until then.
     pub lingers: Option<Time>,
 }
 
 impl Shown {
     pub fn note(&mut self, piece: u32) {
+        self.take(piece);
         if self.pieces.len() >= MOST_SHOWN {
             self.pieces.pop_front();
         }

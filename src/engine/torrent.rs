@@ -93,6 +93,8 @@ pub struct Torrent {
     /// Work on disk carries the number under which it was begun. A check and a failure begin a new one.
     pub(super) disk_generation: u64,
     pub(super) content: Option<Content>,
+    /// Bytes left as trackers are told where there is no content: a removed torrent's last number.
+    pub(super) left_without_content: u64,
     pub(super) fetch: MetadataFetch,
 
     pub(super) peers: BTreeMap<PeerKey, Peer>,
@@ -224,6 +226,7 @@ impl Torrent {
             check_cut_short: false,
             disk_generation: 0,
             content: None,
+            left_without_content: u64::from(BLOCK_SIZE),
             fetch: MetadataFetch::default(),
             peers: BTreeMap::new(),
             next_key: 1,
@@ -577,9 +580,9 @@ impl Torrent {
         self.out.readers_changed = true;
     }
 
-    /// Bytes still to fetch, for trackers.
+    /// Bytes still to fetch, for trackers. It stays when the torrent is removed.
     pub fn bytes_left(&self) -> u64 {
-        let Some(content) = &self.content else { return u64::from(BLOCK_SIZE) };
+        let Some(content) = &self.content else { return self.left_without_content };
         let layout = &content.info.layout;
         let had: u64 = content.have.iter().map(|p| u64::from(layout.piece_size(p))).sum();
         layout.total_size() - had

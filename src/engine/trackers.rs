@@ -34,12 +34,15 @@ const MAX_INTERVAL_S: u32 = 24 * 3600;
 /// Between two announces to one tracker, whatever it says; only a forced announce without regard to its minimum is exempt.
 const MIN_SPACING_S: u32 = 5;
 const MIN_SPACING: Duration = Duration::from_secs(MIN_SPACING_S as u64);
-/// Between two announces that a reader without peers hurries, whatever the tracker wants.
-const HURRY_SPACING: Duration = Duration::from_secs(60);
+/// Between two announces that a reader without peers hurries, whatever the tracker wants that answered: it keeps to so much of the minimum.
+pub const HURRY_SPACING_S: u32 = 60;
+const HURRY_SPACING: Duration = Duration::from_secs(HURRY_SPACING_S as u64);
 /// The same where the tracker answers and allows it: twice as long each time, up to the other. Who was found may have moved.
 /// And where it does not answer: as much longer with so many failures.
 const FIRST_HURRY_SPACING: Duration = Duration::from_secs(10);
 const MANY_FAILS: u32 = 30;
+/// Longest time for which one that refused is left alone by who waits, where it asks for that, seconds.
+const MAX_PUT_OFF_S: u32 = 3600;
 /// Back-off after the first failure before its growth, and its ceiling, seconds.
 const RETRY_MIN_S: u64 = 5;
 const RETRY_MAX_S: u64 = 3600;
@@ -52,7 +55,7 @@ pub struct TrackerId(pub u32);
 /// Somebody waits for what a tracker may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hurried {
-    /// A read, with nobody to ask: it does not always wait until the tracker allows it.
+    /// A read, with nobody to ask: it waits until the tracker allows it, but no longer than [`HURRY_SPACING`] or [`MAX_PUT_OFF_S`].
     ByRead,
     /// As soon as the tracker allows it.
     Gently,
@@ -291,6 +294,7 @@ impl Trackers {
         let min = reply.min_interval_s.clamp(MIN_SPACING_S, MAX_INTERVAL_S);
         t.next_announce = if t.completed_due() { now } else { now + seconds(interval) };
         t.min_announce = now + seconds(min);
+        t.put_off_until = now + seconds(min.min(HURRY_SPACING_S));
         t.verified = true;
         let was_away = std::mem::take(&mut t.fails) > 0;
         t.last_error.clear();
@@ -347,7 +351,10 @@ impl Trackers {
                 Time::NEVER
             }
             // What the tracker asks for, if it is longer than what we would wait anyway.
-            Some(RetryIn::After(after)) => now + after.max(delay).min(seconds(MAX_INTERVAL_S)),
+            Some(RetryIn::After(after)) => {
+                t.put_off_until = now + after.min(seconds(MAX_PUT_OFF_S));
+                now + after.max(delay).min(seconds(MAX_INTERVAL_S))
+            }
             None => now + delay,
         };
         // The back-off rules now.
@@ -367,8 +374,8 @@ impl Trackers {
     }
 
     /// Somebody waits, and there is nobody to ask: a tracker that was not asked for a moment is asked now, whatever its interval says.
-    /// For a read, whatever its minimum or its back-off say, but so only once in [`HURRY_SPACING`], and each [`FIRST_HURRY_SPACING`] where
-    /// it does not answer; for metadata less and less.
+    /// For a read, whatever its minimum or its back-off say, but so only [`HURRY_SPACING`] after its last answer, or when the time is over
+    /// that it named as it refused, and each [`FIRST_HURRY_SPACING`] where it does not answer; for metadata less and less.
     /// `anew`: it has only just begun to wait.
     pub fn hurry(&mut self, now: Time, by: Hurried, anew: bool) {
         for t in self.trackers.iter_mut().filter(|t| t.usable() && t.in_flight.is_none()) {

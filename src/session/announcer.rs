@@ -89,7 +89,12 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
         left,
         corrupt,
         event: job.event,
-        num_want: i32::try_from(settings.num_want).unwrap_or(i32::MAX),
+        // Who leaves wants nobody.
+        num_want: if job.event == AnnounceEvent::Stopped {
+            0
+        } else {
+            i32::try_from(settings.num_want).unwrap_or(i32::MAX)
+        },
         key: session.announce_key,
         ip: (!settings.announce_ip.is_empty()).then(|| settings.announce_ip.clone()),
         tracker_id: job.tracker_id.clone(),

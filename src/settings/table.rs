@@ -173,7 +173,7 @@ settings! {
     announce_to_all_tiers: Bool(true), Check::Any, live,
         "Announce to every tier at once. (libtorrent: off.)";
     min_announce_interval: Int(300), Check::Range(1, SECONDS_A_DAY), live,
-        "Least seconds between two announces, whatever the tracker says. With nobody to ask, a read that waits announces once a minute, or sooner where the tracker allows it or does not answer; who waits for metadata only as soon as the tracker allows it.";
+        "Least seconds between two announces. With nobody to ask, a read announces sooner, but keeps to the tracker's min interval for a minute (UDP: to its interval) and to its retry time for an hour; who waits for metadata keeps to all of it over HTTP.";
     num_want: Int(200), Check::Range(0, 65_535), live,
         "Peers asked for in an announce.";
     tracker_completion_timeout: Int(30), Check::Range(1, 3600), live,

@@ -35,6 +35,9 @@ pub enum Manner {
     Shower {
         told: bool,
     },
+    /// Shows two pieces at a time, as libtorrent does: one that we are told to have is followed by any that we are not, again those that we
+    /// lost, too. What it does not show now it rejects.
+    SuperSeeder,
     /// Lets nobody ask.
     Choking,
     /// Takes requests and never answers.
@@ -217,6 +220,9 @@ impl Script {
             self.unshown = (0..pieces).collect();
             self.rng.shuffle(&mut self.unshown);
         }
+        if self.manner == Manner::SuperSeeder {
+            (self.has, self.unshown) = (Some(Vec::new()), (0..pieces).collect());
+        }
         let hello = match &self.has {
             None if self.is_fast() => Message::HaveAll,
             None => Message::Bitfield(elementum_torrent::engine::bitfield::Bitfield::full(pieces).as_bytes().to_vec()),
@@ -248,13 +254,23 @@ impl Script {
             ..Default::default()
         };
         self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });
-        if matches!(self.manner, Manner::Shower { .. }) {
-            self.show_next(conn);
-        }
+        let shown = match self.manner {
+            Manner::Shower { .. } => 1,
+            Manner::SuperSeeder => 2,
+            _ => 0,
+        };
+        (0..shown).for_each(|_| self.show_next(conn));
     }
 
     fn show_next(&mut self, conn: usize) {
-        if let (Some(piece), Some(has)) = (self.unshown.pop(), &mut self.has) {
+        let Some(has) = &mut self.has else { return };
+        let piece = if self.manner == Manner::SuperSeeder {
+            let others: Vec<u32> = self.unshown.iter().copied().filter(|p| !has.contains(p)).collect();
+            self.rng.choice(others)
+        } else {
+            self.unshown.pop()
+        };
+        if let Some(piece) = piece {
             has.push(piece);
             self.shown_sent = 0;
             self.send(conn, &Message::Have(piece));
@@ -419,6 +435,17 @@ impl Script {
                     link.choking = false;
                     self.send(conn, &Message::Unchoke);
                 }
+            }
+            Message::Have(piece) if self.manner == Manner::SuperSeeder => {
+                self.unshown.retain(|p| *p != piece);
+                let Some(has) = &mut self.has else { return };
+                if let Some(at) = has.iter().position(|p| *p == piece) {
+                    has.swap_remove(at);
+                    self.show_next(conn);
+                }
+            }
+            Message::Extended { id: 9, payload } if self.manner == Manner::SuperSeeder => {
+                self.unshown.push(lt_donthave::parse(&payload).expect("ours is sound"));
             }
             Message::Have(piece) => {
                 let last = self.has.as_ref().and_then(|has| has.last());

@@ -407,7 +407,38 @@ fn who_waits_hurries_a_tracker_less_and_less_and_no_more_than_it_allows() {
     assert_eq!(by_read(0, false)[..5], [0, 10, 30, 70, 130]);
     assert_eq!(by_read(40, false)[..5], [0, 40, 80, 120, 180]);
     assert_eq!(by_read(900, false)[..4], [0, 60, 120, 180]);
-    assert_eq!(by_read(0, true)[..4], [0, 60, 120, 180]);
+    assert_eq!(by_read(0, true), [0], "it has named a time");
+}
+
+/// One reads from five seconds after the first announce on, and nobody is there.
+#[test]
+fn a_read_keeps_to_what_the_tracker_asks_for() {
+    let retry_in = |s| Some(RetryIn::After(seconds(s)));
+    for (min_interval_s, retry_in, want) in [
+        (900, None, &[0, 60, 120, 180][..]),
+        (30, None, &[0, 30, 60, 90]),
+        (0, retry_in(90), &[0, 90, 180, 270]),
+        (0, retry_in(120), &[0, 120, 240, 360]),
+        (0, retry_in(MAX_INTERVAL_S), &[0, 3600]),
+    ] {
+        let mut t = trackers(&[&["a"]]);
+        let mut asked = Vec::new();
+        for second in 0..2 * 3600 {
+            if second >= 5 {
+                t.hurry(at(1000 + second), Hurried::ByRead, second == 5);
+            }
+            for job in t.poll(at(1000 + second), &ALL) {
+                asked.push(second);
+                if retry_in.is_some() {
+                    t.failed(at(1000 + second), job.tracker, "not now", retry_in);
+                } else {
+                    let reply = AnnounceReply { min_interval_s, ..reply(1800) };
+                    t.reply(at(1000 + second), job.tracker, &reply);
+                }
+            }
+        }
+        assert_eq!(asked[..want.len()], *want, "{min_interval_s} {retry_in:?}");
+    }
 }
 
 #[test]

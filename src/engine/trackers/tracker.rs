@@ -27,6 +27,8 @@ pub(super) struct Tracker {
     pub(super) completed: Completed,
     pub(super) next_announce: Time,
     pub(super) min_announce: Time,
+    /// It asks not to be asked before then, by its minimum or as it refused. Within a bound, and so even who waits keeps to it.
+    pub(super) put_off_until: Time,
     /// When it failed last, it had answered: it did not want us then.
     pub(super) put_us_off: bool,
     /// When it was last asked, when it failed, when it was hurried, and how often for those who wait now.
@@ -61,6 +63,7 @@ impl Tracker {
             completed: Completed::No,
             next_announce: Time::ZERO,
             min_announce: Time::ZERO,
+            put_off_until: Time::ZERO,
             put_us_off: false,
             asked: Time::ZERO,
             failed: Time::ZERO,
@@ -97,6 +100,9 @@ impl Tracker {
     }
 
     pub(super) fn may_be_hurried(&self, now: Time, by: Hurried) -> bool {
+        if now < self.put_off_until {
+            return false;
+        }
         let allows = self.fails == 0 && self.min_announce <= now;
         let soon = FIRST_HURRY_SPACING * (1 << self.hurries.saturating_sub(1).min(10));
         let spacing = match by {

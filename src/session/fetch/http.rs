@@ -84,6 +84,8 @@ pub struct Fetched {
     pub status: StatusCode,
     /// Unpacked.
     pub body: Vec<u8>,
+    /// `Retry-After` in seconds. Its dates are passed over: clocks differ.
+    pub retry_after: Option<Duration>,
     /// Why it ended before its end, if it did. Some servers promise more than they have.
     pub broken_off: Option<FetchError>,
 }
@@ -351,8 +353,11 @@ async fn read(mut response: Response<Incoming>, get: &Get<'_>) -> Result<Fetched
         }
         packed.extend_from_slice(data);
     }
+    let retry_after =
+        response.headers().get(header::RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
+    let retry_after = retry_after.map(Duration::from_secs);
     let body = if is_gzip(response.headers()) { unpack(&packed, get.max_body, &mut broken_off)? } else { packed };
-    Ok(Fetched { status, body, broken_off })
+    Ok(Fetched { status, body, retry_after, broken_off })
 }
 
 fn too_large(max: usize) -> FetchError {

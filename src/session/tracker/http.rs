@@ -5,7 +5,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use url::Url;
 
-use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, TrackerOptions, reply};
+use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, RetryIn, TrackerOptions, reply};
 use crate::alert::AnnounceEvent;
 use crate::error::{Error, Operation};
 use crate::session::fetch::FetchError;
@@ -58,7 +58,7 @@ impl HttpClient {
             })
             .await?;
         let status = fetched.status;
-        match (reply::parse(&fetched.body), fetched.broken_off) {
+        let outcome = match (reply::parse(&fetched.body), fetched.broken_off) {
             (Ok(reply), _) if status.is_success() => Ok(reply),
             // Some trackers refuse in their own words under an error status.
             (Err(failure), _) if failure.failure_reason.is_some() => Err(failure),
@@ -66,7 +66,9 @@ impl HttpClient {
             (_, Some(error)) => Err(error.into()),
             (Err(failure), None) if status.is_success() => Err(failure),
             _ => Err(AnnounceFailure::new(Operation::Bittorrent, format!("HTTP {status}"))),
-        }
+        };
+        let retry_after = fetched.retry_after.map(RetryIn::After);
+        outcome.map_err(|failure| AnnounceFailure { retry_in: failure.retry_in.or(retry_after), ..failure })
     }
 }
 

@@ -381,6 +381,7 @@ fn merge(a: AnnounceReply, b: AnnounceReply) -> AnnounceReply {
     peers.truncate(MAX_PEERS);
     AnnounceReply {
         interval_s: a.interval_s.max(b.interval_s),
+        min_interval_s: a.min_interval_s.max(b.min_interval_s),
         peers,
         complete: a.complete.max(b.complete),
         incomplete: a.incomplete.max(b.incomplete),

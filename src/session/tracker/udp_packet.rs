@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::reply::text;
 use super::{AnnounceReply, AnnounceRequest, MAX_PEERS};
+use crate::engine::trackers::HURRY_SPACING_S;
 use crate::wire::compact;
 
 /// What every connect request begins with.
@@ -79,6 +80,8 @@ pub fn parse(packet: &[u8], v6: bool) -> Option<Answer> {
         ACTION_ANNOUNCE => {
             let number = |at: usize| body.get(at..at + 4).and_then(be32);
             let (interval_s, leechers, seeders) = (number(0)?, number(4)?, number(8)?);
+            // Signed in BEP 15.
+            let interval_s = if interval_s > i32::MAX as u32 { 0 } else { interval_s };
             let packed = body.get(12..)?;
             let peers = if v6 {
                 compact::parse_v6(packed).filter(compact::is_usable).take(MAX_PEERS).collect()
@@ -86,8 +89,9 @@ pub fn parse(packet: &[u8], v6: bool) -> Option<Answer> {
                 compact::parse_v4(packed).filter(compact::is_usable).take(MAX_PEERS).collect()
             };
             Some(Answer::Announce(AnnounceReply {
-                // Signed in BEP 15.
-                interval_s: if interval_s > i32::MAX as u32 { 0 } else { interval_s },
+                interval_s,
+                // It is the least time, too. To more of it who waits does not keep, for a read or for metadata.
+                min_interval_s: interval_s.min(HURRY_SPACING_S),
                 peers,
                 complete: Some(seeders),
                 incomplete: Some(leechers),
@@ -152,6 +156,7 @@ mod tests {
         let v4 = [&head[..], &[1, 2, 3, 4, 0, 80, 1, 2, 3, 4, 0, 0, 9, 9]].concat();
         let Some(Answer::Announce(reply)) = parse(&v4, false) else { panic!("a reply") };
         assert_eq!((reply.interval_s, reply.complete, reply.incomplete), (1800, Some(5), Some(7)));
+        assert_eq!(reply.min_interval_s, 60);
         assert_eq!(reply.peers, ["1.2.3.4:80".parse().expect("an address")]);
         let v6 = [&head[..], &[0x20; 16], &[0, 80]].concat();
         let Some(Answer::Announce(reply)) = parse(&v6, true) else { panic!("a reply") };

@@ -401,6 +401,7 @@ fn who_comes_and_leaves_again_asks_no_tracker_more_often() {
 fn peers_without_the_piece_are_nobody() {
     for (has, calls) in [(vec![0, 1], true), ((0..128).collect(), false)] {
         let mut world = lone(PeerSource::PEX);
+        world.min_interval_s = 0;
         world.script(1).has = Some(has);
         world.run_for(seconds(10));
         world.add_driver(0, Driver::new(1, 0, [Step::Seek(4 * MIB), Step::Read(100 * KIB)]).at_rate(10 * KIB));

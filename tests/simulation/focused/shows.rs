@@ -22,6 +22,28 @@ fn a_super_seeder_is_not_waited_for() {
     }
 }
 
+/// It shows again what we lost, and has no other use for what it showed before.
+#[test]
+fn what_is_shown_again_is_taken_again() {
+    for (seed, memory) in (504..508).flat_map(|seed| [(seed, 512 * KIB), (seed, MIB), (seed, 4 * MIB)]) {
+        for background in [false, true] {
+            let mut world = World::new(seed, Content::single(seed, 2 * MIB, 64 * KIB as u32));
+            let node = world.add_engine(Setup::memory(memory), fast());
+            let shower = world.add_script(Manner::SuperSeeder, fast());
+            world.introduce(node, &[shower]);
+            let mut driver = Driver::new(1, 0, [Step::Read(2 * MIB)]);
+            if background {
+                driver = driver.at_rate(512 * KIB);
+            }
+            world.add_driver(node, driver);
+            let told = format!("{seed}, {memory}, {background}");
+            assert!(world.finish(minute()), "{told}: {}", world.engine(node).torrent.describe());
+            assert_eq!(world.engine(node).hash_failures(), 0, "{told}");
+            world.end();
+        }
+    }
+}
+
 /// A deadline waits, too.
 #[test]
 fn what_is_shown_is_taken_for_a_deadline() {

@@ -365,3 +365,18 @@ fn who_asks_why_changes_nothing() {
     assert!(asked.0 > 1000 && quiet.0 == 0, "asked {} and {} times", asked.0, quiet.0);
     assert_eq!((asked.1, asked.2), (quiet.1, quiet.2));
 }
+
+/// The last announce is written when it has gone.
+#[test]
+fn the_numbers_for_trackers_stay_when_the_torrent_is_removed() {
+    for (after, left) in [(4, 1..4 * MIB), (30, 0..1)] {
+        let mut world = slow(Setup::disk());
+        world.run_for(seconds(after));
+        let now = world.now();
+        let torrent = &mut world.engine(1).torrent;
+        let before = (torrent.bytes_left(), torrent.totals());
+        assert!(left.contains(&before.0), "{before:?}");
+        torrent.remove(now);
+        assert_eq!((torrent.bytes_left(), torrent.totals()), before);
+    }
+}

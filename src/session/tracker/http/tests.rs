@@ -272,6 +272,25 @@ async fn refusals_come_with_their_reason() {
 }
 
 #[tokio::test]
+async fn who_is_busy_says_when_to_come_back() {
+    let busy = &b"d14:failure reason4:busye"[..];
+    let named = &b"d14:failure reason4:busy8:retry ini5ee"[..];
+    for (status, after, body, want) in [
+        ("503 Service Unavailable", "90", &b"busy"[..], Some(90)),
+        ("429 Too Many Requests", " 90 ", busy, Some(90)),
+        ("200 OK", "90", named, Some(300)),
+        ("503 Service Unavailable", "Wed, 21 Oct 2015 07:28:00 GMT", busy, None),
+        ("503 Service Unavailable", "-5", busy, None),
+    ] {
+        let header = format!("Retry-After: {after}\r\n");
+        let tracker = HttpTracker::start(move |_| reply_with(status, &header, body)).await;
+        let failure = anywhere().announce(&request(&tracker.url("/announce")), &quick()).await.expect_err("refused");
+        let want = want.map(|s| RetryIn::After(Duration::from_secs(s)));
+        assert_eq!(failure.retry_in, want, "{status} {after}");
+    }
+}
+
+#[tokio::test]
 async fn error_statuses_and_strange_bodies() {
     for (status, body, want) in [
         ("404 Not Found", &b"<html>nothing here</html>"[..], "HTTP 404 Not Found"),
