@@ -25,7 +25,7 @@ fn a_super_seeder_is_not_waited_for() {
 /// It shows again what we lost, and has no other use for what it showed before.
 #[test]
 fn what_is_shown_again_is_taken_again() {
-    for (seed, memory) in (504..508).flat_map(|seed| [(seed, 512 * KIB), (seed, MIB), (seed, 4 * MIB)]) {
+    for (seed, memory) in (504..506).flat_map(|seed| [(seed, 512 * KIB), (seed, MIB), (seed, 4 * MIB)]) {
         for background in [false, true] {
             let mut world = World::new(seed, Content::single(seed, 2 * MIB, 64 * KIB as u32));
             let node = world.add_engine(Setup::memory(memory), fast());
