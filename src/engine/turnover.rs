@@ -54,9 +54,9 @@ const SLOW: u64 = 32 * 1024;
 const STARVES: Duration = Duration::from_secs(10);
 /// And no other one before all who are here have had so long to show what they are worth.
 const SETTLED: Duration = Duration::from_secs(30);
-/// Who was asked for so long and brings less than that a second has shown it: some drops.
+/// Who was asked for so long and brings less than that a second has shown it: it drips.
 const PROVEN: Duration = Duration::from_secs(5);
-const DROPS: u64 = 6 * 1024;
+const DRIPS: u64 = 6 * 1024;
 /// And comes back after so long, if the place is free still.
 const PUT_OFF: Duration = Duration::from_secs(5);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
@@ -272,7 +272,7 @@ impl Torrent {
             // Of one that serves us now and then, what it brings in the long run.
             let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
             let asked = !p.requests.is_empty() && p.held.is_none() && p.fruitless.asked_for(now) >= PROVEN;
-            let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DROPS;
+            let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DRIPS;
             let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
             goes.then_some((rate(&p.down), p.key, p.address))
         };

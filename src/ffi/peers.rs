@@ -119,7 +119,7 @@ fn peers(peers: &[PeerInfo]) -> Records {
     records
 }
 
-/// Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881".
+/// Dials a peer: "192.0.2.1:6881", "[2001:db8::1]:6881". It goes before all others that are known, the one named last first.
 ///
 /// What becomes of it is told: by `et_peer_connect_alert`, or, where the dial failed or is not allowed, the peer was refused, banned
 /// meanwhile or answered for another torrent, by `et_peer_disconnected_alert` with the reason and the error, and `peer_id` all zero.

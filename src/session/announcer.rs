@@ -126,6 +126,8 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
     match outcome {
         Ok(reply) => {
             let num_peers = u32::try_from(reply.peers.len()).unwrap_or(u32::MAX);
+            // Whoever is told of it may remove the torrent, and the tracker is to hear of that.
+            driver.run(|core, now| core.trackers_mut().reply(now, job.tracker, &reply));
             post(&driver.session, driver.index, Alert::TrackerReply { url: url.clone(), num_peers });
             if let Some(message) = reply.warning.clone() {
                 post(&driver.session, driver.index, Alert::TrackerWarning { url, message });
@@ -134,10 +136,7 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
                 // Trackers of one name are one voter.
                 driver.session.external_ip_vote(Voter::Tracker(host(&job.url)), ip);
             }
-            driver.run(|core, now| {
-                core.trackers_mut().reply(now, job.tracker, &reply);
-                core.add_peers(now, PeerSource::TRACKER, &reply.peers);
-            });
+            driver.run(|core, now| core.add_peers(now, PeerSource::TRACKER, &reply.peers));
         }
         Err(failure) => {
             // One that refuses has answered, also where it names no time.
