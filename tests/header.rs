@@ -1,8 +1,12 @@
 //! The header is what cbindgen makes of the source, docs/settings.md and docs/alerts.md what settings and alerts say of
 //! themselves. `ET_UPDATE_HEADER=1 cargo test --test header` writes all anew.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use common::temp::files_under;
 
 /// What the header is made of, in its order.
 const SOURCES: &[&str] = &[
@@ -190,14 +194,10 @@ fn alerts_table_is_up_to_date() {
 /// Every file of the ABI is in the list above: an extern function elsewhere would be missing in the header.
 #[test]
 fn every_extern_function_is_in_a_listed_file() {
-    let mut paths = vec![root().join("src/ffi")];
-    while let Some(path) = paths.pop() {
-        if path.is_dir() {
-            paths.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
-            continue;
-        }
-        let source = fs::read_to_string(&path).expect("a source file");
-        let name = path.strip_prefix(root()).expect("below the root").to_str().expect("ASCII").to_owned();
-        assert!(SOURCES.contains(&name.as_str()) || !source.contains("extern \"C\" fn"), "{name}");
+    let ffi = Path::new("src/ffi");
+    for path in files_under(&root().join(ffi)).into_iter().map(|path| ffi.join(path)) {
+        let source = fs::read_to_string(root().join(&path)).expect("a source file");
+        let name = path.to_str().expect("ASCII");
+        assert!(SOURCES.contains(&name) || !source.contains("extern \"C\" fn"), "{name}");
     }
 }

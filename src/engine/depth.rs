@@ -42,9 +42,8 @@ pub struct Depth {
     lowered: Time,
     /// When it is raised next, counted from the last time.
     pause: Duration,
-    /// Did rejects tell it? Was it raised since?
+    /// Did rejects tell it?
     by_rejects: bool,
-    tried: bool,
     /// Times in a row that something within the bound was rejected, and the last of them.
     corrected: u32,
     corrected_at: Time,
@@ -63,7 +62,6 @@ impl Default for Depth {
             lowered: Time::ZERO,
             pause: RAISED_EVERY,
             by_rejects: false,
-            tried: false,
             corrected: 0,
             corrected_at: Time::ZERO,
             random_until: Time::ZERO,
@@ -81,7 +79,7 @@ impl Depth {
     pub fn took(&mut self, now: Time, requests: usize) {
         self.found = requests.max(1);
         (self.most, self.raised, self.lowered) = (self.found, now, now);
-        (self.pause, self.by_rejects, self.tried) = (RAISED_EVERY, false, false);
+        (self.pause, self.by_rejects) = (RAISED_EVERY, false);
     }
 
     /// It rejected what was asked for at `sent`, and holds so many that were asked for before.
@@ -117,10 +115,11 @@ impl Depth {
         if self.most == usize::MAX || now.since(self.raised) < self.pause {
             return;
         }
-        if self.by_rejects && self.tried {
+        // It was raised before, and that held.
+        if self.by_rejects && self.most > self.found {
             self.pause = RAISED_SOON;
         }
-        (self.most, self.raised, self.tried) = (self.most.saturating_add(self.most / 4 + 1), now, true);
+        (self.most, self.raised) = (self.most.saturating_add(self.most / 4 + 1), now);
     }
 
     fn patience(&self) -> Duration {

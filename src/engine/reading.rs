@@ -51,7 +51,7 @@ impl Torrent {
         let layout = &content.info.layout;
         let Some(entry) = layout.file(file as usize) else { return Err(super::memory::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
-        let blocks = u64::from(layout.blocks_in_piece(0));
+        let blocks = self.piece_blocks();
         if self.storage == StorageKind::Memory && blocks > self.pool.limit() && !options.unverified {
             return Err(Error::new(
                 Status::OutOfMemory,

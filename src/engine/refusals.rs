@@ -107,8 +107,9 @@ impl Refusals {
 
     /// It says anew that it has the piece.
     pub fn forget(&mut self, piece: u32) {
-        self.pieces.remove(&piece);
-        self.find_next();
+        if self.pieces.remove(&piece).is_some() {
+            self.find_next();
+        }
     }
 
     /// When the first wait ends.

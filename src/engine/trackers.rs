@@ -296,7 +296,7 @@ impl Trackers {
         t.min_announce = now + seconds(min);
         t.put_off_until = now + seconds(min.min(HURRY_SPACING_S));
         t.verified = true;
-        let was_away = std::mem::take(&mut t.fails) > 0;
+        let had_failed = std::mem::take(&mut t.fails) > 0;
         t.last_error.clear();
         t.message = reply.warning.clone().unwrap_or_default();
         t.num_peers = Some(u32::try_from(reply.peers.len()).unwrap_or(u32::MAX));
@@ -308,7 +308,7 @@ impl Trackers {
             t.tracker_id = Some(tracker_id.clone());
         }
         let tier = t.tier;
-        if was_away {
+        if had_failed {
             self.network_is_back(now, id);
         }
         // BEP 12: one that answers comes first in its tier.

@@ -341,7 +341,7 @@ pub struct Block(Arc<BlockMut>);
 #[cfg(tsan)]
 impl Drop for Block {
     fn drop(&mut self) {
-        self.0.let_go.fetch_add(1, Ordering::Release);
+        self.let_go();
     }
 }
 
@@ -354,7 +354,7 @@ impl Drop for Blocks {
     /// Whoever holds them all lets each of them go, though its own count stays as it is.
     fn drop(&mut self) {
         for block in self.0.iter() {
-            block.0.let_go.fetch_add(1, Ordering::Release);
+            block.let_go();
         }
     }
 }
@@ -401,6 +401,12 @@ impl Block {
 
     pub fn is_empty(&self) -> bool {
         self.0.len == 0
+    }
+
+    /// What its holder did with it is seen by the last one.
+    #[cfg(tsan)]
+    fn let_go(&self) {
+        self.0.let_go.fetch_add(1, Ordering::Release);
     }
 
     /// How many hold it: this, and the uploads, readers and writers that have a clone.

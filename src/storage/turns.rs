@@ -100,9 +100,15 @@ impl Turns {
         self.is_first_for_a_while(need, other) || (self.is_in_vain(other) && !self.is_in_vain(need))
     }
 
+    /// All up to the first whom others may not pass: nobody behind him is the next.
+    fn candidates(&self, limit: u64) -> impl Iterator<Item = Need> {
+        let mut barred = false;
+        self.needs(limit).take_while(move |need| !std::mem::replace(&mut barred, !self.is_passed(*need)))
+    }
+
     /// The first whom others may not pass, if he may pass all before him.
     fn first_not_passed(&self, limit: u64) -> Option<Need> {
-        let first = self.needs(limit).find(|need| !self.is_passed(*need))?;
+        let first = self.candidates(limit).last().filter(|need| !self.is_passed(*need))?;
         self.needs(limit).take_while(|need| need.id != first.id).all(|need| self.may_pass(first, need)).then_some(first)
     }
 
@@ -126,7 +132,7 @@ impl Turns {
 
     /// The next to be called: the first, or one who may pass all before him.
     fn next(&mut self, available: u64, limit: u64) -> Option<&mut Waiter> {
-        let next = self.needs(limit).find(|need| need.blocks <= available && !self.is_before(*need, limit))?;
+        let next = self.candidates(limit).find(|need| need.blocks <= available && !self.is_before(*need, limit))?;
         self.line.get_mut(&(next.rank, next.id)).filter(|waiter| !waiter.called)
     }
 }
