@@ -63,6 +63,13 @@ impl Torrent {
         Queue { time, share, max: max_requests(&self.settings), most, limited: self.limited.most() }
     }
 
+    /// The same where peers are asked by it.
+    fn queue_to_fill(&mut self, now: Time) -> Queue {
+        let queue = self.queue(now);
+        self.asked_far_ahead |= matches!(queue.time, QueueTime::Plus(_));
+        queue
+    }
+
     /// Looks at every peer again: time went by, or the rules changed.
     pub(super) fn fill_everybody(&mut self, now: Time) {
         let share = self.inflow.share();
@@ -94,7 +101,7 @@ impl Torrent {
 
     /// To one peer, if it is named, and to so many of the other hungry ones at most.
     fn share_out(&mut self, now: Time, first: Option<PeerKey>, among: usize) {
-        let (queue, mut given) = (self.queue(now), BTreeSet::new());
+        let (queue, mut given) = (self.queue_to_fill(now), BTreeSet::new());
         self.give_in_turn(now, queue, first, among, &mut given);
         // More is asked of them than before.
         for key in given {
@@ -193,7 +200,7 @@ impl Torrent {
             return;
         }
         self.refresh_wants(now);
-        let queue = self.queue(now);
+        let queue = self.queue_to_fill(now);
         let Some(peer) = self.peers.get(&key) else { return };
         if !peer.am_interested || (peer.peer_choking && peer.allowed_to_us.is_empty()) {
             return;

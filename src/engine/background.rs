@@ -67,13 +67,15 @@ impl Torrent {
     /// Somebody begins to play: where peers were asked for far more than keeps the way full, as nobody did, all that is not for him is
     /// taken back. It would come before what he waits for. It is asked for again behind that.
     pub(super) fn clear_the_way(&mut self, now: Time) {
-        if !self.may_ask() {
+        // Nearly always nothing is to be cleared: a look at all peers for each wait of a player would cost more than the rest of it.
+        if !self.asked_far_ahead || !self.may_ask() {
             return;
         }
         self.refresh_wants(now);
         if !matches!(self.queue_time(now), QueueTime::Least { .. }) {
             return;
         }
+        self.asked_far_ahead = false;
         let queue = self.queue(now);
         let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
         let waits = |p: &&super::peer::Peer| p.requests.len() > queue.target(p) * MUCH_TOO_LONG;

@@ -177,25 +177,19 @@ impl Torrent {
     fn evict_worst(&mut self, now: Time, below: Worth, except: u32, for_others: bool) -> bool {
         let Some(content) = &self.content else { return false };
         let keepers = self.keepers(now, for_others);
-        let mut victims: Vec<(Worth, u64, u32)> = content
-            .store
-            .present()
-            .iter()
-            .filter(|p| **p != except)
-            .map(|p| (keepers.worth(content, *p), content.store.slot(*p).map_or(0, |s| s.used), *p))
-            .filter(|(worth, ..)| *worth < below)
+        let mut worst: Option<(Worth, u64, u32)> = None;
+        for piece in content.store.present().iter().copied().filter(|p| *p != except) {
+            let worth = keepers.worth(content, piece);
+            let Some(slot) = content.store.slot(piece).filter(|_| worth < below) else { continue };
             // The oldest use goes first; of a lookahead the far end.
-            .map(|(worth, used, p)| (worth, if worth == Worth::FarAhead { u64::from(u32::MAX - p) } else { used }, p))
-            .collect();
-        // Where somebody else holds all the blocks, to let go of them would free nothing.
-        let useless = |piece: u32| content.store.slot(piece).is_none_or(|s| s.would_free_nothing());
-        let piece = loop {
-            let Some(at) = (0..victims.len()).min_by_key(|i| victims.get(*i)) else { return false };
-            let (_, _, piece) = victims.swap_remove(at);
-            if !useless(piece) {
-                break piece;
+            let then = if worth == Worth::FarAhead { u64::from(u32::MAX - piece) } else { slot.used };
+            let victim = (worth, then, piece);
+            // Where somebody else holds all the blocks, to let go of them would free nothing.
+            if worst.is_none_or(|worst| victim < worst) && !slot.would_free_nothing() {
+                worst = Some(victim);
             }
-        };
+        }
+        let Some((_, _, piece)) = worst else { return false };
         self.evict(now, piece);
         true
     }

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use crate::storage::pool::Block;
 use crate::wire::{self, BlockRequest, Message};
 
+/// Bytes that a batch of requests mostly has.
+const BATCH: usize = 512;
+
 /// A stretch of the stream to a peer.
 #[derive(Debug)]
 pub enum Chunk {
@@ -70,6 +73,9 @@ impl Outbox {
     }
 
     pub fn push(&mut self, message: &Message) {
+        if self.tail.is_empty() {
+            self.tail.reserve(BATCH);
+        }
         let before = self.tail.len();
         message.encode(&mut self.tail);
         self.bytes += self.tail.len() - before;

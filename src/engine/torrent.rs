@@ -142,6 +142,8 @@ pub struct Torrent {
     pub(super) hungry: Hungry,
     /// Reads changed what is wanted, and nobody was asked for it yet.
     pub(super) owes_follow_up: bool,
+    /// Peers may have been asked as far ahead as where nobody plays.
+    pub(super) asked_far_ahead: bool,
     /// Requests came free: every peer is to be looked at again.
     pub(super) refill: bool,
     /// `torrent_finished` was said, and nothing further is wanted since.
@@ -257,6 +259,7 @@ impl Torrent {
             on_parole: 0,
             hungry: Hungry::default(),
             owes_follow_up: false,
+            asked_far_ahead: false,
             refill: false,
             wanted_any: false,
             finished_told: false,

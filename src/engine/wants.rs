@@ -68,6 +68,8 @@ const ASSUMED_BITRATE: u64 = 1 << 20;
 /// Most pieces of one window that are looked at, and most of them that are wanted at once; the rest follows as the window moves.
 const MAX_WINDOW: usize = 8192;
 const MAX_WANTED: usize = 1024;
+/// As many are mostly wanted, or fewer.
+const USUAL: usize = 64;
 /// Of a background reader heads and tails come after its window.
 const PINNED_BEHIND: Duration = Duration::from_secs(3600);
 
@@ -79,7 +81,7 @@ pub fn order(
     missing: impl Fn(u32) -> bool,
     fits: impl Fn(&Want) -> bool,
 ) -> Vec<Want> {
-    let mut wants = Vec::new();
+    let mut wants = Vec::with_capacity(USUAL);
     let mut push = |want: Want| {
         if missing(want.piece) && fits(&want) {
             wants.push(want);
