@@ -11,7 +11,7 @@ pub mod types;
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::error::{Error, Operation};
+use crate::base::error::{Error, Operation};
 use crate::metainfo::info_hash::InfoHashes;
 use crate::session::StorageIndex;
 

@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use common::ours::{self, Alerts, CLOSE};
-use elementum_torrent::error::Status;
+use elementum_torrent::base::error::Status;
 use elementum_torrent::metainfo::{Create, Magnet, TorrentFile};
 use elementum_torrent::session::{
     AddTorrentParams, ReaderOptions, RemoveFlags, Session, StorageIndex, StorageKind, TorrentFlags, TorrentSource,
@@ -251,13 +251,19 @@ fn the_dht_hears_of_nodes() {
 fn v2_alone_is_unsupported() {
     let session = ours::open();
     let v2 = b"d4:infod9:file treed1:ad0:d6:lengthi5e11:pieces root32:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAeee12:meta versioni2e4:name1:a12:piece lengthi16384eee";
-    assert_eq!(elementum_torrent::error::Error::from(TorrentFile::parse(v2).unwrap_err()).status, Status::Unsupported);
+    assert_eq!(
+        elementum_torrent::base::error::Error::from(TorrentFile::parse(v2).unwrap_err()).status,
+        Status::Unsupported
+    );
     for text in [format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32)), "ab".repeat(32)] {
         let params = AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&text).unwrap()));
         assert_eq!(session.add_torrent(params).unwrap_err().error.status, Status::Unsupported);
     }
     let broken = b"d4:infod4:name1:a12:piece lengthi16384eee";
-    assert_eq!(elementum_torrent::error::Error::from(TorrentFile::parse(broken).unwrap_err()).status, Status::Parse);
+    assert_eq!(
+        elementum_torrent::base::error::Error::from(TorrentFile::parse(broken).unwrap_err()).status,
+        Status::Parse
+    );
     session.close(CLOSE).unwrap();
 }
 

@@ -53,7 +53,7 @@ fn a_torrent_without_trackers_finds_its_seed_and_the_state_is_good_for_the_next_
     session.close(CLOSE).unwrap();
 }
 
-// That we announce ourselves is tested between nodes of ours (`src/session/dht/librqbit/tests.rs`): librqbit-dht tells only
+// That we announce ourselves is tested between nodes of ours (`src/discovery/dht/librqbit/tests.rs`): librqbit-dht tells only
 // nodes whose number shares 16 bits with the torrent's, which in a network of six there are none of.
 #[test]
 fn a_node_named_by_a_call_leads_in() {

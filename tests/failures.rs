@@ -12,7 +12,7 @@ use common::alone::alone;
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use common::temp::TempDir;
-use elementum_torrent::error::{Operation, Status};
+use elementum_torrent::base::error::{Operation, Status};
 use elementum_torrent::session::ReaderOptions;
 
 /// Where the second of two files should be is a directory. The piece that a reader of it waits for begins in the first.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::alone::{alone, cpu_ms, descriptors, memory, threads};
 use common::ours::{self, CLOSE};
 use common::peers::{Source, Torrent};
-use elementum_torrent::error::{Error, Status};
+use elementum_torrent::base::error::{Error, Status};
 use elementum_torrent::metainfo::Magnet;
 use elementum_torrent::session::{
     AddTorrentParams, ReaderOptions, RemoveFlags, Session, StorageIndex, TorrentSource, Whence,

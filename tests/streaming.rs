@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elementum_torrent::error::Status;
+use elementum_torrent::base::error::Status;
 use elementum_torrent::ffi::explanation::et_reader_explanation;
 use elementum_torrent::metainfo::{Create, TorrentFile};
 use elementum_torrent::session::{

@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use super::kind;
 use super::record::{et_alert, et_alert_error, et_endpoint, et_text};
 use super::records::*;
-use crate::out_buffer::OutBuffer;
-use crate::text::sanitise;
+use crate::base::out_buffer::OutBuffer;
+use crate::base::text::sanitise;
 
 /// Writes the line: the alert's name, then what its record says. The bytes that takes, which may be more than the buffer has;
 /// `None` where the record is none.
@@ -280,10 +280,10 @@ fn event(number: i32) -> &'static str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::pack::{Stamp, pack};
-    use super::super::{Alert, TorrentState};
     use super::*;
-    use crate::error::{Error, Status};
+    use crate::alert::pack::{Stamp, pack};
+    use crate::alert::{Alert, TorrentState};
+    use crate::base::error::{Error, Status};
 
     fn line(torrent: u64, alert: &Alert) -> String {
         let mut out = Vec::new();

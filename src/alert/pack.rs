@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::Alert;
-use super::kind::{self, Kind};
+use super::kind;
+use super::kind::Kind;
 use super::record::{et_alert, et_alert_error, et_dropped_count, et_endpoint, et_info_hashes, et_text};
 use super::records::*;
-use crate::error::Error;
+use crate::base::error::Error;
+use crate::base::text::cut;
 use crate::metainfo::info_hash::InfoHashes;
-use crate::text::cut;
 
 /// Bytes of a string in a record, at most. What is longer is cut.
 pub const MAX_TEXT: usize = 4096;
@@ -393,7 +394,7 @@ mod tests {
 
     use super::*;
     use crate::alert::{CloseReason, SocketType};
-    use crate::error::{Operation, Status};
+    use crate::base::error::{Operation, Status};
     use crate::metainfo::info_hash::Sha1Hash;
 
     const STAMP: Stamp = Stamp { sequence: 7, timestamp_us: 1234, torrent: 99 };

@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bandwidth::path::QueueTime;
+use super::config::StorageKind;
 use super::content::Content;
-use super::pipe::QueueTime;
-use super::slot::{BlockSlot, Slot, Stage};
-use super::store::PeerKey;
+use super::content::piece::{BlockSlot, Slot, Stage};
+use super::content::pieces::PeerKey;
 use super::torrent::Torrent;
-use super::torrent_config::StorageKind;
-use crate::storage::pool::Block;
+use crate::memory::pool::Block;
 
 /// What a torrent holds.
 #[derive(Debug, Default)]

@@ -1,19 +1,19 @@
 //! A torrent's life: checked, paused, resumed, failed, finished, removed.
 
-use super::Time;
-use super::bitfield::Bitfield;
-use super::hungry::Hungry;
-use super::inflow::Inflow;
-use super::late::LateHeap;
+use super::bandwidth::aggregate::Inflow;
+use super::config::{StorageKind, TorrentFlags};
+use super::content::bitfield::Bitfield;
+use super::content::pieces::{PeerKey, Stage};
 use super::metadata::MetadataFetch;
-use super::ranking::Ranking;
-use super::shows::Shows;
-use super::store::{PeerKey, Stage};
+use super::requests::late::LateHeap;
+use super::requests::open_slots::Hungry;
+use super::requests::ranking::Ranking;
+use super::requests::shows::Shows;
 use super::torrent::Torrent;
-use super::torrent_config::{StorageKind, TorrentFlags};
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
-use crate::error::{Error, Operation, Result, Status};
+use crate::base::error::{Error, Operation, Result, Status};
+use crate::base::time::Time;
 
 impl Torrent {
     pub(super) fn begin_check(&mut self) {
@@ -29,7 +29,7 @@ impl Torrent {
     /// when it came, and cannot have changed since: there the check is over at once.
     pub fn force_recheck(&mut self, now: Time) -> Result<()> {
         if self.content.is_none() {
-            return Err(super::memory::no_metadata());
+            return Err(super::cache::eviction::no_metadata());
         }
         let failed = self.error.take().is_some();
         if failed && self.is_running() {

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Time;
-use super::store::PeerKey;
-use super::swarm::PeerSource;
+use super::content::pieces::PeerKey;
+use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
+use crate::base::time::Time;
 use crate::metainfo::torrent_file::{MAX_WEB_SEEDS, wants_slash, web_seed_url};
 use crate::metainfo::{Info, InfoHashes};
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Time;
-use super::store::PeerKey;
+use super::content::pieces::PeerKey;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
-use crate::error::{Error, Status};
+use crate::base::error::{Error, Status};
+use crate::base::time::Time;
 use crate::metainfo::{Info, Sha1Hash, Sha256Hash};
 use crate::wire::Message;
 use crate::wire::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
@@ -343,7 +343,7 @@ impl Torrent {
         {
             self.fetch.fruitless.entry(key).or_insert((false, now));
             peer.send(now, &Message::Extended { id, payload: MetadataMessage::Request { piece }.encode() });
-            super::connections::wake(&mut self.out.wake, peer);
+            super::peer::messages::wake(&mut self.out.wake, peer);
         }
     }
 
@@ -413,7 +413,7 @@ impl Torrent {
             _ => MetadataMessage::Reject { piece },
         };
         peer.answer(now, &Message::Extended { id, payload: answer.encode() });
-        super::connections::wake(&mut self.out.wake, peer);
+        super::peer::messages::wake(&mut self.out.wake, peer);
     }
 
     fn metadata_complete(&mut self, now: Time, bytes: &[u8], senders: &[PeerKey]) {

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::store::{HashJob, PeerKey};
+use super::content::pieces::{HashJob, PeerKey};
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason};
-use crate::storage::pool::Block;
+use crate::memory::pool::Block;
 use crate::wire::BlockRequest;
 
 /// A read that the shell carries out on disk storage, for an upload.

@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::Time;
-use super::store::{PeerKey, Stage};
-use super::swarm::PeerSource;
+use super::config::{StorageKind, TorrentFlags};
+use super::content::pieces::{PeerKey, Stage};
+use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
-use super::torrent_config::{StorageKind, TorrentFlags};
 use crate::alert::TorrentState;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::base::time::Time;
+use crate::memory::pool::BLOCK_SIZE;
 use crate::metainfo::InfoHashes;
 use crate::session::StorageIndex;
-use crate::storage::pool::BLOCK_SIZE;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_flags_t`.
@@ -389,17 +389,17 @@ impl Torrent {
 
     /// How many pieces there are, and which we have: bits, most significant first.
     pub fn pieces(&self) -> Result<(u32, Vec<u8>)> {
-        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
         Ok((content.have.len(), content.have.as_bytes().to_vec()))
     }
 
     pub fn piece_availability(&self) -> Result<Vec<u32>> {
-        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
         Ok((0..content.picker.num_pieces()).map(|p| content.picker.availability(p)).collect())
     }
 
     pub fn download_queue(&self) -> Result<Vec<PartialPiece>> {
-        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
         let mut queue: Vec<PartialPiece> = content
             .store
             .present()
@@ -434,7 +434,7 @@ impl Torrent {
 
     /// Bytes of each file that we have, in whole pieces.
     pub fn file_progress(&self) -> Result<Vec<u64>> {
-        let Some(content) = &self.content else { return Err(super::memory::no_metadata()) };
+        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
         let layout = &content.info.layout;
         Ok(layout
             .files()

@@ -16,10 +16,10 @@ mod tracker;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use self::tracker::{Completed, Tracker};
 use crate::alert::AnnounceEvent;
-use crate::engine::Time;
-use crate::error::Error;
-use tracker::{Completed, Tracker};
+use crate::base::error::Error;
+use crate::base::time::Time;
 
 /// Most trackers of one torrent.
 pub const MAX_TRACKERS: usize = 256;

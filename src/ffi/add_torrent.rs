@@ -14,7 +14,7 @@ use super::guard::guard;
 use super::session::{et_session, session_of};
 use super::sized::{CStruct, read};
 use crate::alert::record::et_storage_index;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::metainfo::{Magnet, TorrentFile};
 use crate::session::{AddTorrentParams, StorageKind, TorrentFlags, TorrentSource};
 

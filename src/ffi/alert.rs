@@ -14,7 +14,7 @@ use crate::alert::kind;
 use crate::alert::message::{write_message, write_messages};
 use crate::alert::record::et_alert;
 use crate::alert::types::{et_alert_categories, et_alert_type};
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 use crate::session::Session;
 use crate::settings::{Changes, Value};
 

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 
 /// In place of a string's length: the string ends at its NUL.
 pub const ET_NUL_TERMINATED: usize = usize::MAX;
@@ -182,7 +182,7 @@ mod tests {
     use std::ptr;
 
     use super::*;
-    use crate::out_buffer::OutBuffer;
+    use crate::base::out_buffer::OutBuffer;
 
     #[test]
     fn empty_is_null_and_zero() {

@@ -260,7 +260,7 @@ mod tests {
     use crate::alert::category;
     use crate::alert::kind;
     use crate::alert::{AnnounceEvent, CloseReason, PerformanceWarning, SocketType, TorrentState};
-    use crate::error::Operation;
+    use crate::base::error::Operation;
     use crate::metainfo::FileFlags;
     use crate::session::{PeerFlags, PeerSource, RemoveFlags, TorrentFlags};
 

@@ -7,7 +7,7 @@ use super::bytes::{slice_in, text_out};
 use super::error::{et_error, et_status};
 use super::guard::guard;
 use crate::alert::record::et_endpoint;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Gives an endpoint as text: "192.0.2.1:6881", "[2001:db8::1]:6881"; empty where the family is 0. No NUL.
 ///

@@ -6,8 +6,8 @@ use std::mem::offset_of;
 use super::guard::guard_value;
 use super::sized::{CStruct, OutStruct};
 use crate::alert::types::et_operation;
-use crate::error::{Error, Result};
-use crate::text::{cut, sanitise};
+use crate::base::error::{Error, Result};
+use crate::base::text::{cut, sanitise};
 
 pub use crate::alert::types::et_status;
 
@@ -188,7 +188,7 @@ pub extern "C" fn et_status_name(status: et_status) -> *const c_char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Operation, Status};
+    use crate::base::error::{Operation, Status};
 
     #[test]
     fn messages_are_clean_and_cut() {

@@ -10,7 +10,7 @@ use super::reader::{et_reader, reader_of};
 use super::sized::{CStruct, OutStruct, read};
 use crate::alert::record::et_endpoint;
 use crate::alert::types::et_piece_index;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::session::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 
 /// Why a reader's byte is not here: `ET_REASON_*`, in `et_reader_explanation`.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::error::{ErrorSlot, et_error, et_status};
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 
 /// Runs the body of an extern function: fills in the caller's `et_error`, turns a panic into `ET_ERR_PANIC`.
 ///
@@ -65,10 +65,10 @@ mod planted {
 mod tests {
     use std::ptr;
 
-    use super::super::session::{et_session, et_session_close, et_session_free, et_session_open};
-    use super::super::session_stats::{et_session_stats, et_session_stats_info};
-    use super::super::settings::{et_settings, et_settings_free, et_settings_new, et_settings_set_bool};
     use super::*;
+    use crate::ffi::session::{et_session, et_session_close, et_session_free, et_session_open};
+    use crate::ffi::session_stats::{et_session_stats, et_session_stats_info};
+    use crate::ffi::settings::{et_settings, et_settings_free, et_settings_new, et_settings_set_bool};
 
     #[test]
     fn a_panic_is_a_status() {

@@ -10,7 +10,7 @@ use super::error::{et_error, et_status};
 use super::guard::guard;
 use crate::alert::record::et_info_hashes;
 use crate::alert::types::et_info_hash_versions;
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 use crate::metainfo::{InfoHashes, Sha1Hash, Sha256Hash};
 
 /// The caller's info-hashes, of which there must be one at least.

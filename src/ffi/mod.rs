@@ -6,12 +6,9 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
-pub(crate) mod block_copy;
 mod bytes;
 mod guard;
 mod handle;
-pub(crate) mod large_pages;
-pub(crate) mod sha1_lanes;
 mod sized;
 
 pub mod add_torrent;
@@ -38,4 +35,4 @@ pub mod torrent_status;
 pub mod trackers;
 pub mod version;
 
-pub use bytes::{ET_NUL_TERMINATED, et_str};
+pub use crate::ffi::bytes::{ET_NUL_TERMINATED, et_str};

@@ -15,7 +15,7 @@ use super::session::et_session;
 use super::torrent::torrent_of;
 use crate::alert::record::{et_endpoint, et_storage_index, et_text};
 use crate::alert::types::et_piece_index;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::session::PeerInfo;
 
 /// A connection of a torrent: a record of `et_torrent_peers`.

@@ -10,12 +10,13 @@ use super::bytes::{Out, buffer_in};
 use super::constants::{ET_SEEK_CUR, ET_SEEK_END, ET_SEEK_SET, et_whence};
 use super::error::{et_error, et_status};
 use super::guard::{guard, guard_value};
-use super::handle::{self, Object};
+use super::handle;
+use super::handle::Object;
 use super::session::{closed_flag_of, et_session, session_of, timeout};
 use super::sized::{CStruct, read};
 use crate::alert::record::et_storage_index;
 use crate::alert::types::et_file_index;
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 use crate::session::{Reader, ReaderOptions, StorageIndex, Whence};
 
 /// A reader: a position in one file of a torrent. What it will need next is fetched first.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::bytes::begin_output;
 use super::guard::guard_value;
 use crate::alert::pack::{Strings, put_record};
-use crate::error::Result;
+use crate::base::error::Result;
 use zerocopy::{Immutable, IntoBytes};
 
 /// Bytes that every record begins with: its size and one more number.
@@ -65,7 +65,7 @@ impl Records {
     pub(super) unsafe fn give(&self, buf: *mut c_void, cap: usize, len: *mut usize) -> Result<()> {
         // Records are read in place.
         if cap > 0 && !buf.is_null() && !buf.cast::<u64>().is_aligned() {
-            return Err(crate::error::Error::invalid("buf is not aligned to 8 bytes"));
+            return Err(crate::base::error::Error::invalid("buf is not aligned to 8 bytes"));
         }
         // SAFETY: as the caller promised.
         unsafe { begin_output(buf.cast::<u8>(), cap, len, self.0.len()) }?;

@@ -11,10 +11,11 @@ use super::bytes::{Out, bytes_in, slice_out, text_in};
 use super::constants::et_remove_flags;
 use super::error::{et_error, et_status};
 use super::guard::{guard, guard_value};
-use super::handle::{self, Object};
+use super::handle;
+use super::handle::Object;
 use super::settings::{et_settings, settings_of};
 use crate::alert::record::{et_info_hashes, et_storage_index};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::session::{RemoveFlags, Session, StorageIndex};
 use crate::settings::Changes;
 

@@ -7,9 +7,10 @@ use parking_lot::Mutex;
 use super::bytes::{Out, text_in, text_out};
 use super::error::{chars, et_error, et_status};
 use super::guard::{guard, guard_value};
-use super::handle::{self, Object};
+use super::handle;
+use super::handle::Object;
 use super::sized::{CStruct, OutStruct};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::settings::{Changes, Kind, Value, descriptor, descriptors};
 
 /// A set of settings, to open a session with or to apply to one. It says what was set in it, and nothing of the rest: that is as

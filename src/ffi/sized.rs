@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ptr;
 
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 
 /// A larger `struct_size` than this was never set.
 const MAX_STRUCT_SIZE: usize = 64 * 1024;

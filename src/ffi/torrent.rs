@@ -10,7 +10,7 @@ use super::guard::guard;
 use super::session::{et_session, session_of, timeout};
 use super::sized::{CStruct, OutStruct, read};
 use crate::alert::record::{et_info_hashes, et_storage_index};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::session::{StorageIndex, Torrent};
 
 /// What a torrent's metadata says; see `et_torrent_info`.

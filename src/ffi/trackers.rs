@@ -12,7 +12,7 @@ use super::session::et_session;
 use super::sized::{CStruct, read_array};
 use super::torrent::torrent_of;
 use crate::alert::record::{et_storage_index, et_text};
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::session::TrackerStatus;
 
 /// Tiers beyond this number are refused.

@@ -2,8 +2,8 @@
 
 pub mod bencode;
 pub mod create;
-pub mod files;
 pub mod info_hash;
+pub mod layout;
 pub mod magnet;
 pub mod paths;
 mod symlinks;
@@ -12,11 +12,11 @@ pub mod torrent_file;
 #[cfg(test)]
 mod tests;
 
-pub use create::Create;
-pub use files::{FileEntry, FileFlags, FileLayout, FileSlice};
-pub use info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
-pub use magnet::Magnet;
-pub use torrent_file::{Info, TorrentFile};
+pub use crate::metainfo::create::Create;
+pub use crate::metainfo::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
+pub use crate::metainfo::layout::{FileEntry, FileFlags, FileLayout, FileSlice};
+pub use crate::metainfo::magnet::Magnet;
+pub use crate::metainfo::torrent_file::{Info, TorrentFile};
 
 /// Why bytes are not a torrent file, a magnet, or a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +37,9 @@ impl ParseError {
     }
 }
 
-impl From<ParseError> for crate::error::Error {
+impl From<ParseError> for crate::base::error::Error {
     fn from(e: ParseError) -> Self {
-        use crate::error::Status;
+        use crate::base::error::Status;
         Self::new(if e.unsupported { Status::Unsupported } else { Status::Parse }, e.message)
     }
 }

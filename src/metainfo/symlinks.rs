@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
-use super::files::FileEntry;
+use super::layout::FileEntry;
 
 /// Most links that are walked through for one link, and for all of a torrent: each may be as long as a path.
 const MAX_HOPS_EACH: usize = 40;

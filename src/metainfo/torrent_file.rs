@@ -10,9 +10,10 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::ParseError;
 use super::bencode::{Document, Entry, Limits, Value};
-use super::files::{FileEntry, FileFlags, FileLayout, MAX_PIECE_LENGTH};
 use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
-use super::paths::{self, Rules};
+use super::layout::{FileEntry, FileFlags, FileLayout, MAX_PIECE_LENGTH};
+use super::paths;
+use super::paths::Rules;
 use super::symlinks;
 
 /// Most bytes of a torrent file.

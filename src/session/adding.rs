@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::{TorrentSource, dht_search};
-use crate::engine::TorrentFlags;
-use crate::engine::swarm::PeerSource;
+use crate::engine::config::TorrentFlags;
+use crate::engine::swarm::peer_list::PeerSource;
 use crate::metainfo::{Info, Magnet, TorrentFile};
 
 /// A torrent file or magnet, and what the caller names besides.

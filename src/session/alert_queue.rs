@@ -23,12 +23,12 @@ use loom::sync::{
 };
 
 use super::StorageIndex;
-use super::event_fd::EventFd;
 use crate::alert::Alert;
 use crate::alert::kind;
 use crate::alert::pack::{Stamp, pack, pack_dropped};
-use crate::error::{Error, Operation, Result};
-use crate::out_buffer::OutBuffer;
+use crate::base::error::{Error, Operation, Result};
+use crate::base::out_buffer::OutBuffer;
+use crate::sys::event_fd::EventFd;
 
 /// An idle buffer above this many bytes is given back.
 const KEEP_BYTES: usize = 256 * 1024;

@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::StorageIndex;
-use super::announce_slots::Turn;
 use super::driver::Driver;
-use super::inner::Inner;
-use super::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
+use super::shared::Inner;
 use crate::alert::{Alert, AnnounceEvent};
-use crate::engine::external_ip::Voter;
-use crate::engine::swarm::PeerSource;
+use crate::base::error::{Error, Status};
+use crate::discovery::tracker::announce_slots::Turn;
+use crate::discovery::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
+use crate::engine::swarm::external_ip::Voter;
+use crate::engine::swarm::peer_list::PeerSource;
 use crate::engine::trackers::{AnnounceJob, RetryIn};
-use crate::error::{Error, Status};
 
 /// Starts the announces of a torrent.
 pub fn announce(driver: &Arc<Driver>, jobs: Vec<AnnounceJob>) {
@@ -56,7 +56,7 @@ pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
 async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
     let slots = if request.is_udp() { &session.udp_announce_slots } else { &session.announce_slots };
     let Some(_turn) = slots.take(request.turn.clone()).await else {
-        return Err(AnnounceFailure::new(crate::error::Operation::Unknown, "the session is closing"));
+        return Err(AnnounceFailure::new(crate::base::error::Operation::Unknown, "the session is closing"));
     };
     let client = session.tracker_client();
     client.announce(&request, &limits(session)).await

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::Time;
+use crate::base::time::Time;
 
 /// Counts from the session's start.
 #[derive(Debug)]

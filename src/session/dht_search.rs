@@ -7,13 +7,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::StorageIndex;
-use super::dht::librqbit::LibrqbitDht;
-use super::dht::{Dht, DhtOptions};
 use super::driver::Driver;
-use super::inner::Inner;
+use super::shared::Inner;
 use crate::alert::Alert;
-use crate::engine::swarm::PeerSource;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::discovery::dht::librqbit::LibrqbitDht;
+use crate::discovery::dht::{Dht, DhtOptions};
+use crate::engine::swarm::peer_list::PeerSource;
 use crate::settings::Settings;
 
 /// What a session's node is started with.

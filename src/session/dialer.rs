@@ -9,15 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::connection::LetIn;
-use super::connection_limit::{ConnectionPermit, Kind};
 use super::driver::Driver;
-use super::half_open::Guest;
-use super::inner::{Freed, Inner, ROOM_PAUSE};
+use super::peer_io::LetIn;
+use super::shared::{Freed, Inner, ROOM_PAUSE};
 use crate::alert::CloseReason;
-use crate::engine::dialling::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
-use crate::engine::shortage::Urgency;
-use crate::error::{Error, Operation, Status};
+use crate::base::error::{Error, Operation, Status};
+use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
+use crate::engine::swarm::shortage::Urgency;
+use crate::net::connection_limit::{ConnectionPermit, Kind};
+use crate::net::half_open::Guest;
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END};
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::runtime;
+use crate::base::error::Error;
+use crate::disk::checker;
+use crate::disk::files::{DiskFailure, DiskStorage};
 use crate::engine::output::{DiskJob, UploadRead};
-use crate::error::Error;
-use crate::storage::checker;
-use crate::storage::disk::{DiskFailure, DiskStorage};
-use crate::storage::patience::patiently;
-use crate::storage::pool::{BLOCK_SIZE, Block};
+use crate::memory::patience::patiently;
+use crate::memory::pool::{BLOCK_SIZE, Block};
 use crate::wire::BlockRequest;
 
 /// Pieces handed to the core at once while checking.

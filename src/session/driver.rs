@@ -11,22 +11,23 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::announce_slots::Waiters;
-use super::event_fd::EventFd;
-use super::inner::Inner;
-use super::rate_limit::{RateLimiter, RateLimits, Standing};
-use super::{StorageIndex, announcer, connection, dht_search, dialer, disk_tasks, hash_batch, runtime};
+use super::shared::Inner;
+use super::{StorageIndex, announcer, dht_search, dialer, disk_tasks, hash_batch, peer_io as connection, runtime};
 use crate::alert::Alert;
-use crate::engine::external_ip::Voter;
-use crate::engine::rate::Traffic;
-use crate::engine::reader::ReaderId;
-use crate::engine::reading::ReadOutcome;
-use crate::engine::shortage::Urgency;
-use crate::engine::store::{HashJob, PeerKey};
-use crate::engine::{Output, Time, Torrent};
-use crate::error::{Error, Operation, Result, Status};
-use crate::piece_hash;
-use crate::storage::disk::DiskStorage;
+use crate::base::error::{Error, Operation, Result, Status};
+use crate::base::time::Time;
+use crate::discovery::tracker::announce_slots::Waiters;
+use crate::disk::files::DiskStorage;
+use crate::engine::bandwidth::rate::Traffic;
+use crate::engine::content::piece_hash;
+use crate::engine::content::pieces::{HashJob, PeerKey};
+use crate::engine::readers::ReadOutcome;
+use crate::engine::readers::reader::ReaderId;
+use crate::engine::swarm::external_ip::Voter;
+use crate::engine::swarm::shortage::Urgency;
+use crate::engine::{Output, Torrent};
+use crate::net::rate_limit::{RateLimiter, RateLimits, Standing};
+use crate::sys::event_fd::EventFd;
 
 /// A name that is not found by then is not waited for.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -434,7 +435,7 @@ impl Driver {
     pub fn start(self: &Arc<Self>, first_peers: Vec<SocketAddr>) {
         let driver = self.clone();
         self.run(|core, now| {
-            core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &first_peers);
+            core.add_peers(now, crate::engine::swarm::peer_list::PeerSource::MANUAL, &first_peers);
             core.handle_timeout(now);
         });
         self.spawn(async move { driver.keep_time().await });
@@ -451,7 +452,9 @@ impl Driver {
                 let lookup = tokio::net::lookup_host((host.as_str(), port));
                 if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
                     let found: Vec<SocketAddr> = found.take(MAX_LOOKUP_ADDRESSES).collect();
-                    driver.run(|core, now| core.add_peers(now, crate::engine::swarm::PeerSource::MANUAL, &found));
+                    driver.run(|core, now| {
+                        core.add_peers(now, crate::engine::swarm::peer_list::PeerSource::MANUAL, &found)
+                    });
                 }
             }
         });

@@ -9,11 +9,11 @@ use parking_lot::Mutex;
 
 use super::StorageIndex;
 use super::driver::Driver;
-use super::inner::Inner;
 use super::runtime;
-use crate::engine::Time;
-use crate::engine::hash_job::HashJob;
-use crate::piece_hash;
+use super::shared::Inner;
+use crate::base::time::Time;
+use crate::engine::content::hash_job::HashJob;
+use crate::engine::content::piece_hash;
 
 /// Torrents that hash within so short a time of each other meet: a piece takes about as long.
 const MEETING: Duration = Duration::from_millis(2);

@@ -9,10 +9,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::inner::Inner;
+use super::shared::Inner;
 use super::{StorageIndex, dialer};
 use crate::alert::{Alert, SocketType};
-use crate::error::{Error, Operation, Status};
+use crate::base::error::{Error, Operation, Status};
 
 /// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
 const PORT_RETRIES: u16 = 10;

@@ -5,32 +5,23 @@
 
 mod adding;
 pub mod alert_queue;
-mod announce_slots;
 mod announcer;
 mod clock;
-mod connection;
-mod connection_limit;
 mod deletions;
-pub mod dht;
-mod dht_search;
+pub(crate) mod dht_search;
 mod dialer;
 mod disk_tasks;
 mod driver;
-pub mod event_fd;
-pub mod fetch;
-mod half_open;
 mod hash_batch;
-mod inner;
 mod listen;
 pub mod params;
-pub mod rate_limit;
+mod peer_io;
 mod reader;
 mod runtime;
+mod shared;
 mod state;
 mod stats;
-pub mod storage_index;
 mod torrent;
-pub mod tracker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,30 +32,30 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
 
-pub use crate::engine::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
-pub use crate::engine::reader::ReaderOptions;
+pub use crate::base::storage_index::StorageIndex;
+pub use crate::engine::config::{StorageKind, TorrentFlags};
+pub use crate::engine::readers::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
+pub use crate::engine::readers::reader::ReaderOptions;
 pub use crate::engine::status::{
     LookbehindStats, PartialPiece, PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus,
 };
-pub use crate::engine::swarm::PeerSource;
+pub use crate::engine::swarm::peer_list::PeerSource;
 pub use crate::engine::trackers::TrackerStatus;
-pub use crate::engine::{StorageKind, TorrentFlags};
-pub use params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
-pub use reader::{Reader, Whence};
-pub use stats::SessionStats;
-pub use storage_index::StorageIndex;
-pub use torrent::Torrent;
+pub use crate::session::params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
+pub use crate::session::reader::{Reader, Whence};
+pub use crate::session::stats::SessionStats;
+pub use crate::session::torrent::Torrent;
 
+use self::alert_queue::AlertQueue;
+use self::driver::{Driver, unix_now};
+use self::shared::{Inner, check_open};
+use self::state::{Saved, SavedCounters};
 use crate::alert::Alert;
+use crate::base::error::{Error, Result, Status};
+use crate::discovery::tracker::AnnounceRequest;
 use crate::engine;
-use crate::error::{Error, Result, Status};
 use crate::metainfo::InfoHashes;
 use crate::settings::{Changes, Settings};
-use alert_queue::AlertQueue;
-use driver::{Driver, unix_now};
-use inner::{Inner, check_open};
-use state::{Saved, SavedCounters};
-use tracker::AnnounceRequest;
 
 /// A session: torrents, and all that they share.
 #[derive(Debug, Clone)]
@@ -224,7 +215,7 @@ impl Session {
         });
         let save_path = match storage {
             StorageKind::Disk => std::path::absolute(params.save_path.unwrap_or_else(|| PathBuf::from(".")))
-                .map_err(|e| Error::io(crate::error::Operation::File, &e, "save_path"))?,
+                .map_err(|e| Error::io(crate::base::error::Operation::File, &e, "save_path"))?,
             StorageKind::Memory => PathBuf::new(),
         };
         // Those of a torrent file or magnet may be of kinds that we do not speak; those that the caller names may not.
@@ -247,7 +238,7 @@ impl Session {
             max_uploads: params.max_uploads,
             peer_id: self.inner.peer_id,
             listen_port: self.inner.listen_port(),
-            hash_lanes: crate::piece_hash::lanes(),
+            hash_lanes: crate::engine::content::piece_hash::lanes(),
             added_time: unix_now(),
         };
         let limits = (params.download_limit, params.upload_limit);

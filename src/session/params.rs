@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::StorageIndex;
-use crate::engine::{StorageKind, TorrentFlags};
-use crate::error::Error;
+use crate::base::error::Error;
+use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::metainfo::{InfoHashes, Magnet, TorrentFile};
 
 /// What a torrent is added from.

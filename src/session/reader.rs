@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::disk_tasks;
 use super::driver::Driver;
-use super::event_fd::EventFd;
 use super::{ReaderOptions, ReaderStatus, StorageIndex};
-use crate::engine::explanation::{Explanation, Reason};
-use crate::engine::parts::Part;
-use crate::engine::reader::ReaderId;
-use crate::engine::reading::ReadOutcome;
-use crate::error::{Error, Operation, Result, Status};
-use crate::out_buffer::OutBuffer;
-use crate::storage::patience::patiently;
+use crate::base::error::{Error, Operation, Result, Status};
+use crate::base::out_buffer::OutBuffer;
+use crate::engine::readers::ReadOutcome;
+use crate::engine::readers::explanation::{Explanation, Reason};
+use crate::engine::readers::parts::Part;
+use crate::engine::readers::reader::ReaderId;
+use crate::memory::patience::patiently;
+use crate::sys::event_fd::EventFd;
 
 /// What a seek's offset counts from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::{Error, Operation, Result};
+use crate::base::error::{Error, Operation, Result};
 use crate::settings::Settings;
 
 /// Workers where the setting leaves it to us: peers, hashing and trackers of one stream do not fill more.

@@ -1,8 +1,9 @@
 //! A session as bytes: settings, counters, and the DHT's nodes and identity (bencoded, with a version in front).
 
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 use crate::metainfo::bencode::{Document, Entry, Limits, Value};
-use crate::settings::{self, Kind, Settings};
+use crate::settings;
+use crate::settings::{Kind, Settings};
 
 /// Grows when older readers would misunderstand.
 const VERSION: i64 = 1;

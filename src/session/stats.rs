@@ -2,10 +2,10 @@
 
 use super::state::SavedCounters;
 use super::{Session, check_open};
-use crate::engine::Time;
-use crate::engine::rate::Traffic;
-use crate::error::Result;
-use crate::storage::pool::BLOCK_SIZE;
+use crate::base::error::Result;
+use crate::base::time::Time;
+use crate::engine::bandwidth::rate::Traffic;
+use crate::memory::pool::BLOCK_SIZE;
 
 /// Counters of a whole session. Sizes in bytes, rates in bytes a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use super::dht::{Dht, Wait};
 use super::*;
+use crate::discovery::dht::{Dht, Wait};
 use crate::metainfo::{Magnet, Sha1Hash};
 use crate::settings::Value;
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::driver::Driver;
 use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
-use crate::engine::reading::ReadOutcome;
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
+use crate::base::out_buffer::OutBuffer;
+use crate::engine::readers::ReadOutcome;
 use crate::metainfo::{Info, TorrentFile};
-use crate::out_buffer::OutBuffer;
 
 /// A handle to a torrent. Each call checks that the torrent is still there.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Settings, Value, descriptor, descriptors};
-use crate::error::Result;
+use crate::base::error::Result;
 
 /// Values of some settings. Those that nobody named stay as they are wherever it is put over; until then they read as their
 /// defaults.

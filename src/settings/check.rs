@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Value;
 use super::parse::{parse_host_ports, parse_listen_interfaces};
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 
 /// The check of one setting.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,11 +13,11 @@ mod table;
 
 use std::fmt;
 
-pub use self::changes::Changes;
-pub use self::check::{Check, MAX_TEXT};
-pub use self::parse::{ListenInterface, parse_host_ports, parse_listen_interfaces};
-pub use self::table::Settings;
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
+pub use crate::settings::changes::Changes;
+pub use crate::settings::check::{Check, MAX_TEXT};
+pub use crate::settings::parse::{ListenInterface, parse_host_ports, parse_listen_interfaces};
+pub use crate::settings::table::Settings;
 
 /// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::error::{Error, Result, Status};
+use crate::base::error::{Error, Result, Status};
 
 /// One entry of `listen_interfaces`.
 #[derive(Debug, Clone, PartialEq, Eq)]

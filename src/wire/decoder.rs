@@ -10,14 +10,15 @@ use std::sync::Arc;
 
 mod landing;
 
-use landing::Aim;
-pub use landing::MOST_PLACES;
+use self::landing::Aim;
+pub use super::decoder::landing::MOST_PLACES;
 
 use super::WireError;
-use super::message::{self, Message, id};
-use crate::ffi::block_copy;
-use crate::storage::credits::Credits;
-use crate::storage::pool::{BLOCK_SIZE, Block, BlockMut};
+use super::message;
+use super::message::{Message, id};
+use crate::memory::credits::Credits;
+use crate::memory::pool::{BLOCK_SIZE, Block, BlockMut};
+use crate::sys::block_copy;
 
 /// What a peer sent.
 #[derive(Debug, Clone)]

@@ -13,13 +13,13 @@ pub mod ut_pex;
 #[cfg(test)]
 mod tests;
 
-pub use allowed_fast::allowed_fast_set;
-pub use decoder::{Decoder, DecoderLimits, MOST_PLACES, Received};
-pub use extended::{ExtendedHandshake, ExtensionIds};
-pub use handshake::Handshake;
-pub use message::{BlockRequest, Message, encode_piece_header};
-pub use ut_metadata::MetadataMessage;
-pub use ut_pex::PexMessage;
+pub use crate::wire::allowed_fast::allowed_fast_set;
+pub use crate::wire::decoder::{Decoder, DecoderLimits, MOST_PLACES, Received};
+pub use crate::wire::extended::{ExtendedHandshake, ExtensionIds};
+pub use crate::wire::handshake::Handshake;
+pub use crate::wire::message::{BlockRequest, Message, encode_piece_header};
+pub use crate::wire::ut_metadata::MetadataMessage;
+pub use crate::wire::ut_pex::PexMessage;
 
 use crate::alert::CloseReason;
 

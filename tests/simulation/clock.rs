@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use elementum_torrent::engine::Time;
+use elementum_torrent::base::time::Time;
 
 #[derive(Debug)]
 pub struct Clock<E> {

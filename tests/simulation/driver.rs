@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use elementum_torrent::engine::parts::Part;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::reading::ReadOutcome;
-use elementum_torrent::engine::{Time, Torrent};
-use elementum_torrent::error::{Result, Status};
+use elementum_torrent::base::error::{Result, Status};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::readers::ReadOutcome;
+use elementum_torrent::engine::readers::parts::Part;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 
 use super::content::Content;
 use super::gauge::Gauge;
@@ -142,7 +143,7 @@ impl Driver {
                 return None;
             }
             if let Err(e) = torrent.open_reader(now, self.id, i64::from(self.file), self.options.clone()) {
-                assert_eq!(e.status, elementum_torrent::error::Status::OutOfMemory, "{e}");
+                assert_eq!(e.status, elementum_torrent::base::error::Status::OutOfMemory, "{e}");
                 self.refused = true;
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elementum_torrent::engine::Time;
+use elementum_torrent::base::time::Time;
 
 /// From a start or a seek on: its place, and how long until the first byte and until the goal's bytes were read.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elementum_torrent::engine::Time;
+use elementum_torrent::base::time::Time;
 
 /// A node's access line.
 #[derive(Debug, Clone)]

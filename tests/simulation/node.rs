@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::task::Wake;
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
 use elementum_torrent::engine::audit::identity;
-use elementum_torrent::engine::explanation::Reason;
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::store::{HashJob, PeerKey};
-use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig, TorrentFlags};
+use elementum_torrent::engine::cache::share::Shares;
+use elementum_torrent::engine::config::{StorageKind, TorrentConfig, TorrentFlags};
+use elementum_torrent::engine::content::pieces::{HashJob, PeerKey};
+use elementum_torrent::engine::readers::explanation::Reason;
+use elementum_torrent::memory::pool::{BLOCK_SIZE, Block, Pool};
 use elementum_torrent::metainfo::InfoHashes;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::pool::{BLOCK_SIZE, Block, Pool};
 use elementum_torrent::wire::Decoder;
 
 use super::content::Content;
@@ -206,10 +208,10 @@ impl Engine {
         for piece in self.torrent.had_pieces() {
             let found = self.torrent.find_in_piece(i64::from(piece), 0, 1);
             let there = match found {
-                Ok(elementum_torrent::engine::reading::ReadOutcome::Memory(parts)) => {
+                Ok(elementum_torrent::engine::readers::ReadOutcome::Memory(parts)) => {
                     parts.first().and_then(|p| p.slices().next()).is_some_and(|b| b[0] == self.content.piece(piece)[0])
                 }
-                Ok(elementum_torrent::engine::reading::ReadOutcome::Disk { .. }) => self.disk.contains(&piece),
+                Ok(elementum_torrent::engine::readers::ReadOutcome::Disk { .. }) => self.disk.contains(&piece),
                 _ => false,
             };
             assert!(there, "piece {piece} is had and cannot be read");

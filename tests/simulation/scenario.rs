@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elementum_torrent::engine::reader::ReaderOptions;
-use elementum_torrent::engine::{StorageKind, TorrentFlags};
+use elementum_torrent::engine::config::{StorageKind, TorrentFlags};
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::content::{Content, Shape};
 use super::driver::{Driver, Step};

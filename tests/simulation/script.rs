@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use elementum_torrent::storage::credits::Credits;
-use elementum_torrent::storage::pool::Pool;
+use elementum_torrent::memory::credits::Credits;
+use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::wire::{
     BlockRequest, Decoder, DecoderLimits, ExtendedHandshake, ExtensionIds, Message, MetadataMessage, PexMessage,
     Received, encode_piece_header, lt_donthave,
@@ -225,9 +225,11 @@ impl Script {
         }
         let hello = match &self.has {
             None if self.is_fast() => Message::HaveAll,
-            None => Message::Bitfield(elementum_torrent::engine::bitfield::Bitfield::full(pieces).as_bytes().to_vec()),
+            None => Message::Bitfield(
+                elementum_torrent::engine::content::bitfield::Bitfield::full(pieces).as_bytes().to_vec(),
+            ),
             Some(has) => {
-                let mut field = elementum_torrent::engine::bitfield::Bitfield::new(pieces);
+                let mut field = elementum_torrent::engine::content::bitfield::Bitfield::new(pieces);
                 has.iter().for_each(|p| {
                     field.set(*p);
                 });

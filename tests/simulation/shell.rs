@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::Time;
-use elementum_torrent::engine::dialling::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
+use elementum_torrent::base::error::{Error, Status};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::content::pieces::PeerKey;
 use elementum_torrent::engine::output::DiskJob;
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
 use elementum_torrent::engine::trackers::{AnnounceReply, TrackerId};
-use elementum_torrent::error::{Error, Status};
-use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::memory::pool::BLOCK_SIZE;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
 
 use super::node::{Engine, Kind, Plug};

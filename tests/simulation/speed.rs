@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use elementum_torrent::engine::Time;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::reading::ReadOutcome;
-use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::readers::ReadOutcome;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::memory::pool::BLOCK_SIZE;
 
 use super::zeros::{self, Seeder};
 

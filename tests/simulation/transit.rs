@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use elementum_torrent::engine::budget::Reading;
+use elementum_torrent::engine::peer::budget::Reading;
 use elementum_torrent::wire::{Decoder, Received, WireError};
 
 use super::node::Kind;
@@ -37,7 +37,7 @@ impl World {
                 Kind::Engine(engine) => {
                     let Some(chunk) = engine.torrent.take_chunk(now, key) else { break };
                     let slice = chunk.as_slice();
-                    if matches!(chunk, elementum_torrent::engine::outbox::Chunk::Payload { .. }) {
+                    if matches!(chunk, elementum_torrent::engine::peer::outbox::Chunk::Payload { .. }) {
                         payload += slice.len() as u64;
                     }
                     bytes.extend_from_slice(slice);

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::content::pieces::PeerKey;
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
 use elementum_torrent::wire::BlockRequest;
 
 use super::clock::Clock;

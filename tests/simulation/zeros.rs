@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::{Time, Torrent, TorrentConfig};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::cache::share::Shares;
+use elementum_torrent::engine::config::TorrentConfig;
+use elementum_torrent::engine::content::pieces::PeerKey;
+use elementum_torrent::memory::credits::Credits;
+use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::credits::Credits;
-use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received};
 
 /// Of `total` bytes, in so much memory.

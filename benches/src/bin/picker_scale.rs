@@ -13,17 +13,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elementum_bench::args::{Args, end};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::cache::share::Shares;
+use elementum_torrent::engine::config::{StorageKind, TorrentConfig};
+use elementum_torrent::engine::content::pieces::PeerKey;
 use elementum_torrent::engine::output::DiskJob;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::reading::ReadOutcome;
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig};
+use elementum_torrent::engine::readers::ReadOutcome;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::memory::credits::Credits;
+use elementum_torrent::memory::pool::{BLOCK_SIZE, Pool};
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::credits::Credits;
-use elementum_torrent::storage::pool::{BLOCK_SIZE, Pool};
 use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received};
 
 const USAGE: &str = "picker-scale --pieces N --peers N --mode stream|download [--rate BYTES (a second, of all peers)] \

@@ -1,12 +1,12 @@
 //! Tests of what a torrent learns late: from another source of it, and what it tells peers of that.
 
 use super::*;
-use crate::engine::greeting::LT_DONTHAVE;
-use crate::engine::share::Shares;
-use crate::engine::torrent_config::{StorageKind, TorrentConfig};
+use crate::engine::cache::share::Shares;
+use crate::engine::config::{StorageKind, TorrentConfig};
+use crate::engine::peer::handshake::LT_DONTHAVE;
+use crate::memory::pool::Pool;
 use crate::metainfo::{Create, Sha1Hash, Sha256Hash};
 use crate::settings::Settings;
-use crate::storage::pool::Pool;
 use crate::wire::ut_metadata::MetadataMessage;
 use crate::wire::{Handshake, Message, Received, lt_donthave};
 
@@ -29,14 +29,14 @@ fn magnet(info: &Arc<Info>) -> TorrentConfig {
     TorrentConfig { info: None, ..TorrentConfig::of(info) }
 }
 
-fn connect(torrent: &mut Torrent, n: u8) -> crate::engine::store::PeerKey {
+fn connect(torrent: &mut Torrent, n: u8) -> crate::engine::content::pieces::PeerKey {
     let handshake = Handshake::new(torrent.info_hashes().best(), [n; 20], false);
     let address = ([10, 0, 0, n], 6881).into();
     torrent.peer_connected(NOW, address, true, &handshake).expect("let in").0
 }
 
 /// What is about to be sent to a peer, as text.
-fn said(torrent: &mut Torrent, key: crate::engine::store::PeerKey) -> String {
+fn said(torrent: &mut Torrent, key: crate::engine::content::pieces::PeerKey) -> String {
     let outbox = &mut torrent.peers.get_mut(&key).expect("a peer").outbox;
     let mut bytes = Vec::new();
     while let Some(chunk) = outbox.pop() {
@@ -45,7 +45,7 @@ fn said(torrent: &mut Torrent, key: crate::engine::store::PeerKey) -> String {
     bytes.escape_ascii().to_string()
 }
 
-fn ask_metadata(torrent: &mut Torrent, key: crate::engine::store::PeerKey) {
+fn ask_metadata(torrent: &mut Torrent, key: crate::engine::content::pieces::PeerKey) {
     torrent.peers.get_mut(&key).expect("a peer").ids.ut_metadata = Some(9);
     torrent.metadata_message(NOW, key, &MetadataMessage::Request { piece: 0 }.encode()).expect("a request");
 }

@@ -2,7 +2,7 @@
 
 use super::{AnnounceJob, FIRST_HURRY_SPACING, HURRY_SPACING, Hurried, MANY_FAILS, MIN_SPACING, TrackerId};
 use crate::alert::AnnounceEvent;
-use crate::engine::Time;
+use crate::base::time::Time;
 
 /// Has the `completed` event gone out?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use crate::metainfo::files::{FileEntry, FileFlags, FileLayout, FileSlice, MAX_PIECE_LENGTH, MAX_PIECES};
-use crate::storage::pool::BLOCK_SIZE;
+use crate::memory::pool::BLOCK_SIZE;
+use crate::metainfo::layout::{FileEntry, FileFlags, FileLayout, FileSlice, MAX_PIECE_LENGTH, MAX_PIECES};
 
 fn layout(sizes: &[u64], piece_length: u32) -> FileLayout {
     let file = |&size: &u64| FileEntry { size, ..FileEntry::default() };

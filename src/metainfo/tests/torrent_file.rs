@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::bencode::any_entry;
 use crate::metainfo::bencode::Entry;
 use crate::metainfo::create::Create;
-use crate::metainfo::files::FileFlags;
 use crate::metainfo::info_hash::{Sha1Hash, Sha256Hash};
+use crate::metainfo::layout::FileFlags;
 use crate::metainfo::torrent_file::{Info, MAX_NODES, MAX_TRACKERS, MAX_WEB_SEEDS, TorrentFile};
 
 /// A file of a torrent: its path, size, and other entries.

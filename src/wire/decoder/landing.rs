@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 
 use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
-use crate::ffi::block_copy;
-use crate::storage::credits::Loan;
+use crate::memory::credits::Loan;
+use crate::sys::block_copy;
 use crate::wire::message::id;
 
 /// Most blocks aimed at: with them a receive has some 30 places, which is what one system call takes well.

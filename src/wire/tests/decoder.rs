@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::message::any_message;
-use crate::storage::credits::Credits;
-use crate::storage::pool::{BLOCK_SIZE, Pool};
+use crate::memory::credits::Credits;
+use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::wire::{Decoder, DecoderLimits, Message, Received, WireError, encode_piece_header};
 
 /// A pool, and a decoder whose connection paid for these blocks out of it (piece, begin).

@@ -1,6 +1,6 @@
 //! Readers in the background, beside one that plays.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::crowd::progress;
 use super::*;

@@ -1,6 +1,6 @@
 //! Unverified readers where memory holds less than a few pieces.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::*;
 

@@ -1,14 +1,16 @@
 //! What comes back from the disk late: of a check, a write or a read that was begun before the last check, or before a failure.
 
 use elementum_torrent::alert::Alert;
+use elementum_torrent::base::error::{Error, Status};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::cache::share::Shares;
+use elementum_torrent::engine::config::{StorageKind, TorrentConfig};
 use elementum_torrent::engine::output::Output;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::reading::ReadOutcome;
-use elementum_torrent::engine::share::Shares;
-use elementum_torrent::engine::{StorageKind, Time, Torrent, TorrentConfig};
-use elementum_torrent::error::{Error, Status};
+use elementum_torrent::engine::readers::ReadOutcome;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::pool::Pool;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Many torrents in one memory: from several pieces for each down to a few blocks.
 
-use elementum_torrent::engine::reader::ReaderOptions;
-use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
+use elementum_torrent::memory::pool::BLOCK_SIZE;
 
 use super::super::node::{Kind, Memory};
 use super::*;

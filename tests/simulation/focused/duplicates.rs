@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use elementum_torrent::alert::CloseReason;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::content::pieces::PeerKey;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::wire::{Handshake, Message, Received};
 
 use super::super::zeros::{self, Seeder};

@@ -1,10 +1,10 @@
 //! Why a reader waits: every reason, brought about.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::explanation::{Explanation, Reason};
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::{StorageKind, TorrentFlags};
-use elementum_torrent::error::{Error, Status};
+use elementum_torrent::base::error::{Error, Status};
+use elementum_torrent::engine::config::{StorageKind, TorrentFlags};
+use elementum_torrent::engine::readers::explanation::{Explanation, Reason};
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::wire::{Message, Received};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! The least and the most that may be said: a number is taken as it is, and nothing breaks at it.
 
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::settings::{Value, descriptors};
 
 use super::*;

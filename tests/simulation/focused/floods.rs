@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 
 use elementum_torrent::alert::{Alert, CloseReason};
-use elementum_torrent::engine::budget::Reading;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::content::pieces::PeerKey;
+use elementum_torrent::engine::peer::budget::Reading;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::engine::status::{PeerFlags, PeerInfo};
-use elementum_torrent::engine::store::PeerKey;
-use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::engine::{Time, Torrent};
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
+use elementum_torrent::memory::credits::Credits;
+use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::storage::credits::Credits;
-use elementum_torrent::storage::pool::Pool;
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received};
 use elementum_torrent::wire::{Decoder, DecoderLimits};
 

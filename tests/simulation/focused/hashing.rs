@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::store::HashJob;
-use elementum_torrent::engine::{Time, Torrent};
-use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::Torrent;
+use elementum_torrent::engine::content::pieces::HashJob;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::memory::pool::BLOCK_SIZE;
 use elementum_torrent::wire::BlockRequest;
 
 use crate::zeros::{self, Seeder};

@@ -1,6 +1,6 @@
 //! Pieces as large as memory on a slow swarm, beside small ones: one of them takes many seconds to come, and all readers get on.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::super::node::Memory;
 use super::*;

@@ -1,6 +1,6 @@
 //! Blocks that become urgent after they were asked for, of peers that do not answer.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::*;
 

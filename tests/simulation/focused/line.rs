@@ -1,6 +1,6 @@
 //! Memory's line where the first in it cannot be served: who needs less goes on all the same.
 
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 
 use super::super::node::Memory;
 use super::crowd::progress;

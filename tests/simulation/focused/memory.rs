@@ -1,8 +1,8 @@
 //! Memory: small, lowered, shared, protected.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::error::Status;
+use elementum_torrent::base::error::Status;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 
 use super::super::node::Memory;
 use super::*;

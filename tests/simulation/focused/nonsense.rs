@@ -1,9 +1,9 @@
 //! Peers that serve honestly and say now and then what makes no sense: any message, at any time, with numbers of all sizes. The
 //! books balance after each, whatever the torrent makes of it.
 
-use elementum_torrent::engine::StorageKind;
-use elementum_torrent::engine::reader::ReaderOptions;
-use elementum_torrent::engine::store::PeerKey;
+use elementum_torrent::engine::config::StorageKind;
+use elementum_torrent::engine::content::pieces::PeerKey;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 use elementum_torrent::wire::ut_metadata::MetadataMessage;
 use elementum_torrent::wire::ut_pex::PexMessage;
 use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Message, Received};

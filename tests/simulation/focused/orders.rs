@@ -1,7 +1,7 @@
 //! What a caller orders: deadlines, flags, dials, bans.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::TorrentFlags;
+use elementum_torrent::engine::config::TorrentFlags;
 
 use super::*;
 

@@ -1,9 +1,9 @@
 //! Peers that go and come back, and who is there when somebody reads again.
 
 use elementum_torrent::alert::{Alert, CloseReason};
-use elementum_torrent::engine::Time;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
 
 use super::super::zeros::{self, Seeder};
 use super::*;

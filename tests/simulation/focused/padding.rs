@@ -1,8 +1,8 @@
 //! Padding: zeros that align files to pieces. They are known, so nobody is asked for them, and they take no memory.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::parts::Part;
-use elementum_torrent::engine::reading::ReadOutcome;
+use elementum_torrent::engine::readers::ReadOutcome;
+use elementum_torrent::engine::readers::parts::Part;
 
 use super::super::content::Shape;
 use super::*;
@@ -91,7 +91,7 @@ fn it_is_streamed_through_little_memory() {
     let content = Content::new(23, &shape());
     for unverified in [false, true] {
         let mut world = world_of(&content, Setup::memory(if unverified { 2 * BLOCK } else { 64 * KIB }));
-        let options = || elementum_torrent::engine::reader::ReaderOptions { unverified, ..Default::default() };
+        let options = || elementum_torrent::engine::readers::reader::ReaderOptions { unverified, ..Default::default() };
         for (id, file) in [(1, 0), (2, 4), (3, 2), (4, 5)] {
             let again = [Step::Read(u64::MAX), Step::Seek(0), Step::Read(u64::MAX), Step::Close];
             world.add_driver(1, Driver::new(id, file, again).with(options()));
@@ -116,7 +116,7 @@ fn padding_is_read_as_zeros() {
 fn padding_beside_a_film_is_read_block_by_block() {
     let content = Content::new(23, &shape());
     let mut world = world_of(&content, Setup::memory(2 * BLOCK));
-    let options = elementum_torrent::engine::reader::ReaderOptions { unverified: true, ..Default::default() };
+    let options = elementum_torrent::engine::readers::reader::ReaderOptions { unverified: true, ..Default::default() };
     // The last blocks of the first piece with padding, and of the one after the subtitle.
     for (id, file, at) in [(1, 1, 20_000), (2, 3, 60_000)] {
         let steps = [Step::Seek(at), Step::Read(u64::MAX), Step::ReadAt(at + 5000, 100), Step::Close];
@@ -151,7 +151,7 @@ fn a_torrent_of_nothing_but_padding() {
         let content = Content::new(29, &Shape { piece_length: 64 * KIB as u32, files });
         let padding = if content.info.layout.num_files() > 1 { 2 } else { 0 };
         for setup in [Setup::memory(MIB), Setup { magnet: true, ..Setup::memory(64 * KIB) }, Setup::disk()] {
-            let is_disk = setup.storage == elementum_torrent::engine::StorageKind::Disk;
+            let is_disk = setup.storage == elementum_torrent::engine::config::StorageKind::Disk;
             let mut world = world_of(&content, setup);
             if is_disk {
                 world.engine(1).disk.extend(0..content.info.layout.num_pieces());

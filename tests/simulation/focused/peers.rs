@@ -1,8 +1,8 @@
 //! Peers: good, bad, slow, coming and going.
 
 use elementum_torrent::alert::{Alert, CloseReason};
-use elementum_torrent::engine::StorageKind;
-use elementum_torrent::error::{Error, Status};
+use elementum_torrent::base::error::{Error, Status};
+use elementum_torrent::engine::config::StorageKind;
 
 use super::super::node::Kind;
 use super::*;

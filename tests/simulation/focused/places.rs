@@ -1,9 +1,9 @@
 //! All places are taken by peers that are of no use to a read that waits: they give way, one by one, to who may be.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::Time;
-use elementum_torrent::engine::swarm::PeerSource;
-use elementum_torrent::engine::turnover::{Need, Newcomer};
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
+use elementum_torrent::engine::swarm::turnover::{Need, Newcomer};
 
 use super::*;
 

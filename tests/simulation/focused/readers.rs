@@ -1,9 +1,9 @@
 //! Readers: seeks, several at once, what is wanted first.
 
 use elementum_torrent::alert::Alert;
-use elementum_torrent::engine::Time;
-use elementum_torrent::engine::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::error::Status;
+use elementum_torrent::base::error::Status;
+use elementum_torrent::base::time::Time;
+use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
 use elementum_torrent::wire::{Message, Received};
 
 use super::*;

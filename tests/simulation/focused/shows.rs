@@ -1,6 +1,6 @@
 //! Peers that show one piece at a time.
 
-use elementum_torrent::engine::StorageKind;
+use elementum_torrent::engine::config::StorageKind;
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use elementum_torrent::alert::{Alert, PerformanceWarning};
-use elementum_torrent::engine::reader::ReaderId;
+use elementum_torrent::engine::readers::reader::ReaderId;
 use elementum_torrent::engine::status::{PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus};
-use elementum_torrent::engine::swarm::PeerSource;
+use elementum_torrent::engine::swarm::peer_list::PeerSource;
 
 use super::super::node::Memory;
 use super::*;

@@ -1,8 +1,8 @@
 //! What uploads hold of the memory that readers need.
 
-use elementum_torrent::engine::explanation::{Explanation, Reason};
-use elementum_torrent::engine::reader::ReaderId;
-use elementum_torrent::storage::pool::BLOCK_SIZE;
+use elementum_torrent::engine::readers::explanation::{Explanation, Reason};
+use elementum_torrent::engine::readers::reader::ReaderId;
+use elementum_torrent::memory::pool::BLOCK_SIZE;
 
 use super::super::flood::Flood;
 use super::*;

@@ -1,6 +1,6 @@
 //! Little memory, large pieces.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::*;
 

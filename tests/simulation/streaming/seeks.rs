@@ -1,6 +1,6 @@
 //! Seeks: until the first byte, and until a MiB is read.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::swarm::Person;
 use super::*;

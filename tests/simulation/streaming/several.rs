@@ -1,6 +1,6 @@
 //! Several readers at once.
 
-use elementum_torrent::engine::reader::ReaderOptions;
+use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::*;
 

@@ -1,0 +1,7 @@
+//! What everything rests on: identifiers, errors, time, text.
+
+pub mod error;
+pub mod out_buffer;
+pub mod storage_index;
+pub mod text;
+pub mod time;

@@ -1,0 +1,4 @@
+//! Where peers are learnt from: trackers, the DHT.
+
+pub mod dht;
+pub mod tracker;

@@ -1,0 +1,5 @@
+//! Files on disk. Blocking.
+
+pub mod checker;
+pub mod file_pool;
+pub mod files;

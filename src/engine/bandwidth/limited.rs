@@ -1,0 +1,112 @@
+//! Under a download limit: how much is asked for, and who is late only because we read slowly.
+//!
+//! What is asked for beyond what the limit lets in would stand in line at us, before what a seek asks for. Those who let us wait count
+//! for nothing there: what they hold of the limit, others may have. Whom the limit holds back lets nobody wait.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::base::time::Time;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::peer::Peer;
+use crate::engine::torrent::Torrent;
+use crate::memory::pool::BLOCK_SIZE;
+
+/// No more is asked for than the limit brings in that time.
+const AHEAD: Duration = Duration::from_secs(2);
+/// Who lets us wait is found out again after so long: a look at every peer for each block would cost more than it is worth.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Who brings less than one of so many parts of what is its share is slow by itself.
+const SMALL_PART: f64 = 4.0;
+
+/// What the core knows of the limit.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Limited {
+    /// Bytes a second that are read from all peers at most, 0: any number.
+    rate: u32,
+    /// Those whose bytes wait for it.
+    held: BTreeSet<PeerKey>,
+    /// Those who let us wait, when that was looked at last. Mostly none.
+    silent: BTreeSet<PeerKey>,
+    looked_at: Option<Time>,
+}
+
+impl Limited {
+    pub fn is_limited(&self) -> bool {
+        self.rate > 0
+    }
+
+    /// Does anybody wait for the limit?
+    pub fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Is a peer no slower than those that wait for the limit are by it? One that is slow by itself brings a small part of what each of
+    /// them gets; of one that has brought nothing nobody knows.
+    pub fn slows(&self, peer: &Peer) -> bool {
+        let share = f64::from(self.rate) / self.held.len().max(1) as f64;
+        self.holds_back() && (peer.is_unknown() || peer.pipe.bandwidth() >= share / SMALL_PART)
+    }
+
+    /// Blocks that the limit brings in a short time, one at least.
+    pub fn most(&self) -> Option<u64> {
+        let bytes = u64::from(self.rate) * AHEAD.as_secs();
+        (self.rate > 0).then(|| (bytes / u64::from(BLOCK_SIZE)).max(1))
+    }
+
+    pub fn peer_gone(&mut self, key: PeerKey) {
+        self.held.remove(&key);
+        self.silent.remove(&key);
+    }
+
+    pub fn peers_gone(&mut self) {
+        self.held.clear();
+        self.silent.clear();
+    }
+}
+
+impl Torrent {
+    /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
+    /// torrents.
+    pub fn set_download_limit(&mut self, rate: u32) {
+        self.limited.rate = rate;
+    }
+
+    /// What the peer sent waits to be read, since a download limit holds it back; or no more.
+    pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.hold(now, held);
+        if held {
+            self.limited.held.insert(key);
+        } else {
+            self.limited.held.remove(&key);
+        }
+    }
+
+    /// Is less asked for than `most` blocks, without those of peers that let us wait?
+    pub(in crate::engine) fn fits_limit(&mut self, now: Time, most: u64) -> bool {
+        let asked = self.outstanding();
+        asked < most || asked - self.silent_blocks(now) < most
+    }
+
+    /// Blocks that only those are asked for who let us wait; never more than are asked for.
+    fn silent_blocks(&mut self, now: Time) -> u64 {
+        if self.limited.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
+            self.limited.looked_at = Some(now);
+            self.limited.silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
+        }
+        let Some(content) = &self.content else { return 0 };
+        let is_silent =
+            |key: &PeerKey| self.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.is_silent(now));
+        let silent = self.limited.silent.iter().filter(|key| is_silent(key)).filter_map(|key| self.peers.get(key));
+        let blocks =
+            silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
+                let slot = content.store.slot(*piece);
+                let block = slot.and_then(|s| s.blocks.get(*block as usize));
+                // Of several that are asked for it, one counts it.
+                block.is_some_and(|b| b.askees().next() == Some(*key) && b.askees().all(|k| is_silent(&k)))
+            });
+        (blocks.count() as u64).min(self.outstanding())
+    }
+}

@@ -1,0 +1,5 @@
+//! What stays in memory and what goes.
+
+pub mod eviction;
+pub(crate) mod line;
+pub mod share;

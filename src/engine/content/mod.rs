@@ -1,0 +1,105 @@
+//! What exists of a torrent from the metadata on.
+
+pub mod arrival;
+pub mod availability;
+pub mod bitfield;
+pub mod hash_job;
+pub mod hashing;
+pub(crate) mod piece;
+pub mod piece_hash;
+pub mod piece_picker;
+pub mod pieces;
+pub mod priorities;
+use std::sync::Arc;
+
+use self::bitfield::Bitfield;
+use self::piece_picker::Picker;
+use self::pieces::{Stage, Store};
+use crate::base::time::Time;
+use crate::memory::pool::{Block, Pool};
+use crate::memory::turns::Promise;
+use crate::metainfo::Info;
+
+#[derive(Debug)]
+pub(super) struct Content {
+    pub info: Arc<Info>,
+    pub have: Bitfield,
+    pub picker: Picker,
+    pub store: Store,
+    pub file_priorities: Vec<u8>,
+    /// Pieces evicted at least once: fetching one again counts.
+    pub evicted: Bitfield,
+    /// Pieces of nothing but padding whose hash is not that of zeros: nobody has them.
+    pub hopeless: Bitfield,
+    /// Of each file, the pieces that are not had.
+    pub files_missing: Vec<u32>,
+    /// Files that were told to be complete.
+    pub files_completed: Bitfield,
+}
+
+impl Content {
+    /// Nothing is had, nothing is begun; what is wanted stays so.
+    pub fn start_over(&mut self) {
+        let pieces = self.info.layout.num_pieces();
+        let mut picker = Picker::new(pieces, 0);
+        (0..pieces).for_each(|p| picker.set_priority(p, self.picker.priority(p)));
+        self.picker = picker;
+        self.store = self.store.start_over();
+        self.have = Bitfield::new(pieces);
+        let files = 0..self.info.layout.num_files();
+        self.files_missing = files.map(|file| self.info.layout.file_pieces(file).len() as u32).collect();
+        self.files_completed = Bitfield::new(self.files_completed.len());
+    }
+
+    pub fn piece_length(&self) -> u64 {
+        u64::from(self.info.layout.piece_length())
+    }
+
+    /// Begins a piece, unless that was done: what is known of it is here at once. Is there such?
+    pub fn begin(&mut self, now: Time, piece: u32, promise: Option<Promise>, pool: &Arc<Pool>) -> bool {
+        if self.store.slot(piece).is_some() {
+            return false;
+        }
+        let layout = &self.info.layout;
+        self.store.open(now, piece, layout.blocks_in_piece(piece), promise);
+        for block in layout.padding_blocks(piece) {
+            self.store.pad(piece, block, Block::padding(pool, layout.block_size(piece, block)));
+        }
+        self.store.slot(piece).is_some_and(|s| s.here() > 0)
+    }
+
+    pub fn num_missing(&self) -> u32 {
+        self.have.len() - self.have.count()
+    }
+
+    /// From now on the piece is had, or is not. False: so it was.
+    pub fn set_had(&mut self, piece: u32, had: bool) -> bool {
+        let changed = if had { self.have.set(piece) } else { self.have.clear(piece) };
+        if changed {
+            self.picker.set_done(piece, had);
+            for file in self.info.layout.piece_files(piece) {
+                // An empty file has no piece.
+                if let Some(missing) = self.files_missing.get_mut(file)
+                    && !self.info.layout.file_pieces(file).is_empty()
+                {
+                    *missing = if had { missing.saturating_sub(1) } else { *missing + 1 };
+                }
+            }
+        }
+        changed
+    }
+
+    /// Tells the picker which pieces were begun or given up since.
+    pub fn note_begun(&mut self) {
+        for piece in self.store.take_begun_or_gone() {
+            self.picker.set_begun(piece, self.store.slot(piece).is_some());
+        }
+    }
+
+    /// Is the piece still to be fetched (not had, not being written)?
+    pub fn is_missing(&self, piece: u32) -> bool {
+        !self.have.get(piece)
+            && !self.hopeless.get(piece)
+            && self.store.slot(piece).is_none_or(|s| s.stage == Stage::Partial)
+    }
+}

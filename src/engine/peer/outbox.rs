@@ -1,0 +1,127 @@
+//! What is to be written to a peer: messages already encoded, and blocks by reference.
+
+use std::collections::VecDeque;
+
+use crate::memory::pool::Block;
+use crate::wire;
+use crate::wire::{BlockRequest, Message};
+
+/// Bytes that a batch of requests mostly has.
+const BATCH: usize = 512;
+
+/// A stretch of the stream to a peer.
+#[derive(Debug)]
+pub enum Chunk {
+    Bytes(Vec<u8>),
+    /// `len` bytes of a block from `offset` on; the block stays charged until they are written.
+    Payload {
+        block: Block,
+        offset: u32,
+        len: u32,
+    },
+}
+
+impl Chunk {
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Payload { block, offset, len } => {
+                block.as_slice().get(*offset as usize..(*offset + *len) as usize).unwrap_or(&[])
+            }
+        }
+    }
+}
+
+/// The queue of chunks, in the order of the stream.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    chunks: VecDeque<Chunk>,
+    /// Messages behind the last payload: the end of the stream.
+    tail: Vec<u8>,
+    bytes: usize,
+    /// Of them those that are no payload.
+    message_bytes: usize,
+    /// Bytes of answers since it was last empty.
+    answer_bytes: usize,
+}
+
+impl Outbox {
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Bytes waiting.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of messages waiting, payload aside.
+    pub fn message_bytes(&self) -> usize {
+        self.message_bytes
+    }
+
+    /// Bytes of answers to what the peer sent, since all was written the last time.
+    pub fn answer_bytes(&self) -> usize {
+        self.answer_bytes
+    }
+
+    /// The blocks that wait in it.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.chunks.iter().filter_map(|c| match c {
+            Chunk::Payload { block, .. } => Some(block),
+            Chunk::Bytes(_) => None,
+        })
+    }
+
+    pub fn push(&mut self, message: &Message) {
+        if self.tail.is_empty() {
+            self.tail.reserve(BATCH);
+        }
+        let before = self.tail.len();
+        message.encode(&mut self.tail);
+        self.bytes += self.tail.len() - before;
+        self.message_bytes += self.tail.len() - before;
+    }
+
+    /// The answer to something that the peer sent. What goes out of our own accord does not count as such: two that have much to
+    /// say to each other would else each wait for the other to listen.
+    pub fn push_answer(&mut self, message: &Message) {
+        let before = self.message_bytes;
+        self.push(message);
+        self.answer_bytes += self.message_bytes - before;
+    }
+
+    /// A piece message whose payload lies in `parts` (block, offset in it, length).
+    pub fn push_piece(&mut self, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
+        let before = self.tail.len();
+        wire::encode_piece_header(request.piece, request.begin, request.length, &mut self.tail);
+        self.bytes += self.tail.len() - before + request.length as usize;
+        self.message_bytes += self.tail.len() - before;
+        self.flush_tail();
+        for (block, offset, len) in parts {
+            self.chunks.push_back(Chunk::Payload { block, offset, len });
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<Chunk> {
+        if self.chunks.is_empty() {
+            self.flush_tail();
+        }
+        let chunk = self.chunks.pop_front()?;
+        let length = chunk.as_slice().len();
+        self.bytes -= length.min(self.bytes);
+        if let Chunk::Bytes(_) = chunk {
+            self.message_bytes -= length.min(self.message_bytes);
+        }
+        if self.bytes == 0 {
+            self.answer_bytes = 0;
+        }
+        Some(chunk)
+    }
+
+    fn flush_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(Chunk::Bytes(std::mem::take(&mut self.tail)));
+        }
+    }
+}

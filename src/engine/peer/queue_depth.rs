@@ -1,0 +1,290 @@
+//! How many requests a peer takes at a time. Some that say nothing of it, or the wrong thing (`reqq`), reject what is beyond it, or drop
+//! it without a word. What was dropped is found out by what came since, or by the silence after it.
+//!
+//! A reject is answered at once: what was asked for before, and is not answered yet, the peer has taken. So many tell the bound, and
+//! from then on nothing within it is rejected. Whoever goes on with that rejects for reasons of his own, or at random, and has no bound.
+//!
+//! A bound may be of the moment: it is raised now and then.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Peer, Request};
+use crate::base::time::Time;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::torrent::Torrent;
+use crate::memory::pool::BLOCK_SIZE;
+
+/// A bound grows by a quarter, and one, in such intervals.
+const RAISED_EVERY: Duration = Duration::from_secs(10);
+/// Where rejects tell it a try costs next to nothing: after one that succeeded the next follows so soon, after others twice as late each time.
+const RAISED_SOON: Duration = Duration::from_secs(1);
+/// How often within that time a bound may prove lower than it seemed. With the next time it is none, for as long.
+const MOST_CORRECTED: u32 = 3;
+/// A request is dropped if so many times the peer's queue came after it, and so many blocks: some answer in an order of their own.
+const OVERTAKEN: u64 = 2;
+const OUT_OF_ORDER: u64 = 32;
+/// And after so long at least.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+/// One that brings nothing at all for so long has dropped what it was asked for; twice as long each time until it brings something.
+const SILENCE: Duration = Duration::from_secs(3);
+const MOST_DOUBLED: u32 = 4;
+/// It has so many round trips, and so many times its usual interval.
+const TRIPS: u32 = 8;
+const INTERVALS: u32 = 2;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    most: usize,
+    /// What was found out last. What is asked for beyond it since is a try.
+    found: usize,
+    raised: Time,
+    lowered: Time,
+    /// When it is raised next, counted from the last time.
+    pause: Duration,
+    /// Did rejects tell it?
+    by_rejects: bool,
+    /// Times in a row that something within the bound was rejected, and the last of them.
+    corrected: u32,
+    corrected_at: Time,
+    /// Rejects tell nothing until then.
+    random_until: Time,
+    /// Silences in a row.
+    silences: u32,
+}
+
+impl Default for Depth {
+    fn default() -> Self {
+        Self {
+            most: usize::MAX,
+            found: usize::MAX,
+            raised: Time::ZERO,
+            lowered: Time::ZERO,
+            pause: RAISED_EVERY,
+            by_rejects: false,
+            corrected: 0,
+            corrected_at: Time::ZERO,
+            random_until: Time::ZERO,
+            silences: 0,
+        }
+    }
+}
+
+impl Depth {
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// It took so many, and no more.
+    pub fn took(&mut self, now: Time, requests: usize) {
+        self.found = requests.max(1);
+        (self.most, self.raised, self.lowered) = (self.found, now, now);
+        (self.pause, self.by_rejects) = (RAISED_EVERY, false);
+    }
+
+    /// It rejected what was asked for at `sent`, and holds so many that were asked for before.
+    pub fn rejected(&mut self, now: Time, sent: Time, held: usize) {
+        // What was asked for before the bound was lowered says nothing of the bound.
+        if sent < self.lowered || now < self.random_until {
+            return;
+        }
+        if held < self.found {
+            self.corrected = if now.since(self.corrected_at) < RAISED_EVERY { self.corrected + 1 } else { 1 };
+            self.corrected_at = now;
+            if self.corrected > MOST_CORRECTED {
+                *self = Self { random_until: now + RAISED_EVERY, silences: self.silences, ..Self::default() };
+                return;
+            }
+        }
+        if held > 0 {
+            let pause = if self.by_rejects { (self.pause * 2).min(RAISED_EVERY) } else { RAISED_SOON };
+            self.took(now, held);
+            (self.pause, self.by_rejects) = (pause, true);
+        } else {
+            // The one that it was to answer next: that is no bound.
+            self.lowered = now;
+        }
+    }
+
+    pub fn brought_a_block(&mut self) {
+        self.silences = 0;
+    }
+
+    /// Now and then.
+    pub fn raise(&mut self, now: Time) {
+        if self.most == usize::MAX || now.since(self.raised) < self.pause {
+            return;
+        }
+        // It was raised before, and that held.
+        if self.by_rejects && self.most > self.found {
+            self.pause = RAISED_SOON;
+        }
+        (self.most, self.raised) = (self.most.saturating_add(self.most / 4 + 1), now);
+    }
+
+    fn patience(&self) -> Duration {
+        SILENCE * (1 << self.silences.min(MOST_DOUBLED))
+    }
+}
+
+/// The requests that will not be answered any more: so much came since they were made that all others were. `delivered`: bytes.
+fn overtaken(requests: &VecDeque<Request>, now: Time, delivered: u64) -> usize {
+    let least = (OVERTAKEN * requests.len() as u64 + OUT_OF_ORDER) * u64::from(BLOCK_SIZE);
+    let is_dropped = |r: &&Request| now.since(r.sent) >= LEAST_WAIT && delivered.saturating_sub(r.delivered) >= least;
+    requests.iter().take_while(is_dropped).count()
+}
+
+impl Peer {
+    /// How many of its first requests it has dropped, and whether it has fallen silent with that.
+    fn dropped(&self, now: Time) -> (usize, bool) {
+        if self.is_unknown() || self.snubbed || self.peer_choking || self.held.is_some() {
+            return (0, false);
+        }
+        let overtaken = overtaken(&self.requests, now, self.pipe.delivered());
+        if overtaken > 0 {
+            return (overtaken, false);
+        }
+        let usual = (self.pipe.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
+        let patience = self.depth.patience().max(usual);
+        // A part of a block may come, or no more than a word now and then.
+        let nothing_comes = now.since(self.last_received) >= patience || !self.pours();
+        let is_silent = !self.requests.is_empty() && self.silent_for(now) >= patience && nothing_comes;
+        (if is_silent { self.requests.len() } else { 0 }, is_silent)
+    }
+
+    /// It rejected a request, and holds so many that were made before it.
+    pub fn note_depth(&mut self, now: Time, held: usize) {
+        if let Some(request) = self.requests.get(held).filter(|_| !self.is_unknown()) {
+            self.depth.rejected(now, request.sent, held);
+        }
+    }
+
+    /// How many of so many requests it takes at once.
+    pub fn takes(&self, requests: usize) -> usize {
+        self.fickle.room(requests.min(self.depth.most()))
+    }
+}
+
+impl Torrent {
+    /// Asks again for what peers have dropped, and for less of it at a time.
+    pub(in crate::engine) fn ask_again_for_dropped(&mut self, now: Time) {
+        if self.limited.is_limited() {
+            return;
+        }
+        let dropped = self.peers.values().map(|p| (p.key, p.dropped(now))).filter(|(_, (n, _))| *n > 0);
+        let dropped: Vec<(PeerKey, (usize, bool))> = dropped.collect();
+        for (key, (number, silent)) in dropped {
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            peer.depth.silences += u32::from(silent);
+            // What was asked for before the bound was lowered says nothing of the bound.
+            let last = peer.requests.get(number - 1).map_or(now, |r| r.sent);
+            if last >= peer.depth.lowered {
+                peer.depth.took(now, (peer.requests.len() / 2).min(peer.depth.most));
+            }
+            let blocks: Vec<(u32, u32)> = peer.requests.iter().take(number).map(|r| (r.piece, r.block)).collect();
+            for (piece, block) in blocks {
+                self.send_cancel(now, key, piece, block);
+                self.release_request(key, piece, block);
+            }
+            self.refill = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_grows_again() {
+        let mut depth = Depth::default();
+        depth.raise(Time::from_millis(60_000));
+        assert_eq!(depth.most(), usize::MAX);
+        depth.took(Time::from_millis(60_000), 0);
+        for (second, most) in [(69, 1), (70, 2), (79, 2), (80, 3), (90, 4), (100, 6), (110, 8)] {
+            depth.raise(Time::from_millis(second * 1000));
+            assert_eq!(depth.most(), most, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_rejects_tell_is_tried_seldom_while_it_holds_and_grows_soon_when_it_does_not() {
+        let (mut depth, mut now) = (Depth::default(), Time::BEGINNING);
+        let second = |now: Time, bound: usize, depth: &mut Depth| {
+            depth.raise(now);
+            (bound..depth.most().min(300)).for_each(|_| depth.rejected(now, now, bound));
+            now + Duration::from_secs(1)
+        };
+        let mut tries = 0;
+        for _ in 0..100 {
+            let before = depth.raised;
+            now = second(now, 5, &mut depth);
+            tries += u32::from(depth.raised != before);
+            assert_eq!(depth.most(), 5);
+        }
+        assert!((10..16).contains(&tries), "{tries}");
+        (0..30).for_each(|_| now = second(now, 200, &mut depth));
+        assert_eq!(depth.most(), 200);
+    }
+
+    /// A peer that takes `bound` requests at a time, and of those rejects some at random. A round of 300 requests each 100 ms, all of
+    /// which are answered. How many it is asked for in the end.
+    fn learn(depth: &mut Depth, from: Time, rounds: u64, bound: usize, mut by_chance: impl FnMut() -> bool) -> usize {
+        for round in 0..rounds {
+            let sent = from + Duration::from_millis(round * 100);
+            let mut held = 0;
+            for _ in 0..depth.most().min(300) {
+                if held >= bound || by_chance() {
+                    depth.rejected(sent + Duration::from_millis(50), sent, held);
+                } else {
+                    held += 1;
+                }
+            }
+        }
+        depth.most().min(300)
+    }
+
+    #[test]
+    fn what_is_rejected_beyond_the_first_ones_tells_a_bound_and_what_is_rejected_at_random_does_not() {
+        for bound in [1, 5, 20, 250] {
+            let mut depth = Depth::default();
+            assert_eq!(learn(&mut depth, Time::BEGINNING, 50, bound, || false), bound);
+            // It changes.
+            let later = Time::BEGINNING + RAISED_EVERY;
+            assert_eq!(learn(&mut depth, later, 50, 3, || false), bound.min(3));
+        }
+        let mut rng = fastrand::Rng::with_seed(5);
+        for percent in [10, 50, 90] {
+            let mut depth = Depth::default();
+            assert_eq!(learn(&mut depth, Time::BEGINNING, 50, 1000, || rng.u8(..100) < percent), 300, "{percent}");
+            let later = Time::BEGINNING + RAISED_EVERY * 2;
+            assert_eq!(learn(&mut depth, later, 50, 20, || false), 20, "now it has a bound");
+        }
+    }
+
+    #[test]
+    fn who_rejects_all_for_a_while_has_no_bound() {
+        let mut depth = Depth::default();
+        for n in 0..100 {
+            let at = Time::BEGINNING + Duration::from_millis(n * 100);
+            (0..40).for_each(|_| depth.rejected(at, at, 0));
+            assert_eq!(depth.most(), usize::MAX);
+        }
+    }
+
+    #[test]
+    fn what_much_has_come_after_is_dropped() {
+        let request = |sent, delivered| Request {
+            piece: 0,
+            block: 0,
+            sent: Time::from_millis(sent),
+            expected: Time::ZERO,
+            delivered: delivered * u64::from(BLOCK_SIZE),
+            delivered_by_all: 0,
+        };
+        let requests = VecDeque::from([request(0, 0), request(10, 10), request(20, 60)]);
+        let at = |ms, blocks| overtaken(&requests, Time::from_millis(ms), blocks * u64::from(BLOCK_SIZE));
+        assert_eq!((at(2000, 37), at(2000, 38), at(2000, 48), at(2000, 97), at(2000, 98)), (0, 1, 2, 2, 3));
+        assert_eq!((at(999, 100), at(1000, 100)), (0, 1));
+    }
+}

@@ -1,0 +1,248 @@
+//! Reading block by block, where memory does not hold a few whole pieces.
+//!
+//! An unverified reader then keeps and fetches a stretch of blocks around its position instead of a window of pieces. What lies
+//! outside all stretches is let go block by block, the furthest first. A block that is in the piece's hash already counts as passed:
+//! the hash goes on without it and judges the senders at the piece's end, although the piece is never had. One that is not can be
+//! fetched again, like one that never came.
+
+use std::ops::Range;
+
+use super::reader::Reader;
+use super::span::Span;
+use crate::base::time::Time;
+use crate::engine::content::piece::Stage;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::torrent::Torrent;
+use crate::memory::pool::BLOCK_SIZE;
+
+/// Pieces that must fit into a reader's share for a window of pieces: behind, at the position, ahead.
+const LEAST_PIECES: u64 = 3;
+/// Blocks fetched for a `read_at` that waits, where half of the share holds so many.
+const PROBE_BLOCKS: u64 = 8;
+
+/// Blocks, numbered through the torrent as if all pieces had as many as the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    pub keep: Range<u64>,
+    /// The position's.
+    pub at: u64,
+    per_piece: u64,
+    /// Blocks fetched for a `read_at`.
+    probe: u32,
+}
+
+impl Stretch {
+    /// Of `blocks` blocks, with so many of them behind the position; `ahead` at most after it, and none after `until`, which is the
+    /// position at least.
+    fn new(span: &Span, position: u64, until: u64, blocks: u64, behind: u64, ahead: u64) -> Self {
+        let per_piece = span.piece_cost() / u64::from(BLOCK_SIZE);
+        let number = |offset: u64| {
+            let (piece, block) = span.block_at(offset);
+            u64::from(piece) * per_piece + u64::from(block)
+        };
+        let (first, end) = (number(0), number(until.saturating_sub(1)) + 1);
+        let probe = PROBE_BLOCKS.min((blocks / 2).max(1)) as u32;
+        if position >= until {
+            return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece, probe };
+        }
+        let at = number(position);
+        let until = (at + (blocks - behind).min(ahead).max(1)).min(end);
+        Self { keep: at.saturating_sub(behind).max(first)..until, at, per_piece, probe }
+    }
+
+    fn number(&self, piece: u32, block: u32) -> u64 {
+        u64::from(piece) * self.per_piece + u64::from(block)
+    }
+
+    /// The pieces that hold these blocks.
+    fn pieces(&self, blocks: Range<u64>) -> Range<u32> {
+        let end = blocks.end.div_ceil(self.per_piece) as u32;
+        if blocks.is_empty() { end..end } else { (blocks.start / self.per_piece) as u32..end }
+    }
+
+    pub fn behind(&self) -> Range<u32> {
+        let pieces = self.pieces(self.keep.start..self.at);
+        pieces.start..self.ahead().start.max(pieces.start)
+    }
+
+    pub fn ahead(&self) -> Range<u32> {
+        self.pieces(self.at..self.keep.end)
+    }
+
+    /// The blocks wanted, piece by piece, each with how far ahead they begin.
+    pub fn wanted(&self) -> impl Iterator<Item = (u32, Range<u32>, u64)> + '_ {
+        self.ahead().map(|piece| {
+            let start = self.number(piece, 0);
+            let from = self.at.max(start);
+            let blocks = (from - start) as u32..(self.keep.end.min(start + self.per_piece) - start) as u32;
+            (piece, blocks, from - self.at)
+        })
+    }
+
+    /// How far the block lies outside.
+    fn beyond(&self, number: u64) -> u64 {
+        if number < self.keep.start { self.keep.start - number } else { (number + 1).saturating_sub(self.keep.end) }
+    }
+}
+
+impl Reader {
+    fn reads_by_blocks(&self, share: u64) -> bool {
+        self.options.unverified && share / self.span.piece_cost() < LEAST_PIECES
+    }
+
+    /// The blocks to keep and fetch in `share` bytes of memory, if that is too little for a window of pieces.
+    pub(in crate::engine) fn compute_stretch(&self, share: u64, lookbehind_percent: u64) -> Option<Stretch> {
+        if !self.reads_by_blocks(share) || self.span.size == 0 {
+            return None;
+        }
+        let block = u64::from(BLOCK_SIZE);
+        let blocks = (share / block).max(1);
+        let behind = self.options.lookbehind.map_or((blocks * lookbehind_percent / 100).max(1), |b| b.div_ceil(block));
+        let ahead = self.options.lookahead.map_or(blocks, |bytes| bytes.div_ceil(block) + 1);
+        Some(Stretch::new(&self.span, self.position, self.until(), blocks, behind.min(blocks / 2), ahead))
+    }
+
+    /// Memory for what is read elsewhere, beside the window.
+    pub(in crate::engine) fn probes_cost(&self, share: u64) -> u64 {
+        if self.reads_by_blocks(share) {
+            let (probes, block) = (self.probes.len() as u64, u64::from(BLOCK_SIZE));
+            return probes * block * PROBE_BLOCKS.min((share / block / 2 / probes.max(1)).max(1));
+        }
+        let pieces: std::collections::BTreeSet<u32> =
+            self.probes.iter().map(|p| self.span.piece_at(p.offset)).collect();
+        self.span.piece_cost() * pieces.len() as u64
+    }
+
+    /// The blocks that a waiting `read_at` needs of its piece.
+    pub(in crate::engine) fn probe_blocks(&self, offset: u64) -> (u32, Range<u32>) {
+        let (piece, block) = self.span.block_at(offset);
+        (piece, block..block + self.window.stretch.as_ref().map_or(PROBE_BLOCKS as u32, |s| s.probe))
+    }
+
+    /// What the reader keeps and fetches around its position, in the file.
+    pub(in crate::engine) fn window_bytes(&self) -> Range<u64> {
+        let (span, window) = (&self.span, &self.window);
+        let clip = |at: u64| at.saturating_sub(span.begin).min(span.size);
+        if let Some(stretch) = &window.stretch {
+            let start = |number: u64| {
+                let (piece, block) = (number / stretch.per_piece, number % stretch.per_piece);
+                piece * span.piece_length + (block * u64::from(BLOCK_SIZE)).min(span.piece_length)
+            };
+            return clip(start(stretch.keep.start))..clip(start(stretch.keep.end));
+        }
+        let piece = |piece: u32| clip(u64::from(piece) * span.piece_length);
+        let (behind, ahead) = (&window.behind, &window.ahead);
+        let start = if behind.is_empty() { ahead.start } else { behind.start };
+        piece(start)..piece(if ahead.is_empty() { behind.end } else { ahead.end })
+    }
+
+    /// Is the reader's position in another block than the one that its stretch was cut for?
+    pub(in crate::engine) fn left_its_block(&self) -> bool {
+        self.window.stretch.as_ref().is_some_and(|s| {
+            let (piece, block) = self.span.block_at(self.position);
+            self.position >= self.span.size || s.number(piece, block) != s.at
+        })
+    }
+
+    /// Does the stretch hold the place?
+    pub(in crate::engine) fn holds(&self, offset: u64) -> bool {
+        let (piece, block) = self.span.block_at(offset);
+        self.window.stretch.as_ref().is_none_or(|s| s.beyond(s.number(piece, block)) == 0)
+    }
+
+    /// How far the block lies outside all that the reader needs; `None`: it needs it, or the whole piece.
+    fn spares(&self, piece: u32, block: u32) -> Option<u64> {
+        let probed = self.probes.iter().map(|p| self.probe_blocks(p.offset)).filter(|(p, _)| *p == piece);
+        match &self.window.stretch {
+            Some(stretch) => {
+                let beyond = stretch.beyond(stretch.number(piece, block));
+                (beyond > 0 && !probed.into_iter().any(|(_, blocks)| blocks.contains(&block))).then_some(beyond)
+            }
+            None => (!self.window.contains(piece) && probed.count() == 0).then_some(u64::MAX),
+        }
+    }
+}
+
+impl Torrent {
+    /// Does anybody read block by block?
+    pub(in crate::engine) fn reads_by_blocks(&self) -> bool {
+        self.readers.values().any(|r| r.window.stretch.is_some())
+    }
+
+    /// Is the piece read block by block?
+    pub(in crate::engine) fn is_stretched(&self, piece: u32) -> bool {
+        let probed = |r: &Reader| r.probes.iter().any(|p| r.span.piece_at(p.offset) == piece);
+        self.readers.values().any(|r| r.window.stretch.is_some() && (r.window.contains(piece) || probed(r)))
+    }
+
+    /// Lets go of the block that is furthest from all who read block by block; of what is had, too. True if there was one.
+    pub(in crate::engine) fn let_one_go(&mut self, now: Time) -> bool {
+        let Some(content) = &self.content else { return false };
+        if !self.reads_by_blocks() {
+            return false;
+        }
+        let limit = self.pool.limit();
+        let mut furthest: Option<(u64, u32, u32)> = None;
+        for piece in content.store.present().iter().copied().filter(|p| self.is_stretched(*p)) {
+            let whole = u64::from(content.info.layout.blocks_in_piece(piece)) <= limit;
+            let kept = whole && (self.deadlines.contains_key(&piece) || self.kept_lookbehind.contains(&piece));
+            let Some(slot) = content.store.slot(piece).filter(|s| s.stage != Stage::Writing && !kept) else { continue };
+            let by_pieces = |r: &&Reader| whole || r.window.stretch.is_some();
+            if slot.stage == Stage::Kept && slot.is_shared() {
+                continue;
+            }
+            let ours = if slot.whole().is_some() { 2 } else { 1 };
+            let held = (0u32..)
+                .zip(&slot.blocks)
+                .filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == ours && !d.is_padding()));
+            for (block, _) in held {
+                let mut spared = self.readers.values().filter(by_pieces).map(|r| r.spares(piece, block));
+                let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));
+                furthest = furthest.max(distance.map(|d| (d, piece, block)));
+            }
+        }
+        let (Some((_, piece, block)), Some(content)) = (furthest, &mut self.content) else { return false };
+        let kept = content.store.slot(piece).is_some_and(|s| s.stage == Stage::Kept);
+        content.store.break_up(piece);
+        content.store.let_go(piece, block);
+        if kept {
+            self.lose(now, piece);
+            self.wants_dirty = true;
+        }
+        true
+    }
+
+    /// What was let go is to be had again, where somebody wants it now or nobody reads block by block any more.
+    pub(in crate::engine) fn take_back_passed(&mut self) {
+        let Some(content) = &self.content else { return };
+        if content.store.passed_blocks() == 0 {
+            return;
+        }
+        let passed = |p: &u32| content.store.slot(*p).is_some_and(|s| s.passed() > 0);
+        let wanted = |p: u32| {
+            let wants = self.wants.iter().filter(|w| w.piece == p);
+            let slot = content.store.slot(p);
+            slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
+        };
+        let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_stretched(*p));
+        let pieces: Vec<u32> = content.store.present().iter().copied().filter(back).collect();
+        if let Some(content) = &mut self.content {
+            pieces.into_iter().for_each(|piece| content.store.rewind(piece));
+        }
+    }
+
+    /// After a seek: what was asked for of pieces that are read block by block, and lies outside what is wanted now, is taken back.
+    pub(in crate::engine) fn cancel_beyond(&mut self, now: Time) {
+        self.refresh_wants(now);
+        let wanted = |piece, block| {
+            self.wants.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
+                || !self.is_stretched(piece)
+        };
+        let requests = self.peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
+        let beyond: Vec<(PeerKey, u32, u32)> = requests.filter(|(_, p, b)| !wanted(*p, *b)).collect();
+        for (key, piece, block) in beyond {
+            self.send_cancel(now, key, piece, block);
+            self.release_request(key, piece, block);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The order of wants: which pieces are asked for first, for readers and deadlines.
+//!
+//! First pieces that a blocked read waits for, then playing windows and explicit deadlines, by time, then heads
+//! and tails of files, then background readers. After these the picker's priorities follow (see `picker`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::time::Time;
+use crate::engine::content::Content;
+use crate::engine::content::piece::Slot;
+use crate::engine::readers::reader::Reader;
+use crate::memory::pool::BLOCK_SIZE;
+use crate::metainfo::FileLayout;
+
+/// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    Blocked,
+    Deadline,
+    Pinned,
+    Background,
+    Priority,
+    /// Not wanted: taken so that a peer shows the next piece.
+    Shown,
+}
+
+/// One piece wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Want {
+    pub class: Class,
+    /// When it is needed; only the order counts where no bitrate is known. Of a read that waits: since when.
+    pub due: Time,
+    pub piece: u32,
+    /// Of its blocks those from here on, and before `until`.
+    pub from: u32,
+    pub until: u32,
+}
+
+impl Want {
+    /// All blocks of a piece.
+    fn whole(class: Class, due: Time, piece: u32) -> Self {
+        Self { class, due, piece, from: 0, until: u32::MAX }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.piece == other.piece && self.from <= other.from && self.until >= other.until
+    }
+
+    /// Does it fit into so many blocks of memory?
+    pub(in crate::engine) fn fits(&self, content: &Content, limit: u64) -> bool {
+        let blocks = content.info.layout.blocks_in_piece(self.piece).min(self.until);
+        u64::from(blocks.saturating_sub(self.from)) <= limit
+    }
+
+    /// Blocks of it that may be asked for; `slot`: of the piece, if it is begun.
+    pub fn free_blocks(&self, slot: Option<&Slot>, layout: &FileLayout) -> u32 {
+        slot.map_or_else(
+            || layout.num_blocks_to_fetch(self.piece, self.from, self.until),
+            |s| s.free_within(self.from, self.until),
+        )
+    }
+}
+
+/// What a reader without a bitrate is taken to consume, to merge its window with those of others.
+const ASSUMED_BITRATE: u64 = 1 << 20;
+
+/// Most pieces of one window that are looked at, and most of them that are wanted at once; the rest follows as the window moves.
+const MAX_WINDOW: usize = 8192;
+const MAX_WANTED: usize = 1024;
+/// As many are mostly wanted, or fewer.
+const USUAL: usize = 64;
+/// Of a background reader heads and tails come after its window.
+const PINNED_BEHIND: Duration = Duration::from_secs(3600);
+
+/// Builds the order. `missing` says whether a piece is still to be fetched, `fits` whether memory can hold so much of it.
+pub fn order(
+    now: Time,
+    readers: &BTreeMap<crate::engine::readers::reader::ReaderId, Reader>,
+    deadlines: &BTreeMap<u32, Time>,
+    missing: impl Fn(u32) -> bool,
+    fits: impl Fn(&Want) -> bool,
+) -> Vec<Want> {
+    let mut wants = Vec::with_capacity(USUAL);
+    let mut push = |want: Want| {
+        if missing(want.piece) && fits(&want) {
+            wants.push(want);
+        }
+    };
+    for reader in readers.values() {
+        let base = if reader.options.background { Class::Background } else { Class::Deadline };
+        // Who does not wait for whole pieces has the blocks from his position on before those that the hash alone needs.
+        let unverified = reader.options.unverified;
+        let at = reader.current_piece().filter(|_| unverified).map(|_| reader.span.block_at(reader.position));
+        let first = |piece| at.filter(|(current, _)| *current == piece).map_or(0, |(_, block)| block);
+        let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
+        let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
+        if let Some(stretch) = &reader.window.stretch {
+            for probe in &reader.probes {
+                let (piece, blocks) = reader.probe_blocks(probe.offset);
+                push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
+            }
+            for (piece, blocks, ahead) in stretch.wanted() {
+                let (class, due) = match reader.wait_at(now) {
+                    Some(waiting) if ahead == 0 && base == Class::Deadline => (Class::Blocked, waiting.wanted_since),
+                    _ => (base, now + span_time(ahead * u64::from(BLOCK_SIZE))),
+                };
+                push(Want { class, due, piece, from: blocks.start, until: blocks.end });
+            }
+            continue;
+        }
+        // Who waits longest comes first: where memory holds one piece only, readers take turns.
+        if let Some(waiting) = reader.wait_at(now).filter(|_| !reader.window.put_off) {
+            let class = if reader.options.background { Class::Background } else { Class::Blocked };
+            let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
+            let window = reader.window.ahead.end.max(read.start + 1);
+            for piece in read.start..read.end.min(window) {
+                push(Want { from: first(piece), ..Want::whole(class, waiting.wanted_since, piece) });
+            }
+        }
+        for probe in &reader.probes {
+            let (piece, block) = reader.span.block_at(probe.offset);
+            let from = if unverified { block } else { 0 };
+            push(Want { from, ..Want::whole(Class::Blocked, probe.since, piece) });
+            if from > 0 {
+                push(Want::whole(base, now, piece));
+            }
+        }
+        let piece_time = span_time(reader.span.piece_length);
+        // What a prebuffer asks for comes before all else of the file, as if it were played first; what is played moves back by as
+        // much until it is here.
+        let mut before = 0u32;
+        if let Some(prebuffer) = &reader.prebuffer {
+            let inside = |piece: &u32| reader.window.contains(*piece);
+            let pieces = prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).take(MAX_WINDOW);
+            for (i, piece) in (0u32..).zip(pieces).filter(|(_, piece)| missing(*piece)) {
+                push(Want::whole(base, now + piece_time.saturating_mul(i), piece));
+                before = i + 1;
+            }
+        }
+        let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
+        for (i, piece) in ahead.take(MAX_WANTED) {
+            push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(before + i), piece) });
+        }
+        if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window.ahead.contains(piece)) {
+            push(Want::whole(base, now + piece_time * 2, piece));
+        }
+        let (pinned, due) = if reader.options.background {
+            (Class::Background, now + PINNED_BEHIND)
+        } else {
+            (Class::Pinned, Time::ZERO)
+        };
+        for range in [reader.window.head.clone(), reader.window.tail.clone()] {
+            for (i, piece) in (0u64..).zip(range).take(MAX_WINDOW) {
+                push(Want::whole(pinned, due + Duration::from_micros(i), piece));
+            }
+        }
+    }
+    for (piece, due) in deadlines {
+        push(Want::whole(Class::Deadline, *due, *piece));
+    }
+    // Of what is wanted twice the more urgent want counts.
+    wants.sort_unstable_by_key(|w| (w.piece, w.class, w.due, w.from));
+    wants.dedup_by(|later, sooner| sooner.covers(later));
+    wants.sort_unstable();
+    wants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+    use crate::engine::readers::span::Span;
+
+    const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
+
+    fn reader(id: u64, ahead: std::ops::Range<u32>, options: ReaderOptions) -> (ReaderId, Reader) {
+        let mut r = Reader::new(Time::ZERO, ReaderId(id), 0, SPAN, options);
+        r.position = u64::from(ahead.start) << 14;
+        r.window.ahead = ahead;
+        (ReaderId(id), r)
+    }
+
+    fn pieces(wants: &[Want]) -> Vec<u32> {
+        wants.iter().map(|w| w.piece).collect()
+    }
+
+    #[test]
+    fn blocked_reads_then_windows_by_time_then_pins_then_background() {
+        let fast = ReaderOptions { bitrate: 1 << 20, ..Default::default() };
+        let slow = ReaderOptions { bitrate: 1 << 10, ..Default::default() };
+        let background = ReaderOptions { background: true, ..Default::default() };
+        let mut readers =
+            BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
+        readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21, |_| true);
+        assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
+        readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO, 1);
+        let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |_| true, |_| true);
+        assert_eq!(pieces(&wants)[0], 20);
+        assert_eq!(wants[0].class, Class::Blocked);
+    }
+
+    #[test]
+    fn blocks_from_an_unverified_position_on_come_before_those_behind_it() {
+        let span = Span { begin: 0, size: 100 << 20, piece_length: 1 << 20 };
+        let options = ReaderOptions { unverified: true, ..Default::default() };
+        let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
+        r.position = (5 << 20) + (50 << 14) + 1;
+        r.window.ahead = 5..7;
+        r.begin_wait(Time::ZERO, 1);
+        let wants = order(Time::ZERO, &BTreeMap::from([(r.id, r)]), &BTreeMap::new(), |_| true, |_| true);
+        let stretches: Vec<_> = wants.iter().map(|w| (w.class, w.piece, w.from)).collect();
+        assert_eq!(stretches, [(Class::Blocked, 5, 50), (Class::Deadline, 6, 0), (Class::Deadline, 5, 0)]);
+    }
+
+    #[test]
+    fn deadlines_share_the_order_with_windows() {
+        let fast = ReaderOptions { bitrate: 1 << 14, ..Default::default() };
+        let readers = BTreeMap::from([reader(1, 10..13, fast)]);
+        let deadlines = BTreeMap::from([(50, Time::from_millis(1500)), (60, Time::ZERO)]);
+        let wants = order(Time::ZERO, &readers, &deadlines, |_| true, |_| true);
+        assert_eq!(pieces(&wants), [10, 60, 11, 50, 12]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Blocks that strangers were asked for in vain: they had brought nothing yet, and left or were given up. Whoever comes next and is a stranger,
+//! too, is not relied on for them, or those who come and go without a word could keep a reader from its next block for ever.
+
+use std::collections::VecDeque;
+
+use crate::engine::peer::Peer;
+
+/// Blocks remembered: the first queues of some strangers.
+const MOST: usize = 64;
+
+#[derive(Debug, Default)]
+pub struct InVain(VecDeque<(u32, u32)>);
+
+impl InVain {
+    /// The peer leaves, or is given up, with what it was asked for.
+    pub fn left_with(&mut self, peer: &Peer) {
+        if peer.is_unknown() {
+            peer.requests.iter().for_each(|r| self.note(r.piece, r.block));
+        }
+    }
+
+    fn note(&mut self, piece: u32, block: u32) {
+        if self.has(piece, block) {
+            return;
+        }
+        if self.0.len() >= MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back((piece, block));
+    }
+
+    pub fn has(&self, piece: u32, block: u32) -> bool {
+        self.0.contains(&(piece, block))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ones_are_remembered() {
+        let mut in_vain = InVain::default();
+        for n in 0..1000 {
+            in_vain.note(n, 1);
+            in_vain.note(n, 1);
+        }
+        assert!(in_vain.has(999, 1) && in_vain.has(1000 - MOST as u32, 1));
+        assert!(!in_vain.has(999, 0) && !in_vain.has(999 - MOST as u32, 1));
+    }
+}

@@ -1,0 +1,233 @@
+//! Late blocks: what was asked for a reader or a deadline and is not here when it should be is asked of another peer, too.
+//!
+//! A heap holds the moments at which the urgent blocks are late, whether they were urgent when they were asked for or became so
+//! (`Torrent::watch_urgent`): two deviations after the peer was expected to bring them. At that
+//! moment, and not before, somebody looks. A copy goes to the fastest peer that would bring the block in less than half the time
+//! that its owner still needs: where all are slow alike, since the line is, none is asked for.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::time::Duration;
+
+use super::demand::{Class, Want};
+use super::scheduler::max_requests;
+use super::selector::Pick;
+use crate::base::time::Time;
+use crate::engine::content::Content;
+use crate::engine::content::pieces::{MAX_COPIES, PeerKey, Stage};
+use crate::engine::torrent::Torrent;
+
+/// A late block for which nobody better is there now is looked at again after this.
+const AGAIN: Duration = Duration::from_millis(50);
+/// Late blocks looked at in one go.
+const AT_ONCE: usize = 32;
+/// Urgent pieces that a peer with nothing better to do looks through for blocks of slow peers.
+const URGENT_PIECES: usize = 4;
+
+/// When the block of a want is needed; at once, if a read waits for it.
+fn needed_at(want: &Want) -> Time {
+    if want.class == Class::Deadline { want.due } else { Time::ZERO }
+}
+
+/// Who is to bring a late block.
+#[derive(Debug)]
+struct Helper {
+    key: PeerKey,
+    instead_of: Option<PeerKey>,
+}
+
+/// When a block is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Time,
+    piece: u32,
+    block: u32,
+}
+
+/// The moments at which blocks are late. Those that came stay in it until they are at the top.
+#[derive(Debug, Default)]
+pub struct LateHeap(BinaryHeap<Reverse<Due>>);
+
+impl LateHeap {
+    pub fn push(&mut self, at: Time, piece: u32, block: u32) {
+        self.0.push(Reverse(Due { at, piece, block }));
+    }
+
+    pub fn next(&self) -> Option<Time> {
+        self.0.peek().map(|Reverse(due)| due.at)
+    }
+
+    /// Drops what is at the top and waited for no longer.
+    pub fn prune(&mut self, is_waited_for: impl Fn(Time, u32, u32) -> bool) {
+        while self.0.peek().is_some_and(|Reverse(due)| !is_waited_for(due.at, due.piece, due.block)) {
+            self.0.pop();
+        }
+    }
+
+    fn pop(&mut self, now: Time) -> Option<Due> {
+        self.next().filter(|at| *at <= now)?;
+        self.0.pop().map(|Reverse(due)| due)
+    }
+}
+
+impl Torrent {
+    /// Forgets the late times of blocks that came.
+    pub(in crate::engine) fn prune_late(&mut self) {
+        let Some(content) = &self.content else { return };
+        self.late.prune(|at, piece, block| content.store.is_due(piece, block, at));
+    }
+
+    /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
+    pub(in crate::engine) fn least_urgent(&self) -> Class {
+        self.wants.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
+    }
+
+    /// What is urgent and asked for is watched, whatever it was asked for: a block of the tail, of a background reader or of the
+    /// picker's may be the one that a read waits for next.
+    pub(in crate::engine) fn watch_urgent(&mut self) {
+        let least = self.least_urgent();
+        let Some(content) = &mut self.content else { return };
+        for want in self.wants.iter().take_while(|w| w.class <= least) {
+            let piece = want.piece;
+            content.store.watch(piece, want.from, want.until, |due, block| self.late.push(due, piece, block));
+        }
+    }
+
+    /// Asks others for what is late, the most urgent first.
+    pub(in crate::engine) fn ask_late(&mut self, now: Time) {
+        self.refresh_wants(now);
+        let mut late = Vec::new();
+        while let Some(due) = self.late.pop(now) {
+            let waited_for = |c: &Content| c.store.is_due(due.piece, due.block, due.at);
+            if self.content.as_ref().is_some_and(waited_for) {
+                late.push(due);
+            }
+        }
+        if late.is_empty() {
+            return;
+        }
+        let least = self.least_urgent();
+        let mut places = HashMap::new();
+        for (place, want) in self.wants.iter().enumerate().take_while(|(_, w)| w.class <= least) {
+            places.entry(want.piece).or_insert((place, needed_at(want)));
+        }
+        let mut urgent = Vec::with_capacity(late.len());
+        for Due { piece, block, .. } in late {
+            match (places.get(&piece), &mut self.content) {
+                (Some((place, needed)), _) => urgent.push((*place, piece, block, *needed)),
+                // Should it be wanted again, it is watched again.
+                (None, Some(content)) => content.store.unwatch(piece, block),
+                (None, None) => {}
+            }
+        }
+        urgent.sort_unstable();
+        for (i, (_, piece, block, needed)) in urgent.into_iter().enumerate() {
+            // Those for which there was no time come before those in vain, the next time.
+            let again = if i < AT_ONCE { AGAIN } else { AGAIN / 2 };
+            if i >= AT_ONCE || !self.ask_another(now, piece, block, needed) {
+                self.look_again(now + again, piece, block);
+            }
+        }
+    }
+
+    /// Asks the one that brings the block soonest for a copy of it. False: nobody is asked.
+    fn ask_another(&mut self, now: Time, piece: u32, block: u32, needed: Time) -> bool {
+        let Some(Helper { key, instead_of }) = self.helper(now, piece, block, needed) else { return false };
+        let slot = self.content.as_ref().and_then(|c| c.store.slot(piece));
+        if slot.is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
+            // Only a suspect may bring it, and it lets us wait.
+            self.take_over(now, piece);
+            return true;
+        }
+        if let Some(silent) = instead_of {
+            if self.peers.get(&silent).is_some_and(|p| p.snubbed) {
+                self.cancel_requests(now, silent, |p| p == piece);
+            } else {
+                self.snub(now, silent);
+            }
+        }
+        self.request(now, key, Pick { piece, block, class: Class::Deadline })
+    }
+
+    fn look_again(&mut self, at: Time, piece: u32, block: u32) {
+        if let Some(content) = &mut self.content {
+            content.store.set_due(piece, block, at);
+            self.late.push(at, piece, block);
+        }
+    }
+
+    /// The fastest peer that would bring the block in less than half the time that those asked still need. Where as many were
+    /// asked as may be, it is asked in place of the one that has been silent for longest.
+    fn helper(&self, now: Time, piece: u32, block: u32, needed: Time) -> Option<Helper> {
+        let content = self.content.as_ref()?;
+        let slot = content.store.slot(piece).filter(|s| s.stage == Stage::Partial)?;
+        let b = slot.blocks.get(block as usize).filter(|b| b.data.is_none())?;
+        let owners = || b.askees().filter_map(|key| self.peers.get(&key));
+        // It is our limit that they wait for.
+        if owners().any(|p| p.held.is_some()) {
+            return None;
+        }
+        let share = self.inflow.share();
+        let left = owners().map(|p| p.time_left(now, share, piece, block)).min()?;
+        if now + left < needed {
+            return None;
+        }
+        let mut instead_of = None;
+        if b.copies() >= MAX_COPIES {
+            let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.is_silent(now));
+            instead_of = Some(silent?.key);
+        }
+        let most = max_requests(&self.settings);
+        let helps = |key: &PeerKey| {
+            let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
+            (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
+            (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
+        };
+        let key = self.ranking.order().iter().find_map(helps)?;
+        Some(Helper { key, instead_of })
+    }
+
+    /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.
+    /// True if it was asked for one.
+    pub(in crate::engine) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
+        let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
+        let busy = !peer.takes_more(max_requests(&self.settings));
+        // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
+        if self.peers.len() < 2 || self.limited.is_limited() || peer.parole || peer.snubbed || busy {
+            return false;
+        }
+        let eta = peer.expected_arrival(now, self.inflow.share());
+        let mut urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
+        let found = urgent.find_map(|w| {
+            // What is not needed before it comes need not come sooner.
+            let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
+            let block = content.store.slow_block(w.piece, now, key, eta, needed)?;
+            Some(Pick { piece: w.piece, block, class: w.class })
+        });
+        let Some(pick) = found else { return false };
+        if content.store.slot(pick.piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
+            self.take_over(now, pick.piece);
+            return false;
+        }
+        self.request(now, key, pick)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heap_gives_what_is_late_and_forgets_what_came() {
+        let mut heap = LateHeap::default();
+        heap.push(Time::from_millis(30), 1, 0);
+        heap.push(Time::from_millis(10), 2, 5);
+        heap.push(Time::from_millis(20), 3, 1);
+        assert_eq!(heap.next(), Some(Time::from_millis(10)));
+        heap.prune(|_, piece, _| piece != 2);
+        assert_eq!(heap.next(), Some(Time::from_millis(20)));
+        assert!(heap.pop(Time::from_millis(19)).is_none());
+        assert_eq!(heap.pop(Time::from_millis(25)).map(|d| (d.piece, d.block)), Some((3, 1)));
+        assert!(heap.pop(Time::from_millis(25)).is_none(), "the other is not late yet");
+    }
+}

@@ -1,0 +1,179 @@
+//! Somebody waits, and there is nobody to ask.
+//!
+//! A swarm has its own pace: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
+//! read that waits while nobody has its piece does not wait for that. It calls: those who rest are dialled, trackers and the DHT
+//! are asked. The calls come at a pace of their own, and each of what they reach has a bound beside it (`Swarm::call`,
+//! `Trackers::hurry`), so that a swarm that is dead is not hammered for as long as a player stays open.
+
+use std::time::Duration;
+
+use crate::base::time::Time;
+use crate::engine::config::StorageKind;
+use crate::engine::peer::Peer;
+use crate::engine::readers::reader::Reader;
+use crate::engine::torrent::Torrent;
+use crate::engine::trackers::Hurried;
+
+/// The pause after a call for a read; it grows by this, up to the longest.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_READ_PAUSE: Duration = Duration::from_secs(5);
+/// The same for a download that nobody watches, and for metadata.
+const DOWNLOAD_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_DOWNLOAD_PAUSE: Duration = Duration::from_secs(60);
+/// Peers dialled with one call.
+const CALLED_FOR_A_READ: usize = 30;
+const CALLED_FOR_A_DOWNLOAD: usize = 5;
+/// Peers that have the piece and neither let us ask nor answer are waited for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Whether those who are here have the piece is found out so often at most.
+const LOOK: Duration = Duration::from_millis(250);
+/// Who was there to ask for less was not there.
+const OVER: Duration = Duration::from_secs(15);
+/// Where a read waits all the time and so much a second comes, it is too little for most films.
+const TOO_LITTLE: u32 = 64 * 1024;
+/// A search of the DHT has so long before the next one.
+const DHT_SPACING: Duration = Duration::from_secs(60);
+const RARE_DHT_SPACING: Duration = Duration::from_secs(300);
+
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Read,
+    /// A read gets something, but too little.
+    MoreForARead,
+    Metadata,
+    Download,
+}
+
+/// Who waits for the answers to a torrent's announces, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Urgency {
+    Read,
+    Metadata,
+    Nobody,
+}
+
+/// The calls of a torrent.
+#[derive(Debug)]
+pub struct Shortage {
+    need: Option<Need>,
+    looked: Time,
+    /// Calls since somebody was there to ask, and when the next one is due.
+    calls: u32,
+    /// When somebody was there to ask again.
+    over: Time,
+    next: Time,
+    next_search: Time,
+}
+
+impl Shortage {
+    /// A search of the DHT begins with the torrent.
+    pub fn new(now: Time) -> Self {
+        Self { need: None, looked: Time::ZERO, calls: 0, over: Time::ZERO, next: now, next_search: now + DHT_SPACING }
+    }
+
+    /// Who begins to read does not wait for the pace of what nobody watched. Where somebody came only to leave again it goes on.
+    fn changes(&mut self, now: Time, need: Option<Need>) {
+        if need.is_none() {
+            self.over = now;
+        } else if self.need.is_some() || now.since(self.over) >= OVER {
+            self.calls = 0;
+        }
+        (self.need, self.next) = (need, now);
+    }
+
+    /// When the next call is due, if one is.
+    pub fn next(&self) -> Option<Time> {
+        self.need.map(|_| self.next)
+    }
+}
+
+impl Torrent {
+    /// Calls for peers, if somebody waits for them and the time has come.
+    pub(in crate::engine) fn call_for_peers(&mut self, now: Time) {
+        if !self.peers.is_empty() && now.since(self.shortage.looked) < LOOK {
+            return;
+        }
+        self.shortage.looked = now;
+        let need = self.need(now);
+        if need != self.shortage.need {
+            self.shortage.changes(now, need);
+        }
+        let Some(need) = need.filter(|_| self.shortage.next <= now) else { return };
+        let (step, longest, called) = match need {
+            Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
+            Need::MoreForARead | Need::Metadata | Need::Download => {
+                (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
+            }
+        };
+        self.shortage.calls = self.shortage.calls.saturating_add(1);
+        let pause = self.swarm.about(step.saturating_mul(self.shortage.calls).min(longest));
+        self.shortage.next = now + pause;
+        self.swarm.call(now, called);
+        let by = match need {
+            Need::Read => Some((Hurried::ByRead, DHT_SPACING)),
+            Need::MoreForARead | Need::Metadata => Some((Hurried::Gently, RARE_DHT_SPACING)),
+            Need::Download => None,
+        };
+        if let Some((by, spacing)) = by {
+            self.trackers.hurry(now, by, self.shortage.calls == 1);
+            self.poll_trackers(now);
+            if self.shortage.next_search <= now {
+                self.shortage.next_search = now + spacing;
+                self.out.search_dht = true;
+            }
+        }
+        self.dial(now);
+    }
+
+    fn need(&self, now: Time) -> Option<Need> {
+        if !self.is_running() || self.checking {
+            return None;
+        }
+        if self.content.is_none() {
+            // They are given time to answer.
+            let new = |p: &Peer| p.ids.ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
+            let comes = self.fetch.came_within(now, PATIENCE) || self.peers.values().any(new);
+            return (!comes).then_some(Need::Metadata);
+        }
+        if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
+            return Some(Need::Read);
+        }
+        if self.starves(now) && self.down.per_second() < TOO_LITTLE && !self.swarm.has_untried(now) {
+            return Some(Need::MoreForARead);
+        }
+        let fetches =
+            || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
+        (self.peers.is_empty() && fetches()).then_some(Need::Download)
+    }
+
+    /// Does a read wait, or a download?
+    pub(in crate::engine) fn somebody_waits(&self) -> bool {
+        let Some(content) = &self.content else { return true };
+        self.a_read_waits() || !self.deadlines.is_empty() || content.picker.has_wanted()
+    }
+
+    pub fn urgency(&self) -> Urgency {
+        if self.a_read_waits() || !self.deadlines.is_empty() {
+            Urgency::Read
+        } else if self.content.is_none() {
+            Urgency::Metadata
+        } else {
+            Urgency::Nobody
+        }
+    }
+
+    pub(in crate::engine) fn a_read_waits(&self) -> bool {
+        self.readers.values().any(Reader::reads_wait)
+    }
+
+    /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
+    fn readers_wait_in_vain(&self, now: Time) -> bool {
+        self.awaited(|_| true).any(|(piece, since)| {
+            let patient = now.since(since) < PATIENCE;
+            let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
+            !self.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
+        })
+    }
+}

@@ -1,0 +1,379 @@
+//! Who makes room where there is none: peers that hold a place and do nothing with it.
+//!
+//! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
+//! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
+//! While metadata is waited for, it is who was asked for it and brings none.
+//!
+//! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
+//! one that was never tried. It comes back soon if nobody took the place. One that brings next to nothing is not kept for long while there
+//! are any who were never tried, and for whom the program names meanwhile room is made at once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::alert::CloseReason;
+use crate::base::time::Time;
+use crate::engine::bandwidth::rate::Rate;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::peer::Peer;
+use crate::engine::peer::fruitless::plays;
+use crate::engine::torrent::Torrent;
+
+/// What a connection is worth: whom to part with first comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Worth {
+    /// One side wants something of the other.
+    wanted: bool,
+    offers: bool,
+    serves: bool,
+    rate: u32,
+    last_useful: Time,
+}
+
+/// Neither side wants anything: it has had its chance after so long.
+const IDLE: Duration = Duration::from_secs(10);
+/// One that wants something, or has something, and to which nothing ever came or went: where somebody waits, and where nobody does. There
+/// what it has is not asked for, and what it wants it gets when it has a slot.
+const USELESS: Duration = Duration::from_secs(30);
+const USELESS_AT_REST: Duration = Duration::from_secs(180);
+/// Between two peers that make room for dials, and two that make it for those who come while a read waits.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
+/// One that is of no use to a read that waits has had its chance after so long and a round trip; twice as long in the next turn of all.
+const FAIR: Duration = Duration::from_secs(3);
+/// The same of one that was asked for metadata.
+const FAIR_FOR_METADATA: Duration = Duration::from_secs(5);
+const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
+const MOST_DOUBLED: u32 = 3;
+/// Who has served comes back to us within this: others unchoke by chance every 30 s. Where all have served one of them has to make room for who
+/// may serve all the time, and sooner.
+const LAST_TURN: Duration = Duration::from_secs(45);
+const SOONEST_TURN: Duration = Duration::from_secs(10);
+/// Who brings less than that a second is slow: two blocks.
+const SLOW: u64 = 32 * 1024;
+/// Where a read waits for so long, whatever it gets meanwhile, one of the slow makes room.
+const STARVES: Duration = Duration::from_secs(10);
+/// And no other one before all who are here have had so long to show what they are worth.
+const SETTLED: Duration = Duration::from_secs(30);
+/// Who was asked for so long and brings less than that a second has shown it: it drips.
+const PROVEN: Duration = Duration::from_secs(5);
+const DRIPS: u64 = 6 * 1024;
+/// And comes back after so long, if the place is free still.
+const PUT_OFF: Duration = Duration::from_secs(5);
+/// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
+/// who might have been of use yet.
+const FREED_FOR_DIALS: usize = 4;
+/// Of a session's places a torrent for whose bytes somebody waits has so many, or as many as the others.
+const LEAST_PLACES: usize = 4;
+/// This part of the places is kept for peers that we dial: who comes by himself cannot take them all.
+const KEPT_FOR_DIALS: usize = 8;
+
+/// For whom a place is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Newcomer {
+    pub incoming: bool,
+    /// Those who came have all places that they may have: one of them has to go.
+    pub for_one_that_came: bool,
+    pub need: Need,
+}
+
+/// What a place is wanted for, most often by another torrent of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It is for this torrent itself.
+    Ours,
+    /// Nobody waits there.
+    Any,
+    /// Somebody waits there for bytes, or for metadata.
+    Bytes,
+    /// The same, and it has few peers. Then so many, with those that are being dialled.
+    Few,
+    Starved(usize),
+}
+
+impl Newcomer {
+    pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Ours };
+}
+
+/// When a place may be made next, and how many were made for the read, or the metadata, that is waited for.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    /// For a dial that is to be made, at all.
+    for_dial: Time,
+    /// While somebody waits, for one that is dialled and for one that came.
+    for_waiting: [Time; 2],
+    /// Since when a read waits all the time.
+    starves: Option<Time>,
+    /// One of the slow made room, and nobody has come since.
+    pub(in crate::engine) vacant: bool,
+    /// Since when that read waits.
+    read: Time,
+    made: usize,
+}
+
+impl Rooms {
+    /// How long peers are given for that read, of whom there are so many: at first, and longer with each turn of all.
+    fn fair_time(&mut self, first: Duration, read: Time, peers: usize) -> Duration {
+        if self.read != read {
+            (self.read, self.made) = (read, 0);
+        }
+        let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
+        first * (1 << turns.min(MOST_DOUBLED))
+    }
+}
+
+impl Peer {
+    /// So long one that has served and chokes us now may be of no use: it has others to serve, and comes back to us.
+    fn time_between_turns(&self, all_served: bool) -> Duration {
+        match self.has_served && self.peer_choking {
+            true if all_served => SOONEST_TURN,
+            true => LAST_TURN,
+            false => Duration::ZERO,
+        }
+    }
+}
+
+impl Torrent {
+    /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
+    pub(in crate::engine) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
+        let limit = self.connection_limit();
+        let came = self.peers.values().filter(|p| p.incoming).count();
+        let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
+        let full = self.peers.len() >= limit || for_one_that_came;
+        !full || self.free_place(now, Newcomer { incoming, for_one_that_came, need: Need::Ours })
+    }
+
+    /// Ends the connection that is of least use, if there is one of none.
+    pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+        let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
+        let useless = |p: &&Peer| {
+            // It has a chance of its own.
+            if self.fruitless_for_metadata(p).is_some() {
+                return false;
+            }
+            let age = now.since(p.connected_at);
+            let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
+            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > chance
+        };
+        let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
+        let worst = worst.or_else(|| self.of_no_use(now, newcomer)).or_else(|| self.spared(now, newcomer));
+        if let Some(key) = worst {
+            self.close(now, key, CloseReason::TooManyConnections, None);
+            return true;
+        }
+        let Some((key, address)) = self.too_slow_for_a_read(now, newcomer) else { return false };
+        self.close(now, key, CloseReason::PeerChurn, None);
+        self.swarm.put_off(address, now + PUT_OFF);
+        self.rooms.vacant = true;
+        true
+    }
+
+    fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
+        self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
+    }
+
+    /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on, and one that is new only
+    /// where the other has few; else the one of least worth, where the other has less.
+    fn spared(&self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
+        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.peer_interested;
+        let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
+        let least = match newcomer.need {
+            Need::Ours | Need::Any => None,
+            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.worth(p)),
+            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
+            Need::Starved(_) => None,
+        };
+        least.map(|p| p.key)
+    }
+
+    /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
+    pub fn needs(&self, dialling: bool) -> Vec<Need> {
+        let peers = (self.peers.len() + self.swarm.num_dialling()).saturating_sub(usize::from(dialling));
+        match self.somebody_waits() {
+            true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
+            true => vec![Need::Bytes],
+            false => vec![Need::Any],
+        }
+    }
+
+    /// Who gives way to a newcomer since somebody waits whom he is of no use to.
+    fn of_no_use(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let dials = (self.connection_limit() / FREED_FOR_DIALS).max(2);
+        if now < self.rooms.for_waiting[usize::from(newcomer.incoming)]
+            || !newcomer.incoming && self.swarm.num_dialling() > dials
+        {
+            return None;
+        }
+        let key = match self.content {
+            Some(_) => self.of_no_use_to_a_read(now, newcomer),
+            None => self.of_no_use_to_metadata(now, newcomer),
+        }?;
+        self.rooms.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.rooms.made += 1;
+        self.peers.get_mut(&key)?.of_no_use = true;
+        Some(key)
+    }
+
+    fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
+        let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
+        let read = sinces.into_iter().min()?;
+        let longer = self.rooms.fair_time(FAIR, read, self.peers.len());
+        let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
+        let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
+        let gives_way = |p: &Peer| {
+            let since = p.of_no_use_since(now, &pieces)?;
+            let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
+            (now.since(since) >= chance).then_some((p.has_served, since, p.key))
+        };
+        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
+    }
+
+    /// Those who never brought a piece of it come first, and have one fair time while there are others who were never tried. What comes in
+    /// of a slow one may be the next.
+    fn of_no_use_to_metadata(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+        let longer = self.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
+        let tries = !newcomer.incoming && self.swarm.has_untried(now);
+        let gives_way = |p: &Peer| {
+            let (brought, since) = self.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
+            let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
+            (now.since(since) >= fair).then_some((brought, since, p.key))
+        };
+        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
+    }
+
+    /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
+    fn fruitless_for_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
+        self.fetch.fruitless(peer.key).filter(|_| self.content.is_none())
+    }
+
+    /// Seen now and then: does a read that somebody watches wait, again and again?
+    pub(in crate::engine) fn note_starving(&mut self, now: Time) {
+        let waits = self.awaited(plays).next().is_some();
+        self.rooms.starves = if waits { self.rooms.starves.or(Some(now)) } else { None };
+    }
+
+    /// Does such a read get too little, other than by a limit of ours?
+    pub(in crate::engine) fn starves(&self, now: Time) -> bool {
+        self.rooms.starves.is_some_and(|since| now.since(since) >= STARVES) && !self.limited.is_limited()
+    }
+
+    /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
+    fn too_slow_for_a_read(&self, now: Time, newcomer: Newcomer) -> Option<(PeerKey, SocketAddr)> {
+        let named = self.is_for_a_named_one(newcomer, self.rooms.starves?);
+        let tries = newcomer.incoming || named || self.swarm.has_untried(now);
+        if newcomer.need != Need::Ours || !self.starves(now) || self.rooms.vacant || !tries {
+            return None;
+        }
+        let settled = named || self.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
+        let slow = |p: &Peer| {
+            let age = now.since(p.connected_at);
+            // Of one that serves us now and then, what it brings in the long run.
+            let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
+            let asked = !p.requests.is_empty() && p.held.is_none() && p.fruitless.asked_for(now) >= PROVEN;
+            let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DRIPS;
+            let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
+            goes.then_some((rate(&p.down), p.key, p.address))
+        };
+        self.may_go(newcomer).filter_map(slow).min().map(|(_, key, address)| (key, address))
+    }
+
+    /// Did a caller name one since a read waits, and is room to be made for a dial?
+    fn is_for_a_named_one(&self, newcomer: Newcomer, read: Time) -> bool {
+        !newcomer.incoming && self.swarm.has_named_since(read)
+    }
+
+    fn worth(&self, peer: &Peer) -> Worth {
+        let offers = self.offers(peer) > 0;
+        Worth {
+            wanted: !peer.is_idle(),
+            offers,
+            serves: offers && !peer.peer_choking && !peer.snubbed,
+            rate: peer.down.per_second().saturating_add(peer.up.per_second()),
+            last_useful: peer.last_useful,
+        }
+    }
+
+    /// All peers and what they are worth.
+    pub fn worths(&self) -> Vec<(Worth, PeerKey)> {
+        self.peers.values().map(|p| (self.worth(p), p.key)).collect()
+    }
+
+    /// These are too many.
+    pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
+        for key in keys {
+            self.close(now, *key, CloseReason::TooManyConnections, None);
+        }
+        // What they were asked for is asked of others.
+        if self.refill {
+            self.fill_all(now);
+        }
+    }
+
+    /// The torrent's limit may be lower than it was: the surplus goes, those of least worth first.
+    pub(in crate::engine) fn part_with_surplus(&mut self, now: Time) {
+        let surplus = self.peers.len().saturating_sub(self.connection_limit());
+        if surplus > 0 {
+            let mut worths = self.worths();
+            worths.sort_unstable();
+            let keys: Vec<PeerKey> = worths.into_iter().take(surplus).map(|(_, key)| key).collect();
+            self.part_with(now, &keys);
+        }
+    }
+
+    /// Somebody waits to be dialled, and all places are taken: one a second is freed.
+    pub(in crate::engine) fn free_place_to_dial(&mut self, now: Time) -> bool {
+        if now < self.rooms.for_dial || self.swarm.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
+            return false;
+        }
+        self.rooms.for_dial = now + ROOM_INTERVAL;
+        self.free_place(now, Newcomer::DIALLED)
+    }
+
+    /// libtorrent's `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that
+    /// better ones are found.
+    pub(in crate::engine) fn turn_over(&mut self, now: Time) {
+        if now < self.next_turnover {
+            return;
+        }
+        let positive = |s: i64| usize::try_from(s).unwrap_or(0);
+        let s = &self.settings;
+        let (percent, cutoff) = (positive(s.peer_turnover), positive(s.peer_turnover_cutoff));
+        self.next_turnover = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
+        let waiting = self.swarm.num_ready(now);
+        if percent == 0 || waiting == 0 || self.peers.len() * 100 < self.connection_limit() * cutoff {
+            return;
+        }
+        let most = (self.peers.len() * percent).div_ceil(100).min(waiting);
+        // Who brings much is not parted with for somebody who may be dead.
+        let serves = |p: &Peer| !p.requests.is_empty() && u64::from(p.down.per_second()) >= SLOW;
+        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
+        let mut worst: Vec<_> =
+            settled.map(|p| (p.down.per_second().saturating_add(p.up.per_second()), p.last_useful, p.key)).collect();
+        worst.sort_unstable();
+        let keys: Vec<PeerKey> = worst.into_iter().take(most).map(|(_, _, key)| key).collect();
+        for key in keys {
+            self.close(now, key, CloseReason::PeerChurn, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fair_time_grows_with_each_turn_of_all_and_begins_anew_with_another_read() {
+        let mut rooms = Rooms::default();
+        let mut fair = |made, read| {
+            rooms.made = made;
+            rooms.fair_time(FAIR, Time::from_millis(read), 4)
+        };
+        assert_eq!(
+            [0, 3, 4, 8, 12, 400].map(|made| fair(made, 0) / FAIR.as_secs() as u32).map(|t| t.as_secs()),
+            [1, 1, 2, 4, 8, 8]
+        );
+        assert_eq!(fair(400, 1), FAIR);
+    }
+}

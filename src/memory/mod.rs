@@ -1,0 +1,10 @@
+//! Where payload lives: the block pool that bounds all of it, and who may have how much of it.
+
+pub(crate) mod buffers;
+pub mod credits;
+pub(crate) mod interlude;
+pub mod lending;
+pub(crate) mod overtaking;
+pub mod patience;
+pub mod pool;
+pub mod turns;

@@ -1,0 +1,524 @@
+//! Who gets memory next, across the torrents of a session.
+//!
+//! A piece is of use only when it is whole. If each of many torrents held a part of its piece and waited for the rest, all
+//! would wait for ever. So a piece is begun only when all its blocks are promised at once ([`Promise`]), and who finds too little
+//! waits in line, holding nothing for it: the most urgent first, among equals who waits longest. Nobody behind takes what the
+//! first in line waits for. Whoever gives blocks back calls the first in line as soon as there are enough for it; nobody asks
+//! again and again.
+//!
+//! Unless the first waits in vain (see `overtaking`), or for half of memory when somebody has that or had it a moment ago (see
+//! `interlude`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::interlude::Interlude;
+use super::overtaking::Overtaking;
+use super::pool::{Pool, Reservation};
+
+/// A place in line; the smallest is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// 0 is the most urgent.
+    pub urgency: u8,
+    /// Since when it waits, in microseconds of the session's clock.
+    pub since: u64,
+}
+
+/// The first in line lacks something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lack {
+    pub urgency: u8,
+    /// Others pass it for a while.
+    pub is_passed: bool,
+}
+
+/// Those who wait.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    line: BTreeMap<(Rank, u64), Waiter>,
+    members: u64,
+    /// On whose behalf the others were asked last.
+    asked_for: Option<(Rank, u64)>,
+    overtaking: Overtaking,
+    interlude: Interlude,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    blocks: u64,
+    waker: Waker,
+    /// It was called and has not come yet.
+    called: bool,
+}
+
+/// What somebody needs who waits, or would.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    rank: Rank,
+    id: u64,
+    blocks: u64,
+    /// It is half of memory or more.
+    is_large: bool,
+}
+
+impl Need {
+    fn new((rank, id): (Rank, u64), blocks: u64, limit: u64) -> Self {
+        Self { rank, id, blocks, is_large: is_large(blocks, limit) }
+    }
+}
+
+fn is_large(blocks: u64, limit: u64) -> bool {
+    blocks.saturating_mul(2) >= limit
+}
+
+impl Turns {
+    fn needs(&self, limit: u64) -> impl Iterator<Item = Need> {
+        self.line.iter().map(move |(place, waiter)| Need::new(*place, waiter.blocks, limit))
+    }
+
+    fn is_in_vain(&self, need: Need) -> bool {
+        self.overtaking.passes(need.rank.urgency, need.blocks)
+    }
+
+    /// Does it come after those who need less, for a while?
+    fn is_after_small(&self, need: Need) -> bool {
+        need.is_large && self.interlude.is_on()
+    }
+
+    fn is_passed(&self, need: Need) -> bool {
+        self.is_in_vain(need) || self.is_after_small(need)
+    }
+
+    /// It has its turn before that one, who is no less urgent than it is.
+    fn is_first_for_a_while(&self, need: Need, other: Need) -> bool {
+        self.is_after_small(other) && !need.is_large && need.rank.urgency <= other.rank.urgency
+    }
+
+    fn may_pass(&self, need: Need, other: Need) -> bool {
+        self.is_first_for_a_while(need, other) || (self.is_in_vain(other) && !self.is_in_vain(need))
+    }
+
+    /// All up to the first whom others may not pass: nobody behind him is the next.
+    fn candidates(&self, limit: u64) -> impl Iterator<Item = Need> {
+        let mut barred = false;
+        self.needs(limit).take_while(move |need| !std::mem::replace(&mut barred, !self.is_passed(*need)))
+    }
+
+    /// The first whom others may not pass, if he may pass all before him.
+    fn first_not_passed(&self, limit: u64) -> Option<Need> {
+        let first = self.candidates(limit).last().filter(|need| !self.is_passed(*need))?;
+        self.needs(limit).take_while(|need| need.id != first.id).all(|need| self.may_pass(first, need)).then_some(first)
+    }
+
+    /// The same; where there is none, the first of all.
+    fn first(&self, limit: u64) -> Option<Need> {
+        self.first_not_passed(limit).or_else(|| self.needs(limit).next())
+    }
+
+    /// Does somebody else wait who comes before that one, and is not passed by him?
+    fn is_before(&self, need: Need, limit: u64) -> bool {
+        let place = (need.rank, need.id);
+        let is_first = |(at, waiter): (&(Rank, u64), &Waiter)| {
+            let other = Need::new(*at, waiter.blocks, limit);
+            // Nobody takes what another was called for, but he who comes first.
+            !self.may_pass(need, other) || (waiter.called && !self.is_first_for_a_while(need, other))
+        };
+        let mut before = self.line.range(..place).filter(|(at, _)| at.1 != need.id);
+        before.any(is_first)
+            || (self.is_after_small(need) && self.needs(limit).any(|other| self.is_first_for_a_while(other, need)))
+    }
+
+    /// The next to be called: the first, or one who may pass all before him.
+    fn next(&mut self, available: u64, limit: u64) -> Option<&mut Waiter> {
+        let next = self.candidates(limit).find(|need| need.blocks <= available && !self.is_before(*need, limit))?;
+        self.line.get_mut(&(next.rank, next.id)).filter(|waiter| !waiter.called)
+    }
+}
+
+impl Pool {
+    /// Somebody who takes memory piece by piece.
+    pub fn join(self: &Arc<Self>) -> Member {
+        let mut turns = self.turns.lock();
+        turns.members += 1;
+        Member {
+            pool: self.clone(),
+            id: turns.members,
+            place: None,
+            stood: false,
+            has_large: false,
+            waker: Waker::noop().clone(),
+        }
+    }
+
+    /// Who is the first in line lacks something, and the others were not asked for it yet. It is said once for each who comes to be
+    /// the first: who rests does not see by himself that somebody waits.
+    pub fn lacks_unasked(&self) -> bool {
+        if !self.anybody_waits() {
+            return false;
+        }
+        let mut turns = self.turns.lock();
+        let first = turns.first(self.limit()).filter(|first| first.blocks > self.available());
+        let first = first.map(|first| (first.rank, first.id));
+        if first.is_none() || turns.asked_for == first {
+            return false;
+        }
+        turns.asked_for = first;
+        true
+    }
+
+    /// Now and then, at such a time of the session's clock: is the first in line served?
+    pub fn review_line(&self, now: u64) {
+        let mut turns = self.turns.lock();
+        if !self.anybody_waits() {
+            turns.interlude.keeps_nobody();
+        }
+        turns.overtaking.ends(now);
+        turns.interlude.review(now);
+        let first = turns.needs(self.limit()).next();
+        if let Some(first) = first.filter(|first| turns.is_after_small(*first)) {
+            turns.overtaking.is_after_others(first.id);
+        }
+        if let Some(Need { rank, id, blocks, .. }) = turns.first_not_passed(self.limit()) {
+            turns.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
+        }
+        drop(turns);
+        self.call_next();
+    }
+
+    /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
+    pub(crate) fn call_next(&self) {
+        let mut called = Vec::new();
+        let mut turns = self.turns.lock();
+        while let Some(first) = turns.line.first_entry().filter(|e| e.get().blocks > self.limit()) {
+            called.push(first.remove().waker);
+        }
+        if let Some(next) = turns.next(self.available(), self.limit()) {
+            next.called = true;
+            called.push(next.waker.clone());
+        }
+        self.set_anybody_waits(!turns.line.is_empty());
+        drop(turns);
+        called.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// One who takes memory piece by piece; it leaves the line when it is dropped.
+#[derive(Debug)]
+pub struct Member {
+    pool: Arc<Pool>,
+    id: u64,
+    place: Option<Rank>,
+    /// It stood in line since it was served last.
+    stood: bool,
+    /// It got half of memory or more for a piece, and has it still.
+    has_large: bool,
+    waker: Waker,
+}
+
+impl Member {
+    /// How it is called when its turn comes.
+    pub fn set_waker(&mut self, waker: Waker) {
+        self.waker = waker;
+    }
+
+    /// Does it wait in line?
+    pub fn is_waiting(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Sets so many blocks aside, if they are there and nobody with a better claim waits.
+    pub fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
+        let limit = self.pool.limit();
+        if self.pool.take(0, blocks, false).is_none() {
+            let mut turns = self.pool.turns.lock();
+            let need = Need::new((rank, self.id), blocks, limit);
+            if turns.is_before(need, limit) {
+                return None;
+            }
+            self.pool.take(0, blocks, true)?;
+            if !need.is_large {
+                turns.interlude.keeps_nobody();
+            }
+        }
+        if is_large(blocks, limit) {
+            self.has_large = true;
+            self.pool.turns.lock().interlude.begins(self.id);
+        }
+        if std::mem::take(&mut self.stood) {
+            self.pool.turns.lock().overtaking.served(self.id, blocks);
+        }
+        Some(Promise { pool: self.pool.clone(), blocks })
+    }
+
+    /// Waits in line for so many blocks; of several things the most urgent. Nobody waits for more than there will ever be.
+    pub fn wait(&mut self, rank: Rank, blocks: u64) {
+        if blocks > self.pool.limit() || self.place.is_some_and(|place| place <= rank) {
+            return;
+        }
+        {
+            let mut turns = self.pool.turns.lock();
+            if let Some(place) = self.place.take() {
+                turns.line.remove(&(place, self.id));
+            }
+            turns.line.insert((rank, self.id), Waiter { blocks, waker: self.waker.clone(), called: false });
+            (self.place, self.stood) = (Some(rank), true);
+            // What comes free from here on is seen by whoever frees it, what came free before is seen below.
+            self.pool.set_anybody_waits(true);
+        }
+        self.pool.call_next();
+    }
+
+    /// Waits no more.
+    pub fn leave(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.pool.turns.lock().line.remove(&(place, self.id));
+            self.pool.call_next();
+        }
+    }
+
+    /// Is another one the first in line, and lacks something?
+    pub fn others_lack(&self) -> Option<Lack> {
+        if !self.pool.anybody_waits() {
+            return None;
+        }
+        let turns = self.pool.turns.lock();
+        let first = turns.first(self.pool.limit()).filter(|first| first.id != self.id)?;
+        let is_passed = turns.is_in_vain(first) || (turns.is_after_small(first) && !self.has_large);
+        (first.blocks > self.pool.available()).then_some(Lack { urgency: first.rank.urgency, is_passed })
+    }
+
+    /// It holds so many blocks now.
+    pub fn holds(&mut self, blocks: u64) {
+        if self.has_large && !is_large(blocks, self.pool.limit()) {
+            self.has_large = false;
+            self.pool.turns.lock().interlude.gave_back(self.id);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave();
+        self.holds(0);
+    }
+}
+
+/// Blocks set aside for one piece.
+#[derive(Debug)]
+pub struct Promise {
+    pool: Arc<Pool>,
+    blocks: u64,
+}
+
+impl Promise {
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+
+    /// Charges one of them.
+    pub fn redeem(&mut self) -> Option<Reservation> {
+        let reservation = (self.blocks > 0).then(|| self.pool.redeem()).flatten()?;
+        self.blocks -= 1;
+        Some(reservation)
+    }
+
+    /// Takes a charge back in.
+    pub fn take_in(&mut self, reservation: Reservation) {
+        self.pool.promise_again(reservation);
+        self.blocks += 1;
+    }
+
+    /// Has `blocks` in it again, as far as there is memory that nobody else was promised.
+    pub fn top_up(&mut self, blocks: u64) {
+        while self.blocks < blocks && self.pool.take(0, 1, true).is_some() {
+            self.blocks += 1;
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.blocks > 0 {
+            self.pool.take_back_promise(self.blocks);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::memory::pool::BLOCK_SIZE;
+
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn member(pool: &Arc<Pool>) -> (Member, Arc<Bell>) {
+        let bell = Arc::new(Bell::default());
+        let mut member = pool.join();
+        member.set_waker(bell.clone().into());
+        (member, bell)
+    }
+
+    fn rung(bell: &Bell) -> usize {
+        bell.0.load(Ordering::Acquire)
+    }
+
+    fn pool(blocks: u64) -> Arc<Pool> {
+        Pool::new(blocks * u64::from(BLOCK_SIZE))
+    }
+
+    const URGENT: Rank = Rank { urgency: 0, since: 5 };
+    const LATER: Rank = Rank { urgency: 0, since: 9 };
+
+    #[test]
+    fn a_promise_is_whole_or_not_at_all_and_pays_for_its_blocks() {
+        let pool = pool(10);
+        let (mut a, _) = member(&pool);
+        let (mut b, _) = member(&pool);
+        let mut promise = a.promise(URGENT, 6).expect("room");
+        assert!(b.promise(URGENT, 5).is_none());
+        assert_eq!((pool.charged(), pool.promised(), pool.available()), (0, 6, 4));
+        let charges: Vec<_> = (0..6).map_while(|_| promise.redeem()).collect();
+        assert_eq!((charges.len(), pool.charged(), pool.promised()), (6, 6, 0));
+        assert!(promise.redeem().is_none());
+        charges.into_iter().take(2).for_each(|charge| promise.take_in(charge));
+        assert_eq!((pool.charged(), pool.promised()), (0, 2), "the other charges were dropped");
+        promise.top_up(20);
+        assert_eq!(promise.blocks(), 10);
+        drop(promise);
+        assert_eq!((pool.available(), pool.promised()), (10, 0));
+    }
+
+    #[test]
+    fn the_first_in_line_is_called_when_there_is_enough_and_nobody_passes_it() {
+        let pool = pool(10);
+        let ((mut holder, _), (mut late, late_bell), (mut early, bell)) = (member(&pool), member(&pool), member(&pool));
+        let mut held: Vec<_> = (0..10).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
+        late.wait(LATER, 2);
+        early.wait(URGENT, 4);
+        held.truncate(7);
+        assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
+        assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
+        assert_eq!((holder.others_lack(), early.others_lack()), (Some(Lack { urgency: 0, is_passed: false }), None));
+        held.truncate(5);
+        assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
+        let _piece = early.promise(URGENT, 4).expect("its turn");
+        early.leave();
+        assert_eq!(rung(&late_bell), 0, "one block is not two");
+        held.truncate(4);
+        assert_eq!(rung(&late_bell), 1);
+        drop(late);
+        assert!(!pool.anybody_waits());
+    }
+
+    #[test]
+    fn the_others_are_asked_once_for_each_who_comes_to_be_first() {
+        let pool = pool(4);
+        let ((mut holder, _), (mut a, _), (mut b, _)) = (member(&pool), member(&pool), member(&pool));
+        let mut held: Vec<_> = (0..4).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
+        assert!(!pool.lacks_unasked());
+        a.wait(URGENT, 2);
+        b.wait(LATER, 2);
+        assert!(pool.lacks_unasked() && !pool.lacks_unasked());
+        a.leave();
+        a.wait(URGENT, 2);
+        assert!(!pool.lacks_unasked(), "it came back to the same place");
+        held.truncate(2);
+        let _piece = a.promise(URGENT, 2).expect("its turn");
+        a.leave();
+        assert!(pool.lacks_unasked(), "for the next one");
+        held.clear();
+        assert!(!pool.lacks_unasked());
+    }
+
+    #[test]
+    fn who_waits_in_vain_is_passed_by_those_who_need_less_and_comes_first_all_the_same() {
+        const SECOND: u64 = 1_000_000;
+        let pool = pool(10);
+        let ((mut holder, _), (mut large, bell), (mut small, small_bell)) =
+            (member(&pool), member(&pool), member(&pool));
+        let ((mut other, _), (mut as_large, _)) = (member(&pool), member(&pool));
+        let held = holder.promise(URGENT, 1).expect("room");
+        large.wait(URGENT, 10);
+        small.wait(LATER, 4);
+        (0..=13).for_each(|second| pool.review_line(second * SECOND));
+        assert_eq!((rung(&bell), rung(&small_bell)), (0, 1));
+        assert_eq!(holder.others_lack(), None, "who passes has enough");
+        let promise = small.promise(LATER, 4).expect("it passes");
+        small.leave();
+        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
+        assert!(as_large.promise(LATER, 10).is_none() && other.promise(LATER, 5).is_some());
+        drop((promise, held));
+        assert_eq!(rung(&bell), 1, "there is enough for it before its time has come");
+        other.wait(LATER, 5);
+        assert!(other.promise(LATER, 5).is_none(), "not past one who is called");
+        assert!(large.promise(URGENT, 10).is_some());
+    }
+
+    #[test]
+    fn after_half_of_memory_those_who_need_less_have_their_turn_before_the_next() {
+        const SECOND: u64 = 1_000_000;
+        let pool = pool(10);
+        let ((mut holder, _), (mut large, bell), (mut small, small_bell)) =
+            (member(&pool), member(&pool), member(&pool));
+        let (mut lesser, lesser_bell) = member(&pool);
+        let held = holder.promise(URGENT, 8).expect("room");
+        large.wait(URGENT, 5);
+        small.wait(LATER, 4);
+        (0..5).for_each(|second| pool.review_line(second * SECOND));
+        drop(held);
+        holder.holds(0);
+        assert_eq!((rung(&bell), rung(&small_bell)), (0, 1), "all is free");
+        assert!(large.promise(URGENT, 5).is_none() && small.promise(LATER, 4).is_some());
+        small.leave();
+        assert_eq!(rung(&bell), 1, "nobody waits who needs less");
+        large.leave();
+        let rest = small.promise(LATER, 6).expect("room");
+        large.wait(URGENT, 5);
+        lesser.wait(Rank { urgency: 1, since: 0 }, 2);
+        assert_eq!(rung(&lesser_bell), 0, "it is less urgent");
+        assert_eq!(lesser.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
+        pool.review_line(30 * SECOND);
+        small.holds(0);
+        drop(rest);
+        assert!(large.promise(URGENT, 5).is_some());
+    }
+
+    #[test]
+    fn who_asks_for_more_than_there_will_be_stops_nobody() {
+        let pool = pool(8);
+        let ((mut large, bell), (mut small, small_bell)) = (member(&pool), member(&pool));
+        large.wait(URGENT, 9);
+        assert!(!large.is_waiting());
+        let held = small.promise(URGENT, 8).expect("room");
+        large.wait(URGENT, 8);
+        small.wait(LATER, 1);
+        pool.set_limit(4 * u64::from(BLOCK_SIZE));
+        assert_eq!(rung(&bell), 1);
+        drop(held);
+        assert_eq!(rung(&small_bell), 1);
+    }
+
+    #[test]
+    fn a_lowered_limit_is_not_passed_by_what_was_promised() {
+        let pool = pool(8);
+        let (mut a, _) = member(&pool);
+        let mut promise = a.promise(URGENT, 8).expect("room");
+        let first: Vec<_> = (0..3).map_while(|_| promise.redeem()).collect();
+        pool.set_limit(3 * u64::from(BLOCK_SIZE));
+        assert!(pool.is_overdrawn() && promise.redeem().is_none());
+        drop((first, promise));
+        assert_eq!((pool.charged(), pool.promised(), pool.available()), (0, 0, 3));
+    }
+}

@@ -1,0 +1,432 @@
+//! What the torrents of a session share: runtime, memory, alerts, limits, sockets, trackers, DHT.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::StorageIndex;
+use super::alert_queue::AlertQueue;
+use super::clock::Clock;
+use super::deletions::Deletions;
+use super::driver::Driver;
+use super::hash_batch::HashBatch;
+use super::listen;
+use super::listen::Listening;
+use super::peer_io::RECEIVE_BYTES;
+use super::runtime::SignalsBlocked;
+use super::stats::Census;
+use crate::alert::Alert;
+use crate::base::error::{Error, Result};
+use crate::base::storage_index::Registry;
+use crate::base::time::Time;
+use crate::discovery::dht::Dht;
+use crate::discovery::tracker::announce_slots::AnnounceSlots;
+use crate::discovery::tracker::{TrackerClient, TrackerOptions};
+use crate::disk::file_pool::FilePool;
+use crate::engine::Torrent;
+use crate::engine::cache::share::Shares;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::swarm::external_ip::{ExternalIp, Voter};
+use crate::engine::swarm::turnover::{Need, Newcomer};
+use crate::memory::pool::{BLOCK_SIZE, Pool};
+use crate::net::connection_limit::{ConnectionLimit, Kind};
+use crate::net::half_open::HalfOpen;
+use crate::net::rate_limit::RateLimiter;
+use crate::settings::Settings;
+use crate::wire::Handshake;
+
+/// Between two connections that are ended to make room. To find one costs a look at all.
+pub const ROOM_PAUSE: Duration = Duration::from_millis(100);
+/// Announces over UDP at once. Each is a datagram now and then.
+const MAX_UDP_ANNOUNCES: usize = 1000;
+/// Receive buffers kept for reuse.
+const MAX_BUFFERS: usize = 8;
+
+/// What came of an attempt to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    One,
+    /// Nobody is of no use.
+    None,
+    /// Somebody looked only just now.
+    NotYet,
+}
+
+/// A session's common ground.
+pub struct Inner {
+    pub clock: Clock,
+    runtime: Handle,
+    settings: RwLock<Arc<Settings>>,
+    /// Held while settings are changed: of two changes at once neither is lost.
+    changing: Mutex<()>,
+    pub alerts: AlertQueue,
+    pub pool: Arc<Pool>,
+    pub shares: Arc<Shares>,
+    pub files: Arc<FilePool>,
+    pub torrents: Mutex<Registry<Arc<Driver>>>,
+    pub download_limit: Arc<RateLimiter>,
+    pub upload_limit: Arc<RateLimiter>,
+    /// Places for announces over HTTP, and over UDP.
+    pub announce_slots: Arc<AnnounceSlots>,
+    pub udp_announce_slots: Arc<AnnounceSlots>,
+    /// What counts beyond the torrents that are there.
+    pub census: Mutex<Census>,
+    pub connections: Arc<ConnectionLimit>,
+    /// Accepted connections that have not said whom they want.
+    pub half_open: Arc<HalfOpen>,
+    pub deletions: Arc<Deletions>,
+    pub hash_batch: HashBatch,
+    /// When a peer was last told to make room for another, in microseconds.
+    freed_place: AtomicU64,
+    trackers: Mutex<Arc<TrackerClient>>,
+    pub dht: Mutex<Option<Arc<dyn Dht>>>,
+    /// Where the DHT listens, what it was restored from, and whether it is being started.
+    pub dht_start: Mutex<super::dht_search::Start>,
+    pub peer_id: [u8; 20],
+    pub announce_key: u32,
+    /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
+    pub seeds: Mutex<fastrand::Rng>,
+    listening: Mutex<Option<Listening>>,
+    listen_port: AtomicU16,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    external_ip: Mutex<ExternalIp>,
+    pub next_reader: AtomicU64,
+    pub paused: AtomicBool,
+    /// The torrents are about to be told that their shares changed.
+    shares_stale: AtomicBool,
+    /// They are about to be asked for memory.
+    memory_asked: AtomicBool,
+    closed: AtomicBool,
+    closing: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub fn new(runtime: Handle, settings: Settings, rng: &mut fastrand::Rng) -> Result<Arc<Self>> {
+        let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
+        let mut peer_id = [0; 20];
+        for (i, byte) in peer_id.iter_mut().enumerate() {
+            *byte = settings.peer_fingerprint.as_bytes().get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8);
+        }
+        let trackers = {
+            let _context = runtime.enter();
+            TrackerClient::new(&tracker_options(&settings))?
+        };
+        Ok(Arc::new(Self {
+            clock: Clock::new(),
+            runtime,
+            alerts: AlertQueue::new(usize::try_from(settings.alert_queue_size).unwrap_or(1), alert_mask(&settings)),
+            pool: Pool::new(u64::try_from(settings.memory_limit).unwrap_or(0)),
+            shares: Arc::new(Shares::default()),
+            files: FilePool::new(40),
+            torrents: Mutex::new(Registry::new(rng.u64(..))),
+            download_limit: rate(settings.download_rate_limit),
+            upload_limit: rate(settings.upload_rate_limit),
+            announce_slots: AnnounceSlots::new(announces(&settings)),
+            udp_announce_slots: AnnounceSlots::new(MAX_UDP_ANNOUNCES),
+            census: Mutex::new(Census::default()),
+            changing: Mutex::new(()),
+            connections: ConnectionLimit::new(connections(&settings)),
+            half_open: Arc::default(),
+            deletions: Arc::default(),
+            hash_batch: HashBatch::default(),
+            freed_place: AtomicU64::new(0),
+            trackers: Mutex::new(Arc::new(trackers)),
+            dht: Mutex::new(None),
+            dht_start: Mutex::new(super::dht_search::Start::default()),
+            peer_id,
+            announce_key: rng.u32(..),
+            seeds: Mutex::new(rng.fork()),
+            listening: Mutex::new(None),
+            listen_port: AtomicU16::new(0),
+            buffers: Mutex::new(Vec::new()),
+            external_ip: Mutex::new(ExternalIp::default()),
+            next_reader: AtomicU64::new(1),
+            paused: AtomicBool::new(false),
+            shares_stale: AtomicBool::new(false),
+            memory_asked: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            closing: watch::channel(false).0,
+            settings: RwLock::new(Arc::new(settings)),
+        }))
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().clone()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Marks the session closed; true for the one call that did it.
+    pub fn begin_close(&self) -> bool {
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        self.closing.send_replace(true);
+        first
+    }
+
+    /// Resolves when the session closes.
+    pub async fn closing(&self) {
+        let mut closing = self.closing.subscribe();
+        // The sender lives as long as this session does.
+        let _ = closing.wait_for(|c| *c).await;
+    }
+
+    /// Makes the session's runtime that of the calling thread, for what needs one to be made.
+    pub fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
+    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        // It may take a new thread.
+        let _blocked = SignalsBlocked::here();
+        self.runtime.spawn_blocking(work);
+    }
+
+    /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
+    pub fn change(self: &Arc<Self>, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
+        let _changing = self.changing.lock();
+        check_open(self)?;
+        let before = self.settings();
+        let mut settings = before.as_ref().clone();
+        change(&mut settings)?;
+        before.check_live_change(&settings)?;
+        self.apply(&before, settings)
+    }
+
+    fn apply(self: &Arc<Self>, before: &Settings, settings: Settings) -> Result<()> {
+        if tracker_options(&settings) != tracker_options(before) {
+            let _context = self.runtime.enter();
+            *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings))?);
+        }
+        self.download_limit.set_rate(u32::try_from(settings.download_rate_limit).unwrap_or(0));
+        self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));
+        self.alerts.set_mask(alert_mask(&settings));
+        self.alerts.set_limit(usize::try_from(settings.alert_queue_size).unwrap_or(1));
+        self.connections.set(connections(&settings));
+        self.announce_slots.set(announces(&settings));
+        let memory = u64::try_from(settings.memory_limit).unwrap_or(0);
+        if self.pool.is_beyond(memory / u64::from(BLOCK_SIZE)) {
+            self.drivers().iter().for_each(|driver| driver.run(|core, now| core.spare(now, memory)));
+        }
+        self.pool.set_limit(memory);
+        let told = self.told_port();
+        *self.settings.write() = Arc::new(settings);
+        self.listen();
+        let told_anew = self.told_port() != told;
+        for driver in self.drivers() {
+            driver.keep_up();
+            if told_anew {
+                // Its search tells the old port.
+                driver.dht.restart();
+                driver.look_at_time();
+            }
+        }
+        self.part_with_surplus();
+        super::dht_search::settings_changed(self);
+        Ok(())
+    }
+
+    /// Listens, or stops to, as `enable_incoming_tcp` says.
+    pub fn listen(self: &Arc<Self>) {
+        let mut listening = self.listening.lock();
+        match (self.settings().enable_incoming_tcp, listening.take()) {
+            (true, None) => *listening = Some(listen::start(self)),
+            (false, Some(open)) => open.close(),
+            (_, same) => *listening = same,
+        }
+        self.listen_port.store(listening.as_ref().map_or(0, Listening::port), Ordering::Release);
+    }
+
+    /// Where the DHT is to listen.
+    pub fn dht_address(&self) -> Option<SocketAddr> {
+        self.listening.lock().as_ref().and_then(|l| super::dht_search::listen_address(&l.bound))
+    }
+
+    /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.
+    pub fn free_place(&self, driver: &Arc<Driver>, kind: Kind) -> Freed {
+        let first = kind == Kind::DialledFirst;
+        if !first && self.connections.is_promised() {
+            return Freed::NotYet;
+        }
+        let now = self.now().micros();
+        let due =
+            |last: u64| (last == 0 || now.saturating_sub(last) >= ROOM_PAUSE.as_micros() as u64).then_some(now.max(1));
+        if self.freed_place.fetch_update(Ordering::AcqRel, Ordering::Acquire, due).is_err() {
+            return Freed::NotYet;
+        }
+        let incoming = kind == Kind::Incoming;
+        let for_one_that_came = incoming && self.connections.is_full_of_incoming();
+        let free = |driver: &Arc<Driver>, need| {
+            let newcomer = Newcomer { incoming, for_one_that_came, need };
+            driver.run(|core, now| core.free_place(now, newcomer))
+        };
+        let mut others = self.drivers();
+        others.retain(|d| d.index != driver.index);
+        let needs = || driver.look(|core, _| core.needs(first)).unwrap_or_default();
+        let freed =
+            free(driver, Need::Ours) || needs().into_iter().any(|need| others.iter().any(|other| free(other, need)));
+        if freed { Freed::One } else { Freed::None }
+    }
+
+    /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.
+    fn part_with_surplus(&self) {
+        if !self.connections.is_over() {
+            return;
+        }
+        let drivers = self.drivers();
+        let peers = drivers.iter().enumerate().flat_map(|(at, driver)| {
+            // One that is removed meanwhile has none.
+            let worths = driver.look(|core, _| core.worths()).unwrap_or_default();
+            worths.into_iter().map(move |(worth, key)| (worth, at, key))
+        });
+        let mut peers: Vec<_> = peers.collect();
+        let surplus = peers.len().saturating_sub(connections(&self.settings()));
+        peers.sort_unstable();
+        peers.truncate(surplus);
+        for (at, driver) in drivers.iter().enumerate() {
+            let keys: Vec<PeerKey> = peers.iter().filter(|(_, of, _)| *of == at).map(|(.., key)| *key).collect();
+            if !keys.is_empty() {
+                driver.run(|core, now| core.part_with(now, &keys));
+            }
+        }
+    }
+
+    pub fn tracker_client(&self) -> Arc<TrackerClient> {
+        self.trackers.lock().clone()
+    }
+
+    pub fn drivers(&self) -> Vec<Arc<Driver>> {
+        self.torrents.lock().all().into_iter().map(|(_, d)| d).collect()
+    }
+
+    pub fn listen_port(&self) -> u16 {
+        self.listen_port.load(Ordering::Acquire)
+    }
+
+    /// The port that trackers and the DHT are told: `announce_port`, or the one we listen on. 0: none.
+    pub fn told_port(&self) -> u16 {
+        let set = u16::try_from(self.settings().announce_port).unwrap_or(0);
+        if set == 0 { self.listen_port() } else { set }
+    }
+
+    /// Our side of a handshake for a torrent.
+    pub fn handshake(&self, driver: &Driver) -> Handshake {
+        let (hash, ..) = driver.totals();
+        Handshake::new(hash, self.peer_id, self.dht.lock().is_some())
+    }
+
+    pub fn take_buffer(&self) -> Vec<u8> {
+        self.buffers.lock().pop().unwrap_or_else(|| vec![0; RECEIVE_BYTES])
+    }
+
+    pub fn give_buffer(&self, buffer: Vec<u8>) {
+        let mut buffers = self.buffers.lock();
+        if buffers.len() < MAX_BUFFERS {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Without torrents no buffer is needed: the memory goes back.
+    pub fn rest(&self) {
+        if self.torrents.lock().is_empty() {
+            self.pool.release_idle();
+            *self.buffers.lock() = Vec::new();
+        }
+    }
+
+    /// Somebody sees us at `ip`.
+    pub fn external_ip_vote(&self, voter: Voter, ip: IpAddr) {
+        if self.external_ip.lock().vote(voter, ip) {
+            self.alerts.post(StorageIndex::INVALID, &Alert::ExternalIp { address: ip });
+        }
+    }
+
+    /// A peer told where its DHT node listens.
+    pub fn add_dht_endpoint(&self, node: SocketAddr) {
+        if let Some(dht) = self.dht.lock().clone() {
+            dht.add_node(&node.ip().to_string(), node.port());
+        }
+    }
+
+    /// Somebody came to be the first who waits for memory: all give back what they can spare. Not from within their locks, and not again
+    /// while that is being done. As long as anybody waits, they do it by themselves at each event; this is for those who rest.
+    pub fn memory_wanted(self: &Arc<Self>) {
+        if self.memory_asked.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let session = self.clone();
+        self.spawn(async move {
+            session.memory_asked.store(false, Ordering::Release);
+            for driver in session.drivers() {
+                if !session.pool.anybody_waits() {
+                    return;
+                }
+                driver.run(Torrent::yield_memory);
+            }
+        });
+    }
+
+    /// A torrent's weight changed, so all shares did. What changes before the news is out is told with it.
+    pub fn shares_changed(self: &Arc<Self>) {
+        if self.shares_stale.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if self.torrents.lock().len() < 2 {
+            self.shares_stale.store(false, Ordering::Release);
+            return;
+        }
+        let session = self.clone();
+        self.spawn(async move {
+            session.shares_stale.store(false, Ordering::Release);
+            for driver in session.drivers() {
+                driver.run(|core, now| core.shares_changed(now));
+            }
+        });
+    }
+}
+
+fn alert_mask(settings: &Settings) -> u64 {
+    // The whole mask is -1 in a setting of 32 bits.
+    if settings.alert_mask < 0 { u64::MAX } else { u64::try_from(settings.alert_mask).unwrap_or(u64::MAX) }
+}
+
+fn connections(settings: &Settings) -> usize {
+    usize::try_from(settings.connections_limit).unwrap_or(0)
+}
+
+fn announces(settings: &Settings) -> usize {
+    usize::try_from(settings.max_concurrent_http_announces).unwrap_or(1)
+}
+
+fn tracker_options(settings: &Settings) -> TrackerOptions {
+    TrackerOptions {
+        validate_https: settings.validate_https_trackers,
+        ssrf_mitigation: settings.ssrf_mitigation,
+        ..TrackerOptions::default()
+    }
+}
+
+/// What a closed session answers.
+pub fn check_open(session: &Inner) -> Result<()> {
+    if session.is_closed() { Err(Error::closed()) } else { Ok(()) }
+}

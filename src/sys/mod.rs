@@ -1,0 +1,6 @@
+//! What the processor and the operating system do, and Rust has no safe words for.
+
+pub(crate) mod block_copy;
+pub mod event_fd;
+pub(crate) mod large_pages;
+pub(crate) mod sha1_lanes;
