@@ -87,7 +87,7 @@ impl Torrent {
                 return Err(format!("piece {piece} is whole, and nobody will hash it"));
             }
             let stays = slot.stage == Stage::Kept;
-            if self.storage == StorageKind::Memory && stays != content.have.get(piece) {
+            if self.config.storage == StorageKind::Memory && stays != content.have.get(piece) {
                 return Err(format!("piece {piece} is {:?} and had: {}", slot.stage, content.have.get(piece)));
             }
             *if stays { &mut kept } else { &mut partial } += u64::from(received);
@@ -113,15 +113,15 @@ impl Torrent {
                 (kept, partial, kept_pieces)
             ));
         }
-        if self.storage == StorageKind::Memory && content.have.count() != kept_pieces {
+        if self.config.storage == StorageKind::Memory && content.have.count() != kept_pieces {
             return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));
         }
-        if self.peers.values().filter(|p| p.parole).count() != self.on_parole {
-            return Err(format!("{} peers counted on parole", self.on_parole));
+        if self.peers.values().filter(|p| p.parole).count() != self.peers.on_parole() {
+            return Err(format!("{} peers counted on parole", self.peers.on_parole()));
         }
         let unchoked = self.peers.values().filter(|p| !p.am_choking).count();
-        if unchoked != self.unchoked {
-            return Err(format!("{unchoked} peers unchoked, counted {}", self.unchoked));
+        if unchoked != self.choker.unchoked {
+            return Err(format!("{unchoked} peers unchoked, counted {}", self.choker.unchoked));
         }
         for peer in self.peers.values() {
             let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
@@ -137,7 +137,7 @@ impl Torrent {
                 return Err(format!("{} offers {offers} pieces, counted {}", peer.address, self.offers(peer)));
             }
             let needs_no_look = peer.counted_seed && (self.pieces_stay() || peer.told.is_empty());
-            if !needs_no_look && !self.partial.contains(&peer.key) {
+            if !needs_no_look && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
             if self.is_interesting(peer) != peer.am_interested {
@@ -153,8 +153,8 @@ impl Torrent {
                 return Err(format!("{peers} have piece {piece}, counted {}", content.picker.availability(piece)));
             }
         }
-        if !self.wants_dirty {
-            for want in self.wants.iter().take(self.wants_from) {
+        if !self.requests.outdated {
+            for want in self.requests.demand.iter().take(self.requests.from) {
                 let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
@@ -194,7 +194,7 @@ impl Torrent {
                     p.parole,
                     p.refusals,
                     p.requests.len(),
-                    p.target_queue(QueueTime::Least { percent: 100 }, self.inflow.share(), usize::MAX),
+                    p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate.share(), usize::MAX),
                     p.have.count()
                 )
             })
@@ -218,9 +218,9 @@ impl Torrent {
         format!(
             "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
             self.is_running(),
-            self.wants,
-            self.wants_from,
-            self.wants_dirty
+            self.requests.demand,
+            self.requests.from,
+            self.requests.outdated
         )
     }
 }

@@ -1,5 +1,6 @@
 //! What a torrent is made from.
 
+use crate::settings::Settings;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -77,4 +78,25 @@ impl TorrentConfig {
             added_time: 0,
         }
     }
+}
+
+/// What a torrent was made from, as it stands now, and the settings.
+#[derive(Debug)]
+pub(in crate::engine) struct Config {
+    pub(in crate::engine) settings: Arc<Settings>,
+    pub(in crate::engine) info_hashes: InfoHashes,
+    pub(in crate::engine) name: String,
+    pub(in crate::engine) storage: StorageKind,
+    pub(in crate::engine) flags: TorrentFlags,
+    pub(in crate::engine) max_connections: u32,
+    pub(in crate::engine) max_uploads: u32,
+    pub(in crate::engine) peer_id: [u8; 20],
+    pub(in crate::engine) listen_port: u16,
+    pub(in crate::engine) added_time: i64,
+    pub(in crate::engine) completed_time: i64,
+    pub(in crate::engine) web_seeds: Vec<String>,
+    /// What is wanted, until the metadata tells what there is.
+    pub(in crate::engine) file_priorities: Vec<u8>,
+    pub(in crate::engine) selected_files: Vec<RangeInclusive<u32>>,
+    pub(in crate::engine) piece_priorities: Vec<u8>,
 }

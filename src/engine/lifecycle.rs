@@ -1,5 +1,7 @@
 //! A torrent's life: checked, paused, resumed, failed, finished, removed.
 
+use std::time::Duration;
+
 use super::bandwidth::aggregate::Inflow;
 use super::config::{StorageKind, TorrentFlags};
 use super::content::bitfield::Bitfield;
@@ -14,14 +16,57 @@ use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::time::Time;
+use crate::memory::pool::BLOCK_SIZE;
+
+/// Where a torrent stands in its life.
+#[derive(Debug)]
+pub(in crate::engine) struct Lifecycle {
+    pub(in crate::engine) state: TorrentState,
+    pub(in crate::engine) error: Option<Error>,
+    pub(in crate::engine) session_paused: bool,
+    pub(in crate::engine) checking: bool,
+    pub(in crate::engine) check_progress: u32,
+    /// It failed before it was over: what it did not get to is not known to be missing.
+    pub(in crate::engine) check_cut_short: bool,
+    /// Work on disk carries the number under which it was begun. A check and a failure begin a new one.
+    pub(in crate::engine) disk_generation: u64,
+    /// Bytes left as trackers are told where there is no content: a removed torrent's last number.
+    pub(in crate::engine) left_without_content: u64,
+    /// `torrent_finished` was said, and nothing further is wanted since.
+    pub(in crate::engine) finished_told: bool,
+    pub(in crate::engine) active: Duration,
+    pub(in crate::engine) finished_for: Duration,
+    pub(in crate::engine) seeding_for: Duration,
+    pub(in crate::engine) last_tick: Time,
+}
+
+impl Lifecycle {
+    pub(in crate::engine) fn new(now: Time) -> Self {
+        Self {
+            state: TorrentState::DownloadingMetadata,
+            error: None,
+            session_paused: false,
+            checking: false,
+            check_progress: 0,
+            check_cut_short: false,
+            disk_generation: 0,
+            left_without_content: u64::from(BLOCK_SIZE),
+            finished_told: false,
+            active: Duration::ZERO,
+            finished_for: Duration::ZERO,
+            seeding_for: Duration::ZERO,
+            last_tick: now,
+        }
+    }
+}
 
 impl Torrent {
     pub(super) fn begin_check(&mut self) {
-        self.checking = true;
-        self.check_cut_short = false;
-        self.check_progress = 0;
-        self.disk_generation += 1;
-        self.out.check = Some(self.disk_generation);
+        self.life.checking = true;
+        self.life.check_cut_short = false;
+        self.life.check_progress = 0;
+        self.life.disk_generation += 1;
+        self.out.check = Some(self.life.disk_generation);
         self.enter(TorrentState::CheckingFiles);
     }
 
@@ -31,11 +76,11 @@ impl Torrent {
         if self.content.is_none() {
             return Err(super::cache::eviction::no_metadata());
         }
-        let failed = self.error.take().is_some();
+        let failed = self.life.error.take().is_some();
         if failed && self.is_running() {
             self.trackers.restart(now);
         }
-        if self.storage != StorageKind::Disk {
+        if self.config.storage != StorageKind::Disk {
             self.alert(Alert::TorrentChecked);
             if failed {
                 self.readers_changed();
@@ -45,9 +90,9 @@ impl Torrent {
         }
         self.close_all(now, CloseReason::None);
         // What the check finds missing and is fetched again is news.
-        self.finished_told = false;
+        self.life.finished_told = false;
         let Some(content) = &mut self.content else { return Ok(()) };
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         let had: Vec<u32> = content.have.iter().collect();
         for piece in had {
             content.set_had(piece, false);
@@ -66,21 +111,21 @@ impl Torrent {
 
     /// Is what the shell does on disk still wanted? Not what was begun before the last check began, or the last failure.
     pub fn is_current(&self, generation: u64) -> bool {
-        generation == self.disk_generation
+        generation == self.life.disk_generation
     }
 
     /// The checker found a piece whole on disk, or not.
     pub fn piece_checked(&mut self, generation: u64, piece: u32, good: bool) {
-        let current = self.checking && self.is_current(generation);
+        let current = self.life.checking && self.is_current(generation);
         let Some(content) = self.content.as_mut().filter(|_| current) else { return };
-        self.check_progress = piece + 1;
+        self.life.check_progress = piece + 1;
         if good {
             content.set_had(piece, true);
         }
     }
 
     pub fn check_finished(&mut self, now: Time, generation: u64) {
-        if !self.is_current(generation) || !std::mem::take(&mut self.checking) {
+        if !self.is_current(generation) || !std::mem::take(&mut self.life.checking) {
             return;
         }
         if let Some(content) = &mut self.content {
@@ -91,22 +136,22 @@ impl Torrent {
             }
         }
         // It ended their connections.
-        self.swarm.forgive_all();
+        self.swarm.list.forgive_all();
         self.alert(Alert::TorrentChecked);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.pieces_found(now);
         self.update_state(now);
         self.readers_changed();
     }
 
     pub fn is_checking(&self) -> bool {
-        self.checking
+        self.life.checking
     }
 
     /// Work on disk of that generation failed. Of an older one it says nothing of what is there now, and one that has failed already
     /// fails no more for those who read on.
     pub fn disk_failed(&mut self, now: Time, generation: u64, error: Error, filename: String) {
-        if self.is_current(generation) && self.error.is_none() {
+        if self.is_current(generation) && self.life.error.is_none() {
             self.fail(now, error, filename);
         }
     }
@@ -121,14 +166,14 @@ impl Torrent {
 
     /// Something failed for good: the torrent stops until it is resumed or checked, and nobody waits for it.
     pub(super) fn stop_with(&mut self, now: Time, error: Error, filename: String) {
-        self.disk_generation += 1;
-        self.check_cut_short |= std::mem::take(&mut self.checking);
-        if self.error.is_none() {
+        self.life.disk_generation += 1;
+        self.life.check_cut_short |= std::mem::take(&mut self.life.checking);
+        if self.life.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
             let jobs = self.trackers.stop();
             self.out.announces.extend(jobs);
         }
-        self.error = Some(error);
+        self.life.error = Some(error);
         self.close_all(now, CloseReason::None);
         self.rest_from_memory(now);
         self.readers_changed();
@@ -137,7 +182,7 @@ impl Torrent {
     /// A panic came out of the core: what it counts may be wrong, in the middle of whatever it did. So nothing of it is driven on: peers
     /// go, nothing counts as had, and what is on disk is checked anew when the torrent is resumed.
     pub fn panicked(&mut self, now: Time, error: Error) {
-        for peer in std::mem::take(&mut self.peers).into_values() {
+        for peer in self.peers.take_all() {
             peer.credits.clear();
             self.alert(Alert::PeerDisconnected {
                 endpoint: peer.address,
@@ -149,54 +194,56 @@ impl Torrent {
             });
             self.out.close.push((peer.key, CloseReason::None));
         }
-        (self.on_parole, self.unchoked, self.optimistic) = (0, 0, PeerKey::NOBODY);
-        (self.wants_from, self.wants_dirty, self.refill) = (0, true, false);
-        self.wants.clear();
-        self.partial.clear();
-        self.limited.peers_gone();
-        self.suspects.clear();
-        self.departed.clear();
-        (self.hungry, self.late, self.ranking) = (Hungry::default(), LateHeap::default(), Ranking::default());
-        (self.inflow, self.shows) = (Inflow::default(), Shows::default());
+        (self.choker.unchoked, self.choker.optimistic) = (0, PeerKey::NOBODY);
+        (self.requests.from, self.requests.outdated, self.requests.refill) = (0, true, false);
+        self.requests.demand.clear();
+        self.requests.limited.peers_gone();
+        self.smart_ban.suspects.clear();
+        self.smart_ban.departed.clear();
+        (self.requests.open, self.requests.late, self.requests.ranking) =
+            (Hungry::default(), LateHeap::default(), Ranking::default());
+        (self.requests.aggregate, self.requests.shows) = (Inflow::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
-        self.swarm.forget_connections();
+        self.swarm.list.forget_connections();
         if let Some(content) = &mut self.content {
             content.start_over();
-            self.check_cut_short = self.storage == StorageKind::Disk;
+            self.life.check_cut_short = self.config.storage == StorageKind::Disk;
         }
         self.fail(now, error, String::new());
     }
 
     pub fn pause(&mut self, now: Time) {
-        if self.flags.contains(TorrentFlags::PAUSED) {
+        if self.config.flags.contains(TorrentFlags::PAUSED) {
             return;
         }
-        self.flags |= TorrentFlags::PAUSED;
+        self.config.flags |= TorrentFlags::PAUSED;
         // Where its session is paused, it stands already.
-        if !self.session_paused {
+        if !self.life.session_paused {
             self.stopped(now);
         }
     }
 
     /// Starts again, after a pause or an error.
     pub fn resume(&mut self, now: Time) {
-        let failed = self.error.take().is_some();
+        let failed = self.life.error.take().is_some();
         if failed {
             // A wait is a wait again.
             self.readers_changed();
         }
-        if failed && self.check_cut_short {
+        if failed && self.life.check_cut_short {
             self.begin_check();
         }
-        if self.flags.contains(TorrentFlags::PAUSED) || failed {
-            self.flags -= TorrentFlags::PAUSED;
+        if self.config.flags.contains(TorrentFlags::PAUSED) || failed {
+            self.config.flags -= TorrentFlags::PAUSED;
             self.started(now);
         }
     }
 
     pub fn set_session_paused(&mut self, now: Time, paused: bool) {
-        if std::mem::replace(&mut self.session_paused, paused) == paused || self.flags.contains(TorrentFlags::PAUSED) {
+        if std::mem::replace(&mut self.life.session_paused, paused) == paused
+            || self.config.flags.contains(TorrentFlags::PAUSED)
+        {
             return;
         }
         if paused { self.stopped(now) } else { self.started(now) }
@@ -215,8 +262,8 @@ impl Torrent {
             return;
         }
         self.trackers.restart(now);
-        self.swarm.forgive_all();
-        self.dials_since_start = 0;
+        self.swarm.list.forgive_all();
+        self.swarm.dials_since_start = 0;
         self.alert(Alert::TorrentResumed);
         self.handle_timeout(now);
     }
@@ -226,27 +273,27 @@ impl Torrent {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
-        self.member.leave();
-        self.share.claim(0, 0);
-        self.share.protect(0);
-        self.left_without_content = self.bytes_left();
+        self.line.member.leave();
+        self.cache.share.claim(0, 0);
+        self.cache.share.protect(0);
+        self.life.left_without_content = self.bytes_left();
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
-        self.flags |= TorrentFlags::PAUSED;
+        self.config.flags |= TorrentFlags::PAUSED;
         self.readers_changed();
         self.trackers.stop()
     }
 
     /// The state that follows from what is had and wanted; its alerts.
     pub(super) fn update_state(&mut self, now: Time) {
-        if self.checking {
+        if self.life.checking {
             return;
         }
         self.review_interests(now);
         let Some(content) = &self.content else { return };
         let all = content.have.is_full();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
-        let wanted_some = self.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
+        let wanted_some = self.config.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
         let state = if all {
             TorrentState::Seeding
         } else if wanted_some && !content.picker.has_wanted() {
@@ -254,11 +301,11 @@ impl Torrent {
         } else {
             TorrentState::Downloading
         };
-        let before = self.state;
+        let before = self.life.state;
         self.enter(state);
         let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
         let is_news = done(state) && before == TorrentState::Downloading;
-        if is_news && !std::mem::replace(&mut self.finished_told, true) {
+        if is_news && !std::mem::replace(&mut self.life.finished_told, true) {
             self.alert(Alert::TorrentFinished);
         }
         if all && before == TorrentState::Downloading {
@@ -267,7 +314,7 @@ impl Torrent {
     }
 
     pub(super) fn enter(&mut self, state: TorrentState) {
-        let prev_state = std::mem::replace(&mut self.state, state);
+        let prev_state = std::mem::replace(&mut self.life.state, state);
         if prev_state != state {
             self.alert(Alert::StateChanged { state, prev_state });
         }

@@ -14,9 +14,11 @@ use crate::metainfo::{Info, InfoHashes};
 impl Torrent {
     /// Takes in what is not known yet. What is there keeps its state, and what exceeds the limits is left out.
     pub fn merge(&mut self, now: Time, info: Option<&Arc<Info>>, tiers: &[Vec<String>], web_seeds: &[String]) {
-        if let Some(info) = info.filter(|info| self.content.is_none() && names(&self.info_hashes, &info.info_hashes)) {
+        if let Some(info) =
+            info.filter(|info| self.content.is_none() && names(&self.config.info_hashes, &info.info_hashes))
+        {
             let pieces = i64::from(info.layout.num_pieces());
-            if pieces <= self.settings.max_piece_count {
+            if pieces <= self.config.settings.max_piece_count {
                 self.adopt_metadata(now, info.clone());
             }
         }
@@ -47,25 +49,25 @@ impl Torrent {
             self.close(now, key, CloseReason::Blocked, None);
         }
         if self.is_private() {
-            self.swarm.keep_only(PeerSource::OF_PRIVATE);
+            self.swarm.list.keep_only(PeerSource::OF_PRIVATE);
         }
     }
 
     /// May a private torrent not know the peer?
     pub(super) fn is_stranger(&self, address: SocketAddr) -> bool {
-        self.is_private() && !self.swarm.source(address).intersects(PeerSource::OF_PRIVATE)
+        self.is_private() && !self.swarm.list.source(address).intersects(PeerSource::OF_PRIVATE)
     }
 
     /// In the form that the metadata asks for: those of several files are directories.
     pub(super) fn add_web_seeds(&mut self, urls: &[String]) {
         let slash = self.info().is_some_and(|info| wants_slash(info));
         for url in urls {
-            if self.web_seeds.len() >= MAX_WEB_SEEDS {
+            if self.config.web_seeds.len() >= MAX_WEB_SEEDS {
                 return;
             }
             let url = web_seed_url(url, slash);
-            if !self.web_seeds.contains(&url) {
-                self.web_seeds.push(url);
+            if !self.config.web_seeds.contains(&url) {
+                self.config.web_seeds.push(url);
             }
         }
     }

@@ -320,7 +320,7 @@ impl Torrent {
     }
 
     fn note_offer(&mut self, now: Time, key: PeerKey, size: u32) {
-        let most = usize::try_from(self.settings.max_metadata_size).unwrap_or(0);
+        let most = usize::try_from(self.config.settings.max_metadata_size).unwrap_or(0);
         if self.content.is_some() || size == 0 {
             return;
         }
@@ -417,14 +417,14 @@ impl Torrent {
     }
 
     fn metadata_complete(&mut self, now: Time, bytes: &[u8], senders: &[PeerKey]) {
-        let wanted = self.info_hashes;
+        let wanted = self.config.info_hashes;
         // A hybrid magnet names both; each that it names must hold.
         let v1_holds = wanted.v1.is_none_or(|h| h == Sha1Hash::of(bytes));
         let v2_holds = wanted.v2.is_none_or(|h| h == Sha256Hash::of(bytes));
         if !v1_holds || !v2_holds || wanted.is_empty() {
             return self.metadata_wrong(now, bytes.len(), senders);
         }
-        let most = self.settings.max_piece_count;
+        let most = self.config.settings.max_piece_count;
         let parsed = Info::parse(bytes).map_err(|error| Error::new(Status::Parse, error.message));
         let usable = parsed.and_then(|info| match info.layout.num_pieces() {
             pieces if i64::from(pieces) <= most => Ok(info),

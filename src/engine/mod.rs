@@ -16,6 +16,7 @@ pub mod status;
 pub mod swarm;
 pub mod torrent;
 pub mod trackers;
+pub mod traffic;
 
 pub use crate::base::time::Time;
 pub use crate::engine::config::{StorageKind, TorrentConfig, TorrentFlags};

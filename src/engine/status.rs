@@ -247,8 +247,8 @@ impl Torrent {
         let ppm =
             |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
         let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
-        let progress_ppm = match self.state {
-            TorrentState::CheckingFiles => ppm(u64::from(self.check_progress), u64::from(pieces_total)),
+        let progress_ppm = match self.life.state {
+            TorrentState::CheckingFiles => ppm(u64::from(self.life.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.metadata_progress(),
             // Nothing is wanted: memory storage at rest, or no file at all.
             _ if wanted.0 == 0 => {
@@ -265,39 +265,39 @@ impl Torrent {
         let (complete, incomplete) = self.trackers.swarm_size();
         let count = |n: Option<u32>| n.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
         TorrentStatus {
-            state: self.state,
-            flags: self.flags,
-            paused: self.flags.contains(TorrentFlags::PAUSED) || self.session_paused,
-            info_hashes: self.info_hashes,
+            state: self.life.state,
+            flags: self.config.flags,
+            paused: self.config.flags.contains(TorrentFlags::PAUSED) || self.life.session_paused,
+            info_hashes: self.config.info_hashes,
             has_metadata: self.content.is_some(),
-            name: self.name.clone(),
+            name: self.config.name.clone(),
             save_path: String::new(),
-            error: self.error.clone(),
-            storage: self.storage,
+            error: self.life.error.clone(),
+            storage: self.config.storage,
             progress_ppm,
             total: self.content.as_ref().map_or(0, |c| c.info.layout.total_size()),
             total_done: done,
             total_wanted: wanted.0,
             total_wanted_done: wanted.1,
-            total_download: self.protocol_down.total(),
-            total_upload: self.protocol_up.total(),
-            total_payload_download: self.down.total(),
-            total_payload_upload: self.up.total(),
-            all_time_download: self.down.total(),
-            all_time_upload: self.up.total(),
-            total_failed_bytes: self.counters.failed_bytes,
-            total_redundant_bytes: self.counters.redundant_bytes,
-            download_rate: self.protocol_down.at(now),
-            upload_rate: self.protocol_up.at(now),
-            download_payload_rate: self.down.at(now),
-            upload_payload_rate: self.up.at(now),
+            total_download: self.meters.protocol_down.total(),
+            total_upload: self.meters.protocol_up.total(),
+            total_payload_download: self.meters.down.total(),
+            total_payload_upload: self.meters.up.total(),
+            all_time_download: self.meters.down.total(),
+            all_time_upload: self.meters.up.total(),
+            total_failed_bytes: self.meters.counters.failed_bytes,
+            total_redundant_bytes: self.meters.counters.redundant_bytes,
+            download_rate: self.meters.protocol_down.at(now),
+            upload_rate: self.meters.protocol_up.at(now),
+            download_payload_rate: self.meters.down.at(now),
+            upload_payload_rate: self.meters.up.at(now),
             num_peers: self.peers.len() as u32,
             num_seeds: self.peers.values().filter(|p| p.is_seed()).count() as u32,
-            num_connections: (self.peers.len() + self.swarm.num_dialling()) as u32,
+            num_connections: (self.peers.len() + self.swarm.list.num_dialling()) as u32,
             num_uploads: self.peers.values().filter(|p| !p.am_choking).count() as u32,
-            list_peers: self.swarm.len() as u32,
-            list_seeds: self.swarm.num_seeds() as u32,
-            connect_candidates: self.swarm.num_candidates() as u32,
+            list_peers: self.swarm.list.len() as u32,
+            list_seeds: self.swarm.list.num_seeds() as u32,
+            connect_candidates: self.swarm.list.num_candidates() as u32,
             num_complete: count(complete),
             num_incomplete: count(incomplete),
             num_pieces: self.content.as_ref().map_or(0, |c| c.have.count()),
@@ -306,20 +306,20 @@ impl Torrent {
             block_size: BLOCK_SIZE,
             download_limit: 0,
             upload_limit: 0,
-            max_connections: self.max_connections,
-            max_uploads: self.max_uploads,
+            max_connections: self.config.max_connections,
+            max_uploads: self.config.max_uploads,
             next_announce_ms: next_announce.unwrap_or(-1),
             current_tracker: self.trackers.current().unwrap_or_default().to_owned(),
             announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
-            announcing_to_dht: self.wants_dht() && self.settings.enable_dht,
-            has_incoming: self.had_incoming,
-            is_seeding: full && !self.checking,
-            is_finished: matches!(self.state, TorrentState::Finished | TorrentState::Seeding),
-            added_time: self.added_time,
-            completed_time: self.completed_time,
-            active_duration: self.active.as_secs(),
-            finished_duration: self.finished_for.as_secs(),
-            seeding_duration: self.seeding_for.as_secs(),
+            announcing_to_dht: self.wants_dht() && self.config.settings.enable_dht,
+            has_incoming: self.swarm.had_incoming,
+            is_seeding: full && !self.life.checking,
+            is_finished: matches!(self.life.state, TorrentState::Finished | TorrentState::Seeding),
+            added_time: self.config.added_time,
+            completed_time: self.config.completed_time,
+            active_duration: self.life.active.as_secs(),
+            finished_duration: self.life.finished_for.as_secs(),
+            seeding_duration: self.life.seeding_for.as_secs(),
             num_readers: self.num_readers(),
         }
     }
@@ -350,7 +350,7 @@ impl Torrent {
                     peer_id: p.peer_id,
                     client: p.client.clone(),
                     flags,
-                    source: self.swarm.source(p.address)
+                    source: self.swarm.list.source(p.address)
                         | if p.incoming { PeerSource::INCOMING } else { PeerSource::empty() },
                     down_speed: p.protocol_down.at(now),
                     up_speed: p.protocol_up.at(now),
@@ -384,7 +384,7 @@ impl Torrent {
     }
 
     pub fn num_dialling(&self) -> usize {
-        self.swarm.num_dialling()
+        self.swarm.list.num_dialling()
     }
 
     /// How many pieces there are, and which we have: bits, most significant first.
@@ -454,8 +454,8 @@ impl Torrent {
             .collect())
     }
 
-    pub fn counters(&self) -> &super::torrent::Counters {
-        &self.counters
+    pub fn counters(&self) -> &crate::engine::traffic::Counters {
+        &self.meters.counters
     }
 
     /// Is this connection still there?

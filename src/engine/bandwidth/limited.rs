@@ -70,7 +70,7 @@ impl Torrent {
     /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
     /// torrents.
     pub fn set_download_limit(&mut self, rate: u32) {
-        self.limited.rate = rate;
+        self.requests.limited.rate = rate;
     }
 
     /// What the peer sent waits to be read, since a download limit holds it back; or no more.
@@ -78,9 +78,9 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.hold(now, held);
         if held {
-            self.limited.held.insert(key);
+            self.requests.limited.held.insert(key);
         } else {
-            self.limited.held.remove(&key);
+            self.requests.limited.held.remove(&key);
         }
     }
 
@@ -92,14 +92,16 @@ impl Torrent {
 
     /// Blocks that only those are asked for who let us wait; never more than are asked for.
     fn silent_blocks(&mut self, now: Time) -> u64 {
-        if self.limited.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
-            self.limited.looked_at = Some(now);
-            self.limited.silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
+        if self.requests.limited.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
+            self.requests.limited.looked_at = Some(now);
+            self.requests.limited.silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
         }
         let Some(content) = &self.content else { return 0 };
-        let is_silent =
-            |key: &PeerKey| self.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.is_silent(now));
-        let silent = self.limited.silent.iter().filter(|key| is_silent(key)).filter_map(|key| self.peers.get(key));
+        let is_silent = |key: &PeerKey| {
+            self.requests.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.is_silent(now))
+        };
+        let silent =
+            self.requests.limited.silent.iter().filter(|key| is_silent(key)).filter_map(|key| self.peers.get(key));
         let blocks =
             silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
                 let slot = content.store.slot(*piece);

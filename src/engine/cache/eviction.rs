@@ -139,7 +139,7 @@ impl Torrent {
         if self.evict_one(now, bound, pick.piece) {
             return true;
         }
-        let rank = |piece: u32| self.wants.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
+        let rank = |piece: u32| self.requests.demand.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
         let mine = rank(pick.piece);
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
             return false;
@@ -155,11 +155,11 @@ impl Torrent {
     pub(in crate::engine) fn keepers(&self, now: Time, for_others: bool) -> Keepers<'_> {
         Keepers {
             now,
-            readers: &self.readers,
-            deadlines: &self.deadlines,
-            protected: &self.kept_lookbehind,
-            shows: &self.shows,
-            crowded: self.share.is_crowded(self.pool.limit()),
+            readers: self.readers.map(),
+            deadlines: &self.readers.deadlines,
+            protected: &self.cache.kept_lookbehind,
+            shows: &self.requests.shows,
+            crowded: self.cache.share.is_crowded(self.cache.pool.limit()),
             for_others,
             stopped: !self.is_running(),
         }
@@ -206,7 +206,7 @@ impl Torrent {
         if kept {
             self.lose(now, piece);
         }
-        self.wants_dirty = true;
+        self.requests.outdated = true;
     }
 
     /// A piece that we had is had no more.
@@ -220,7 +220,7 @@ impl Torrent {
         self.offer_changed(now, piece, false);
         self.withdraw_piece(now, piece);
         self.update_state(now);
-        self.counters.evicted_pieces += 1;
+        self.meters.counters.evicted_pieces += 1;
         self.alert(Alert::PieceEvicted { piece });
     }
 
@@ -231,15 +231,17 @@ impl Torrent {
     }
 
     fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX)) {}
+        while self.cache.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX))
+        {
+        }
     }
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.refresh_wants(now);
         self.shed(now);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         // A read of a piece that does not fit any more fails.
         self.readers_changed();
         self.fill_everybody(now);
@@ -247,17 +249,17 @@ impl Torrent {
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
     pub(in crate::engine) fn shed(&mut self, now: Time) {
-        if !self.pool.is_overdrawn() {
+        if !self.cache.pool.is_overdrawn() {
             return;
         }
         self.drop_too_large(now);
-        self.spare_down_to(now, self.pool.limit());
+        self.spare_down_to(now, self.cache.pool.limit());
         // What somebody holds at this moment is free when he lets go of it.
         let mut coming = 0;
-        while self.pool.is_beyond(self.pool.limit() + coming) {
+        while self.cache.pool.is_beyond(self.cache.pool.limit() + coming) {
             let Some(content) = &self.content else { return };
             let may_go = |s: &Slot| s.stage != Stage::Writing;
-            let slots = content.store.present().iter().filter(|p| !self.kept_lookbehind.contains(p));
+            let slots = content.store.present().iter().filter(|p| !self.cache.kept_lookbehind.contains(p));
             let slots = slots.filter_map(|p| Some((*p, content.store.slot(*p).filter(|s| may_go(s))?)));
             let Some((piece, slot)) = slots.min_by_key(|(_, s)| (s.is_shared(), s.used)) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
@@ -267,8 +269,10 @@ impl Torrent {
 
     /// Pieces that are larger than memory is now will never be whole, and those that are do not fit.
     fn drop_too_large(&mut self, now: Time) {
-        let Some(content) = self.content.as_ref().filter(|_| self.storage == StorageKind::Memory) else { return };
-        let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.pool.limit();
+        let Some(content) = self.content.as_ref().filter(|_| self.config.storage == StorageKind::Memory) else {
+            return;
+        };
+        let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.cache.pool.limit();
         let pieces = content.store.present().iter().copied().filter(|p| too_large(p) && !self.is_stretched(*p));
         let pieces: Vec<u32> = pieces.collect();
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
@@ -281,21 +285,21 @@ impl Torrent {
     }
 
     fn share_blocks(&self) -> u64 {
-        self.share.of(self.pool.limit())
+        self.cache.share.of(self.cache.pool.limit())
     }
 
     /// Weighs the torrent in the session by what it wants now, and cuts the readers' windows from its share.
     pub(in crate::engine) fn update_windows(&mut self, now: Time) {
         self.update_shares(now);
-        let percent = u64::try_from(self.settings.reader_lookbehind_percent).unwrap_or(0);
-        if self.storage != StorageKind::Memory {
+        let percent = u64::try_from(self.config.settings.reader_lookbehind_percent).unwrap_or(0);
+        if self.config.storage != StorageKind::Memory {
             self.readers.values_mut().for_each(|r| r.window = r.compute_window(None, percent));
             return;
         }
         self.update_kept_lookbehind();
         self.answer_reads(now);
-        let crowded = self.share.is_crowded(self.pool.limit());
-        let others_wait = self.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
+        let crowded = self.cache.share.is_crowded(self.cache.pool.limit());
+        let others_wait = self.cache.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
         let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
         let is_awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
         let awake: BTreeSet<ReaderId> = self.readers.values().filter(|r| is_awake(r)).map(|r| r.id).collect();
@@ -353,24 +357,24 @@ impl Torrent {
     /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
     fn update_kept_lookbehind(&mut self) {
         let Some(content) = &self.content else { return };
-        let in_memory = self.storage == StorageKind::Memory;
+        let in_memory = self.config.storage == StorageKind::Memory;
         // What is on disk stays there, and takes nothing of the half.
-        let half = (self.pool.limit() / 2).saturating_sub(self.share.protected_elsewhere());
+        let half = (self.cache.pool.limit() / 2).saturating_sub(self.cache.share.protected_elsewhere());
         let mut left = if in_memory { half } else { u64::MAX };
-        self.kept_lookbehind.clear();
-        for piece in &self.protected {
+        self.cache.kept_lookbehind.clear();
+        for piece in &self.cache.protected {
             let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
             if blocks > left {
                 break;
             }
             left -= blocks;
-            self.kept_lookbehind.insert(*piece);
+            self.cache.kept_lookbehind.insert(*piece);
         }
-        self.out.shares_changed |= self.share.protect(if in_memory { self.protected_blocks() } else { 0 });
+        self.out.shares_changed |= self.cache.share.protect(if in_memory { self.protected_blocks() } else { 0 });
     }
 
     pub(in crate::engine) fn update_shares(&mut self, now: Time) {
-        let room = self.room_behind(now, self.share.unprotected(self.pool.limit()));
+        let room = self.room_behind(now, self.cache.share.unprotected(self.cache.pool.limit()));
         let plays = |r: &&Reader| r.is_active(now) && self.is_running() && !Self::stands_behind(now, room, r);
         let playing = self.readers.values().filter(plays).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
@@ -379,22 +383,22 @@ impl Torrent {
         // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
         let need: u64 = self.readers.values().filter(plays).map(need).sum();
-        let need = need.min(self.pool.limit().saturating_mul(playing));
-        if self.share.claim(weight, need) {
+        let need = need.min(self.cache.pool.limit().saturating_mul(playing));
+        if self.cache.share.claim(weight, need) {
             self.out.shares_changed = true;
-            self.wants_dirty = true;
+            self.requests.outdated = true;
         }
     }
 
     /// Shares of the session changed: the windows follow.
     pub fn shares_changed(&mut self, now: Time) {
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.fill_all(now);
     }
 
     fn protected_blocks(&self) -> u64 {
         let Some(content) = &self.content else { return 0 };
-        self.kept_lookbehind.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
+        self.cache.kept_lookbehind.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
     }
 
     /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
@@ -406,9 +410,9 @@ impl Torrent {
         let Some(content) = &self.content else { return Err(no_metadata()) };
         let layout = &content.info.layout;
         let bytes: u64 = protected.iter().map(|p| u64::from(layout.blocks_in_piece(*p)) * u64::from(BLOCK_SIZE)).sum();
-        let most = self.pool.limit() * u64::from(BLOCK_SIZE) / 2;
-        let elsewhere = self.share.protected_elsewhere() * u64::from(BLOCK_SIZE);
-        if bytes > most.saturating_sub(elsewhere) && self.storage == StorageKind::Memory {
+        let most = self.cache.pool.limit() * u64::from(BLOCK_SIZE) / 2;
+        let elsewhere = self.cache.share.protected_elsewhere() * u64::from(BLOCK_SIZE);
+        if bytes > most.saturating_sub(elsewhere) && self.config.storage == StorageKind::Memory {
             return Err(Error::new(
                 Status::OutOfMemory,
                 format!(
@@ -417,17 +421,17 @@ impl Torrent {
                 ),
             ));
         }
-        self.protected = protected;
+        self.cache.protected = protected;
         self.update_kept_lookbehind();
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.fill_all(now);
         Ok(())
     }
 
     pub fn clear_lookbehind(&mut self, now: Time) {
-        self.protected.clear();
+        self.cache.protected.clear();
         self.update_kept_lookbehind();
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.fill_all(now);
     }
 
@@ -435,7 +439,11 @@ impl Torrent {
     pub fn is_lookbehind_available(&mut self, piece: i64) -> Result<bool> {
         let piece = self.check_piece(piece)?;
         let available = self.content.as_ref().is_some_and(|c| c.have.get(piece));
-        let counter = if available { &mut self.counters.lookbehind_hits } else { &mut self.counters.lookbehind_misses };
+        let counter = if available {
+            &mut self.meters.counters.lookbehind_hits
+        } else {
+            &mut self.meters.counters.lookbehind_misses
+        };
         *counter += 1;
         Ok(available)
     }
@@ -443,18 +451,18 @@ impl Torrent {
     pub fn lookbehind_stats(&self) -> LookbehindStats {
         let available = |p: &&u32| self.content.as_ref().is_some_and(|c| c.have.get(**p));
         LookbehindStats {
-            protected_pieces: self.protected.len() as u32,
-            available_pieces: self.protected.iter().filter(available).count() as u32,
+            protected_pieces: self.cache.protected.len() as u32,
+            available_pieces: self.cache.protected.iter().filter(available).count() as u32,
             protected_bytes: self.protected_blocks() * u64::from(BLOCK_SIZE),
-            limit_bytes: self.pool.limit() * u64::from(BLOCK_SIZE) / 2,
-            hits: self.counters.lookbehind_hits,
-            misses: self.counters.lookbehind_misses,
+            limit_bytes: self.cache.pool.limit() * u64::from(BLOCK_SIZE) / 2,
+            hits: self.meters.counters.lookbehind_hits,
+            misses: self.meters.counters.lookbehind_misses,
         }
     }
 
     pub fn storage_stats(&self) -> StorageStats {
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
-        let (limit, peak) = self.pool.limit_and_peak();
+        let (limit, peak) = self.cache.pool.limit_and_peak();
         let held = |pieces: &mut dyn Iterator<Item = u32>| {
             self.content
                 .as_ref()
@@ -468,17 +476,17 @@ impl Torrent {
         };
         StorageStats {
             session_limit: bytes(limit),
-            session_charged: bytes(self.pool.charged()),
+            session_charged: bytes(self.cache.pool.charged()),
             session_peak: bytes(peak),
             resident: bytes(self.content.as_ref().map_or(0, |c| c.store.kept_blocks())),
             partial: bytes(self.content.as_ref().map_or(0, |c| c.store.partial_blocks())),
             in_flight: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             pinned: held(&mut pinned.into_iter()),
-            protected_bytes: held(&mut self.kept_lookbehind.iter().copied()),
+            protected_bytes: held(&mut self.cache.kept_lookbehind.iter().copied()),
             resident_pieces: self.content.as_ref().map_or(0, |c| c.store.kept_pieces()),
-            protected_pieces: self.kept_lookbehind.iter().filter(|p| is_kept(**p)).count() as u32,
-            evicted_pieces: self.counters.evicted_pieces,
-            refetched_pieces: self.counters.refetched_pieces,
+            protected_pieces: self.cache.kept_lookbehind.iter().filter(|p| is_kept(**p)).count() as u32,
+            evicted_pieces: self.meters.counters.evicted_pieces,
+            refetched_pieces: self.meters.counters.refetched_pieces,
             share: bytes(self.share_blocks()),
         }
     }

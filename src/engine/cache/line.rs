@@ -4,6 +4,7 @@
 //! finds too little waits in line (`memory/turns.rs`), by class and then by how long it waits. The first in line gets what the
 //! others can spare: they give it back when it is asked for, and from then on whenever a window moves.
 
+use crate::memory::turns::Member;
 use std::time::Duration;
 
 use super::eviction::{Worth, evictable_by};
@@ -59,6 +60,23 @@ fn urgency_of(class: Class) -> u8 {
     1 + class as u8
 }
 
+/// Where the torrent stands in line for memory.
+#[derive(Debug)]
+pub(in crate::engine) struct Line {
+    pub(in crate::engine) member: Member,
+    /// Since when it waits there for what no read waits for.
+    pub(in crate::engine) in_line_since: Option<Time>,
+    /// When it gave way to others because nothing came.
+    pub(in crate::engine) gave_way: Option<GaveWay>,
+    pub(in crate::engine) nothing_to_give_until: Time,
+}
+
+impl Line {
+    pub(in crate::engine) fn new(member: Member) -> Self {
+        Self { member, in_line_since: None, gave_way: None, nothing_to_give_until: Time::ZERO }
+    }
+}
+
 impl Torrent {
     /// Charges the block. `None`: there is no memory for it now.
     pub(in crate::engine) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
@@ -78,18 +96,18 @@ impl Torrent {
 
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
         let rank = self.rank_in_line(now, pick, begun, blocks);
-        let mut promise = self.member.promise(rank, blocks);
+        let mut promise = self.line.member.promise(rank, blocks);
         if promise.is_none() {
-            while self.pool.available() < blocks && self.make_room(now, pick) {}
-            promise = self.member.promise(rank, blocks);
+            while self.cache.pool.available() < blocks && self.make_room(now, pick) {}
+            promise = self.line.member.promise(rank, blocks);
         }
         if promise.is_some() {
             // What waits next begins to wait then.
-            self.in_line_since = None;
+            self.line.in_line_since = None;
             return promise;
         }
         if !is_copy && pick.class != Class::Shown && (begun || self.has_claim(pick.class, blocks)) {
-            self.member.wait(rank, blocks);
+            self.line.member.wait(rank, blocks);
         }
         None
     }
@@ -97,27 +115,28 @@ impl Torrent {
     /// What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and brought nothing
     /// into it comes last, and so does what has room only while the protected is not all there.
     fn rank_in_line(&mut self, now: Time, pick: Pick, begun: bool, blocks: u64) -> Rank {
-        if let Some(gave_way) = self.gave_way.filter(|g| g.is_behind(now)) {
+        if let Some(gave_way) = self.line.gave_way.filter(|g| g.is_behind(now)) {
             return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
-        if blocks > self.share.unprotected(self.pool.limit()) {
-            return Rank { urgency: LAST, since: self.in_line_since.get_or_insert(now).micros() };
+        if blocks > self.cache.share.unprotected(self.cache.pool.limit()) {
+            return Rank { urgency: LAST, since: self.line.in_line_since.get_or_insert(now).micros() };
         }
-        let waits_since = || self.wants.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
+        let waits_since =
+            || self.requests.demand.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
         let (class, since) = match pick.class {
             Class::Blocked => (Class::Blocked, waits_since().unwrap_or(now)),
             Class::Background => match waits_since().map(|since| since + PATIENT) {
                 Some(since) if since <= now => (Class::Blocked, since),
-                _ => (Class::Background, *self.in_line_since.get_or_insert(now)),
+                _ => (Class::Background, *self.line.in_line_since.get_or_insert(now)),
             },
-            class => (class, *self.in_line_since.get_or_insert(now)),
+            class => (class, *self.line.in_line_since.get_or_insert(now)),
         };
         let urgency = if begun { 0 } else { urgency_of(class) };
         let waits_here = |r: &&Reader| r.wait_at(now).is_some() && r.current_piece() == Some(pick.piece);
         let took = self.readers.values().filter(waits_here).map(|r| r.last_turn()).min().unwrap_or_default();
         let for_all = (took * TURNS_BEHIND).min(LONGEST_BEHIND_FOR_ALL).as_micros() as u64;
         // Nobody waits for more than all memory.
-        let handicap = for_all * blocks / self.pool.limit().max(blocks).max(1);
+        let handicap = for_all * blocks / self.cache.pool.limit().max(blocks).max(1);
         Rank { urgency, since: since.micros() + handicap }
     }
 
@@ -125,10 +144,10 @@ impl Torrent {
     /// for its only piece.
     pub(in crate::engine) fn has_claim(&self, class: Class, blocks: u64) -> bool {
         let waits = |r: &Reader| r.options.background && r.reads_wait();
-        let within = |held: u64| held == 0 || held + blocks <= self.share.of(self.pool.limit());
+        let within = |held: u64| held == 0 || held + blocks <= self.cache.share.of(self.cache.pool.limit());
         class == Class::Blocked
             || (class == Class::Background && self.readers.values().any(waits))
-            || (class != Class::Shown && self.share.weight() > 0 && within(self.blocks_held()))
+            || (class != Class::Shown && self.cache.share.weight() > 0 && within(self.blocks_held()))
     }
 
     /// There is no memory for a copy of a block that is late: the request moves, with its charge.
@@ -142,20 +161,20 @@ impl Torrent {
         peer.note_taken_back();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
         peer.refusals.note_late(now, piece);
-        self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
+        self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
         let charge = peer.credits.take(piece, block * BLOCK_SIZE);
         let mut promise = content.store.unmark_asked(piece, block, late);
         // What is on its way keeps its charge; the piece's own memory serves then.
         let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store.redeem(piece));
-        self.wants_from = 0;
+        self.requests.from = 0;
         self.note_hungry(late);
         Some((charge?, promise))
     }
 
     /// It is this torrent's turn: there is as much as it waits for.
     pub fn memory_came(&mut self, now: Time) {
-        self.member.leave();
-        self.wants_from = 0;
+        self.line.member.leave();
+        self.requests.from = 0;
         self.fill_everybody(now);
     }
 
@@ -163,35 +182,35 @@ impl Torrent {
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
         self.shed(now);
-        self.member.holds(self.blocks_held());
-        if self.wants_dirty && self.pool.anybody_waits() {
+        self.line.member.holds(self.blocks_held());
+        if self.requests.outdated && self.cache.pool.anybody_waits() {
             self.review_memory(now);
         }
-        self.out.memory_wanted |= self.pool.lacks_unasked();
+        self.out.memory_wanted |= self.cache.pool.lacks_unasked();
     }
 
     /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
         // Where nothing goes on, nobody asks again.
-        let asked_lately = now < self.nothing_to_give_until && self.is_running();
-        if !asked_lately && self.member.others_lack().is_some() {
+        let asked_lately = now < self.line.nothing_to_give_until && self.is_running();
+        if !asked_lately && self.line.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
-            self.wants_dirty = true;
+            self.requests.outdated = true;
             self.review_memory(now);
         }
     }
 
     /// Nothing is fetched until it starts again: it waits for no memory, and who does may have what it holds.
     pub(in crate::engine) fn rest_from_memory(&mut self, now: Time) {
-        self.member.leave();
-        self.wants_dirty = true;
+        self.line.member.leave();
+        self.requests.outdated = true;
         self.update_shares(now);
         self.yield_memory(now);
     }
 
     /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.
     fn review_memory(&mut self, now: Time) {
-        let waited = self.member.is_waiting();
+        let waited = self.line.member.is_waiting();
         self.refresh_wants(now);
         if waited {
             self.fill_everybody(now);
@@ -204,14 +223,14 @@ impl Torrent {
     /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
     /// would take the same memory from each other for ever.
     fn give_back(&mut self, now: Time) {
-        let crowded = self.share.is_crowded(self.pool.limit());
-        while let Some(Lack { urgency, is_passed }) = self.member.others_lack() {
+        let crowded = self.cache.share.is_crowded(self.cache.pool.limit());
+        while let Some(Lack { urgency, is_passed }) = self.line.member.others_lack() {
             let read_waits = urgency <= urgency_of(Class::Blocked);
             let for_reader = urgency < urgency_of(Class::Priority);
-            let share = match self.share.weight() {
+            let share = match self.cache.share.weight() {
                 0 => 0,
                 _ if crowded && for_reader => 0,
-                _ => self.share.of(self.pool.limit()),
+                _ => self.cache.share.of(self.cache.pool.limit()),
             };
             let bound = if is_passed {
                 // It cannot be served as long as somebody else holds on.
@@ -229,7 +248,7 @@ impl Torrent {
             let gave =
                 self.evict_for_others(now, bound) || (!is_passed && self.blocks_held() > share && self.let_one_go(now));
             if !gave {
-                self.nothing_to_give_until = now + ASKED_AGAIN;
+                self.line.nothing_to_give_until = now + ASKED_AGAIN;
                 return;
             }
         }
@@ -237,25 +256,25 @@ impl Torrent {
 
     /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
     pub(in crate::engine) fn give_up_stuck(&mut self, now: Time) {
-        let Some(content) = self.content.as_ref().filter(|_| self.pool.anybody_waits()) else { return };
+        let Some(content) = self.content.as_ref().filter(|_| self.cache.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store.slot(*p);
             slot.is_some_and(|s| s.stage == Stage::Partial && !s.is_unverified_whole() && now.since(s.last) >= STUCK)
         };
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
-        if self.member.others_lack().is_none() {
+        if self.line.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
-            let is_behind = self.gave_way.is_some_and(|g| g.is_behind(now));
-            if !pieces.is_empty() && self.member.is_waiting() && !is_behind {
-                self.gave_way = Some(GaveWay::again(self.gave_way, now));
-                self.member.leave();
-                self.wants_from = 0;
+            let is_behind = self.line.gave_way.is_some_and(|g| g.is_behind(now));
+            if !pieces.is_empty() && self.line.member.is_waiting() && !is_behind {
+                self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
+                self.line.member.leave();
+                self.requests.from = 0;
                 self.fill_everybody(now);
             }
             return;
         }
         if !pieces.is_empty() {
-            self.gave_way = Some(GaveWay::again(self.gave_way, now));
+            self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
         }
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
@@ -280,7 +299,7 @@ impl Torrent {
         }
         for (piece, blocks) in whole {
             let rank = Rank { urgency: 0, since: 0 };
-            if let (Some(promise), Some(content)) = (self.member.promise(rank, blocks), &mut self.content) {
+            if let (Some(promise), Some(content)) = (self.line.member.promise(rank, blocks), &mut self.content) {
                 content.store.set_promise(piece, Some(promise));
             }
         }
@@ -290,7 +309,7 @@ impl Torrent {
     /// torrent's to claim.
     pub(in crate::engine) fn admits(&self, content: &Content, class: Class, piece: u32) -> bool {
         let blocks = u64::from(content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX));
-        if self.pool.available() >= blocks || self.has_claim(class, blocks) {
+        if self.cache.pool.available() >= blocks || self.has_claim(class, blocks) {
             return true;
         }
         // Where all that is begun is wanted alike, nothing goes.
@@ -299,10 +318,10 @@ impl Torrent {
         }
         // It is asked for every piece that could be begun, and knows no better time than the last tick's: the worth of a piece
         // changes within seconds.
-        let (keepers, bound) = (self.keepers(self.last_tick, false), evictable_by(class));
+        let (keepers, bound) = (self.keepers(self.life.last_tick, false), evictable_by(class));
         let below = |p: &&u32| keepers.worth(content, **p) < bound;
         let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();
-        self.pool.available() + evictable >= blocks
+        self.cache.pool.available() + evictable >= blocks
     }
 }

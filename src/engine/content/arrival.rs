@@ -21,7 +21,7 @@ impl Torrent {
         data: Block,
     ) -> Result<(), String> {
         let length = data.len();
-        self.down.add(now, u64::from(length));
+        self.meters.down.add(now, u64::from(length));
         self.check_length(key, piece, begin, length)?;
         let queue_time = self.queue_time(now);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else {
@@ -40,9 +40,9 @@ impl Torrent {
             if peer.stray_came(now, length) {
                 unsnub(peer, &mut self.out.alerts);
             }
-            self.counters.redundant_bytes += u64::from(length);
+            self.meters.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
-            self.inflow.pipe.stray(length);
+            self.requests.aggregate.pipe.stray(length);
             if in_grid {
                 self.count_stray(piece, block, length);
             }
@@ -52,14 +52,16 @@ impl Torrent {
         if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        self.inflow.pipe.answered(now, length, request.sent, request.delivered_by_all);
+        self.requests.aggregate.pipe.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
-        self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
+        self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
         peer.last_useful = now;
-        self.gave_way = None;
+        self.line.gave_way = None;
         peer.budget.block(u64::from(length));
         unsnub(peer, &mut self.out.alerts);
-        self.inflow.count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
+        self.requests
+            .aggregate
+            .count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
         match content.store.receive(now, piece, block, data, key) {
             Arrival::Stored { others } => {
                 self.hashing.note(piece);
@@ -72,7 +74,7 @@ impl Torrent {
                 }
             }
             Arrival::Redundant => {
-                self.counters.redundant_bytes += u64::from(length);
+                self.meters.counters.redundant_bytes += u64::from(length);
                 self.count_stray(piece, block, length);
             }
         }
@@ -104,7 +106,7 @@ impl Torrent {
         length: u32,
     ) -> Result<(), String> {
         self.check_length(key, piece, begin, length)?;
-        self.counters.redundant_bytes += u64::from(length);
+        self.meters.counters.redundant_bytes += u64::from(length);
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
@@ -112,7 +114,7 @@ impl Torrent {
         if peer.stray_came(now, length) {
             unsnub(peer, &mut self.out.alerts);
         }
-        self.inflow.pipe.stray(length);
+        self.requests.aggregate.pipe.stray(length);
         if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);
         }
@@ -127,19 +129,19 @@ impl Torrent {
             self.acquit(now, piece);
             return;
         }
-        match self.storage {
+        match self.config.storage {
             StorageKind::Memory => {
                 content.store.keep(piece);
                 self.piece_had(now, piece);
             }
             StorageKind::Disk => {
                 let blocks = content.store.begin_write(piece);
-                self.out.disk.push(DiskJob::Write { generation: self.disk_generation, piece, blocks });
-                self.wants_from = 0;
+                self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
+                self.requests.from = 0;
             }
         }
         self.acquit(now, piece);
-        if self.refill {
+        if self.requests.refill {
             self.fill_all(now);
         }
     }
@@ -157,7 +159,7 @@ impl Torrent {
                 self.fill_all(now);
             }
             Err((error, filename)) => {
-                self.wants_dirty = true;
+                self.requests.outdated = true;
                 self.disk_failed(now, generation, error, filename);
                 self.fill_all(now);
             }
@@ -171,12 +173,12 @@ impl Torrent {
             return;
         }
         if content.evicted.get(piece) {
-            self.counters.refetched_pieces += 1;
+            self.meters.counters.refetched_pieces += 1;
         }
-        self.deadlines.remove(&piece);
-        if let Some(at) = self.wants.iter().position(|w| w.piece == piece) {
-            self.wants.remove(at);
-            self.wants_from -= usize::from(at < self.wants_from);
+        self.readers.deadlines.remove(&piece);
+        if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
+            self.requests.demand.remove(at);
+            self.requests.from -= usize::from(at < self.requests.from);
         }
         self.out.alerts.push(Alert::PieceFinished { piece });
         for file in content.info.layout.piece_files(piece) {

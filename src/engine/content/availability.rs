@@ -50,16 +50,13 @@ impl Torrent {
     /// Tells the peers that we have the piece.
     pub(in crate::engine) fn announce_piece(&mut self, now: Time, piece: u32) {
         let audience = self.audience();
-        for key in &self.partial {
-            if let Some(peer) = self.peers.get_mut(key) {
-                tell_have(now, peer, piece, audience, &mut self.out.wake);
-            }
-        }
+        let woken = &mut self.out.wake;
+        self.peers.for_each_partial(|peer| tell_have(now, peer, piece, audience, woken));
     }
 
     /// Who hears of the pieces that we have.
     pub(in crate::engine) fn audience(&self) -> Audience {
-        match (self.pieces_stay(), self.settings.send_dont_have) {
+        match (self.pieces_stay(), self.config.settings.send_dont_have) {
             (true, _) => Audience::All,
             (false, true) => Audience::Informed,
             (false, false) => Audience::Nobody,
@@ -68,24 +65,26 @@ impl Torrent {
 
     /// The piece is gone: those who were told are told.
     pub(in crate::engine) fn withdraw_piece(&mut self, now: Time, piece: u32) {
-        let tells = self.settings.send_dont_have;
-        for key in &self.partial {
-            let Some(peer) = self.peers.get_mut(key) else { continue };
+        let tells = self.config.settings.send_dont_have;
+        let woken = &mut self.out.wake;
+        self.peers.for_each_partial(|peer| {
             if peer.told.clear(piece)
                 && tells
                 && let Some(id) = peer.ids.lt_donthave
             {
                 peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
-                wake(&mut self.out.wake, peer);
+                wake(woken, peer);
             }
-        }
+        });
     }
 
     /// We got the piece, or lost it: what those have for us who have it.
     pub(in crate::engine) fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
         let (mut changed, mut showed) = (Vec::new(), Vec::new());
-        for key in &self.partial {
-            let Some(peer) = self.peers.get_mut(key).filter(|p| p.have.get(piece)) else { continue };
+        self.peers.for_each_partial(|peer| {
+            if !peer.have.get(piece) {
+                return;
+            }
             peer.counted_offers = if had { peer.counted_offers.saturating_sub(1) } else { peer.counted_offers + 1 };
             if had && peer.shown.take(piece) && peer.counted_offers == 0 {
                 showed.push(peer.key);
@@ -93,7 +92,7 @@ impl Torrent {
             if peer.counted_offers <= 1 {
                 changed.push(peer.key);
             }
-        }
+        });
         // Seeds have something for us until we have everything.
         if self.content.as_ref().is_some_and(|c| c.num_missing() == u32::from(!had)) {
             changed.extend(self.peers.values().filter(|p| p.counted_seed).map(|p| p.key));
@@ -108,11 +107,7 @@ impl Torrent {
     pub(in crate::engine) fn pieces_found(&mut self, now: Time) {
         let Some(content) = &self.content else { return };
         let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
-        for key in &self.partial {
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.count_offers(&content.have);
-            }
-        }
+        self.peers.for_each_partial(|peer| peer.count_offers(&content.have));
         for piece in found {
             self.announce_piece(now, piece);
         }
@@ -156,7 +151,7 @@ impl Torrent {
         content.picker.peer_has(piece);
         peer.shown.note(piece);
         if peer.is_seed() {
-            self.swarm.set_seed(peer.address, true);
+            self.swarm.list.set_seed(peer.address, true);
         }
         if !content.have.get(piece) {
             peer.counted_offers += 1;
@@ -180,16 +175,16 @@ impl Torrent {
         if !peer.have.clear(piece) {
             return Ok(());
         }
-        if std::mem::take(&mut peer.counted_seed) {
+        let was_counted = std::mem::take(&mut peer.counted_seed);
+        if was_counted {
             content.picker.seed_left();
             content.picker.pieces_joined(&peer.have);
             peer.counted_offers = content.num_missing();
-            self.partial.insert(key);
         } else {
             content.picker.peer_lost(piece);
         }
         if was_full {
-            self.swarm.set_seed(peer.address, false);
+            self.swarm.list.set_seed(peer.address, false);
         }
         if !content.have.get(piece) {
             peer.counted_offers = peer.counted_offers.saturating_sub(1);
@@ -198,9 +193,12 @@ impl Torrent {
             tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
         let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        if was_counted {
+            self.peers.set_partial(key, true);
+        }
         for block in dropped {
             self.release_request(key, piece, block);
-            self.refill = true;
+            self.requests.refill = true;
         }
         self.suspect_stops(key);
         self.update_interest(now, key);
@@ -248,15 +246,12 @@ impl Torrent {
         peer.counted_seed = field.is_full();
         peer.have = field;
         peer.shown.replace(peer.have.iter().filter(|_| !peer.counted_seed));
-        if peer.counted_seed && (stays || peer.told.is_empty()) {
-            self.partial.remove(&key);
-        } else {
-            self.partial.insert(key);
-        }
+        let needs_no_look = peer.counted_seed && (stays || peer.told.is_empty());
         peer.count_offers(&content.have);
         let seed = peer.is_seed();
         let address = peer.address;
-        self.swarm.set_seed(address, seed);
+        self.peers.set_partial(key, !needs_no_look);
+        self.swarm.list.set_seed(address, seed);
         self.update_interest(now, key);
         self.heard_of_pieces(now);
         Ok(())

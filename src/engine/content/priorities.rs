@@ -36,7 +36,7 @@ impl Torrent {
             content.picker.set_priority(piece, priority);
         }
         if priority == 0 {
-            self.deadlines.remove(&piece);
+            self.readers.deadlines.remove(&piece);
         }
         self.priorities_changed(now);
         Ok(())
@@ -88,10 +88,10 @@ impl Torrent {
     }
 
     fn priorities_changed(&mut self, now: Time) {
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         // What was evicted and comes again is no news; what is wanted newly is.
         if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
-            self.finished_told = false;
+            self.life.finished_told = false;
         }
         self.update_state(now);
         self.review_interests(now);
@@ -103,7 +103,7 @@ impl Torrent {
     fn cancel_unpicked(&mut self, now: Time) {
         self.refresh_wants(now);
         let Some(content) = &self.content else { return };
-        let wanted: std::collections::HashSet<u32> = self.wants.iter().map(|w| w.piece).collect();
+        let wanted: std::collections::HashSet<u32> = self.requests.demand.iter().map(|w| w.piece).collect();
         let unwanted: std::collections::HashSet<u32> = content
             .store
             .present()
@@ -126,26 +126,26 @@ impl Torrent {
         // Overdue pieces keep their order among themselves.
         let offset = Duration::from_millis(deadline_ms.unsigned_abs());
         let due = if deadline_ms >= 0 { now + offset } else { now - offset };
-        self.deadlines.insert(piece, due);
+        self.readers.deadlines.insert(piece, due);
         self.deadlines_changed(now);
         Ok(())
     }
 
     pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
         let piece = self.check_piece(piece)?;
-        self.deadlines.remove(&piece);
+        self.readers.deadlines.remove(&piece);
         self.deadlines_changed(now);
         Ok(())
     }
 
     /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
     pub fn clear_piece_deadlines(&mut self, now: Time) {
-        self.deadlines.clear();
+        self.readers.deadlines.clear();
         self.deadlines_changed(now);
     }
 
     fn deadlines_changed(&mut self, now: Time) {
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.review_interests(now);
         self.cancel_unpicked(now);
         self.fill_all(now);

@@ -31,7 +31,7 @@ impl Torrent {
             .values()
             .find(|p| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING);
         if let Some(key) = crossed.map(|p| p.key)
-            && incoming == (*peer_id > self.peer_id)
+            && incoming == (*peer_id > self.config.peer_id)
         {
             self.close(now, key, CloseReason::DuplicatePeerId, None);
         }
@@ -41,7 +41,7 @@ impl Torrent {
     /// that are mute end, if all are.
     pub(in crate::engine) fn is_duplicate(&mut self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
         let ip = address.ip().to_canonical();
-        let one_each = !self.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
+        let one_each = !self.config.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
         let same = |p: &&Peer| {
             let same_ip = p.address.ip().to_canonical() == ip;
             p.peer_id == *peer_id || same_ip && (one_each || p.address.port() == address.port())
@@ -60,7 +60,7 @@ impl Torrent {
     fn is_mute(&self, now: Time, peer: &Peer) -> bool {
         let silent = now.since(peer.last_received);
         let patience = if self.a_read_waits() { MUTE_BEFORE_A_READ } else { MUTE };
-        let useless = Duration::from_secs(u64::try_from(self.settings.request_timeout).unwrap_or(0));
+        let useless = Duration::from_secs(u64::try_from(self.config.settings.request_timeout).unwrap_or(0));
         if peer.snubbed {
             // Whatever else it says.
             return silent >= patience || now.since(peer.last_useful) >= useless.max(patience);

@@ -36,11 +36,11 @@ impl Torrent {
     ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
         let limits = self.swarm_limits();
         self.settle_crossing(now, incoming, &handshake.peer_id);
-        let refusal = if !self.is_running() || self.checking {
+        let refusal = if !self.is_running() || self.life.checking {
             Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.is_banned(address) || !incoming && self.is_stranger(address) {
+        } else if self.swarm.list.is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)
-        } else if handshake.peer_id == self.peer_id {
+        } else if handshake.peer_id == self.config.peer_id {
             Some(CloseReason::SelfConnection)
         } else if self.is_duplicate(now, address, &handshake.peer_id) {
             Some(CloseReason::DuplicatePeerId)
@@ -57,30 +57,29 @@ impl Torrent {
                 // Through no fault of its own.
                 CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
                     let rest = if self.a_read_waits() { SOON.min(limits.min_reconnect) } else { limits.min_reconnect };
-                    self.swarm.dial_deferred(now + rest, address);
+                    self.swarm.list.dial_deferred(now + rest, address);
                 }
-                _ => self.swarm.dial_failed(now, address, &limits),
+                _ => self.swarm.list.dial_failed(now, address, &limits),
             }
             return Err(reason);
         }
-        let key = PeerKey(self.next_key);
-        self.next_key += 1;
-        let credits = Credits::new(self.pool.clone());
-        let dialling = self.swarm.num_dialling().saturating_sub(usize::from(!incoming));
+        let key = self.peers.next_key();
+        let credits = Credits::new(self.cache.pool.clone());
+        let dialling = self.swarm.list.num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
-        self.swarm.connected(now, address, incoming, &limits);
-        self.rooms.vacant = false;
-        self.swarm.take_awaited(address);
-        self.had_incoming |= incoming;
-        self.partial.insert(key);
+        self.swarm.list.connected(now, address, incoming, &limits);
+        self.swarm.rooms.vacant = false;
+        self.swarm.list.take_awaited(address);
+        self.swarm.had_incoming |= incoming;
+        self.peers.set_partial(key, true);
         self.peers.insert(key, peer);
-        self.set_parole(key, self.was_suspect(address));
-        self.ranking.outdated();
+        self.peers.set_parole(key, self.was_suspect(address));
+        self.requests.ranking.outdated();
         self.alert(Alert::PeerConnect {
             endpoint: address,
             peer_id: handshake.peer_id,
@@ -88,7 +87,7 @@ impl Torrent {
             socket_type: SocketType::Tcp,
         });
         self.greet(now, key);
-        if self.refill {
+        if self.requests.refill {
             self.fill_all(now);
         }
         Ok((key, credits))
@@ -118,10 +117,10 @@ impl Torrent {
                 && let IpAddr::V4(ip) = peer.address.ip().to_canonical()
                 && !peer.incoming
             {
-                let n = usize::try_from(self.settings.allowed_fast_set_size).unwrap_or(0);
+                let n = usize::try_from(self.config.settings.allowed_fast_set_size).unwrap_or(0);
                 let set = allowed_fast::allowed_fast_set(
                     ip,
-                    &self.info_hashes.best(),
+                    &self.config.info_hashes.best(),
                     content.info.layout.num_pieces(),
                     n.min(content.info.layout.num_pieces() as usize),
                 );
@@ -149,12 +148,15 @@ impl Torrent {
 
     /// The port that others are to dial: `announce_port`, or the one we listen on.
     pub fn told_port(&self) -> u16 {
-        u16::try_from(self.settings.announce_port).ok().filter(|port| *port != 0).unwrap_or(self.listen_port)
+        u16::try_from(self.config.settings.announce_port)
+            .ok()
+            .filter(|port| *port != 0)
+            .unwrap_or(self.config.listen_port)
     }
 
     fn extended_handshake(&self, key: PeerKey) -> ExtendedHandshake {
-        let agent = &self.settings.handshake_client_version;
-        let agent = if agent.is_empty() { &self.settings.user_agent } else { agent };
+        let agent = &self.config.settings.handshake_client_version;
+        let agent = if agent.is_empty() { &self.config.settings.user_agent } else { agent };
         // A private torrent's metadata is not for peers to ask for; those who were offered it while it was not known to be
         // private hear that it is over (BEP 10: an id of 0).
         let peer = self.peers.get(&key);
@@ -170,7 +172,7 @@ impl Torrent {
             m,
             v: Some(agent.clone()),
             p: Some(self.told_port()).filter(|port| *port != 0),
-            reqq: u32::try_from(self.settings.max_allowed_in_request_queue).ok(),
+            reqq: u32::try_from(self.config.settings.max_allowed_in_request_queue).ok(),
             metadata_size: self
                 .content
                 .as_ref()
@@ -206,9 +208,9 @@ impl Torrent {
         }
         if let Some(address) = listens {
             // The same peer by the address that it listens on: not to be dialled while it is here.
-            self.swarm.add(now, address, PeerSource::INCOMING, &limits);
-            if !self.swarm.source(address).is_empty() {
-                self.swarm.connected(now, address, true, &limits);
+            self.swarm.list.add(now, address, PeerSource::INCOMING, &limits);
+            if !self.swarm.list.source(address).is_empty() {
+                self.swarm.list.connected(now, address, true, &limits);
             }
         }
         if let Some(size) = hello.metadata_size {

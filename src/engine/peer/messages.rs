@@ -41,7 +41,7 @@ impl Torrent {
     }
 
     fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, pouring: bool) {
-        self.protocol_down.add(now, bytes);
+        self.meters.protocol_down.add(now, bytes);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.last_received = now;
             peer.protocol_down.add(now, bytes);
@@ -68,7 +68,7 @@ impl Torrent {
         self.collect_hashes(now);
         self.prune_late();
         self.fill(now, key);
-        if self.refill {
+        if self.requests.refill {
             self.fill_all(now)
         }
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -122,7 +122,7 @@ impl Torrent {
                     && peer.fickle.unchoked(now)
                 {
                     peer.peer_choking = false;
-                    self.ranking.outdated();
+                    self.requests.ranking.outdated();
                 }
             }
             Message::Interested => self.peer_interested(now, key, true),
@@ -166,13 +166,13 @@ impl Torrent {
 
     /// Is a piece that we have ours for good?
     pub(in crate::engine) fn pieces_stay(&self) -> bool {
-        self.storage == StorageKind::Disk
+        self.config.storage == StorageKind::Disk
     }
 
     fn choked(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.peer_choking = true;
-        self.ranking.outdated();
+        self.requests.ranking.outdated();
         // One with the fast extension rejects what it will not send, one by one.
         let fast = peer.fast;
         peer.fickle.choked(now, if fast { 0 } else { peer.requests.len() });
@@ -184,7 +184,7 @@ impl Torrent {
         let lost: Vec<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
         for (piece, block) in lost {
             self.release_request(key, piece, block);
-            self.refill = true;
+            self.requests.refill = true;
         }
     }
 
@@ -216,17 +216,17 @@ impl Torrent {
     }
 
     fn wants_any(&self) -> bool {
-        !self.flags.contains(TorrentFlags::UPLOAD_MODE)
-            && (self.storage == StorageKind::Memory
+        !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
+            && (self.config.storage == StorageKind::Memory
                 || !self.readers.is_empty()
-                || !self.deadlines.is_empty()
+                || !self.readers.deadlines.is_empty()
                 || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
     }
 
     /// After anything that may have changed whether we want something at all.
     pub(in crate::engine) fn review_interests(&mut self, now: Time) {
         let wants_any = self.wants_any();
-        if std::mem::replace(&mut self.wanted_any, wants_any) != wants_any {
+        if std::mem::replace(&mut self.requests.wanted_any, wants_any) != wants_any {
             self.update_interests(now);
         }
     }
@@ -234,10 +234,11 @@ impl Torrent {
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
     pub(in crate::engine) fn check_peers(&mut self, now: Time) {
         let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
-        let peer_timeout = seconds(self.settings.peer_timeout);
-        let inactivity = seconds(self.settings.inactivity_timeout);
-        let request_timeout = seconds(self.settings.request_timeout);
-        let close_redundant = self.settings.close_redundant_connections && self.storage == StorageKind::Disk;
+        let peer_timeout = seconds(self.config.settings.peer_timeout);
+        let inactivity = seconds(self.config.settings.inactivity_timeout);
+        let request_timeout = seconds(self.config.settings.request_timeout);
+        let close_redundant =
+            self.config.settings.close_redundant_connections && self.config.storage == StorageKind::Disk;
         let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let crowded = self.peers.len() >= self.connection_limit();
         let deaf: Vec<PeerKey> =
@@ -249,7 +250,7 @@ impl Torrent {
         let mut snubbed = Vec::new();
         let mut believed = Vec::new();
         let silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.requests.len() as u64);
-        self.inflow.note_silent(silent.sum());
+        self.requests.aggregate.note_silent(silent.sum());
         for peer in self.peers.values_mut() {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
@@ -282,7 +283,7 @@ impl Torrent {
             self.snub(now, key);
         }
         for key in believed {
-            self.ranking.outdated();
+            self.requests.ranking.outdated();
             self.note_hungry(key);
         }
         for (key, reason) in gone {
@@ -293,8 +294,8 @@ impl Torrent {
     pub(in crate::engine) fn snub(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.snubbed = true;
-        self.in_vain.left_with(peer);
-        self.ranking.outdated();
+        self.requests.in_vain.left_with(peer);
+        self.requests.ranking.outdated();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.alert(Alert::PeerSnubbed { endpoint, peer_id });
         self.suspect_stops(key);
@@ -302,7 +303,7 @@ impl Torrent {
     }
 
     pub(in crate::engine) fn close_all(&mut self, now: Time, reason: CloseReason) {
-        self.member.leave();
+        self.line.member.leave();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.close(now, key, reason, None);
@@ -312,18 +313,16 @@ impl Torrent {
     /// Ends a connection: what was asked of it is free again, what it has no longer counts.
     pub(in crate::engine) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
-        self.hungry.remove(key);
-        self.limited.peer_gone(key);
+        self.requests.open.remove(key);
+        self.requests.limited.peer_gone(key);
         self.hashing.pours(key, false);
-        self.partial.remove(&key);
-        self.on_parole = self.on_parole.saturating_sub(usize::from(peer.parole));
         if !peer.am_choking {
-            self.unchoked = self.unchoked.saturating_sub(1);
+            self.choker.unchoked = self.choker.unchoked.saturating_sub(1);
             self.slot_freed();
         }
-        self.ranking.outdated();
+        self.requests.ranking.outdated();
         self.fetch.peer_gone(key);
-        self.in_vain.left_with(&peer);
+        self.requests.in_vain.left_with(&peer);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
             if peer.counted_seed {
@@ -340,10 +339,10 @@ impl Torrent {
         self.give_up_exclusive(key, !peer.parole);
         self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
-            self.wants_from = 0;
+            self.requests.from = 0;
         }
-        if self.optimistic == key {
-            self.optimistic = PeerKey::NOBODY;
+        if self.choker.optimistic == key {
+            self.choker.optimistic = PeerKey::NOBODY;
         }
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
@@ -357,15 +356,15 @@ impl Torrent {
         };
         if reason == CloseReason::UploadToUpload {
             // Or it would be dialled again, for the same end.
-            self.swarm.set_seed(peer.address, true);
+            self.swarm.list.set_seed(peer.address, true);
         }
         let listens = peer.listen_port.filter(|_| peer.incoming).map(|port| SocketAddr::new(peer.address.ip(), port));
         if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
-            self.swarm.remember(address);
+            self.swarm.list.remember(address);
         }
-        self.swarm.disconnected(now, peer.address, parting, &limits);
+        self.swarm.list.disconnected(now, peer.address, parting, &limits);
         if let Some(address) = listens {
-            self.swarm.disconnected(now, address, parting, &limits);
+            self.swarm.list.disconnected(now, address, parting, &limits);
         }
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {
@@ -376,10 +375,10 @@ impl Torrent {
             reason,
             error,
         });
-        self.upload_line.retain(|k| *k != key);
+        self.choker.upload_line.retain(|k| *k != key);
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
-        self.refill = true;
+        self.requests.refill = true;
     }
 }
 

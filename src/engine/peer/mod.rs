@@ -8,6 +8,7 @@ pub mod handshake;
 pub(crate) mod loans;
 pub mod messages;
 pub mod outbox;
+pub mod peers;
 pub mod queue_depth;
 pub mod refusals;
 pub mod rhythm;

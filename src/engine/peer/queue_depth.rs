@@ -168,7 +168,7 @@ impl Peer {
 impl Torrent {
     /// Asks again for what peers have dropped, and for less of it at a time.
     pub(in crate::engine) fn ask_again_for_dropped(&mut self, now: Time) {
-        if self.limited.is_limited() {
+        if self.requests.limited.is_limited() {
             return;
         }
         let dropped = self.peers.values().map(|p| (p.key, p.dropped(now))).filter(|(_, (n, _))| *n > 0);
@@ -186,7 +186,7 @@ impl Torrent {
                 self.send_cancel(now, key, piece, block);
                 self.release_request(key, piece, block);
             }
-            self.refill = true;
+            self.requests.refill = true;
         }
     }
 }

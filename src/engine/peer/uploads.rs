@@ -35,7 +35,7 @@ impl Torrent {
         key: PeerKey,
         request: BlockRequest,
     ) -> Result<(), String> {
-        let most = usize::try_from(self.settings.max_allowed_in_request_queue).unwrap_or(0);
+        let most = usize::try_from(self.config.settings.max_allowed_in_request_queue).unwrap_or(0);
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_ref()) else { return Ok(()) };
         let layout = &content.info.layout;
         let end = u64::from(request.begin) + u64::from(request.length);
@@ -79,9 +79,9 @@ impl Torrent {
     /// disk it takes the long way. Where there is no memory it waits in line.
     pub(in crate::engine) fn serve(&mut self, now: Time, key: PeerKey) {
         if self.peers.get(&key).is_some_and(|p| !p.uploads.is_empty()) {
-            let others_wait = !self.upload_line.is_empty();
-            if (others_wait || !self.lend(now, key)) && !self.upload_line.contains(&key) {
-                self.upload_line.push_back(key);
+            let others_wait = !self.choker.upload_line.is_empty();
+            if (others_wait || !self.lend(now, key)) && !self.choker.upload_line.contains(&key) {
+                self.choker.upload_line.push_back(key);
             }
         }
         if let Some(peer) = self.peers.get_mut(&key)
@@ -93,11 +93,11 @@ impl Torrent {
 
     /// Serves those who wait in line, as far as there is something to lend.
     fn serve_line(&mut self, now: Time) {
-        while let Some(key) = self.upload_line.front().copied() {
+        while let Some(key) = self.choker.upload_line.front().copied() {
             if !self.lend(now, key) {
                 return;
             }
-            self.upload_line.pop_front();
+            self.choker.upload_line.pop_front();
             if let Some(peer) = self.peers.get_mut(&key).filter(|p| !p.outbox.is_empty()) {
                 wake(&mut self.out.wake, peer);
             }
@@ -106,9 +106,9 @@ impl Torrent {
 
     /// False: there is nothing to lend now, and nothing is on its way to the peer.
     fn lend(&mut self, now: Time, key: PeerKey) -> bool {
-        let watermark = usize::try_from(self.settings.send_buffer_watermark).unwrap_or(0);
-        let most = (self.pool.most_lent() / self.unchoked.max(1) as u64).max(1);
-        let needed = self.share.needed();
+        let watermark = usize::try_from(self.config.settings.send_buffer_watermark).unwrap_or(0);
+        let most = (self.cache.pool.most_lent() / self.choker.unchoked.max(1) as u64).max(1);
+        let needed = self.cache.share.needed();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
         let mut lent = true;
@@ -126,12 +126,12 @@ impl Torrent {
                 }
                 continue;
             }
-            if !peer.loans.take(blocks_of(self.storage, request), needed) {
+            if !peer.loans.take(blocks_of(self.config.storage, request), needed) {
                 lent = peer.loans.blocks() > 0;
                 break;
             }
             peer.uploads.pop_front();
-            if self.storage == StorageKind::Disk {
+            if self.config.storage == StorageKind::Disk {
                 reads.push(request);
             } else {
                 let parts = parts_of(content, request);
@@ -142,7 +142,7 @@ impl Torrent {
         if !reads.is_empty() {
             peer.reading += reads_bytes(&reads);
             let read = UploadRead { peer: key, requests: reads };
-            self.out.disk.push(DiskJob::Read { generation: self.disk_generation, read });
+            self.out.disk.push(DiskJob::Read { generation: self.life.disk_generation, read });
         }
         lent
     }
@@ -157,7 +157,7 @@ impl Torrent {
 
     /// Ends the connections of those who do not read what waits for them, where somebody has use for the memory.
     pub(in crate::engine) fn close_stalled(&mut self, now: Time) {
-        if self.upload_line.is_empty() && !self.pool.anybody_waits() {
+        if self.choker.upload_line.is_empty() && !self.cache.pool.anybody_waits() {
             return;
         }
         let stalled = self.peers.values().filter(|p| p.loans.is_stalled(now)).map(|p| p.key);
@@ -193,8 +193,8 @@ impl Torrent {
 
     /// The shell wrote `payload` and `protocol` bytes to the peer and has room for more.
     pub fn peer_sent(&mut self, now: Time, key: PeerKey, payload: u64, all: u64) {
-        self.up.add(now, payload);
-        self.protocol_up.add(now, all);
+        self.meters.up.add(now, payload);
+        self.meters.protocol_up.add(now, all);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.up.add(now, payload);
             peer.protocol_up.add(now, all);
@@ -235,7 +235,7 @@ impl Torrent {
 
     /// A slot that comes free is given away with the next tick: each message costs no look at all the others.
     pub(in crate::engine) fn peer_interested(&mut self, now: Time, key: PeerKey, interested: bool) {
-        let has_slot = self.unchoked < self.upload_slots();
+        let has_slot = self.choker.unchoked < self.upload_slots();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if std::mem::replace(&mut peer.peer_interested, interested) == interested {
             return;
@@ -250,16 +250,16 @@ impl Torrent {
 
     /// Slots came free: they are given away soon, and not all too often.
     pub(in crate::engine) fn slot_freed(&mut self) {
-        self.next_fill = self.next_fill.min(self.least_fill);
+        self.choker.next_fill = self.choker.next_fill.min(self.choker.least_fill);
     }
 
     /// Free slots go to those who would be chosen next. Nobody loses one before the next round.
     pub(in crate::engine) fn fill_slots(&mut self, now: Time) {
-        if now < self.next_fill {
+        if now < self.choker.next_fill {
             return;
         }
-        (self.next_fill, self.least_fill) = (Time::NEVER, now + LEAST_FILL_INTERVAL);
-        let free = self.upload_slots().saturating_sub(self.unchoked);
+        (self.choker.next_fill, self.choker.least_fill) = (Time::NEVER, now + LEAST_FILL_INTERVAL);
+        let free = self.upload_slots().saturating_sub(self.choker.unchoked);
         let candidates = self.candidates(|p| p.am_choking);
         for key in choker::unchoke(candidates, free, None) {
             self.set_choking(now, key, false);
@@ -275,8 +275,8 @@ impl Torrent {
     }
 
     fn upload_slots(&self) -> usize {
-        let own = self.max_uploads;
-        let slots = if own > 0 { i64::from(own) } else { self.settings.unchoke_slots_limit };
+        let own = self.config.max_uploads;
+        let slots = if own > 0 { i64::from(own) } else { self.config.settings.unchoke_slots_limit };
         if slots < 0 { usize::MAX } else { usize::try_from(slots).unwrap_or(0) }
     }
 
@@ -287,7 +287,7 @@ impl Torrent {
         }
         peer.am_choking = choking;
         if choking {
-            self.unchoked = self.unchoked.saturating_sub(1);
+            self.choker.unchoked = self.choker.unchoked.saturating_sub(1);
             peer.answer(now, &Message::Choke);
             let allowed = std::mem::take(&mut peer.allowed_to_peer);
             let dropped: Vec<BlockRequest> =
@@ -300,7 +300,7 @@ impl Torrent {
                 }
             }
         } else {
-            self.unchoked += 1;
+            self.choker.unchoked += 1;
             peer.last_unchoked = now;
             peer.answer(now, &Message::Unchoke);
         }
@@ -309,20 +309,20 @@ impl Torrent {
 
     /// Every `unchoke_interval`: the slots go to those who give most (or, while we seed, take fastest).
     pub(in crate::engine) fn choke_round(&mut self, now: Time) {
-        if now < self.next_choke {
+        if now < self.choker.next_choke {
             return;
         }
         let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(1).max(1));
-        self.next_choke = now + seconds(self.settings.unchoke_interval);
-        self.next_fill = Time::NEVER;
+        self.choker.next_choke = now + seconds(self.config.settings.unchoke_interval);
+        self.choker.next_fill = Time::NEVER;
         let candidates = self.candidates(|_| true);
         let slots = self.upload_slots();
-        if now >= self.next_optimistic || !self.peers.contains_key(&self.optimistic) {
-            self.next_optimistic = now + seconds(self.settings.optimistic_unchoke_interval);
+        if now >= self.choker.next_optimistic || !self.peers.contains_key(&self.choker.optimistic) {
+            self.choker.next_optimistic = now + seconds(self.config.settings.optimistic_unchoke_interval);
             let regular = choker::unchoke(candidates.clone(), slots.saturating_sub(1), None);
-            self.optimistic = choker::optimistic(&candidates, &regular).unwrap_or(PeerKey::NOBODY);
+            self.choker.optimistic = choker::optimistic(&candidates, &regular).unwrap_or(PeerKey::NOBODY);
         }
-        let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
+        let optimistic = (self.choker.optimistic != PeerKey::NOBODY).then_some(self.choker.optimistic);
         let chosen: BTreeSet<PeerKey> = choker::unchoke(candidates, slots, optimistic).into_iter().collect();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {

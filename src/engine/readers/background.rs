@@ -73,14 +73,14 @@ impl Torrent {
     /// taken back. It would come before what he waits for. It is asked for again behind that.
     pub(in crate::engine) fn clear_the_way(&mut self, now: Time) {
         // Nearly always nothing is to be cleared: a look at all peers for each wait of a player would cost more than the rest of it.
-        if !self.asked_far_ahead || !self.may_ask() {
+        if !self.requests.asked_far_ahead || !self.may_ask() {
             return;
         }
         self.refresh_wants(now);
         if !matches!(self.queue_time(now), QueueTime::Least { .. }) {
             return;
         }
-        self.asked_far_ahead = false;
+        self.requests.asked_far_ahead = false;
         let queue = self.queue(now);
         let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
         let waits = |p: &&crate::engine::peer::Peer| p.requests.len() > queue.target(p) * MUCH_TOO_LONG;
@@ -89,7 +89,7 @@ impl Torrent {
             return;
         }
         let urgent: BTreeSet<u32> =
-            self.wants.iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
+            self.requests.demand.iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
         keys.into_iter().for_each(|key| self.cancel_requests(now, key, |piece| !urgent.contains(&piece)));
     }
 }

@@ -181,11 +181,12 @@ impl Torrent {
         if !self.reads_by_blocks() {
             return false;
         }
-        let limit = self.pool.limit();
+        let limit = self.cache.pool.limit();
         let mut furthest: Option<(u64, u32, u32)> = None;
         for piece in content.store.present().iter().copied().filter(|p| self.is_stretched(*p)) {
             let whole = u64::from(content.info.layout.blocks_in_piece(piece)) <= limit;
-            let kept = whole && (self.deadlines.contains_key(&piece) || self.kept_lookbehind.contains(&piece));
+            let kept =
+                whole && (self.readers.deadlines.contains_key(&piece) || self.cache.kept_lookbehind.contains(&piece));
             let Some(slot) = content.store.slot(piece).filter(|s| s.stage != Stage::Writing && !kept) else { continue };
             let by_pieces = |r: &&Reader| whole || r.window.stretch.is_some();
             if slot.stage == Stage::Kept && slot.is_shared() {
@@ -207,7 +208,7 @@ impl Torrent {
         content.store.let_go(piece, block);
         if kept {
             self.lose(now, piece);
-            self.wants_dirty = true;
+            self.requests.outdated = true;
         }
         true
     }
@@ -220,7 +221,7 @@ impl Torrent {
         }
         let passed = |p: &u32| content.store.slot(*p).is_some_and(|s| s.passed() > 0);
         let wanted = |p: u32| {
-            let wants = self.wants.iter().filter(|w| w.piece == p);
+            let wants = self.requests.demand.iter().filter(|w| w.piece == p);
             let slot = content.store.slot(p);
             slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
         };
@@ -235,7 +236,7 @@ impl Torrent {
     pub(in crate::engine) fn cancel_beyond(&mut self, now: Time) {
         self.refresh_wants(now);
         let wanted = |piece, block| {
-            self.wants.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
+            self.requests.demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
                 || !self.is_stretched(piece)
         };
         let requests = self.peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));

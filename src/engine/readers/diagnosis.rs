@@ -67,8 +67,8 @@ impl Torrent {
             memory: self.memory_use(content),
             torrent_limit: 0,
             session_limit: 0,
-            download_rate: self.down.at(now),
-            error: self.error.as_ref().map(|e| e.status),
+            download_rate: self.meters.down.at(now),
+            error: self.life.error.as_ref().map(|e| e.status),
         };
         let Some(piece) = piece else { return Ok(told) };
         let total = content.info.layout.blocks_in_piece(piece);
@@ -109,19 +109,19 @@ impl Torrent {
         if missing.first.is_none() && missing.asked.is_none() {
             return Reason::Verifying;
         }
-        if self.error.is_some() {
+        if self.life.error.is_some() {
             return Reason::Error;
         }
-        if self.flags.contains(TorrentFlags::PAUSED) {
+        if self.config.flags.contains(TorrentFlags::PAUSED) {
             return Reason::TorrentPaused;
         }
-        if self.session_paused {
+        if self.life.session_paused {
             return Reason::SessionPaused;
         }
-        if self.checking {
+        if self.life.checking {
             return Reason::CheckingFiles;
         }
-        if self.flags.contains(TorrentFlags::UPLOAD_MODE) {
+        if self.config.flags.contains(TorrentFlags::UPLOAD_MODE) {
             return Reason::UploadMode;
         }
         if let Some(asked) = &missing.asked {
@@ -146,7 +146,7 @@ impl Torrent {
         // Who was asked for nothing was not asked for other blocks first.
         let idle = serving.iter().all(|p| p.requests.is_empty());
         let able = idle || serving.iter().any(|p| self.has_room(now, p));
-        let full = self.member.is_waiting()
+        let full = self.line.member.is_waiting()
             || !self.may_begin(reader, content, piece)
             || (idle && self.lacks_memory(reader, content, piece));
         if self.is_too_large(reader, piece) || (able && full) {
@@ -157,8 +157,8 @@ impl Torrent {
 
     fn peer_counts(&self, piece: Option<u32>) -> PeerCounts {
         let mut counts = PeerCounts {
-            dialling: self.swarm.num_dialling() as u32,
-            candidates: self.swarm.num_candidates() as u32,
+            dialling: self.swarm.list.num_dialling() as u32,
+            candidates: self.swarm.list.num_candidates() as u32,
             connected: self.peers.len() as u32,
             ..PeerCounts::default()
         };
@@ -218,7 +218,7 @@ impl Torrent {
         if now.since(asked.expected) > GRACE {
             return None;
         }
-        let bandwidth = self.inflow.pipe.bandwidth();
+        let bandwidth = self.requests.aggregate.pipe.bandwidth();
         let takes = |blocks: u32| Duration::from_secs_f64(bytes(blocks.into()) as f64 / bandwidth);
         match (bandwidth < 1.0, free) {
             (true, 0) => Some(asked.last.since(now)),
@@ -229,7 +229,7 @@ impl Torrent {
 
     /// Does the reader want nothing but its pins, since it has not read for long and others have?
     fn sleeps(&self, now: Time, reader: &Reader, piece: u32) -> bool {
-        self.storage == StorageKind::Memory
+        self.config.storage == StorageKind::Memory
             && !reader.is_active(now)
             && !reader.window.is_pinned(piece)
             && self.readers.values().any(|r| r.is_active(now))
@@ -243,11 +243,11 @@ impl Torrent {
     /// Is the piece, of which the reader needs all, larger than memory? All of one that goes to disk is in memory once, too.
     pub(in crate::engine) fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
         let blocks = self.content.as_ref().map_or(0, |c| c.info.layout.blocks_in_piece(piece));
-        let needs_all = match self.storage {
+        let needs_all = match self.config.storage {
             StorageKind::Memory => !reader.options.unverified,
             StorageKind::Disk => self.content.as_ref().is_some_and(|c| c.is_missing(piece)),
         };
-        needs_all && u64::from(blocks) > self.pool.limit()
+        needs_all && u64::from(blocks) > self.cache.pool.limit()
     }
 
     /// Is there less memory free than asking for it takes?
@@ -257,12 +257,12 @@ impl Torrent {
             None if !reader.options.unverified => content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };
-        self.pool.available() < u64::from(blocks)
+        self.cache.pool.available() < u64::from(blocks)
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
-        let windowed = self.storage == StorageKind::Memory && reader.window.contains(piece);
+        let windowed = self.config.storage == StorageKind::Memory && reader.window.contains(piece);
         let class = match (reader.options.background, reader.waiting()) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,
@@ -277,8 +277,8 @@ impl Torrent {
     /// Where the session's memory is, as far as this torrent knows.
     fn memory_use(&self, content: &Content) -> MemoryUse {
         let mut used = MemoryUse {
-            limit: bytes(self.pool.limit()),
-            charged: bytes(self.pool.charged()),
+            limit: bytes(self.cache.pool.limit()),
+            charged: bytes(self.cache.pool.charged()),
             requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             ..MemoryUse::default()
         };
@@ -288,11 +288,11 @@ impl Torrent {
                 |r: &Reader| r.window.contains(*piece) || r.probes.iter().any(|p| r.span.piece_at(p.offset) == *piece);
             let part = if slot.stage == Stage::Writing {
                 &mut used.held
-            } else if self.kept_lookbehind.contains(piece) {
+            } else if self.cache.kept_lookbehind.contains(piece) {
                 &mut used.protected
             } else if self.readers.values().any(|r| r.window.is_pinned(*piece)) {
                 &mut used.pinned
-            } else if self.deadlines.contains_key(piece) || self.readers.values().any(wanted) {
+            } else if self.readers.deadlines.contains_key(piece) || self.readers.values().any(wanted) {
                 &mut used.wanted
             } else if slot.is_shared() {
                 &mut used.held

@@ -13,9 +13,12 @@ pub mod span;
 pub mod turn;
 pub mod waste;
 pub mod window;
+use std::collections::btree_map::{BTreeMap, Values, ValuesMut};
+
 use self::parts::{Part, memory_parts};
 use self::reader::{Reader, ReaderId, ReaderOptions};
 use self::span::Span;
+use self::waste::Legacy;
 use super::config::StorageKind;
 use super::content::Content;
 use super::status::ReaderStatus;
@@ -57,6 +60,71 @@ impl ReadOutcome {
     }
 }
 
+/// The readers of a torrent, and the deadlines beside them.
+#[derive(Debug)]
+pub(in crate::engine) struct Readers {
+    map: BTreeMap<ReaderId, Reader>,
+    pub(in crate::engine) deadlines: BTreeMap<u32, Time>,
+    /// What the last reader of a file left.
+    pub(in crate::engine) legacy: Option<Legacy>,
+    /// Reads changed what is wanted, and nobody was asked for it yet.
+    pub(in crate::engine) owes_follow_up: bool,
+    /// Before then nobody looks whether readers wait for memory.
+    pub(in crate::engine) next_pressure_look: Time,
+}
+
+impl Readers {
+    pub(in crate::engine) fn new(now: Time) -> Self {
+        Self {
+            map: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+            legacy: None,
+            owes_follow_up: false,
+            next_pressure_look: now,
+        }
+    }
+
+    pub(in crate::engine) fn map(&self) -> &BTreeMap<ReaderId, Reader> {
+        &self.map
+    }
+
+    pub(in crate::engine) fn get(&self, id: &ReaderId) -> Option<&Reader> {
+        self.map.get(id)
+    }
+
+    pub(in crate::engine) fn get_mut(&mut self, id: &ReaderId) -> Option<&mut Reader> {
+        self.map.get_mut(id)
+    }
+
+    pub(in crate::engine) fn values(&self) -> Values<'_, ReaderId, Reader> {
+        self.map.values()
+    }
+
+    pub(in crate::engine) fn values_mut(&mut self) -> ValuesMut<'_, ReaderId, Reader> {
+        self.map.values_mut()
+    }
+
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    pub(in crate::engine) fn insert(&mut self, id: ReaderId, reader: Reader) {
+        self.map.insert(id, reader);
+    }
+
+    pub(in crate::engine) fn remove(&mut self, id: &ReaderId) -> Option<Reader> {
+        self.map.remove(id)
+    }
+
+    pub(in crate::engine) fn clear(&mut self) {
+        self.map.clear();
+    }
+}
+
 impl Torrent {
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
         let file = self.check_file(file)?;
@@ -65,13 +133,13 @@ impl Torrent {
         let Some(entry) = layout.file(file as usize) else { return Err(super::cache::eviction::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
         let blocks = self.piece_blocks();
-        if self.storage == StorageKind::Memory && blocks > self.pool.limit() && !options.unverified {
+        if self.config.storage == StorageKind::Memory && blocks > self.cache.pool.limit() && !options.unverified {
             return Err(Error::new(
                 Status::OutOfMemory,
                 format!(
                     "one piece ({} bytes) does not fit into memory_limit ({} bytes); raise it, or read unverified",
                     layout.piece_length(),
-                    self.pool.limit() * u64::from(BLOCK_SIZE)
+                    self.cache.pool.limit() * u64::from(BLOCK_SIZE)
                 ),
             ));
         }
@@ -86,7 +154,7 @@ impl Torrent {
         let mut reader = Reader::new(now, id, file, span, options);
         reader.waste.inherit(self.take_legacy(file));
         self.readers.insert(id, reader);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.clear_the_way(now);
         self.review_interests(now);
         self.fill_all(now);
@@ -96,7 +164,7 @@ impl Torrent {
     pub fn close_reader(&mut self, now: Time, id: ReaderId) {
         if let Some(reader) = self.readers.remove(&id) {
             self.bequeath(reader);
-            self.wants_dirty = true;
+            self.requests.outdated = true;
             self.cancel_unwanted_memory(now);
             self.review_interests(now);
             self.fill_all(now);
@@ -113,10 +181,10 @@ impl Torrent {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         match &outcome {
             // Nobody brings it until the torrent is resumed, or the limit raised.
-            ReadOutcome::Wait if self.error.is_some() || never_fits => {
+            ReadOutcome::Wait if self.life.error.is_some() || never_fits => {
                 reader.stop_waiting(now);
-                self.wants_dirty = true;
-                return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(position))));
+                self.requests.outdated = true;
+                return Err(self.life.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(position))));
             }
             ReadOutcome::Wait => {
                 let first = reader.waiting().is_none();
@@ -126,8 +194,8 @@ impl Torrent {
                     self.alert(Alert::ReaderStalled { reader: id.0, file, offset, piece });
                 }
                 if first {
-                    self.wants_dirty = true;
-                    self.owes_follow_up = true;
+                    self.requests.outdated = true;
+                    self.readers.owes_follow_up = true;
                 }
             }
             ReadOutcome::Memory(_) | ReadOutcome::Disk { .. } => self.moved_on(now, id, outcome.len() as u64),
@@ -175,8 +243,8 @@ impl Torrent {
             content.store.touch(piece);
         }
         if moved || was_waiting {
-            self.wants_dirty = true;
-            self.owes_follow_up = true;
+            self.requests.outdated = true;
+            self.readers.owes_follow_up = true;
         }
     }
 
@@ -187,12 +255,12 @@ impl Torrent {
 
     /// Did reads leave something to do?
     pub fn owes_follow_up(&self) -> bool {
-        self.owes_follow_up
+        self.readers.owes_follow_up
     }
 
     /// Asks peers for what the readers want since they read.
     pub fn follow_up(&mut self, now: Time) {
-        if self.owes_follow_up {
+        if self.readers.owes_follow_up {
             self.call_for_peers(now);
             self.clear_the_way(now);
             self.fill_all(now);
@@ -204,12 +272,12 @@ impl Torrent {
         let Some(reader) = self.readers.get(&id) else { return Err(gone()) };
         let (span, unverified) = (reader.span, reader.options.unverified);
         let outcome = self.find(&span, offset, len, unverified);
-        if matches!(outcome, ReadOutcome::Wait) && (self.error.is_some() || self.never_fits(id, offset)) {
-            return Err(self.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(offset))));
+        if matches!(outcome, ReadOutcome::Wait) && (self.life.error.is_some() || self.never_fits(id, offset)) {
+            return Err(self.life.error.clone().unwrap_or_else(|| self.too_large(span.piece_at(offset))));
         }
         if let (ReadOutcome::Wait, false, Some(reader)) = (&outcome, waiting, self.readers.get_mut(&id)) {
             reader.begin_probe(now, offset);
-            self.wants_dirty = true;
+            self.requests.outdated = true;
             self.call_for_peers(now);
             self.fill_all(now);
         }
@@ -217,14 +285,14 @@ impl Torrent {
     }
 
     pub fn stop_probe(&mut self, now: Time, id: ReaderId, offset: u64) {
-        self.wants_dirty |= self.readers.get_mut(&id).is_some_and(|reader| reader.stop_probe(now, offset));
+        self.requests.outdated |= self.readers.get_mut(&id).is_some_and(|reader| reader.stop_probe(now, offset));
     }
 
     /// The caller's wait ended without data.
     pub fn stop_waiting(&mut self, now: Time, id: ReaderId) {
         if let Some(reader) = self.readers.get_mut(&id) {
             reader.stop_waiting(now);
-            self.wants_dirty = true;
+            self.requests.outdated = true;
         }
     }
 
@@ -237,7 +305,7 @@ impl Torrent {
             reader.waste.leave(reader.window.ahead.clone());
         }
         reader.seek(now, position);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         if !near {
             self.cancel_unwanted(now);
             self.cancel_beyond(now);
@@ -256,7 +324,7 @@ impl Torrent {
             return Err(Error::invalid("a reader is unverified from its opening on or never"));
         }
         reader.set_options(now, options);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.cancel_unwanted(now);
         self.clear_the_way(now);
         self.fill_all(now);
@@ -275,7 +343,7 @@ impl Torrent {
     /// fetched again only when it is made.)
     pub fn is_ready(&self, id: ReaderId) -> bool {
         let was_answered = |r: &Reader| r.pending().is_some() && r.waiting().is_none();
-        self.error.is_some()
+        self.life.error.is_some()
             || self.has_bytes_for(id)
             || self.readers.get(&id).is_some_and(|r| self.never_fits(id, r.position) || was_answered(r))
     }
@@ -288,7 +356,8 @@ impl Torrent {
 
     fn too_large(&self, piece: u32) -> Error {
         let layout = self.content.as_ref().map(|c| &c.info.layout);
-        let (size, limit) = (layout.map_or(0, |l| l.piece_size(piece)), self.pool.limit() * u64::from(BLOCK_SIZE));
+        let (size, limit) =
+            (layout.map_or(0, |l| l.piece_size(piece)), self.cache.pool.limit() * u64::from(BLOCK_SIZE));
         Error::new(Status::OutOfMemory, format!("piece {piece} has {size} bytes, and memory_limit is {limit} bytes"))
     }
 
@@ -300,7 +369,7 @@ impl Torrent {
 
     /// Can a read at this offset return at once?
     pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
-        let Some(reader) = self.readers.get(&id).filter(|_| self.error.is_none()) else { return true };
+        let Some(reader) = self.readers.get(&id).filter(|_| self.life.error.is_none()) else { return true };
         !matches!(self.find(&reader.span, offset, 1, reader.options.unverified), ReadOutcome::Wait)
             || self.never_fits(id, offset)
     }
@@ -308,7 +377,7 @@ impl Torrent {
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
         let Some(reader) = self.readers.get_mut(&id) else { return Err(gone()) };
         reader.prebuffer(head, tail);
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         // How much it is follows from the window, which is cut anew for it.
         self.refresh_wants(now);
         self.fill_all(now);
@@ -347,7 +416,7 @@ impl Torrent {
         let Some(content) = &self.content else { return ReadOutcome::Wait };
         let len = (len as u64).min(span.size - offset);
         let at = span.begin + offset;
-        if self.storage == StorageKind::Disk {
+        if self.config.storage == StorageKind::Disk {
             let piece = (at / span.piece_length) as u32;
             if content.have.get(piece) {
                 let inside = at % span.piece_length;
@@ -361,7 +430,7 @@ impl Torrent {
 
     fn on_disk(&self, piece: u32, offset: u64, len: u64) -> ReadOutcome {
         let (offset, len) = (offset as u32, len.min(1 << 20) as u32);
-        ReadOutcome::Disk { generation: self.disk_generation, piece, offset, len }
+        ReadOutcome::Disk { generation: self.life.disk_generation, piece, offset, len }
     }
 
     /// Reads a piece without waiting and without a reader.
@@ -376,7 +445,7 @@ impl Torrent {
         if len == 0 {
             return Ok(ReadOutcome::Memory(Vec::new()));
         }
-        if self.storage == StorageKind::Disk && content.have.get(piece) {
+        if self.config.storage == StorageKind::Disk && content.have.get(piece) {
             return Ok(self.on_disk(piece, offset, len));
         }
         let parts = memory_parts(content, content.info.layout.piece_offset(piece) + offset, len, false);

@@ -20,15 +20,15 @@ const SILENCE: Duration = Duration::from_secs(10);
 impl Torrent {
     /// Tells, if it is so, that a read has waited because memory is full.
     pub(in crate::engine) fn tell_pressure(&mut self, now: Time) {
-        if now < self.next_pressure_look {
+        if now < self.readers.next_pressure_look {
             return;
         }
         let waits = |reader: &Reader| reader.waits().any(|(_, since)| now.since(since) >= PATIENCE);
-        let waiting: Vec<ReaderId> = self.readers.iter().filter(|(_, r)| waits(r)).map(|(id, _)| *id).collect();
+        let waiting: Vec<ReaderId> = self.readers.values().filter(|r| waits(r)).map(|r| r.id).collect();
         if waiting.is_empty() {
             return;
         }
-        self.next_pressure_look = now + LOOK;
+        self.readers.next_pressure_look = now + LOOK;
         let told = waiting.into_iter().filter_map(|id| self.explain(now, id).ok());
         let full: Vec<_> = told.filter(|told| told.reason == Reason::MemoryFull).collect();
         let Some(first) = full.first() else { return };
@@ -39,6 +39,6 @@ impl Torrent {
             needed_bytes: full.iter().map(|told| u64::from(missing(told)) * u64::from(BLOCK_SIZE)).sum(),
         };
         self.alert(alert);
-        self.next_pressure_look = now + SILENCE;
+        self.readers.next_pressure_look = now + SILENCE;
     }
 }

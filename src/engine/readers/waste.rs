@@ -56,13 +56,13 @@ impl Torrent {
         waste.leave(window.ahead);
         match self.readers.values_mut().rfind(|r| r.file == file) {
             Some(heir) => heir.waste.inherit(waste.left),
-            None => self.legacy = Some(Legacy { file, left: waste.left }),
+            None => self.readers.legacy = Some(Legacy { file, left: waste.left }),
         }
     }
 
     /// What the file's last reader left.
     pub(in crate::engine) fn take_legacy(&mut self, file: u32) -> VecDeque<Range<u32>> {
-        self.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
+        self.readers.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
     }
 
     /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for.

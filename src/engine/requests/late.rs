@@ -74,12 +74,12 @@ impl Torrent {
     /// Forgets the late times of blocks that came.
     pub(in crate::engine) fn prune_late(&mut self) {
         let Some(content) = &self.content else { return };
-        self.late.prune(|at, piece, block| content.store.is_due(piece, block, at));
+        self.requests.late.prune(|at, piece, block| content.store.is_due(piece, block, at));
     }
 
     /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
     pub(in crate::engine) fn least_urgent(&self) -> Class {
-        self.wants.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
+        self.requests.demand.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
     }
 
     /// What is urgent and asked for is watched, whatever it was asked for: a block of the tail, of a background reader or of the
@@ -87,9 +87,9 @@ impl Torrent {
     pub(in crate::engine) fn watch_urgent(&mut self) {
         let least = self.least_urgent();
         let Some(content) = &mut self.content else { return };
-        for want in self.wants.iter().take_while(|w| w.class <= least) {
+        for want in self.requests.demand.iter().take_while(|w| w.class <= least) {
             let piece = want.piece;
-            content.store.watch(piece, want.from, want.until, |due, block| self.late.push(due, piece, block));
+            content.store.watch(piece, want.from, want.until, |due, block| self.requests.late.push(due, piece, block));
         }
     }
 
@@ -97,7 +97,7 @@ impl Torrent {
     pub(in crate::engine) fn ask_late(&mut self, now: Time) {
         self.refresh_wants(now);
         let mut late = Vec::new();
-        while let Some(due) = self.late.pop(now) {
+        while let Some(due) = self.requests.late.pop(now) {
             let waited_for = |c: &Content| c.store.is_due(due.piece, due.block, due.at);
             if self.content.as_ref().is_some_and(waited_for) {
                 late.push(due);
@@ -108,7 +108,7 @@ impl Torrent {
         }
         let least = self.least_urgent();
         let mut places = HashMap::new();
-        for (place, want) in self.wants.iter().enumerate().take_while(|(_, w)| w.class <= least) {
+        for (place, want) in self.requests.demand.iter().enumerate().take_while(|(_, w)| w.class <= least) {
             places.entry(want.piece).or_insert((place, needed_at(want)));
         }
         let mut urgent = Vec::with_capacity(late.len());
@@ -152,7 +152,7 @@ impl Torrent {
     fn look_again(&mut self, at: Time, piece: u32, block: u32) {
         if let Some(content) = &mut self.content {
             content.store.set_due(piece, block, at);
-            self.late.push(at, piece, block);
+            self.requests.late.push(at, piece, block);
         }
     }
 
@@ -167,7 +167,7 @@ impl Torrent {
         if owners().any(|p| p.held.is_some()) {
             return None;
         }
-        let share = self.inflow.share();
+        let share = self.requests.aggregate.share();
         let left = owners().map(|p| p.time_left(now, share, piece, block)).min()?;
         if now + left < needed {
             return None;
@@ -177,13 +177,13 @@ impl Torrent {
             let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.is_silent(now));
             instead_of = Some(silent?.key);
         }
-        let most = max_requests(&self.settings);
+        let most = max_requests(&self.config.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
             (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
             (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
-        let key = self.ranking.order().iter().find_map(helps)?;
+        let key = self.requests.ranking.order().iter().find_map(helps)?;
         Some(Helper { key, instead_of })
     }
 
@@ -191,13 +191,13 @@ impl Torrent {
     /// True if it was asked for one.
     pub(in crate::engine) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
         let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
-        let busy = !peer.takes_more(max_requests(&self.settings));
+        let busy = !peer.takes_more(max_requests(&self.config.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
-        if self.peers.len() < 2 || self.limited.is_limited() || peer.parole || peer.snubbed || busy {
+        if self.peers.len() < 2 || self.requests.limited.is_limited() || peer.parole || peer.snubbed || busy {
             return false;
         }
-        let eta = peer.expected_arrival(now, self.inflow.share());
-        let mut urgent = self.wants.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
+        let eta = peer.expected_arrival(now, self.requests.aggregate.share());
+        let mut urgent = self.requests.demand.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.
             let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };

@@ -8,6 +8,14 @@ pub mod ranking;
 pub mod scheduler;
 pub mod selector;
 pub mod shows;
+use self::demand::Want;
+use self::in_vain::InVain;
+use self::late::LateHeap;
+use self::open_slots::Hungry;
+use self::ranking::Ranking;
+use self::shows::Shows;
+use super::bandwidth::aggregate::Inflow;
+use super::bandwidth::limited::Limited;
 use std::time::Duration;
 
 use self::demand::Class;
@@ -23,6 +31,53 @@ use crate::wire::{BlockRequest, Message};
 /// When a block is expected from one that is not relied on: later than from anybody else.
 const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 
+/// What is wanted, and of whom it is asked.
+#[derive(Debug)]
+pub(in crate::engine) struct Requests {
+    pub(in crate::engine) demand: Vec<Want>,
+    pub(in crate::engine) outdated: bool,
+    pub(in crate::engine) from: usize,
+    /// What all peers bring together, and who of them is fast.
+    pub(in crate::engine) aggregate: Inflow,
+    pub(in crate::engine) in_vain: InVain,
+    pub(in crate::engine) ranking: Ranking,
+    /// When urgent blocks are late.
+    pub(in crate::engine) late: LateHeap,
+    /// When peers may be asked again for what they refused.
+    pub(in crate::engine) next_forgiveness: Time,
+    /// Peers that have room in their queues.
+    pub(in crate::engine) open: Hungry,
+    /// Requests came free: every peer is to be looked at again.
+    pub(in crate::engine) refill: bool,
+    /// Peers may have been asked as far ahead as where nobody plays.
+    pub(in crate::engine) asked_far_ahead: bool,
+    /// Did we want anything when interests were last looked at?
+    pub(in crate::engine) wanted_any: bool,
+    pub(in crate::engine) limited: Limited,
+    pub(in crate::engine) shows: Shows,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self {
+            demand: Vec::new(),
+            outdated: true,
+            from: 0,
+            aggregate: Inflow::default(),
+            in_vain: InVain::default(),
+            ranking: Ranking::default(),
+            late: LateHeap::default(),
+            next_forgiveness: Time::NEVER,
+            open: Hungry::default(),
+            refill: false,
+            asked_far_ahead: false,
+            wanted_any: false,
+            limited: Limited::default(),
+            shows: Shows::default(),
+        }
+    }
+}
+
 impl Torrent {
     /// Charges the block and sends the request. False: there is no memory for it.
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
@@ -37,8 +92,8 @@ impl Torrent {
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
         // A suspect took it over from others, and what was set aside for it is gone with what they had brought.
-        self.wants_dirty |= promise.is_none() && content.store.slot(pick.piece).is_none();
-        if content.begin(now, pick.piece, promise, &self.pool) {
+        self.requests.outdated |= promise.is_none() && content.store.slot(pick.piece).is_none();
+        if content.begin(now, pick.piece, promise, &self.cache.pool) {
             // Who does not wait for the whole of it may read on.
             self.out.readers_changed = true;
         }
@@ -47,16 +102,16 @@ impl Torrent {
         {
             slot.exclusive = key;
         }
-        let expected = peer.expected_arrival(now, self.inflow.share());
+        let expected = peer.expected_arrival(now, self.requests.aggregate.share());
         let due = expected + peer.pipe.patience();
         // Another stranger left with it. This one is not relied on: who has room is asked for it, too.
-        let relied_on = !peer.is_unknown() || !self.in_vain.has(pick.piece, pick.block);
+        let relied_on = !peer.is_unknown() || !self.requests.in_vain.has(pick.piece, pick.block);
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store.mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
-            content
-                .store
-                .watch(pick.piece, pick.block, pick.block + 1, |due, block| self.late.push(due, pick.piece, block));
+            content.store.watch(pick.piece, pick.block, pick.block + 1, |due, block| {
+                self.requests.late.push(due, pick.piece, block)
+            });
         }
         peer.credits.put(pick.piece, begin, length, reservation);
         peer.note_asked(now);
@@ -70,7 +125,7 @@ impl Torrent {
             sent: now,
             expected,
             delivered: peer.pipe.delivered(),
-            delivered_by_all: self.inflow.pipe.delivered(),
+            delivered_by_all: self.requests.aggregate.pipe.delivered(),
         });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
         wake(&mut self.out.wake, peer);
@@ -87,7 +142,7 @@ impl Torrent {
                 content.store.unmark_asked(piece, block, key);
                 content.store.take_in(piece, charge);
             }
-            self.wants_from = 0;
+            self.requests.from = 0;
             self.note_hungry(key);
         }
     }
@@ -122,7 +177,7 @@ impl Torrent {
         let length = content.info.layout.block_size(piece, block);
         peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
         peer.note_cancelled(piece, block);
-        self.counters.cancelled_blocks += 1;
+        self.meters.counters.cancelled_blocks += 1;
         wake(&mut self.out.wake, peer);
     }
 
@@ -137,7 +192,7 @@ impl Torrent {
     /// After a seek: what stands before the new window in the peers' queues is taken back.
     pub(super) fn cancel_unwanted(&mut self, now: Time) {
         self.refresh_wants(now);
-        let wanted: std::collections::HashSet<u32> = self.wants.iter().map(|w| w.piece).collect();
+        let wanted: std::collections::HashSet<u32> = self.requests.demand.iter().map(|w| w.piece).collect();
         let keys: Vec<PeerKey> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
         for key in keys {
             self.cancel_requests(now, key, |piece| !wanted.contains(&piece));
@@ -160,13 +215,13 @@ impl Torrent {
             peer.fickle.rejected();
         } else {
             peer.refusals.note(now, request.piece);
-            self.next_forgiveness = self.next_forgiveness.min(peer.refusals.next());
+            self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
             peer.note_depth(now, held);
         }
         let gone = !peer.peer_choking && peer.shown.again && !peer.shown.shows(request.piece);
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);
-        self.refill = true;
+        self.requests.refill = true;
         if gone {
             // It cannot fail where the peer has the piece.
             let _ = self.peer_lost(now, key, request.piece);
@@ -174,17 +229,17 @@ impl Torrent {
     }
     /// Asks again for what was refused, of those for whom the wait is over. Was there anything?
     pub(super) fn forgive_refusals(&mut self, now: Time) -> bool {
-        if now < self.next_forgiveness {
+        if now < self.requests.next_forgiveness {
             return false;
         }
-        let share = self.inflow.share();
+        let share = self.requests.aggregate.share();
         let refusing = self.peers.values_mut().filter(|p| !p.refusals.are_none());
         let next = refusing.map(|peer| {
-            self.hungry.insert(peer.key, peer.least_wait(share));
+            self.requests.open.insert(peer.key, peer.least_wait(share));
             peer.refusals.forgive(now);
             peer.refusals.next()
         });
-        self.next_forgiveness = next.min().unwrap_or(Time::NEVER);
+        self.requests.next_forgiveness = next.min().unwrap_or(Time::NEVER);
         self.fill_all(now);
         true
     }

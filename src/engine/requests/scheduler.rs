@@ -52,39 +52,42 @@ pub(in crate::engine) fn max_requests(settings: &Settings) -> usize {
 
 impl Torrent {
     pub(in crate::engine) fn may_ask(&self) -> bool {
-        self.content.is_some() && !self.checking && self.is_running() && !self.flags.contains(TorrentFlags::UPLOAD_MODE)
+        self.content.is_some()
+            && !self.life.checking
+            && self.is_running()
+            && !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
     }
 
     pub(in crate::engine) fn queue(&self, now: Time) -> Queue {
         let time = self.queue_time(now);
-        let most = self.inflow.most().filter(|_| matches!(time, QueueTime::Least { .. }));
+        let most = self.requests.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
-        let share = if most.is_some() { 1.0 } else { self.inflow.share() };
-        Queue { time, share, max: max_requests(&self.settings), most, limited: self.limited.most() }
+        let share = if most.is_some() { 1.0 } else { self.requests.aggregate.share() };
+        Queue { time, share, max: max_requests(&self.config.settings), most, limited: self.requests.limited.most() }
     }
 
     /// The same where peers are asked by it.
     fn queue_to_fill(&mut self, now: Time) -> Queue {
         let queue = self.queue(now);
-        self.asked_far_ahead |= matches!(queue.time, QueueTime::Plus(_));
+        self.requests.asked_far_ahead |= matches!(queue.time, QueueTime::Plus(_));
         queue
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
     pub(in crate::engine) fn fill_everybody(&mut self, now: Time) {
-        let share = self.inflow.share();
+        let share = self.requests.aggregate.share();
         for peer in self.peers.values().filter(|p| p.may_be_asked() || p.snubbed) {
-            self.hungry.insert(peer.key, peer.least_wait(share));
+            self.requests.open.insert(peer.key, peer.least_wait(share));
         }
-        self.ranking.outdated();
+        self.requests.ranking.outdated();
         self.fill_all(now);
     }
 
     /// Shares out what is wanted among the hungry, block by block, each to the one that would bring it first.
     pub(in crate::engine) fn fill_all(&mut self, now: Time) {
-        self.refill = false;
-        self.owes_follow_up = false;
-        if !self.may_ask() || self.hungry.is_empty() {
+        self.requests.refill = false;
+        self.readers.owes_follow_up = false;
+        if !self.may_ask() || self.requests.open.is_empty() {
             return;
         }
         self.refresh_wants(now);
@@ -95,7 +98,7 @@ impl Torrent {
     /// The peer has room for more.
     pub(in crate::engine) fn note_hungry(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get(&key) {
-            self.hungry.insert(key, peer.least_wait(self.inflow.share()));
+            self.requests.open.insert(key, peer.least_wait(self.requests.aggregate.share()));
         }
     }
 
@@ -119,7 +122,7 @@ impl Torrent {
         mut among: usize,
         given: &mut BTreeSet<PeerKey>,
     ) {
-        let share = self.inflow.share();
+        let share = self.requests.aggregate.share();
         let arrival = |torrent: &Self, key: PeerKey| {
             let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
             // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
@@ -129,7 +132,7 @@ impl Torrent {
         let mut turns = Turns::new();
         turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
         // What makes room for one block may free another's request; memory has no more blocks than this.
-        let mut left = self.pool.limit();
+        let mut left = self.cache.pool.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
         // There was no room for the want behind so many; from then on only those before it are looked at.
@@ -137,22 +140,22 @@ impl Torrent {
         let mut place = None;
         while left > 0 && self.way_is_free(now, &queue) {
             if self.nothing_left() {
-                return self.inflow.pipe.idle(self.outstanding());
+                return self.requests.aggregate.pipe.idle(self.outstanding());
             }
             left -= 1;
-            while let Some(next) = self.hungry.next(place).filter(|_| among > 0)
+            while let Some(next) = self.requests.open.next(place).filter(|_| among > 0)
                 && turns.peek().is_none_or(|Reverse((soonest, _))| now + next.0 < *soonest)
             {
                 place = Some(next);
                 let key = next.1;
                 if !self.peers.get(&key).is_some_and(|p| p.may_be_asked() || p.snubbed) {
                     // It is again when it lets us ask, or has something for us.
-                    self.hungry.remove(key);
+                    self.requests.open.remove(key);
                 } else if first != Some(key) {
                     among -= 1;
                     match arrival(self, key) {
                         Some(eta) => turns.push(Reverse((eta, key))),
-                        None => self.hungry.remove(key),
+                        None => self.requests.open.remove(key),
                     }
                 }
             }
@@ -168,18 +171,18 @@ impl Torrent {
                 };
                 let Some(pick) = pick else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
-                    if self.wants_from < self.wants.len() {
+                    if self.requests.from < self.requests.demand.len() {
                         futile =
                             Some(self.left_to_faster(now, peer)).filter(|_| crowded.is_some() || !self.has_wanted());
-                    } else if self.on_parole == 0 {
+                    } else if self.peers.on_parole() == 0 {
                         // Nor will anybody: only a suspect has pieces of its own.
                         return;
                     }
                     continue;
                 };
                 if !self.request(now, key, pick) {
-                    let before = self.wants.iter().take_while(|want| want.piece != pick.piece).count();
-                    if before <= self.wants_from {
+                    let before = self.requests.demand.iter().take_while(|want| want.piece != pick.piece).count();
+                    if before <= self.requests.from {
                         return;
                     }
                     crowded = Some(before);
@@ -189,7 +192,7 @@ impl Torrent {
             given.insert(key);
             match arrival(self, key) {
                 Some(eta) => turns.push(Reverse((eta, key))),
-                None => self.hungry.remove(key),
+                None => self.requests.open.remove(key),
             }
         }
     }
@@ -214,14 +217,14 @@ impl Torrent {
         if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() + batch > target) {
             return;
         }
-        if self.ranking.is_due(now) {
+        if self.requests.ranking.is_due(now) {
             self.rank(now);
         }
         self.help_slow(now, key);
         if queue.most.is_some() {
             // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
             self.note_hungry(key);
-            self.inflow.pipe.backlogged(now, 1.0);
+            self.requests.aggregate.pipe.backlogged(now, 1.0);
             return self.share_out(now, Some(key), FEW);
         }
         // Each once: what makes room for one block may be another one that was just asked for.
@@ -236,7 +239,7 @@ impl Torrent {
         }
         let way_is_full = !self.way_is_free(now, &queue);
         if way_is_full {
-            self.inflow.pipe.backlogged(now, 1.0);
+            self.requests.aggregate.pipe.backlogged(now, 1.0);
         }
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let has_room = peer.requests.len() < target;
@@ -246,13 +249,13 @@ impl Torrent {
             peer.ran_dry();
             // What one has nothing of, others may have.
             if self.nothing_left() {
-                self.inflow.pipe.idle(self.outstanding());
+                self.requests.aggregate.pipe.idle(self.outstanding());
             }
         }
         if has_room {
             self.note_hungry(key);
         } else {
-            self.hungry.remove(key);
+            self.requests.open.remove(key);
         }
     }
 
@@ -274,7 +277,7 @@ impl Torrent {
     /// Does the peer leave so many blocks to faster ones, and has none of its own to bring?
     fn leaves(&self, now: Time, key: PeerKey, least: u32) -> bool {
         let Some(peer) = self.peers.get(&key).filter(|p| !p.parole) else { return false };
-        !self.ranking.quick().contains(&key) && self.left_to_faster(now, peer) >= least
+        !self.requests.ranking.quick().contains(&key) && self.left_to_faster(now, peer) >= least
     }
 
     fn has_wanted(&self) -> bool {
@@ -284,26 +287,28 @@ impl Torrent {
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
     fn nothing_left(&mut self) -> bool {
         self.pass_full_wants();
-        self.wants_from >= self.wants.len() && !self.has_wanted()
+        self.requests.from >= self.requests.demand.len() && !self.has_wanted()
     }
 
     /// Finds out anew who is fast, if that is old.
     fn rank(&mut self, now: Time) {
-        if !self.ranking.is_due(now) {
+        if !self.requests.ranking.is_due(now) {
             return;
         }
         let queue = self.queue(now);
         let waits = self.peers.values().filter(|p| p.may_be_asked() || p.snubbed);
-        self.ranking.count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
+        self.requests
+            .ranking
+            .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
     }
 
     /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
     pub(in crate::engine) fn queue_time(&self, now: Time) -> QueueTime {
         let plays = |r: &Reader| !r.options.background && r.is_active(now);
-        if !self.deadlines.is_empty() || self.readers.values().any(plays) {
-            return self.inflow.pipe.least(now);
+        if !self.readers.deadlines.is_empty() || self.readers.values().any(plays) {
+            return self.requests.aggregate.pipe.least(now);
         }
-        QueueTime::Plus(Duration::from_secs(u64::try_from(self.settings.request_queue_time).unwrap_or(1)))
+        QueueTime::Plus(Duration::from_secs(u64::try_from(self.config.settings.request_queue_time).unwrap_or(1)))
     }
 
     /// Pieces of nothing but padding are here as soon as they are hashed: nobody is asked for them. Where only blocks of padding are
@@ -312,7 +317,7 @@ impl Torrent {
         let Some(content) = &mut self.content else { return };
         let layout = &content.info.layout;
         let mut blank = Vec::new();
-        for want in self.wants.iter_mut().filter(|w| content.store.slot(w.piece).is_none()) {
+        for want in self.requests.demand.iter_mut().filter(|w| content.store.slot(w.piece).is_none()) {
             if layout.is_padding_only(want.piece) {
                 blank.push(want.piece);
             } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
@@ -323,7 +328,7 @@ impl Torrent {
             return;
         }
         for piece in blank {
-            content.begin(now, piece, None, &self.pool);
+            content.begin(now, piece, None, &self.cache.pool);
             self.hashing.note(piece);
         }
         self.collect_hashes(now);
@@ -331,27 +336,27 @@ impl Torrent {
     }
 
     pub(in crate::engine) fn refresh_wants(&mut self, now: Time) {
-        if !std::mem::take(&mut self.wants_dirty) {
+        if !std::mem::take(&mut self.requests.outdated) {
             return;
         }
-        self.nothing_to_give_until = Time::ZERO;
+        self.line.nothing_to_give_until = Time::ZERO;
         self.update_windows(now);
         // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
-        let (by_blocks, limit) = (self.reads_by_blocks(), self.pool.limit());
+        let (by_blocks, limit) = (self.reads_by_blocks(), self.cache.pool.limit());
         let Some(content) = &mut self.content else { return };
         content.note_begun();
-        self.wants = demand::order(
+        self.requests.demand = demand::order(
             now,
-            &self.readers,
-            &self.deadlines,
+            self.readers.map(),
+            &self.readers.deadlines,
             |p| content.is_missing(p),
             |w| !by_blocks || w.fits(content, limit),
         );
         self.take_back_passed();
         self.review_promises();
-        self.member.leave();
+        self.line.member.leave();
         self.watch_urgent();
-        self.wants_from = 0;
+        self.requests.from = 0;
         self.review_shows(now);
         self.begin_padding(now);
     }

@@ -33,11 +33,11 @@ impl Torrent {
     /// Steps over the first wants, as far as all their blocks are asked for.
     pub(in crate::engine) fn pass_full_wants(&mut self) {
         let Some(content) = &self.content else { return };
-        while let Some(want) = self.wants.get(self.wants_from)
+        while let Some(want) = self.requests.demand.get(self.requests.from)
             && (!content.is_missing(want.piece)
                 || content.store.slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
         {
-            self.wants_from += 1;
+            self.requests.from += 1;
         }
     }
 
@@ -60,30 +60,31 @@ impl Torrent {
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     pub(in crate::engine) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
         // It is our limit that makes it slow: nobody brings anything sooner.
-        if self.limited.slows(peer) {
+        if self.requests.limited.slows(peer) {
             return 0;
         }
-        let most = max_requests(&self.settings);
-        let wait = peer.standing_wait(now, self.queue_time(now), self.inflow.share(), most);
-        let behind = self.ranking.behind(wait);
+        let most = max_requests(&self.config.settings);
+        let wait = peer.standing_wait(now, self.queue_time(now), self.requests.aggregate.share(), most);
+        let behind = self.requests.ranking.behind(wait);
         if behind == Duration::ZERO {
             return 0;
         }
-        (behind.as_secs_f64() * self.inflow.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
+        (behind.as_secs_f64() * self.requests.aggregate.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
     }
 
     /// Of the first so many wants.
     pub(in crate::engine) fn pick_wanted(&mut self, now: Time, key: PeerKey, first: usize) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        let mut leave = if self.wants_from < self.wants.len() { self.left_to_faster(now, peer) } else { 0 };
+        let mut leave =
+            if self.requests.from < self.requests.demand.len() { self.left_to_faster(now, peer) } else { 0 };
         // One that has nothing to do, and is not asked for it, cannot be relied on.
         let quick = || {
-            let others = self.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
+            let others = self.requests.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
             others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole)
         };
         let mut admitted = None;
         let mut found = None;
-        for want in self.wants.iter().take(first).skip(self.wants_from) {
+        for want in self.requests.demand.iter().take(first).skip(self.requests.from) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
                 continue;
             }
@@ -105,7 +106,7 @@ impl Torrent {
                 skip = std::mem::take(&mut leave);
             }
             // Windows on memory storage fit by construction; everything else must leave room for what is begun.
-            let windowed = self.storage == StorageKind::Memory
+            let windowed = self.config.storage == StorageKind::Memory
                 && (want.class != Class::Deadline || self.readers.values().any(|r| r.window.contains(want.piece)));
             let fits = slot.is_some()
                 || windowed
@@ -180,7 +181,7 @@ impl Torrent {
     fn fresh_piece(&mut self, key: PeerKey) -> Option<u32> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_mut()?);
         let serves = |p: &u32| peer.serves(*p);
-        if self.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
+        if self.config.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
             return content.picker.in_file_order().take(PICKER_SCAN).find(serves);
         }
         // Among the rarest, one by chance: peers that all take the same piece have nothing to trade.
@@ -199,11 +200,11 @@ impl Torrent {
     /// Everything wanted is asked for: a copy of what another peer was asked for.
     fn pick_for_endgame(&self, key: PeerKey) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        if peer.requests.len() >= 2 && self.settings.strict_end_game_mode {
+        if peer.requests.len() >= 2 && self.config.settings.strict_end_game_mode {
             return None;
         }
         // While our limit lets anybody wait, a copy brings nothing sooner.
-        if self.limited.is_limited() && self.limited.holds_back() {
+        if self.requests.limited.is_limited() && self.requests.limited.holds_back() {
             return None;
         }
         let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);

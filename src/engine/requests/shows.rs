@@ -84,15 +84,15 @@ impl Torrent {
     /// Looks whether what is shown is to be taken.
     pub(in crate::engine) fn review_shows(&mut self, now: Time) {
         let lacks = self.may_ask() && self.waits_for_what_nobody_has();
-        self.shows.since = lacks.then(|| self.shows.since.unwrap_or(now));
-        self.shows.sought = self.shows.since.is_some_and(|since| now.since(since) >= PATIENCE);
+        self.requests.shows.since = lacks.then(|| self.requests.shows.since.unwrap_or(now));
+        self.requests.shows.sought = self.requests.shows.since.is_some_and(|since| now.since(since) >= PATIENCE);
         let Some(content) = &self.content else { return };
-        self.shows.taken.retain(|p| content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial));
+        self.requests.shows.taken.retain(|p| content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial));
     }
 
     /// A peer has more than before: that may be what somebody waits for.
     pub(in crate::engine) fn heard_of_pieces(&mut self, now: Time) {
-        if self.shows.sought {
+        if self.requests.shows.sought {
             self.review_shows(now);
         }
     }
@@ -101,18 +101,18 @@ impl Torrent {
         let Some(content) = &self.content else { return false };
         let nobody_has = |piece: u32| content.is_missing(piece) && content.picker.availability(piece) == 0;
         let reads = self.awaited(|_| true).map(|(piece, _)| piece);
-        reads.chain(self.deadlines.keys().copied()).any(nobody_has)
+        reads.chain(self.readers.deadlines.keys().copied()).any(nobody_has)
     }
 
     /// A block of what the peer showed last.
     pub(in crate::engine) fn pick_shown(&mut self, key: PeerKey) -> Option<Pick> {
-        if !self.shows.sought {
+        if !self.requests.shows.sought {
             return None;
         }
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         let class = Class::Shown;
         let will_do = |p: &u32| {
-            let begins = || self.shows.taken.len() < MOST_TAKEN && self.admits(content, class, *p);
+            let begins = || self.requests.shows.taken.len() < MOST_TAKEN && self.admits(content, class, *p);
             content.is_missing(*p)
                 && peer.serves(*p)
                 && self.usable(peer, *p)
@@ -131,7 +131,7 @@ impl Torrent {
 
     /// A block of a piece was asked for that is wanted for nothing but that it is shown.
     pub(in crate::engine) fn note_taken(&mut self, piece: u32) {
-        self.shows.taken.insert(piece);
+        self.requests.shows.taken.insert(piece);
     }
 
     /// We got what these showed, and they have nothing else for us: they may show the next.
@@ -150,7 +150,7 @@ impl Torrent {
     fn goes_on_with_what_nobody_has(&self) -> bool {
         let Some(content) = &self.content else { return false };
         let first = |content: &Content| {
-            let wanted = self.wants.iter().map(|w| w.piece).find(|p| content.is_missing(*p));
+            let wanted = self.requests.demand.iter().map(|w| w.piece).find(|p| content.is_missing(*p));
             wanted.or_else(|| content.picker.in_order().next())
         };
         first(content).is_some_and(|p| content.picker.availability(p) == 0)

@@ -1,6 +1,9 @@
 //! Who may download from us (BEP 3): the peers that give us most, and one by chance.
 
+use std::collections::VecDeque;
+
 use crate::base::time::Time;
+use crate::engine::content::pieces::PeerKey;
 
 /// What the choker knows of an interested peer.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,35 @@ pub fn unchoke<K: Copy + Eq>(mut candidates: Vec<Candidate<K>>, slots: usize, op
 /// The next peer to get a chance: the interested and choked one that waits longest.
 pub fn optimistic<K: Copy + Eq>(candidates: &[Candidate<K>], unchoked: &[K]) -> Option<K> {
     candidates.iter().filter(|c| !unchoked.contains(&c.key)).min_by_key(|c| c.last_unchoked).map(|c| c.key)
+}
+
+/// Whom we upload to, and when that is decided anew.
+#[derive(Debug)]
+pub(in crate::engine) struct Choker {
+    pub(in crate::engine) optimistic: PeerKey,
+    /// How many peers may download from us.
+    pub(in crate::engine) unchoked: usize,
+    pub(in crate::engine) next_choke: Time,
+    pub(in crate::engine) next_optimistic: Time,
+    /// When slots that came free are given away, and no sooner than when.
+    pub(in crate::engine) next_fill: Time,
+    pub(in crate::engine) least_fill: Time,
+    /// Peers for which nothing could be lent: they get it in turn.
+    pub(in crate::engine) upload_line: VecDeque<PeerKey>,
+}
+
+impl Choker {
+    pub(in crate::engine) fn new(now: Time) -> Self {
+        Self {
+            optimistic: PeerKey::NOBODY,
+            unchoked: 0,
+            next_choke: now,
+            next_optimistic: now,
+            next_fill: Time::NEVER,
+            least_fill: now,
+            upload_line: VecDeque::new(),
+        }
+    }
 }
 
 #[cfg(test)]

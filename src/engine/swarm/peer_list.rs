@@ -168,7 +168,7 @@ impl SwarmLimits {
 
 /// A torrent's peer list.
 #[derive(Debug)]
-pub struct Swarm {
+pub struct PeerList {
     peers: HashMap<SocketAddr, KnownPeer>,
     /// Port 0 stands for the whole address.
     banned: HashSet<SocketAddr>,
@@ -186,7 +186,7 @@ pub struct Swarm {
     rng: fastrand::Rng,
 }
 
-impl Swarm {
+impl PeerList {
     pub fn new(now: Time, seed: u64) -> Self {
         Self {
             peers: HashMap::new(),
@@ -501,7 +501,7 @@ impl Swarm {
         self.ban_exactly(SocketAddr::new(ip, if ip.is_loopback() { address.port() } else { 0 }))
     }
 
-    /// Bans every port of the address; gives what [`Swarm::ban`] does.
+    /// Bans every port of the address; gives what [`PeerList::ban`] does.
     #[must_use]
     pub fn ban_ip(&mut self, ip: IpAddr) -> Vec<SocketAddr> {
         self.ban_exactly(SocketAddr::new(ip.to_canonical(), 0))

@@ -19,12 +19,12 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(45);
 
 impl Torrent {
     pub(in crate::engine) fn pex_enabled(&self) -> bool {
-        self.settings.enable_pex && !self.is_private() && !self.flags.contains(TorrentFlags::DISABLE_PEX)
+        self.config.settings.enable_pex && !self.is_private() && !self.config.flags.contains(TorrentFlags::DISABLE_PEX)
     }
 
     pub(in crate::engine) fn pex_message(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
         let message = PexMessage::parse(payload).map_err(|e| format!("ut_pex: {e}"))?;
-        let most = usize::try_from(self.settings.max_pex_peers).unwrap_or(0);
+        let most = usize::try_from(self.config.settings.max_pex_peers).unwrap_or(0);
         if !self.pex_enabled() {
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Torrent {
         if !self.pex_enabled() || self.peers.values().all(|p| p.ids.ut_pex.is_none() || now < p.next_pex) {
             return;
         }
-        let most = usize::try_from(self.settings.max_pex_peers).unwrap_or(0);
+        let most = usize::try_from(self.config.settings.max_pex_peers).unwrap_or(0);
         // Only addresses that can be dialled: of incoming peers the port that they told.
         let connected: Vec<(SocketAddr, u8)> = self
             .peers

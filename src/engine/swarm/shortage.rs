@@ -2,7 +2,7 @@
 //!
 //! A swarm has its own pace: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
 //! read that waits while nobody has its piece does not wait for that. It calls: those who rest are dialled, trackers and the DHT
-//! are asked. The calls come at a pace of their own, and each of what they reach has a bound beside it (`Swarm::call`,
+//! are asked. The calls come at a pace of their own, and each of what they reach has a bound beside it (`PeerList::call`,
 //! `Trackers::hurry`), so that a swarm that is dead is not hammered for as long as a player stays open.
 
 use std::time::Duration;
@@ -92,35 +92,35 @@ impl Shortage {
 impl Torrent {
     /// Calls for peers, if somebody waits for them and the time has come.
     pub(in crate::engine) fn call_for_peers(&mut self, now: Time) {
-        if !self.peers.is_empty() && now.since(self.shortage.looked) < LOOK {
+        if !self.peers.is_empty() && now.since(self.swarm.shortage.looked) < LOOK {
             return;
         }
-        self.shortage.looked = now;
+        self.swarm.shortage.looked = now;
         let need = self.need(now);
-        if need != self.shortage.need {
-            self.shortage.changes(now, need);
+        if need != self.swarm.shortage.need {
+            self.swarm.shortage.changes(now, need);
         }
-        let Some(need) = need.filter(|_| self.shortage.next <= now) else { return };
+        let Some(need) = need.filter(|_| self.swarm.shortage.next <= now) else { return };
         let (step, longest, called) = match need {
             Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
             Need::MoreForARead | Need::Metadata | Need::Download => {
                 (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
             }
         };
-        self.shortage.calls = self.shortage.calls.saturating_add(1);
-        let pause = self.swarm.about(step.saturating_mul(self.shortage.calls).min(longest));
-        self.shortage.next = now + pause;
-        self.swarm.call(now, called);
+        self.swarm.shortage.calls = self.swarm.shortage.calls.saturating_add(1);
+        let pause = self.swarm.list.about(step.saturating_mul(self.swarm.shortage.calls).min(longest));
+        self.swarm.shortage.next = now + pause;
+        self.swarm.list.call(now, called);
         let by = match need {
             Need::Read => Some((Hurried::ByRead, DHT_SPACING)),
             Need::MoreForARead | Need::Metadata => Some((Hurried::Gently, RARE_DHT_SPACING)),
             Need::Download => None,
         };
         if let Some((by, spacing)) = by {
-            self.trackers.hurry(now, by, self.shortage.calls == 1);
+            self.trackers.hurry(now, by, self.swarm.shortage.calls == 1);
             self.poll_trackers(now);
-            if self.shortage.next_search <= now {
-                self.shortage.next_search = now + spacing;
+            if self.swarm.shortage.next_search <= now {
+                self.swarm.shortage.next_search = now + spacing;
                 self.out.search_dht = true;
             }
         }
@@ -128,7 +128,7 @@ impl Torrent {
     }
 
     fn need(&self, now: Time) -> Option<Need> {
-        if !self.is_running() || self.checking {
+        if !self.is_running() || self.life.checking {
             return None;
         }
         if self.content.is_none() {
@@ -137,25 +137,25 @@ impl Torrent {
             let comes = self.fetch.came_within(now, PATIENCE) || self.peers.values().any(new);
             return (!comes).then_some(Need::Metadata);
         }
-        if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.deadlines.is_empty()) {
+        if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.readers.deadlines.is_empty()) {
             return Some(Need::Read);
         }
-        if self.starves(now) && self.down.per_second() < TOO_LITTLE && !self.swarm.has_untried(now) {
+        if self.starves(now) && self.meters.down.per_second() < TOO_LITTLE && !self.swarm.list.has_untried(now) {
             return Some(Need::MoreForARead);
         }
         let fetches =
-            || self.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
+            || self.config.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
         (self.peers.is_empty() && fetches()).then_some(Need::Download)
     }
 
     /// Does a read wait, or a download?
     pub(in crate::engine) fn somebody_waits(&self) -> bool {
         let Some(content) = &self.content else { return true };
-        self.a_read_waits() || !self.deadlines.is_empty() || content.picker.has_wanted()
+        self.a_read_waits() || !self.readers.deadlines.is_empty() || content.picker.has_wanted()
     }
 
     pub fn urgency(&self) -> Urgency {
-        if self.a_read_waits() || !self.deadlines.is_empty() {
+        if self.a_read_waits() || !self.readers.deadlines.is_empty() {
             Urgency::Read
         } else if self.content.is_none() {
             Urgency::Metadata

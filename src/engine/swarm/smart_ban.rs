@@ -6,6 +6,7 @@
 //! differ from the good ones are convicted and the others are innocent (libtorrent's parole and smart ban).
 
 use std::collections::BTreeSet;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use sha1::{Digest, Sha1};
@@ -40,24 +41,27 @@ pub struct Departed {
     pub peer_id: [u8; 20],
 }
 
-impl Torrent {
-    pub(in crate::engine) fn set_parole(&mut self, key: PeerKey, parole: bool) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut peer.parole, parole);
-        self.on_parole = (self.on_parole + usize::from(parole)).saturating_sub(usize::from(before));
-    }
+/// Who is suspected of having sent what failed.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct SmartBan {
+    /// Per failed piece: who sent which block, by its hash.
+    pub(in crate::engine) suspects: HashMap<u32, Vec<Suspicion>>,
+    /// Who left lately.
+    pub(in crate::engine) departed: VecDeque<Departed>,
+}
 
+impl Torrent {
     pub(in crate::engine) fn piece_failed(&mut self, now: Time, piece: u32) {
-        self.counters.hash_failures += 1;
+        self.meters.counters.hash_failures += 1;
         self.alert(Alert::HashFailed { piece });
         let Some(content) = &mut self.content else { return };
         if content.info.layout.is_padding_only(piece) {
             content.hopeless.set(piece);
         }
-        self.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
+        self.meters.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
         let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
-        if senders.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {
-            let list = self.suspects.entry(piece).or_default();
+        if senders.len() > 1 && self.smart_ban.suspects.len() < MAX_SUSPECT_PIECES {
+            let list = self.smart_ban.suspects.entry(piece).or_default();
             let blocks = content.store.slot(piece).map(|s| s.blocks.as_slice()).unwrap_or_default();
             for (i, b) in (0u32..).zip(blocks) {
                 let Some(data) = b.data.as_ref().filter(|_| list.len() < blocks.len() * MAX_FAILURES_REMEMBERED) else {
@@ -77,20 +81,20 @@ impl Torrent {
                 peer.hash_fails += 1;
                 peer.parole_passed = 0;
             }
-            self.set_parole(*key, true);
+            self.peers.set_parole(*key, true);
         }
         match single {
             Some(only) => self.convict(now, only),
             None => self.separate(now, &suspects),
         }
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.fill_all(now);
     }
 
     /// Suspects that left and are back by another connection.
     fn with_their_returns(&self, mut suspects: Vec<PeerKey>) -> Vec<PeerKey> {
         let gone: Vec<SocketAddr> =
-            self.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
+            self.smart_ban.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
         let back = self.peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address))).map(|p| p.key);
         suspects.extend(back.collect::<Vec<_>>());
         suspects.sort_unstable();
@@ -133,7 +137,7 @@ impl Torrent {
         let owner = std::mem::replace(&mut slot.exclusive, PeerKey::NOBODY);
         content.store.discard(piece, |from| from == owner);
         self.cancel_requests(now, owner, |p| p == piece);
-        self.wants_from = 0;
+        self.requests.from = 0;
     }
 
     /// A suspect begins to bring a piece that others left: alone, so what is there of others goes.
@@ -160,8 +164,8 @@ impl Torrent {
                 if !trusted {
                     content.store.discard(piece, |from| from == key);
                 }
-                self.wants_from = 0;
-                self.refill = true;
+                self.requests.from = 0;
+                self.requests.refill = true;
             }
         }
     }
@@ -176,11 +180,11 @@ impl Torrent {
     /// Is whoever connects from here under suspicion from before?
     pub(in crate::engine) fn was_suspect(&self, address: SocketAddr) -> bool {
         let same = |d: &Departed| same_host(d.address, address);
-        !self.suspects.is_empty() && self.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
+        !self.smart_ban.suspects.is_empty() && self.smart_ban.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
     }
 
     fn is_suspect(&self, key: PeerKey) -> bool {
-        self.suspects.values().flatten().any(|s| s.peer == key)
+        self.smart_ban.suspects.values().flatten().any(|s| s.peer == key)
     }
 
     /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
@@ -190,7 +194,7 @@ impl Torrent {
         let mut cleared: BTreeSet<PeerKey> = BTreeSet::new();
         let mut guilty: BTreeSet<PeerKey> = BTreeSet::new();
         let mut open = Vec::new();
-        for suspicion in self.suspects.remove(&piece).unwrap_or_default() {
+        for suspicion in self.smart_ban.suspects.remove(&piece).unwrap_or_default() {
             match content.store.block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice())) {
                 Some(good) if suspicion.digest[..] == good[..] => drop(cleared.insert(suspicion.peer)),
                 Some(_) => drop(guilty.insert(suspicion.peer)),
@@ -199,7 +203,7 @@ impl Torrent {
             }
         }
         if !open.is_empty() {
-            self.suspects.insert(piece, open);
+            self.smart_ban.suspects.insert(piece, open);
         }
         for key in senders {
             if let Some(peer) = self.peers.get_mut(&key).filter(|p| p.parole) {
@@ -210,7 +214,7 @@ impl Torrent {
         for key in cleared {
             let suspect = self.is_suspect(key);
             if self.peers.get(&key).is_some_and(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
-                self.set_parole(key, false);
+                self.peers.set_parole(key, false);
                 self.give_up_exclusive(key, true);
             }
         }
@@ -222,18 +226,18 @@ impl Torrent {
     /// The peer sent bad data: it goes, what it sent that is not verified goes, and it does not come back.
     fn convict(&mut self, now: Time, key: PeerKey) {
         let here = self.peers.get(&key).map(|p| Departed { key, address: p.address, peer_id: p.peer_id });
-        let Some(who) = here.or_else(|| self.departed.iter().find(|d| d.key == key).copied()) else { return };
-        if !self.swarm.is_banned(who.address) {
+        let Some(who) = here.or_else(|| self.smart_ban.departed.iter().find(|d| d.key == key).copied()) else { return };
+        if !self.swarm.list.is_banned(who.address) {
             self.ban_sender(who.address, who.peer_id);
         }
         if let Some(content) = &mut self.content {
             content.store.discard_from(key);
         }
-        self.wants_dirty = true;
+        self.requests.outdated = true;
         self.close(now, key, CloseReason::CorruptData, None);
         // It may have come back meanwhile.
         let again: Vec<PeerKey> =
-            self.peers.values().filter(|p| self.swarm.is_banned(p.address)).map(|p| p.key).collect();
+            self.peers.values().filter(|p| self.swarm.list.is_banned(p.address)).map(|p| p.key).collect();
         for key in again {
             if let Some(content) = &mut self.content {
                 content.store.discard_from(key);
@@ -244,10 +248,10 @@ impl Torrent {
 
     /// Remembers who left, for as long as blame may fall on it.
     pub(in crate::engine) fn note_departed(&mut self, who: Departed) {
-        if self.departed.len() >= MAX_DEPARTED {
-            self.departed.pop_front();
+        if self.smart_ban.departed.len() >= MAX_DEPARTED {
+            self.smart_ban.departed.pop_front();
         }
-        self.departed.push_back(who);
+        self.smart_ban.departed.push_back(who);
     }
 }
 

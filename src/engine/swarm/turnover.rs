@@ -162,8 +162,8 @@ impl Torrent {
         }
         let Some((key, address)) = self.too_slow_for_a_read(now, newcomer) else { return false };
         self.close(now, key, CloseReason::PeerChurn, None);
-        self.swarm.put_off(address, now + PUT_OFF);
-        self.rooms.vacant = true;
+        self.swarm.list.put_off(address, now + PUT_OFF);
+        self.swarm.rooms.vacant = true;
         true
     }
 
@@ -189,7 +189,7 @@ impl Torrent {
 
     /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
     pub fn needs(&self, dialling: bool) -> Vec<Need> {
-        let peers = (self.peers.len() + self.swarm.num_dialling()).saturating_sub(usize::from(dialling));
+        let peers = (self.peers.len() + self.swarm.list.num_dialling()).saturating_sub(usize::from(dialling));
         match self.somebody_waits() {
             true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
             true => vec![Need::Bytes],
@@ -200,8 +200,8 @@ impl Torrent {
     /// Who gives way to a newcomer since somebody waits whom he is of no use to.
     fn of_no_use(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
         let dials = (self.connection_limit() / FREED_FOR_DIALS).max(2);
-        if now < self.rooms.for_waiting[usize::from(newcomer.incoming)]
-            || !newcomer.incoming && self.swarm.num_dialling() > dials
+        if now < self.swarm.rooms.for_waiting[usize::from(newcomer.incoming)]
+            || !newcomer.incoming && self.swarm.list.num_dialling() > dials
         {
             return None;
         }
@@ -209,8 +209,8 @@ impl Torrent {
             Some(_) => self.of_no_use_to_a_read(now, newcomer),
             None => self.of_no_use_to_metadata(now, newcomer),
         }?;
-        self.rooms.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
-        self.rooms.made += 1;
+        self.swarm.rooms.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.swarm.rooms.made += 1;
         self.peers.get_mut(&key)?.of_no_use = true;
         Some(key)
     }
@@ -219,9 +219,9 @@ impl Torrent {
         let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let read = sinces.into_iter().min()?;
-        let longer = self.rooms.fair_time(FAIR, read, self.peers.len());
+        let longer = self.swarm.rooms.fair_time(FAIR, read, self.peers.len());
         let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
-        let all_served = self.swarm.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
+        let all_served = self.swarm.list.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
             let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
@@ -233,8 +233,8 @@ impl Torrent {
     /// Those who never brought a piece of it come first, and have one fair time while there are others who were never tried. What comes in
     /// of a slow one may be the next.
     fn of_no_use_to_metadata(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
-        let longer = self.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
-        let tries = !newcomer.incoming && self.swarm.has_untried(now);
+        let longer = self.swarm.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
+        let tries = !newcomer.incoming && self.swarm.list.has_untried(now);
         let gives_way = |p: &Peer| {
             let (brought, since) = self.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
             let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
@@ -251,19 +251,19 @@ impl Torrent {
     /// Seen now and then: does a read that somebody watches wait, again and again?
     pub(in crate::engine) fn note_starving(&mut self, now: Time) {
         let waits = self.awaited(plays).next().is_some();
-        self.rooms.starves = if waits { self.rooms.starves.or(Some(now)) } else { None };
+        self.swarm.rooms.starves = if waits { self.swarm.rooms.starves.or(Some(now)) } else { None };
     }
 
     /// Does such a read get too little, other than by a limit of ours?
     pub(in crate::engine) fn starves(&self, now: Time) -> bool {
-        self.rooms.starves.is_some_and(|since| now.since(since) >= STARVES) && !self.limited.is_limited()
+        self.swarm.rooms.starves.is_some_and(|since| now.since(since) >= STARVES) && !self.requests.limited.is_limited()
     }
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
     fn too_slow_for_a_read(&self, now: Time, newcomer: Newcomer) -> Option<(PeerKey, SocketAddr)> {
-        let named = self.is_for_a_named_one(newcomer, self.rooms.starves?);
-        let tries = newcomer.incoming || named || self.swarm.has_untried(now);
-        if newcomer.need != Need::Ours || !self.starves(now) || self.rooms.vacant || !tries {
+        let named = self.is_for_a_named_one(newcomer, self.swarm.rooms.starves?);
+        let tries = newcomer.incoming || named || self.swarm.list.has_untried(now);
+        if newcomer.need != Need::Ours || !self.starves(now) || self.swarm.rooms.vacant || !tries {
             return None;
         }
         let settled = named || self.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
@@ -281,7 +281,7 @@ impl Torrent {
 
     /// Did a caller name one since a read waits, and is room to be made for a dial?
     fn is_for_a_named_one(&self, newcomer: Newcomer, read: Time) -> bool {
-        !newcomer.incoming && self.swarm.has_named_since(read)
+        !newcomer.incoming && self.swarm.list.has_named_since(read)
     }
 
     fn worth(&self, peer: &Peer) -> Worth {
@@ -306,7 +306,7 @@ impl Torrent {
             self.close(now, *key, CloseReason::TooManyConnections, None);
         }
         // What they were asked for is asked of others.
-        if self.refill {
+        if self.requests.refill {
             self.fill_all(now);
         }
     }
@@ -324,24 +324,24 @@ impl Torrent {
 
     /// Somebody waits to be dialled, and all places are taken: one a second is freed.
     pub(in crate::engine) fn free_place_to_dial(&mut self, now: Time) -> bool {
-        if now < self.rooms.for_dial || self.swarm.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
+        if now < self.swarm.rooms.for_dial || self.swarm.list.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
             return false;
         }
-        self.rooms.for_dial = now + ROOM_INTERVAL;
+        self.swarm.rooms.for_dial = now + ROOM_INTERVAL;
         self.free_place(now, Newcomer::DIALLED)
     }
 
     /// libtorrent's `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that
     /// better ones are found.
     pub(in crate::engine) fn turn_over(&mut self, now: Time) {
-        if now < self.next_turnover {
+        if now < self.swarm.next_turnover {
             return;
         }
         let positive = |s: i64| usize::try_from(s).unwrap_or(0);
-        let s = &self.settings;
+        let s = &self.config.settings;
         let (percent, cutoff) = (positive(s.peer_turnover), positive(s.peer_turnover_cutoff));
-        self.next_turnover = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
-        let waiting = self.swarm.num_ready(now);
+        self.swarm.next_turnover = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
+        let waiting = self.swarm.list.num_ready(now);
         if percent == 0 || waiting == 0 || self.peers.len() * 100 < self.connection_limit() * cutoff {
             return;
         }

@@ -11,18 +11,18 @@ fn at(seconds: u64) -> Time {
     Time::from_millis(seconds * 1000)
 }
 
-fn swarm() -> Swarm {
-    Swarm::new(Time::ZERO, 7)
+fn swarm() -> PeerList {
+    PeerList::new(Time::ZERO, 7)
 }
 
-fn with(peers: &[(u8, PeerSource)]) -> Swarm {
+fn with(peers: &[(u8, PeerSource)]) -> PeerList {
     let mut swarm = swarm();
     peers.iter().for_each(|(n, source)| assert!(swarm.add(Time::ZERO, addr(*n), *source, &LIMITS)));
     swarm
 }
 
 /// Dials the peer at its next time, in vain; when that was.
-fn fail_once(swarm: &mut Swarm, now: Time, n: u8) -> Time {
+fn fail_once(swarm: &mut PeerList, now: Time, n: u8) -> Time {
     let now = now.max(swarm.peers[&addr(n)].not_before);
     // Others whose time it is are put off.
     let dials = swarm.next_dials(now, 9, false);
@@ -321,7 +321,7 @@ const MANY: SwarmLimits = SwarmLimits { max_peers: 600, ..LIMITS };
 #[test]
 fn one_that_every_answer_names_is_found_among_the_dead_of_all() {
     for seed in 0..50 {
-        let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+        let (mut swarm, mut rng) = (PeerList::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
         let good = SocketAddr::from(([99, 0, 0, 1], 6881));
         let dialled_in = (0..10).find(|round| {
             let now = at(round * 15);
@@ -342,7 +342,7 @@ fn one_that_every_answer_names_is_found_among_the_dead_of_all() {
 fn one_among_the_same_dead_in_each_answer_is_found_before_they_are_tried_again() {
     let rounds: Vec<u64> = (0..50)
         .map(|seed| {
-            let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+            let (mut swarm, mut rng) = (PeerList::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
             let good = SocketAddr::from(([99, 0, 0, 1], 6881));
             let mut answer = dead(&mut rng, 3000);
             answer.insert(1500, good);
@@ -363,7 +363,7 @@ fn one_among_the_same_dead_in_each_answer_is_found_before_they_are_tried_again()
 #[test]
 fn a_short_answer_does_not_wait_for_a_long_one() {
     for (seed, before) in (0..20).flat_map(|seed| [(seed, 500), (seed, 5000)]) {
-        let (mut swarm, mut rng) = (Swarm::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
+        let (mut swarm, mut rng) = (PeerList::new(Time::ZERO, seed), fastrand::Rng::with_seed(seed));
         swarm.add_answer(at(0), &dead(&mut rng, before), PeerSource::TRACKER, &MANY);
         let good = SocketAddr::from(([250, 0, 0, 1], 6881));
         assert!(swarm.add(at(1), good, PeerSource::TRACKER, &MANY), "{before}");
@@ -377,7 +377,7 @@ fn a_short_answer_does_not_wait_for_a_long_one() {
 fn of_a_long_answer_some_are_taken_at_random() {
     let answer = dead(&mut fastrand::Rng::with_seed(1), 3000);
     let first = |seed| {
-        let mut swarm = Swarm::new(Time::ZERO, seed);
+        let mut swarm = PeerList::new(Time::ZERO, seed);
         swarm.add_answer(at(0), &answer, PeerSource::TRACKER, &MANY);
         swarm.next_dials(at(0), 50, false)
     };
@@ -409,7 +409,7 @@ fn whom_a_caller_named_and_others_take_turns() {
     let mut swarm = swarm();
     (1..=6).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::MANUAL, &limits)));
     (11..=13).for_each(|n| assert!(swarm.add(Time::ZERO, addr(n), PeerSource::TRACKER, &limits)));
-    let one = |swarm: &mut Swarm| swarm.next_dials(Time::ZERO, 1, false)[0];
+    let one = |swarm: &mut PeerList| swarm.next_dials(Time::ZERO, 1, false)[0];
     assert_eq!([(); 3].map(|()| one(&mut swarm)), [addr(1), addr(11), addr(2)]);
     // A caller waits to be told of that one.
     assert!(swarm.await_dial(Time::ZERO, addr(5)));
