@@ -120,8 +120,8 @@ impl Torrent {
             return Err(format!("{} peers counted on parole", self.peers.on_parole()));
         }
         let unchoked = self.peers.values().filter(|p| !p.am_choking).count();
-        if unchoked != self.choker.unchoked {
-            return Err(format!("{unchoked} peers unchoked, counted {}", self.choker.unchoked));
+        if unchoked != self.choker.unchoked() {
+            return Err(format!("{unchoked} peers unchoked, counted {}", self.choker.unchoked()));
         }
         for peer in self.peers.values() {
             let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();

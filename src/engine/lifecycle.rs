@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bandwidth::aggregate::Inflow;
 use super::config::{StorageKind, TorrentFlags};
 use super::content::bitfield::Bitfield;
-use super::content::pieces::{PeerKey, Stage};
+use super::content::pieces::Stage;
 use super::metadata::MetadataFetch;
 use super::requests::late::LateHeap;
 use super::requests::open_slots::Hungry;
@@ -194,7 +194,7 @@ impl Torrent {
             });
             self.out.close.push((peer.key, CloseReason::None));
         }
-        (self.choker.unchoked, self.choker.optimistic) = (0, PeerKey::NOBODY);
+        self.choker.peers_gone();
         (self.requests.from, self.requests.outdated, self.requests.refill) = (0, true, false);
         self.requests.demand.clear();
         self.requests.limited.peers_gone();

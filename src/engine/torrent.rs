@@ -25,6 +25,7 @@ use super::lifecycle::Lifecycle;
 use super::metadata::MetadataFetch;
 use super::output::Output;
 use super::peer::peers::Peers;
+use super::peer::uploads::Uploads;
 use super::readers::Readers;
 use super::requests::Requests;
 use super::swarm::Swarm;
@@ -52,6 +53,7 @@ pub struct Torrent {
     pub(super) smart_ban: SmartBan,
     pub(super) trackers: Trackers,
     pub(super) choker: Choker,
+    pub(super) uploads: Uploads,
     pub(super) readers: Readers,
     pub(super) requests: Requests,
     pub(super) cache: Cache,
@@ -90,6 +92,7 @@ impl Torrent {
             smart_ban: SmartBan::default(),
             trackers,
             choker: Choker::new(now),
+            uploads: Uploads::default(),
             readers: Readers::new(now),
             requests: Requests::default(),
             meters: Meters::default(),
@@ -192,11 +195,7 @@ impl Torrent {
             return;
         }
         self.config.settings = settings;
-        // What was planned by longer intervals does not wait for their end.
-        let within = |s: i64| now + Duration::from_secs(u64::try_from(s).unwrap_or(1));
-        self.choker.next_choke = self.choker.next_choke.min(within(self.config.settings.unchoke_interval));
-        self.choker.next_optimistic =
-            self.choker.next_optimistic.min(within(self.config.settings.optimistic_unchoke_interval));
+        self.choker.rules_changed(now, &self.choker_rules());
         self.part_with_surplus(now);
         self.requests.outdated = true;
         self.fill_everybody(now);
@@ -312,7 +311,7 @@ impl Torrent {
         let rates = [&self.meters.down, &self.meters.up, &self.meters.protocol_down, &self.meters.protocol_up];
         content.store.asked_blocks() == 0
             && rates.iter().all(|r| r.per_second() == 0)
-            && (self.choker.unchoked, self.choker.next_fill) == (0, Time::NEVER)
+            && self.choker.is_quiet()
             && self.swarm.list.num_dialling() == 0
             && self.requests.demand.is_empty()
             && self.readers.deadlines.is_empty()
@@ -361,8 +360,9 @@ impl Torrent {
         self.turn_over(now);
         self.call_for_peers(now);
         self.dial(now);
-        self.choke_round(now);
-        self.fill_slots(now);
+        let rules = self.choker_rules();
+        self.choker.round(now, &rules, &mut self.peers, &mut self.out.wake);
+        self.choker.fill_slots(now, &rules, &mut self.peers, &mut self.out.wake);
         self.metadata_timeouts(now);
         self.send_pex(now);
         self.update_shares(now);
@@ -376,7 +376,8 @@ impl Torrent {
         // Who has a place in the background changes with time.
         self.requests.outdated |= self.readers.values().any(|r| r.window.put_off);
         self.line.member.leave();
-        self.serve_waiting(now);
+        let (uploads, mut rest) = self.serving();
+        uploads.serve_waiting(now, &mut rest);
         self.review_shows(now);
         self.fill_everybody(now);
         self.yield_memory(now);

@@ -6,16 +6,20 @@ use std::time::Duration;
 use super::Peer;
 use super::budget;
 use super::handshake::{LT_DONTHAVE, UT_METADATA, UT_PEX};
+use super::outbox::Chunk;
+use super::uploads::{Serving, Uploads};
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::base::error::{Error, Operation};
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::swarm::choker::ChokerRules;
 use crate::engine::swarm::peer_list::Parting;
 use crate::engine::swarm::smart_ban::Departed;
 use crate::engine::torrent::Torrent;
 use crate::memory::pool::BLOCK_SIZE;
-use crate::wire::{Message, Received, WireError, lt_donthave};
+use crate::memory::pool::Block;
+use crate::wire::{BlockRequest, Message, Received, WireError, lt_donthave};
 
 /// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
 const MAX_ALLOWED_TO_US: usize = 64;
@@ -131,8 +135,15 @@ impl Torrent {
             Message::Bitfield(bytes) => self.peer_bitfield(now, key, bytes)?,
             Message::HaveAll => self.peer_has_all(now, key)?,
             Message::HaveNone => {}
-            Message::Request(request) => self.upload_requested(now, key, request)?,
-            Message::Cancel(request) => self.upload_cancelled(now, key, request),
+            Message::Request(request) => {
+                let (uploads, mut rest) = self.serving();
+                uploads.requested(now, key, request, &mut rest)?;
+            }
+            Message::Cancel(request) => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.upload_cancelled(now, request, &mut self.out.wake);
+                }
+            }
             Message::Reject(request) => self.rejected(now, key, request),
             Message::AllowedFast(piece) => {
                 let pieces = self.content.as_ref().map(|c| c.info.layout.num_pieces());
@@ -167,6 +178,96 @@ impl Torrent {
     /// Is a piece that we have ours for good?
     pub(in crate::engine) fn pieces_stay(&self) -> bool {
         self.config.storage == StorageKind::Disk
+    }
+
+    fn peer_interested(&mut self, now: Time, key: PeerKey, interested: bool) {
+        let rules = self.choker_rules();
+        if let Some(peer) = self.peers.get_mut(&key) {
+            self.choker.interested(now, &rules, peer, interested, &mut self.out.wake);
+        }
+    }
+
+    pub(in crate::engine) fn choker_rules(&self) -> ChokerRules {
+        let (settings, own) = (&self.config.settings, self.config.max_uploads);
+        let slots = if own > 0 { i64::from(own) } else { settings.unchoke_slots_limit };
+        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(1).max(1));
+        ChokerRules {
+            slots: if slots < 0 { usize::MAX } else { usize::try_from(slots).unwrap_or(0) },
+            interval: seconds(settings.unchoke_interval),
+            optimistic_interval: seconds(settings.optimistic_unchoke_interval),
+            seeding: self.content.as_ref().is_some_and(|c| c.have.is_full()),
+        }
+    }
+
+    pub(in crate::engine) fn serving(&mut self) -> (&mut Uploads, Serving<'_>) {
+        let rest = Serving {
+            config: &self.config,
+            content: &mut self.content,
+            peers: &mut self.peers,
+            cache: &self.cache,
+            unchoked: self.choker.unchoked(),
+            disk_generation: self.life.disk_generation,
+            out: &mut self.out,
+        };
+        (&mut self.uploads, rest)
+    }
+
+    /// The disk read for an upload, or there was no memory to read into (None): then the request waits on, at the front.
+    pub fn upload_read(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        request: BlockRequest,
+        data: Option<Vec<(Block, u32, u32)>>,
+    ) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.upload_read(now, request, data);
+            wake(&mut self.out.wake, peer);
+        }
+    }
+
+    /// The shell wrote `payload` and `protocol` bytes to the peer and has room for more.
+    pub fn peer_sent(&mut self, now: Time, key: PeerKey, payload: u64, all: u64) {
+        self.meters.up.add(now, payload);
+        self.meters.protocol_up.add(now, all);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.up.add(now, payload);
+            peer.protocol_up.add(now, all);
+            peer.last_sent = now;
+            peer.loans.wrote(payload);
+        }
+        let (uploads, mut rest) = self.serving();
+        uploads.serve_line(now, &mut rest);
+        uploads.serve(now, key, &mut rest);
+    }
+
+    /// The peer's socket takes no more of what is to be written to it, or took all that it was offered.
+    pub fn peer_blocked(&mut self, now: Time, key: PeerKey, blocked: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.loans.set_blocked(now, blocked);
+        }
+    }
+
+    /// The next stretch to write to a peer. None: nothing, until it is woken.
+    pub fn take_chunk(&mut self, now: Time, key: PeerKey) -> Option<Chunk> {
+        let chunk = self.peers.get_mut(&key)?.outbox.pop();
+        if chunk.is_some() {
+            return chunk;
+        }
+        let (uploads, mut rest) = self.serving();
+        uploads.serve(now, key, &mut rest);
+        let peer = self.peers.get_mut(&key)?;
+        let chunk = peer.outbox.pop();
+        if chunk.is_none() {
+            peer.woken = false;
+        }
+        self.out.wake.retain(|k| *k != key);
+        chunk
+    }
+
+    /// Bytes waiting to be written to a peer.
+    pub fn outgoing_bytes(&self, key: PeerKey) -> usize {
+        self.peers.get(&key).map_or(0, |p| p.outbox.bytes())
     }
 
     fn choked(&mut self, now: Time, key: PeerKey) {
@@ -310,16 +411,27 @@ impl Torrent {
         }
     }
 
+    /// Ends the connections of those who do not read what waits for them, where somebody has use for the memory.
+    fn close_stalled(&mut self, now: Time) {
+        if !self.uploads.anybody_waits() && !self.cache.pool.anybody_waits() {
+            return;
+        }
+        let stalled = self.peers.values().filter(|p| p.loans.is_stalled(now)).map(|p| p.key);
+        for key in stalled.collect::<Vec<_>>() {
+            let what = "it does not read what it asked for, and others need the memory";
+            let error = Error::new(crate::base::error::Status::Network, what).with_operation(Operation::Bittorrent);
+            self.close(now, key, CloseReason::NoMemory, Some(error));
+        }
+    }
+
     /// Ends a connection: what was asked of it is free again, what it has no longer counts.
     pub(in crate::engine) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.requests.open.remove(key);
         self.requests.limited.peer_gone(key);
         self.hashing.pours(key, false);
-        if !peer.am_choking {
-            self.choker.unchoked = self.choker.unchoked.saturating_sub(1);
-            self.slot_freed();
-        }
+        self.choker.peer_gone(&peer);
+        self.uploads.peer_gone(key);
         self.requests.ranking.outdated();
         self.fetch.peer_gone(key);
         self.requests.in_vain.left_with(&peer);
@@ -340,9 +452,6 @@ impl Torrent {
         self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.requests.from = 0;
-        }
-        if self.choker.optimistic == key {
-            self.choker.optimistic = PeerKey::NOBODY;
         }
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
@@ -375,7 +484,6 @@ impl Torrent {
             reason,
             error,
         });
-        self.choker.upload_line.retain(|k| *k != key);
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
         self.requests.refill = true;

@@ -1,9 +1,13 @@
 //! Who may download from us (BEP 3): the peers that give us most, and one by chance.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::peer::Peer;
+use crate::engine::peer::messages::wake;
+use crate::engine::peer::peers::Peers;
 
 /// What the choker knows of an interested peer.
 #[derive(Debug, Clone, Copy)]
@@ -36,19 +40,29 @@ pub fn optimistic<K: Copy + Eq>(candidates: &[Candidate<K>], unchoked: &[K]) -> 
     candidates.iter().filter(|c| !unchoked.contains(&c.key)).min_by_key(|c| c.last_unchoked).map(|c| c.key)
 }
 
-/// Whom we upload to, and when that is decided anew.
+/// Between two times that slots are given away which came free, however many they are.
+const LEAST_FILL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who has a slot, and when that is decided anew. It owns [`Peer::am_choking`].
 #[derive(Debug)]
 pub(in crate::engine) struct Choker {
-    pub(in crate::engine) optimistic: PeerKey,
-    /// How many peers may download from us.
-    pub(in crate::engine) unchoked: usize,
-    pub(in crate::engine) next_choke: Time,
-    pub(in crate::engine) next_optimistic: Time,
+    optimistic: PeerKey,
+    unchoked: usize,
+    next_choke: Time,
+    next_optimistic: Time,
     /// When slots that came free are given away, and no sooner than when.
-    pub(in crate::engine) next_fill: Time,
-    pub(in crate::engine) least_fill: Time,
-    /// Peers for which nothing could be lent: they get it in turn.
-    pub(in crate::engine) upload_line: VecDeque<PeerKey>,
+    next_fill: Time,
+    least_fill: Time,
+}
+
+/// By what the choker decides.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct ChokerRules {
+    pub(in crate::engine) slots: usize,
+    pub(in crate::engine) interval: Duration,
+    pub(in crate::engine) optimistic_interval: Duration,
+    /// We have everything: then it counts who takes fastest, not who gives.
+    pub(in crate::engine) seeding: bool,
 }
 
 impl Choker {
@@ -60,9 +74,133 @@ impl Choker {
             next_optimistic: now,
             next_fill: Time::NEVER,
             least_fill: now,
-            upload_line: VecDeque::new(),
         }
     }
+
+    /// How many peers may download from us.
+    pub(in crate::engine) fn unchoked(&self) -> usize {
+        self.unchoked
+    }
+
+    /// Nothing is to be decided but in the rounds.
+    pub(in crate::engine) fn is_quiet(&self) -> bool {
+        (self.unchoked, self.next_fill) == (0, Time::NEVER)
+    }
+
+    /// A round that was planned by longer intervals does not wait for their end.
+    pub(in crate::engine) fn rules_changed(&mut self, now: Time, rules: &ChokerRules) {
+        self.next_choke = self.next_choke.min(now + rules.interval);
+        self.next_optimistic = self.next_optimistic.min(now + rules.optimistic_interval);
+    }
+
+    /// A slot that comes free is given away with the next tick: each message costs no look at all the others.
+    pub(in crate::engine) fn interested(
+        &mut self,
+        now: Time,
+        rules: &ChokerRules,
+        peer: &mut Peer,
+        interested: bool,
+        woken: &mut Vec<PeerKey>,
+    ) {
+        if std::mem::replace(&mut peer.peer_interested, interested) == interested {
+            return;
+        }
+        if interested && self.unchoked < rules.slots {
+            self.set_choking(now, peer, false, woken);
+        } else if !interested && !peer.am_choking {
+            self.set_choking(now, peer, true, woken);
+            self.slot_freed();
+        }
+    }
+
+    /// Its connection is over.
+    pub(in crate::engine) fn peer_gone(&mut self, peer: &Peer) {
+        if !peer.am_choking {
+            self.unchoked = self.unchoked.saturating_sub(1);
+            self.slot_freed();
+        }
+        if self.optimistic == peer.key {
+            self.optimistic = PeerKey::NOBODY;
+        }
+    }
+
+    /// All connections are over.
+    pub(in crate::engine) fn peers_gone(&mut self) {
+        (self.unchoked, self.optimistic) = (0, PeerKey::NOBODY);
+    }
+
+    /// Slots came free: they are given away soon, and not all too often.
+    fn slot_freed(&mut self) {
+        self.next_fill = self.next_fill.min(self.least_fill);
+    }
+
+    /// Free slots go to those who would be chosen next. Nobody loses one before the next round.
+    pub(in crate::engine) fn fill_slots(
+        &mut self,
+        now: Time,
+        rules: &ChokerRules,
+        peers: &mut Peers,
+        woken: &mut Vec<PeerKey>,
+    ) {
+        if now < self.next_fill {
+            return;
+        }
+        (self.next_fill, self.least_fill) = (Time::NEVER, now + LEAST_FILL_INTERVAL);
+        let free = rules.slots.saturating_sub(self.unchoked);
+        for key in unchoke(candidates(peers, rules, |p| p.am_choking), free, None) {
+            if let Some(peer) = peers.get_mut(&key) {
+                self.set_choking(now, peer, false, woken);
+            }
+        }
+    }
+
+    /// Every `unchoke_interval`: the slots go to those who give most (or, while we seed, take fastest).
+    pub(in crate::engine) fn round(
+        &mut self,
+        now: Time,
+        rules: &ChokerRules,
+        peers: &mut Peers,
+        woken: &mut Vec<PeerKey>,
+    ) {
+        if now < self.next_choke {
+            return;
+        }
+        self.next_choke = now + rules.interval;
+        self.next_fill = Time::NEVER;
+        let candidates = candidates(peers, rules, |_| true);
+        if now >= self.next_optimistic || !peers.contains_key(&self.optimistic) {
+            self.next_optimistic = now + rules.optimistic_interval;
+            let regular = unchoke(candidates.clone(), rules.slots.saturating_sub(1), None);
+            self.optimistic = optimistic(&candidates, &regular).unwrap_or(PeerKey::NOBODY);
+        }
+        let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
+        let chosen: BTreeSet<PeerKey> = unchoke(candidates, rules.slots, optimistic).into_iter().collect();
+        for peer in peers.values_mut() {
+            peer.optimistic = Some(peer.key) == optimistic;
+            self.set_choking(now, peer, !chosen.contains(&peer.key), woken);
+        }
+    }
+
+    fn set_choking(&mut self, now: Time, peer: &mut Peer, choking: bool, woken: &mut Vec<PeerKey>) {
+        if peer.am_choking == choking {
+            return;
+        }
+        if choking {
+            self.unchoked = self.unchoked.saturating_sub(1);
+            peer.choke(now);
+        } else {
+            self.unchoked += 1;
+            peer.unchoke(now);
+        }
+        wake(woken, peer);
+    }
+}
+
+/// Those who are interested, as far as `which` says.
+fn candidates(peers: &Peers, rules: &ChokerRules, which: impl Fn(&Peer) -> bool) -> Vec<Candidate<PeerKey>> {
+    let rate = |p: &Peer| if rules.seeding { p.up.per_second() } else { p.down.per_second() };
+    let interested = peers.values().filter(|p| p.peer_interested && which(p));
+    interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.last_unchoked }).collect()
 }
 
 #[cfg(test)]
