@@ -12,8 +12,8 @@ pub mod types;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::base::error::{Error, Operation};
+use crate::base::storage_index::StorageIndex;
 use crate::metainfo::info_hash::InfoHashes;
-use crate::session::StorageIndex;
 
 /// One alert as the engine and the shell hand it to the queue.
 #[derive(Debug, Clone, PartialEq)]

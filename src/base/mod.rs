@@ -1,5 +1,6 @@
 //! What everything rests on: identifiers, errors, time, text.
 
+pub mod address;
 pub mod error;
 pub mod out_buffer;
 pub mod storage_index;

@@ -1,7 +1,7 @@
 //! The full check: which pieces of a torrent are on disk already. Blocking.
 
 use super::files::{DiskFailure, DiskStorage};
-use crate::memory::patience::patiently;
+use crate::disk::patience::patiently;
 use crate::metainfo::info_hash::Sha1Hash;
 
 /// How far a check is.

@@ -3,3 +3,4 @@
 pub mod checker;
 pub mod file_pool;
 pub mod files;
+pub mod patience;

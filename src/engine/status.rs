@@ -8,10 +8,10 @@ use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
 use crate::alert::TorrentState;
 use crate::base::error::{Error, Result};
+use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::metainfo::InfoHashes;
-use crate::session::StorageIndex;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_flags_t`.

@@ -5,6 +5,5 @@ pub mod credits;
 pub(crate) mod interlude;
 pub mod lending;
 pub(crate) mod overtaking;
-pub mod patience;
 pub mod pool;
 pub mod turns;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::swarm::external_ip::household;
+use crate::base::address::household;
 
 /// Connections in all, and from one address (or network of an IPv6 address).
 const MOST: usize = 128;

@@ -1,6 +1,7 @@
 //! The one door to the network: byte streams, listening, limits, addresses. It knows nothing of torrents.
 
 pub(crate) mod connection_limit;
+pub mod egress;
 pub mod fetch;
 pub(crate) mod half_open;
 pub mod rate_limit;

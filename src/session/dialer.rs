@@ -17,6 +17,7 @@ use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
 use crate::engine::swarm::shortage::Urgency;
 use crate::net::connection_limit::{ConnectionPermit, Kind};
+use crate::net::egress;
 use crate::net::half_open::Guest;
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END};
@@ -61,7 +62,7 @@ async fn dial_first(driver: Arc<Driver>, address: SocketAddr) {
 /// Dials under a place of the session's.
 async fn meet(driver: Arc<Driver>, address: SocketAddr, mut permit: ConnectionPermit) {
     let settings = driver.session.settings();
-    let connect = timeout(seconds(settings.peer_connect_timeout), TcpStream::connect(address));
+    let connect = timeout(seconds(settings.peer_connect_timeout), egress::connect(address));
     let met = async {
         let Ok(connected) = connect.await else { return Err(timed_out(Operation::Connect, CloseReason::Timeout)) };
         let stream = connected.map_err(|e| lost(Operation::Connect, &e))?;

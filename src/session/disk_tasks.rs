@@ -7,8 +7,8 @@ use super::runtime;
 use crate::base::error::Error;
 use crate::disk::checker;
 use crate::disk::files::{DiskFailure, DiskStorage};
+use crate::disk::patience::patiently;
 use crate::engine::output::{DiskJob, UploadRead};
-use crate::memory::patience::patiently;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 use crate::wire::BlockRequest;
 

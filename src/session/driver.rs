@@ -449,7 +449,7 @@ impl Driver {
         let driver = self.clone();
         self.spawn(async move {
             for (host, port) in peers {
-                let lookup = tokio::net::lookup_host((host.as_str(), port));
+                let lookup = crate::net::egress::resolve(&host, port);
                 if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
                     let found: Vec<SocketAddr> = found.take(MAX_LOOKUP_ADDRESSES).collect();
                     driver.run(|core, now| {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -13,10 +12,10 @@ use super::shared::Inner;
 use super::{StorageIndex, dialer};
 use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};
+use crate::net::egress;
 
 /// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
 const PORT_RETRIES: u16 = 10;
-const BACKLOG: i32 = 128;
 
 /// How long sockets may take to close; then the next ones find their ports taken, and take others.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -124,7 +123,7 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let mut last = None;
     for retry in 0..=PORT_RETRIES {
         let port = if address.port() == 0 { 0 } else { address.port().saturating_add(retry) };
-        match bind_exactly(SocketAddr::new(address.ip(), port)) {
+        match egress::listen(SocketAddr::new(address.ip(), port)) {
             Ok(listener) => return Ok(listener),
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 => last = Some(e),
             Err(e) => return Err(Error::network(Operation::SockBind, &e, address)),
@@ -132,22 +131,6 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     }
     let e = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
     Err(Error::network(Operation::SockBind, &e, address))
-}
-
-fn bind_exactly(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // IPv4 has sockets of its own.
-        socket.set_only_v6(true)?;
-    }
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
 }
 
 /// Ends, and closes the socket, when it is told to stop and when the session closes.

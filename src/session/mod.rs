@@ -17,6 +17,7 @@ mod listen;
 pub mod params;
 mod peer_io;
 mod reader;
+mod registry;
 mod runtime;
 mod shared;
 mod state;

@@ -9,11 +9,11 @@ use super::driver::Driver;
 use super::{ReaderOptions, ReaderStatus, StorageIndex};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::out_buffer::OutBuffer;
+use crate::disk::patience::patiently;
 use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::explanation::{Explanation, Reason};
 use crate::engine::readers::parts::Part;
 use crate::engine::readers::reader::ReaderId;
-use crate::memory::patience::patiently;
 use crate::sys::event_fd::EventFd;
 
 /// What a seek's offset counts from.

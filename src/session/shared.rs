@@ -22,7 +22,6 @@ use super::runtime::SignalsBlocked;
 use super::stats::Census;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
-use crate::base::storage_index::Registry;
 use crate::base::time::Time;
 use crate::discovery::dht::Dht;
 use crate::discovery::tracker::announce_slots::AnnounceSlots;
@@ -37,6 +36,7 @@ use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::net::connection_limit::{ConnectionLimit, Kind};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
+use crate::session::registry::Registry;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 

@@ -29,6 +29,7 @@ use super::state::{DhtState, MAX_NODES, NodeAddr};
 use super::{Dht, DhtOptions, Wait, lookup, probe};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::metainfo::info_hash::Sha1Hash;
+use crate::net::egress;
 use crate::wire::compact;
 
 /// Stands in for an empty bootstrap list: nobody answers there, and the node goes on asking, ever more rarely.
@@ -238,7 +239,7 @@ async fn start_node(shared: &Shared) -> Result<Arc<Node>> {
     let wanted = *shared.listen.lock();
     let bind_error = |e: &std::io::Error| Error::io(Operation::SockBind, e, format_args!("DHT on {wanted}"));
     // Bound for a moment, alone; from here comes the port, too, where any will do.
-    let listen = std::net::UdpSocket::bind(wanted).and_then(|s| s.local_addr()).map_err(|e| bind_error(&e))?;
+    let listen = egress::probe_udp(wanted).map_err(|e| bind_error(&e))?;
     let known = shared.remembered.lock().clone();
     let id = Id20::new(shared.id);
     let cancel = CancellationToken::new();

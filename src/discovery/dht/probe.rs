@@ -7,10 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
-
 use super::state::NodeAddr;
 use crate::metainfo::bencode::{Document, Limits};
+use crate::net::egress;
 
 const PATIENCE: Duration = Duration::from_millis(1500);
 const TRIES: usize = 2;
@@ -21,7 +20,7 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
 pub async fn probe_host(host: &str, local: IpAddr) -> Vec<NodeAddr> {
-    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, tokio::net::lookup_host(host)).await else {
+    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, egress::resolve_with_port(host)).await else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -35,7 +34,7 @@ pub async fn probe_host(host: &str, local: IpAddr) -> Vec<NodeAddr> {
 async fn probe(addr: SocketAddr, local: IpAddr) -> Option<NodeAddr> {
     let any = if addr.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
     let local = if local.is_ipv4() == addr.is_ipv4() { local } else { any };
-    let socket = UdpSocket::bind((local, 0)).await.ok()?;
+    let socket = egress::udp(SocketAddr::new(local, 0)).await.ok()?;
     // Connected: the system drops what comes from elsewhere.
     socket.connect(addr).await.ok()?;
     let tid: [u8; 4] = fastrand::u32(..).to_be_bytes();

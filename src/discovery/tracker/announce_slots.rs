@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::base::storage_index::StorageIndex;
 use crate::engine::swarm::shortage::Urgency;
-use crate::session::StorageIndex;
 
 /// This part of the places is for reads that wait.
 const FOR_READS: usize = 8;

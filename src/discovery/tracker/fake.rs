@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use super::AnnounceRequest;
 use super::announce_slots::Turn;
 use crate::alert::AnnounceEvent;
+use crate::base::storage_index::StorageIndex;
 use crate::metainfo::info_hash::Sha1Hash;
-use crate::session::StorageIndex;
 
 /// An interval of 1800 s and one peer.
 pub const REPLY: &[u8] = b"d8:intervali1800e5:peers6:\x01\x02\x03\x04\x05\x06e";

@@ -24,6 +24,7 @@ use super::announce_slots::AnnounceSlots;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
 use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, MAX_PEERS, TrackerOptions};
 use crate::base::error::Operation;
+use crate::net::egress;
 
 /// A connection id is good for a minute after it came.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
@@ -112,7 +113,7 @@ impl Family {
 
     async fn shared(&self) -> Result<Arc<Shared>, AnnounceFailure> {
         let open = async || -> io::Result<Socket> {
-            let socket = UdpSocket::bind(SocketAddr::new(self.bind, 0)).await?;
+            let socket = egress::udp(SocketAddr::new(self.bind, 0)).await?;
             let shared = Arc::new(Shared { socket, pending: Mutex::new(HashMap::new()) });
             let receiver = tokio::spawn(receive(shared.clone())).abort_handle();
             Ok(Socket { shared, receiver })
@@ -231,7 +232,7 @@ impl UdpClient {
     ) -> Result<impl Iterator<Item = SocketAddr> + use<>, AnnounceFailure> {
         let is_name = target.host.parse::<IpAddr>().is_err();
         let _turn = if is_name { self.lookups.take(request.turn.clone()).await } else { None };
-        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+        let found = egress::resolve(&target.host, target.port).await;
         let found: Vec<_> = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?.collect();
         Ok(found.into_iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
     }

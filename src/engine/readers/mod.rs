@@ -458,7 +458,7 @@ impl Torrent {
         let window = r.window_bytes();
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Ok(ReaderStatus {
-            torrent: crate::session::StorageIndex::INVALID,
+            torrent: crate::base::storage_index::StorageIndex::INVALID,
             file: r.file,
             position: r.position,
             size: r.span.size,

@@ -1,7 +1,8 @@
 //! What our address looks like from outside: peers and trackers tell, and what most of the last few say is believed.
 
+use crate::base::address::household;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// So many voters count, the last ones; of each address family.
 const VOTERS: usize = 8;
@@ -64,14 +65,6 @@ impl ExternalIp {
             tracker @ Voter::Tracker(_) => tracker,
         };
         ballot.vote(voter, ip)
-    }
-}
-
-/// Whoever has one IPv6 address has a network of them.
-pub fn household(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 => v4,
     }
 }
 

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -35,6 +35,7 @@ use url::{Host, Position, Url};
 use super::ssrf::{Guard, Purpose};
 use super::{FetchError, tls};
 use crate::base::error::{Error, Operation, Status};
+use crate::net::egress;
 
 /// Most bytes of an answer's head, and most fields in it.
 const MAX_HEAD: usize = 64 * 1024;
@@ -154,7 +155,7 @@ impl Client {
         let found: Vec<SocketAddr> = match url.host().ok_or_else(|| failed("no host"))? {
             Host::Ipv4(ip) => vec![(ip, port).into()],
             Host::Ipv6(ip) => vec![(ip, port).into()],
-            Host::Domain(name) => tokio::net::lookup_host((name, port))
+            Host::Domain(name) => egress::resolve(name, port)
                 .await
                 .map_err(|e| FetchError::io(Operation::HostnameLookup, &e))?
                 .take(MAX_ADDRESSES)
@@ -219,14 +220,11 @@ impl Client {
     }
 
     async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let (socket, bind) = match address {
-            SocketAddr::V4(_) => (TcpSocket::new_v4()?, self.options.bind_v4.map(IpAddr::from)),
-            SocketAddr::V6(_) => (TcpSocket::new_v6()?, self.options.bind_v6.map(IpAddr::from)),
+        let local = match address {
+            SocketAddr::V4(_) => self.options.bind_v4.map(IpAddr::from),
+            SocketAddr::V6(_) => self.options.bind_v6.map(IpAddr::from),
         };
-        if let Some(ip) = bind {
-            socket.bind(SocketAddr::new(ip, 0))?;
-        }
-        socket.connect(address).await
+        egress::connect_from(local, address).await
     }
 }
 

@@ -1,0 +1,11 @@
+//! What IP addresses say of who is behind them.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Whoever has one IPv6 address has a network of them.
+pub fn household(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}

@@ -1,0 +1,64 @@
+//! How the library gets out: every connection is begun here, every other socket bound, every name resolved.
+//!
+//! Today that is TCP and UDP, directly. What is to hold for all of it (an interface, a proxy) belongs here.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
+
+const BACKLOG: i32 = 128;
+
+/// Connects by TCP.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
+}
+
+/// Connects by TCP from a local address, which is of the same family.
+pub async fn connect_from(local: Option<std::net::IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(local) = local {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    socket.connect(address).await
+}
+
+/// Listens for TCP connections. One socket serves one family.
+pub fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // IPv4 has sockets of its own.
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+/// A UDP socket.
+pub async fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
+    UdpSocket::bind(local).await
+}
+
+/// The port that a UDP socket would have there: one is bound for a moment. For who opens his own socket.
+pub fn probe_udp(local: SocketAddr) -> io::Result<SocketAddr> {
+    std::net::UdpSocket::bind(local)?.local_addr()
+}
+
+/// The addresses of a host. Whoever calls bounds the time, and how many are used.
+pub async fn resolve(host: &str, port: u16) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    let found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    Ok(found.into_iter())
+}
+
+/// The same of `host:port`.
+pub async fn resolve_with_port(host: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    let found: Vec<SocketAddr> = lookup_host(host).await?.collect();
+    Ok(found.into_iter())
+}

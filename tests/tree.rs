@@ -1,0 +1,182 @@
+//! The layers of docs/design.md: a folder of `src/` uses those below it only. Sockets are opened in few places, `unsafe` stands in two.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Each folder, and what it may use. Tests may use anything.
+const LAYERS: [(&str, &[&str]); 13] = [
+    ("base", &["sys"]),
+    ("sys", &[]),
+    ("alert", &["base", "metainfo"]),
+    ("memory", &["base", "sys"]),
+    ("metainfo", &["base", "memory"]),
+    ("settings", &["base", "alert"]),
+    ("wire", &["base", "sys", "alert", "memory", "metainfo"]),
+    ("disk", &["base", "memory", "metainfo"]),
+    ("net", &["base", "settings"]),
+    ("engine", &["base", "sys", "alert", "memory", "metainfo", "settings", "wire"]),
+    ("discovery", &["base", "alert", "engine", "metainfo", "net", "settings", "wire"]),
+    (
+        "session",
+        &["base", "sys", "alert", "memory", "metainfo", "settings", "wire", "disk", "net", "engine", "discovery"],
+    ),
+    ("ffi", &["base", "alert", "metainfo", "session", "settings"]),
+];
+
+/// What opens a socket, or asks for a name's addresses, and the one file that does it.
+const OPENS: [&str; 7] = [
+    "TcpListener::bind",
+    "TcpSocket::new",
+    "TcpStream::connect",
+    "UdpSocket::bind",
+    "Socket::new",
+    "lookup_host",
+    "to_socket_addrs",
+];
+const EGRESS: &str = "net/egress.rs";
+
+struct Source {
+    /// Within `src/`.
+    path: PathBuf,
+    /// Without comments and tests.
+    code: String,
+}
+
+impl Source {
+    fn layer(&self) -> String {
+        let first = self.path.components().next().expect("a path").as_os_str().to_string_lossy();
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    /// The folders of `src/` that it uses.
+    fn uses(&self) -> BTreeSet<String> {
+        let after = |text: &str, word: &str| -> Vec<String> {
+            text.match_indices(word)
+                .map(|(at, _)| &text[at + word.len()..])
+                .flat_map(|rest| match rest.strip_prefix('{') {
+                    Some(list) => list.split([',', '}']).map(first_word).collect(),
+                    None => vec![first_word(rest)],
+                })
+                .collect()
+        };
+        let up = "super::".repeat(self.path.components().count() - usize::from(self.path.ends_with("mod.rs")));
+        let named = after(&self.code, "crate::").into_iter().chain(after(&self.code, &up));
+        named.filter(|name| LAYERS.iter().any(|(layer, _)| layer == name)).collect()
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The code as it is compiled into the library: without comments, and without what `#[cfg(test)]` stands before.
+fn compiled(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.trim_start().starts_with("#[cfg(") && line.contains("test") {
+            // Further attributes, and then an item: up to its end, which has the same indentation.
+            let indent = line.len() - line.trim_start().len();
+            for line in lines.by_ref() {
+                let ends = line.len() - line.trim_start().len() == indent && !line.trim_start().starts_with("#[");
+                if ends && (line.trim_end().ends_with(';') || line.trim_start().starts_with('}')) {
+                    break;
+                }
+            }
+            continue;
+        }
+        code.push_str(line.split("//").next().unwrap_or(""));
+        code.push('\n');
+    }
+    code
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()) {
+            let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
+            let is_test = ["tests", "tests.rs", "fake.rs"].contains(&name.as_str())
+                || ["_tests.rs", "_test.rs", "_loom.rs"].iter().any(|end| name.ends_with(end));
+            if is_test {
+                continue;
+            }
+            if entry.is_dir() {
+                folders.push(entry);
+            } else if name.ends_with(".rs") && name != "lib.rs" {
+                let code = compiled(&std::fs::read_to_string(&entry).expect("a source"));
+                found.push(Source { path: entry.strip_prefix(&root).expect("below src").to_owned(), code });
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_folder_has_its_layer_and_uses_those_below() {
+    let sources = sources();
+    assert!(sources.len() > 150, "only {} sources found", sources.len());
+    let allowed: BTreeMap<&str, &[&str]> = LAYERS.into_iter().collect();
+    let mut wrong = Vec::new();
+    for source in &sources {
+        let layer = source.layer();
+        let Some(may) = allowed.get(layer.as_str()) else {
+            wrong.push(format!("{}: no layer has this name", source.path.display()));
+            continue;
+        };
+        for used in source.uses() {
+            if used != layer && !may.contains(&used.as_str()) {
+                wrong.push(format!("{}: {layer} may not use {used}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_layer_uses_one_that_uses_it() {
+    let allowed: BTreeMap<&str, &[&str]> = LAYERS.into_iter().collect();
+    for (layer, may) in LAYERS {
+        for below in may {
+            assert!(!allowed[below].contains(&layer), "{layer} and {below} use each other");
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_ffi_and_sys() {
+    let has = |code: &str| {
+        code.match_indices("unsafe").any(|(at, word)| {
+            let next = code[at + word.len()..].chars().next();
+            next.is_some_and(|c| c.is_whitespace())
+        })
+    };
+    for source in sources() {
+        let layer = source.layer();
+        assert!(["ffi", "sys"].contains(&layer.as_str()) || !has(&source.code), "{}", source.path.display());
+    }
+}
+
+#[test]
+fn sockets_are_opened_and_names_resolved_in_one_place() {
+    let (mut wrong, sources) = (Vec::new(), sources());
+    let egress = sources.iter().find(|s| s.path == Path::new(EGRESS)).expect("it is there");
+    assert!(egress.code.contains("lookup_host"), "it resolves names");
+    for source in sources.iter().filter(|s| s.path != Path::new(EGRESS)) {
+        for word in OPENS.iter().filter(|word| source.code.contains(**word)) {
+            wrong.push(format!("{}: {word}", source.path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_it_looks_for_is_found() {
+    let text = "use crate::engine::{a, b};\n// crate::ffi\nuse crate::{session::x, net};\n\
+                #[cfg(test)]\nmod tests {\n    use crate::ffi;\n}\nfn f() { super::super::disk::g() }\n";
+    let source = Source { path: PathBuf::from("wire/decoder.rs"), code: compiled(text) };
+    let uses: Vec<String> = source.uses().into_iter().collect();
+    assert_eq!(uses, ["disk", "engine", "net", "session"]);
+}
