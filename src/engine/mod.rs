@@ -1,5 +1,6 @@
 //! The core: what to ask of whom, what to keep, what to say. Sans-IO: events and the time come in, actions go out.
 
+#[cfg(any(test, feature = "audit"))]
 pub mod audit;
 pub mod bandwidth;
 pub mod cache;

@@ -444,16 +444,6 @@ impl Trackers {
         self.trackers.len()
     }
 
-    /// Is an announce under way?
-    pub fn is_announcing(&self) -> bool {
-        self.trackers.iter().any(|t| t.in_flight.is_some())
-    }
-
-    /// Is any tracker of use, or all of them disabled, refusing or failing?
-    pub fn any_works(&self) -> bool {
-        self.trackers.iter().any(|t| t.usable() && t.verified && t.fails == 0)
-    }
-
     /// The first tracker that works, for a torrent's status.
     pub fn current(&self) -> Option<&str> {
         self.trackers.iter().find(|t| t.usable() && t.verified && t.fails == 0).map(|t| t.url.as_str())

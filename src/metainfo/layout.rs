@@ -138,12 +138,6 @@ impl FileLayout {
         }
     }
 
-    /// Blocks of all pieces.
-    pub fn total_blocks(&self) -> u64 {
-        let last = self.num_pieces.saturating_sub(1);
-        u64::from(last) * u64::from(self.piece_length.div_ceil(BLOCK_SIZE)) + u64::from(self.blocks_in_piece(last))
-    }
-
     /// The blocks of a piece that hold nothing but padding, ascending: what is in them is known, and nobody need be asked.
     pub fn padding_blocks(&self, piece: u32) -> impl Iterator<Item = u32> {
         let (begin, size, block) = (self.piece_offset(piece), u64::from(self.piece_size(piece)), u64::from(BLOCK_SIZE));

@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::ParseError;
 use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
@@ -132,44 +131,6 @@ impl Magnet {
         self.info_hashes.v2 = v2(text);
         !self.info_hashes.is_empty()
     }
-
-    /// The link that parses to this.
-    pub fn to_uri(&self) -> String {
-        let mut uri = String::from("magnet:");
-        let mut add = |key: &str, value: &str| {
-            let separator = if uri.ends_with(':') { '?' } else { '&' };
-            // Writing to a string does not fail.
-            let _ = write!(uri, "{separator}{key}={value}");
-        };
-        if let Some(v1) = self.info_hashes.v1 {
-            add("xt", &format!("urn:btih:{v1}"));
-        }
-        if let Some(v2) = self.info_hashes.v2 {
-            add("xt", &format!("urn:btmh:{MULTIHASH_SHA256}{v2}"));
-        }
-        if let Some(name) = &self.name {
-            add("dn", &escape(name));
-        }
-        for url in self.trackers.iter().flatten() {
-            add("tr", &escape(url));
-        }
-        for url in &self.web_seeds {
-            add("ws", &escape(url));
-        }
-        let peers = self.peers.iter().map(|peer| ("x.pe", peer));
-        for (key, (host, port)) in peers.chain(self.nodes.iter().map(|node| ("dht", node))) {
-            let host = if host.contains(':') { Cow::from(format!("[{host}]")) } else { Cow::from(escape(host)) };
-            add(key, &format!("{host}:{port}"));
-        }
-        if !self.select_only.is_empty() {
-            let range = |r: &RangeInclusive<u32>| match (r.start(), r.end()) {
-                (start, end) if start == end => start.to_string(),
-                (start, end) => format!("{start}-{end}"),
-            };
-            add("so", &self.select_only.iter().map(range).collect::<Vec<_>>().join(","));
-        }
-        uri
-    }
 }
 
 /// `tr.1` is `tr`: some writers number what they repeat.
@@ -178,13 +139,6 @@ fn base_key(key: &str) -> &str {
         Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
         _ => key,
     }
-}
-
-/// All but RFC 3986's unreserved characters.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-fn escape(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 fn add_endpoint(list: &mut Vec<(String, u16)>, text: &str, most: usize) {

@@ -326,14 +326,6 @@ impl RateLimits {
         granted.keep(bytes)
     }
 
-    /// Waits until all of `bytes` may be moved.
-    pub async fn acquire_all(&self, bytes: u32) {
-        let mut left = bytes;
-        while left > 0 {
-            left = left.saturating_sub(self.acquire(left).await);
-        }
-    }
-
     pub fn charge(&self, bytes: u32) {
         self.torrent.charge(bytes);
         self.session.charge(bytes);

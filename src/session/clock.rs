@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::base::time::Time;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::sys::clock::monotonic_coarse;
 
 /// Counts from the session's start.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ impl Clock {
         Self {
             epoch: Instant::now(),
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            rough_epoch: rough(),
+            rough_epoch: monotonic_coarse(),
         }
     }
 
@@ -28,18 +30,10 @@ impl Clock {
     /// The time to some milliseconds, later or earlier. It costs a twentieth.
     pub fn roughly(&self) -> Time {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        return Time::BEGINNING + rough().saturating_sub(self.rough_epoch);
+        return Time::BEGINNING + monotonic_coarse().saturating_sub(self.rough_epoch);
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         self.now()
     }
-}
-
-/// What the system's clock showed at its last tick. By way of the C library: valgrind hides the kernel's page that others would
-/// read it from.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn rough() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map(Duration::from).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -30,28 +30,8 @@ pub fn start(settings: &Settings) -> Result<Runtime> {
         .map_err(|e| Error::io(Operation::Unknown, &e, "the session's threads could not be started"))
 }
 
-/// All signals are blocked on this thread until it is dropped. A thread that is made meanwhile inherits that: were it to block them
-/// itself, it would take those that come before it gets to run.
 #[cfg(unix)]
-pub struct SignalsBlocked(Option<nix::sys::signal::SigSet>);
-
-#[cfg(unix)]
-impl SignalsBlocked {
-    pub fn here() -> Self {
-        use nix::sys::signal::{SigSet, SigmaskHow};
-        // A thread whose mask cannot be set still works; the host then sees its signals there.
-        Self(SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
-    }
-}
-
-#[cfg(unix)]
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            let _ = before.thread_set_mask();
-        }
-    }
-}
+pub use crate::sys::signals::SignalsBlocked;
 
 #[cfg(not(unix))]
 pub struct SignalsBlocked;

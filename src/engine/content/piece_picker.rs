@@ -120,15 +120,6 @@ impl Picker {
         }
     }
 
-    /// A peer with this bitfield went.
-    pub fn peer_left(&mut self, field: &Bitfield) {
-        if field.is_full() {
-            self.seeds = self.seeds.saturating_sub(1);
-        } else {
-            field.iter().for_each(|i| self.peer_lost(i));
-        }
-    }
-
     /// Somebody was asked for blocks of the piece (or all of it is to be asked for again).
     pub fn set_begun(&mut self, piece: u32, begun: bool) {
         self.change(piece, |p| p.begun = begun);
@@ -302,7 +293,7 @@ mod tests {
                     }
                     Op::LeaveLast => if let Some(field) = joined.pop() {
                         field.iter().for_each(|i| model[i as usize].1 -= 1);
-                        picker.peer_left(&field);
+                        if field.is_full() { picker.seed_left() } else { picker.pieces_left(&field) }
                     }
                 }
             }

@@ -26,7 +26,6 @@ fn pieces_and_blocks() {
     assert_eq!((layout.block_size(1, 0), layout.block_size(1, 1), layout.block_size(9, 0)), (10_001, 0, 0));
     assert_eq!(layout.block_size(0, u32::MAX), 0);
     assert_eq!(layout.piece_size(u32::MAX), 0);
-    assert_eq!(layout.total_blocks(), 4);
 }
 
 #[test]
@@ -148,8 +147,6 @@ proptest! {
                 (0..layout.num_pieces()).filter(|&p| pieces[p as usize].iter().any(|b| b.0 == file)).collect();
             prop_assert_eq!(layout.file_pieces(file).collect::<Vec<_>>(), holding);
         }
-        let blocks: u64 = (0..layout.num_pieces()).map(|p| u64::from(layout.blocks_in_piece(p))).sum();
-        prop_assert_eq!(layout.total_blocks(), blocks);
     }
 
     #[test]
