@@ -102,6 +102,7 @@ impl Peers {
         }
     }
 
+    #[cfg(any(test, feature = "audit"))]
     pub(in crate::engine) fn is_partial(&self, key: PeerKey) -> bool {
         self.partial.contains(&key)
     }
