@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::bandwidth::aggregate::Inflow;
+use super::bandwidth::aggregate::Aggregate;
 use super::config::{StorageKind, TorrentFlags};
 use super::content::bitfield::Bitfield;
 use super::content::pieces::Stage;
 use super::metadata::MetadataFetch;
 use super::requests::late::LateHeap;
-use super::requests::open_slots::Hungry;
+use super::requests::open_slots::OpenSlots;
 use super::requests::ranking::Ranking;
 use super::requests::shows::Shows;
 use super::torrent::Torrent;
@@ -201,8 +201,8 @@ impl Torrent {
         self.smart_ban.suspects.clear();
         self.smart_ban.departed.clear();
         (self.requests.open, self.requests.late, self.requests.ranking) =
-            (Hungry::default(), LateHeap::default(), Ranking::default());
-        (self.requests.aggregate, self.requests.shows) = (Inflow::default(), Shows::default());
+            (OpenSlots::default(), LateHeap::default(), Ranking::default());
+        (self.requests.aggregate, self.requests.shows) = (Aggregate::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
         self.swarm.list.forget_connections();

@@ -365,7 +365,7 @@ impl Torrent {
                     upload_queue_length: p.uploads.len() as u32,
                     queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
-                    rtt_ms: p.pipe.rtt().as_millis().min(u128::from(u32::MAX)) as u32,
+                    rtt_ms: p.path.rtt().as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.hash_fails,
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),

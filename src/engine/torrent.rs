@@ -1,10 +1,7 @@
 //! A torrent: the state machine that its shell drives.
 //!
 //! Events come in through methods that take the time; what is to be done comes out of [`Torrent::take_output`] and each
-//! peer's outbox. The rest of the state machine lies in the neighbours of this file, a noun each: `greeting` (who is let in),
-//! `connections` (peers' messages, and their end), `asking` and `pick` (who is asked for what), `requests`, `blocks` (arrival,
-//! verification), `hashing`, `blame`, `memory` (eviction, lookbehind), `reading` (readers), `uploads` (serving, choking), `metadata`
-//! (ut_metadata), `pex`, `shortage` (nobody to ask), `priorities`, `status`.
+//! peer's outbox. Each room of the engine (the folders beside this file) owns a part of its state; here they are put together.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -132,12 +132,12 @@ mod tests {
         let hex = "0123456789abcdef0123456789abcdef01234567";
         let hashes = parse(&hex.to_uppercase()).expect("hex");
         // SAFETY: `hashes` is there.
-        let inner = unsafe { hashes_in(&raw const hashes) }.expect("one of them");
-        assert_eq!(encode(&inner, 1, Form::Hex).as_deref(), Ok(hex));
-        let base32 = encode(&inner, 1, Form::Base32).expect("v1");
+        let shared = unsafe { hashes_in(&raw const hashes) }.expect("one of them");
+        assert_eq!(encode(&shared, 1, Form::Hex).as_deref(), Ok(hex));
+        let base32 = encode(&shared, 1, Form::Base32).expect("v1");
         assert_eq!(parse(&base32.to_lowercase()), Ok(hashes));
-        assert_eq!(encode(&inner, 2, Form::Hex).expect_err("no v2").status, Status::NotFound);
-        assert_eq!(encode(&inner, 3, Form::Hex).expect_err("no v3").status, Status::InvalidArgument);
+        assert_eq!(encode(&shared, 2, Form::Hex).expect_err("no v2").status, Status::NotFound);
+        assert_eq!(encode(&shared, 3, Form::Hex).expect_err("no v3").status, Status::InvalidArgument);
         let v2 = parse(&"ab".repeat(32)).expect("v2");
         assert_eq!((v2.has, v2.v2), (ET_INFO_HASH_V2, [0xab; 32]));
     }

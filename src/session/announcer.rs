@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::StorageIndex;
 use super::driver::Driver;
-use super::shared::Inner;
+use super::shared::Shared;
 use crate::alert::{Alert, AnnounceEvent};
 use crate::base::error::{Error, Status};
 use crate::discovery::tracker::announce_slots::Turn;
@@ -42,7 +42,7 @@ pub fn goodbyes(driver: &Driver, jobs: &[AnnounceJob]) -> Vec<AnnounceRequest> {
 
 /// Carries them out. Neither for a turn nor for the answers does anybody wait longer than `stop_tracker_timeout`, so that
 /// those of a great many removed torrents do not pile up before a dead tracker.
-pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
+pub async fn say_goodbye(session: Arc<Shared>, requests: Vec<AnnounceRequest>) {
     let patience = limits(&session).stop_timeout;
     let all = requests.into_iter().map(|request| {
         let session = session.clone();
@@ -53,7 +53,7 @@ pub async fn say_goodbye(session: Arc<Inner>, requests: Vec<AnnounceRequest>) {
     }
 }
 
-async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
+async fn carry_out(session: &Arc<Shared>, request: AnnounceRequest) -> Result<AnnounceReply, AnnounceFailure> {
     let slots = if request.is_udp() { &session.udp_announce_slots } else { &session.announce_slots };
     let Some(_turn) = slots.take(request.turn.clone()).await else {
         return Err(AnnounceFailure::new(crate::base::error::Operation::Unknown, "the session is closing"));
@@ -62,7 +62,7 @@ async fn carry_out(session: &Arc<Inner>, request: AnnounceRequest) -> Result<Ann
     client.announce(&request, &limits(session)).await
 }
 
-fn limits(session: &Inner) -> AnnounceLimits {
+fn limits(session: &Shared) -> AnnounceLimits {
     let settings = session.settings();
     let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
     AnnounceLimits {
@@ -157,6 +157,6 @@ fn finish(driver: &Arc<Driver>, job: &AnnounceJob, outcome: Result<AnnounceReply
     driver.look_at_time();
 }
 
-fn post(session: &Inner, torrent: StorageIndex, alert: Alert) {
+fn post(session: &Shared, torrent: StorageIndex, alert: Alert) {
     session.alerts.post(torrent, &alert);
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::StorageIndex;
 use super::driver::Driver;
-use super::shared::Inner;
+use super::shared::Shared;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
 use crate::discovery::dht::librqbit::LibrqbitDht;
@@ -36,7 +36,7 @@ pub fn listen_address(bound: &[SocketAddr]) -> Option<SocketAddr> {
 }
 
 /// Starts the session's node, if it is to have one.
-pub fn start(session: &Arc<Inner>, state: Vec<u8>, listen: Option<SocketAddr>) {
+pub fn start(session: &Arc<Shared>, state: Vec<u8>, listen: Option<SocketAddr>) {
     {
         let mut start = session.dht_start.lock();
         start.listen = listen;
@@ -46,7 +46,7 @@ pub fn start(session: &Arc<Inner>, state: Vec<u8>, listen: Option<SocketAddr>) {
 }
 
 /// Starts or stops the node as `enable_dht` says.
-pub fn settings_changed(session: &Arc<Inner>) {
+pub fn settings_changed(session: &Arc<Shared>) {
     let settings = session.settings();
     if !settings.enable_dht {
         if let Some(dht) = session.dht.lock().take() {
@@ -92,7 +92,7 @@ pub fn settings_changed(session: &Arc<Inner>) {
 }
 
 /// On the port of the peers if it is free for UDP, else on any.
-async fn launch(session: &Arc<Inner>) -> Result<LibrqbitDht> {
+async fn launch(session: &Arc<Shared>) -> Result<LibrqbitDht> {
     let settings = session.settings();
     let (listen, state) = {
         let start = session.dht_start.lock();
@@ -115,12 +115,12 @@ fn announce_interval(settings: &Settings) -> Duration {
 }
 
 /// Nodes and identity, for the next session.
-pub fn save(session: &Inner) -> Vec<u8> {
+pub fn save(session: &Shared) -> Vec<u8> {
     let running = session.dht.lock().clone();
     running.map_or_else(|| session.dht_start.lock().state.clone(), |dht| dht.save_state())
 }
 
-pub fn add_node(session: &Inner, host: &str, port: u16) -> Result<()> {
+pub fn add_node(session: &Shared, host: &str, port: u16) -> Result<()> {
     if host.is_empty() || host.len() > 255 || port == 0 {
         return Err(Error::invalid(
             "a DHT node has a host name or address of 1 to 255 bytes, and a port from 1 to 65535",

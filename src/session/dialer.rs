@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
 use super::peer_io::LetIn;
-use super::shared::{Freed, Inner, ROOM_PAUSE};
+use super::shared::{Freed, Shared, ROOM_PAUSE};
 use crate::alert::CloseReason;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
@@ -129,7 +129,7 @@ fn lost(operation: Operation, error: &std::io::Error) -> DialFailure {
 }
 
 /// An accepted connection: the peer names the torrent.
-pub async fn accept(session: Arc<Inner>, guest: Guest, mut stream: TcpStream, address: SocketAddr) {
+pub async fn accept(session: Arc<Shared>, guest: Guest, mut stream: TcpStream, address: SocketAddr) {
     let greet = timeout(seconds(session.settings().handshake_timeout), answer(&session, &mut stream));
     let answered = tokio::select! {
         answered = greet => answered,
@@ -144,7 +144,7 @@ pub async fn accept(session: Arc<Inner>, guest: Guest, mut stream: TcpStream, ad
 }
 
 /// A place for one that came, or for a dial that a read waits for; another one may have to leave it first.
-async fn place(session: &Inner, driver: &Arc<Driver>, kind: Kind) -> Option<ConnectionPermit> {
+async fn place(session: &Shared, driver: &Arc<Driver>, kind: Kind) -> Option<ConnectionPermit> {
     let _in_front = (kind == Kind::DialledFirst).then(|| session.connections.queue_first());
     loop {
         if let Some(permit) = session.connections.acquire(kind) {
@@ -163,7 +163,7 @@ async fn place(session: &Inner, driver: &Arc<Driver>, kind: Kind) -> Option<Conn
 }
 
 /// Answers as soon as the torrent is known: who only wants to know whether we can be reached (trackers) sends no peer id before.
-async fn answer(session: &Inner, stream: &mut TcpStream) -> Option<(Arc<Driver>, Handshake)> {
+async fn answer(session: &Shared, stream: &mut TcpStream) -> Option<(Arc<Driver>, Handshake)> {
     let mut bytes = [0; HANDSHAKE_BYTES];
     let (head, peer_id) = bytes.split_at_mut(INFO_HASH_END);
     stream.read_exact(head).await.ok()?;

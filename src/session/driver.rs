@@ -11,7 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::shared::Inner;
+use super::shared::Shared;
 use super::{StorageIndex, announcer, dht_search, dialer, disk_tasks, hash_batch, peer_io as connection, runtime};
 use crate::alert::Alert;
 use crate::base::error::{Error, Operation, Result, Status};
@@ -55,7 +55,7 @@ pub struct ConnectionHandle {
 /// All others are taken alone.
 #[derive(Debug)]
 pub struct Driver {
-    pub session: Arc<Inner>,
+    pub session: Arc<Shared>,
     pub index: StorageIndex,
     core: Mutex<Torrent>,
     /// Readers' threads wait here, on the core's lock.
@@ -92,7 +92,7 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(
-        session: Arc<Inner>,
+        session: Arc<Shared>,
         index: StorageIndex,
         core: Torrent,
         save_path: std::path::PathBuf,
@@ -225,13 +225,13 @@ impl Driver {
         result
     }
 
-    /// As `run`, for what a peer sent. `pours`: its task goes on with the next event at once. Then, and where other torrents hash,
+    /// As `run`, for what a peer sent. `burst`: its task goes on with the next event at once. Then, and where other torrents hash,
     /// what there is to hash goes to tasks of their own.
-    pub fn run_received<R>(self: &Arc<Self>, pours: bool, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
+    pub fn run_received<R>(self: &Arc<Self>, burst: bool, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
         let (result, mut output) = self.enter(f);
         if !output.hashes.is_empty() {
-            let company = self.session.hash_batch.has_company(self.index, self.session.now());
-            if pours || company {
+            let in_batch = self.session.hash_batch.has_batch(self.index, self.session.now());
+            if burst || in_batch {
                 hash_batch::hash_later(self, std::mem::take(&mut output.hashes));
             }
         }

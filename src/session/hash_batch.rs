@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::StorageIndex;
 use super::driver::Driver;
 use super::runtime;
-use super::shared::Inner;
+use super::shared::Shared;
 use crate::base::time::Time;
 use crate::engine::content::hash_job::HashJob;
 use crate::engine::content::piece_hash;
@@ -34,7 +34,7 @@ struct State {
 
 impl HashBatch {
     /// A torrent is about to hash: are others at it?
-    pub fn has_company(&self, index: StorageIndex, now: Time) -> bool {
+    pub fn has_batch(&self, index: StorageIndex, now: Time) -> bool {
         let last = self.state.lock().last.replace((index, now));
         last.is_some_and(|(other, when)| other != index && now < when + MEETING)
     }
@@ -62,7 +62,7 @@ pub fn hash_later(driver: &Arc<Driver>, jobs: Vec<HashJob>) {
     }
 }
 
-async fn hash_next(session: &Arc<Inner>) {
+async fn hash_next(session: &Arc<Shared>) {
     if !session.hash_batch.is_full() {
         // Those whose blocks are there already come first: theirs may go along.
         tokio::task::yield_now().await;
@@ -99,11 +99,11 @@ mod tests {
     fn torrents_that_hash_at_the_same_time_meet() {
         let (batch, now) = (HashBatch::default(), Time::BEGINNING);
         let [a, b] = [1, 2].map(StorageIndex);
-        assert!(!batch.has_company(a, now) && !batch.has_company(a, now), "not itself");
+        assert!(!batch.has_batch(a, now) && !batch.has_batch(a, now), "not itself");
         assert!(
-            batch.has_company(b, now + Duration::from_millis(1))
-                && batch.has_company(a, now + Duration::from_millis(1))
+            batch.has_batch(b, now + Duration::from_millis(1))
+                && batch.has_batch(a, now + Duration::from_millis(1))
         );
-        assert!(!batch.has_company(b, now + Duration::from_millis(4)));
+        assert!(!batch.has_batch(b, now + Duration::from_millis(4)));
     }
 }

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::shared::Inner;
+use super::shared::Shared;
 use super::{StorageIndex, dialer};
 use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};
@@ -75,7 +75,7 @@ pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
 }
 
 /// Opens the listening sockets, says how it went, and starts to accept.
-pub fn start(session: &Arc<Inner>) -> Listening {
+pub fn start(session: &Arc<Shared>) -> Listening {
     let _context = session.enter();
     let settings = session.settings();
     let mut bound = Vec::new();
@@ -134,7 +134,7 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
 }
 
 /// Ends, and closes the socket, when it is told to stop and when the session closes.
-async fn accept_loop(session: Arc<Inner>, listener: TcpListener, stop: CancellationToken) {
+async fn accept_loop(session: Arc<Shared>, listener: TcpListener, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             biased;

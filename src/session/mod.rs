@@ -49,7 +49,7 @@ pub use crate::session::torrent::Torrent;
 
 use self::alert_queue::AlertQueue;
 use self::driver::{Driver, unix_now};
-use self::shared::{Inner, check_open};
+use self::shared::{Shared, check_open};
 use self::state::{Saved, SavedCounters};
 use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
@@ -61,7 +61,7 @@ use crate::settings::{Changes, Settings};
 /// A session: torrents, and all that they share.
 #[derive(Debug, Clone)]
 pub struct Session {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     shutdown: Arc<Shutdown>,
 }
 
@@ -69,7 +69,7 @@ pub struct Session {
 /// of another runtime; the first to close starts it, the others wait for it too.
 #[derive(Debug)]
 struct Shutdown {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     ending: Arc<Ending>,
 }
 
@@ -104,11 +104,11 @@ impl Session {
         let settings = changes.over(&saved.settings);
         let runtime = runtime::start(&settings)?;
         let mut rng = fastrand::Rng::with_seed(random_seed()?);
-        let inner = Inner::new(runtime.handle().clone(), settings, &mut rng)?;
+        let shared = Shared::new(runtime.handle().clone(), settings, &mut rng)?;
         let session = Self {
-            inner: inner.clone(),
+            shared: shared.clone(),
             shutdown: Arc::new(Shutdown {
-                inner: inner.clone(),
+                shared: shared.clone(),
                 ending: Arc::new(Ending {
                     runtime: Mutex::new(Some(runtime)),
                     done: Mutex::new(false),
@@ -117,9 +117,9 @@ impl Session {
                 }),
             }),
         };
-        inner.census.lock().begin(saved.counters);
-        inner.listen();
-        dht_search::start(&inner, saved.dht, inner.dht_address());
+        shared.census.lock().begin(saved.counters);
+        shared.listen();
+        dht_search::start(&shared, saved.dht, shared.dht_address());
         Ok(session)
     }
 
@@ -130,17 +130,17 @@ impl Session {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.inner.is_closed()
+        self.shared.is_closed()
     }
 
     /// The alerts. The queue itself may be used after the close.
     pub fn alerts(&self) -> &AlertQueue {
-        &self.inner.alerts
+        &self.shared.alerts
     }
 
     pub fn settings(&self) -> Result<Settings> {
-        check_open(&self.inner)?;
-        Ok(self.inner.settings().as_ref().clone())
+        check_open(&self.shared)?;
+        Ok(self.shared.settings().as_ref().clone())
     }
 
     /// Puts these settings in place of all there are. One that counts at the start only may not differ.
@@ -150,7 +150,7 @@ impl Session {
 
     /// Changes the settings that are named; of two such calls at once neither undoes the other. On an error none is changed.
     pub fn change_settings(&self, changes: &Changes) -> Result<()> {
-        self.inner.change(|settings| {
+        self.shared.change(|settings| {
             *settings = changes.over(settings);
             Ok(())
         })
@@ -160,7 +160,7 @@ impl Session {
     pub fn save_state(&self) -> Result<Vec<u8>> {
         let stats = self.stats()?;
         let counters = SavedCounters { download: stats.all_time_download, upload: stats.all_time_upload };
-        Ok(state::encode(&self.inner.settings(), &dht_search::save(&self.inner), counters))
+        Ok(state::encode(&self.shared.settings(), &dht_search::save(&self.shared), counters))
     }
 
     /// Pauses every torrent, without touching what each has been told.
@@ -173,25 +173,25 @@ impl Session {
     }
 
     pub fn is_paused(&self) -> Result<bool> {
-        check_open(&self.inner)?;
-        Ok(self.inner.paused.load(Ordering::Acquire))
+        check_open(&self.shared)?;
+        Ok(self.shared.paused.load(Ordering::Acquire))
     }
 
     fn set_paused(&self, paused: bool) -> Result<()> {
-        check_open(&self.inner)?;
-        self.inner.paused.store(paused, Ordering::Release);
-        self.inner.drivers().iter().for_each(Driver::keep_up);
+        check_open(&self.shared)?;
+        self.shared.paused.store(paused, Ordering::Release);
+        self.shared.drivers().iter().for_each(Driver::keep_up);
         Ok(())
     }
 
     /// Adds a torrent. Its index is good at once, for a magnet too. An alert tells how it went, whichever way.
     pub fn add_torrent(&self, params: AddTorrentParams) -> std::result::Result<StorageIndex, AddTorrentError> {
-        check_open(&self.inner)?;
+        check_open(&self.shared)?;
         let (hashes, name) = (params.source.info_hashes(), params.source.name().to_owned());
         self.try_add(params).inspect_err(|failed| {
             let about = failed.existing.unwrap_or(StorageIndex::INVALID);
             let error = Some(failed.error.clone());
-            self.inner.alerts.post(about, &Alert::AddTorrent { info_hashes: hashes, name, error });
+            self.shared.alerts.post(about, &Alert::AddTorrent { info_hashes: hashes, name, error });
         })
     }
 
@@ -200,7 +200,7 @@ impl Session {
         let info_hashes = source.map_or_else(InfoHashes::default, TorrentSource::info_hashes);
         let name = source.map_or("", TorrentSource::name).to_owned();
         let alert = Alert::AddTorrent { info_hashes, name, error: Some(error.clone()) };
-        self.inner.alerts.post(StorageIndex::INVALID, &alert);
+        self.shared.alerts.post(StorageIndex::INVALID, &alert);
     }
 
     fn try_add(&self, params: AddTorrentParams) -> std::result::Result<StorageIndex, AddTorrentError> {
@@ -209,7 +209,7 @@ impl Session {
             let what = if hashes.is_empty() { "there is no info-hash" } else { "only a v2 info-hash is named" };
             return Err(Error::new(Status::Unsupported, format!("{what}; a v1 info-hash (btih) is needed")).into());
         }
-        let settings = self.inner.settings();
+        let settings = self.shared.settings();
         let storage = params.storage.unwrap_or(match settings.storage.as_str() {
             "disk" => StorageKind::Disk,
             _ => StorageKind::Memory,
@@ -237,34 +237,34 @@ impl Session {
             piece_priorities: params.piece_priorities,
             max_connections: params.max_connections,
             max_uploads: params.max_uploads,
-            peer_id: self.inner.peer_id,
-            listen_port: self.inner.listen_port(),
+            peer_id: self.shared.peer_id,
+            listen_port: self.shared.listen_port(),
             hash_lanes: crate::engine::content::piece_hash::lanes(),
             added_time: unix_now(),
         };
         let limits = (params.download_limit, params.upload_limit);
         let core = engine::Torrent::new(
-            self.inner.now(),
+            self.shared.now(),
             config,
             settings,
-            self.inner.pool.clone(),
-            &self.inner.shares,
-            self.inner.seeds.lock().u64(..),
+            self.shared.pool.clone(),
+            &self.shared.shares,
+            self.shared.seeds.lock().u64(..),
         );
         let mut driver = None;
         let (index, existing) = {
-            let mut torrents = self.inner.torrents.lock();
+            let mut torrents = self.shared.torrents.lock();
             // Looked at under the lock that closes and removes: nothing is added behind their backs.
-            check_open(&self.inner)?;
+            check_open(&self.shared)?;
             match torrents.find(&hashes).and_then(|index| Some((index, torrents.get(index)?.clone()))) {
                 Some((index, existing)) => (index, Some(existing)),
                 None => {
                     let index = torrents.insert(&hashes, |index| {
-                        let made = Driver::new(self.inner.clone(), index, core, save_path, limits);
+                        let made = Driver::new(self.shared.clone(), index, core, save_path, limits);
                         driver = Some(made.clone());
                         // Before anybody finds it: this is the first that is told of it.
                         let name = parts.name.clone();
-                        self.inner.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
+                        self.shared.alerts.post(index, &Alert::AddTorrent { info_hashes: hashes, name, error: None });
                         made
                     })?;
                     (index, None)
@@ -291,14 +291,14 @@ impl Session {
 
     /// Takes a torrent out. Its index is void at once; what it wrote to disk is deleted if asked for.
     pub fn remove_torrent(&self, index: StorageIndex, flags: RemoveFlags) -> Result<()> {
-        check_open(&self.inner)?;
-        let inner = self.inner.clone();
+        check_open(&self.shared)?;
+        let shared = self.shared.clone();
         // Begun before anybody can add it again.
-        let deletion = flags.contains(RemoveFlags::DELETE_FILES).then(|| inner.deletions.begin());
+        let deletion = flags.contains(RemoveFlags::DELETE_FILES).then(|| shared.deletions.begin());
         let (driver, hashes, disk, goodbyes) = {
             // Nobody counts meanwhile: its numbers are neither missing nor there twice.
-            let mut census = inner.census.lock();
-            let driver = inner.torrents.lock().remove(index).ok_or_else(unknown_index)?;
+            let mut census = shared.census.lock();
+            let driver = shared.torrents.lock().remove(index).ok_or_else(unknown_index)?;
             let (hashes, kind) = driver.run(|core, _| (core.info_hashes(), core.storage_kind()));
             let disk = if kind == StorageKind::Disk { driver.disk() } else { None };
             let goodbyes = driver.retire();
@@ -307,17 +307,17 @@ impl Session {
         };
         let goodbyes = announcer::goodbyes(&driver, &goodbyes);
         if !goodbyes.is_empty() {
-            self.inner.spawn(announcer::say_goodbye(inner.clone(), goodbyes));
+            self.shared.spawn(announcer::say_goodbye(shared.clone(), goodbyes));
         }
         // Each said when it is true: that it is gone, when its files are closed.
-        self.inner.spawn_blocking(move || {
+        self.shared.spawn_blocking(move || {
             if let Some(disk) = &disk {
                 driver.await_disk();
                 disk.release();
             }
             drop(driver);
-            inner.rest();
-            inner.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
+            shared.rest();
+            shared.alerts.post(index, &Alert::TorrentRemoved { info_hashes: hashes });
             if let Some(deletion) = deletion {
                 let outcome = disk.map_or(Ok(()), |disk| disk.delete_files());
                 drop(deletion);
@@ -325,7 +325,7 @@ impl Session {
                     Ok(()) => Alert::TorrentDeleted { info_hashes: hashes },
                     Err(error) => Alert::TorrentDeleteFailed { info_hashes: hashes, error },
                 };
-                inner.alerts.post(index, &alert);
+                shared.alerts.post(index, &alert);
             }
         });
         Ok(())
@@ -333,19 +333,19 @@ impl Session {
 
     /// The torrents, in the order in which they were added.
     pub fn torrents(&self) -> Result<Vec<StorageIndex>> {
-        check_open(&self.inner)?;
-        Ok(self.inner.torrents.lock().all().into_iter().map(|(i, _)| i).collect())
+        check_open(&self.shared)?;
+        Ok(self.shared.torrents.lock().all().into_iter().map(|(i, _)| i).collect())
     }
 
     pub fn find_torrent(&self, hashes: &InfoHashes) -> Result<StorageIndex> {
-        check_open(&self.inner)?;
-        let found = self.inner.torrents.lock().find(hashes);
+        check_open(&self.shared)?;
+        let found = self.shared.torrents.lock().find(hashes);
         found.ok_or_else(|| Error::new(Status::NotFound, "no torrent of this info-hash is in the session"))
     }
 
     pub fn torrent(&self, index: StorageIndex) -> Result<Torrent> {
-        check_open(&self.inner)?;
-        let driver = self.inner.torrents.lock().get(index).cloned();
+        check_open(&self.shared)?;
+        let driver = self.shared.torrents.lock().get(index).cloned();
         driver.map(Torrent::new).ok_or_else(unknown_index)
     }
 
@@ -363,25 +363,25 @@ impl Session {
 
     /// The first bound TCP port, 0: none.
     pub fn listen_port(&self) -> Result<u16> {
-        check_open(&self.inner)?;
-        Ok(self.inner.listen_port())
+        check_open(&self.shared)?;
+        Ok(self.shared.listen_port())
     }
 
     /// Makes a node known to the DHT. Names are looked up in the background.
     pub fn add_dht_node(&self, host: &str, port: u16) -> Result<()> {
-        check_open(&self.inner)?;
-        dht_search::add_node(&self.inner, host, port)
+        check_open(&self.shared)?;
+        dht_search::add_node(&self.shared, host, port)
     }
 
     /// Changes the memory limit, also downwards: then pieces are evicted until it holds.
     pub fn set_memory_limit(&self, bytes: u64) -> Result<()> {
-        self.inner.change(|settings| settings.set_int("memory_limit", i64::try_from(bytes).unwrap_or(i64::MAX)))
+        self.shared.change(|settings| settings.set_int("memory_limit", i64::try_from(bytes).unwrap_or(i64::MAX)))
     }
 
     /// Opens a reader on a file of a torrent.
     pub fn open_reader(&self, index: StorageIndex, file: impl Into<i64>, options: ReaderOptions) -> Result<Reader> {
-        check_open(&self.inner)?;
-        let driver = self.inner.torrents.lock().get(index).cloned().ok_or_else(unknown_index)?;
+        check_open(&self.shared)?;
+        let driver = self.shared.torrents.lock().get(index).cloned().ok_or_else(unknown_index)?;
         Reader::open(driver, file.into(), options)
     }
 }
@@ -394,11 +394,11 @@ impl Shutdown {
     fn close(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
         let ending = &self.ending;
-        if self.inner.begin_close() {
+        if self.shared.begin_close() {
             // The torrents first, and here: when this returns, in time or not, nobody waits in a read any more.
             let goodbyes = self.retire_all();
-            let (inner, to_end) = (self.inner.clone(), ending.clone());
-            let end = move || to_end.end(&inner, goodbyes, deadline);
+            let (shared, to_end) = (self.shared.clone(), ending.clone());
+            let end = move || to_end.end(&shared, goodbyes, deadline);
             let _blocked = runtime::SignalsBlocked::here();
             match std::thread::Builder::new().name("elementum-close".into()).spawn(end) {
                 Ok(thread) => *ending.thread.lock() = Some(thread),
@@ -426,29 +426,29 @@ impl Shutdown {
 
     fn retire_all(&self) -> Vec<AnnounceRequest> {
         let drivers: Vec<Arc<Driver>> = {
-            let mut torrents = self.inner.torrents.lock();
+            let mut torrents = self.shared.torrents.lock();
             let all = torrents.all();
             all.into_iter().filter_map(|(i, _)| torrents.remove(i)).collect()
         };
         let goodbyes = drivers.iter().flat_map(|driver| announcer::goodbyes(driver, &driver.retire())).collect();
-        self.inner.alerts.close();
+        self.shared.alerts.close();
         goodbyes
     }
 }
 
 impl Ending {
-    fn end(&self, inner: &Arc<Inner>, goodbyes: Vec<AnnounceRequest>, deadline: Option<Instant>) {
+    fn end(&self, shared: &Arc<Shared>, goodbyes: Vec<AnnounceRequest>, deadline: Option<Instant>) {
         let left = || deadline.map_or(Duration::MAX, |d| d.saturating_duration_since(Instant::now()));
         let runtime = self.runtime.lock().take();
         if let Some(runtime) = runtime {
             if !goodbyes.is_empty() {
-                let patience = u64::try_from(inner.settings().stop_tracker_timeout).unwrap_or(0);
+                let patience = u64::try_from(shared.settings().stop_tracker_timeout).unwrap_or(0);
                 let wait = Duration::from_secs(patience).min(left());
-                let farewell = announcer::say_goodbye(inner.clone(), goodbyes);
+                let farewell = announcer::say_goodbye(shared.clone(), goodbyes);
                 // Trackers that do not answer in time find out by themselves.
                 runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
             }
-            let dht = inner.dht.lock().take();
+            let dht = shared.dht.lock().take();
             if let Some(dht) = dht {
                 let wait = DHT_TIMEOUT.min(left());
                 runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });

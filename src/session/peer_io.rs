@@ -80,11 +80,11 @@ async fn receive(
         decoder.set_num_pieces(pieces);
     }
     let mut batch = Vec::new();
-    let mut pouring = false;
+    let mut burst = false;
     // What it sent waits for a limit, as far as the core knows.
     let mut held = false;
-    let pause = |pouring: &mut bool| {
-        if std::mem::take(pouring) {
+    let pause = |burst: &mut bool| {
+        if std::mem::take(burst) {
             driver.run(|core, now| core.peer_paused(now, key));
         }
     };
@@ -94,7 +94,7 @@ async fn receive(
         }
         let unlimited = limits.is_unlimited();
         if !unlimited {
-            pause(&mut pouring);
+            pause(&mut burst);
         }
         // The rest of a block that was asked for is known to be of use: so much and no more is taken for it beforehand.
         let of_use = decoder.block_in_progress().map(|(.., got)| BLOCK_SIZE.saturating_sub(got).max(1));
@@ -146,11 +146,11 @@ async fn receive(
             if at_end {
                 return Some(ended());
             }
-            pause(&mut pouring);
+            pause(&mut burst);
             continue;
         }
         // There is more to receive than was taken: a second thread may help, and the core may wait for it with the hashes.
-        pouring = unlimited && n == granted;
+        burst = unlimited && n == granted;
         let mut taken = n as u64;
         // Who sends very many messages does not hold the lock for all of them at once.
         while batch.len() > BATCH {
@@ -160,7 +160,7 @@ async fn receive(
             give_way().await;
         }
         let event = |core: &mut Torrent, now| {
-            if pouring {
+            if burst {
                 core.peer_goes_on(now, key, &mut batch, taken);
             } else {
                 core.peer_received(now, key, &mut batch, taken);
@@ -174,7 +174,7 @@ async fn receive(
             }
             (core.outgoing_bytes(key) > 0, core.reading(now, key))
         };
-        let (waiting, reading) = driver.run_received(pouring, event);
+        let (waiting, reading) = driver.run_received(burst, event);
         batch.clear();
         if batch.capacity() > BATCH {
             batch = Vec::new();
@@ -186,7 +186,7 @@ async fn receive(
             handle.wake.notify_one();
         }
         if reading != Reading::Now {
-            pause(&mut pouring);
+            pause(&mut burst);
             hear_again(driver, key, handle, reading).await;
         }
         // The other half's turn: requests go out before the next batch comes in, and nobody holds a thread for ever by

@@ -58,7 +58,7 @@ pub enum Freed {
 }
 
 /// A session's common ground.
-pub struct Inner {
+pub struct Shared {
     pub clock: Clock,
     runtime: Handle,
     settings: RwLock<Arc<Settings>>,
@@ -105,13 +105,13 @@ pub struct Inner {
     closing: watch::Sender<bool>,
 }
 
-impl std::fmt::Debug for Inner {
+impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("Shared").field("closed", &self.closed).finish_non_exhaustive()
     }
 }
 
-impl Inner {
+impl Shared {
     pub fn new(runtime: Handle, settings: Settings, rng: &mut fastrand::Rng) -> Result<Arc<Self>> {
         let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
         let mut peer_id = [0; 20];
@@ -296,7 +296,7 @@ impl Inner {
         let drivers = self.drivers();
         let peers = drivers.iter().enumerate().flat_map(|(at, driver)| {
             // One that is removed meanwhile has none.
-            let worths = driver.look(|core, _| core.worths()).unwrap_or_default();
+            let worths = driver.look(|core, _| core.peer_ranks()).unwrap_or_default();
             worths.into_iter().map(move |(worth, key)| (worth, at, key))
         });
         let mut peers: Vec<_> = peers.collect();
@@ -427,6 +427,6 @@ fn tracker_options(settings: &Settings) -> TrackerOptions {
 }
 
 /// What a closed session answers.
-pub fn check_open(session: &Inner) -> Result<()> {
+pub fn check_open(session: &Shared) -> Result<()> {
     if session.is_closed() { Err(Error::closed()) } else { Ok(()) }
 }

@@ -60,24 +60,24 @@ impl Census {
 
 impl Session {
     pub fn stats(&self) -> Result<SessionStats> {
-        check_open(&self.inner)?;
-        let pool = &self.inner.pool;
+        check_open(&self.shared)?;
+        let pool = &self.shared.pool;
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let (memory_limit, memory_peak) = pool.limit_and_peak();
-        let (alerts_posted, alerts_dropped) = self.inner.alerts.totals();
+        let (alerts_posted, alerts_dropped) = self.shared.alerts.totals();
         let mut stats = SessionStats {
             memory_limit: bytes(memory_limit),
             memory_charged: bytes(pool.charged()),
             memory_peak: bytes(memory_peak),
             alerts_posted,
             alerts_dropped,
-            uptime_ms: self.inner.now().since(Time::BEGINNING).as_millis() as u64,
-            dht_nodes: self.inner.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
+            uptime_ms: self.shared.now().since(Time::BEGINNING).as_millis() as u64,
+            dht_nodes: self.shared.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
             ..SessionStats::default()
         };
-        let census = self.inner.census.lock();
+        let census = self.shared.census.lock();
         let mut traffic = census.left;
-        for driver in self.inner.drivers() {
+        for driver in self.shared.drivers() {
             let counted = driver.look(|core, now| (core.status(now), core.num_dialling(), core.traffic()));
             let Ok((s, half_open, its)) = counted else { continue };
             stats.num_torrents += 1;
@@ -91,7 +91,7 @@ impl Session {
             traffic += its;
         }
         // A session that closed meanwhile has lost torrents that nobody counted.
-        check_open(&self.inner)?;
+        check_open(&self.shared)?;
         stats.total_download = traffic.download;
         stats.total_upload = traffic.upload;
         stats.total_payload_download = traffic.payload_download;

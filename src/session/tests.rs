@@ -52,8 +52,8 @@ fn torrents_that_are_being_added_hear_of_new_settings() {
                 });
             }
         });
-        let settings = session.inner.settings();
-        let drivers = session.inner.drivers();
+        let settings = session.shared.settings();
+        let drivers = session.shared.drivers();
         let behind = drivers.iter().filter(|d| !d.look(|c, _| Arc::ptr_eq(c.settings(), &settings)).expect("there"));
         assert_eq!((behind.count(), drivers.len()), (0, 40), "in round {round}");
         session.close(None).expect("closed");
@@ -79,21 +79,21 @@ fn torrents_know_the_port_of_now() {
     let session = open();
     let index = add(&session, 1);
     let told = |index| {
-        let driver = session.inner.torrents.lock().get(index).cloned().expect("there");
+        let driver = session.shared.torrents.lock().get(index).cloned().expect("there");
         driver.look(|core, _| core.told_port()).expect("there")
     };
-    assert_eq!(told(index), session.inner.listen_port());
+    assert_eq!(told(index), session.shared.listen_port());
     let mut changes = Changes::default();
     changes.set("enable_incoming_tcp", Value::Bool(false)).expect("a bool");
     session.change_settings(&changes).expect("live");
-    assert_eq!((told(index), told(add(&session, 2)), session.inner.told_port()), (0, 0, 0));
+    assert_eq!((told(index), told(add(&session, 2)), session.shared.told_port()), (0, 0, 0));
     changes.set("announce_port", Value::Int(4711)).expect("in range");
     session.change_settings(&changes).expect("live");
-    assert_eq!((told(index), session.inner.told_port()), (4711, 4711));
+    assert_eq!((told(index), session.shared.told_port()), (4711, 4711));
     changes.set("enable_incoming_tcp", Value::Bool(true)).expect("a bool");
     changes.set("announce_port", Value::Int(0)).expect("in range");
     session.change_settings(&changes).expect("live");
-    assert!(told(index) != 0 && told(index) == session.inner.listen_port());
+    assert!(told(index) != 0 && told(index) == session.shared.listen_port());
     session.close(None).expect("closed");
 }
 
@@ -148,18 +148,18 @@ impl Dht for Told {
 fn the_dht_hears_of_new_settings() {
     let session = open();
     let dht = Arc::new(Told::default());
-    *session.inner.dht.lock() = Some(dht.clone());
+    *session.shared.dht.lock() = Some(dht.clone());
     let mut changes = Changes::default();
     changes.set("enable_dht", Value::Bool(true)).expect("a bool");
     session.change_settings(&changes).expect("live");
     add(&session, 1);
-    let mut expected = vec![Some(session.inner.listen_port())];
+    let mut expected = vec![Some(session.shared.listen_port())];
     for (port, interval) in [(0, 60), (4711, 300), (4712, 300), (4712, 400), (0, 400)] {
         changes.set("announce_port", Value::Int(port)).expect("in range");
         changes.set("dht_announce_interval", Value::Int(interval)).expect("in range");
         session.change_settings(&changes).expect("live");
         assert_eq!(dht.intervals.lock().last(), u64::try_from(interval).ok().map(Duration::from_secs).as_ref());
-        let told = Some(session.inner.told_port());
+        let told = Some(session.shared.told_port());
         if expected.last() != Some(&told) {
             expected.push(told);
         }
@@ -178,7 +178,7 @@ fn the_dht_hears_of_new_settings() {
 fn the_dht_is_told_when_asked_to() {
     let session = open();
     let dht = Arc::new(Told::default());
-    *session.inner.dht.lock() = Some(dht.clone());
+    *session.shared.dht.lock() = Some(dht.clone());
     let mut changes = Changes::default();
     changes.set("enable_dht", Value::Bool(true)).expect("a bool");
     session.change_settings(&changes).expect("live");
@@ -189,7 +189,7 @@ fn the_dht_is_told_when_asked_to() {
             assert!(Instant::now() < until, "{} searches, not {expected}", dht.ports.lock().len());
             thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(*dht.ports.lock(), vec![Some(session.inner.listen_port()); expected]);
+        assert_eq!(*dht.ports.lock(), vec![Some(session.shared.listen_port()); expected]);
         torrent.force_dht_announce().expect("open");
     }
     session.close(None).expect("closed");
@@ -201,7 +201,7 @@ fn a_wait_for_metadata_ends_with_the_error_that_stops_the_torrent() {
     let session = open();
     let index = add(&session, 1);
     let torrent = session.torrent(index).expect("there");
-    let driver = session.inner.torrents.lock().get(index).cloned().expect("there");
+    let driver = session.shared.torrents.lock().get(index).cloned().expect("there");
     let error = Error::new(Status::Io, "the disk is gone");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| torrent.wait_metadata(None));

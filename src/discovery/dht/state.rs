@@ -1,6 +1,6 @@
 //! What a DHT node keeps from one session to the next: its number, and the nodes it knew. Pure.
 //!
-//! Bytes of our own, not the tables of the crate: those are trees with inner references, which damaged bytes could turn into
+//! Bytes of our own, not the tables of the crate: those are trees with shared references, which damaged bytes could turn into
 //! endless loops. Here a list of nodes is read, checked as a whole, and inserted one by one.
 
 use std::net::SocketAddr;

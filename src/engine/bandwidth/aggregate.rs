@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::path::Pipe;
+use super::path::PeerPath;
 use crate::base::time::Time;
 
 /// Peers that have less than this of their bandwidths while the others have theirs share a way.
@@ -27,8 +27,8 @@ pub struct Part {
 }
 
 #[derive(Debug)]
-pub struct Inflow {
-    pub pipe: Pipe,
+pub struct Aggregate {
+    pub path: PeerPath,
     share: Option<f64>,
     /// Where they share a way: how many blocks keep it full.
     full: Option<f64>,
@@ -37,13 +37,13 @@ pub struct Inflow {
     silent: u64,
 }
 
-impl Default for Inflow {
+impl Default for Aggregate {
     fn default() -> Self {
-        Self { pipe: Pipe::new(FIRST_QUEUE), share: None, full: None, counted: Time::ZERO, silent: 0 }
+        Self { path: PeerPath::new(FIRST_QUEUE), share: None, full: None, counted: Time::ZERO, silent: 0 }
     }
 }
 
-impl Inflow {
+impl Aggregate {
     /// Which part of its own bandwidth a peer has while the others have theirs.
     pub fn share(&self) -> f64 {
         self.share.unwrap_or(1.0)
@@ -70,10 +70,10 @@ impl Inflow {
             queue += part.queue;
             asked += if part.asked { part.bandwidth } else { 0.0 };
         }
-        let all = self.pipe.bandwidth();
+        let all = self.path.bandwidth();
         let of = |sum: f64| if sum > all && all > 0.0 { all / sum } else { 1.0 };
         self.share = Some(of(asked));
-        self.full = (of(sum) < SHARED && !self.pipe.is_starting()).then_some(queue * of(sum) + self.pipe.slack());
+        self.full = (of(sum) < SHARED && !self.path.is_starting()).then_some(queue * of(sum) + self.path.slack());
         self.counted = now;
     }
 }
@@ -85,20 +85,20 @@ mod tests {
     #[test]
     fn who_shares_a_way_is_asked_for_his_part() {
         let part = |bandwidth| Part { bandwidth, queue: bandwidth / 1e5, asked: true };
-        let mut inflow = Inflow { pipe: Pipe::default(), ..Inflow::default() };
-        assert!(inflow.share() >= 1.0);
-        inflow.pipe.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
+        let mut aggregate = Aggregate { path: PeerPath::default(), ..Aggregate::default() };
+        assert!(aggregate.share() >= 1.0);
+        aggregate.path.answered(Time::from_millis(100), 800_000, Time::ZERO, 0);
         let peers = [8e6, 8e6, 4e6, 0.0].map(part);
-        inflow.count(Time::from_millis(100), peers.into_iter());
-        assert!((inflow.share() - 0.4).abs() < 1e-9, "{}", inflow.share());
-        assert_eq!(inflow.most(), Some(80 + 2), "80 of 200 blocks");
-        inflow.count(Time::from_millis(120), [part(1e6)].into_iter());
-        assert!((inflow.share() - 0.4).abs() < 1e-9, "it was counted just now");
+        aggregate.count(Time::from_millis(100), peers.into_iter());
+        assert!((aggregate.share() - 0.4).abs() < 1e-9, "{}", aggregate.share());
+        assert_eq!(aggregate.most(), Some(80 + 2), "80 of 200 blocks");
+        aggregate.count(Time::from_millis(120), [part(1e6)].into_iter());
+        assert!((aggregate.share() - 0.4).abs() < 1e-9, "it was counted just now");
         let idle = [part(1e6), Part { asked: false, ..part(15e6) }];
-        inflow.count(Time::from_millis(160), idle.into_iter());
-        assert!(inflow.share() >= 1.0, "nobody is in the way");
-        assert_eq!(inflow.most(), Some(80 + 2), "who is idle may be asked any time");
-        inflow.count(Time::from_millis(220), [part(1e6)].into_iter());
-        assert_eq!(inflow.most(), None, "the way is never full");
+        aggregate.count(Time::from_millis(160), idle.into_iter());
+        assert!(aggregate.share() >= 1.0, "nobody is in the way");
+        assert_eq!(aggregate.most(), Some(80 + 2), "who is idle may be asked any time");
+        aggregate.count(Time::from_millis(220), [part(1e6)].into_iter());
+        assert_eq!(aggregate.most(), None, "the way is never full");
     }
 }

@@ -46,7 +46,7 @@ impl Limited {
     /// them gets; of one that has brought nothing nobody knows.
     pub fn slows(&self, peer: &Peer) -> bool {
         let share = f64::from(self.rate) / self.held.len().max(1) as f64;
-        self.holds_back() && (peer.is_unknown() || peer.pipe.bandwidth() >= share / SMALL_PART)
+        self.holds_back() && (peer.is_unknown() || peer.path.bandwidth() >= share / SMALL_PART)
     }
 
     /// Blocks that the limit brings in a short time, one at least.

@@ -82,7 +82,7 @@ impl<T: Copy> Lately<T> {
 
 /// What is known of the way to a peer.
 #[derive(Debug)]
-pub struct Pipe {
+pub struct PeerPath {
     delivered: u64,
     rtt: Lately<Duration>,
     bandwidth: Lately<f64>,
@@ -96,7 +96,7 @@ pub struct Pipe {
     slow_start: Option<SlowStart>,
 }
 
-impl Default for Pipe {
+impl Default for PeerPath {
     fn default() -> Self {
         Self {
             delivered: 0,
@@ -111,7 +111,7 @@ impl Default for Pipe {
     }
 }
 
-impl Pipe {
+impl PeerPath {
     /// A new way: so many blocks are asked for at first.
     pub fn new(first_queue: usize) -> Self {
         Self { slow_start: Some(SlowStart::new(first_queue)), ..Self::default() }
@@ -253,102 +253,102 @@ mod tests {
 
     /// Requests that go down a way of 30 ms there and back which carries a block in `block`, with as many out as `queue` says.
     /// The queue that it comes to.
-    fn settle(pipe: &mut Pipe, from: Time, block: Duration, mut queue: impl FnMut(&Pipe) -> usize) -> Time {
+    fn settle(path: &mut PeerPath, from: Time, block: Duration, mut queue: impl FnMut(&PeerPath) -> usize) -> Time {
         let (mut now, mut free) = (from, from);
         let mut out: VecDeque<(Time, u64, Time)> = VecDeque::new();
         for _ in 0..3000 {
-            while out.len() < queue(pipe).max(2) {
+            while out.len() < queue(path).max(2) {
                 free = free.max(now + 30 * MS) + block;
-                out.push_back((now, pipe.delivered(), free));
+                out.push_back((now, path.delivered(), free));
             }
             let (sent, delivered, arrives) = out.pop_front().expect("some are out");
             now = arrives;
-            pipe.answered(now, BLOCK_SIZE, sent, delivered);
+            path.answered(now, BLOCK_SIZE, sent, delivered);
         }
         now
     }
 
     #[test]
     fn it_finds_what_the_way_carries_and_asks_for_little_more() {
-        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
-        let mut pipe = Pipe::default();
-        let now = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
+        let queue = |path: &PeerPath| path.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
+        let mut path = PeerPath::default();
+        let now = settle(&mut path, Time::ZERO, 2 * MS, queue);
         let carried = f64::from(BLOCK_SIZE) / 0.002;
-        assert!((pipe.bandwidth() / carried - 1.0).abs() < 0.05, "{} of {carried}", pipe.bandwidth());
+        assert!((path.bandwidth() / carried - 1.0).abs() < 0.05, "{} of {carried}", path.bandwidth());
         // 16 blocks are under way; some more stand at the peer, for 20 ms or so.
-        assert!((20..=32).contains(&queue(&pipe)), "{}", queue(&pipe));
-        assert!(pipe.queue(QueueTime::Plus(1000 * MS), 1.0) > 500.0);
+        assert!((20..=32).contains(&queue(&path)), "{}", queue(&path));
+        assert!(path.queue(QueueTime::Plus(1000 * MS), 1.0) > 500.0);
         // Twice as fast, then slow: it follows.
-        let now = settle(&mut pipe, now, MS, queue);
-        assert!((pipe.bandwidth() / (carried * 2.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
-        settle(&mut pipe, now, 20 * MS, queue);
-        assert!((pipe.bandwidth() / (carried / 10.0) - 1.0).abs() < 0.05, "{}", pipe.bandwidth());
+        let now = settle(&mut path, now, MS, queue);
+        assert!((path.bandwidth() / (carried * 2.0) - 1.0).abs() < 0.05, "{}", path.bandwidth());
+        settle(&mut path, now, 20 * MS, queue);
+        assert!((path.bandwidth() / (carried / 10.0) - 1.0).abs() < 0.05, "{}", path.bandwidth());
     }
 
     #[test]
     fn a_queue_at_the_peer_is_no_round_trip() {
-        let mut pipe = Pipe::default();
-        settle(&mut pipe, Time::ZERO, 2 * MS, |_| 200);
-        assert!(pipe.rtt() >= 32 * MS);
+        let mut path = PeerPath::default();
+        settle(&mut path, Time::ZERO, 2 * MS, |_| 200);
+        assert!(path.rtt() >= 32 * MS);
         let later = Time::from_millis(20_000);
-        pipe.answered(later + 32 * MS, BLOCK_SIZE, later, pipe.delivered());
-        assert_eq!(pipe.rtt(), 32 * MS);
+        path.answered(later + 32 * MS, BLOCK_SIZE, later, path.delivered());
+        assert_eq!(path.rtt(), 32 * MS);
     }
 
     #[test]
     fn who_is_asked_for_little_is_no_slower_for_it() {
-        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
-        let mut pipe = Pipe::default();
-        let now = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
-        let known = pipe.bandwidth();
+        let queue = |path: &PeerPath| path.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
+        let mut path = PeerPath::default();
+        let now = settle(&mut path, Time::ZERO, 2 * MS, queue);
+        let known = path.bandwidth();
         // One block at a time, for so long that nothing older counts.
         let mut sent = now;
         for _ in 0..300 {
-            pipe.idle(0);
-            pipe.answered(sent + 32 * MS, BLOCK_SIZE, sent, pipe.delivered());
+            path.idle(0);
+            path.answered(sent + 32 * MS, BLOCK_SIZE, sent, path.delivered());
             sent = sent + 100 * MS;
         }
-        assert!((pipe.bandwidth() / known - 1.0).abs() < 1e-9, "{} of {known}", pipe.bandwidth());
+        assert!((path.bandwidth() / known - 1.0).abs() < 1e-9, "{} of {known}", path.bandwidth());
         // What it brings of a full queue counts again.
-        let now = settle(&mut pipe, sent, 20 * MS, queue);
-        assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
-        settle(&mut pipe, now, 2 * MS, queue);
-        assert!(pipe.bandwidth() > known * 0.9, "{} of {known}", pipe.bandwidth());
+        let now = settle(&mut path, sent, 20 * MS, queue);
+        assert!(path.bandwidth() < known / 5.0, "{} of {known}", path.bandwidth());
+        settle(&mut path, now, 2 * MS, queue);
+        assert!(path.bandwidth() > known * 0.9, "{} of {known}", path.bandwidth());
     }
 
     #[test]
     fn a_way_that_grows_slower_while_little_is_asked_for_is_found_out() {
-        let queue = |pipe: &Pipe| pipe.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
-        let mut pipe = Pipe::default();
-        let mut sent = settle(&mut pipe, Time::ZERO, 2 * MS, queue);
-        let known = pipe.bandwidth();
+        let queue = |path: &PeerPath| path.queue(QueueTime::Least { percent: 125 }, 1.0) as usize + 1;
+        let mut path = PeerPath::default();
+        let mut sent = settle(&mut path, Time::ZERO, 2 * MS, queue);
+        let known = path.bandwidth();
         // Sixteen blocks at a time, which now take 20 ms each.
         for _ in 0..20 {
-            pipe.idle(0);
-            let then = pipe.delivered();
+            path.idle(0);
+            let then = path.delivered();
             for n in 1..=16 {
-                pipe.answered(sent + 30 * MS + 20 * MS * n, BLOCK_SIZE, sent, then);
+                path.answered(sent + 30 * MS + 20 * MS * n, BLOCK_SIZE, sent, then);
             }
             sent = sent + 1000 * MS;
         }
-        assert!(pipe.bandwidth() < known / 5.0, "{} of {known}", pipe.bandwidth());
+        assert!(path.bandwidth() < known / 5.0, "{} of {known}", path.bandwidth());
     }
 
     /// Seeks that are each over within a round: what is found out in the one counts for nothing in the next.
     #[test]
     fn a_slow_start_that_never_ends_asks_for_three_round_trips_at_most() {
-        let mut pipe = Pipe::new(FIRST_QUEUE);
+        let mut path = PeerPath::new(FIRST_QUEUE);
         let (mut now, mut longest) = (Time::ZERO, 0);
         for _ in 0..200 {
-            let queue = pipe.ramp().expect("it never ends");
-            longest = longest.max(pipe.slow_start.expect("it never ends").queue());
+            let queue = path.ramp().expect("it never ends");
+            longest = longest.max(path.slow_start.expect("it never ends").queue());
             // 15 blocks are under way in 30 ms.
             assert!(queue <= 3 * 16 + 1, "{queue}");
-            let then = pipe.delivered();
+            let then = path.delivered();
             for n in 1..=16 {
-                pipe.answered(now + 30 * MS + 2 * MS * n, BLOCK_SIZE, now, then);
+                path.answered(now + 30 * MS + 2 * MS * n, BLOCK_SIZE, now, then);
             }
-            pipe.idle(0);
+            path.idle(0);
             now = now + 200 * MS;
         }
         assert!(longest > 100, "{longest}: it grew all the time");
@@ -356,9 +356,9 @@ mod tests {
 
     #[test]
     fn nothing_is_known_at_first() {
-        let pipe = Pipe::default();
+        let path = PeerPath::default();
         assert_eq!(
-            (pipe.rtt(), pipe.bandwidth(), pipe.queue(QueueTime::Least { percent: 125 }, 1.0)),
+            (path.rtt(), path.bandwidth(), path.queue(QueueTime::Least { percent: 125 }, 1.0)),
             (Duration::ZERO, 0.0, 0.0)
         );
     }

@@ -28,7 +28,7 @@ pub(in crate::engine) const TURN_IS_OVER: Duration = Duration::from_secs(2);
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::engine) enum Worth {
+pub(in crate::engine) enum EvictionRank {
     /// Nobody wants it: not verified, outside all windows.
     Scrap,
     /// Verified, outside all windows: somebody may seek back.
@@ -63,17 +63,17 @@ pub(in crate::engine) struct Keepers<'a> {
 }
 
 impl Keepers<'_> {
-    pub fn worth(&self, content: &Content, piece: u32) -> Worth {
-        let Some(slot) = content.store.slot(piece) else { return Worth::Kept };
+    pub fn eviction_rank(&self, content: &Content, piece: u32) -> EvictionRank {
+        let Some(slot) = content.store.slot(piece) else { return EvictionRank::Kept };
         if slot.stage == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
-            return Worth::Kept;
+            return EvictionRank::Kept;
         }
         let halted = self.for_others && self.stopped;
         let mut worth = match (content.picker.priority(piece), slot.stage) {
-            (0, Stage::Partial) if self.shows.takes(piece) => Worth::Shown,
-            (0, Stage::Partial) => Worth::Scrap,
-            (0, _) => Worth::Old,
-            _ => Worth::Wanted,
+            (0, Stage::Partial) if self.shows.takes(piece) => EvictionRank::Shown,
+            (0, Stage::Partial) => EvictionRank::Scrap,
+            (0, _) => EvictionRank::Old,
+            _ => EvictionRank::Wanted,
         };
         for reader in self.readers.values() {
             let window = &reader.window;
@@ -85,27 +85,27 @@ impl Keepers<'_> {
                     || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
             });
             let by_this = if !halted && (waits || reader.probes.iter().any(|p| waits_at(p.offset))) {
-                Worth::Kept
+                EvictionRank::Kept
             } else if !window.contains(piece) {
                 continue;
             } else if halted || window.asleep && self.for_others {
-                Worth::Wanted
+                EvictionRank::Wanted
             } else if reader.gives_way_to_players(self.crowded) {
-                Worth::Background
+                EvictionRank::Background
             } else if window.tight || self.crowded && reader.reads_wait() {
                 // Who waits has no use for anything else.
-                Worth::FarAhead
-            } else if window.stretch.is_some() {
+                EvictionRank::FarAhead
+            } else if window.block_window.is_some() {
                 // It goes block by block; what is whole and left, as a whole.
-                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { Worth::Kept }
+                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { EvictionRank::Kept }
             } else if window.ahead.contains(&piece)
                 && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
             {
-                Worth::FarAhead
+                EvictionRank::FarAhead
             } else if window.behind.contains(&piece) && !window.is_pinned(piece) {
-                Worth::Behind
+                EvictionRank::Behind
             } else {
-                Worth::Kept
+                EvictionRank::Kept
             };
             worth = worth.max(by_this);
         }
@@ -114,13 +114,13 @@ impl Keepers<'_> {
 }
 
 /// What a request of this class may push out: everything worth less.
-pub(in crate::engine) fn evictable_by(class: Class) -> Worth {
+pub(in crate::engine) fn evictable_by(class: Class) -> EvictionRank {
     match class {
-        Class::Blocked => Worth::Kept,
-        Class::Deadline => Worth::FarAhead,
-        Class::Pinned | Class::Background => Worth::Background,
-        Class::Priority => Worth::Wanted,
-        Class::Shown => Worth::Shown,
+        Class::Blocked => EvictionRank::Kept,
+        Class::Deadline => EvictionRank::FarAhead,
+        Class::Pinned | Class::Background => EvictionRank::Background,
+        Class::Priority => EvictionRank::Wanted,
+        Class::Shown => EvictionRank::Shown,
     }
 }
 
@@ -132,7 +132,7 @@ impl Torrent {
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
         if self.reads_by_blocks()
             && pick.class != Class::Shown
-            && (self.evict_one(now, bound.min(Worth::Wanted), pick.piece) || self.let_one_go(now))
+            && (self.evict_one(now, bound.min(EvictionRank::Wanted), pick.piece) || self.let_one_go(now))
         {
             return true;
         }
@@ -165,24 +165,24 @@ impl Torrent {
         }
     }
 
-    pub(in crate::engine) fn evict_one(&mut self, now: Time, below: Worth, except: u32) -> bool {
+    pub(in crate::engine) fn evict_one(&mut self, now: Time, below: EvictionRank, except: u32) -> bool {
         self.evict_worst(now, below, except, false)
     }
 
     /// As `evict_one`, for another torrent of the session.
-    pub(in crate::engine) fn evict_for_others(&mut self, now: Time, below: Worth) -> bool {
+    pub(in crate::engine) fn evict_for_others(&mut self, now: Time, below: EvictionRank) -> bool {
         self.evict_worst(now, below, u32::MAX, true)
     }
 
-    fn evict_worst(&mut self, now: Time, below: Worth, except: u32, for_others: bool) -> bool {
+    fn evict_worst(&mut self, now: Time, below: EvictionRank, except: u32, for_others: bool) -> bool {
         let Some(content) = &self.content else { return false };
         let keepers = self.keepers(now, for_others);
-        let mut worst: Option<(Worth, u64, u32)> = None;
+        let mut worst: Option<(EvictionRank, u64, u32)> = None;
         for piece in content.store.present().iter().copied().filter(|p| *p != except) {
-            let worth = keepers.worth(content, piece);
+            let worth = keepers.eviction_rank(content, piece);
             let Some(slot) = content.store.slot(piece).filter(|_| worth < below) else { continue };
             // The oldest use goes first; of a lookahead the far end.
-            let then = if worth == Worth::FarAhead { u64::from(u32::MAX - piece) } else { slot.used };
+            let then = if worth == EvictionRank::FarAhead { u64::from(u32::MAX - piece) } else { slot.used };
             let victim = (worth, then, piece);
             // Where somebody else holds all the blocks, to let go of them would free nothing.
             if worst.is_none_or(|worst| victim < worst) && !slot.would_free_nothing() {
@@ -231,7 +231,7 @@ impl Torrent {
     }
 
     fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.cache.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, Worth::Kept, u32::MAX))
+        while self.cache.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, EvictionRank::Kept, u32::MAX))
         {
         }
     }
@@ -273,7 +273,7 @@ impl Torrent {
             return;
         };
         let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.cache.pool.limit();
-        let pieces = content.store.present().iter().copied().filter(|p| too_large(p) && !self.is_stretched(*p));
+        let pieces = content.store.present().iter().copied().filter(|p| too_large(p) && !self.is_read_by_blocks(*p));
         let pieces: Vec<u32> = pieces.collect();
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }

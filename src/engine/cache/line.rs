@@ -7,7 +7,7 @@
 use crate::memory::turns::Member;
 use std::time::Duration;
 
-use super::eviction::{Worth, evictable_by};
+use super::eviction::{EvictionRank, evictable_by};
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::piece::Stage;
@@ -87,7 +87,7 @@ impl Torrent {
         }
         let begun = content.store.slot(pick.piece).is_some();
         let blocks = content.info.layout.num_blocks_to_fetch(pick.piece, 0, u32::MAX);
-        let whole = !begun && !self.is_stretched(pick.piece);
+        let whole = !begun && !self.is_read_by_blocks(pick.piece);
         let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
             return if is_copy { self.take_from_the_late(now, pick) } else { None };
         };
@@ -167,7 +167,7 @@ impl Torrent {
         // What is on its way keeps its charge; the piece's own memory serves then.
         let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store.redeem(piece));
         self.requests.from = 0;
-        self.note_hungry(late);
+        self.note_open(late);
         Some((charge?, promise))
     }
 
@@ -234,16 +234,16 @@ impl Torrent {
             };
             let bound = if is_passed {
                 // It cannot be served as long as somebody else holds on.
-                Worth::Background
+                EvictionRank::Background
             } else if self.blocks_held() <= share || (crowded && !for_reader) {
-                Worth::Wanted
+                EvictionRank::Wanted
             } else if !read_waits {
-                Worth::Background
+                EvictionRank::Background
             } else if crowded && self.readers.values().any(Reader::reads_wait) {
                 // Who waits has no use for anything but what it waits for.
-                Worth::Kept
+                EvictionRank::Kept
             } else {
-                Worth::FarAhead
+                EvictionRank::FarAhead
             };
             let gave =
                 self.evict_for_others(now, bound) || (!is_passed && self.blocks_held() > share && self.let_one_go(now));
@@ -286,7 +286,7 @@ impl Torrent {
         let mut whole = Vec::new();
         for piece in content.store.open_pieces() {
             let Some(slot) = content.store.slot(piece) else { continue };
-            match (self.is_stretched(piece), slot.has_promise()) {
+            match (self.is_read_by_blocks(piece), slot.has_promise()) {
                 (true, true) => blockwise.push(piece),
                 (false, false) => whole.push((piece, u64::from(slot.free_blocks()))),
                 _ => {}
@@ -319,7 +319,7 @@ impl Torrent {
         // It is asked for every piece that could be begun, and knows no better time than the last tick's: the worth of a piece
         // changes within seconds.
         let (keepers, bound) = (self.keepers(self.life.last_tick, false), evictable_by(class));
-        let below = |p: &&u32| keepers.worth(content, **p) < bound;
+        let below = |p: &&u32| keepers.eviction_rank(content, **p) < bound;
         let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();
         self.cache.pool.available() + evictable >= blocks

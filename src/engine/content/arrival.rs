@@ -42,7 +42,7 @@ impl Torrent {
             }
             self.meters.counters.redundant_bytes += u64::from(length);
             peer.stray_arrived(now, length);
-            self.requests.aggregate.pipe.stray(length);
+            self.requests.aggregate.path.stray(length);
             if in_grid {
                 self.count_stray(piece, block, length);
             }
@@ -52,7 +52,7 @@ impl Torrent {
         if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        self.requests.aggregate.pipe.answered(now, length, request.sent, request.delivered_by_all);
+        self.requests.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
         self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
         peer.last_useful = now;
@@ -110,11 +110,11 @@ impl Torrent {
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        peer.pipe.stray(length);
+        peer.path.stray(length);
         if peer.stray_came(now, length) {
             unsnub(peer, &mut self.out.alerts);
         }
-        self.requests.aggregate.pipe.stray(length);
+        self.requests.aggregate.path.stray(length);
         if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
             self.release_request(key, piece, block);
         }

@@ -1,6 +1,6 @@
 //! SHA-1 (FIPS 180-4) of pieces, which come part by part and are hashed several at a time.
 //!
-//! One message's rounds wait for one another, and those of several messages in step fill the gaps: see `ffi::sha1_lanes`.
+//! One message's rounds wait for one another, and those of several messages in step fill the gaps: see `sys::sha1_lanes`.
 
 use sha1::block_api;
 

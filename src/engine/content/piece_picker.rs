@@ -2,7 +2,7 @@
 //!
 //! Pieces lie in buckets by rank = (priority, availability); a piece moves between buckets in constant time, so a HAVE
 //! costs the same with a thousand pieces and with a million. Seeds are counted apart, since they shift all pieces alike.
-//! What readers and deadlines want is asked before this order is looked at (see `wants`).
+//! What readers and deadlines want is asked before this order is looked at (see `requests::demand`).
 
 use super::bitfield::Bitfield;
 

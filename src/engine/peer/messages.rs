@@ -44,7 +44,7 @@ impl Torrent {
         self.take_in(now, key, batch, bytes, true);
     }
 
-    fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, pouring: bool) {
+    fn take_in(&mut self, now: Time, key: PeerKey, batch: &mut Vec<Received>, bytes: u64, burst: bool) {
         self.meters.protocol_down.add(now, bytes);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.last_received = now;
@@ -68,7 +68,7 @@ impl Torrent {
             }
         }
         self.close_deaf(now, key);
-        self.hashing.pours(key, pouring && self.peers.contains_key(&key));
+        self.hashing.set_burst(key, burst && self.peers.contains_key(&key));
         self.collect_hashes(now);
         self.prune_late();
         self.fill(now, key);
@@ -307,7 +307,7 @@ impl Torrent {
             peer.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
             wake(&mut self.out.wake, peer);
             if interested {
-                self.note_hungry(key);
+                self.note_open(key);
             }
         }
     }
@@ -385,7 +385,7 @@ impl Torrent {
         }
         for key in believed {
             self.requests.ranking.outdated();
-            self.note_hungry(key);
+            self.note_open(key);
         }
         for (key, reason) in gone {
             self.close(now, key, reason, None);
@@ -429,7 +429,7 @@ impl Torrent {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.requests.open.remove(key);
         self.requests.limited.peer_gone(key);
-        self.hashing.pours(key, false);
+        self.hashing.set_burst(key, false);
         self.choker.peer_gone(&peer);
         self.uploads.peer_gone(key);
         self.requests.ranking.outdated();

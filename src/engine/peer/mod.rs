@@ -27,7 +27,7 @@ use self::queue_depth::Depth;
 use self::refusals::Refusals;
 use self::rhythm::Rhythm;
 use super::bandwidth::aggregate::Part;
-use super::bandwidth::path::{FIRST_QUEUE, Pipe, QueueTime};
+use super::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
 use super::bandwidth::rate::Rate;
 use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
@@ -167,7 +167,7 @@ pub struct Peer {
     pub up: Rate,
     pub protocol_down: Rate,
     pub protocol_up: Rate,
-    pub pipe: Pipe,
+    pub path: PeerPath,
     pub connected_at: Time,
     pub last_received: Time,
     pub last_sent: Time,
@@ -258,7 +258,7 @@ impl Peer {
             up: Rate::default(),
             protocol_down: Rate::default(),
             protocol_up: Rate::default(),
-            pipe: Pipe::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
+            path: PeerPath::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             connected_at: now,
             last_received: now,
             last_sent: now,
@@ -360,21 +360,21 @@ impl Peer {
         if self.snubbed || self.refusals.are_many() {
             return 1;
         }
-        let queue = self.pipe.ramp().unwrap_or_else(|| self.pipe.queue(time, share) as usize + 1);
+        let queue = self.path.ramp().unwrap_or_else(|| self.path.queue(time, share) as usize + 1);
         // More than it queues it drops, or rejects.
         let most = max.min(self.reqq).max(1);
         self.takes(queue.clamp(MIN_QUEUE.min(most), most))
     }
 
-    /// What it is to the inflow of all.
+    /// What it is to the aggregate of all.
     pub fn part(&self, time: QueueTime) -> Part {
-        Part { bandwidth: self.pipe.bandwidth(), queue: self.pipe.queue(time, 1.0), asked: !self.requests.is_empty() }
+        Part { bandwidth: self.path.bandwidth(), queue: self.path.queue(time, 1.0), asked: !self.requests.is_empty() }
     }
 
     /// Adapts the queue after a block arrived.
     pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request) {
-        self.pipe.answered(now, bytes, request.sent, request.delivered);
-        self.pipe.deviated(now.since(request.expected).max(request.expected.since(now)));
+        self.path.answered(now, bytes, request.sent, request.delivered);
+        self.path.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
         self.note_brought(now, false);
         self.has_served = true;
@@ -392,12 +392,12 @@ impl Peer {
 
     /// There is not enough to ask it for: what it brings tells nothing of what it could.
     pub fn ran_dry(&mut self) {
-        self.pipe.idle(self.requests.len() as u64);
+        self.path.idle(self.requests.len() as u64);
     }
 
     /// Bytes came for a request that was taken back.
     pub fn stray_arrived(&mut self, now: Time, bytes: u32) {
-        self.pipe.stray(bytes);
+        self.path.stray(bytes);
         self.down.add(now, u64::from(bytes));
     }
 
@@ -424,7 +424,7 @@ impl Peer {
     /// How long the last block takes of a queue that just keeps its way full, as far as that is known.
     pub fn standing_wait(&self, now: Time, time: QueueTime, share: f64, max: usize) -> Duration {
         let target = self.target_queue(time, share, max);
-        let full = (self.pipe.queue(time, share) as usize + 1).max(MIN_QUEUE);
+        let full = (self.path.queue(time, share) as usize + 1).max(MIN_QUEUE);
         self.wait(now, share, if self.is_unknown() { target } else { target.min(full) })
     }
 
@@ -444,7 +444,7 @@ impl Peer {
             return SNUBBED_WAIT;
         }
         let queued = if self.is_unknown() { self.first_wait(blocks) } else { self.transfer(share, blocks) };
-        queued + self.pipe.rtt().min(Duration::from_secs(1))
+        queued + self.path.rtt().min(Duration::from_secs(1))
     }
 
     /// Of one that has brought nothing yet: as if it brought its first queue in that time, and longer while it does not.
@@ -458,7 +458,7 @@ impl Peer {
 
     /// However long it takes.
     fn whole_transfer(&self, share: f64, blocks: usize) -> Duration {
-        let rate = self.pipe.bandwidth() * share;
+        let rate = self.path.bandwidth() * share;
         if rate < 1.0 {
             // What it brought had been taken back.
             return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
@@ -478,7 +478,7 @@ impl Peer {
     /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
         let until = self.held.unwrap_or(now);
-        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.pipe.rtt()));
+        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.path.rtt()));
         self.requests.front().map(due).unwrap_or_default()
     }
 

@@ -140,11 +140,11 @@ impl Peer {
         if self.is_unknown() || self.snubbed || self.peer_choking || self.held.is_some() {
             return (0, false);
         }
-        let overtaken = overtaken(&self.requests, now, self.pipe.delivered());
+        let overtaken = overtaken(&self.requests, now, self.path.delivered());
         if overtaken > 0 {
             return (overtaken, false);
         }
-        let usual = (self.pipe.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
+        let usual = (self.path.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
         let patience = self.depth.patience().max(usual);
         // A part of a block may come, or no more than a word now and then.
         let nothing_comes = now.since(self.last_received) >= patience || !self.pours();

@@ -22,7 +22,7 @@ const PROBE_BLOCKS: u64 = 8;
 
 /// Blocks, numbered through the torrent as if all pieces had as many as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch {
+pub struct BlockWindow {
     pub keep: Range<u64>,
     /// The position's.
     pub at: u64,
@@ -31,7 +31,7 @@ pub struct Stretch {
     probe: u32,
 }
 
-impl Stretch {
+impl BlockWindow {
     /// Of `blocks` blocks, with so many of them behind the position; `ahead` at most after it, and none after `until`, which is the
     /// position at least.
     fn new(span: &Span, position: u64, until: u64, blocks: u64, behind: u64, ahead: u64) -> Self {
@@ -91,7 +91,7 @@ impl Reader {
     }
 
     /// The blocks to keep and fetch in `share` bytes of memory, if that is too little for a window of pieces.
-    pub(in crate::engine) fn compute_stretch(&self, share: u64, lookbehind_percent: u64) -> Option<Stretch> {
+    pub(in crate::engine) fn compute_block_window(&self, share: u64, lookbehind_percent: u64) -> Option<BlockWindow> {
         if !self.reads_by_blocks(share) || self.span.size == 0 {
             return None;
         }
@@ -99,7 +99,7 @@ impl Reader {
         let blocks = (share / block).max(1);
         let behind = self.options.lookbehind.map_or((blocks * lookbehind_percent / 100).max(1), |b| b.div_ceil(block));
         let ahead = self.options.lookahead.map_or(blocks, |bytes| bytes.div_ceil(block) + 1);
-        Some(Stretch::new(&self.span, self.position, self.until(), blocks, behind.min(blocks / 2), ahead))
+        Some(BlockWindow::new(&self.span, self.position, self.until(), blocks, behind.min(blocks / 2), ahead))
     }
 
     /// Memory for what is read elsewhere, beside the window.
@@ -116,14 +116,14 @@ impl Reader {
     /// The blocks that a waiting `read_at` needs of its piece.
     pub(in crate::engine) fn probe_blocks(&self, offset: u64) -> (u32, Range<u32>) {
         let (piece, block) = self.span.block_at(offset);
-        (piece, block..block + self.window.stretch.as_ref().map_or(PROBE_BLOCKS as u32, |s| s.probe))
+        (piece, block..block + self.window.block_window.as_ref().map_or(PROBE_BLOCKS as u32, |s| s.probe))
     }
 
     /// What the reader keeps and fetches around its position, in the file.
     pub(in crate::engine) fn window_bytes(&self) -> Range<u64> {
         let (span, window) = (&self.span, &self.window);
         let clip = |at: u64| at.saturating_sub(span.begin).min(span.size);
-        if let Some(stretch) = &window.stretch {
+        if let Some(stretch) = &window.block_window {
             let start = |number: u64| {
                 let (piece, block) = (number / stretch.per_piece, number % stretch.per_piece);
                 piece * span.piece_length + (block * u64::from(BLOCK_SIZE)).min(span.piece_length)
@@ -138,7 +138,7 @@ impl Reader {
 
     /// Is the reader's position in another block than the one that its stretch was cut for?
     pub(in crate::engine) fn left_its_block(&self) -> bool {
-        self.window.stretch.as_ref().is_some_and(|s| {
+        self.window.block_window.as_ref().is_some_and(|s| {
             let (piece, block) = self.span.block_at(self.position);
             self.position >= self.span.size || s.number(piece, block) != s.at
         })
@@ -147,13 +147,13 @@ impl Reader {
     /// Does the stretch hold the place?
     pub(in crate::engine) fn holds(&self, offset: u64) -> bool {
         let (piece, block) = self.span.block_at(offset);
-        self.window.stretch.as_ref().is_none_or(|s| s.beyond(s.number(piece, block)) == 0)
+        self.window.block_window.as_ref().is_none_or(|s| s.beyond(s.number(piece, block)) == 0)
     }
 
     /// How far the block lies outside all that the reader needs; `None`: it needs it, or the whole piece.
     fn spares(&self, piece: u32, block: u32) -> Option<u64> {
         let probed = self.probes.iter().map(|p| self.probe_blocks(p.offset)).filter(|(p, _)| *p == piece);
-        match &self.window.stretch {
+        match &self.window.block_window {
             Some(stretch) => {
                 let beyond = stretch.beyond(stretch.number(piece, block));
                 (beyond > 0 && !probed.into_iter().any(|(_, blocks)| blocks.contains(&block))).then_some(beyond)
@@ -166,13 +166,13 @@ impl Reader {
 impl Torrent {
     /// Does anybody read block by block?
     pub(in crate::engine) fn reads_by_blocks(&self) -> bool {
-        self.readers.values().any(|r| r.window.stretch.is_some())
+        self.readers.values().any(|r| r.window.block_window.is_some())
     }
 
     /// Is the piece read block by block?
-    pub(in crate::engine) fn is_stretched(&self, piece: u32) -> bool {
+    pub(in crate::engine) fn is_read_by_blocks(&self, piece: u32) -> bool {
         let probed = |r: &Reader| r.probes.iter().any(|p| r.span.piece_at(p.offset) == piece);
-        self.readers.values().any(|r| r.window.stretch.is_some() && (r.window.contains(piece) || probed(r)))
+        self.readers.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || probed(r)))
     }
 
     /// Lets go of the block that is furthest from all who read block by block; of what is had, too. True if there was one.
@@ -183,12 +183,12 @@ impl Torrent {
         }
         let limit = self.cache.pool.limit();
         let mut furthest: Option<(u64, u32, u32)> = None;
-        for piece in content.store.present().iter().copied().filter(|p| self.is_stretched(*p)) {
+        for piece in content.store.present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
             let whole = u64::from(content.info.layout.blocks_in_piece(piece)) <= limit;
             let kept =
                 whole && (self.readers.deadlines.contains_key(&piece) || self.cache.kept_lookbehind.contains(&piece));
             let Some(slot) = content.store.slot(piece).filter(|s| s.stage != Stage::Writing && !kept) else { continue };
-            let by_pieces = |r: &&Reader| whole || r.window.stretch.is_some();
+            let by_pieces = |r: &&Reader| whole || r.window.block_window.is_some();
             if slot.stage == Stage::Kept && slot.is_shared() {
                 continue;
             }
@@ -225,7 +225,7 @@ impl Torrent {
             let slot = content.store.slot(p);
             slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
         };
-        let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_stretched(*p));
+        let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_read_by_blocks(*p));
         let pieces: Vec<u32> = content.store.present().iter().copied().filter(back).collect();
         if let Some(content) = &mut self.content {
             pieces.into_iter().for_each(|piece| content.store.rewind(piece));
@@ -237,7 +237,7 @@ impl Torrent {
         self.refresh_wants(now);
         let wanted = |piece, block| {
             self.requests.demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
-                || !self.is_stretched(piece)
+                || !self.is_read_by_blocks(piece)
         };
         let requests = self.peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
         let beyond: Vec<(PeerKey, u32, u32)> = requests.filter(|(_, p, b)| !wanted(*p, *b)).collect();

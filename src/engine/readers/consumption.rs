@@ -1,7 +1,7 @@
 //! How fast a reader consumes: its bitrate, learned from what it reads while nothing keeps it from reading.
 //!
 //! A player takes bursts and pauses, so a sample spans some seconds. Time spent waiting for bytes does not count, and where that
-//! is most of the time, nothing is learned: then the swarm sets the pace, not the player.
+//! is most of the time, nothing is learned: then the swarm sets the rate, not the player.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// What is learned of a reader's consumption.
 #[derive(Debug, Clone, Default)]
-pub struct Pace {
+pub struct ConsumptionRate {
     began: Option<Time>,
     last: Time,
     bytes: u64,
@@ -22,7 +22,7 @@ pub struct Pace {
     bitrate: u64,
 }
 
-impl Pace {
+impl ConsumptionRate {
     /// Bytes a second, 0: not known yet.
     pub fn bitrate(&self) -> u64 {
         self.bitrate
@@ -45,7 +45,7 @@ impl Pace {
         }
         self.last = now;
         let Some(began) = self.began else {
-            // What is read first fills the player's buffer, and says nothing of its pace.
+            // What is read first fills the player's buffer, and says nothing of its rate.
             (self.began, self.bytes, self.waited) = (Some(now), 0, Duration::ZERO);
             return;
         };
@@ -68,30 +68,30 @@ mod tests {
     use super::*;
 
     /// Reads `bytes` every `ms`, from a moment on.
-    fn play(pace: &mut Pace, from: u64, ms: u64, bytes: u64, times: u64) -> u64 {
-        (1..=times).for_each(|i| pace.read(Time::from_millis(from + i * ms), bytes));
+    fn play(consumption: &mut ConsumptionRate, from: u64, ms: u64, bytes: u64, times: u64) -> u64 {
+        (1..=times).for_each(|i| rate.read(Time::from_millis(from + i * ms), bytes));
         from + ms * times
     }
 
     #[test]
     fn it_learns_what_a_player_takes() {
-        let mut pace = Pace::default();
-        let at = play(&mut pace, 0, 100, 100_000, 30);
-        assert_eq!(pace.bitrate(), 0, "too early to tell");
-        let at = play(&mut pace, at, 100, 100_000, 100);
-        assert!((900_000..1_100_000).contains(&pace.bitrate()), "{}", pace.bitrate());
-        pace.pause();
-        play(&mut pace, at + 60_000, 100, 200_000, 300);
-        assert!((1_700_000..2_100_000).contains(&pace.bitrate()), "{}", pace.bitrate());
+        let mut rate = ConsumptionRate::default();
+        let at = play(&mut rate, 0, 100, 100_000, 30);
+        assert_eq!(rate.bitrate(), 0, "too early to tell");
+        let at = play(&mut rate, at, 100, 100_000, 100);
+        assert!((900_000..1_100_000).contains(&rate.bitrate()), "{}", rate.bitrate());
+        rate.pause();
+        play(&mut rate, at + 60_000, 100, 200_000, 300);
+        assert!((1_700_000..2_100_000).contains(&rate.bitrate()), "{}", rate.bitrate());
     }
 
     #[test]
     fn a_swarm_that_is_too_slow_teaches_nothing() {
-        let mut pace = Pace::default();
+        let mut rate = ConsumptionRate::default();
         for i in 0..100 {
-            pace.waited(Duration::from_millis(90));
-            pace.read(Time::from_millis(i * 100), 10_000);
+            rate.waited(Duration::from_millis(90));
+            rate.read(Time::from_millis(i * 100), 10_000);
         }
-        assert_eq!(pace.bitrate(), 0);
+        assert_eq!(rate.bitrate(), 0);
     }
 }

@@ -218,7 +218,7 @@ impl Torrent {
         if now.since(asked.expected) > GRACE {
             return None;
         }
-        let bandwidth = self.requests.aggregate.pipe.bandwidth();
+        let bandwidth = self.requests.aggregate.path.bandwidth();
         let takes = |blocks: u32| Duration::from_secs_f64(bytes(blocks.into()) as f64 / bandwidth);
         match (bandwidth < 1.0, free) {
             (true, 0) => Some(asked.last.since(now)),

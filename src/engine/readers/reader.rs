@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::consumption::Pace;
+use super::consumption::ConsumptionRate;
 use super::retries::{Place, Retries};
 use super::span::Span;
 use super::turn::Turn;
@@ -122,7 +122,7 @@ pub struct Reader {
     waited_long: bool,
     /// It has read on for long enough to be a player, not a probe.
     pub proven: bool,
-    pace: Pace,
+    consumption: ConsumptionRate,
 }
 
 impl Reader {
@@ -148,13 +148,13 @@ impl Reader {
             turn: Turn::default(),
             waited_long: false,
             proven: false,
-            pace: Pace::default(),
+            consumption: ConsumptionRate::default(),
         }
     }
 
     /// Bytes a second that are consumed: as given, else as learned; 0: unknown.
     pub fn bitrate(&self) -> u64 {
-        if self.options.bitrate > 0 { self.options.bitrate } else { self.pace.bitrate() }
+        if self.options.bitrate > 0 { self.options.bitrate } else { self.consumption.bitrate() }
     }
 
     /// Is it reading, or was it until a moment ago?
@@ -196,7 +196,7 @@ impl Reader {
             && self.seek_began.is_none()
             && self.counters.time_to_first_byte.is_some()
             && self.prebuffer.is_none()
-            && self.window.stretch.is_none()
+            && self.window.block_window.is_none()
     }
 
     /// Does a read wait for a byte of this block?
@@ -218,7 +218,7 @@ impl Reader {
         if position != self.position {
             self.run = 0;
             self.counters.seeks += 1;
-            self.pace.pause();
+            self.consumption.pause();
         }
         self.position = position;
         self.seek_began = Some(now);
@@ -245,9 +245,9 @@ impl Reader {
         if let Some(waiting) = self.waiting.take() {
             self.end_wait(now, waiting);
             self.waited_long |= now.since(waiting.wanted_since) >= PATIENT;
-            self.pace.waited(now.since(waiting.since));
+            self.consumption.waited(now.since(waiting.since));
         }
-        self.pace.read(now, n);
+        self.consumption.read(now, n);
     }
 
     /// Takes the time of a wait into the counters. The very first wait, and the one after a seek, are no stalls.

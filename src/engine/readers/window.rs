@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::block_window::Stretch;
+use super::block_window::BlockWindow;
 use super::reader::Reader;
 
 /// Most bytes pinned at each end by default.
@@ -21,7 +21,7 @@ pub struct Window {
     pub head: Range<u32>,
     pub tail: Range<u32>,
     /// Of these pieces only some blocks, where memory holds no more.
-    pub stretch: Option<Stretch>,
+    pub block_window: Option<BlockWindow>,
     /// There is no room for it beside what a `read_at` waits for.
     pub tight: bool,
     /// Those in front leave no room for it now: what it waits for is not asked for.
@@ -37,7 +37,7 @@ impl Window {
 
     /// What stays of it while its reader sleeps.
     pub fn pins_only(self) -> Self {
-        Self { behind: 0..0, ahead: 0..0, stretch: None, ..self }
+        Self { behind: 0..0, ahead: 0..0, block_window: None, ..self }
     }
 
     /// Pieces in it, each counted once for each part of it that it is in.
@@ -62,11 +62,11 @@ impl Reader {
         if all.is_empty() {
             return Window::default();
         }
-        if let Some(stretch) = share.and_then(|s| self.compute_stretch(s, lookbehind_percent)) {
+        if let Some(stretch) = share.and_then(|s| self.compute_block_window(s, lookbehind_percent)) {
             return Window {
                 behind: stretch.behind(),
                 ahead: stretch.ahead(),
-                stretch: Some(stretch),
+                block_window: Some(stretch),
                 ..Window::default()
             };
         }
@@ -212,7 +212,7 @@ mod tests {
         let options = ReaderOptions { offset: 5 * MIB, end: Some(5 * MIB + 1), unverified: true, ..Default::default() };
         let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
         let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
-        let stretch = r.compute_window(Some(4 * MIB), 15).stretch.expect("blocks");
+        let stretch = r.compute_window(Some(4 * MIB), 15).block_window.expect("blocks");
         let blocks: u64 = stretch.wanted().map(|(_, blocks, _)| u64::from(blocks.end - blocks.start)).sum();
         assert_eq!(blocks, 1);
         r.prebuffer(20 * MIB, 0);

@@ -95,7 +95,7 @@ pub fn order(
         let first = |piece| at.filter(|(current, _)| *current == piece).map_or(0, |(_, block)| block);
         let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
         let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
-        if let Some(stretch) = &reader.window.stretch {
+        if let Some(stretch) = &reader.window.block_window {
             for probe in &reader.probes {
                 let (piece, blocks) = reader.probe_blocks(probe.offset);
                 push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });

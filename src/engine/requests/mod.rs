@@ -11,10 +11,10 @@ pub mod shows;
 use self::demand::Want;
 use self::in_vain::InVain;
 use self::late::LateHeap;
-use self::open_slots::Hungry;
+use self::open_slots::OpenSlots;
 use self::ranking::Ranking;
 use self::shows::Shows;
-use super::bandwidth::aggregate::Inflow;
+use super::bandwidth::aggregate::Aggregate;
 use super::bandwidth::limited::Limited;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(in crate::engine) struct Requests {
     pub(in crate::engine) outdated: bool,
     pub(in crate::engine) from: usize,
     /// What all peers bring together, and who of them is fast.
-    pub(in crate::engine) aggregate: Inflow,
+    pub(in crate::engine) aggregate: Aggregate,
     pub(in crate::engine) in_vain: InVain,
     pub(in crate::engine) ranking: Ranking,
     /// When urgent blocks are late.
@@ -46,7 +46,7 @@ pub(in crate::engine) struct Requests {
     /// When peers may be asked again for what they refused.
     pub(in crate::engine) next_forgiveness: Time,
     /// Peers that have room in their queues.
-    pub(in crate::engine) open: Hungry,
+    pub(in crate::engine) open: OpenSlots,
     /// Requests came free: every peer is to be looked at again.
     pub(in crate::engine) refill: bool,
     /// Peers may have been asked as far ahead as where nobody plays.
@@ -63,12 +63,12 @@ impl Default for Requests {
             demand: Vec::new(),
             outdated: true,
             from: 0,
-            aggregate: Inflow::default(),
+            aggregate: Aggregate::default(),
             in_vain: InVain::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
             next_forgiveness: Time::NEVER,
-            open: Hungry::default(),
+            open: OpenSlots::default(),
             refill: false,
             asked_far_ahead: false,
             wanted_any: false,
@@ -103,7 +103,7 @@ impl Torrent {
             slot.exclusive = key;
         }
         let expected = peer.expected_arrival(now, self.requests.aggregate.share());
-        let due = expected + peer.pipe.patience();
+        let due = expected + peer.path.patience();
         // Another stranger left with it. This one is not relied on: who has room is asked for it, too.
         let relied_on = !peer.is_unknown() || !self.requests.in_vain.has(pick.piece, pick.block);
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
@@ -124,8 +124,8 @@ impl Torrent {
             block: pick.block,
             sent: now,
             expected,
-            delivered: peer.pipe.delivered(),
-            delivered_by_all: self.requests.aggregate.pipe.delivered(),
+            delivered: peer.path.delivered(),
+            delivered_by_all: self.requests.aggregate.path.delivered(),
         });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));
         wake(&mut self.out.wake, peer);
@@ -143,7 +143,7 @@ impl Torrent {
                 content.store.take_in(piece, charge);
             }
             self.requests.from = 0;
-            self.note_hungry(key);
+            self.note_open(key);
         }
     }
 
@@ -154,7 +154,7 @@ impl Torrent {
         {
             peer.note_taken_back();
             drop(peer.credits.take(piece, block * BLOCK_SIZE));
-            self.note_hungry(key);
+            self.note_open(key);
         }
     }
 

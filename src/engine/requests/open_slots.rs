@@ -11,12 +11,12 @@ pub type Place = (Duration, PeerKey);
 
 /// In the order of their waits. A place is as old as the last event of its peer, or the last tick: it may be a little late, or early.
 #[derive(Debug, Default)]
-pub struct Hungry {
+pub struct OpenSlots {
     order: BTreeSet<Place>,
     waits: BTreeMap<PeerKey, Duration>,
 }
 
-impl Hungry {
+impl OpenSlots {
     /// Takes the peer in, or gives it its new place.
     pub fn insert(&mut self, key: PeerKey, wait: Duration) {
         match self.waits.insert(key, wait) {
@@ -50,24 +50,24 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn all(hungry: &Hungry) -> Vec<u32> {
-        let first = hungry.next(None);
-        std::iter::successors(first, |place| hungry.next(Some(*place))).map(|(_, key)| key.0).collect()
+    fn all(slots: &OpenSlots) -> Vec<u32> {
+        let first = slots.next(None);
+        std::iter::successors(first, |place| slots.next(Some(*place))).map(|(_, key)| key.0).collect()
     }
 
     #[test]
     fn the_soonest_is_first_and_has_one_place_only() {
-        let mut hungry = Hungry::default();
-        assert!(hungry.is_empty() && hungry.next(None).is_none());
+        let mut slots = OpenSlots::default();
+        assert!(slots.is_empty() && slots.next(None).is_none());
         for (key, wait) in [(1, 30), (2, 10), (3, 20), (4, 10)] {
-            hungry.insert(PeerKey(key), MS * wait);
+            slots.insert(PeerKey(key), MS * wait);
         }
-        assert_eq!(all(&hungry), [2, 4, 3, 1]);
-        hungry.insert(PeerKey(2), MS * 40);
-        hungry.insert(PeerKey(3), MS * 20);
-        assert_eq!(all(&hungry), [4, 3, 1, 2]);
-        hungry.remove(PeerKey(3));
-        hungry.remove(PeerKey(3));
-        assert_eq!(all(&hungry), [4, 1, 2]);
+        assert_eq!(all(&slots), [2, 4, 3, 1]);
+        slots.insert(PeerKey(2), MS * 40);
+        slots.insert(PeerKey(3), MS * 20);
+        assert_eq!(all(&slots), [4, 3, 1, 2]);
+        slots.remove(PeerKey(3));
+        slots.remove(PeerKey(3));
+        assert_eq!(all(&slots), [4, 1, 2]);
     }
 }

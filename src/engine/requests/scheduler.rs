@@ -96,7 +96,7 @@ impl Torrent {
     }
 
     /// The peer has room for more.
-    pub(in crate::engine) fn note_hungry(&mut self, key: PeerKey) {
+    pub(in crate::engine) fn note_open(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get(&key) {
             self.requests.open.insert(key, peer.least_wait(self.requests.aggregate.share()));
         }
@@ -109,7 +109,7 @@ impl Torrent {
         // More is asked of them than before.
         for key in given {
             if self.peers.get(&key).is_some_and(|p| p.requests.len() < queue.target(p)) {
-                self.note_hungry(key);
+                self.note_open(key);
             }
         }
     }
@@ -140,7 +140,7 @@ impl Torrent {
         let mut place = None;
         while left > 0 && self.way_is_free(now, &queue) {
             if self.nothing_left() {
-                return self.requests.aggregate.pipe.idle(self.outstanding());
+                return self.requests.aggregate.path.idle(self.outstanding());
             }
             left -= 1;
             while let Some(next) = self.requests.open.next(place).filter(|_| among > 0)
@@ -223,8 +223,8 @@ impl Torrent {
         self.help_slow(now, key);
         if queue.most.is_some() {
             // What it leaves free is free for all of them: it goes to whoever has the shortest queue.
-            self.note_hungry(key);
-            self.requests.aggregate.pipe.backlogged(now, 1.0);
+            self.note_open(key);
+            self.requests.aggregate.path.backlogged(now, 1.0);
             return self.share_out(now, Some(key), FEW);
         }
         // Each once: what makes room for one block may be another one that was just asked for.
@@ -239,21 +239,21 @@ impl Torrent {
         }
         let way_is_full = !self.way_is_free(now, &queue);
         if way_is_full {
-            self.requests.aggregate.pipe.backlogged(now, 1.0);
+            self.requests.aggregate.path.backlogged(now, 1.0);
         }
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let has_room = peer.requests.len() < target;
         if !has_room {
-            peer.pipe.backlogged(now, queue.share);
+            peer.path.backlogged(now, queue.share);
         } else if !way_is_full || peer.requests.is_empty() {
             peer.ran_dry();
             // What one has nothing of, others may have.
             if self.nothing_left() {
-                self.requests.aggregate.pipe.idle(self.outstanding());
+                self.requests.aggregate.path.idle(self.outstanding());
             }
         }
         if has_room {
-            self.note_hungry(key);
+            self.note_open(key);
         } else {
             self.requests.open.remove(key);
         }
@@ -306,7 +306,7 @@ impl Torrent {
     pub(in crate::engine) fn queue_time(&self, now: Time) -> QueueTime {
         let plays = |r: &Reader| !r.options.background && r.is_active(now);
         if !self.readers.deadlines.is_empty() || self.readers.values().any(plays) {
-            return self.requests.aggregate.pipe.least(now);
+            return self.requests.aggregate.path.least(now);
         }
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.config.settings.request_queue_time).unwrap_or(1)))
     }

@@ -1,4 +1,4 @@
-//! The next block for a peer: what readers and deadlines want, in the order of `wants`, then the picker's order, then what it shows
+//! The next block for a peer: what readers and deadlines want, in the order of `demand`, then the picker's order, then what it shows
 //! (`shows`).
 
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Torrent {
         if behind == Duration::ZERO {
             return 0;
         }
-        (behind.as_secs_f64() * self.requests.aggregate.pipe.bandwidth() / f64::from(BLOCK_SIZE)) as u32
+        (behind.as_secs_f64() * self.requests.aggregate.path.bandwidth() / f64::from(BLOCK_SIZE)) as u32
     }
 
     /// Of the first so many wants.
@@ -138,7 +138,7 @@ impl Torrent {
             content.picker.priority(*p) > 0
                 && peer.serves(*p)
                 && content.store.slot(*p).is_some_and(|s| s.has_free_block())
-                && !self.is_stretched(*p)
+                && !self.is_read_by_blocks(*p)
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.

@@ -116,7 +116,7 @@ impl Torrent {
             content.is_missing(*p)
                 && peer.serves(*p)
                 && self.usable(peer, *p)
-                && !self.is_stretched(*p)
+                && !self.is_read_by_blocks(*p)
                 && content.store.slot(*p).map_or_else(begins, |s| s.has_free_block())
         };
         let piece = peer.shown.pieces.iter().copied().find(will_do)?;

@@ -1,6 +1,6 @@
 //! Somebody waits, and there is nobody to ask.
 //!
-//! A swarm has its own pace: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
+//! A swarm has its own consumption: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
 //! read that waits while nobody has its piece does not wait for that. It calls: those who rest are dialled, trackers and the DHT
 //! are asked. The calls come at a pace of their own, and each of what they reach has a bound beside it (`PeerList::call`,
 //! `Trackers::hurry`), so that a swarm that is dead is not hammered for as long as a player stays open.

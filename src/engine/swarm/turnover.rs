@@ -21,7 +21,7 @@ use crate::engine::torrent::Torrent;
 
 /// What a connection is worth: whom to part with first comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Worth {
+pub struct PeerRank {
     /// One side wants something of the other.
     wanted: bool,
     offers: bool,
@@ -152,9 +152,9 @@ impl Torrent {
             }
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
-            p.is_idle() && age > IDLE || never && !self.worth(p).serves && age > chance
+            p.is_idle() && age > IDLE || never && !self.peer_rank(p).serves && age > chance
         };
-        let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.worth(p)).map(|p| p.key);
+        let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.peer_rank(p)).map(|p| p.key);
         let worst = worst.or_else(|| self.of_no_use(now, newcomer)).or_else(|| self.spared(now, newcomer));
         if let Some(key) = worst {
             self.close(now, key, CloseReason::TooManyConnections, None);
@@ -179,9 +179,9 @@ impl Torrent {
         let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
         let least = match newcomer.need {
             Need::Ours | Need::Any => None,
-            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.worth(p)),
-            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.worth(p)),
-            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.worth(p)),
+            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.peer_rank(p)),
+            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.peer_rank(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.peer_rank(p)),
             Need::Starved(_) => None,
         };
         least.map(|p| p.key)
@@ -224,7 +224,7 @@ impl Torrent {
         let all_served = self.swarm.list.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
         let gives_way = |p: &Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
-            let chance = fair.max(p.time_between_turns(all_served)) + p.pipe.rtt().min(LONGEST_ROUND_TRIP);
+            let chance = fair.max(p.time_between_turns(all_served)) + p.path.rtt().min(LONGEST_ROUND_TRIP);
             (now.since(since) >= chance).then_some((p.has_served, since, p.key))
         };
         self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
@@ -284,9 +284,9 @@ impl Torrent {
         !newcomer.incoming && self.swarm.list.has_named_since(read)
     }
 
-    fn worth(&self, peer: &Peer) -> Worth {
+    fn peer_rank(&self, peer: &Peer) -> PeerRank {
         let offers = self.offers(peer) > 0;
-        Worth {
+        PeerRank {
             wanted: !peer.is_idle(),
             offers,
             serves: offers && !peer.peer_choking && !peer.snubbed,
@@ -296,8 +296,8 @@ impl Torrent {
     }
 
     /// All peers and what they are worth.
-    pub fn worths(&self) -> Vec<(Worth, PeerKey)> {
-        self.peers.values().map(|p| (self.worth(p), p.key)).collect()
+    pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
+        self.peers.values().map(|p| (self.peer_rank(p), p.key)).collect()
     }
 
     /// These are too many.
@@ -315,7 +315,7 @@ impl Torrent {
     pub(in crate::engine) fn part_with_surplus(&mut self, now: Time) {
         let surplus = self.peers.len().saturating_sub(self.connection_limit());
         if surplus > 0 {
-            let mut worths = self.worths();
+            let mut worths = self.peer_ranks();
             worths.sort_unstable();
             let keys: Vec<PeerKey> = worths.into_iter().take(surplus).map(|(_, key)| key).collect();
             self.part_with(now, &keys);
