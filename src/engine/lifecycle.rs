@@ -7,6 +7,7 @@ use super::inflow::Inflow;
 use super::late::LateHeap;
 use super::metadata::MetadataFetch;
 use super::ranking::Ranking;
+use super::share::Claim;
 use super::shows::Shows;
 use super::store::{PeerKey, Stage};
 use super::torrent::Torrent;
@@ -227,7 +228,7 @@ impl Torrent {
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
         self.member.leave();
-        self.share.claim(0, 0);
+        self.share.claim(Claim::default());
         self.share.protect(0);
         self.left_without_content = self.bytes_left();
         self.content = None;

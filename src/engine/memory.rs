@@ -10,6 +10,7 @@ use super::Time;
 use super::content::Content;
 use super::pick::Pick;
 use super::reader::{Reader, ReaderId};
+use super::share::{Claim, Standing};
 use super::shows::Shows;
 use super::status::{LookbehindStats, StorageStats};
 use super::store::{Slot, Stage};
@@ -380,7 +381,15 @@ impl Torrent {
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
         let need: u64 = self.readers.values().filter(plays).map(need).sum();
         let need = need.min(self.pool.limit().saturating_mul(playing));
-        if self.share.claim(weight, need) {
+        let in_front = self.readers.values().any(|r| plays(&r) && !r.options.background);
+        // Who has waited for too long behind players has a turn as they have.
+        let behind = playing > 0 && !self.readers.values().any(|r| plays(&r) && r.is_impatient(now));
+        let standing = match (in_front, behind) {
+            (true, _) => Standing::Plays,
+            (false, true) => Standing::Behind,
+            (false, false) => Standing::Other,
+        };
+        if self.share.claim(Claim { standing, weight, need }) {
             self.out.shares_changed = true;
             self.wants_dirty = true;
         }
