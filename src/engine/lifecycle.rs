@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bandwidth::aggregate::Aggregate;
+use super::cache::share::Claim;
 use super::config::{StorageKind, TorrentFlags};
 use super::content::bitfield::Bitfield;
 use super::content::pieces::Stage;
@@ -274,7 +275,7 @@ impl Torrent {
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
         self.line.member.leave();
-        self.cache.share.claim(0, 0);
+        self.cache.share.claim(Claim::default());
         self.cache.share.protect(0);
         self.life.left_without_content = self.bytes_left();
         self.content = None;

@@ -309,9 +309,16 @@ pub struct RateLimits {
     pub torrent: Arc<RateLimiter>,
     pub session: Arc<RateLimiter>,
     pub standing: Standing,
+    /// Its torrent is read in the background, and somebody plays in another one: of the session's limit it has what those who have
+    /// not proven anything have.
+    pub gives_way: bool,
 }
 
 impl RateLimits {
+    fn session_standing(&self) -> Standing {
+        if self.gives_way { Standing::Unproven } else { self.standing }
+    }
+
     pub fn is_unlimited(&self) -> bool {
         self.torrent.rate() == 0 && self.session.rate() == 0
     }
@@ -322,7 +329,7 @@ impl RateLimits {
         let standing = self.standing;
         let bytes = self.torrent.acquire(want, standing).await;
         let granted = Refund { limiter: &self.torrent, bytes, standing };
-        let bytes = self.session.acquire(granted.bytes, standing).await;
+        let bytes = self.session.acquire(granted.bytes, self.session_standing()).await;
         granted.keep(bytes)
     }
 
@@ -333,7 +340,7 @@ impl RateLimits {
 
     pub fn refund(&self, bytes: u32) {
         self.torrent.refund(bytes, self.standing);
-        self.session.refund(bytes, self.standing);
+        self.session.refund(bytes, self.session_standing());
     }
 }
 

@@ -139,7 +139,12 @@ fn the_unproven_get_a_part_while_the_proven_want_it_and_else_all() {
 }
 
 fn limits(torrent: u32, session: &Arc<RateLimiter>) -> RateLimits {
-    RateLimits { torrent: RateLimiter::new(torrent), session: session.clone(), standing: Standing::Proven }
+    RateLimits {
+        torrent: RateLimiter::new(torrent),
+        session: session.clone(),
+        standing: Standing::Proven,
+        gives_way: false,
+    }
 }
 
 async fn moved_in(limits: RateLimits, want: u32, time: Duration) -> u64 {
@@ -189,7 +194,7 @@ async fn connections_share_fairly() {
 #[tokio::test(start_paused = true)]
 async fn many_unproven_leave_the_proven_their_share() {
     let (torrent, session) = (RateLimiter::new(1_000_000), RateLimiter::new(2_000_000));
-    let unproven = RateLimits { torrent, session, standing: Standing::Unproven };
+    let unproven = RateLimits { torrent, session, standing: Standing::Unproven, gives_way: false };
     let proven = RateLimits { standing: Standing::Proven, ..unproven.clone() };
     let time = Duration::from_secs(10);
     let crowd: Vec<_> = (0..50)
@@ -211,6 +216,19 @@ async fn many_unproven_leave_the_proven_their_share() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let sum = moved_in(unproven, 200_000, time).await;
     assert!(sum.abs_diff(10_000_000) < 200_000, "{sum}");
+}
+
+/// Torrents of readers in the background leave the session's limit to one that plays, and have it when that rests.
+#[tokio::test(start_paused = true)]
+async fn those_who_give_way_leave_the_session_limit_to_others() {
+    let session = RateLimiter::new(1_000_000);
+    let player = limits(0, &session);
+    let behind = RateLimits { gives_way: true, ..limits(0, &session) };
+    let time = Duration::from_secs(10);
+    let (plays, reads) = tokio::join!(moved_in(player, 16_384, time), moved_in(behind.clone(), 16_384, time));
+    assert!(plays >= 9_000_000 && reads > 0, "{plays}, {reads}");
+    let reads = moved_in(behind, 16_384, time).await;
+    assert!(reads >= 9_000_000, "{reads}");
 }
 
 #[tokio::test(start_paused = true)]

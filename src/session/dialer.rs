@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
 use super::peer_io::LetIn;
-use super::shared::{Freed, Shared, ROOM_PAUSE};
+use super::shared::{Freed, ROOM_PAUSE, Shared};
 use crate::alert::CloseReason;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};

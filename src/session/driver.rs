@@ -86,6 +86,8 @@ pub struct Driver {
     pub dht: dht_search::DhtSearch,
     /// Who waits for its announces.
     pub waiters: Arc<Waiters>,
+    /// It is read in the background, and another torrent's player comes first.
+    pub gives_way: AtomicBool,
     /// One of its dials waits for a place, before those of others.
     pub awaits_place: AtomicBool,
 }
@@ -120,6 +122,7 @@ impl Driver {
             upload_limit: RateLimiter::new(limits.1),
             dht: dht_search::DhtSearch::default(),
             waiters: Arc::default(),
+            gives_way: AtomicBool::new(false),
             awaits_place: AtomicBool::new(false),
         });
         let called = Arc::new(MemoryCall(Arc::downgrade(&driver)));
@@ -133,6 +136,7 @@ impl Driver {
             torrent: torrent.clone(),
             session: session.clone(),
             standing: Standing::Proven,
+            gives_way: false,
         };
         (both(&self.download_limit, &self.session.download_limit), both(&self.upload_limit, &self.session.upload_limit))
     }
@@ -258,6 +262,7 @@ impl Driver {
     fn settle(&self, core: &mut Torrent) -> Output {
         let mut output = core.take_output();
         output.urgency_changed = self.waiters.set(core.urgency());
+        self.gives_way.store(core.gives_way(), Ordering::Relaxed);
         let silent = self.silent.load(Ordering::Acquire);
         for alert in output.alerts.drain(..).filter(|_| !silent) {
             match &alert {

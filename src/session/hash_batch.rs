@@ -101,8 +101,7 @@ mod tests {
         let [a, b] = [1, 2].map(StorageIndex);
         assert!(!batch.has_batch(a, now) && !batch.has_batch(a, now), "not itself");
         assert!(
-            batch.has_batch(b, now + Duration::from_millis(1))
-                && batch.has_batch(a, now + Duration::from_millis(1))
+            batch.has_batch(b, now + Duration::from_millis(1)) && batch.has_batch(a, now + Duration::from_millis(1))
         );
         assert!(!batch.has_batch(b, now + Duration::from_millis(4)));
     }

@@ -99,6 +99,7 @@ async fn receive(
         // The rest of a block that was asked for is known to be of use: so much and no more is taken for it beforehand.
         let of_use = decoder.block_in_progress().map(|(.., got)| BLOCK_SIZE.saturating_sub(got).max(1));
         let want = of_use.filter(|_| !proven).unwrap_or(RECEIVE_BYTES as u32);
+        limits.gives_way = driver.gives_way.load(Ordering::Relaxed);
         limits.standing = if proven || of_use.is_some() { Standing::Proven } else { Standing::Unproven };
         let granted = if unlimited {
             RECEIVE_BYTES

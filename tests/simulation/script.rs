@@ -62,6 +62,8 @@ pub enum Manner {
     Half,
     /// Loses and regains pieces all the time.
     Flapper,
+    /// Answers nothing any more after so many blocks.
+    Falls(u32),
     /// Goes after so many blocks.
     Leaver(u32),
     /// Sends blocks nobody asked for.
@@ -350,6 +352,9 @@ impl Script {
         if link.choking
             || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_) | Manner::PartTime { .. })
         {
+            return;
+        }
+        if matches!(manner, Manner::Falls(after) if link.sent >= after) {
             return;
         }
         if manner == Manner::Sleeper && link.sent >= 3 && link.ticks < 90 {

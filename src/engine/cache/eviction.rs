@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::share::{Claim, Standing};
 use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
@@ -231,9 +232,9 @@ impl Torrent {
     }
 
     fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.cache.pool.is_beyond(blocks) && (self.let_one_go(now) || self.evict_one(now, EvictionRank::Kept, u32::MAX))
-        {
-        }
+        while self.cache.pool.is_beyond(blocks)
+            && (self.let_one_go(now) || self.evict_one(now, EvictionRank::Kept, u32::MAX))
+        {}
     }
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
@@ -384,7 +385,15 @@ impl Torrent {
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
         let need: u64 = self.readers.values().filter(plays).map(need).sum();
         let need = need.min(self.cache.pool.limit().saturating_mul(playing));
-        if self.cache.share.claim(weight, need) {
+        let in_front = self.readers.values().any(|r| plays(&r) && !r.options.background);
+        // Who has waited for too long behind players has a turn as they have.
+        let behind = playing > 0 && !self.readers.values().any(|r| plays(&r) && r.is_impatient(now));
+        let standing = match (in_front, behind) {
+            (true, _) => Standing::Plays,
+            (false, true) => Standing::Behind,
+            (false, false) => Standing::Other,
+        };
+        if self.cache.share.claim(Claim { standing, weight, need }) {
             self.out.shares_changed = true;
             self.requests.outdated = true;
         }

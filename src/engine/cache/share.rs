@@ -4,11 +4,39 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What those behind have together of what is not needed, while anybody plays.
+const PART_BEHIND: u64 = 4;
+
+/// Who reads in a torrent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Nobody who plays.
+    #[default]
+    Other,
+    Plays,
+    /// Only readers in the background.
+    Behind,
+}
+
+/// What a torrent asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Claim {
+    pub standing: Standing,
+    pub weight: u64,
+    /// Blocks that it cannot do without: those of a piece for each who reads.
+    pub need: u64,
+}
+
 /// The sums over all torrents of a session.
 #[derive(Debug, Default)]
 pub struct Shares {
     weight: AtomicU64,
     need: AtomicU64,
+    /// The same of those in which there are readers in the background alone.
+    weight_behind: AtomicU64,
+    need_behind: AtomicU64,
+    /// Torrents in which somebody plays.
+    playing: AtomicU64,
     protected: AtomicU64,
 }
 
@@ -16,52 +44,93 @@ pub struct Shares {
 #[derive(Debug)]
 pub struct Share {
     shares: Arc<Shares>,
-    weight: u64,
-    need: u64,
+    claim: Claim,
     protected: u64,
 }
 
 impl Shares {
     pub fn join(self: &Arc<Self>) -> Share {
-        Share { shares: self.clone(), weight: 0, need: 0, protected: 0 }
+        Share { shares: self.clone(), claim: Claim::default(), protected: 0 }
+    }
+
+    fn somebody_plays(&self) -> bool {
+        self.playing.load(Ordering::Acquire) > 0
+    }
+
+    /// The weight of all those between whom the limit is divided, and what they cannot do without.
+    fn sums(&self) -> (u64, u64) {
+        let (weight, need) = (self.weight.load(Ordering::Acquire), self.need.load(Ordering::Acquire));
+        if self.somebody_plays() {
+            return (weight, need);
+        }
+        (weight + self.weight_behind.load(Ordering::Acquire), need + self.need_behind.load(Ordering::Acquire))
+    }
+
+    fn count(&self, claim: &Claim, add: bool) {
+        let change = |sum: &AtomicU64, by| {
+            if add {
+                sum.fetch_add(by, Ordering::AcqRel)
+            } else {
+                sum.fetch_sub(by, Ordering::AcqRel)
+            };
+        };
+        let behind = claim.standing == Standing::Behind;
+        change(if behind { &self.weight_behind } else { &self.weight }, claim.weight);
+        change(if behind { &self.need_behind } else { &self.need }, claim.need);
+        change(&self.playing, u64::from(claim.standing == Standing::Plays));
     }
 }
 
 impl Share {
     pub fn weight(&self) -> u64 {
-        self.weight
+        self.claim.weight
     }
 
-    /// Weighs the torrent, and says how many blocks it cannot do without: those of a piece for each who reads. True if that changed:
-    /// the other torrents' shares changed, too.
-    pub fn claim(&mut self, weight: u64, need: u64) -> bool {
-        let need = if weight == 0 { 0 } else { need };
-        if (weight, need) == (self.weight, self.need) {
+    /// Does somebody play in another torrent, and here only readers in the background read?
+    pub fn gives_way(&self) -> bool {
+        self.claim.standing == Standing::Behind && self.shares.somebody_plays()
+    }
+
+    /// Weighs the torrent. True if that changed: the other torrents' shares changed, too.
+    pub fn claim(&mut self, mut claim: Claim) -> bool {
+        if claim.weight == 0 {
+            claim = Claim::default();
+        }
+        if claim == self.claim {
             return false;
         }
-        replace(&self.shares.weight, &mut self.weight, weight);
-        replace(&self.shares.need, &mut self.need, need);
+        // Added first: others see too little for a moment, not too much.
+        self.shares.count(&claim, true);
+        self.shares.count(&std::mem::replace(&mut self.claim, claim), false);
         true
     }
 
     /// This torrent's part of `limit`: all of it while nobody else wants any. What a torrent protects is its own, the rest is shared.
+    /// While somebody plays, a quarter of what is not needed there is for those behind.
     pub fn of(&self, limit: u64) -> u64 {
         let limit = self.unprotected(limit);
-        let weight = self.shares.weight.load(Ordering::Acquire);
-        if weight == 0 || self.weight == 0 {
+        let (weight, needed) = self.shares.sums();
+        let own = self.claim.weight;
+        let behind = self.shares.weight_behind.load(Ordering::Acquire);
+        if self.gives_way() {
+            let rest = limit.saturating_sub(needed);
+            return self.protected + rest / PART_BEHIND / behind.max(own) * own;
+        }
+        if weight == 0 || own == 0 {
             return self.protected + limit;
         }
-        let part = |blocks: u64| blocks / weight.max(self.weight) * self.weight;
+        let part = |blocks: u64| blocks / weight.max(own) * own;
+        let kept = |rest: u64| if behind > 0 && self.shares.somebody_plays() { rest / PART_BEHIND } else { 0 };
         self.protected
-            + match limit.checked_sub(self.needed().max(self.need)) {
-                Some(rest) => self.need + part(rest),
+            + match limit.checked_sub(needed.max(self.claim.need)) {
+                Some(rest) => self.claim.need + part(rest - kept(rest)),
                 None => part(limit),
             }
     }
 
-    /// Blocks that all torrents together cannot do without.
+    /// Blocks that all torrents together cannot do without; while somebody plays, those behind can.
     pub fn needed(&self) -> u64 {
-        self.shares.need.load(Ordering::Acquire)
+        self.shares.sums().1
     }
 
     /// Is there less than all torrents together cannot do without? Then they take turns.
@@ -95,7 +164,7 @@ fn replace(sum: &AtomicU64, own: &mut u64, new: u64) {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.claim(0, 0);
+        self.claim(Claim::default());
         self.protect(0);
     }
 }
@@ -104,14 +173,18 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
+    fn other(weight: u64, need: u64) -> Claim {
+        Claim { standing: Standing::Other, weight, need }
+    }
+
     #[test]
     fn weights_divide_the_limit() {
         let shares = Arc::new(Shares::default());
         let (mut a, mut b) = (shares.join(), shares.join());
         assert_eq!(a.of(90), 90);
-        assert!(a.claim(1, 0));
-        assert!(!a.claim(1, 0));
-        b.claim(2, 0);
+        assert!(a.claim(other(1, 0)));
+        assert!(!a.claim(other(1, 0)));
+        b.claim(other(2, 0));
         assert_eq!((a.of(90), b.of(90)), (30, 60));
         drop(b);
         assert_eq!(a.of(90), 90);
@@ -121,8 +194,8 @@ mod tests {
     fn what_a_torrent_cannot_do_without_comes_before_the_weights() {
         let shares = Arc::new(Shares::default());
         let (mut large, mut small) = (shares.join(), shares.join());
-        large.claim(1, 60);
-        small.claim(3, 3);
+        large.claim(other(1, 60));
+        small.claim(other(3, 3));
         assert_eq!((large.of(103), small.of(103)), (70, 33));
         assert!(!large.is_crowded(63));
         assert!(large.is_crowded(62));
@@ -136,11 +209,27 @@ mod tests {
         assert!(a.protect(5) && b.protect(7) && !b.protect(7));
         assert_eq!((a.protected_elsewhere(), b.protected_elsewhere()), (7, 5));
         // What is left is shared: by halves here, beside what each has for itself.
-        a.claim(1, 4);
-        b.claim(1, 4);
+        a.claim(other(1, 4));
+        b.claim(other(1, 4));
         assert_eq!((a.of(32), b.of(32)), (15, 17));
         assert!(!a.is_crowded(20) && a.is_crowded(19));
         drop(b);
         assert_eq!((a.protected_elsewhere(), a.of(32)), (0, 32));
+    }
+
+    #[test]
+    fn those_behind_have_a_quarter_of_the_rest_while_somebody_plays_elsewhere() {
+        let shares = Arc::new(Shares::default());
+        let (mut player, mut next, mut third) = (shares.join(), shares.join(), shares.join());
+        next.claim(Claim { standing: Standing::Behind, weight: 5, need: 50 });
+        assert_eq!((next.of(100), next.gives_way()), (100, false));
+        assert!(player.claim(Claim { standing: Standing::Plays, weight: 1, need: 20 }));
+        assert_eq!((player.of(100), next.of(100)), (80, 20));
+        assert!(next.gives_way() && !player.gives_way() && !player.is_crowded(20) && player.is_crowded(19));
+        third.claim(Claim { standing: Standing::Behind, weight: 5, need: 50 });
+        assert_eq!((player.of(100), next.of(100), third.of(100)), (80, 10, 10));
+        drop(player);
+        assert_eq!((next.of(200), third.of(200), next.gives_way()), (100, 100, false));
+        assert!(next.is_crowded(99));
     }
 }

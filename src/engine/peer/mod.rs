@@ -479,7 +479,9 @@ impl Peer {
     pub fn overdue(&self, now: Time) -> Duration {
         let until = self.held.unwrap_or(now);
         let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.path.rtt()));
-        self.requests.front().map(due).unwrap_or_default()
+        let by_request = self.requests.front().map(due).unwrap_or_default();
+        // Nor does it become quick because what it lets us wait for was taken back.
+        by_request.max(self.depth.silent_since().map_or(Duration::ZERO, |since| until.since(since)))
     }
 
     /// It lets us wait for much longer than it usually does, and sends nothing meanwhile.

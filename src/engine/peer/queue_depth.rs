@@ -51,6 +51,8 @@ pub struct Depth {
     random_until: Time,
     /// Silences in a row.
     silences: u32,
+    /// Since when it has brought nothing, though asked again and again: what was taken back from it then counts against it still.
+    silent_since: Option<Time>,
 }
 
 impl Default for Depth {
@@ -66,6 +68,7 @@ impl Default for Depth {
             corrected_at: Time::ZERO,
             random_until: Time::ZERO,
             silences: 0,
+            silent_since: None,
         }
     }
 }
@@ -92,7 +95,12 @@ impl Depth {
             self.corrected = if now.since(self.corrected_at) < RAISED_EVERY { self.corrected + 1 } else { 1 };
             self.corrected_at = now;
             if self.corrected > MOST_CORRECTED {
-                *self = Self { random_until: now + RAISED_EVERY, silences: self.silences, ..Self::default() };
+                *self = Self {
+                    random_until: now + RAISED_EVERY,
+                    silences: self.silences,
+                    silent_since: self.silent_since,
+                    ..Self::default()
+                };
                 return;
             }
         }
@@ -107,7 +115,11 @@ impl Depth {
     }
 
     pub fn brought_a_block(&mut self) {
-        self.silences = 0;
+        (self.silences, self.silent_since) = (0, None);
+    }
+
+    pub fn silent_since(&self) -> Option<Time> {
+        self.silent_since
     }
 
     /// Now and then.
@@ -161,7 +173,9 @@ impl Peer {
 
     /// How many of so many requests it takes at once.
     pub fn takes(&self, requests: usize) -> usize {
-        self.fickle.room(requests.min(self.depth.most()))
+        // Of one that is silent, one is enough to find out whether it still is.
+        let most = if self.depth.silent_since.is_some() { 1 } else { self.depth.most() };
+        self.fickle.room(requests.min(most))
     }
 }
 
@@ -175,7 +189,10 @@ impl Torrent {
         let dropped: Vec<(PeerKey, (usize, bool))> = dropped.collect();
         for (key, (number, silent)) in dropped {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
-            peer.depth.silences += u32::from(silent);
+            if silent {
+                peer.depth.silences += 1;
+                peer.depth.silent_since.get_or_insert(peer.last_block);
+            }
             // What was asked for before the bound was lowered says nothing of the bound.
             let last = peer.requests.get(number - 1).map_or(now, |r| r.sent);
             if last >= peer.depth.lowered {

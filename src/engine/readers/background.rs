@@ -1,4 +1,4 @@
-//! Readers in the background, beside those that play.
+//! Readers in the background, beside those that play, in the same torrent. Those of other torrents have a quarter together, see `share`.
 //!
 //! What a player looks ahead is what keeps it playing, so memory is not shared alike: those in the background have a quarter at most, in
 //! whole pieces. Where that is less than a piece for each they take turns, who waits longest first. Where there is not one for them all,
@@ -24,7 +24,7 @@ fn pieces_behind(blocks: u64, in_front: u64, piece: u64) -> u64 {
 
 impl Reader {
     /// Has it waited so long, in the background, that it has a turn as those in front have?
-    fn is_impatient(&self, now: Time) -> bool {
+    pub(in crate::engine) fn is_impatient(&self, now: Time) -> bool {
         self.waited_long() || self.wait_at(now).is_some_and(|w| now.since(w.wanted_since) >= PATIENT)
     }
 
@@ -67,6 +67,11 @@ impl Torrent {
         let mut line: Vec<&Reader> = behind.iter().filter_map(|id| self.readers.get(id)).collect();
         line.sort_by_key(|r| r.place_behind(now));
         line.into_iter().take(usize::try_from(pieces).unwrap_or(usize::MAX)).map(|r| r.id).collect()
+    }
+
+    /// Is it read in the background alone, while somebody plays in another torrent?
+    pub fn gives_way(&self) -> bool {
+        self.cache.share.gives_way()
     }
 
     /// Somebody begins to play: where peers were asked for far more than keeps the way full, as nobody did, all that is not for him is

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     /// Reads `bytes` every `ms`, from a moment on.
-    fn play(consumption: &mut ConsumptionRate, from: u64, ms: u64, bytes: u64, times: u64) -> u64 {
+    fn play(rate: &mut ConsumptionRate, from: u64, ms: u64, bytes: u64, times: u64) -> u64 {
         (1..=times).for_each(|i| rate.read(Time::from_millis(from + i * ms), bytes));
         from + ms * times
     }

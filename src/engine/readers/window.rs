@@ -106,8 +106,11 @@ impl Reader {
             Some(bytes) => span.pieces_of(self.position.saturating_sub(bytes), bytes.min(self.position)).len() as u64,
             None => (free * lookbehind_percent / 100).max(1),
         };
-        // The piece at the position comes first, then what was asked behind, up to half, then the rest ahead.
-        let behind_n = behind_want.min(free / 2);
+        // The piece at the position comes first, then what was asked behind, up to half, then the rest ahead. What nobody asked for
+        // behind leaves two pieces ahead: with one, a player stands while each is fetched.
+        let most_behind =
+            if self.options.lookbehind.is_some() { free / 2 } else { (free / 2).min(free.saturating_sub(2)) };
+        let behind_n = behind_want.min(most_behind);
         let ahead_room = free - behind_n;
         let ahead_bytes = match (self.options.lookahead, share) {
             _ if !self.proven && self.options.lookahead.is_none() => 1,
@@ -173,9 +176,15 @@ mod tests {
     }
 
     #[test]
-    fn lookbehind_is_never_nothing_when_two_pieces_fit() {
-        let r = proven(reader(0, 64 * MIB, MIB), 20 * MIB);
-        assert_eq!(r.compute_window(Some(2 * MIB), 15).behind, 19..20);
+    fn lookbehind_is_nothing_only_where_two_pieces_ahead_leave_no_room() {
+        let windows = [2, 3].map(|fit| {
+            let w = proven(reader(0, 64 * MIB, MIB), 20 * MIB).compute_window(Some(fit * MIB), 15);
+            (w.behind, w.ahead)
+        });
+        assert_eq!(windows, [(20..20, 20..22), (19..20, 20..22)]);
+        let mut r = proven(reader(0, 64 * MIB, MIB), 20 * MIB);
+        r.options.lookbehind = Some(MIB);
+        assert_eq!(r.compute_window(Some(2 * MIB), 15).behind, 19..20, "who asks for it has it");
     }
 
     #[test]

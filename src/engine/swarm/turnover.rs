@@ -59,6 +59,9 @@ const PROVEN: Duration = Duration::from_secs(5);
 const DRIPS: u64 = 6 * 1024;
 /// And comes back after so long, if the place is free still.
 const PUT_OFF: Duration = Duration::from_secs(5);
+/// One that came and found no place tries again within this. Places that are made go to those who come and to those who are dialled by turns:
+/// dials look for a place all the time, and would have each of them.
+const COMES_AGAIN: Duration = Duration::from_secs(10);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
@@ -101,6 +104,9 @@ pub struct Rooms {
     for_dial: Time,
     /// While somebody waits, for one that is dialled and for one that came.
     for_waiting: [Time; 2],
+    /// When one that came last found no place, and whether the next one that is made is for such.
+    turned_away: Option<Time>,
+    is_for_one_that_comes: bool,
     /// Since when a read waits all the time.
     starves: Option<Time>,
     /// One of the slow made room, and nobody has come since.
@@ -111,6 +117,21 @@ pub struct Rooms {
 }
 
 impl Rooms {
+    /// Is the next place to be left to one that came before, and will come again?
+    fn awaits_one_that_comes(&self, now: Time) -> bool {
+        self.is_for_one_that_comes && self.turned_away.is_some_and(|at| now.since(at) < COMES_AGAIN)
+    }
+
+    /// A place was made, or was not.
+    fn note(&mut self, now: Time, incoming: bool, made: bool) {
+        if made {
+            self.is_for_one_that_comes = !incoming;
+        }
+        if incoming {
+            self.turned_away = (!made).then_some(now);
+        }
+    }
+
     /// How long peers are given for that read, of whom there are so many: at first, and longer with each turn of all.
     fn fair_time(&mut self, first: Duration, read: Time, peers: usize) -> Duration {
         if self.read != read {
@@ -144,6 +165,20 @@ impl Torrent {
 
     /// Ends the connection that is of least use, if there is one of none.
     pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+        if newcomer.need != Need::Ours || !self.somebody_waits() {
+            return self.make_place(now, newcomer);
+        }
+        // Whom a caller names waits for nobody.
+        let named = || self.swarm.rooms.turned_away.is_some_and(|at| self.is_for_a_named_one(newcomer, at));
+        if !newcomer.incoming && self.swarm.rooms.awaits_one_that_comes(now) && !named() {
+            return false;
+        }
+        let made = self.make_place(now, newcomer);
+        self.swarm.rooms.note(now, newcomer.incoming, made);
+        made
+    }
+
+    fn make_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
         let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
             // It has a chance of its own.
@@ -181,7 +216,9 @@ impl Torrent {
             Need::Ours | Need::Any => None,
             Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.peer_rank(p)),
             Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.peer_rank(p)),
-            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.peer_rank(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => {
+                self.may_go(newcomer).min_by_key(|p| self.peer_rank(p))
+            }
             Need::Starved(_) => None,
         };
         least.map(|p| p.key)

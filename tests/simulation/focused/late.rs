@@ -75,6 +75,27 @@ fn a_background_read_does_not_wait_for_a_silent_peer() {
     world.end();
 }
 
+/// The fast one falls silent and its connection stays; the other one has a tenth of its speed, or less.
+#[test]
+fn a_slow_peer_goes_on_where_the_fast_one_falls_silent() {
+    for (fast, slow, piece) in
+        [(5_000_000, 200_000, 256 * KIB), (20_000_000, 500_000, MIB), (50_000_000, 100_000, 256 * KIB)]
+    {
+        for seed in 60..63 {
+            let size = slow * 20;
+            let mut world = World::new(seed, Content::single(seed, size, piece as u32));
+            let node = world.add_engine(Setup::memory(64 * MIB), super::fast());
+            let a = world.add_script(Manner::Falls(60), Line::new(fast, MIB, 2));
+            let b = world.add_script(Manner::Honest, Line::new(slow, MIB, 2));
+            world.introduce(node, &[a, b]);
+            world.add_driver(node, Driver::new(1, 0, read_all()));
+            let done = world.finish(Duration::from_secs(32));
+            assert!(done, "{fast} {slow}: {}", world.engine(node).torrent.describe());
+            world.end();
+        }
+    }
+}
+
 /// As many peers as may be asked for a block were asked, and all are silent.
 #[test]
 fn copies_with_silent_peers_make_way() {

@@ -84,6 +84,26 @@ fn comes_again(world: &mut World, one: usize, every: Duration, times: u32) {
     });
 }
 
+/// There are always more of the useless to dial, and a good one that can only come by himself. It has every other place that is made.
+#[test]
+fn who_comes_is_not_kept_out_by_those_who_are_dialled() {
+    for (places, manner) in [2, 4, 16].into_iter().flat_map(|n| WAYS.map(|manner| (n, manner))) {
+        let mut world = crowded(505, places, manner, false);
+        let good = places + 1;
+        let more: Vec<usize> = (0..places * 3).map(|_| world.add_script(manner, fast())).collect();
+        for one in &more {
+            world.script(*one).has = (manner == Manner::Honest).then(|| vec![0, 1]);
+        }
+        world.introduce_by(PeerSource::TRACKER, 0, &more);
+        read_on(&mut world);
+        world.run_for(seconds(8));
+        comes_again(&mut world, good, seconds(2), 15);
+        let done = world.finish(seconds(30));
+        assert!(done, "{places} {manner:?}: {}", world.engine(0).torrent.describe());
+        world.end();
+    }
+}
+
 /// Many useless ones take turns at a pace that has a bound and slows down; nobody of them has less than a fair time.
 #[test]
 fn the_useless_do_not_take_turns_at_speed() {
