@@ -4,9 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What those behind have together of what is not needed, while anybody plays.
-const PART_BEHIND: u64 = 4;
-
 /// Who reads in a torrent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
@@ -32,9 +29,6 @@ pub struct Claim {
 pub struct Shares {
     weight: AtomicU64,
     need: AtomicU64,
-    /// The same of those in which there are readers in the background alone.
-    weight_behind: AtomicU64,
-    need_behind: AtomicU64,
     /// Torrents in which somebody plays.
     playing: AtomicU64,
     protected: AtomicU64,
@@ -57,15 +51,6 @@ impl Shares {
         self.playing.load(Ordering::Acquire) > 0
     }
 
-    /// The weight of all those between whom the limit is divided, and what they cannot do without.
-    fn sums(&self) -> (u64, u64) {
-        let (weight, need) = (self.weight.load(Ordering::Acquire), self.need.load(Ordering::Acquire));
-        if self.somebody_plays() {
-            return (weight, need);
-        }
-        (weight + self.weight_behind.load(Ordering::Acquire), need + self.need_behind.load(Ordering::Acquire))
-    }
-
     fn count(&self, claim: &Claim, add: bool) {
         let change = |sum: &AtomicU64, by| {
             if add {
@@ -74,9 +59,8 @@ impl Shares {
                 sum.fetch_sub(by, Ordering::AcqRel)
             };
         };
-        let behind = claim.standing == Standing::Behind;
-        change(if behind { &self.weight_behind } else { &self.weight }, claim.weight);
-        change(if behind { &self.need_behind } else { &self.need }, claim.need);
+        change(&self.weight, claim.weight);
+        change(&self.need, claim.need);
         change(&self.playing, u64::from(claim.standing == Standing::Plays));
     }
 }
@@ -106,31 +90,23 @@ impl Share {
     }
 
     /// This torrent's part of `limit`: all of it while nobody else wants any. What a torrent protects is its own, the rest is shared.
-    /// While somebody plays, a quarter of what is not needed there is for those behind.
     pub fn of(&self, limit: u64) -> u64 {
         let limit = self.unprotected(limit);
-        let (weight, needed) = self.shares.sums();
-        let own = self.claim.weight;
-        let behind = self.shares.weight_behind.load(Ordering::Acquire);
-        if self.gives_way() {
-            let rest = limit.saturating_sub(needed);
-            return self.protected + rest / PART_BEHIND / behind.max(own) * own;
-        }
+        let (weight, own) = (self.shares.weight.load(Ordering::Acquire), self.claim.weight);
         if weight == 0 || own == 0 {
             return self.protected + limit;
         }
         let part = |blocks: u64| blocks / weight.max(own) * own;
-        let kept = |rest: u64| if behind > 0 && self.shares.somebody_plays() { rest / PART_BEHIND } else { 0 };
         self.protected
-            + match limit.checked_sub(needed.max(self.claim.need)) {
-                Some(rest) => self.claim.need + part(rest - kept(rest)),
+            + match limit.checked_sub(self.needed().max(self.claim.need)) {
+                Some(rest) => self.claim.need + part(rest),
                 None => part(limit),
             }
     }
 
-    /// Blocks that all torrents together cannot do without; while somebody plays, those behind can.
+    /// Blocks that all torrents together cannot do without.
     pub fn needed(&self) -> u64 {
-        self.shares.sums().1
+        self.shares.need.load(Ordering::Acquire)
     }
 
     /// Is there less than all torrents together cannot do without? Then they take turns.
@@ -218,18 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn those_behind_have_a_quarter_of_the_rest_while_somebody_plays_elsewhere() {
+    fn those_in_the_background_give_way_while_somebody_plays_elsewhere() {
         let shares = Arc::new(Shares::default());
-        let (mut player, mut next, mut third) = (shares.join(), shares.join(), shares.join());
+        let (mut player, mut next) = (shares.join(), shares.join());
         next.claim(Claim { standing: Standing::Behind, weight: 5, need: 50 });
-        assert_eq!((next.of(100), next.gives_way()), (100, false));
+        assert!(!next.gives_way());
         assert!(player.claim(Claim { standing: Standing::Plays, weight: 1, need: 20 }));
-        assert_eq!((player.of(100), next.of(100)), (80, 20));
-        assert!(next.gives_way() && !player.gives_way() && !player.is_crowded(20) && player.is_crowded(19));
-        third.claim(Claim { standing: Standing::Behind, weight: 5, need: 50 });
-        assert_eq!((player.of(100), next.of(100), third.of(100)), (80, 10, 10));
+        assert!(next.gives_way() && !player.gives_way());
         drop(player);
-        assert_eq!((next.of(200), third.of(200), next.gives_way()), (100, 100, false));
-        assert!(next.is_crowded(99));
+        assert!(!next.gives_way());
     }
 }

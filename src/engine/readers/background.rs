@@ -1,4 +1,4 @@
-//! Readers in the background, beside those that play, in the same torrent. Those of other torrents have a quarter together, see `share`.
+//! Readers in the background, beside those that play, in the same torrent.
 //!
 //! What a player looks ahead is what keeps it playing, so memory is not shared alike: those in the background have a quarter at most, in
 //! whole pieces. Where that is less than a piece for each they take turns, who waits longest first. Where there is not one for them all,

@@ -2,8 +2,7 @@
 
 use elementum_torrent::engine::readers::reader::ReaderOptions;
 
-use super::super::node::Memory;
-use super::crowd::{member, progress};
+use super::crowd::progress;
 use super::*;
 
 /// What the player got in twenty seconds.
@@ -60,38 +59,6 @@ fn a_player_plays_as_if_nobody_read_in_the_background() {
             && beside.first < alone.first + Duration::from_millis(400)
             && beside.stood < alone.stood + Duration::from_millis(100);
         assert!(fine, "{readers} of {piece}: {beside:?}, alone {alone:?}");
-    }
-}
-
-/// Those in the background are in other torrents, each with a line of its own: only memory is shared.
-#[test]
-fn a_player_keeps_its_memory_beside_torrents_in_the_background() {
-    let play = |torrents: u64, piece: u64, memory: u64| {
-        let mut world = World::new(18, Content::single(18, 64 * MIB, piece as u32));
-        let memory = Memory::new(memory);
-        let line = || Line::new(1_000_000, MIB, 15);
-        let player = member(&mut world, &memory, Setup::memory(0), line());
-        for n in 0..torrents {
-            let other = member(&mut world, &memory, Setup::memory(0), line());
-            world.add_driver(other, Driver::new(2 + n, 0, read_all()).with(background(0)));
-        }
-        world.run_for(Duration::from_secs(5));
-        world.add_driver(player, Driver::new(1, 0, read_all()).at_rate(500_000));
-        world.run_for(Duration::from_secs(60));
-        let now = world.now();
-        let driver = &mut world.engine(player).drivers[0];
-        driver.gauge.ends_wait(now);
-        let stood: Duration = driver.gauge.stalls.iter().map(|s| s.time).sum();
-        (driver.bytes_read, stood, progress(&world))
-    };
-    for (torrents, piece, memory) in [(1, 4 * MIB, 24 * MIB), (5, 4 * MIB, 64 * MIB), (5, MIB, 8 * MIB)] {
-        let (alone, beside) = (play(0, piece, memory), play(torrents, piece, memory));
-        let fine = beside.0 >= alone.0 / 100 * 95 && beside.1 < alone.1 + Duration::from_millis(500);
-        assert!(
-            fine,
-            "{torrents} of {piece}: {} {:?}, alone {} {:?}: {}",
-            beside.0, beside.1, alone.0, alone.1, beside.2
-        );
     }
 }
 
