@@ -1,7 +1,11 @@
 //! The layers of docs/design.md: a folder of `src/` uses those below it only. Sockets are opened in few places, `unsafe` stands in two.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use common::temp::files_under;
 
 /// Each folder, and what it may use. Tests may use anything.
 const LAYERS: [(&str, &[&str]); 13] = [
@@ -93,25 +97,19 @@ fn compiled(text: &str) -> String {
 
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()) {
-            let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
-            let is_test = ["tests", "tests.rs", "fake.rs"].contains(&name.as_str())
-                || ["_tests.rs", "_test.rs", "_loom.rs"].iter().any(|end| name.ends_with(end));
-            if is_test {
-                continue;
-            }
-            if entry.is_dir() {
-                folders.push(entry);
-            } else if name.ends_with(".rs") && name != "lib.rs" {
-                let code = compiled(&std::fs::read_to_string(&entry).expect("a source"));
-                found.push(Source { path: entry.strip_prefix(&root).expect("below src").to_owned(), code });
-            }
-        }
-    }
-    found
+    let is_test = |path: &Path| {
+        let named = |part: &str| ["tests", "tests.rs", "fake.rs"].contains(&part);
+        let ends = |part: &str| ["_tests.rs", "_test.rs", "_loom.rs"].iter().any(|end| part.ends_with(end));
+        path.iter().filter_map(|part| part.to_str()).any(|part| named(part) || ends(part))
+    };
+    let compiles = |path: &PathBuf| path.extension().is_some_and(|e| e == "rs") && !is_test(path);
+    let paths = files_under(&root).into_iter().filter(compiles).filter(|path| path != Path::new("lib.rs"));
+    paths
+        .map(|path| {
+            let code = compiled(&std::fs::read_to_string(root.join(&path)).expect("a source"));
+            Source { path, code }
+        })
+        .collect()
 }
 
 #[test]

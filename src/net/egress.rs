@@ -3,20 +3,15 @@
 //! Today that is TCP and UDP, directly. What is to hold for all of it (an interface, a proxy) belongs here.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
 
 const BACKLOG: i32 = 128;
 
-/// Connects by TCP.
-pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect(address).await
-}
-
-/// Connects by TCP from a local address, which is of the same family.
-pub async fn connect_from(local: Option<std::net::IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+/// Connects by TCP, from a local address of the same family if one is named.
+pub async fn connect(local: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(local) = local {
         socket.bind(SocketAddr::new(local, 0))?;
@@ -51,14 +46,7 @@ pub fn probe_udp(local: SocketAddr) -> io::Result<SocketAddr> {
     std::net::UdpSocket::bind(local)?.local_addr()
 }
 
-/// The addresses of a host. Whoever calls bounds the time, and how many are used.
-pub async fn resolve(host: &str, port: u16) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    let found: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    Ok(found.into_iter())
-}
-
-/// The same of `host:port`.
-pub async fn resolve_with_port(host: &str) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    let found: Vec<SocketAddr> = lookup_host(host).await?.collect();
-    Ok(found.into_iter())
+/// The addresses of a host and port. Whoever calls bounds the time, and how many are used.
+pub async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    Ok(lookup_host(host).await?.collect())
 }

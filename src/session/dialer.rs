@@ -62,7 +62,7 @@ async fn dial_first(driver: Arc<Driver>, address: SocketAddr) {
 /// Dials under a place of the session's.
 async fn meet(driver: Arc<Driver>, address: SocketAddr, mut permit: ConnectionPermit) {
     let settings = driver.session.settings();
-    let connect = timeout(seconds(settings.peer_connect_timeout), egress::connect(address));
+    let connect = timeout(seconds(settings.peer_connect_timeout), egress::connect(None, address));
     let met = async {
         let Ok(connected) = connect.await else { return Err(timed_out(Operation::Connect, CloseReason::Timeout)) };
         let stream = connected.map_err(|e| lost(Operation::Connect, &e))?;

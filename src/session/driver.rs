@@ -454,9 +454,9 @@ impl Driver {
         let driver = self.clone();
         self.spawn(async move {
             for (host, port) in peers {
-                let lookup = crate::net::egress::resolve(&host, port);
-                if let Ok(Ok(found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-                    let found: Vec<SocketAddr> = found.take(MAX_LOOKUP_ADDRESSES).collect();
+                let lookup = crate::net::egress::resolve((host.as_str(), port));
+                if let Ok(Ok(mut found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
+                    found.truncate(MAX_LOOKUP_ADDRESSES);
                     driver.run(|core, now| {
                         core.add_peers(now, crate::engine::swarm::peer_list::PeerSource::MANUAL, &found)
                     });

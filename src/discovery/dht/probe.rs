@@ -20,11 +20,11 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
 pub async fn probe_host(host: &str, local: IpAddr) -> Vec<NodeAddr> {
-    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, egress::resolve_with_port(host)).await else {
+    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, egress::resolve(host)).await else {
         return Vec::new();
     };
     let mut found = Vec::new();
-    for addr in addrs.take(MAX_ADDRESSES) {
+    for addr in addrs.into_iter().take(MAX_ADDRESSES) {
         found.extend(probe(SocketAddr::new(addr.ip().to_canonical(), addr.port()), local).await);
     }
     found

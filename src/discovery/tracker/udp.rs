@@ -232,8 +232,8 @@ impl UdpClient {
     ) -> Result<impl Iterator<Item = SocketAddr> + use<>, AnnounceFailure> {
         let is_name = target.host.parse::<IpAddr>().is_err();
         let _turn = if is_name { self.lookups.take(request.turn.clone()).await } else { None };
-        let found = egress::resolve(&target.host, target.port).await;
-        let found: Vec<_> = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?.collect();
+        let found = egress::resolve((target.host.as_str(), target.port)).await;
+        let found = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?;
         Ok(found.into_iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
     }
 

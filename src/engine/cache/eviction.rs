@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::share::{Claim, Standing};
+use super::share::{Claim, Precedence};
 use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
@@ -387,13 +387,13 @@ impl Torrent {
         let need = need.min(self.cache.pool.limit().saturating_mul(playing));
         let in_front = self.readers.values().any(|r| plays(&r) && !r.options.background);
         // Who has waited for too long behind players has a turn as they have.
-        let behind = playing > 0 && !self.readers.values().any(|r| plays(&r) && r.is_impatient(now));
-        let standing = match (in_front, behind) {
-            (true, _) => Standing::Plays,
-            (false, true) => Standing::Behind,
-            (false, false) => Standing::Other,
+        let impatient = || self.readers.values().any(|r| plays(&r) && r.is_impatient(now));
+        let precedence = match playing {
+            _ if in_front => Precedence::Plays,
+            1.. if !impatient() => Precedence::Behind,
+            _ => Precedence::Even,
         };
-        if self.cache.share.claim(Claim { standing, weight, need }) {
+        if self.cache.share.claim(Claim { precedence, weight, need }) {
             self.out.shares_changed = true;
             self.requests.outdated = true;
         }

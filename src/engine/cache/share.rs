@@ -4,21 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Who reads in a torrent.
+/// Whether a torrent comes before others of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Standing {
-    /// Nobody who plays.
+pub enum Precedence {
+    /// Nobody plays, and nobody reads in the background who could wait.
     #[default]
-    Other,
+    Even,
     Plays,
-    /// Only readers in the background.
+    /// Only readers in the background read.
     Behind,
 }
 
 /// What a torrent asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Claim {
-    pub standing: Standing,
+    pub precedence: Precedence,
     pub weight: u64,
     /// Blocks that it cannot do without: those of a piece for each who reads.
     pub need: u64,
@@ -50,19 +50,6 @@ impl Shares {
     fn somebody_plays(&self) -> bool {
         self.playing.load(Ordering::Acquire) > 0
     }
-
-    fn count(&self, claim: &Claim, add: bool) {
-        let change = |sum: &AtomicU64, by| {
-            if add {
-                sum.fetch_add(by, Ordering::AcqRel)
-            } else {
-                sum.fetch_sub(by, Ordering::AcqRel)
-            };
-        };
-        change(&self.weight, claim.weight);
-        change(&self.need, claim.need);
-        change(&self.playing, u64::from(claim.standing == Standing::Plays));
-    }
 }
 
 impl Share {
@@ -72,7 +59,7 @@ impl Share {
 
     /// Does somebody play in another torrent, and here only readers in the background read?
     pub fn gives_way(&self) -> bool {
-        self.claim.standing == Standing::Behind && self.shares.somebody_plays()
+        self.claim.precedence == Precedence::Behind && self.shares.somebody_plays()
     }
 
     /// Weighs the torrent. True if that changed: the other torrents' shares changed, too.
@@ -83,9 +70,11 @@ impl Share {
         if claim == self.claim {
             return false;
         }
-        // Added first: others see too little for a moment, not too much.
-        self.shares.count(&claim, true);
-        self.shares.count(&std::mem::replace(&mut self.claim, claim), false);
+        let plays = |claim: &Claim| u64::from(claim.precedence == Precedence::Plays);
+        let before = std::mem::replace(&mut self.claim, claim);
+        replace(&self.shares.playing, plays(&before), plays(&claim));
+        replace(&self.shares.weight, before.weight, claim.weight);
+        replace(&self.shares.need, before.need, claim.need);
         true
     }
 
@@ -122,7 +111,8 @@ impl Share {
     /// Blocks that the service protects, here and in the session's other torrents. True if that changed: so did what is left for all.
     pub fn protect(&mut self, blocks: u64) -> bool {
         let changed = blocks != self.protected;
-        replace(&self.shares.protected, &mut self.protected, blocks);
+        replace(&self.shares.protected, self.protected, blocks);
+        self.protected = blocks;
         changed
     }
 
@@ -132,10 +122,10 @@ impl Share {
     }
 }
 
-fn replace(sum: &AtomicU64, own: &mut u64, new: u64) {
+/// Of a sum, one part. Others see too much for a moment, not too little.
+fn replace(sum: &AtomicU64, before: u64, new: u64) {
     sum.fetch_add(new, Ordering::AcqRel);
-    sum.fetch_sub(*own, Ordering::AcqRel);
-    *own = new;
+    sum.fetch_sub(before, Ordering::AcqRel);
 }
 
 impl Drop for Share {
@@ -150,7 +140,7 @@ mod tests {
     use super::*;
 
     fn other(weight: u64, need: u64) -> Claim {
-        Claim { standing: Standing::Other, weight, need }
+        Claim { precedence: Precedence::Even, weight, need }
     }
 
     #[test]
@@ -197,9 +187,9 @@ mod tests {
     fn those_in_the_background_give_way_while_somebody_plays_elsewhere() {
         let shares = Arc::new(Shares::default());
         let (mut player, mut next) = (shares.join(), shares.join());
-        next.claim(Claim { standing: Standing::Behind, weight: 5, need: 50 });
+        next.claim(Claim { precedence: Precedence::Behind, weight: 5, need: 50 });
         assert!(!next.gives_way());
-        assert!(player.claim(Claim { standing: Standing::Plays, weight: 1, need: 20 }));
+        assert!(player.claim(Claim { precedence: Precedence::Plays, weight: 1, need: 20 }));
         assert!(next.gives_way() && !player.gives_way());
         drop(player);
         assert!(!next.gives_way());

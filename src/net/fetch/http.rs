@@ -155,9 +155,10 @@ impl Client {
         let found: Vec<SocketAddr> = match url.host().ok_or_else(|| failed("no host"))? {
             Host::Ipv4(ip) => vec![(ip, port).into()],
             Host::Ipv6(ip) => vec![(ip, port).into()],
-            Host::Domain(name) => egress::resolve(name, port)
+            Host::Domain(name) => egress::resolve((name, port))
                 .await
                 .map_err(|e| FetchError::io(Operation::HostnameLookup, &e))?
+                .into_iter()
                 .take(MAX_ADDRESSES)
                 .collect(),
         };
@@ -224,7 +225,7 @@ impl Client {
             SocketAddr::V4(_) => self.options.bind_v4.map(IpAddr::from),
             SocketAddr::V6(_) => self.options.bind_v6.map(IpAddr::from),
         };
-        egress::connect_from(local, address).await
+        egress::connect(local, address).await
     }
 }
 
