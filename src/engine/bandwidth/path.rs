@@ -15,11 +15,13 @@ use crate::memory::pool::BLOCK_SIZE;
 const RTT_WINDOW: Duration = Duration::from_secs(5);
 /// The same for a bandwidth.
 const BANDWIDTH_WINDOW: Duration = Duration::from_secs(2);
+/// What came in a shorter time shows how fast a socket is read, not what the way carries.
+const MIN_SAMPLE: Duration = Duration::from_millis(2);
 /// A player's queue reaches so far beyond the round trip, and further where answers come irregularly.
 const MIN_MARGIN: Duration = Duration::from_millis(2);
 const MAX_MARGIN: Duration = Duration::from_millis(100);
 /// The least margin has no more blocks than this: what waits in the socket of a very fast way grows cold.
-const MARGIN_BLOCKS: f64 = 64.0;
+const MARGIN_BLOCKS: f64 = 128.0;
 /// A queue that is full brings less than this part of what the way carries: it runs dry now and then.
 const RUNS_DRY: f64 = 0.85;
 /// The least span over which that is seen.
@@ -133,7 +135,7 @@ impl PeerPath {
         let took = now.since(sent).max(Duration::from_micros(1));
         self.rtt.add(now, took);
         let came = self.delivered.saturating_sub(delivered_then) as f64;
-        let sample = came / took.as_secs_f64();
+        let sample = came / took.max(MIN_SAMPLE).as_secs_f64();
         let known = self.bandwidth();
         if self.dry_until.is_none_or(|until| delivered_then > until) || sample > known {
             self.bandwidth.add(now, sample);
@@ -352,6 +354,22 @@ mod tests {
             now = now + 200 * MS;
         }
         assert!(longest > 100, "{longest}: it grew all the time");
+    }
+
+    /// A socket is read in one go: for a moment its blocks come faster than any way carries them.
+    #[test]
+    fn a_burst_out_of_the_socket_is_no_bandwidth() {
+        let mut path = PeerPath::default();
+        let mut now = Time::ZERO;
+        for _ in 0..100 {
+            let then = path.delivered();
+            // Twenty blocks at once, 200 µs after they were asked for, and 20 ms later the next.
+            for _ in 0..20 {
+                path.answered(now + Duration::from_micros(200), BLOCK_SIZE, now, then);
+            }
+            now = now + 20 * MS;
+        }
+        assert!(path.bandwidth() <= 20.0 * f64::from(BLOCK_SIZE) / 0.002, "{}", path.bandwidth());
     }
 
     #[test]

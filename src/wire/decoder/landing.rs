@@ -25,8 +25,8 @@ const WARY_RECEIVES: u32 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Aim {
     blocks: VecDeque<Target>,
-    /// Bytes of the last receive.
-    last: usize,
+    /// Bytes of the last receives: the most, less by a quarter with each one since.
+    lately: usize,
     wary: u32,
 }
 
@@ -57,7 +57,7 @@ impl Decoder {
             return;
         }
         // A peer that brings little at a time needs few places.
-        let blocks = (2 * self.aim.last / BLOCK_SIZE as usize + 1).min(MOST_BLOCKS);
+        let blocks = (2 * self.aim.lately / BLOCK_SIZE as usize + 1).min(MOST_BLOCKS);
         let loans = self.credits.lend(blocks).into_iter();
         self.aim.blocks.extend(loans.map(|loan| Target { header: [0; HEADER_BYTES], loan }));
     }
@@ -80,7 +80,7 @@ impl Decoder {
 
     /// `received` bytes are in the places: reads them, and appends what they say. Errors are as those of [`Decoder::push`].
     pub fn landed(&mut self, received: usize, spare: &[u8], out: &mut Vec<Received>) -> Result<(), WireError> {
-        self.aim.last = received;
+        self.aim.lately = received.max(self.aim.lately / 4 * 3);
         let mut left = received;
         if let State::Block { got, block, .. } = &mut self.state {
             let missing = block.as_mut_slice().len() - *got;

@@ -168,6 +168,25 @@ fn places_are_no_more_than_may_be_received() {
     assert_eq!(lengths(&mut decoder, 100), [64]);
 }
 
+/// Peers of many torrents bring much now and nothing then: what comes after a pause lands where it stays, too.
+#[test]
+fn a_pause_does_not_make_a_receive_small() {
+    let (_, _, mut decoder) = decoder_of((0..20).map(|piece| (piece, 0, BLOCK_SIZE)));
+    let data = vec![7; BLOCK_SIZE as usize];
+    let mut out = Vec::new();
+    let bytes: Vec<u8> = (0..10).flat_map(|n| piece(n, 0, &data)).collect();
+    land(&mut decoder, &bytes, &mut out).expect("valid");
+    land(&mut decoder, &[0; 4], &mut out).expect("a keep-alive");
+    decoder.aim();
+    let places = |decoder: &mut Decoder| decoder.places(&mut [0; 64], usize::MAX).count();
+    assert!(places(&mut decoder) > 2 * 8, "the next blocks have places");
+    for _ in 0..20 {
+        decoder.landed(0, &[], &mut out).expect("nothing came");
+        decoder.aim();
+    }
+    assert_eq!(places(&mut decoder), 2 + 1, "who brings little needs few");
+}
+
 /// A block that was cancelled while a receive was aimed at it comes all the same, and stays paid.
 #[test]
 fn a_cancel_between_aim_and_landing() {
