@@ -1,8 +1,11 @@
-//! How the torrents of a session share its memory limit: to each what it needs at least, the rest by weight, one for each
-//! active reader.
+//! How the torrents of a session share its memory limit: to each what it needs at least, the rest by weight, so much for each
+//! active reader. Where there is not enough for that, all readers weigh the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a reader weighs where there is enough for all. A torrent that is read in the background only weighs 1, with all its readers.
+const IN_FRONT: u64 = 8;
 
 /// Whether a torrent comes before others of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,15 +22,27 @@ pub enum Precedence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Claim {
     pub precedence: Precedence,
+    /// Its active readers.
     pub weight: u64,
     /// Blocks that it cannot do without: those of a piece for each who reads.
     pub need: u64,
+}
+
+impl Claim {
+    /// The weight in what is left when each has what it needs.
+    fn of_the_rest(&self) -> u64 {
+        match self.precedence {
+            Precedence::Behind => self.weight.min(1),
+            Precedence::Even | Precedence::Plays => self.weight.saturating_mul(IN_FRONT),
+        }
+    }
 }
 
 /// The sums over all torrents of a session.
 #[derive(Debug, Default)]
 pub struct Shares {
     weight: AtomicU64,
+    of_the_rest: AtomicU64,
     need: AtomicU64,
     /// Torrents in which somebody plays.
     playing: AtomicU64,
@@ -74,6 +89,7 @@ impl Share {
         let before = std::mem::replace(&mut self.claim, claim);
         replace(&self.shares.playing, plays(&before), plays(&claim));
         replace(&self.shares.weight, before.weight, claim.weight);
+        replace(&self.shares.of_the_rest, before.of_the_rest(), claim.of_the_rest());
         replace(&self.shares.need, before.need, claim.need);
         true
     }
@@ -81,15 +97,16 @@ impl Share {
     /// This torrent's part of `limit`: all of it while nobody else wants any. What a torrent protects is its own, the rest is shared.
     pub fn of(&self, limit: u64) -> u64 {
         let limit = self.unprotected(limit);
-        let (weight, own) = (self.shares.weight.load(Ordering::Acquire), self.claim.weight);
-        if weight == 0 || own == 0 {
+        if self.shares.weight.load(Ordering::Acquire) == 0 || self.claim.weight == 0 {
             return self.protected + limit;
         }
-        let part = |blocks: u64| blocks / weight.max(own) * own;
+        let part = |blocks: u64, own: u64, all: &AtomicU64| {
+            blocks.saturating_mul(own) / all.load(Ordering::Acquire).max(own).max(1)
+        };
         self.protected
             + match limit.checked_sub(self.needed().max(self.claim.need)) {
-                Some(rest) => self.claim.need + part(rest),
-                None => part(limit),
+                Some(rest) => self.claim.need + part(rest, self.claim.of_the_rest(), &self.shares.of_the_rest),
+                None => part(limit, self.claim.weight, &self.shares.weight),
             }
     }
 
@@ -191,6 +208,8 @@ mod tests {
         assert!(!next.gives_way());
         assert!(player.claim(Claim { precedence: Precedence::Plays, weight: 1, need: 20 }));
         assert!(next.gives_way() && !player.gives_way());
+        assert_eq!((player.of(79), next.of(79)), (20 + 8, 50 + 1), "what is left when each has what it needs");
+        assert_eq!((player.of(60), next.of(60)), (10, 50), "they take turns");
         drop(player);
         assert!(!next.gives_way());
     }

@@ -2,7 +2,8 @@
 
 use elementum_torrent::engine::readers::reader::ReaderOptions;
 
-use super::crowd::progress;
+use super::super::node::Memory;
+use super::crowd::{member, progress};
 use super::*;
 
 /// What the player got in twenty seconds.
@@ -78,4 +79,29 @@ fn a_player_that_leaves_no_memory_lets_others_have_a_turn() {
             assert!(read > 0, "{memory} bytes of memory: {}", progress(&world));
         }
     }
+}
+
+/// How long a player stood still in an outage of a minute, beside so many other torrents of its session that are read in the background.
+fn outage_beside_torrents(others: u64) -> Duration {
+    let mut world = World::new(23, Content::single(23, 128 * MIB, 4 * MIB as u32));
+    let memory = Memory::new(64 * MIB);
+    let node = member(&mut world, &memory, Setup::memory(0), Line::new(600_000, MIB, 15));
+    for n in 0..others {
+        let other = member(&mut world, &memory, Setup::memory(0), fast());
+        world.add_driver(other, Driver::new(2 + n, 0, read_all()).with(background(0)).at_rate(100_000));
+    }
+    world.add_driver(node, Driver::new(1, 0, read_all()).at_rate(200_000));
+    world.run_for(minute() * 2);
+    world.set_away(node, true);
+    world.run_for(minute());
+    let now = world.now();
+    let driver = &mut world.engine(node).drivers[0];
+    driver.gauge.ends_wait(now);
+    driver.gauge.stalls.iter().map(|s| s.time).sum()
+}
+
+#[test]
+fn other_torrents_in_the_background_leave_a_player_most_of_the_memory() {
+    let (alone, beside) = (outage_beside_torrents(0), outage_beside_torrents(5));
+    assert_eq!((alone, beside), (Duration::ZERO, Duration::ZERO));
 }

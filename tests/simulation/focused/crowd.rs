@@ -13,7 +13,7 @@ fn crowd(world: &mut World, torrents: usize, blocks: u64) -> Vec<usize> {
 }
 
 /// Another torrent in that memory, with a seed on such a line.
-fn member(world: &mut World, memory: &Memory, setup: Setup, line: Line) -> usize {
+pub(super) fn member(world: &mut World, memory: &Memory, setup: Setup, line: Line) -> usize {
     let seed = world.add_script(Manner::Honest, line);
     let node = world.add_engine(Setup { shared: Some(memory.clone()), ..setup }, fast());
     world.introduce(node, &[seed]);
