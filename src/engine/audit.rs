@@ -133,8 +133,12 @@ impl Torrent {
                 return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
             }
             let offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
-            if offers != self.offers(peer) {
-                return Err(format!("{} offers {offers} pieces, counted {}", peer.address, self.offers(peer)));
+            if offers != peer.offers(self.content.as_ref()) {
+                return Err(format!(
+                    "{} offers {offers} pieces, counted {}",
+                    peer.address,
+                    peer.offers(self.content.as_ref())
+                ));
             }
             let needs_no_look = peer.counted_seed && (self.pieces_stay() || peer.told.is_empty());
             if !needs_no_look && !self.peers.is_partial(peer.key) {

@@ -100,3 +100,12 @@ pub(in crate::engine) struct Config {
     pub(in crate::engine) selected_files: Vec<RangeInclusive<u32>>,
     pub(in crate::engine) piece_priorities: Vec<u8>,
 }
+
+impl Config {
+    /// Connections of the torrent at most.
+    pub(in crate::engine) fn connection_limit(&self) -> usize {
+        let own = self.max_connections;
+        let limit = if own > 0 { i64::from(own) } else { self.settings.max_connections_per_torrent };
+        usize::try_from(limit).unwrap_or(0)
+    }
+}

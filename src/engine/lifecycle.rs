@@ -12,6 +12,7 @@ use super::requests::late::LateHeap;
 use super::requests::open_slots::OpenSlots;
 use super::requests::ranking::Ranking;
 use super::requests::shows::Shows;
+use super::swarm::smart_ban::SmartBan;
 use super::torrent::Torrent;
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
@@ -137,7 +138,7 @@ impl Torrent {
             }
         }
         // It ended their connections.
-        self.swarm.list.forgive_all();
+        self.swarm.list_mut().forgive_all();
         self.alert(Alert::TorrentChecked);
         self.requests.outdated = true;
         self.pieces_found(now);
@@ -199,14 +200,13 @@ impl Torrent {
         (self.requests.from, self.requests.outdated, self.requests.refill) = (0, true, false);
         self.requests.demand.clear();
         self.requests.limited.peers_gone();
-        self.smart_ban.suspects.clear();
-        self.smart_ban.departed.clear();
+        self.smart_ban = SmartBan::default();
         (self.requests.open, self.requests.late, self.requests.ranking) =
             (OpenSlots::default(), LateHeap::default(), Ranking::default());
         (self.requests.aggregate, self.requests.shows) = (Aggregate::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
-        self.swarm.list.forget_connections();
+        self.swarm.list_mut().forget_connections();
         if let Some(content) = &mut self.content {
             content.start_over();
             self.life.check_cut_short = self.config.storage == StorageKind::Disk;
@@ -263,8 +263,7 @@ impl Torrent {
             return;
         }
         self.trackers.restart(now);
-        self.swarm.list.forgive_all();
-        self.swarm.dials_since_start = 0;
+        self.swarm.started();
         self.alert(Alert::TorrentResumed);
         self.handle_timeout(now);
     }

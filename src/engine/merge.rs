@@ -1,12 +1,9 @@
 //! A torrent learns what another source of it knows: the same torrent was added again.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::content::pieces::PeerKey;
-use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
-use crate::alert::{Alert, CloseReason};
+use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::metainfo::torrent_file::{MAX_WEB_SEEDS, wants_slash, web_seed_url};
 use crate::metainfo::{Info, InfoHashes};
@@ -39,23 +36,6 @@ impl Torrent {
         self.offer_metadata(now);
         self.readers_changed();
         self.fill_all(now);
-    }
-
-    /// Where the torrent turns out to be private, those go who are known from elsewhere than a private torrent's peers may be.
-    fn part_with_strangers(&mut self, now: Time) {
-        let strangers = self.peers.values().filter(|p| !p.incoming && self.is_stranger(p.address));
-        let keys: Vec<PeerKey> = strangers.map(|p| p.key).collect();
-        for key in keys {
-            self.close(now, key, CloseReason::Blocked, None);
-        }
-        if self.is_private() {
-            self.swarm.list.keep_only(PeerSource::OF_PRIVATE);
-        }
-    }
-
-    /// May a private torrent not know the peer?
-    pub(super) fn is_stranger(&self, address: SocketAddr) -> bool {
-        self.is_private() && !self.swarm.list.source(address).intersects(PeerSource::OF_PRIVATE)
     }
 
     /// In the form that the metadata asks for: those of several files are directories.

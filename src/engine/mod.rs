@@ -15,9 +15,11 @@ pub mod readers;
 pub mod requests;
 pub mod status;
 pub mod swarm;
+mod swarm_events;
 pub mod torrent;
 pub mod trackers;
 pub mod traffic;
+mod transfer;
 
 pub use crate::base::time::Time;
 pub use crate::engine::config::{StorageKind, TorrentConfig, TorrentFlags};

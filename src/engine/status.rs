@@ -293,11 +293,11 @@ impl Torrent {
             upload_payload_rate: self.meters.up.at(now),
             num_peers: self.peers.len() as u32,
             num_seeds: self.peers.values().filter(|p| p.is_seed()).count() as u32,
-            num_connections: (self.peers.len() + self.swarm.list.num_dialling()) as u32,
+            num_connections: (self.peers.len() + self.swarm.list().num_dialling()) as u32,
             num_uploads: self.peers.values().filter(|p| !p.am_choking).count() as u32,
-            list_peers: self.swarm.list.len() as u32,
-            list_seeds: self.swarm.list.num_seeds() as u32,
-            connect_candidates: self.swarm.list.num_candidates() as u32,
+            list_peers: self.swarm.list().len() as u32,
+            list_seeds: self.swarm.list().num_seeds() as u32,
+            connect_candidates: self.swarm.list().num_candidates() as u32,
             num_complete: count(complete),
             num_incomplete: count(incomplete),
             num_pieces: self.content.as_ref().map_or(0, |c| c.have.count()),
@@ -312,7 +312,7 @@ impl Torrent {
             current_tracker: self.trackers.current().unwrap_or_default().to_owned(),
             announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
             announcing_to_dht: self.wants_dht() && self.config.settings.enable_dht,
-            has_incoming: self.swarm.had_incoming,
+            has_incoming: self.swarm.had_incoming(),
             is_seeding: full && !self.life.checking,
             is_finished: matches!(self.life.state, TorrentState::Finished | TorrentState::Seeding),
             added_time: self.config.added_time,
@@ -350,7 +350,7 @@ impl Torrent {
                     peer_id: p.peer_id,
                     client: p.client.clone(),
                     flags,
-                    source: self.swarm.list.source(p.address)
+                    source: self.swarm.list().source(p.address)
                         | if p.incoming { PeerSource::INCOMING } else { PeerSource::empty() },
                     down_speed: p.protocol_down.at(now),
                     up_speed: p.protocol_up.at(now),
@@ -384,7 +384,7 @@ impl Torrent {
     }
 
     pub fn num_dialling(&self) -> usize {
-        self.swarm.list.num_dialling()
+        self.swarm.list().num_dialling()
     }
 
     /// How many pieces there are, and which we have: bits, most significant first.

@@ -170,6 +170,10 @@ impl Torrent {
         self.content.as_ref().is_some_and(|c| c.info.private)
     }
 
+    pub(super) fn has_all(&self) -> bool {
+        self.content.as_ref().is_some_and(|c| c.have.is_full())
+    }
+
     /// May peers be looked for in the DHT?
     pub fn wants_dht(&self) -> bool {
         self.is_running() && !self.is_private() && !self.config.flags.contains(TorrentFlags::DISABLE_DHT)
@@ -283,14 +287,14 @@ impl Torrent {
         if !self.is_running() {
             return None;
         }
-        let active = !self.peers.is_empty() || self.swarm.list.num_dialling() > 0 || !self.readers.is_empty();
+        let active = !self.peers.is_empty() || self.swarm.list().num_dialling() > 0 || !self.readers.is_empty();
         let tick = active.then(|| self.life.last_tick + self.pulse());
         let late = self.requests.late.next().filter(|_| self.may_ask());
         let hashes = self.hashes_due();
         let refused = Some(self.requests.next_forgiveness).filter(|at| *at < Time::NEVER);
-        let dial = self.swarm.list.next_dial_time(self.has_all());
+        let dial = self.swarm.list().next_dial_time(self.has_all());
         let sought =
-            [dial, self.swarm.shortage.next()].into_iter().flatten().min().map(|t| t.max(self.life.last_tick + TICK));
+            [dial, self.swarm.next_call()].into_iter().flatten().min().map(|t| t.max(self.life.last_tick + TICK));
         [tick, late, refused, hashes, sought, self.trackers.next_timeout().filter(|_| !self.life.checking)]
             .into_iter()
             .flatten()
@@ -309,7 +313,7 @@ impl Torrent {
         content.store.asked_blocks() == 0
             && rates.iter().all(|r| r.per_second() == 0)
             && self.choker.is_quiet()
-            && self.swarm.list.num_dialling() == 0
+            && self.swarm.list().num_dialling() == 0
             && self.requests.demand.is_empty()
             && self.readers.deadlines.is_empty()
             && !content.picker.has_wanted()
@@ -353,10 +357,7 @@ impl Torrent {
         self.poll_trackers(now);
         self.check_peers(now);
         self.ask_again_for_dropped(now);
-        self.note_starving(now);
-        self.turn_over(now);
-        self.call_for_peers(now);
-        self.dial(now);
+        self.review_swarm(now);
         let rules = self.choker_rules();
         self.choker.round(now, &rules, &mut self.peers, &mut self.out.wake);
         self.choker.fill_slots(now, &rules, &mut self.peers, &mut self.out.wake);

@@ -1,6 +1,5 @@
 //! Who has what: what peers say of their pieces, what they are told of ours.
 
-use super::Content;
 use super::bitfield::Bitfield;
 use super::pieces::PeerKey;
 use crate::alert::CloseReason;
@@ -114,12 +113,6 @@ impl Torrent {
         self.update_interests(now);
     }
 
-    /// How many pieces that we lack the peer has.
-    pub(in crate::engine) fn offers(&self, peer: &Peer) -> u32 {
-        let missing = || self.content.as_ref().map_or(0, Content::num_missing);
-        if peer.counted_seed { missing() } else { peer.counted_offers }
-    }
-
     pub(in crate::engine) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &mut self.content else {
@@ -151,7 +144,7 @@ impl Torrent {
         content.picker.peer_has(piece);
         peer.shown.note(piece);
         if peer.is_seed() {
-            self.swarm.list.set_seed(peer.address, true);
+            self.swarm.list_mut().set_seed(peer.address, true);
         }
         if !content.have.get(piece) {
             peer.counted_offers += 1;
@@ -184,7 +177,7 @@ impl Torrent {
             content.picker.peer_lost(piece);
         }
         if was_full {
-            self.swarm.list.set_seed(peer.address, false);
+            self.swarm.list_mut().set_seed(peer.address, false);
         }
         if !content.have.get(piece) {
             peer.counted_offers = peer.counted_offers.saturating_sub(1);
@@ -251,7 +244,7 @@ impl Torrent {
         let seed = peer.is_seed();
         let address = peer.address;
         self.peers.set_partial(key, !needs_no_look);
-        self.swarm.list.set_seed(address, seed);
+        self.swarm.list_mut().set_seed(address, seed);
         self.update_interest(now, key);
         self.heard_of_pieces(now);
         Ok(())

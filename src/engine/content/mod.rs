@@ -5,6 +5,7 @@ pub mod availability;
 pub mod bitfield;
 pub mod hash_job;
 pub mod hashing;
+pub mod parole;
 pub(crate) mod piece;
 pub mod piece_hash;
 pub mod piece_picker;

@@ -1,5 +1,8 @@
 //! Tests of what a torrent learns late: from another source of it, and what it tells peers of that.
 
+use std::net::SocketAddr;
+
+use super::super::swarm::peer_list::PeerSource;
 use super::*;
 use crate::engine::cache::share::Shares;
 use crate::engine::config::{StorageKind, TorrentConfig};
@@ -105,8 +108,8 @@ fn strangers_leave_a_torrent_that_turns_out_private() {
         let mut here: Vec<u8> = torrent.peers.values().map(|p| p.peer_id[0]).collect();
         here.sort_unstable();
         assert_eq!(here, if private { vec![1, 2, 6, 9] } else { vec![1, 2, 3, 4, 5, 6, 9] });
-        assert_eq!(torrent.swarm.list.len(), if private { 4 } else { 9 });
-        assert_eq!(torrent.swarm.list.num_dialling(), usize::from(!private));
+        assert_eq!(torrent.swarm.list().len(), if private { 4 } else { 9 });
+        assert_eq!(torrent.swarm.list().num_dialling(), usize::from(!private));
         assert_eq!(join(&mut torrent, 8, false).is_ok(), !private, "it was being dialled");
     }
 }

@@ -113,7 +113,7 @@ impl Torrent {
                 p.uploads.len() * 12 + p.pex_told.len() * 32 + p.early.changes.len() * 8 + p.cancelled.len() * 8;
             p.outbox.message_bytes() + lists + p.early.bitfield.as_ref().map_or(0, Vec::len)
         });
-        peers.sum::<usize>() + self.swarm.list.len() * 64
+        peers.sum::<usize>() + self.swarm.list().len() * 64
     }
 }
 

@@ -9,10 +9,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Peer;
-use crate::alert::CloseReason;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::torrent::Torrent;
+use crate::engine::swarm::surroundings::Surroundings;
 
 /// Two connections with one peer, one from each side, made within this time: they crossed.
 const CROSSING: Duration = Duration::from_secs(5);
@@ -22,24 +21,26 @@ const MUTE: Duration = Duration::from_secs(20);
 /// One that owes us nothing: most clients send a keep-alive sooner.
 const MUTE_AT_REST: Duration = Duration::from_secs(100);
 
-impl Torrent {
+/// Is the peer here already?
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Duplicate {
+    /// It is not, or by connections that are mute, which are to end.
+    Of(Vec<PeerKey>),
+    Stands,
+}
+
+impl Surroundings<'_> {
     /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
-    /// left. So both keep the one that the greater peer id began: here the other one ends, if it is the one that stands.
-    pub(in crate::engine) fn settle_crossing(&mut self, now: Time, incoming: bool, peer_id: &[u8; 20]) {
-        let crossed = self
-            .peers
-            .values()
-            .find(|p| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING);
-        if let Some(key) = crossed.map(|p| p.key)
-            && incoming == (*peer_id > self.config.peer_id)
-        {
-            self.close(now, key, CloseReason::DuplicatePeerId, None);
-        }
+    /// left. So both keep the one that the greater peer id began: this one ends, if it is the one that stands.
+    pub(in crate::engine) fn crossing(&self, now: Time, incoming: bool, peer_id: &[u8; 20]) -> Option<PeerKey> {
+        let crosses =
+            |p: &&Peer| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING;
+        let crossed = self.peers.values().find(crosses).map(|p| p.key);
+        crossed.filter(|_| incoming == (*peer_id > self.config.peer_id))
     }
 
-    /// Is the peer here already: by its id, its address or, where one connection an address is allowed, its IP? Connections of it
-    /// that are mute end, if all are.
-    pub(in crate::engine) fn is_duplicate(&mut self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
+    /// Is the peer here already: by its id, its address or, where one connection an address is allowed, its IP?
+    pub(in crate::engine) fn duplicate(&self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> Duplicate {
         let ip = address.ip().to_canonical();
         let one_each = !self.config.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
         let same = |p: &&Peer| {
@@ -47,14 +48,11 @@ impl Torrent {
             p.peer_id == *peer_id || same_ip && (one_each || p.address.port() == address.port())
         };
         let here: Vec<&Peer> = self.peers.values().filter(same).collect();
-        if !here.iter().all(|p| self.is_mute(now, p)) {
-            return true;
+        if here.iter().all(|p| self.is_mute(now, p)) {
+            Duplicate::Of(here.iter().map(|p| p.key).collect())
+        } else {
+            Duplicate::Stands
         }
-        let mute: Vec<PeerKey> = here.iter().map(|p| p.key).collect();
-        for key in mute {
-            self.close(now, key, CloseReason::DuplicatePeerId, None);
-        }
-        false
     }
 
     fn is_mute(&self, now: Time, peer: &Peer) -> bool {

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use super::Peer;
 use crate::base::time::Time;
-use crate::engine::readers::reader::Reader;
-use crate::engine::torrent::Torrent;
 
 /// One that was asked for nothing for so long, though it would have been, begins anew.
 const RESTED: Duration = Duration::from_secs(3);
@@ -52,11 +50,6 @@ impl Fruitless {
     }
 }
 
-/// Does somebody watch what it reads?
-pub(in crate::engine) fn plays(reader: &Reader) -> bool {
-    !reader.options.background
-}
-
 impl Peer {
     /// More comes in of it than nothing, whole blocks or parts of one.
     pub fn pours(&self) -> bool {
@@ -87,23 +80,6 @@ impl Peer {
         let brings = self.held.is_some() || !self.requests.is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
         (!brings && !would()).then_some(self.fruitless.since)
-    }
-}
-
-impl Torrent {
-    /// Has it been of no use for so long to a read that has waited for as long?
-    pub(in crate::engine) fn is_of_no_use(&self, now: Time, peer: &Peer, time: Duration) -> bool {
-        let pieces = self.awaited(plays).filter(|(_, since)| now.since(*since) >= time);
-        let pieces: Vec<u32> = pieces.map(|(piece, _)| piece).collect();
-        !pieces.is_empty() && peer.of_no_use_since(now, &pieces).is_some_and(|since| now.since(since) >= time)
-    }
-
-    /// The missing pieces that reads of such readers wait for, and since when.
-    pub(in crate::engine) fn awaited(&self, of: impl Fn(&Reader) -> bool) -> impl Iterator<Item = (u32, Time)> {
-        let content = self.content.as_ref();
-        let waits = self.readers.values().filter(move |r| of(r));
-        let waits = waits.flat_map(|r| r.waits().map(|(offset, since)| (r.span.piece_at(offset), since)));
-        waits.filter(move |(piece, _)| content.is_some_and(|c| c.is_missing(*piece)))
     }
 }
 

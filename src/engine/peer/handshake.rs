@@ -35,10 +35,12 @@ impl Torrent {
         handshake: &Handshake,
     ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
         let limits = self.swarm_limits();
-        self.settle_crossing(now, incoming, &handshake.peer_id);
+        if let Some(crossed) = self.surroundings().crossing(now, incoming, &handshake.peer_id) {
+            self.close(now, crossed, CloseReason::DuplicatePeerId, None);
+        }
         let refusal = if !self.is_running() || self.life.checking {
             Some(CloseReason::TorrentRemoved)
-        } else if self.swarm.list.is_banned(address) || !incoming && self.is_stranger(address) {
+        } else if self.swarm.list().is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)
         } else if handshake.peer_id == self.config.peer_id {
             Some(CloseReason::SelfConnection)
@@ -57,28 +59,26 @@ impl Torrent {
                 // Through no fault of its own.
                 CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
                     let rest = if self.a_read_waits() { SOON.min(limits.min_reconnect) } else { limits.min_reconnect };
-                    self.swarm.list.dial_deferred(now + rest, address);
+                    self.swarm.list_mut().dial_deferred(now + rest, address);
                 }
-                _ => self.swarm.list.dial_failed(now, address, &limits),
+                _ => self.swarm.list_mut().dial_failed(now, address, &limits),
             }
             return Err(reason);
         }
         let key = self.peers.next_key();
         let credits = Credits::new(self.cache.pool.clone());
-        let dialling = self.swarm.list.num_dialling().saturating_sub(usize::from(!incoming));
+        let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
             peer.have = Bitfield::new(content.info.layout.num_pieces());
             peer.told = Bitfield::new(content.info.layout.num_pieces());
         }
-        self.swarm.list.connected(now, address, incoming, &limits);
-        self.swarm.rooms.vacant = false;
-        self.swarm.list.take_awaited(address);
-        self.swarm.had_incoming |= incoming;
+        self.swarm.list_mut().connected(now, address, incoming, &limits);
+        self.swarm.let_in(address, incoming);
         self.peers.set_partial(key, true);
         self.peers.insert(key, peer);
-        self.peers.set_parole(key, self.was_suspect(address));
+        self.peers.set_parole(key, self.smart_ban.was_suspect(address));
         self.requests.ranking.outdated();
         self.alert(Alert::PeerConnect {
             endpoint: address,
@@ -208,9 +208,9 @@ impl Torrent {
         }
         if let Some(address) = listens {
             // The same peer by the address that it listens on: not to be dialled while it is here.
-            self.swarm.list.add(now, address, PeerSource::INCOMING, &limits);
-            if !self.swarm.list.source(address).is_empty() {
-                self.swarm.list.connected(now, address, true, &limits);
+            self.swarm.list_mut().add(now, address, PeerSource::INCOMING, &limits);
+            if !self.swarm.list().source(address).is_empty() {
+                self.swarm.list_mut().connected(now, address, true, &limits);
             }
         }
         if let Some(size) = hello.metadata_size {

@@ -313,7 +313,7 @@ impl Torrent {
     }
 
     pub(in crate::engine) fn is_interesting(&self, peer: &Peer) -> bool {
-        (self.offers(peer) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
+        (peer.offers(self.content.as_ref()) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
     }
 
     fn wants_any(&self) -> bool {
@@ -341,7 +341,7 @@ impl Torrent {
         let close_redundant =
             self.config.settings.close_redundant_connections && self.config.storage == StorageKind::Disk;
         let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
-        let crowded = self.peers.len() >= self.connection_limit();
+        let crowded = self.peers.len() >= self.config.connection_limit();
         let deaf: Vec<PeerKey> =
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
         deaf.into_iter().for_each(|key| self.close_deaf(now, key));
@@ -449,7 +449,7 @@ impl Torrent {
             }
         }
         self.give_up_exclusive(key, !peer.parole);
-        self.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
+        self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.requests.from = 0;
         }
@@ -465,15 +465,15 @@ impl Torrent {
         };
         if reason == CloseReason::UploadToUpload {
             // Or it would be dialled again, for the same end.
-            self.swarm.list.set_seed(peer.address, true);
+            self.swarm.list_mut().set_seed(peer.address, true);
         }
         let listens = peer.listen_port.filter(|_| peer.incoming).map(|port| SocketAddr::new(peer.address.ip(), port));
         if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
-            self.swarm.list.remember(address);
+            self.swarm.list_mut().remember(address);
         }
-        self.swarm.list.disconnected(now, peer.address, parting, &limits);
+        self.swarm.list_mut().disconnected(now, peer.address, parting, &limits);
         if let Some(address) = listens {
-            self.swarm.list.disconnected(now, address, parting, &limits);
+            self.swarm.list_mut().disconnected(now, address, parting, &limits);
         }
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {

@@ -29,6 +29,7 @@ use self::rhythm::Rhythm;
 use super::bandwidth::aggregate::Part;
 use super::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
 use super::bandwidth::rate::Rate;
+use super::content::Content;
 use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
 use super::requests::shows::Shown;
@@ -364,6 +365,11 @@ impl Peer {
         // More than it queues it drops, or rejects.
         let most = max.min(self.reqq).max(1);
         self.takes(queue.clamp(MIN_QUEUE.min(most), most))
+    }
+
+    /// How many pieces that we lack it has.
+    pub(in crate::engine) fn offers(&self, content: Option<&Content>) -> u32 {
+        if self.counted_seed { content.map_or(0, Content::num_missing) } else { self.counted_offers }
     }
 
     /// What it is to the aggregate of all.

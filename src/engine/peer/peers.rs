@@ -86,6 +86,15 @@ impl Peers {
         self.on_parole = (self.on_parole + usize::from(parole)).saturating_sub(usize::from(before));
     }
 
+    /// A piece failed its hash to which it may have sent a part: it is on parole until it has shown that it sends what is right.
+    pub(in crate::engine) fn failed_hash(&mut self, key: PeerKey) {
+        if let Some(peer) = self.map.get_mut(&key) {
+            peer.hash_fails += 1;
+            peer.parole_passed = 0;
+        }
+        self.set_parole(key, true);
+    }
+
     /// All of them, for good.
     pub(in crate::engine) fn take_all(&mut self) -> IntoValues<PeerKey, Peer> {
         self.on_parole = 0;

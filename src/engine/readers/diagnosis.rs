@@ -157,8 +157,8 @@ impl Torrent {
 
     fn peer_counts(&self, piece: Option<u32>) -> PeerCounts {
         let mut counts = PeerCounts {
-            dialling: self.swarm.list.num_dialling() as u32,
-            candidates: self.swarm.list.num_candidates() as u32,
+            dialling: self.swarm.list().num_dialling() as u32,
+            candidates: self.swarm.list().num_candidates() as u32,
             connected: self.peers.len() as u32,
             ..PeerCounts::default()
         };

@@ -100,7 +100,8 @@ impl Torrent {
     fn waits_for_what_nobody_has(&self) -> bool {
         let Some(content) = &self.content else { return false };
         let nobody_has = |piece: u32| content.is_missing(piece) && content.picker.availability(piece) == 0;
-        let reads = self.awaited(|_| true).map(|(piece, _)| piece);
+        let around = self.surroundings();
+        let reads = around.awaited(|_| true).map(|(piece, _)| piece);
         reads.chain(self.readers.deadlines.keys().copied()).any(nobody_has)
     }
 

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::peer_list::{PeerSource, SwarmLimits};
-use crate::alert::{Alert, CloseReason, SocketType};
-use crate::base::error::{Error, Operation};
+use super::Swarm;
+use super::peer_list::SwarmLimits;
+use super::surroundings::Surroundings;
+use crate::alert::CloseReason;
+use crate::base::error::Error;
 use crate::base::time::Time;
-use crate::engine::torrent::Torrent;
+use crate::settings::Settings;
 
 /// Why a dial ended without a peer.
 #[derive(Debug, Clone, Default)]
@@ -20,136 +22,73 @@ pub struct DialFailure {
 pub const DIAL_PATIENCE: Duration = Duration::from_secs(4);
 pub const DIAL_ASKED_AGAIN: Duration = Duration::from_secs(1);
 
-impl Torrent {
-    pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
-        let limits = self.swarm_limits();
-        let new = self.swarm.list.add_answer(now, addresses, source, &limits);
-        self.dial(now);
-        new as u32
+/// How many dials may begin: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
+#[derive(Debug)]
+pub(in crate::engine) struct Dialling {
+    since_start: u32,
+    tokens: f64,
+    last: Time,
+}
+
+impl Dialling {
+    pub fn new(now: Time) -> Self {
+        Self { since_start: 0, tokens: 0.0, last: now }
     }
 
-    /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
-    pub fn connect_peer(&mut self, now: Time, address: SocketAddr) {
-        let limits = self.swarm_limits();
-        let allowed = limits.allow(address) && !self.swarm.list.is_banned(address);
-        self.swarm.list.add(now, address, PeerSource::MANUAL, &limits);
-        if !allowed || !self.swarm.list.await_dial(now, address) {
-            let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
-            self.tell_dial(address, DialFailure { reason, error: None });
+    pub fn started(&mut self) {
+        self.since_start = 0;
+    }
+
+    fn allowed(&mut self, now: Time, settings: &Settings) -> usize {
+        let speed = settings.connection_speed.max(0) as f64;
+        self.tokens = (self.tokens + now.since(self.last).as_secs_f64() * speed).min(speed.max(1.0));
+        self.last = now;
+        let boost = u32::try_from(settings.torrent_connect_boost).unwrap_or(0).saturating_sub(self.since_start);
+        (self.tokens as usize).max(boost as usize)
+    }
+
+    fn began(&mut self, dials: usize) {
+        self.tokens = (self.tokens - dials as f64).max(0.0);
+        self.since_start = self.since_start.saturating_add(dials as u32);
+    }
+}
+
+impl SwarmLimits {
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            max_peers: usize::try_from(settings.max_peerlist_size).unwrap_or(0).max(1),
+            max_failcount: u32::try_from(settings.max_failcount).unwrap_or(u32::MAX),
+            // Who hangs up at once would be dialled a hundred times a second.
+            min_reconnect: Duration::from_secs(u64::try_from(settings.min_reconnect_time).unwrap_or(0).max(1)),
+            no_privileged_ports: settings.no_connect_privileged_ports,
         }
-        self.dial(now);
+    }
+}
+
+impl Swarm {
+    /// Places of the torrent that are free.
+    pub(in crate::engine) fn room(&self, around: &Surroundings<'_>) -> usize {
+        around.config.connection_limit().saturating_sub(around.peers.len() + self.list.num_dialling())
     }
 
-    pub fn dial_failed(&mut self, now: Time, address: SocketAddr, failure: DialFailure) {
-        let limits = self.swarm_limits();
-        self.tell_awaited(address, failure);
-        self.swarm.list.dial_failed(now, address, &limits);
-        self.call_for_peers(now);
-        self.dial(now);
+    /// Whom to dial now, where there is room for so many more.
+    pub(in crate::engine) fn next_dials(
+        &mut self,
+        now: Time,
+        room: usize,
+        around: &Surroundings<'_>,
+    ) -> Vec<SocketAddr> {
+        let allowed = self.dialling.allowed(now, &around.config.settings);
+        let dials = self.list.next_dials(now, room.min(allowed), around.has_all());
+        self.dialling.began(dials.len());
+        dials
     }
 
     /// Should a dial end that nobody has answered for a while? Where somebody waits, another address could be dialled, and it takes the place for
     /// that. `crowded`: the session has none.
-    pub fn dial_gives_way(&self, now: Time, crowded: bool) -> bool {
-        let full = crowded || self.peers.len() + self.swarm.list.num_dialling() >= self.connection_limit();
-        let others = || self.swarm.list.next_dial_time(self.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
-        full && (self.content.is_none() || self.a_read_waits()) && others()
-    }
-
-    /// The settings let nobody be dialled. The peer is dialled when they do; who asked for it need not wait for that.
-    pub fn dial_forbidden(&mut self, now: Time, address: SocketAddr) {
-        self.tell_awaited(address, DialFailure { reason: CloseReason::ProtocolBlocked, error: None });
-        self.dial_deferred(now, address);
-    }
-
-    /// Tells the caller who asked for the dial, if one did and still waits for it. Before the list hears of it: it may forget the peer.
-    pub(in crate::engine) fn tell_awaited(&mut self, address: SocketAddr, failure: DialFailure) {
-        if self.swarm.list.take_awaited(address) {
-            self.tell_dial(address, failure);
-        }
-    }
-
-    fn tell_dial(&mut self, endpoint: SocketAddr, DialFailure { reason, error }: DialFailure) {
-        let operation = error.as_ref().map_or(Operation::Connect, |e| e.operation);
-        let socket_type = SocketType::Tcp;
-        self.alert(Alert::PeerDisconnected { endpoint, peer_id: [0; 20], socket_type, operation, reason, error });
-    }
-
-    pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
-        self.swarm.list.dial_deferred(now + Duration::from_millis(200), address);
-    }
-
-    pub fn ban(&mut self, now: Time, ip: std::net::IpAddr) {
-        let awaited = self.swarm.list.ban_ip(ip);
-        self.tell_banned(awaited);
-        let ip = ip.to_canonical();
-        let of_it = self.peers.values().filter(|p| p.address.ip().to_canonical() == ip);
-        let peers: Vec<_> = of_it.map(|p| (p.key, p.address, p.peer_id)).collect();
-        for (key, endpoint, peer_id) in peers {
-            self.alert(Alert::PeerBan { endpoint, peer_id });
-            self.close(now, key, CloseReason::Blocked, None);
-        }
-    }
-
-    /// Bans who sent what it should not.
-    pub(in crate::engine) fn ban_sender(&mut self, endpoint: SocketAddr, peer_id: [u8; 20]) {
-        let awaited = self.swarm.list.ban(endpoint);
-        self.tell_banned(awaited);
-        self.alert(Alert::PeerBan { endpoint, peer_id });
-    }
-
-    fn tell_banned(&mut self, awaited: Vec<SocketAddr>) {
-        for address in awaited {
-            self.tell_dial(address, DialFailure { reason: CloseReason::Blocked, error: None });
-        }
-    }
-
-    pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.swarm.list.is_banned(address)
-    }
-
-    pub(in crate::engine) fn swarm_limits(&self) -> SwarmLimits {
-        let s = &self.config.settings;
-        SwarmLimits {
-            max_peers: usize::try_from(s.max_peerlist_size).unwrap_or(0).max(1),
-            max_failcount: u32::try_from(s.max_failcount).unwrap_or(u32::MAX),
-            // Who hangs up at once would be dialled a hundred times a second.
-            min_reconnect: Duration::from_secs(u64::try_from(s.min_reconnect_time).unwrap_or(0).max(1)),
-            no_privileged_ports: s.no_connect_privileged_ports,
-        }
-    }
-
-    pub(in crate::engine) fn connection_limit(&self) -> usize {
-        let own = self.config.max_connections;
-        let limit = if own > 0 { i64::from(own) } else { self.config.settings.max_connections_per_torrent };
-        usize::try_from(limit).unwrap_or(0)
-    }
-
-    pub(in crate::engine) fn has_all(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.have.is_full())
-    }
-
-    /// Dials what may be dialled: a burst at the start (`torrent_connect_boost`), then `connection_speed` a second.
-    pub(in crate::engine) fn dial(&mut self, now: Time) {
-        if !self.is_running() || self.life.checking {
-            return;
-        }
-        let taken = |torrent: &Self| torrent.peers.len() + torrent.swarm.list.num_dialling();
-        let mut room = self.connection_limit().saturating_sub(taken(self));
-        if room == 0 && self.free_place_to_dial(now) {
-            room = self.connection_limit().saturating_sub(taken(self));
-        }
-        let speed = self.config.settings.connection_speed.max(0) as f64;
-        self.swarm.dial_tokens =
-            (self.swarm.dial_tokens + now.since(self.swarm.last_dial).as_secs_f64() * speed).min(speed.max(1.0));
-        self.swarm.last_dial = now;
-        let boost = u32::try_from(self.config.settings.torrent_connect_boost)
-            .unwrap_or(0)
-            .saturating_sub(self.swarm.dials_since_start);
-        let allowed = (self.swarm.dial_tokens as usize).max(boost as usize);
-        let dials = self.swarm.list.next_dials(now, room.min(allowed), self.has_all());
-        self.swarm.dial_tokens = (self.swarm.dial_tokens - dials.len() as f64).max(0.0);
-        self.swarm.dials_since_start = self.swarm.dials_since_start.saturating_add(dials.len() as u32);
-        self.out.dial.extend(dials);
+    pub(in crate::engine) fn dial_gives_way(&self, now: Time, crowded: bool, around: &Surroundings<'_>) -> bool {
+        let full = crowded || self.room(around) == 0;
+        let others = || self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
+        full && (around.content.is_none() || around.a_read_waits()) && others()
     }
 }

@@ -7,26 +7,27 @@ pub mod peer_list;
 pub mod pex;
 pub mod shortage;
 pub mod smart_ban;
+pub mod surroundings;
 pub mod turnover;
 
-use crate::base::time::Time;
+use std::net::SocketAddr;
+
+use dial::Dialling;
 use peer_list::PeerList;
 use shortage::Shortage;
-use turnover::Rooms;
+use turnover::{Places, Turnover};
+
+use crate::base::time::Time;
 
 /// Who is known, and how they are come by and parted with.
 #[derive(Debug)]
 pub(in crate::engine) struct Swarm {
-    pub(in crate::engine) list: PeerList,
-    pub(in crate::engine) shortage: Shortage,
-    /// A peer has come to us by itself, since the torrent was added.
-    pub(in crate::engine) had_incoming: bool,
-    pub(in crate::engine) rooms: Rooms,
-    /// When the worst go.
-    pub(in crate::engine) next_turnover: Time,
-    pub(in crate::engine) dials_since_start: u32,
-    pub(in crate::engine) dial_tokens: f64,
-    pub(in crate::engine) last_dial: Time,
+    list: PeerList,
+    shortage: Shortage,
+    dialling: Dialling,
+    places: Places,
+    turnover: Turnover,
+    had_incoming: bool,
 }
 
 impl Swarm {
@@ -34,12 +35,42 @@ impl Swarm {
         Self {
             list: PeerList::new(now, seed),
             shortage: Shortage::new(now),
+            dialling: Dialling::new(now),
+            places: Places::default(),
+            turnover: Turnover::new(now),
             had_incoming: false,
-            rooms: Rooms::default(),
-            next_turnover: now,
-            dials_since_start: 0,
-            dial_tokens: 0.0,
-            last_dial: now,
         }
+    }
+
+    /// Who is known.
+    pub(in crate::engine) fn list(&self) -> &PeerList {
+        &self.list
+    }
+
+    pub(in crate::engine) fn list_mut(&mut self) -> &mut PeerList {
+        &mut self.list
+    }
+
+    /// Has a peer come to us by itself, since the torrent was added?
+    pub(in crate::engine) fn had_incoming(&self) -> bool {
+        self.had_incoming
+    }
+
+    /// A peer was let in.
+    pub(in crate::engine) fn let_in(&mut self, address: SocketAddr, incoming: bool) {
+        self.places.taken();
+        self.list.take_awaited(address);
+        self.had_incoming |= incoming;
+    }
+
+    /// The torrent starts again: nobody's failures count, and it may dial as many at once as a new one.
+    pub(in crate::engine) fn started(&mut self) {
+        self.list.forgive_all();
+        self.dialling.started();
+    }
+
+    /// When the next call for peers is due, if somebody waits for them.
+    pub(in crate::engine) fn next_call(&self) -> Option<Time> {
+        self.shortage.next()
     }
 }

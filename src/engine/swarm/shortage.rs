@@ -7,11 +7,11 @@
 
 use std::time::Duration;
 
+use super::Swarm;
+use super::surroundings::Surroundings;
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
 use crate::engine::peer::Peer;
-use crate::engine::readers::reader::Reader;
-use crate::engine::torrent::Torrent;
 use crate::engine::trackers::Hurried;
 
 /// The pause after a call for a read; it grows by this, up to the longest.
@@ -89,91 +89,74 @@ impl Shortage {
     }
 }
 
-impl Torrent {
+/// What a call is to reach, beside the peers that are dialled again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Call {
+    /// How trackers are hurried, and whether it is the first call of this shortage. None: they are not.
+    pub trackers: Option<(Hurried, bool)>,
+    pub search_dht: bool,
+}
+
+impl Swarm {
     /// Calls for peers, if somebody waits for them and the time has come.
-    pub(in crate::engine) fn call_for_peers(&mut self, now: Time) {
-        if !self.peers.is_empty() && now.since(self.swarm.shortage.looked) < LOOK {
-            return;
+    pub(in crate::engine) fn call_for_peers(&mut self, now: Time, around: &Surroundings<'_>) -> Option<Call> {
+        if !around.peers.is_empty() && now.since(self.shortage.looked) < LOOK {
+            return None;
         }
-        self.swarm.shortage.looked = now;
-        let need = self.need(now);
-        if need != self.swarm.shortage.need {
-            self.swarm.shortage.changes(now, need);
+        self.shortage.looked = now;
+        let need = self.need(now, around);
+        if need != self.shortage.need {
+            self.shortage.changes(now, need);
         }
-        let Some(need) = need.filter(|_| self.swarm.shortage.next <= now) else { return };
+        let need = need.filter(|_| self.shortage.next <= now)?;
         let (step, longest, called) = match need {
             Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
             Need::MoreForARead | Need::Metadata | Need::Download => {
                 (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
             }
         };
-        self.swarm.shortage.calls = self.swarm.shortage.calls.saturating_add(1);
-        let pause = self.swarm.list.about(step.saturating_mul(self.swarm.shortage.calls).min(longest));
-        self.swarm.shortage.next = now + pause;
-        self.swarm.list.call(now, called);
-        let by = match need {
-            Need::Read => Some((Hurried::ByRead, DHT_SPACING)),
-            Need::MoreForARead | Need::Metadata => Some((Hurried::Gently, RARE_DHT_SPACING)),
-            Need::Download => None,
+        self.shortage.calls = self.shortage.calls.saturating_add(1);
+        let pause = self.list.about(step.saturating_mul(self.shortage.calls).min(longest));
+        self.shortage.next = now + pause;
+        self.list.call(now, called);
+        let (hurried, spacing) = match need {
+            Need::Read => (Hurried::ByRead, DHT_SPACING),
+            Need::MoreForARead | Need::Metadata => (Hurried::Gently, RARE_DHT_SPACING),
+            Need::Download => return Some(Call { trackers: None, search_dht: false }),
         };
-        if let Some((by, spacing)) = by {
-            self.trackers.hurry(now, by, self.swarm.shortage.calls == 1);
-            self.poll_trackers(now);
-            if self.swarm.shortage.next_search <= now {
-                self.swarm.shortage.next_search = now + spacing;
-                self.out.search_dht = true;
-            }
+        let search_dht = self.shortage.next_search <= now;
+        if search_dht {
+            self.shortage.next_search = now + spacing;
         }
-        self.dial(now);
+        Some(Call { trackers: Some((hurried, self.shortage.calls == 1)), search_dht })
     }
 
-    fn need(&self, now: Time) -> Option<Need> {
-        if !self.is_running() || self.life.checking {
+    fn need(&self, now: Time, around: &Surroundings<'_>) -> Option<Need> {
+        if !around.active {
             return None;
         }
-        if self.content.is_none() {
+        let Some(content) = around.content else {
             // They are given time to answer.
             let new = |p: &Peer| p.ids.ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
-            let comes = self.fetch.came_within(now, PATIENCE) || self.peers.values().any(new);
+            let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
             return (!comes).then_some(Need::Metadata);
-        }
-        if self.readers_wait_in_vain(now) || (self.peers.is_empty() && !self.readers.deadlines.is_empty()) {
+        };
+        if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines.is_empty()) {
             return Some(Need::Read);
         }
-        if self.starves(now) && self.meters.down.per_second() < TOO_LITTLE && !self.swarm.list.has_untried(now) {
+        if self.places.starves(now, around) && around.rate < TOO_LITTLE && !self.list.has_untried(now) {
             return Some(Need::MoreForARead);
         }
-        let fetches =
-            || self.config.storage == StorageKind::Disk && self.content.as_ref().is_some_and(|c| c.picker.has_wanted());
-        (self.peers.is_empty() && fetches()).then_some(Need::Download)
+        let fetches = || around.config.storage == StorageKind::Disk && content.picker.has_wanted();
+        (around.peers.is_empty() && fetches()).then_some(Need::Download)
     }
+}
 
-    /// Does a read wait, or a download?
-    pub(in crate::engine) fn somebody_waits(&self) -> bool {
-        let Some(content) = &self.content else { return true };
-        self.a_read_waits() || !self.readers.deadlines.is_empty() || content.picker.has_wanted()
-    }
-
-    pub fn urgency(&self) -> Urgency {
-        if self.a_read_waits() || !self.readers.deadlines.is_empty() {
-            Urgency::Read
-        } else if self.content.is_none() {
-            Urgency::Metadata
-        } else {
-            Urgency::Nobody
-        }
-    }
-
-    pub(in crate::engine) fn a_read_waits(&self) -> bool {
-        self.readers.values().any(Reader::reads_wait)
-    }
-
-    /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
-    fn readers_wait_in_vain(&self, now: Time) -> bool {
-        self.awaited(|_| true).any(|(piece, since)| {
-            let patient = now.since(since) < PATIENCE;
-            let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
-            !self.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
-        })
-    }
+/// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
+fn reads_wait_in_vain(now: Time, around: &Surroundings<'_>) -> bool {
+    around.awaited(|_| true).any(|(piece, since)| {
+        let patient = now.since(since) < PATIENCE;
+        let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
+        !around.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
+    })
 }

@@ -11,10 +11,9 @@ use std::net::SocketAddr;
 
 use sha1::{Digest, Sha1};
 
-use crate::alert::{Alert, CloseReason};
-use crate::base::time::Time;
-use crate::engine::content::pieces::{PeerKey, Stage};
-use crate::engine::torrent::Torrent;
+use crate::engine::content::Content;
+use crate::engine::content::pieces::PeerKey;
+use crate::engine::peer::peers::Peers;
 
 /// Pieces with suspects remembered at once.
 const MAX_SUSPECT_PIECES: usize = 64;
@@ -45,24 +44,27 @@ pub struct Departed {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct SmartBan {
     /// Per failed piece: who sent which block, by its hash.
-    pub(in crate::engine) suspects: HashMap<u32, Vec<Suspicion>>,
+    suspects: HashMap<u32, Vec<Suspicion>>,
     /// Who left lately.
-    pub(in crate::engine) departed: VecDeque<Departed>,
+    departed: VecDeque<Departed>,
 }
 
-impl Torrent {
-    pub(in crate::engine) fn piece_failed(&mut self, now: Time, piece: u32) {
-        self.meters.counters.hash_failures += 1;
-        self.alert(Alert::HashFailed { piece });
-        let Some(content) = &mut self.content else { return };
-        if content.info.layout.is_padding_only(piece) {
-            content.hopeless.set(piece);
-        }
-        self.meters.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
-        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
-        if senders.len() > 1 && self.smart_ban.suspects.len() < MAX_SUSPECT_PIECES {
-            let list = self.smart_ban.suspects.entry(piece).or_default();
-            let blocks = content.store.slot(piece).map(|s| s.blocks.as_slice()).unwrap_or_default();
+/// What a piece that came right says of those who were suspected.
+#[derive(Debug)]
+pub(in crate::engine) struct Verdict {
+    pub innocent: Vec<PeerKey>,
+    pub guilty: Vec<PeerKey>,
+}
+
+impl SmartBan {
+    /// A piece failed its hash. Several sent parts of it: what each sent is remembered. Who is to go on parole with that, those who left
+    /// and are back by another connection, too.
+    pub(in crate::engine) fn failed(&mut self, piece: u32, content: &Content, peers: &Peers) -> Vec<PeerKey> {
+        let slot = content.store.slot(piece);
+        let mut suspects = slot.map(|s| s.senders()).unwrap_or_default();
+        if suspects.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {
+            let list = self.suspects.entry(piece).or_default();
+            let blocks = slot.map(|s| s.blocks.as_slice()).unwrap_or_default();
             for (i, b) in (0u32..).zip(blocks) {
                 let Some(data) = b.data.as_ref().filter(|_| list.len() < blocks.len() * MAX_FAILURES_REMEMBERED) else {
                     continue;
@@ -70,131 +72,31 @@ impl Torrent {
                 list.push(Suspicion { block: i, digest: Sha1::digest(data.as_slice()).into(), peer: b.from });
             }
         }
-        let asked = content.store.remove(piece);
-        for (block, key) in asked {
-            self.drop_request(key, piece, block);
-        }
-        let single = if let [only] = senders.as_slice() { Some(*only) } else { None };
-        let suspects = self.with_their_returns(senders);
-        for key in &suspects {
-            if let Some(peer) = self.peers.get_mut(key) {
-                peer.hash_fails += 1;
-                peer.parole_passed = 0;
-            }
-            self.peers.set_parole(*key, true);
-        }
-        match single {
-            Some(only) => self.convict(now, only),
-            None => self.separate(now, &suspects),
-        }
-        self.requests.outdated = true;
-        self.fill_all(now);
-    }
-
-    /// Suspects that left and are back by another connection.
-    fn with_their_returns(&self, mut suspects: Vec<PeerKey>) -> Vec<PeerKey> {
         let gone: Vec<SocketAddr> =
-            self.smart_ban.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
-        let back = self.peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address))).map(|p| p.key);
-        suspects.extend(back.collect::<Vec<_>>());
+            self.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
+        suspects.extend(peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address))).map(|p| p.key));
         suspects.sort_unstable();
         suspects.dedup();
         suspects
     }
 
-    /// From here on no piece mixes blocks of a suspect with those of anybody else.
-    fn separate(&mut self, now: Time, suspects: &[PeerKey]) {
-        let Some(content) = &mut self.content else { return };
-        for piece in content.store.present().to_vec() {
-            let (Some(content), peers) = (&mut self.content, &self.peers) else { return };
-            let Some(slot) = content.store.slot(piece).filter(|s| s.stage == Stage::Partial) else { continue };
-            let senders = slot.senders();
-            let asked: BTreeSet<PeerKey> = slot.blocks.iter().flat_map(|b| b.askees()).collect();
-            if !senders.iter().chain(&asked).any(|k| suspects.contains(k)) {
-                continue;
-            }
-            // Innocents share it among themselves. A suspect has it alone, if it is still here.
-            let sent = |key: &PeerKey| slot.blocks.iter().filter(|b| b.data.is_some() && b.from == *key).count();
-            let involved = || senders.iter().chain(&asked);
-            let innocent = involved().any(|k| !suspects.contains(k));
-            let suspect = involved().filter(|k| peers.contains_key(k)).max_by_key(|k| sent(k)).copied();
-            let owner = if innocent { PeerKey::NOBODY } else { suspect.unwrap_or(PeerKey::NOBODY) };
-            let stays = |key: PeerKey| key == owner || !suspects.contains(&key);
-            content.store.discard(piece, |from| !stays(from));
-            if let Some(slot) = content.store.slot_mut(piece) {
-                slot.exclusive = owner;
-            }
-            for key in asked.into_iter().filter(|k| !stays(*k)) {
-                self.cancel_requests(now, key, |p| p == piece);
-            }
-        }
-    }
-
-    /// A piece that only a suspect may bring is late: the rest of the swarm takes it over, from the start.
-    pub(in crate::engine) fn take_over(&mut self, now: Time, piece: u32) {
-        let Some(content) = &mut self.content else { return };
-        let Some(slot) = content.store.slot_mut(piece) else { return };
-        let owner = std::mem::replace(&mut slot.exclusive, PeerKey::NOBODY);
-        content.store.discard(piece, |from| from == owner);
-        self.cancel_requests(now, owner, |p| p == piece);
-        self.requests.from = 0;
-    }
-
-    /// A suspect begins to bring a piece that others left: alone, so what is there of others goes.
-    pub(in crate::engine) fn claim_for_suspect(&mut self, now: Time, key: PeerKey, piece: u32) {
-        if !self.peers.get(&key).is_some_and(|p| p.parole) {
-            return;
-        }
-        let Some(content) = &mut self.content else { return };
-        let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive != key) else { return };
-        slot.exclusive = key;
-        let asked: BTreeSet<PeerKey> = slot.blocks.iter().flat_map(|b| b.askees()).filter(|k| *k != key).collect();
-        content.store.discard(piece, |from| from != key);
-        for other in asked {
-            self.cancel_requests(now, other, |p| p == piece);
-        }
-    }
-
-    /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
-    pub(in crate::engine) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
-        let Some(content) = &mut self.content else { return };
-        for piece in content.store.present().to_vec() {
-            if let Some(slot) = content.store.slot_mut(piece).filter(|s| s.exclusive == key) {
-                slot.exclusive = PeerKey::NOBODY;
-                if !trusted {
-                    content.store.discard(piece, |from| from == key);
-                }
-                self.requests.from = 0;
-                self.requests.refill = true;
-            }
-        }
-    }
-
-    /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
-    pub(in crate::engine) fn suspect_stops(&mut self, key: PeerKey) {
-        if self.peers.get(&key).is_some_and(|p| p.parole) {
-            self.give_up_exclusive(key, false);
-        }
-    }
-
     /// Is whoever connects from here under suspicion from before?
     pub(in crate::engine) fn was_suspect(&self, address: SocketAddr) -> bool {
         let same = |d: &Departed| same_host(d.address, address);
-        !self.smart_ban.suspects.is_empty() && self.smart_ban.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
+        !self.suspects.is_empty() && self.departed.iter().any(|d| same(d) && self.is_suspect(d.key))
     }
 
     fn is_suspect(&self, key: PeerKey) -> bool {
-        self.smart_ban.suspects.values().flatten().any(|s| s.peer == key)
+        self.suspects.values().flatten().any(|s| s.peer == key)
     }
 
-    /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
-    pub(in crate::engine) fn acquit(&mut self, now: Time, piece: u32) {
-        let Some(content) = &self.content else { return };
-        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
+    /// The piece came right: who sent other bytes for it before is guilty, and those are innocent who sent these, or have brought enough
+    /// that was right.
+    pub(in crate::engine) fn passed(&mut self, piece: u32, content: &Content, peers: &mut Peers) -> Verdict {
         let mut cleared: BTreeSet<PeerKey> = BTreeSet::new();
         let mut guilty: BTreeSet<PeerKey> = BTreeSet::new();
         let mut open = Vec::new();
-        for suspicion in self.smart_ban.suspects.remove(&piece).unwrap_or_default() {
+        for suspicion in self.suspects.remove(&piece).unwrap_or_default() {
             match content.store.block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice())) {
                 Some(good) if suspicion.digest[..] == good[..] => drop(cleared.insert(suspicion.peer)),
                 Some(_) => drop(guilty.insert(suspicion.peer)),
@@ -203,55 +105,31 @@ impl Torrent {
             }
         }
         if !open.is_empty() {
-            self.smart_ban.suspects.insert(piece, open);
+            self.suspects.insert(piece, open);
         }
-        for key in senders {
-            if let Some(peer) = self.peers.get_mut(&key).filter(|p| p.parole) {
+        for key in content.store.slot(piece).map(|s| s.senders()).unwrap_or_default() {
+            if let Some(peer) = peers.get_mut(&key).filter(|p| p.parole) {
                 peer.parole_passed += 1;
                 cleared.insert(key);
             }
         }
-        for key in cleared {
-            let suspect = self.is_suspect(key);
-            if self.peers.get(&key).is_some_and(|p| !suspect || p.parole_passed >= PAROLE_PIECES) {
-                self.peers.set_parole(key, false);
-                self.give_up_exclusive(key, true);
-            }
-        }
-        for key in guilty {
-            self.convict(now, key);
-        }
+        let trusted =
+            |key: &PeerKey| peers.get(key).is_some_and(|p| !self.is_suspect(*key) || p.parole_passed >= PAROLE_PIECES);
+        Verdict { innocent: cleared.into_iter().filter(trusted).collect(), guilty: guilty.into_iter().collect() }
     }
 
-    /// The peer sent bad data: it goes, what it sent that is not verified goes, and it does not come back.
-    fn convict(&mut self, now: Time, key: PeerKey) {
-        let here = self.peers.get(&key).map(|p| Departed { key, address: p.address, peer_id: p.peer_id });
-        let Some(who) = here.or_else(|| self.smart_ban.departed.iter().find(|d| d.key == key).copied()) else { return };
-        if !self.swarm.list.is_banned(who.address) {
-            self.ban_sender(who.address, who.peer_id);
-        }
-        if let Some(content) = &mut self.content {
-            content.store.discard_from(key);
-        }
-        self.requests.outdated = true;
-        self.close(now, key, CloseReason::CorruptData, None);
-        // It may have come back meanwhile.
-        let again: Vec<PeerKey> =
-            self.peers.values().filter(|p| self.swarm.list.is_banned(p.address)).map(|p| p.key).collect();
-        for key in again {
-            if let Some(content) = &mut self.content {
-                content.store.discard_from(key);
-            }
-            self.close(now, key, CloseReason::CorruptData, None);
-        }
+    /// Who has that key, or had it.
+    pub(in crate::engine) fn who(&self, key: PeerKey, peers: &Peers) -> Option<Departed> {
+        let here = peers.get(&key).map(|p| Departed { key, address: p.address, peer_id: p.peer_id });
+        here.or_else(|| self.departed.iter().find(|d| d.key == key).copied())
     }
 
     /// Remembers who left, for as long as blame may fall on it.
     pub(in crate::engine) fn note_departed(&mut self, who: Departed) {
-        if self.smart_ban.departed.len() >= MAX_DEPARTED {
-            self.smart_ban.departed.pop_front();
+        if self.departed.len() >= MAX_DEPARTED {
+            self.departed.pop_front();
         }
-        self.smart_ban.departed.push_back(who);
+        self.departed.push_back(who);
     }
 }
 

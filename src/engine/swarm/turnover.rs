@@ -11,13 +11,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Swarm;
+use super::surroundings::{Surroundings, plays};
 use crate::alert::CloseReason;
 use crate::base::time::Time;
 use crate::engine::bandwidth::rate::Rate;
+use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
-use crate::engine::peer::fruitless::plays;
-use crate::engine::torrent::Torrent;
 
 /// What a connection is worth: whom to part with first comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +100,7 @@ impl Newcomer {
 
 /// When a place may be made next, and how many were made for the read, or the metadata, that is waited for.
 #[derive(Debug, Default)]
-pub struct Rooms {
+pub(in crate::engine) struct Places {
     /// For a dial that is to be made, at all.
     for_dial: Time,
     /// While somebody waits, for one that is dialled and for one that came.
@@ -110,13 +111,41 @@ pub struct Rooms {
     /// Since when a read waits all the time.
     starves: Option<Time>,
     /// One of the slow made room, and nobody has come since.
-    pub(in crate::engine) vacant: bool,
+    vacant: bool,
     /// Since when that read waits.
     read: Time,
     made: usize,
 }
 
-impl Rooms {
+/// Who makes room.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Leaver {
+    pub key: PeerKey,
+    pub address: SocketAddr,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Why {
+    /// Nothing goes on with it.
+    Useless,
+    /// It is of no use to what is waited for.
+    OfNoUse,
+    /// It brings too little.
+    TooSlow,
+}
+
+impl Leaver {
+    fn new(peer: &Peer, why: Why) -> Self {
+        Self { key: peer.key, address: peer.address, why }
+    }
+
+    pub fn reason(&self) -> CloseReason {
+        if self.why == Why::TooSlow { CloseReason::PeerChurn } else { CloseReason::TooManyConnections }
+    }
+}
+
+impl Places {
     /// Is the next place to be left to one that came before, and will come again?
     fn awaits_one_that_comes(&self, now: Time) -> bool {
         self.is_for_one_that_comes && self.turned_away.is_some_and(|at| now.since(at) < COMES_AGAIN)
@@ -132,6 +161,11 @@ impl Rooms {
         }
     }
 
+    /// Somebody came.
+    pub fn taken(&mut self) {
+        self.vacant = false;
+    }
+
     /// How long peers are given for that read, of whom there are so many: at first, and longer with each turn of all.
     fn fair_time(&mut self, first: Duration, read: Time, peers: usize) -> Duration {
         if self.read != read {
@@ -139,6 +173,23 @@ impl Rooms {
         }
         let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
         first * (1 << turns.min(MOST_DOUBLED))
+    }
+
+    /// Does a read that somebody watches get too little, other than by a limit of ours?
+    pub fn starves(&self, now: Time, around: &Surroundings<'_>) -> bool {
+        self.starves.is_some_and(|since| now.since(since) >= STARVES) && !around.limited
+    }
+}
+
+/// libtorrent's `peer_turnover`.
+#[derive(Debug)]
+pub(in crate::engine) struct Turnover {
+    next: Time,
+}
+
+impl Turnover {
+    pub fn new(now: Time) -> Self {
+        Self { next: now }
     }
 }
 
@@ -151,34 +202,53 @@ impl Peer {
             false => Duration::ZERO,
         }
     }
+
+    /// What the connection is worth.
+    fn rank(&self, content: Option<&Content>) -> PeerRank {
+        let offers = self.offers(content) > 0;
+        PeerRank {
+            wanted: !self.is_idle(),
+            offers,
+            serves: offers && !self.peer_choking && !self.snubbed,
+            rate: self.down.per_second().saturating_add(self.up.per_second()),
+            last_useful: self.last_useful,
+        }
+    }
 }
 
-impl Torrent {
-    /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
-    pub(in crate::engine) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
-        let limit = self.connection_limit();
+impl Surroundings<'_> {
+    fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
+        self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
+    }
+
+    fn rank(&self, peer: &Peer) -> PeerRank {
+        peer.rank(self.content)
+    }
+
+    /// All peers and what they are worth.
+    pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
+        self.peers.values().map(|p| (self.rank(p), p.key)).collect()
+    }
+
+    /// More peers than the torrent may have, those of least worth.
+    pub fn surplus(&self) -> Vec<PeerKey> {
+        let surplus = self.peers.len().saturating_sub(self.config.connection_limit());
+        let mut ranks = if surplus > 0 { self.peer_ranks() } else { Vec::new() };
+        ranks.sort_unstable();
+        ranks.into_iter().take(surplus).map(|(_, key)| key).collect()
+    }
+
+    /// All places are taken that a newcomer may have. Of those who came: only theirs.
+    pub fn is_full_for(&self, incoming: bool) -> Option<Newcomer> {
+        let limit = self.config.connection_limit();
         let came = self.peers.values().filter(|p| p.incoming).count();
         let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
         let full = self.peers.len() >= limit || for_one_that_came;
-        !full || self.free_place(now, Newcomer { incoming, for_one_that_came, need: Need::Ours })
+        full.then_some(Newcomer { incoming, for_one_that_came, need: Need::Ours })
     }
 
-    /// Ends the connection that is of least use, if there is one of none.
-    pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
-        if newcomer.need != Need::Ours || !self.somebody_waits() {
-            return self.make_place(now, newcomer);
-        }
-        // Whom a caller names waits for nobody.
-        let named = || self.swarm.rooms.turned_away.is_some_and(|at| self.is_for_a_named_one(newcomer, at));
-        if !newcomer.incoming && self.swarm.rooms.awaits_one_that_comes(now) && !named() {
-            return false;
-        }
-        let made = self.make_place(now, newcomer);
-        self.swarm.rooms.note(now, newcomer.incoming, made);
-        made
-    }
-
-    fn make_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+    /// Who has had its chance, and nothing goes on with it.
+    fn useless(&self, now: Time, newcomer: Newcomer) -> Option<&Peer> {
         let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
             // It has a chance of its own.
@@ -187,47 +257,73 @@ impl Torrent {
             }
             let age = now.since(p.connected_at);
             let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
-            p.is_idle() && age > IDLE || never && !self.peer_rank(p).serves && age > chance
+            p.is_idle() && age > IDLE || never && !self.rank(p).serves && age > chance
         };
-        let worst = self.may_go(newcomer).filter(useless).min_by_key(|p| self.peer_rank(p)).map(|p| p.key);
-        let worst = worst.or_else(|| self.of_no_use(now, newcomer)).or_else(|| self.spared(now, newcomer));
-        if let Some(key) = worst {
-            self.close(now, key, CloseReason::TooManyConnections, None);
-            return true;
-        }
-        let Some((key, address)) = self.too_slow_for_a_read(now, newcomer) else { return false };
-        self.close(now, key, CloseReason::PeerChurn, None);
-        self.swarm.list.put_off(address, now + PUT_OFF);
-        self.swarm.rooms.vacant = true;
-        true
-    }
-
-    fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
-        self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
+        self.may_go(newcomer).filter(useless).min_by_key(|p| self.rank(p))
     }
 
     /// Who gives way to a newcomer of another torrent: where nothing is wanted, any with whom nothing goes on, and one that is new only
     /// where the other has few; else the one of least worth, where the other has less.
-    fn spared(&self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
+    fn spared(&self, now: Time, newcomer: Newcomer) -> Option<&Peer> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
         let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.peer_interested;
         let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
-        let least = match newcomer.need {
+        match newcomer.need {
             Need::Ours | Need::Any => None,
-            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.peer_rank(p)),
-            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.peer_rank(p)),
-            Need::Starved(peers) if self.peers.len() > peers + 1 => {
-                self.may_go(newcomer).min_by_key(|p| self.peer_rank(p))
-            }
+            Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.rank(p)),
+            Need::Few => self.may_go(newcomer).filter(rests).min_by_key(|p| self.rank(p)),
+            Need::Starved(peers) if self.peers.len() > peers + 1 => self.may_go(newcomer).min_by_key(|p| self.rank(p)),
             Need::Starved(_) => None,
-        };
-        least.map(|p| p.key)
+        }
+    }
+
+    /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
+    fn fruitless_for_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
+        self.fetch.fruitless(peer.key).filter(|_| self.content.is_none())
+    }
+}
+
+impl Swarm {
+    /// Who makes room for a newcomer, if one holds a place for nothing.
+    pub(in crate::engine) fn leaver(
+        &mut self,
+        now: Time,
+        newcomer: Newcomer,
+        around: &Surroundings<'_>,
+    ) -> Option<Leaver> {
+        if newcomer.need != Need::Ours || !around.somebody_waits() {
+            return self.find_leaver(now, newcomer, around);
+        }
+        // Whom a caller names waits for nobody.
+        let named = || self.places.turned_away.is_some_and(|at| self.is_for_a_named_one(newcomer, at));
+        if !newcomer.incoming && self.places.awaits_one_that_comes(now) && !named() {
+            return None;
+        }
+        let leaver = self.find_leaver(now, newcomer, around);
+        self.places.note(now, newcomer.incoming, leaver.is_some());
+        leaver
+    }
+
+    fn find_leaver(&mut self, now: Time, newcomer: Newcomer, around: &Surroundings<'_>) -> Option<Leaver> {
+        let useless = around.useless(now, newcomer).map(|p| Leaver::new(p, Why::Useless));
+        useless
+            .or_else(|| self.of_no_use(now, newcomer, around).map(|p| Leaver::new(p, Why::OfNoUse)))
+            .or_else(|| around.spared(now, newcomer).map(|p| Leaver::new(p, Why::Useless)))
+            .or_else(|| self.too_slow_for_a_read(now, newcomer, around).map(|p| Leaver::new(p, Why::TooSlow)))
+    }
+
+    /// It went. One that was too slow comes back soon, if nobody takes its place.
+    pub(in crate::engine) fn left(&mut self, now: Time, leaver: &Leaver) {
+        if leaver.why == Why::TooSlow {
+            self.list.put_off(leaver.address, now + PUT_OFF);
+            self.places.vacant = true;
+        }
     }
 
     /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
-    pub fn needs(&self, dialling: bool) -> Vec<Need> {
-        let peers = (self.peers.len() + self.swarm.list.num_dialling()).saturating_sub(usize::from(dialling));
-        match self.somebody_waits() {
+    pub(in crate::engine) fn needs(&self, dialling: bool, around: &Surroundings<'_>) -> Vec<Need> {
+        let peers = (around.peers.len() + self.list.num_dialling()).saturating_sub(usize::from(dialling));
+        match around.somebody_waits() {
             true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
             true => vec![Need::Bytes],
             false => vec![Need::Any],
@@ -235,165 +331,131 @@ impl Torrent {
     }
 
     /// Who gives way to a newcomer since somebody waits whom he is of no use to.
-    fn of_no_use(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
-        let dials = (self.connection_limit() / FREED_FOR_DIALS).max(2);
-        if now < self.swarm.rooms.for_waiting[usize::from(newcomer.incoming)]
-            || !newcomer.incoming && self.swarm.list.num_dialling() > dials
+    fn of_no_use<'a>(&mut self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
+        let dials = (around.config.connection_limit() / FREED_FOR_DIALS).max(2);
+        if now < self.places.for_waiting[usize::from(newcomer.incoming)]
+            || !newcomer.incoming && self.list.num_dialling() > dials
         {
             return None;
         }
-        let key = match self.content {
-            Some(_) => self.of_no_use_to_a_read(now, newcomer),
-            None => self.of_no_use_to_metadata(now, newcomer),
+        let peer = match around.content {
+            Some(_) => self.of_no_use_to_a_read(now, newcomer, around),
+            None => self.of_no_use_to_metadata(now, newcomer, around),
         }?;
-        self.swarm.rooms.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
-        self.swarm.rooms.made += 1;
-        self.peers.get_mut(&key)?.of_no_use = true;
-        Some(key)
+        self.places.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.places.made += 1;
+        Some(peer)
     }
 
-    fn of_no_use_to_a_read(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
-        let waits = self.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
+    fn of_no_use_to_a_read<'a>(
+        &mut self,
+        now: Time,
+        newcomer: Newcomer,
+        around: &'a Surroundings<'_>,
+    ) -> Option<&'a Peer> {
+        let waits = around.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let read = sinces.into_iter().min()?;
-        let longer = self.swarm.rooms.fair_time(FAIR, read, self.peers.len());
+        let longer = self.places.fair_time(FAIR, read, around.peers.len());
         let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
-        let all_served = self.swarm.list.num_dialling() == 0 && self.peers.values().all(|p| p.has_served);
-        let gives_way = |p: &Peer| {
+        let all_served = self.list.num_dialling() == 0 && around.peers.values().all(|p| p.has_served);
+        let gives_way = |p: &'a Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
             let chance = fair.max(p.time_between_turns(all_served)) + p.path.rtt().min(LONGEST_ROUND_TRIP);
-            (now.since(since) >= chance).then_some((p.has_served, since, p.key))
+            (now.since(since) >= chance).then_some((p.has_served, since, p))
         };
-        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
+        first(around.may_go(newcomer).filter_map(gives_way))
     }
 
     /// Those who never brought a piece of it come first, and have one fair time while there are others who were never tried. What comes in
     /// of a slow one may be the next.
-    fn of_no_use_to_metadata(&mut self, now: Time, newcomer: Newcomer) -> Option<PeerKey> {
-        let longer = self.swarm.rooms.fair_time(FAIR_FOR_METADATA, Time::ZERO, self.peers.len());
-        let tries = !newcomer.incoming && self.swarm.list.has_untried(now);
-        let gives_way = |p: &Peer| {
-            let (brought, since) = self.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
+    fn of_no_use_to_metadata<'a>(
+        &mut self,
+        now: Time,
+        newcomer: Newcomer,
+        around: &'a Surroundings<'_>,
+    ) -> Option<&'a Peer> {
+        let longer = self.places.fair_time(FAIR_FOR_METADATA, Time::ZERO, around.peers.len());
+        let tries = !newcomer.incoming && self.list.has_untried(now);
+        let gives_way = |p: &'a Peer| {
+            let (brought, since) = around.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
             let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
-            (now.since(since) >= fair).then_some((brought, since, p.key))
+            (now.since(since) >= fair).then_some((brought, since, p))
         };
-        self.may_go(newcomer).filter_map(gives_way).min().map(|(.., key)| key)
-    }
-
-    /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
-    fn fruitless_for_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
-        self.fetch.fruitless(peer.key).filter(|_| self.content.is_none())
+        first(around.may_go(newcomer).filter_map(gives_way))
     }
 
     /// Seen now and then: does a read that somebody watches wait, again and again?
-    pub(in crate::engine) fn note_starving(&mut self, now: Time) {
-        let waits = self.awaited(plays).next().is_some();
-        self.swarm.rooms.starves = if waits { self.swarm.rooms.starves.or(Some(now)) } else { None };
-    }
-
-    /// Does such a read get too little, other than by a limit of ours?
-    pub(in crate::engine) fn starves(&self, now: Time) -> bool {
-        self.swarm.rooms.starves.is_some_and(|since| now.since(since) >= STARVES) && !self.requests.limited.is_limited()
+    pub(in crate::engine) fn note_starving(&mut self, now: Time, around: &Surroundings<'_>) {
+        let waits = around.awaited(plays).next().is_some();
+        self.places.starves = if waits { self.places.starves.or(Some(now)) } else { None };
     }
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
-    fn too_slow_for_a_read(&self, now: Time, newcomer: Newcomer) -> Option<(PeerKey, SocketAddr)> {
-        let named = self.is_for_a_named_one(newcomer, self.swarm.rooms.starves?);
-        let tries = newcomer.incoming || named || self.swarm.list.has_untried(now);
-        if newcomer.need != Need::Ours || !self.starves(now) || self.swarm.rooms.vacant || !tries {
+    fn too_slow_for_a_read<'a>(&self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
+        let named = self.is_for_a_named_one(newcomer, self.places.starves?);
+        let tries = newcomer.incoming || named || self.list.has_untried(now);
+        if newcomer.need != Need::Ours || !self.places.starves(now, around) || self.places.vacant || !tries {
             return None;
         }
-        let settled = named || self.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
-        let slow = |p: &Peer| {
+        let settled = named || around.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
+        let slow = |p: &'a Peer| {
             let age = now.since(p.connected_at);
             // Of one that serves us now and then, what it brings in the long run.
             let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
             let asked = !p.requests.is_empty() && p.held.is_none() && p.fruitless.asked_for(now) >= PROVEN;
             let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DRIPS;
             let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
-            goes.then_some((rate(&p.down), p.key, p.address))
+            goes.then_some((rate(&p.down), p))
         };
-        self.may_go(newcomer).filter_map(slow).min().map(|(_, key, address)| (key, address))
+        let slowest = around.may_go(newcomer).filter_map(slow).min_by_key(|(rate, p)| (*rate, p.key));
+        slowest.map(|(_, peer)| peer)
     }
 
     /// Did a caller name one since a read waits, and is room to be made for a dial?
     fn is_for_a_named_one(&self, newcomer: Newcomer, read: Time) -> bool {
-        !newcomer.incoming && self.swarm.list.has_named_since(read)
+        !newcomer.incoming && self.list.has_named_since(read)
     }
 
-    fn peer_rank(&self, peer: &Peer) -> PeerRank {
-        let offers = self.offers(peer) > 0;
-        PeerRank {
-            wanted: !peer.is_idle(),
-            offers,
-            serves: offers && !peer.peer_choking && !peer.snubbed,
-            rate: peer.down.per_second().saturating_add(peer.up.per_second()),
-            last_useful: peer.last_useful,
+    /// Somebody waits to be dialled, and all places are taken: one a second may be freed.
+    pub(in crate::engine) fn may_free_place_to_dial(&mut self, now: Time, around: &Surroundings<'_>) -> bool {
+        let waits = self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now);
+        let may = now >= self.places.for_dial && waits;
+        if may {
+            self.places.for_dial = now + ROOM_INTERVAL;
         }
+        may
     }
 
-    /// All peers and what they are worth.
-    pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
-        self.peers.values().map(|p| (self.peer_rank(p), p.key)).collect()
-    }
-
-    /// These are too many.
-    pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
-        for key in keys {
-            self.close(now, *key, CloseReason::TooManyConnections, None);
-        }
-        // What they were asked for is asked of others.
-        if self.requests.refill {
-            self.fill_all(now);
-        }
-    }
-
-    /// The torrent's limit may be lower than it was: the surplus goes, those of least worth first.
-    pub(in crate::engine) fn part_with_surplus(&mut self, now: Time) {
-        let surplus = self.peers.len().saturating_sub(self.connection_limit());
-        if surplus > 0 {
-            let mut worths = self.peer_ranks();
-            worths.sort_unstable();
-            let keys: Vec<PeerKey> = worths.into_iter().take(surplus).map(|(_, key)| key).collect();
-            self.part_with(now, &keys);
-        }
-    }
-
-    /// Somebody waits to be dialled, and all places are taken: one a second is freed.
-    pub(in crate::engine) fn free_place_to_dial(&mut self, now: Time) -> bool {
-        if now < self.swarm.rooms.for_dial || self.swarm.list.next_dial_time(self.has_all()).is_none_or(|at| at > now) {
-            return false;
-        }
-        self.swarm.rooms.for_dial = now + ROOM_INTERVAL;
-        self.free_place(now, Newcomer::DIALLED)
-    }
-
-    /// libtorrent's `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that
+    /// Who goes by `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that
     /// better ones are found.
-    pub(in crate::engine) fn turn_over(&mut self, now: Time) {
-        if now < self.swarm.next_turnover {
-            return;
+    pub(in crate::engine) fn turn_over(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<PeerKey> {
+        if now < self.turnover.next {
+            return Vec::new();
         }
         let positive = |s: i64| usize::try_from(s).unwrap_or(0);
-        let s = &self.config.settings;
+        let s = &around.config.settings;
         let (percent, cutoff) = (positive(s.peer_turnover), positive(s.peer_turnover_cutoff));
-        self.swarm.next_turnover = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
-        let waiting = self.swarm.list.num_ready(now);
-        if percent == 0 || waiting == 0 || self.peers.len() * 100 < self.connection_limit() * cutoff {
-            return;
+        self.turnover.next = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
+        let waiting = self.list.num_ready(now);
+        let peers = around.peers;
+        if percent == 0 || waiting == 0 || peers.len() * 100 < around.config.connection_limit() * cutoff {
+            return Vec::new();
         }
-        let most = (self.peers.len() * percent).div_ceil(100).min(waiting);
+        let most = (peers.len() * percent).div_ceil(100).min(waiting);
         // Who brings much is not parted with for somebody who may be dead.
         let serves = |p: &Peer| !p.requests.is_empty() && u64::from(p.down.per_second()) >= SLOW;
-        let settled = self.peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
+        let settled = peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
         let mut worst: Vec<_> =
             settled.map(|p| (p.down.per_second().saturating_add(p.up.per_second()), p.last_useful, p.key)).collect();
         worst.sort_unstable();
-        let keys: Vec<PeerKey> = worst.into_iter().take(most).map(|(_, _, key)| key).collect();
-        for key in keys {
-            self.close(now, key, CloseReason::PeerChurn, None);
-        }
+        worst.into_iter().take(most).map(|(_, _, key)| key).collect()
     }
+}
+
+/// Those who never served come first, among equals who is longest of no use.
+fn first<'a>(candidates: impl Iterator<Item = (bool, Time, &'a Peer)>) -> Option<&'a Peer> {
+    candidates.min_by_key(|(served, since, peer)| (*served, *since, peer.key)).map(|(.., peer)| peer)
 }
 
 #[cfg(test)]
@@ -402,10 +464,10 @@ mod tests {
 
     #[test]
     fn the_fair_time_grows_with_each_turn_of_all_and_begins_anew_with_another_read() {
-        let mut rooms = Rooms::default();
+        let mut places = Places::default();
         let mut fair = |made, read| {
-            rooms.made = made;
-            rooms.fair_time(FAIR, Time::from_millis(read), 4)
+            places.made = made;
+            places.fair_time(FAIR, Time::from_millis(read), 4)
         };
         assert_eq!(
             [0, 3, 4, 8, 12, 400].map(|made| fair(made, 0) / FAIR.as_secs() as u32).map(|t| t.as_secs()),

@@ -1,0 +1,294 @@
+//! What happens between a torrent and its swarm: who is named, dialled, called for, parted with.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::config::TorrentFlags;
+use super::content::pieces::PeerKey;
+use super::peer::duplicates::Duplicate;
+use super::swarm::dial::DialFailure;
+use super::swarm::peer_list::{PeerSource, SwarmLimits};
+use super::swarm::shortage::Urgency;
+use super::swarm::surroundings::Surroundings;
+use super::swarm::turnover::{Need, Newcomer, PeerRank, Why};
+use super::swarm::{Swarm, pex};
+use super::torrent::Torrent;
+use crate::alert::{Alert, CloseReason, SocketType};
+use crate::base::error::{Error, Operation};
+use crate::base::time::Time;
+
+/// A dial that found no place with the session is made again after this.
+const DEFERRED: Duration = Duration::from_millis(200);
+
+impl Torrent {
+    /// The swarm, and what it is judged by.
+    fn swarm(&mut self) -> (&mut Swarm, Surroundings<'_>) {
+        let active = self.is_running() && !self.life.checking;
+        let around = Surroundings {
+            config: &self.config,
+            content: self.content.as_ref(),
+            peers: &self.peers,
+            readers: &self.readers,
+            fetch: &self.fetch,
+            active,
+            rate: self.meters.down.per_second(),
+            limited: self.requests.limited.is_limited(),
+        };
+        (&mut self.swarm, around)
+    }
+
+    pub(super) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            config: &self.config,
+            content: self.content.as_ref(),
+            peers: &self.peers,
+            readers: &self.readers,
+            fetch: &self.fetch,
+            active: self.is_running() && !self.life.checking,
+            rate: self.meters.down.per_second(),
+            limited: self.requests.limited.is_limited(),
+        }
+    }
+
+    pub(super) fn swarm_limits(&self) -> SwarmLimits {
+        SwarmLimits::of(&self.config.settings)
+    }
+
+    pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
+        let limits = self.swarm_limits();
+        let new = self.swarm.list_mut().add_answer(now, addresses, source, &limits);
+        self.dial(now);
+        new as u32
+    }
+
+    /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
+    pub fn connect_peer(&mut self, now: Time, address: SocketAddr) {
+        let limits = self.swarm_limits();
+        let list = self.swarm.list_mut();
+        let allowed = limits.allow(address) && !list.is_banned(address);
+        list.add(now, address, PeerSource::MANUAL, &limits);
+        if !allowed || !list.await_dial(now, address) {
+            let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
+            self.tell_dial(address, DialFailure { reason, error: None });
+        }
+        self.dial(now);
+    }
+
+    pub fn dial_failed(&mut self, now: Time, address: SocketAddr, failure: DialFailure) {
+        let limits = self.swarm_limits();
+        self.tell_awaited(address, failure);
+        self.swarm.list_mut().dial_failed(now, address, &limits);
+        self.call_for_peers(now);
+        self.dial(now);
+    }
+
+    /// Should a dial end that nobody has answered for a while? See [`DIAL_PATIENCE`](super::swarm::dial::DIAL_PATIENCE). `crowded`:
+    /// the session has no place.
+    pub fn dial_gives_way(&self, now: Time, crowded: bool) -> bool {
+        self.swarm.dial_gives_way(now, crowded, &self.surroundings())
+    }
+
+    /// The settings let nobody be dialled. The peer is dialled when they do; who asked for it need not wait for that.
+    pub fn dial_forbidden(&mut self, now: Time, address: SocketAddr) {
+        self.tell_awaited(address, DialFailure { reason: CloseReason::ProtocolBlocked, error: None });
+        self.dial_deferred(now, address);
+    }
+
+    pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
+        self.swarm.list_mut().dial_deferred(now + DEFERRED, address);
+    }
+
+    /// Dials what may be dialled.
+    pub(super) fn dial(&mut self, now: Time) {
+        let (swarm, around) = self.swarm();
+        if !around.active {
+            return;
+        }
+        let mut room = swarm.room(&around);
+        if room == 0 && swarm.may_free_place_to_dial(now, &around) && self.free_place(now, Newcomer::DIALLED) {
+            let (swarm, around) = self.swarm();
+            room = swarm.room(&around);
+        }
+        let (swarm, around) = self.swarm();
+        let dials = swarm.next_dials(now, room, &around);
+        self.out.dial.extend(dials);
+    }
+
+    /// Tells the caller who asked for the dial, if one did and still waits for it. Before the list hears of it: it may forget the peer.
+    pub(super) fn tell_awaited(&mut self, address: SocketAddr, failure: DialFailure) {
+        if self.swarm.list_mut().take_awaited(address) {
+            self.tell_dial(address, failure);
+        }
+    }
+
+    fn tell_dial(&mut self, endpoint: SocketAddr, DialFailure { reason, error }: DialFailure) {
+        let operation = error.as_ref().map_or(Operation::Connect, |e: &Error| e.operation);
+        let socket_type = SocketType::Tcp;
+        self.alert(Alert::PeerDisconnected { endpoint, peer_id: [0; 20], socket_type, operation, reason, error });
+    }
+
+    pub fn ban(&mut self, now: Time, ip: IpAddr) {
+        let awaited = self.swarm.list_mut().ban_ip(ip);
+        self.tell_banned(awaited);
+        let ip = ip.to_canonical();
+        let of_it = self.peers.values().filter(|p| p.address.ip().to_canonical() == ip);
+        let peers: Vec<_> = of_it.map(|p| (p.key, p.address, p.peer_id)).collect();
+        for (key, endpoint, peer_id) in peers {
+            self.alert(Alert::PeerBan { endpoint, peer_id });
+            self.close(now, key, CloseReason::Blocked, None);
+        }
+    }
+
+    /// Bans who sent what it should not.
+    pub(super) fn ban_sender(&mut self, endpoint: SocketAddr, peer_id: [u8; 20]) {
+        let awaited = self.swarm.list_mut().ban(endpoint);
+        self.tell_banned(awaited);
+        self.alert(Alert::PeerBan { endpoint, peer_id });
+    }
+
+    fn tell_banned(&mut self, awaited: Vec<SocketAddr>) {
+        for address in awaited {
+            self.tell_dial(address, DialFailure { reason: CloseReason::Blocked, error: None });
+        }
+    }
+
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        self.swarm.list().is_banned(address)
+    }
+
+    /// Calls for peers, if somebody waits for them and the time has come.
+    pub(super) fn call_for_peers(&mut self, now: Time) {
+        let (swarm, around) = self.swarm();
+        let Some(call) = swarm.call_for_peers(now, &around) else { return };
+        if let Some((hurried, first)) = call.trackers {
+            self.trackers.hurry(now, hurried, first);
+            self.poll_trackers(now);
+        }
+        self.out.search_dht |= call.search_dht;
+        self.dial(now);
+    }
+
+    pub fn urgency(&self) -> Urgency {
+        self.surroundings().urgency()
+    }
+
+    pub(super) fn a_read_waits(&self) -> bool {
+        self.surroundings().a_read_waits()
+    }
+
+    /// Does a read wait, or a download?
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.surroundings().somebody_waits()
+    }
+
+    /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
+    pub fn needs(&self, dialling: bool) -> Vec<Need> {
+        self.swarm.needs(dialling, &self.surroundings())
+    }
+
+    /// Of two connections with one peer one ends: that which crossed a newcomer's, and those of it that are mute. Is it here still?
+    pub(super) fn is_duplicate(&mut self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
+        match self.surroundings().duplicate(now, address, peer_id) {
+            Duplicate::Stands => true,
+            Duplicate::Of(mute) => {
+                self.close_each(now, &mute, CloseReason::DuplicatePeerId);
+                false
+            }
+        }
+    }
+
+    /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
+    pub(super) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
+        let full = self.surroundings().is_full_for(incoming);
+        full.is_none_or(|newcomer| self.free_place(now, newcomer))
+    }
+
+    /// Ends the connection that is of least use, if there is one of none.
+    pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
+        let (swarm, around) = self.swarm();
+        let Some(leaver) = swarm.leaver(now, newcomer, &around) else { return false };
+        if let Some(peer) = self.peers.get_mut(&leaver.key).filter(|_| leaver.why == Why::OfNoUse) {
+            peer.of_no_use = true;
+        }
+        self.close(now, leaver.key, leaver.reason(), None);
+        self.swarm.left(now, &leaver);
+        true
+    }
+
+    /// All peers and what they are worth.
+    pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
+        self.surroundings().peer_ranks()
+    }
+
+    /// These are too many.
+    pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
+        self.close_each(now, keys, CloseReason::TooManyConnections);
+        // What they were asked for is asked of others.
+        if self.requests.refill {
+            self.fill_all(now);
+        }
+    }
+
+    /// The torrent's limit may be lower than it was: the surplus goes, those of least worth first.
+    pub(super) fn part_with_surplus(&mut self, now: Time) {
+        let surplus = self.surroundings().surplus();
+        if !surplus.is_empty() {
+            self.part_with(now, &surplus);
+        }
+    }
+
+    /// What time brings about in the swarm.
+    pub(super) fn review_swarm(&mut self, now: Time) {
+        let (swarm, around) = self.swarm();
+        swarm.note_starving(now, &around);
+        let worst = swarm.turn_over(now, &around);
+        self.close_each(now, &worst, CloseReason::PeerChurn);
+        self.call_for_peers(now);
+        self.dial(now);
+    }
+
+    pub(super) fn close_each(&mut self, now: Time, keys: &[PeerKey], reason: CloseReason) {
+        for key in keys {
+            self.close(now, *key, reason, None);
+        }
+    }
+
+    pub(super) fn pex_enabled(&self) -> bool {
+        self.config.settings.enable_pex && !self.is_private() && !self.config.flags.contains(TorrentFlags::DISABLE_PEX)
+    }
+
+    fn most_pex_peers(&self) -> usize {
+        usize::try_from(self.config.settings.max_pex_peers).unwrap_or(0)
+    }
+
+    pub(super) fn pex_message(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
+        let (most, enabled) = (self.most_pex_peers(), self.pex_enabled());
+        let Some(peer) = self.peers.get_mut(&key).filter(|_| enabled) else { return Ok(()) };
+        if let Some(told) = pex::received(now, peer, payload, most)? {
+            self.add_peers(now, PeerSource::PEX, &told);
+        }
+        Ok(())
+    }
+
+    pub(super) fn send_pex(&mut self, now: Time) {
+        if self.pex_enabled() {
+            let most = self.most_pex_peers();
+            pex::send(now, &mut self.peers, most, &mut self.out.wake);
+        }
+    }
+
+    /// Where the torrent turns out to be private, those go who are known from elsewhere than a private torrent's peers may be.
+    pub(super) fn part_with_strangers(&mut self, now: Time) {
+        let strangers = self.peers.values().filter(|p| !p.incoming && self.is_stranger(p.address));
+        let keys: Vec<PeerKey> = strangers.map(|p| p.key).collect();
+        self.close_each(now, &keys, CloseReason::Blocked);
+        if self.is_private() {
+            self.swarm.list_mut().keep_only(PeerSource::OF_PRIVATE);
+        }
+    }
+
+    /// May a private torrent not know the peer?
+    pub(super) fn is_stranger(&self, address: SocketAddr) -> bool {
+        self.is_private() && !self.swarm.list().source(address).intersects(PeerSource::OF_PRIVATE)
+    }
+}

@@ -1,0 +1,112 @@
+//! What happens to blocks and pieces: asked for, received, verified, spoilt.
+
+use super::content::parole::Cancelled;
+use super::content::pieces::PeerKey;
+use super::torrent::Torrent;
+use crate::alert::{Alert, CloseReason};
+use crate::base::time::Time;
+
+impl Torrent {
+    pub(super) fn piece_failed(&mut self, now: Time, piece: u32) {
+        self.meters.counters.hash_failures += 1;
+        self.alert(Alert::HashFailed { piece });
+        let Some(content) = &mut self.content else { return };
+        if content.info.layout.is_padding_only(piece) {
+            content.hopeless.set(piece);
+        }
+        self.meters.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
+        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
+        let suspects = self.smart_ban.failed(piece, content, &self.peers);
+        let asked = content.store.remove(piece);
+        for (block, key) in asked {
+            self.drop_request(key, piece, block);
+        }
+        for key in &suspects {
+            self.peers.failed_hash(*key);
+        }
+        match senders.as_slice() {
+            [only] => self.convict(now, *only),
+            _ => {
+                let peers = &self.peers;
+                let content = self.content.as_mut();
+                let cancelled = content.map(|c| c.store.separate(&suspects, |k| peers.contains_key(k)));
+                self.cancel_each(now, cancelled.unwrap_or_default());
+            }
+        }
+        self.requests.outdated = true;
+        self.fill_all(now);
+    }
+
+    fn cancel_each(&mut self, now: Time, cancelled: Cancelled) {
+        for (key, piece) in cancelled {
+            self.cancel_requests(now, key, |p| p == piece);
+        }
+    }
+
+    /// A piece that only a suspect may bring is late: the rest of the swarm takes it over, from the start.
+    pub(super) fn take_over(&mut self, now: Time, piece: u32) {
+        let Some(owner) = self.content.as_mut().and_then(|c| c.store.take_over(piece)) else { return };
+        self.cancel_requests(now, owner, |p| p == piece);
+        self.requests.from = 0;
+    }
+
+    /// A suspect begins to bring a piece that others left.
+    pub(super) fn claim_for_suspect(&mut self, now: Time, key: PeerKey, piece: u32) {
+        if !self.peers.get(&key).is_some_and(|p| p.parole) {
+            return;
+        }
+        let Some(content) = &mut self.content else { return };
+        let cancelled = content.store.claim_alone(key, piece);
+        self.cancel_each(now, cancelled);
+    }
+
+    /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
+    pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
+        if self.content.as_mut().is_some_and(|c| c.store.give_up_exclusive(key, trusted)) {
+            self.requests.from = 0;
+            self.requests.refill = true;
+        }
+    }
+
+    /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
+    pub(super) fn suspect_stops(&mut self, key: PeerKey) {
+        if self.peers.get(&key).is_some_and(|p| p.parole) {
+            self.give_up_exclusive(key, false);
+        }
+    }
+
+    /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
+    pub(super) fn acquit(&mut self, now: Time, piece: u32) {
+        let Some(content) = &self.content else { return };
+        let verdict = self.smart_ban.passed(piece, content, &mut self.peers);
+        for key in verdict.innocent {
+            self.peers.set_parole(key, false);
+            self.give_up_exclusive(key, true);
+        }
+        for key in verdict.guilty {
+            self.convict(now, key);
+        }
+    }
+
+    /// The peer sent bad data: it goes, what it sent that is not verified goes, and it does not come back.
+    fn convict(&mut self, now: Time, key: PeerKey) {
+        let Some(who) = self.smart_ban.who(key, &self.peers) else { return };
+        if !self.swarm.list().is_banned(who.address) {
+            self.ban_sender(who.address, who.peer_id);
+        }
+        self.requests.outdated = true;
+        // It may have come back meanwhile.
+        let again = |torrent: &Self| {
+            let banned = torrent.peers.values().find(|p| torrent.swarm.list().is_banned(p.address));
+            banned.map(|p| p.key)
+        };
+        let mut goes = Some(key);
+        while let Some(key) = goes {
+            if let Some(content) = &mut self.content {
+                content.store.discard_from(key);
+            }
+            self.close(now, key, CloseReason::CorruptData, None);
+            goes = again(self);
+        }
+    }
+}
