@@ -140,11 +140,11 @@ impl Torrent {
                     peer.offers(self.content.as_ref())
                 ));
             }
-            let needs_no_look = peer.counted_seed && (self.pieces_stay() || peer.told.is_empty());
+            let needs_no_look = peer.counted_seed && (self.config.keeps_pieces() || peer.told.is_empty());
             if !needs_no_look && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
-            if self.is_interesting(peer) != peer.am_interested {
+            if self.surroundings().is_interesting(peer) != peer.am_interested {
                 return Err(format!("interest in {} is stale: {}", peer.address, peer.am_interested));
             }
         }

@@ -108,4 +108,15 @@ impl Config {
         let limit = if own > 0 { i64::from(own) } else { self.settings.max_connections_per_torrent };
         usize::try_from(limit).unwrap_or(0)
     }
+
+    /// Is a piece that we have ours for good?
+    pub(in crate::engine) fn keeps_pieces(&self) -> bool {
+        self.storage == StorageKind::Disk
+    }
+
+    /// The port that others are to dial: `announce_port`, or the one we listen on.
+    pub(in crate::engine) fn told_port(&self) -> u16 {
+        let announced = u16::try_from(self.settings.announce_port).ok().filter(|port| *port != 0);
+        announced.unwrap_or(self.listen_port)
+    }
 }

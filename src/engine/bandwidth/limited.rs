@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::time::Time;
+use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
-use crate::engine::torrent::Torrent;
+use crate::engine::peer::peers::Peers;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// No more is asked for than the limit brings in that time.
@@ -55,6 +56,44 @@ impl Limited {
         (self.rate > 0).then(|| (bytes / u64::from(BLOCK_SIZE)).max(1))
     }
 
+    /// So many bytes a second are read from all peers at most, 0: any number. The limit of a session may be shared with other torrents.
+    pub fn set_rate(&mut self, rate: u32) {
+        self.rate = rate;
+    }
+
+    /// What a peer sent waits for the limit, or no more.
+    pub fn set_held(&mut self, key: PeerKey, held: bool) {
+        if held {
+            self.held.insert(key);
+        } else {
+            self.held.remove(&key);
+        }
+    }
+
+    /// Is less asked for than `most` blocks, without those of peers that let us wait? `asked`: how many in all.
+    pub fn fits(&mut self, now: Time, most: u64, asked: u64, peers: &Peers, content: Option<&Content>) -> bool {
+        asked < most || asked - self.silent_blocks(now, asked, peers, content) < most
+    }
+
+    /// Blocks that only those are asked for who let us wait; never more than are asked for.
+    fn silent_blocks(&mut self, now: Time, asked: u64, peers: &Peers, content: Option<&Content>) -> u64 {
+        if self.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
+            self.looked_at = Some(now);
+            self.silent = peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
+        }
+        let Some(content) = content else { return 0 };
+        let is_silent = |key: &PeerKey| self.silent.contains(key) && peers.get(key).is_some_and(|p| p.is_silent(now));
+        let silent = self.silent.iter().filter(|key| is_silent(key)).filter_map(|key| peers.get(key));
+        let blocks =
+            silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
+                let slot = content.store.slot(*piece);
+                let block = slot.and_then(|s| s.blocks.get(*block as usize));
+                // Of several that are asked for it, one counts it.
+                block.is_some_and(|b| b.askees().next() == Some(*key) && b.askees().all(|k| is_silent(&k)))
+            });
+        (blocks.count() as u64).min(asked)
+    }
+
     pub fn peer_gone(&mut self, key: PeerKey) {
         self.held.remove(&key);
         self.silent.remove(&key);
@@ -63,52 +102,5 @@ impl Limited {
     pub fn peers_gone(&mut self) {
         self.held.clear();
         self.silent.clear();
-    }
-}
-
-impl Torrent {
-    /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
-    /// torrents.
-    pub fn set_download_limit(&mut self, rate: u32) {
-        self.requests.limited.rate = rate;
-    }
-
-    /// What the peer sent waits to be read, since a download limit holds it back; or no more.
-    pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.hold(now, held);
-        if held {
-            self.requests.limited.held.insert(key);
-        } else {
-            self.requests.limited.held.remove(&key);
-        }
-    }
-
-    /// Is less asked for than `most` blocks, without those of peers that let us wait?
-    pub(in crate::engine) fn fits_limit(&mut self, now: Time, most: u64) -> bool {
-        let asked = self.outstanding();
-        asked < most || asked - self.silent_blocks(now) < most
-    }
-
-    /// Blocks that only those are asked for who let us wait; never more than are asked for.
-    fn silent_blocks(&mut self, now: Time) -> u64 {
-        if self.requests.limited.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
-            self.requests.limited.looked_at = Some(now);
-            self.requests.limited.silent = self.peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
-        }
-        let Some(content) = &self.content else { return 0 };
-        let is_silent = |key: &PeerKey| {
-            self.requests.limited.silent.contains(key) && self.peers.get(key).is_some_and(|p| p.is_silent(now))
-        };
-        let silent =
-            self.requests.limited.silent.iter().filter(|key| is_silent(key)).filter_map(|key| self.peers.get(key));
-        let blocks =
-            silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
-                let slot = content.store.slot(*piece);
-                let block = slot.and_then(|s| s.blocks.get(*block as usize));
-                // Of several that are asked for it, one counts it.
-                block.is_some_and(|b| b.askees().next() == Some(*key) && b.askees().all(|k| is_silent(&k)))
-            });
-        (blocks.count() as u64).min(self.outstanding())
     }
 }

@@ -55,7 +55,7 @@ impl Torrent {
 
     /// Who hears of the pieces that we have.
     pub(in crate::engine) fn audience(&self) -> Audience {
-        match (self.pieces_stay(), self.config.settings.send_dont_have) {
+        match (self.config.keeps_pieces(), self.config.settings.send_dont_have) {
             (true, _) => Audience::All,
             (false, true) => Audience::Informed,
             (false, false) => Audience::Nobody,
@@ -224,7 +224,7 @@ impl Torrent {
     }
 
     fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
-        let stays = self.pieces_stay();
+        let stays = self.config.keeps_pieces();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
         peer.bitfields += 1;
         if peer.bitfields > MAX_BITFIELDS {

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
+use super::Peer;
 use crate::base::time::Time;
-use crate::engine::content::pieces::PeerKey;
-use crate::engine::torrent::Torrent;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::wire::{Message, Received};
 
@@ -95,25 +94,22 @@ impl Budget {
     }
 }
 
-impl Torrent {
-    /// Whether the shell may read on from a peer; to be asked after each event that brought something of it.
-    pub fn reading(&self, now: Time, key: PeerKey) -> Reading {
-        let Some(peer) = self.peers.get(&key) else { return Reading::Now };
-        if peer.outbox.answer_bytes() > MOST_ANSWERS {
+impl Peer {
+    /// Whether the shell may read on from it.
+    pub(in crate::engine) fn reading(&self, now: Time) -> Reading {
+        if self.outbox.answer_bytes() > MOST_ANSWERS {
             return Reading::WhenWritten;
         }
-        peer.budget.in_debt_until(now).map_or(Reading::Now, Reading::At)
+        self.budget.in_debt_until(now).map_or(Reading::Now, Reading::At)
     }
 
-    /// Bytes held for what peers said and were answered: outboxes without payload, and lists that they fill.
-    #[doc(hidden)]
-    pub fn held_for_peers(&self) -> usize {
-        let peers = self.peers.values().map(|p| {
-            let lists =
-                p.uploads.len() * 12 + p.pex_told.len() * 32 + p.early.changes.len() * 8 + p.cancelled.len() * 8;
-            p.outbox.message_bytes() + lists + p.early.bitfield.as_ref().map_or(0, Vec::len)
-        });
-        peers.sum::<usize>() + self.swarm.list().len() * 64
+    /// Bytes held for what it said and was answered: its outbox without payload, and the lists that it fills.
+    pub(in crate::engine) fn held_for_it(&self) -> usize {
+        let lists = self.uploads.len() * 12
+            + self.pex_told.len() * 32
+            + self.early.changes.len() * 8
+            + self.cancelled.len() * 8;
+        self.outbox.message_bytes() + lists + self.early.bitfield.as_ref().map_or(0, Vec::len)
     }
 }
 

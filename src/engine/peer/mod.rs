@@ -300,6 +300,31 @@ impl Peer {
         self.last_useful = now;
     }
 
+    /// Tells it whether we want something of it. True: that changed.
+    pub(in crate::engine) fn set_interested(&mut self, now: Time, interested: bool) -> bool {
+        let changed = interested != self.am_interested;
+        if changed {
+            self.am_interested = interested;
+            self.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
+        }
+        changed
+    }
+
+    /// So many bytes came from its socket.
+    pub(in crate::engine) fn received(&mut self, now: Time, bytes: u64) {
+        self.last_received = now;
+        self.protocol_down.add(now, bytes);
+        self.budget.charge_bytes(now, bytes);
+    }
+
+    /// So many bytes of payload went out to it, and so many in all.
+    pub(in crate::engine) fn sent(&mut self, now: Time, payload: u64, all: u64) {
+        self.up.add(now, payload);
+        self.protocol_up.add(now, all);
+        self.last_sent = now;
+        self.loans.wrote(payload);
+    }
+
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
         self.have.get(piece)

@@ -3,8 +3,36 @@
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, IntoValues, Keys, Values, ValuesMut};
 
+use std::time::Duration;
+
 use super::Peer;
+use super::messages::wake;
+use crate::alert::CloseReason;
+use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
+use crate::wire::Message;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// By what peers are reviewed.
+#[derive(Debug)]
+pub(in crate::engine) struct ReviewRules {
+    pub peer_timeout: Duration,
+    pub inactivity_timeout: Duration,
+    pub request_timeout: Duration,
+    /// We are a seed, and part with other seeds.
+    pub close_seeds: bool,
+    /// There are as many peers as there may be.
+    pub crowded: bool,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Review {
+    pub gone: Vec<(PeerKey, CloseReason)>,
+    pub snubbed: Vec<PeerKey>,
+    /// They said that we may ask, and it is believed only now.
+    pub believed: Vec<PeerKey>,
+}
 
 /// The connected peers.
 #[derive(Debug)]
@@ -16,11 +44,13 @@ pub(in crate::engine) struct Peers {
     partial: BTreeSet<PeerKey>,
     /// How many peers are on parole.
     on_parole: usize,
+    /// Was there anything that we wanted, when they heard of our interest last?
+    wanted_any: bool,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), next_key: 1, partial: BTreeSet::new(), on_parole: 0 }
+        Self { map: BTreeMap::new(), next_key: 1, partial: BTreeSet::new(), on_parole: 0, wanted_any: false }
     }
 }
 
@@ -93,6 +123,67 @@ impl Peers {
             peer.parole_passed = 0;
         }
         self.set_parole(key, true);
+    }
+
+    /// What time brings about at each: who has to go, who is snubbed from now on, who is believed that it lets us ask. Keep-alives are sent.
+    pub(in crate::engine) fn review(&mut self, now: Time, rules: &ReviewRules, woken: &mut Vec<PeerKey>) -> Review {
+        let mut review = Review::default();
+        for peer in self.map.values_mut() {
+            for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
+                rate.update(now);
+            }
+            peer.fickle.forget_ghosts(now);
+            peer.depth.raise(now);
+            if peer.requests.is_empty() {
+                peer.rhythm.rests();
+            }
+            if peer.fickle.is_believed_now(now) {
+                peer.peer_choking = false;
+                review.believed.push(peer.key);
+            }
+            let useless = now.since(peer.last_useful.max(peer.connected_at));
+            if now.since(peer.last_received) > rules.peer_timeout {
+                review.gone.push((peer.key, CloseReason::TimedOutActivity));
+            } else if rules.close_seeds && (peer.is_seed() || peer.upload_only) {
+                review.gone.push((peer.key, CloseReason::UploadToUpload));
+            } else if rules.crowded && peer.is_idle() && useless > rules.inactivity_timeout {
+                review.gone.push((peer.key, CloseReason::TimedOutInterest));
+            }
+            if !peer.snubbed && peer.silent_for(now) > rules.request_timeout {
+                review.snubbed.push(peer.key);
+            }
+            if now.since(peer.last_sent) > KEEP_ALIVE {
+                peer.send(now, &Message::KeepAlive);
+                wake(woken, peer);
+            }
+        }
+        review
+    }
+
+    /// Blocks that those are asked for who let us wait.
+    pub(in crate::engine) fn silent_requests(&self, now: Time) -> u64 {
+        self.map.values().filter(|p| p.is_silent(now)).map(|p| p.requests.len() as u64).sum()
+    }
+
+    /// Those for whom so many bytes of messages wait, and more: they do not read.
+    pub(in crate::engine) fn deaf(&self, bytes: usize) -> Vec<PeerKey> {
+        self.map.values().filter(|p| p.outbox.message_bytes() > bytes).map(|p| p.key).collect()
+    }
+
+    /// Those who do not take what they asked for, and is lent to them.
+    pub(in crate::engine) fn stalled(&self, now: Time) -> Vec<PeerKey> {
+        self.map.values().filter(|p| p.loans.is_stalled(now)).map(|p| p.key).collect()
+    }
+
+    /// What each has dropped.
+    pub(in crate::engine) fn find_dropped(&mut self, now: Time) -> Vec<(PeerKey, Vec<(u32, u32)>)> {
+        let found = self.map.values_mut().map(|p| (p.key, p.find_dropped(now)));
+        found.filter(|(_, blocks)| !blocks.is_empty()).collect()
+    }
+
+    /// Do we want anything at all? True: that changed, and so did our interest in each.
+    pub(in crate::engine) fn wants_any(&mut self, wants_any: bool) -> bool {
+        std::mem::replace(&mut self.wanted_any, wants_any) != wants_any
     }
 
     /// All of them, for good.

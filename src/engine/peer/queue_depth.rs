@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use super::{Peer, Request};
 use crate::base::time::Time;
-use crate::engine::content::pieces::PeerKey;
-use crate::engine::torrent::Torrent;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// A bound grows by a quarter, and one, in such intervals.
@@ -164,6 +162,24 @@ impl Peer {
         (if is_silent { self.requests.len() } else { 0 }, is_silent)
     }
 
+    /// Finds out what it has dropped: that is to be asked for again, and less of it at a time.
+    pub(in crate::engine) fn find_dropped(&mut self, now: Time) -> Vec<(u32, u32)> {
+        let (number, silent) = self.dropped(now);
+        if number == 0 {
+            return Vec::new();
+        }
+        if silent {
+            self.depth.silences += 1;
+            self.depth.silent_since.get_or_insert(self.last_block);
+        }
+        // What was asked for before the bound was lowered says nothing of the bound.
+        let last = self.requests.get(number - 1).map_or(now, |r| r.sent);
+        if last >= self.depth.lowered {
+            self.depth.took(now, (self.requests.len() / 2).min(self.depth.most));
+        }
+        self.requests.iter().take(number).map(|r| (r.piece, r.block)).collect()
+    }
+
     /// It rejected a request, and holds so many that were made before it.
     pub fn note_depth(&mut self, now: Time, held: usize) {
         if let Some(request) = self.requests.get(held).filter(|_| !self.is_unknown()) {
@@ -176,35 +192,6 @@ impl Peer {
         // Of one that is silent, one is enough to find out whether it still is.
         let most = if self.depth.silent_since.is_some() { 1 } else { self.depth.most() };
         self.fickle.room(requests.min(most))
-    }
-}
-
-impl Torrent {
-    /// Asks again for what peers have dropped, and for less of it at a time.
-    pub(in crate::engine) fn ask_again_for_dropped(&mut self, now: Time) {
-        if self.requests.limited.is_limited() {
-            return;
-        }
-        let dropped = self.peers.values().map(|p| (p.key, p.dropped(now))).filter(|(_, (n, _))| *n > 0);
-        let dropped: Vec<(PeerKey, (usize, bool))> = dropped.collect();
-        for (key, (number, silent)) in dropped {
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
-            if silent {
-                peer.depth.silences += 1;
-                peer.depth.silent_since.get_or_insert(peer.last_block);
-            }
-            // What was asked for before the bound was lowered says nothing of the bound.
-            let last = peer.requests.get(number - 1).map_or(now, |r| r.sent);
-            if last >= peer.depth.lowered {
-                peer.depth.took(now, (peer.requests.len() / 2).min(peer.depth.most));
-            }
-            let blocks: Vec<(u32, u32)> = peer.requests.iter().take(number).map(|r| (r.piece, r.block)).collect();
-            for (piece, block) in blocks {
-                self.send_cancel(now, key, piece, block);
-                self.release_request(key, piece, block);
-            }
-            self.requests.refill = true;
-        }
     }
 }
 

@@ -51,8 +51,6 @@ pub(in crate::engine) struct Requests {
     pub(in crate::engine) refill: bool,
     /// Peers may have been asked as far ahead as where nobody plays.
     pub(in crate::engine) asked_far_ahead: bool,
-    /// Did we want anything when interests were last looked at?
-    pub(in crate::engine) wanted_any: bool,
     pub(in crate::engine) limited: Limited,
     pub(in crate::engine) shows: Shows,
 }
@@ -71,7 +69,6 @@ impl Default for Requests {
             open: OpenSlots::default(),
             refill: false,
             asked_far_ahead: false,
-            wanted_any: false,
             limited: Limited::default(),
             shows: Shows::default(),
         }

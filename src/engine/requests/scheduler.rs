@@ -262,7 +262,10 @@ impl Torrent {
     /// Where peers share a way, or a limit, it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
     fn way_is_free(&mut self, now: Time, queue: &Queue) -> bool {
         queue.most.is_none_or(|most| self.outstanding() < most)
-            && queue.limited.is_none_or(|most| self.fits_limit(now, most))
+            && queue.limited.is_none_or(|most| {
+                let asked = self.outstanding();
+                self.requests.limited.fits(now, most, asked, &self.peers, self.content.as_ref())
+            })
     }
 
     /// Blocks that are asked for.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::time::Time;
+use crate::engine::config::Config;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
 use crate::engine::peer::messages::wake;
@@ -63,6 +64,20 @@ pub(in crate::engine) struct ChokerRules {
     pub(in crate::engine) optimistic_interval: Duration,
     /// We have everything: then it counts who takes fastest, not who gives.
     pub(in crate::engine) seeding: bool,
+}
+
+impl ChokerRules {
+    pub fn of(config: &Config, seeding: bool) -> Self {
+        let (settings, own) = (&config.settings, config.max_uploads);
+        let slots = if own > 0 { i64::from(own) } else { settings.unchoke_slots_limit };
+        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(1).max(1));
+        Self {
+            slots: if slots < 0 { usize::MAX } else { usize::try_from(slots).unwrap_or(0) },
+            interval: seconds(settings.unchoke_interval),
+            optimistic_interval: seconds(settings.optimistic_unchoke_interval),
+            seeding,
+        }
+    }
 }
 
 impl Choker {
