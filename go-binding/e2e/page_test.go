@@ -84,6 +84,13 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 	}
 }
 
+// visit opens the page. What its modules give each other can be named afterwards.
+func visit(t *testing.T, ctx context.Context, address string) {
+	t.Helper()
+	modules := "Promise.all(['state', 'player', 'toasts', 'tracks'].map((name) => import(`/js/${name}.js`))).then((all) => { Object.assign(window, ...all); })"
+	run(t, ctx, chromedp.Navigate(address), chromedp.Evaluate(modules, nil, awaited))
+}
+
 // evaluate gives the value of an expression in the page.
 func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
 	t.Helper()
@@ -161,7 +168,7 @@ func colours(t *testing.T, ctx context.Context, canvas string) int {
 func TestThePagePlaysTheDemo(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	until(t, ctx, "the torrent is listed", `document.querySelectorAll("#torrents > li").length === 1`)
 	until(t, ctx, "updates come", `document.getElementById("link").dataset.state === "live"`)
 	shoot(t, ctx, "1-listed")

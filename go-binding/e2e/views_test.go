@@ -73,7 +73,7 @@ func inReach(t *testing.T, ctx context.Context, selector string) {
 func TestThePlayButtonIsInReachOnAPhone(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	until(t, ctx, "the cover offers it", `/elementum-demo/.test(document.getElementById("cover-text").textContent) && document.querySelector("#cover-actions button")`+truth)
 	pictures(t, ctx, "1-offered")
 	for _, size := range screens[:2] {
@@ -108,7 +108,7 @@ func TestThePlayButtonIsInReachOnAPhone(t *testing.T) {
 func TestTheCoverFollowsTheSelection(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	cover := func(what string) {
 		t.Helper()
 		until(t, ctx, "the cover says "+what, `!document.getElementById("cover").hidden && /`+what+`/.test(document.getElementById("cover-text").textContent)`)
@@ -148,7 +148,7 @@ func TestTheCoverFollowsTheSelection(t *testing.T) {
 func TestManyFilesAreShownInParts(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	addTorrent(t, address, textTorrent("Library", 120_000))
 	until(t, ctx, "it is listed", `document.querySelectorAll("#torrents > li").length === 2`)
 	run(t, ctx, chromedp.Click("#torrents > li:nth-child(2) .pick", chromedp.ByQuery))
@@ -177,7 +177,7 @@ func TestManyFilesAreShownInParts(t *testing.T) {
 func TestMessagesComeOneAtATime(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	until(t, ctx, "updates come", `document.getElementById("link").dataset.state === "live"`)
 	run(t, ctx, chromedp.SendKeys("#add-field", "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=Film&tr=http%3A%2F%2F127.0.0.1%3A1%2Fannounce\r"))
 	until(t, ctx, "the tracker has failed", `view.alerts.some((a) => a.type === "tracker_error")`)
@@ -208,19 +208,19 @@ func TestMessagesComeOneAtATime(t *testing.T) {
 func TestNoPictureAndNoSoundAreSaid(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	until(t, ctx, "the cover offers it", `document.querySelector("#cover-actions button")`+truth)
 	const trouble = `(document.getElementById("trouble").hidden ? "" : document.getElementById("trouble").textContent)`
 	pretend := func(picture, sound bool) {
 		t.Helper()
-		run(t, ctx, chromedp.Evaluate(fmt.Sprintf(`hasPicture = () => %v; hasSound = () => %v`, picture, sound), nil))
+		run(t, ctx, chromedp.Evaluate(fmt.Sprintf(`senses.picture = () => %v; senses.sound = () => %v`, picture, sound), nil))
 		run(t, ctx, chromedp.Evaluate(`play(view.selected, view.best)`, nil))
 		plays(t, ctx, 0)
 	}
 	run(t, ctx, chromedp.Click("#cover-actions button"))
 	until(t, ctx, "it has played for a while", video+".currentTime > 2.5")
 	until(t, ctx, "it was looked at", "heard.told")
-	if !evaluate[bool](t, ctx, "hasPicture() !== false") || evaluate[bool](t, ctx, `/picture/.test(`+trouble+`)`) {
+	if !evaluate[bool](t, ctx, "senses.picture() !== false") || evaluate[bool](t, ctx, `/picture/.test(`+trouble+`)`) {
 		t.Error("the clip has a picture:", evaluate[string](t, ctx, trouble))
 	}
 	pretend(false, true)
@@ -250,7 +250,7 @@ func TestNoPictureAndNoSoundAreSaid(t *testing.T) {
 func TestEveryViewFits(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	until(t, ctx, "the cover offers it", `document.querySelector("#cover-actions button")`+truth)
 	addTorrent(t, address, filmTorrent("A.film.with.a.name.that.is.as.long.as.those.of.films.are.2026.2160p.WEB-DL.DDP5.1.Atmos.HDR.H.265-SOMEBODY.mkv", 9_000_000))
 	run(t, ctx, chromedp.Evaluate(`play(view.selected, view.best)`, nil))
@@ -279,7 +279,7 @@ func TestEveryViewFits(t *testing.T) {
 func TestOddNames(t *testing.T) {
 	address := serve(t)
 	ctx := browser(t)
-	run(t, ctx, chromedp.Navigate(address))
+	visit(t, ctx, address)
 	films := []string{
 		"\u202egpj.film\u202c one.mkv",
 		"قناة الأفلام - الحلقة 12 (HD).mkv",

@@ -192,7 +192,7 @@ func filesTorrent(name string, pieceLength int, files []testFile) []byte {
 // What is no file of a torrent answers ranges as those do.
 func TestRangesOfOtherThings(t *testing.T) {
 	f := newFixture(t)
-	for _, path := range []string{"/", "/app.js", apiPath + "/openapi.json", "/playlist.m3u", "/metrics"} {
+	for _, path := range []string{"/", "/app.js", "/js/state.js", apiPath + "/openapi.json", "/playlist.m3u", "/metrics"} {
 		response := f.fails(http.StatusRequestedRangeNotSatisfiable, "no_range", request{method: "GET", path: path, header: map[string]string{"Range": "bytes=99999999-"}})
 		if got := response.Header.Get("Content-Range"); !strings.HasPrefix(got, "bytes */") || response.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %q, %q", path, got, response.Header.Get("Content-Type"))

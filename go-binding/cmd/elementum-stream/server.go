@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -180,7 +181,8 @@ const apiPath = "/api/v1"
 func (s *service) routes() []route {
 	return []route{
 		{"GET", "/{$}", s.page("index.html", "text/html; charset=utf-8")},
-		{"GET", "/app.js", s.page("app.js", "text/javascript; charset=utf-8")},
+		{"GET", "/app.js", s.page("app.js", javaScript)},
+		{"GET", "/js/{name}", s.module},
 		{"GET", "/style.css", s.page("style.css", "text/css; charset=utf-8")},
 		{"GET", "/favicon.svg", s.page("favicon.svg", "image/svg+xml")},
 
@@ -253,6 +255,18 @@ func (r *refusal) Header() http.Header {
 func (r *refusal) WriteHeader(status int) { r.status = status }
 
 func (r *refusal) Write(text []byte) (int, error) { return len(text), nil }
+
+const javaScript = "text/javascript; charset=utf-8"
+
+// module serves a part of the page's script.
+func (s *service) module(w http.ResponseWriter, r *http.Request) {
+	name := "js/" + r.PathValue("name")
+	if _, err := fs.Stat(web, "web/"+name); err != nil || !fs.ValidPath(name) {
+		fail(w, r, errNoPage)
+		return
+	}
+	s.page(name, javaScript)(w, r)
+}
 
 // page serves an embedded file.
 func (s *service) page(name, contentType string) http.HandlerFunc {
