@@ -1,9 +1,11 @@
-//! The layers of docs/design.md: a folder of `src/` uses those below it only. Sockets are opened in few places, `unsafe` stands in two.
+//! The layers of docs/design.md: a folder of `src/` uses those below it only. Sockets are opened in few places, `unsafe` stands in two, and
+//! nothing large is tracked.
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::temp::files_under;
 
@@ -177,4 +179,22 @@ fn what_it_looks_for_is_found() {
     let source = Source { path: PathBuf::from("wire/decoder.rs"), code: compiled(text) };
     let uses: Vec<String> = source.uses().into_iter().collect();
     assert_eq!(uses, ["disk", "engine", "net", "session"]);
+}
+
+/// Tracked files that may be larger: the clip that the demo plays.
+const LARGE: [&str; 1] = ["go-binding/cmd/elementum-stream/demo/clip.webm"];
+
+#[test]
+fn nothing_large_is_tracked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output().expect("git");
+    if !listed.status.success() {
+        return; // an unpacked archive
+    }
+    let tracked = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    let tracked: Vec<&str> = tracked.split_terminator('\0').collect();
+    assert!(tracked.contains(&"Cargo.toml"), "{tracked:?}");
+    let size = |path: &str| std::fs::symlink_metadata(root.join(path)).map_or(0, |m| m.len());
+    let large: Vec<&str> = tracked.into_iter().filter(|path| size(path) > 1 << 20 && !LARGE.contains(path)).collect();
+    assert!(large.is_empty(), "more than 1 MiB: {large:?}");
 }
