@@ -6,13 +6,14 @@
  *
  * WHAT IT IS
  *
- * A session takes part in swarms: it fetches the files of torrents, and shares them. A reader reads one file while it
- * downloads; what it will need next is fetched first. Pieces live on disk, or in memory under a limit that is never
- * exceeded: what no reader needs makes room, and is fetched again when it is wanted.
+ * A session takes part in swarms: it downloads torrents and uploads them to others. A reader reads one file while the file
+ * downloads, and what it needs next is fetched first. Pieces live on disk, or in memory under a limit that is never
+ * exceeded. In memory a piece that no reader needs makes room for others, and is fetched again when somebody wants it.
  *
- * There are two kinds of handle, et_session and et_reader, and et_settings to open a session with. A torrent is no object:
- * it is its storage index, a number that et_session_add_torrent gives and that is never handed out twice. Using the
- * number of a removed torrent, or any other that is none of the session's, gets ET_ERR_INVALID_STORAGE_INDEX.
+ * There are three kinds of handle: et_session, et_reader, and et_settings, with which a session is opened. A torrent has no
+ * handle. It has a storage index, a number that et_session_add_torrent returns and that is never given to another torrent.
+ * A call with the index of a removed torrent, or with any other number that is not an index of this session, gets
+ * ET_ERR_INVALID_STORAGE_INDEX.
  *
  *
  * EXAMPLE
@@ -55,79 +56,98 @@
  *
  * OWNERSHIP
  *
- * What an _open or _new function, or et_session_settings, gives, its _free function takes; _free(NULL) does nothing.
- * Handles are freed in any order, readers before or after their session. A session or a reader that is closed stays valid
- * until it is freed: every call on it gets ET_ERR_CLOSED. Only the use of a handle after its own _free is undefined. The
- * library lends nothing but strings that are constant: all other data is copied into memory of the caller's, and nothing
- * of the caller's is kept beyond a call.
+ * Each handle comes from a function named _open or _new, or from et_session_settings, and is freed by the _free function of
+ * its kind. _free(NULL) does nothing. Handles may be freed in any order: a reader before or after its session.
+ *
+ * A closed session or reader stays a valid handle until it is freed. Every call on it gets ET_ERR_CLOSED. Only the use of a
+ * handle after its own _free is undefined.
+ *
+ * The library returns pointers to constant strings only. All other data is copied into memory of the caller. The library
+ * copies what it is given, and keeps no pointer of the caller's after a call.
  *
  *
  * THREADS
  *
- * Every function may be called from any thread, at once with any other, also on the same handle; the only exception is a
- * handle's _free. There are no callbacks and no thread-local state. A session has threads of its own; they block all
- * signals, never print, and end with it. A reader has one position: while one thread reads or seeks, a second one that
- * does gets ET_ERR_BUSY (et_reader_read_at takes part in none of this). et_session_close, et_reader_close and
- * et_reader_interrupt may come from any thread at any time, and end the waits of the others.
+ * Every function may be called from any thread, at the same time as any other function, also on the same handle. The one
+ * exception is the _free of a handle. There are no callbacks and there is no thread-local state.
+ *
+ * A session has threads of its own. They block all signals, never print, and end with the session.
+ *
+ * A reader has one position. While one thread reads or seeks, another thread that reads or seeks on the same reader gets
+ * ET_ERR_BUSY. et_reader_read_at does not use the position and is never busy. et_session_close, et_reader_close and
+ * et_reader_interrupt may be called from any thread at any time, and end the waits of other threads.
  *
  *
  * ERRORS
  *
- * A function that can fail returns an et_status: ET_OK or one of ET_ERR_*. Its last argument is an et_error of the
- * caller's to be filled in, or NULL; one without its struct_size gets ET_ERR_INVALID_ARGUMENT and no message, from every
- * function. Beside the errors that a function's comment names, every function may return
- * ET_ERR_NULL_POINTER for a NULL that is not allowed, ET_ERR_INVALID_ARGUMENT for a value that is not (the message names
- * it and what is), ET_ERR_PANIC; every one that takes a session or reader ET_ERR_CLOSED; every one that takes a storage
- * index ET_ERR_INVALID_STORAGE_INDEX. What a function gives is written on success only, unless its comment says otherwise.
+ * A function that can fail returns an et_status: ET_OK or one of ET_ERR_*. Its last argument is an et_error that the function
+ * fills in, or NULL. An et_error whose struct_size is not set gets ET_ERR_INVALID_ARGUMENT and no message.
+ *
+ * The comment of a function names its own errors. Beside them:
+ *   - every function may return ET_ERR_NULL_POINTER for a NULL that is not allowed, ET_ERR_INVALID_ARGUMENT for a value that
+ *     is not allowed (the message names the argument and the values that are), and ET_ERR_PANIC;
+ *   - every function of a session or reader may return ET_ERR_CLOSED;
+ *   - every function that takes a storage index may return ET_ERR_INVALID_STORAGE_INDEX.
+ *
+ * Results are written on success only, unless the comment of the function says otherwise.
  *
  *
  * BUFFERS
  *
- * Where a function gives an array, it takes (buf, cap, len): room for `cap` elements, and `*len` is set to how many there
- * are. Where that is more, it returns ET_ERR_BUFFER_TOO_SMALL, `*len` tells how many, and nothing is consumed or written.
- * (NULL, 0, len) asks for the length and returns ET_OK. Text is given without a NUL. What is empty is (NULL, 0), both ways.
+ * A function that returns an array takes (buf, cap, len): `buf` has room for `cap` elements, and the function sets `*len` to
+ * the number of elements that there are. If they do not fit, it returns ET_ERR_BUFFER_TOO_SMALL, sets `*len`, and writes and
+ * consumes nothing. A call with (NULL, 0, len) asks for the number and returns ET_OK. Text is written without a NUL.
  *
- * Strings go in as pointer and length, UTF-8 without NUL; ET_NUL_TERMINATED as the length says that a NUL ends it.
+ * A string argument is a pointer and a length, in UTF-8, without a NUL inside. The length ET_NUL_TERMINATED says that the
+ * string ends at its NUL. An empty string or array may be given as (NULL, 0), and the library returns it so.
  *
- * What has strings in it is given as records, in one buffer that is aligned to 8 bytes (memory from malloc is): a struct
- * whose first field is the size of the whole record, its strings behind it, the next record at the next multiple of 8,
- * which the size is. et_record_next walks them. An et_text in a record tells where a string is: `offset` bytes from the
- * record's start.
+ * Data with strings is written as records into one buffer, which must be aligned to 8 bytes; memory from malloc is. A record
+ * is a struct, whose first field is the size of the record, with its strings behind it. The size is a multiple of 8, and the
+ * next record follows at once. et_record_next walks records. An et_text in a record says where a string is: `offset` bytes
+ * from the beginning of the record.
  *
- * Structs with a `struct_size` grow at their end in later versions. Set it to sizeof(the struct), the rest to zeros, then
- * what is wanted. A program built with an older header runs with a newer library: what its structs lack is zero going in,
- * and left out coming out. The other way round it runs too, as long as it asks for nothing that the library does not know.
- * Records grow the same way, by their size. et_str, et_text, et_info_hashes, et_endpoint and et_alert_error stay as they are.
+ * A struct with a `struct_size` may grow at its end in later versions. Set struct_size to sizeof(the struct), set the other
+ * bytes to zero, and then set the fields that you want. A program that was built with an older header runs with a newer
+ * library: fields that it does not know are zero on the way in and left out on the way out. A program that was built with a
+ * newer header runs with an older library as long as it does not set fields that the library does not know. Records grow the
+ * same way, by their size. et_str, et_text, et_info_hashes, et_endpoint and et_alert_error never grow.
  *
  *
  * WAITING
  *
- * Functions that can wait take milliseconds: 0 is not at all (ET_ERR_WOULD_BLOCK), negative is for ever; when the time is up
- * they return ET_ERR_TIMED_OUT. To wait for several things at once, et_session_alert_fd and et_reader_fd give file
- * descriptors for epoll, poll or kqueue, readable while the function would not wait.
+ * A function that can wait takes a time in milliseconds. With 0 it does not wait and returns ET_ERR_WOULD_BLOCK; a negative
+ * time has no end. When the time is over the function returns ET_ERR_TIMED_OUT. To wait for several things at once, use the
+ * file descriptors of et_session_alert_fd and et_reader_fd with epoll, poll or kqueue: they are readable while the function
+ * would not wait.
  *
  *
  * ALERTS
  *
- * What happens in a session waits in its queue until et_session_pop_alerts moves it into a buffer of the caller's. Each alert
- * is a record that begins with an et_alert; its `type` says which struct it is: ET_ALERT_PIECE_FINISHED is an
- * et_piece_finished_alert. The queue is bounded (setting alert_queue_size). What it has no room for is dropped, counted by
- * type, and told in an et_alerts_dropped_alert; the urgent ones have room of their own. Which are posted, the setting
- * alert_mask says, by their categories: docs/alerts.md lists them. A program that pops no alerts loses nothing but alerts.
+ * What happens in a session is posted to its queue as an alert. et_session_pop_alerts moves alerts into a buffer of the
+ * caller. Each is a record that begins with an et_alert, whose `type` says which struct it is: ET_ALERT_PIECE_FINISHED is an
+ * et_piece_finished_alert.
+ *
+ * The setting alert_mask says, by categories, which alerts are posted; docs/alerts.md lists them. The setting
+ * alert_queue_size bounds the queue. An alert for which there is no room is dropped and counted by its type, and an
+ * et_alerts_dropped_alert tells the counts. Urgent alerts have room of their own. A program that pops no alerts loses
+ * nothing but alerts.
  *
  *
  * LIMITS
  *
- * Torrents, sessions, readers: no limit but memory. Torrent files: 64 MiB, 2097152 pieces of up to 512 MiB, 3000000 bencoded
- * values, keys included: nearly 500000 files, six values each where they lie in one folder. Strings in records: 4096 bytes,
- * what is longer is cut. memory_limit bounds the payload of a session's torrents, all of it; beside that a session takes some
- * memory for each connection, piece and alert, and for metadata that comes (`max_metadata_size`).
+ * The numbers of sessions, torrents and readers are limited by memory only. A torrent file may have 64 MiB, 2097152 pieces of
+ * up to 512 MiB each, and 3000000 bencoded values, keys included: nearly 500000 files, with six values each if all are in
+ * one folder. A string in a record has at most 4096 bytes, and a longer one is cut.
+ *
+ * memory_limit bounds all payload of a session's torrents in memory. Beside that a session needs some memory for each
+ * connection, piece and alert, and for metadata while it comes (`max_metadata_size`).
  *
  *
  * VERSIONS
  *
- * Until 1.0 the soname is libelementum_torrent.so.0, and changes with every change that breaks a program. Numbers are never
- * reused. et_version and et_abi_version tell what library it is, ET_VERSION_* and ET_ABI_VERSION which header.
+ * Until 1.0 the soname is libelementum_torrent.so.0, and changes with every change that breaks a program. The numbers of
+ * statuses, settings and alerts are never reused. et_version and et_abi_version name the version of the library,
+ * ET_VERSION_* and ET_ABI_VERSION that of the header.
  */
 
 
