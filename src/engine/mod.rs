@@ -74,7 +74,6 @@ pub mod cache;
 pub mod config;
 pub mod content;
 pub mod lifecycle;
-mod merge;
 pub mod metadata;
 pub mod output;
 pub mod peer;

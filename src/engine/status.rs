@@ -249,7 +249,7 @@ impl Torrent {
         let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
         let progress_ppm = match self.life.state {
             TorrentState::CheckingFiles => ppm(u64::from(self.life.check_progress), u64::from(pieces_total)),
-            TorrentState::DownloadingMetadata => self.metadata_progress(),
+            TorrentState::DownloadingMetadata => self.fetch.progress(),
             // Nothing is wanted: memory storage at rest, or no file at all.
             _ if wanted.0 == 0 => {
                 if full {
