@@ -1,12 +1,47 @@
 //! What happens to blocks and pieces: asked for, received, verified, spoilt.
 
+use super::content::hashing::Verified;
 use super::content::parole::Cancelled;
-use super::content::pieces::PeerKey;
+use super::content::pieces::{HashJob, PeerKey};
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
 use crate::base::time::Time;
 
 impl Torrent {
+    /// The peer whose burst it was has nothing more to be received for now.
+    pub fn peer_paused(&mut self, now: Time, key: PeerKey) {
+        self.hashing.set_burst(key, false);
+        self.collect_hashes(now);
+    }
+
+    /// Collects what is to be hashed now.
+    pub(super) fn collect_hashes(&mut self, now: Time) {
+        if !self.hashing.has_work() {
+            return;
+        }
+        let by_blocks = self.reads_by_blocks();
+        if let Some(content) = &mut self.content {
+            self.out.hashes.extend(self.hashing.collect(now, content, by_blocks));
+        }
+    }
+
+    /// When what waits to be hashed with others has waited long enough.
+    pub(super) fn hashes_due(&self) -> Option<Time> {
+        let content = self.content.as_ref().filter(|_| self.hashing.has_work() && self.is_running())?;
+        self.hashing.due(content, self.reads_by_blocks())
+    }
+
+    /// A stretch was hashed outside the lock.
+    pub fn hash_done(&mut self, now: Time, job: HashJob) {
+        let (piece, by_blocks) = (job.piece, self.reads_by_blocks());
+        let Some(content) = &mut self.content else { return };
+        match self.hashing.done(now, job, content, by_blocks) {
+            Verified::NotYet(jobs) => self.out.hashes.extend(jobs),
+            Verified::Passed => self.piece_passed(now, piece),
+            Verified::Failed => self.piece_failed(now, piece),
+        }
+    }
+
     pub(super) fn piece_failed(&mut self, now: Time, piece: u32) {
         self.meters.counters.hash_failures += 1;
         self.alert(Alert::HashFailed { piece });
