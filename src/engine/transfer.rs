@@ -1,13 +1,95 @@
 //! What happens to blocks and pieces: asked for, received, verified, spoilt.
 
+use super::bandwidth::path::QueueTime;
+use super::content::arrival::{Arriving, Landed, Passed};
 use super::content::hashing::Verified;
 use super::content::parole::Cancelled;
 use super::content::pieces::{HashJob, PeerKey};
+use super::output::DiskJob;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
+use crate::base::error::Error;
 use crate::base::time::Time;
+use crate::memory::pool::{BLOCK_SIZE, Block};
 
 impl Torrent {
+    fn arriving(&mut self, key: PeerKey) -> Option<Arriving<'_>> {
+        Some(Arriving {
+            peer: self.peers.get_mut(&key)?,
+            content: self.content.as_mut(),
+            aggregate: &mut self.requests.aggregate,
+            counters: &mut self.meters.counters,
+            alerts: &mut self.out.alerts,
+        })
+    }
+
+    /// A block came from the peer, already charged.
+    pub(super) fn block_arrived(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        data: Block,
+    ) -> Result<(), String> {
+        let length = data.len();
+        self.meters.down.add(now, u64::from(length));
+        let queue_time = self.queue_time(now);
+        let Some(mut arriving) = self.arriving(key) else { return Ok(()) };
+        match arriving.block(now, piece, begin, data)? {
+            Landed::Stray(block) => {
+                if let Some(block) = block {
+                    self.count_stray(piece, block, length);
+                }
+            }
+            Landed::Redundant(block) => {
+                self.request_answered(now, key, queue_time);
+                self.count_stray(piece, block, length);
+            }
+            Landed::Stored { block, others } => {
+                self.request_answered(now, key, queue_time);
+                self.hashing.note(piece);
+                for other in others {
+                    self.send_cancel(now, other, piece, block);
+                    self.release_request(other, piece, block);
+                }
+                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
+                    self.readers_changed();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer brought what it was asked for.
+    fn request_answered(&mut self, now: Time, key: PeerKey, queue_time: QueueTime) {
+        if let Some(peer) = self.peers.get(&key) {
+            self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
+        }
+        self.line.gave_way = None;
+        let asked = self.peers.values().filter(|p| p.may_be_asked());
+        self.requests.aggregate.count(now, asked.map(|p| p.part(queue_time)));
+    }
+
+    /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
+    pub(super) fn block_unpaid(
+        &mut self,
+        now: Time,
+        key: PeerKey,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> Result<(), String> {
+        let Some(mut arriving) = self.arriving(key) else { return Ok(()) };
+        let answers = arriving.block_unpaid(now, piece, begin, length)?;
+        let block = begin / BLOCK_SIZE;
+        self.count_stray(piece, block, length);
+        if answers {
+            self.release_request(key, piece, block);
+        }
+        Ok(())
+    }
+
     /// The peer whose burst it was has nothing more to be received for now.
     pub fn peer_paused(&mut self, now: Time, key: PeerKey) {
         self.hashing.set_burst(key, false);
@@ -42,14 +124,64 @@ impl Torrent {
         }
     }
 
-    pub(super) fn piece_failed(&mut self, now: Time, piece: u32) {
+    fn piece_passed(&mut self, now: Time, piece: u32) {
+        // Verified first: what becomes of its senders then must not touch it.
+        let Some(content) = &mut self.content else { return };
+        match content.passed(piece, self.config.storage) {
+            Passed::LetGo => return self.acquit(now, piece),
+            Passed::Kept => self.piece_had(now, piece),
+            Passed::ToWrite(blocks) => {
+                self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
+                self.requests.from = 0;
+            }
+        }
+        self.acquit(now, piece);
+        if self.requests.refill {
+            self.fill_all(now);
+        }
+    }
+
+    /// The disk took a piece, or failed to.
+    pub fn piece_written(&mut self, now: Time, generation: u64, piece: u32, outcome: Result<(), (Error, String)>) {
+        if !self.content.as_mut().is_some_and(|c| c.write_ended(piece)) {
+            return;
+        }
+        match outcome {
+            Ok(()) => self.piece_had(now, piece),
+            Err((error, filename)) => {
+                self.requests.outdated = true;
+                self.disk_failed(now, generation, error, filename);
+            }
+        }
+        self.fill_all(now);
+    }
+
+    /// From now on a reader gets the piece.
+    fn piece_had(&mut self, now: Time, piece: u32) {
+        let Some(had) = self.content.as_mut().and_then(|c| c.piece_had(piece)) else { return };
+        self.meters.counters.refetched_pieces += u64::from(had.refetched);
+        self.readers.deadlines.remove(&piece);
+        if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
+            self.requests.demand.remove(at);
+            self.requests.from -= usize::from(at < self.requests.from);
+        }
+        self.alert(Alert::PieceFinished { piece });
+        for file in had.completed {
+            self.alert(Alert::FileCompleted { file });
+        }
+        // Before those who showed it are forgotten as such, or lose our interest.
+        self.announce_piece(now, piece);
+        self.offer_changed(now, piece, true);
+        self.update_state(now);
+        self.prebuffer_progress();
+        self.readers_changed();
+    }
+
+    fn piece_failed(&mut self, now: Time, piece: u32) {
         self.meters.counters.hash_failures += 1;
         self.alert(Alert::HashFailed { piece });
         let Some(content) = &mut self.content else { return };
-        if content.info.layout.is_padding_only(piece) {
-            content.hopeless.set(piece);
-        }
-        self.meters.counters.failed_bytes += u64::from(content.info.layout.piece_size(piece));
+        self.meters.counters.failed_bytes += u64::from(content.failed(piece));
         let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
         let suspects = self.smart_ban.failed(piece, content, &self.peers);
         let asked = content.store.remove(piece);

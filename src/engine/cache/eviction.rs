@@ -213,11 +213,7 @@ impl Torrent {
     /// A piece that we had is had no more.
     pub(in crate::engine) fn lose(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
-        content.set_had(piece, false);
-        content.evicted.set(piece);
-        for file in content.info.layout.piece_files(piece) {
-            content.files_completed.clear(file as u32);
-        }
+        content.piece_lost(piece);
         self.offer_changed(now, piece, false);
         self.withdraw_piece(now, piece);
         self.update_state(now);
