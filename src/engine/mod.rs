@@ -11,6 +11,7 @@ mod merge;
 pub mod metadata;
 pub mod output;
 pub mod peer;
+mod peer_events;
 pub mod readers;
 pub mod requests;
 pub mod status;

@@ -2,6 +2,7 @@
 
 use super::bandwidth::path::QueueTime;
 use super::content::arrival::{Arriving, Landed, Passed};
+use super::content::availability::{tell_have, withdraw};
 use super::content::hashing::Verified;
 use super::content::parole::Cancelled;
 use super::content::pieces::{HashJob, PeerKey};
@@ -175,6 +176,45 @@ impl Torrent {
         self.update_state(now);
         self.prebuffer_progress();
         self.readers_changed();
+    }
+
+    /// Tells the peers that we have the piece.
+    fn announce_piece(&mut self, now: Time, piece: u32) {
+        let (audience, woken) = (self.audience(), &mut self.out.wake);
+        self.peers.for_each_partial(|peer| tell_have(now, peer, piece, audience, woken));
+    }
+
+    /// A piece that we had is had no more.
+    pub(super) fn lose(&mut self, now: Time, piece: u32) {
+        let Some(content) = &mut self.content else { return };
+        content.piece_lost(piece);
+        self.offer_changed(now, piece, false);
+        let tells = self.config.settings.send_dont_have;
+        withdraw(now, tells, &mut self.peers, piece, &mut self.out.wake);
+        self.update_state(now);
+        self.meters.counters.evicted_pieces += 1;
+        self.alert(Alert::PieceEvicted { piece });
+    }
+
+    /// We got the piece, or lost it: what those have for us who have it.
+    fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
+        let Some(content) = &self.content else { return };
+        let offers = content.offer_changed(&mut self.peers, piece, had);
+        self.linger(now, &offers.showed);
+        for key in offers.changed {
+            self.update_interest(now, key);
+        }
+    }
+
+    /// The check found pieces: peers that came before it was over hear of them, and have so much less for us.
+    pub(super) fn pieces_found(&mut self, now: Time) {
+        let Some(content) = &self.content else { return };
+        let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
+        self.peers.for_each_partial(|peer| peer.count_offers(&content.have));
+        for piece in found {
+            self.announce_piece(now, piece);
+        }
+        self.update_interests(now);
     }
 
     fn piece_failed(&mut self, now: Time, piece: u32) {

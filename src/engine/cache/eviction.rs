@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::share::{Claim, Precedence};
-use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
@@ -208,17 +207,6 @@ impl Torrent {
             self.lose(now, piece);
         }
         self.requests.outdated = true;
-    }
-
-    /// A piece that we had is had no more.
-    pub(in crate::engine) fn lose(&mut self, now: Time, piece: u32) {
-        let Some(content) = &mut self.content else { return };
-        content.piece_lost(piece);
-        self.offer_changed(now, piece, false);
-        self.withdraw_piece(now, piece);
-        self.update_state(now);
-        self.meters.counters.evicted_pieces += 1;
-        self.alert(Alert::PieceEvicted { piece });
     }
 
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses

@@ -437,11 +437,7 @@ impl Torrent {
         self.requests.in_vain.left_with(&peer);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
-            if peer.counted_seed {
-                content.picker.seed_left();
-            } else {
-                content.picker.pieces_left(&peer.have);
-            }
+            content.forget_pieces_of(&peer);
             for r in &peer.requests {
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
                 content.store.unmark_asked(r.piece, r.block, key);
