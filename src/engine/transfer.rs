@@ -1,15 +1,19 @@
 //! What happens to blocks and pieces: asked for, received, verified, spoilt.
 
+use std::time::Duration;
+
 use super::bandwidth::path::QueueTime;
+use super::cache::eviction::no_metadata;
 use super::content::arrival::{Arriving, Landed, Passed};
 use super::content::availability::{tell_have, withdraw};
 use super::content::hashing::Verified;
 use super::content::parole::Cancelled;
 use super::content::pieces::{HashJob, PeerKey};
+use super::content::priorities::check_priorities;
 use super::output::DiskJob;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
-use crate::base::error::Error;
+use crate::base::error::{Error, Result};
 use crate::base::time::Time;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
@@ -143,7 +147,13 @@ impl Torrent {
     }
 
     /// The disk took a piece, or failed to.
-    pub fn piece_written(&mut self, now: Time, generation: u64, piece: u32, outcome: Result<(), (Error, String)>) {
+    pub fn piece_written(
+        &mut self,
+        now: Time,
+        generation: u64,
+        piece: u32,
+        outcome: Result<(), (Error, String)>,
+    ) {
         if !self.content.as_mut().is_some_and(|c| c.write_ended(piece)) {
             return;
         }
@@ -314,6 +324,113 @@ impl Torrent {
             }
             self.close(now, key, CloseReason::CorruptData, None);
             goes = again(self);
+        }
+    }
+
+    /// A piece number from a caller.
+    pub(super) fn check_piece(&self, piece: i64) -> Result<u32> {
+        self.content.as_ref().ok_or_else(no_metadata)?.check_piece(piece)
+    }
+
+    /// A file number from a caller.
+    pub(super) fn check_file(&self, file: i64) -> Result<u32> {
+        self.content.as_ref().ok_or_else(no_metadata)?.check_file(file)
+    }
+
+    pub fn piece_priorities(&self) -> Result<Vec<u8>> {
+        Ok(self.content.as_ref().ok_or_else(no_metadata)?.piece_priorities())
+    }
+
+    /// Sets the priorities of all pieces, one each.
+    pub fn prioritize_pieces(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
+        self.content.as_mut().ok_or_else(no_metadata)?.prioritize_pieces(priorities)?;
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    pub fn set_piece_priority(&mut self, now: Time, piece: i64, priority: i64) -> Result<()> {
+        let piece = self.content.as_mut().ok_or_else(no_metadata)?.set_piece_priority(piece, priority)?;
+        if priority == 0 {
+            self.readers.deadlines.remove(&piece);
+        }
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    pub fn file_priorities(&self) -> Result<Vec<u8>> {
+        Ok(self.content.as_ref().ok_or_else(no_metadata)?.file_priorities().to_vec())
+    }
+
+    /// Sets the priorities of all files, one each. Piece priorities follow.
+    pub fn prioritize_files(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
+        check_priorities(priorities)?;
+        self.content.as_mut().ok_or_else(no_metadata)?.prioritize_files(priorities)?;
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    pub fn set_file_priority(&mut self, now: Time, file: i64, priority: i64) -> Result<()> {
+        self.content.as_mut().ok_or_else(no_metadata)?.set_file_priority(file, priority)?;
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    fn priorities_changed(&mut self, now: Time) {
+        self.requests.outdated = true;
+        // What was evicted and comes again is no news; what is wanted newly is.
+        if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
+            self.life.finished_told = false;
+        }
+        self.update_state(now);
+        self.wants_changed(now);
+    }
+
+    /// The piece is needed in `deadline_ms`; negative is overdue already. Setting it again moves it.
+    pub fn set_piece_deadline(&mut self, now: Time, piece: i64, deadline_ms: i64) -> Result<()> {
+        let piece = self.check_piece(piece)?;
+        if self.content.as_ref().is_some_and(|c| c.have.get(piece)) {
+            return Ok(());
+        }
+        // Overdue pieces keep their order among themselves.
+        let offset = Duration::from_millis(deadline_ms.unsigned_abs());
+        let due = if deadline_ms >= 0 { now + offset } else { now - offset };
+        self.readers.deadlines.insert(piece, due);
+        self.deadlines_changed(now);
+        Ok(())
+    }
+
+    pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
+        let piece = self.check_piece(piece)?;
+        self.readers.deadlines.remove(&piece);
+        self.deadlines_changed(now);
+        Ok(())
+    }
+
+    /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
+    pub fn clear_piece_deadlines(&mut self, now: Time) {
+        self.readers.deadlines.clear();
+        self.deadlines_changed(now);
+    }
+
+    fn deadlines_changed(&mut self, now: Time) {
+        self.requests.outdated = true;
+        self.wants_changed(now);
+    }
+
+    fn wants_changed(&mut self, now: Time) {
+        self.review_interests(now);
+        self.cancel_unpicked(now);
+        self.fill_all(now);
+    }
+
+    /// Takes back requests for pieces that nobody wants any more.
+    fn cancel_unpicked(&mut self, now: Time) {
+        self.refresh_wants(now);
+        let Some(content) = &self.content else { return };
+        let unwanted = content.unpicked(&self.requests.demand.iter().map(|w| w.piece).collect());
+        let keys: Vec<_> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
+        for key in keys {
+            self.cancel_requests(now, key, |p| unwanted.contains(&p));
         }
     }
 }

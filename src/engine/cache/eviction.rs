@@ -483,30 +483,6 @@ impl Torrent {
             share: bytes(self.share_blocks()),
         }
     }
-
-    /// A piece number from a caller.
-    pub(in crate::engine) fn check_piece(&self, piece: i64) -> Result<u32> {
-        let Some(content) = &self.content else { return Err(no_metadata()) };
-        let pieces = content.info.layout.num_pieces();
-        u32::try_from(piece).ok().filter(|p| *p < pieces).ok_or_else(|| {
-            Error::invalid(format!(
-                "piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}",
-                i64::from(pieces) - 1
-            ))
-        })
-    }
-
-    /// A file number from a caller.
-    pub(in crate::engine) fn check_file(&self, file: i64) -> Result<u32> {
-        let Some(content) = &self.content else { return Err(no_metadata()) };
-        let files = content.info.layout.num_files();
-        u32::try_from(file).ok().filter(|f| (*f as usize) < files).ok_or_else(|| {
-            Error::invalid(format!(
-                "file {file} is out of range: the torrent has {files} files, 0 to {}",
-                files as i64 - 1
-            ))
-        })
-    }
 }
 
 pub(in crate::engine) fn no_metadata() -> Error {
