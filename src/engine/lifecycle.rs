@@ -275,12 +275,12 @@ impl Torrent {
         }
         self.review_interests(now);
         let Some(content) = &self.content else { return };
-        let all = content.have.is_full();
+        let all = content.has_all();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
         let wanted_some = self.config.storage == StorageKind::Disk || content.file_priorities().iter().any(|p| *p > 0);
         let state = if all {
             TorrentState::Seeding
-        } else if wanted_some && !content.picker.has_wanted() {
+        } else if wanted_some && !content.picker().has_wanted() {
             TorrentState::Finished
         } else {
             TorrentState::Downloading

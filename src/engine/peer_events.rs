@@ -34,7 +34,7 @@ impl Torrent {
         if lost.was_seed {
             self.swarm.list_mut().set_seed(peer.address, false);
         }
-        if content.have.get(piece) {
+        if content.has(piece) {
             // It was not told while it had it itself.
             tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
@@ -69,7 +69,7 @@ impl Torrent {
             peer.early.state(true, None);
             return Ok(());
         };
-        let field = Bitfield::full(content.info.layout.num_pieces());
+        let field = Bitfield::full(content.layout().num_pieces());
         self.replace_have(now, key, field)
     }
 

@@ -127,7 +127,7 @@ impl Torrent {
     }
 
     pub fn info(&self) -> Option<&Arc<Info>> {
-        self.content.as_ref().map(|c| &c.info)
+        self.content.as_ref().map(|c| c.info())
     }
 
     pub fn settings(&self) -> &Arc<Settings> {
@@ -164,11 +164,11 @@ impl Torrent {
     }
 
     pub fn is_private(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.info.private)
+        self.content.as_ref().is_some_and(|c| c.info().private)
     }
 
     pub(super) fn has_all(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.have.is_full())
+        self.content.as_ref().is_some_and(|c| c.has_all())
     }
 
     /// May peers be looked for in the DHT?
@@ -281,13 +281,13 @@ impl Torrent {
     fn is_quiet(&self) -> bool {
         let Some(content) = self.content.as_ref().filter(|_| !self.life.checking) else { return self.peers.is_empty() };
         let rates = [&self.meters.down, &self.meters.up, &self.meters.protocol_down, &self.meters.protocol_up];
-        content.store.asked_blocks() == 0
+        content.store().asked_blocks() == 0
             && rates.iter().all(|r| r.per_second() == 0)
             && self.choker.is_quiet()
             && self.swarm.list().num_dialling() == 0
             && self.requests.demand.is_empty()
             && self.readers.deadlines.is_empty()
-            && !content.picker.has_wanted()
+            && !content.picker().has_wanted()
             && !self.hashing.has_work()
             && self.readers.values().all(|r| !r.is_active(self.life.last_tick))
     }
@@ -385,8 +385,8 @@ impl Torrent {
     /// Bytes still to fetch, for trackers. It stays when the torrent is removed.
     pub fn bytes_left(&self) -> u64 {
         let Some(content) = &self.content else { return self.life.left_without_content };
-        let layout = &content.info.layout;
-        let had: u64 = content.have.iter().map(|p| u64::from(layout.piece_size(p))).sum();
+        let layout = content.layout();
+        let had: u64 = content.have().iter().map(|p| u64::from(layout.piece_size(p))).sum();
         layout.total_size() - had
     }
 

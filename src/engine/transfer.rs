@@ -147,13 +147,7 @@ impl Torrent {
     }
 
     /// The disk took a piece, or failed to.
-    pub fn piece_written(
-        &mut self,
-        now: Time,
-        generation: u64,
-        piece: u32,
-        outcome: Result<(), (Error, String)>,
-    ) {
+    pub fn piece_written(&mut self, now: Time, generation: u64, piece: u32, outcome: Result<(), (Error, String)>) {
         if !self.content.as_mut().is_some_and(|c| c.write_ended(piece)) {
             return;
         }
@@ -219,8 +213,8 @@ impl Torrent {
     /// The check found pieces: peers that came before it was over hear of them, and have so much less for us.
     pub(super) fn pieces_found(&mut self, now: Time) {
         let Some(content) = &self.content else { return };
-        let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
-        self.peers.for_each_partial(|peer| peer.count_offers(&content.have));
+        let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have().iter().collect() };
+        self.peers.for_each_partial(|peer| peer.count_offers(content.have()));
         for piece in found {
             self.announce_piece(now, piece);
         }
@@ -232,9 +226,9 @@ impl Torrent {
         self.alert(Alert::HashFailed { piece });
         let Some(content) = &mut self.content else { return };
         self.meters.counters.failed_bytes += u64::from(content.failed(piece));
-        let senders = content.store.slot(piece).map(|s| s.senders()).unwrap_or_default();
+        let senders = content.store().slot(piece).map(|s| s.senders()).unwrap_or_default();
         let suspects = self.smart_ban.failed(piece, content, &self.peers);
-        let asked = content.store.remove(piece);
+        let asked = content.store_mut().remove(piece);
         for (block, key) in asked {
             self.drop_request(key, piece, block);
         }
@@ -246,7 +240,7 @@ impl Torrent {
             _ => {
                 let peers = &self.peers;
                 let content = self.content.as_mut();
-                let cancelled = content.map(|c| c.store.separate(&suspects, |k| peers.contains_key(k)));
+                let cancelled = content.map(|c| c.store_mut().separate(&suspects, |k| peers.contains_key(k)));
                 self.cancel_each(now, cancelled.unwrap_or_default());
             }
         }
@@ -262,7 +256,7 @@ impl Torrent {
 
     /// A piece that only a suspect may bring is late: the rest of the swarm takes it over, from the start.
     pub(super) fn take_over(&mut self, now: Time, piece: u32) {
-        let Some(owner) = self.content.as_mut().and_then(|c| c.store.take_over(piece)) else { return };
+        let Some(owner) = self.content.as_mut().and_then(|c| c.store_mut().take_over(piece)) else { return };
         self.cancel_requests(now, owner, |p| p == piece);
         self.requests.from = 0;
     }
@@ -273,13 +267,13 @@ impl Torrent {
             return;
         }
         let Some(content) = &mut self.content else { return };
-        let cancelled = content.store.claim_alone(key, piece);
+        let cancelled = content.store_mut().claim_alone(key, piece);
         self.cancel_each(now, cancelled);
     }
 
     /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
     pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
-        if self.content.as_mut().is_some_and(|c| c.store.give_up_exclusive(key, trusted)) {
+        if self.content.as_mut().is_some_and(|c| c.store_mut().give_up_exclusive(key, trusted)) {
             self.requests.from = 0;
             self.requests.refill = true;
         }
@@ -320,7 +314,7 @@ impl Torrent {
         let mut goes = Some(key);
         while let Some(key) = goes {
             if let Some(content) = &mut self.content {
-                content.store.discard_from(key);
+                content.store_mut().discard_from(key);
             }
             self.close(now, key, CloseReason::CorruptData, None);
             goes = again(self);
@@ -378,7 +372,7 @@ impl Torrent {
     fn priorities_changed(&mut self, now: Time) {
         self.requests.outdated = true;
         // What was evicted and comes again is no news; what is wanted newly is.
-        if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
+        if self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) {
             self.life.finished_told = false;
         }
         self.update_state(now);
@@ -388,7 +382,7 @@ impl Torrent {
     /// The piece is needed in `deadline_ms`; negative is overdue already. Setting it again moves it.
     pub fn set_piece_deadline(&mut self, now: Time, piece: i64, deadline_ms: i64) -> Result<()> {
         let piece = self.check_piece(piece)?;
-        if self.content.as_ref().is_some_and(|c| c.have.get(piece)) {
+        if self.content.as_ref().is_some_and(|c| c.has(piece)) {
             return Ok(());
         }
         // Overdue pieces keep their order among themselves.

@@ -19,23 +19,23 @@ use self::pieces::{Stage, Store};
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Pool};
 use crate::memory::turns::Promise;
-use crate::metainfo::Info;
+use crate::metainfo::{FileLayout, Info};
 
 #[derive(Debug)]
 pub(super) struct Content {
-    pub info: Arc<Info>,
-    pub have: Bitfield,
-    pub picker: Picker,
-    pub store: Store,
-    pub file_priorities: Vec<u8>,
+    info: Arc<Info>,
+    have: Bitfield,
+    picker: Picker,
+    store: Store,
+    file_priorities: Vec<u8>,
     /// Pieces evicted at least once: fetching one again counts.
-    pub evicted: Bitfield,
+    evicted: Bitfield,
     /// Pieces of nothing but padding whose hash is not that of zeros: nobody has them.
-    pub hopeless: Bitfield,
+    hopeless: Bitfield,
     /// Of each file, the pieces that are not had.
-    pub files_missing: Vec<u32>,
+    files_missing: Vec<u32>,
     /// Files that were told to be complete.
-    pub files_completed: Bitfield,
+    files_completed: Bitfield,
 }
 
 impl Content {
@@ -55,6 +55,45 @@ impl Content {
         };
         content.apply_file_priorities();
         content
+    }
+
+    pub fn info(&self) -> &Arc<Info> {
+        &self.info
+    }
+
+    pub fn layout(&self) -> &FileLayout {
+        &self.info.layout
+    }
+
+    /// The pieces that are had.
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    pub fn has(&self, piece: u32) -> bool {
+        self.have.get(piece)
+    }
+
+    pub fn has_all(&self) -> bool {
+        self.have.is_full()
+    }
+
+    pub fn picker(&self) -> &Picker {
+        &self.picker
+    }
+
+    /// Wanted pieces of which nothing is asked for, in the order of the file inside each priority.
+    pub fn in_file_order(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.picker.in_file_order()
+    }
+
+    /// What is in memory, or asked for.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
     }
 
     /// All that is on disk is looked at again: nothing is had until it was.
@@ -150,3 +189,6 @@ impl Content {
 fn pieces_of_files(info: &Info) -> Vec<u32> {
     (0..info.layout.num_files()).map(|file| info.layout.file_pieces(file).len() as u32).collect()
 }
+
+#[cfg(test)]
+mod tests;

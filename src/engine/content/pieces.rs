@@ -87,8 +87,15 @@ impl Store {
         self.slots.get(piece as usize).and_then(|s| s.as_deref())
     }
 
-    pub fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
+    pub(super) fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
         self.slots.get_mut(piece as usize).and_then(|s| s.as_deref_mut())
+    }
+
+    /// Only this peer may be asked for the piece from now on.
+    pub fn set_exclusive(&mut self, piece: u32, peer: PeerKey) {
+        if let Some(slot) = self.slot_mut(piece) {
+            slot.exclusive = peer;
+        }
     }
 
     /// Pieces with a slot, in no particular order.
@@ -188,7 +195,6 @@ impl Store {
             stage: Stage::Partial,
             exclusive: PeerKey::NOBODY,
             used: self.clock,
-            began: now,
             received: 0,
             asked: 0,
             passed: 0,

@@ -71,8 +71,8 @@ impl Torrent {
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
-            peer.have = Bitfield::new(content.info.layout.num_pieces());
-            peer.told = Bitfield::new(content.info.layout.num_pieces());
+            peer.have = Bitfield::new(content.layout().num_pieces());
+            peer.told = Bitfield::new(content.layout().num_pieces());
         }
         self.swarm.list_mut().connected(now, address, incoming, &limits);
         self.swarm.let_in(address, incoming);
@@ -98,7 +98,7 @@ impl Torrent {
         let stays = self.pieces_stay();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if let Some(content) = &self.content {
-            let have = &content.have;
+            let have = content.have();
             // Pieces in memory may leave any time: they are told one by one, to peers that understand that they went.
             let message = if stays && have.is_full() && peer.fast {
                 Some(Message::HaveAll)
@@ -121,8 +121,8 @@ impl Torrent {
                 let set = allowed_fast::allowed_fast_set(
                     ip,
                     &self.config.info_hashes.best(),
-                    content.info.layout.num_pieces(),
-                    n.min(content.info.layout.num_pieces() as usize),
+                    content.layout().num_pieces(),
+                    n.min(content.layout().num_pieces() as usize),
                 );
                 for piece in set.into_iter().filter(|p| have.get(*p) && stays) {
                     peer.send(now, &Message::AllowedFast(piece));
@@ -176,10 +176,10 @@ impl Torrent {
             metadata_size: self
                 .content
                 .as_ref()
-                .filter(|c| !c.info.private)
-                .and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
+                .filter(|c| !c.info().private)
+                .and_then(|c| u32::try_from(c.info().bytes.len()).ok()),
             yourip: self.peers.get(&key).map(|p| p.address.ip().to_canonical()),
-            upload_only: self.content.as_ref().map(|c| c.have.is_full()),
+            upload_only: self.content.as_ref().map(|c| c.has_all()),
             ..Default::default()
         }
     }
@@ -239,7 +239,7 @@ impl Torrent {
         }
         let Some(content) = &self.content else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        for piece in content.have.iter() {
+        for piece in content.have().iter() {
             tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
     }

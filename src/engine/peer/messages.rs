@@ -84,7 +84,7 @@ impl Torrent {
 
     /// Ends the connection of a peer that has long ceased to read.
     fn close_deaf(&mut self, now: Time, key: PeerKey) {
-        let pieces = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces() as usize);
+        let pieces = self.content.as_ref().map_or(0, |c| c.layout().num_pieces() as usize);
         let waiting = self.peers.get(&key).map_or(0, |p| p.outbox.message_bytes());
         if waiting > MOST_UNWRITTEN + UNWRITTEN_A_PIECE * pieces {
             let error = Error::new(crate::base::error::Status::Network, "it does not read what it is sent");
@@ -146,7 +146,7 @@ impl Torrent {
             }
             Message::Reject(request) => self.rejected(now, key, request),
             Message::AllowedFast(piece) => {
-                let pieces = self.content.as_ref().map(|c| c.info.layout.num_pieces());
+                let pieces = self.content.as_ref().map(|c| c.layout().num_pieces());
                 if let Some(peer) = self.peers.get_mut(&key)
                     && peer.allowed_to_us.len() < MAX_ALLOWED_TO_US
                     && pieces.is_none_or(|n| piece < n)
@@ -195,7 +195,7 @@ impl Torrent {
             slots: if slots < 0 { usize::MAX } else { usize::try_from(slots).unwrap_or(0) },
             interval: seconds(settings.unchoke_interval),
             optimistic_interval: seconds(settings.optimistic_unchoke_interval),
-            seeding: self.content.as_ref().is_some_and(|c| c.have.is_full()),
+            seeding: self.content.as_ref().is_some_and(|c| c.has_all()),
         }
     }
 
@@ -321,7 +321,7 @@ impl Torrent {
             && (self.config.storage == StorageKind::Memory
                 || !self.readers.is_empty()
                 || !self.readers.deadlines.is_empty()
-                || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
+                || self.content.as_ref().is_some_and(|c| c.picker().has_wanted()))
     }
 
     /// After anything that may have changed whether we want something at all.
@@ -340,7 +340,7 @@ impl Torrent {
         let request_timeout = seconds(self.config.settings.request_timeout);
         let close_redundant =
             self.config.settings.close_redundant_connections && self.config.storage == StorageKind::Disk;
-        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let full = self.content.as_ref().is_some_and(|c| c.has_all());
         let crowded = self.peers.len() >= self.config.connection_limit();
         let deaf: Vec<PeerKey> =
             self.peers.values().filter(|p| p.outbox.message_bytes() > MOST_UNWRITTEN).map(|p| p.key).collect();
@@ -440,8 +440,8 @@ impl Torrent {
             content.forget_pieces_of(&peer);
             for r in &peer.requests {
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
-                content.store.unmark_asked(r.piece, r.block, key);
-                content.store.take_in(r.piece, charge);
+                content.store_mut().unmark_asked(r.piece, r.block, key);
+                content.store_mut().take_in(r.piece, charge);
             }
         }
         self.give_up_exclusive(key, !peer.parole);
