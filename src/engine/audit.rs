@@ -34,7 +34,7 @@ impl Audit {
     /// Blocks waited for, blocks to be asked for of pieces that are begun, and those passed.
     fn asked_blocks(&self, content: &Content) -> (u64, u64, u64) {
         let sum = |count: fn(&Slot) -> u32| {
-            content.store.present().iter().filter_map(|p| content.store.slot(*p)).map(|s| u64::from(count(s))).sum()
+            content.store().present().iter().filter_map(|p| content.store().slot(*p)).map(|s| u64::from(count(s))).sum()
         };
         (sum(Slot::asked), sum(Slot::free_blocks), sum(Slot::passed))
     }
@@ -56,10 +56,10 @@ impl Torrent {
         let Some(content) = &self.content else { return Ok(audit) };
         let (mut kept, mut partial, mut kept_pieces) = (0u64, 0u64, 0u32);
         let mut asked: BTreeMap<PeerKey, BTreeSet<(u32, u32)>> = BTreeMap::new();
-        for piece in content.store.present().iter().copied() {
-            let Some(slot) = content.store.slot(piece) else { return Err(format!("piece {piece} has no slot")) };
-            let received = slot.blocks.iter().filter(|b| b.is_received()).count() as u32;
-            let waiting = slot.blocks.iter().filter(|b| b.data.is_none() && b.copies() > 0).count() as u32;
+        for piece in content.store().present().iter().copied() {
+            let Some(slot) = content.store().slot(piece) else { return Err(format!("piece {piece} has no slot")) };
+            let received = slot.blocks().iter().filter(|b| b.is_received()).count() as u32;
+            let waiting = slot.blocks().iter().filter(|b| b.data().is_none() && b.copies() > 0).count() as u32;
             if (received, waiting) != (slot.received(), slot.asked()) {
                 return Err(format!(
                     "piece {piece}: {received} blocks received and {waiting} asked, counted {} and {}",
@@ -67,8 +67,8 @@ impl Torrent {
                     slot.asked()
                 ));
             }
-            let passed = |i: u32, b: &BlockSlot| b.data.is_none() && b.copies() == 0 && i < slot.hashed();
-            let gone = || (0u32..).zip(&slot.blocks).filter(|(_, b)| b.passed);
+            let passed = |i: u32, b: &BlockSlot| b.data().is_none() && b.copies() == 0 && i < slot.hashed();
+            let gone = || (0u32..).zip(slot.blocks()).filter(|(_, b)| b.passed());
             if gone().count() as u32 != slot.passed() || !gone().all(|(i, b)| passed(i, b)) {
                 return Err(format!("piece {piece}: passed blocks are counted wrong, {} of them", slot.passed()));
             }
@@ -80,41 +80,41 @@ impl Torrent {
                 ));
             }
             audit.promised += slot.promised();
-            if received + waiting == 0 && (slot.here() as usize) < slot.blocks.len() {
+            if received + waiting == 0 && (slot.here() as usize) < slot.blocks().len() {
                 return Err(format!("piece {piece} has an empty slot"));
             }
-            if content.store.can_be_hashed_whole(piece) && !self.hashing.is_noted(piece) {
+            if content.store().can_be_hashed_whole(piece) && !self.hashing.is_noted(piece) {
                 return Err(format!("piece {piece} is whole, and nobody will hash it"));
             }
-            let stays = slot.stage == Stage::Kept;
-            if self.config.storage == StorageKind::Memory && stays != content.have.get(piece) {
-                return Err(format!("piece {piece} is {:?} and had: {}", slot.stage, content.have.get(piece)));
+            let stays = slot.stage() == Stage::Kept;
+            if self.config.storage == StorageKind::Memory && stays != content.has(piece) {
+                return Err(format!("piece {piece} is {:?} and had: {}", slot.stage(), content.has(piece)));
             }
             *if stays { &mut kept } else { &mut partial } += u64::from(received);
             kept_pieces += u32::from(stays);
-            for (i, b) in (0u32..).zip(&slot.blocks) {
-                audit.blocks.extend(b.data.as_ref().and_then(identity));
+            for (i, b) in (0u32..).zip(slot.blocks()) {
+                audit.blocks.extend(b.data().and_then(identity));
                 for key in b.askees() {
                     asked.entry(key).or_default().insert((piece, i));
                 }
             }
         }
-        let store = &content.store;
+        let store = content.store();
         if audit.asked_blocks(content) != (store.asked_blocks(), store.free_blocks(), store.passed_blocks()) {
             return Err("blocks asked, free and passed are counted wrong".into());
         }
         if audit.promised != store.promised_blocks() {
             return Err(format!("{} blocks promised, counted {}", audit.promised, store.promised_blocks()));
         }
-        let counted = (content.store.kept_blocks(), content.store.partial_blocks(), content.store.kept_pieces());
+        let counted = (content.store().kept_blocks(), content.store().partial_blocks(), content.store().kept_pieces());
         if (kept, partial, kept_pieces) != counted {
             return Err(format!(
                 "blocks kept, partial, pieces: {:?}, counted {counted:?}",
                 (kept, partial, kept_pieces)
             ));
         }
-        if self.config.storage == StorageKind::Memory && content.have.count() != kept_pieces {
-            return Err(format!("{} pieces had, {kept_pieces} kept", content.have.count()));
+        if self.config.storage == StorageKind::Memory && content.have().count() != kept_pieces {
+            return Err(format!("{} pieces had, {kept_pieces} kept", content.have().count()));
         }
         if self.peers.values().filter(|p| p.parole).count() != self.peers.on_parole() {
             return Err(format!("{} peers counted on parole", self.peers.on_parole()));
@@ -132,7 +132,7 @@ impl Torrent {
             if requests != marked {
                 return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
             }
-            let offers = peer.have.iter().filter(|p| !content.have.get(*p)).count() as u32;
+            let offers = peer.have.iter().filter(|p| !content.has(*p)).count() as u32;
             if offers != peer.offers(self.content.as_ref()) {
                 return Err(format!(
                     "{} offers {offers} pieces, counted {}",
@@ -151,15 +151,15 @@ impl Torrent {
         if let Some((key, blocks)) = asked.into_iter().next() {
             return Err(format!("{blocks:?} are asked of {key:?}, which is not there"));
         }
-        for piece in 0..content.picker.num_pieces() {
+        for piece in 0..content.picker().num_pieces() {
             let peers = self.peers.values().filter(|p| p.have.get(piece)).count() as u32;
-            if peers != content.picker.availability(piece) {
-                return Err(format!("{peers} have piece {piece}, counted {}", content.picker.availability(piece)));
+            if peers != content.picker().availability(piece) {
+                return Err(format!("{peers} have piece {piece}, counted {}", content.picker().availability(piece)));
             }
         }
         if !self.requests.outdated {
             for want in self.requests.demand.iter().take(self.requests.from) {
-                let free = content.store.slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
+                let free = content.store().slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
                 }
@@ -178,7 +178,7 @@ impl Torrent {
     /// The pieces that we have.
     #[doc(hidden)]
     pub fn had_pieces(&self) -> Vec<u32> {
-        self.content.as_ref().map(|c| c.have.iter().collect()).unwrap_or_default()
+        self.content.as_ref().map(|c| c.have().iter().collect()).unwrap_or_default()
     }
 
     /// Why nothing goes on, for people.
@@ -206,15 +206,15 @@ impl Torrent {
         let slots: Vec<String> = self
             .content
             .iter()
-            .flat_map(|c| c.store.present().iter().filter_map(|p| Some((*p, c.store.slot(*p)?))))
+            .flat_map(|c| c.store().present().iter().filter_map(|p| Some((*p, c.store().slot(*p)?))))
             .map(|(p, s)| {
                 format!(
                     "{p}: {:?} {}+{} of {}, only {:?}",
-                    s.stage,
+                    s.stage(),
                     s.received(),
                     s.asked(),
-                    s.blocks.len(),
-                    s.exclusive
+                    s.blocks().len(),
+                    s.exclusive()
                 )
             })
             .collect();

@@ -5,8 +5,6 @@ use std::time::Duration;
 use super::bandwidth::aggregate::Aggregate;
 use super::cache::share::Claim;
 use super::config::{StorageKind, TorrentFlags};
-use super::content::bitfield::Bitfield;
-use super::content::pieces::Stage;
 use super::metadata::MetadataFetch;
 use super::requests::late::LateHeap;
 use super::requests::open_slots::OpenSlots;
@@ -95,17 +93,7 @@ impl Torrent {
         self.life.finished_told = false;
         let Some(content) = &mut self.content else { return Ok(()) };
         self.requests.outdated = true;
-        let had: Vec<u32> = content.have.iter().collect();
-        for piece in had {
-            content.set_had(piece, false);
-        }
-        // What is being written was verified just now: it is had when it is written, whatever the check saw of it before.
-        for piece in content.store.present().to_vec() {
-            if content.store.slot(piece).is_some_and(|s| s.stage != Stage::Writing) {
-                content.store.remove(piece);
-            }
-        }
-        content.files_completed = Bitfield::new(content.files_completed.len());
+        content.recheck();
         self.begin_check();
         self.readers_changed();
         Ok(())
@@ -131,11 +119,7 @@ impl Torrent {
             return;
         }
         if let Some(content) = &mut self.content {
-            for (file, missing) in (0u32..).zip(&content.files_missing) {
-                if *missing == 0 {
-                    content.files_completed.set(file);
-                }
-            }
+            content.checked();
         }
         // It ended their connections.
         self.swarm.list_mut().forgive_all();
@@ -291,12 +275,12 @@ impl Torrent {
         }
         self.review_interests(now);
         let Some(content) = &self.content else { return };
-        let all = content.have.is_full();
+        let all = content.has_all();
         // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
-        let wanted_some = self.config.storage == StorageKind::Disk || content.file_priorities.iter().any(|p| *p > 0);
+        let wanted_some = self.config.storage == StorageKind::Disk || content.file_priorities().iter().any(|p| *p > 0);
         let state = if all {
             TorrentState::Seeding
-        } else if wanted_some && !content.picker.has_wanted() {
+        } else if wanted_some && !content.picker().has_wanted() {
             TorrentState::Finished
         } else {
             TorrentState::Downloading

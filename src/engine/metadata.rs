@@ -109,7 +109,7 @@ impl Torrent {
         let Some(id) = peer.ids.ut_metadata else { return };
         // A peer that asks faster than it reads is refused for now (BEP 9).
         let busy = peer.outbox.message_bytes() > MAX_UNWRITTEN;
-        let bytes = self.content.as_ref().filter(|_| !busy).map(|c| c.info.bytes.clone());
+        let bytes = self.content.as_ref().filter(|_| !busy).map(|c| c.info().bytes.clone());
         let chunk = bytes.as_ref().and_then(|b| b.chunks(METADATA_PIECE_BYTES).nth(piece as usize).map(<[u8]>::to_vec));
         let answer = match (chunk, bytes) {
             (Some(payload), Some(b)) => {

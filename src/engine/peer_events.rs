@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::content::availability::{Audience, tell_have};
+use super::content::availability::{Audience, Have, tell_have};
 use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
 use super::peer::Peer;
@@ -64,8 +64,8 @@ impl Torrent {
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
-            peer.have = Bitfield::new(content.info.layout.num_pieces());
-            peer.told = Bitfield::new(content.info.layout.num_pieces());
+            peer.have = Bitfield::new(content.layout().num_pieces());
+            peer.told = Bitfield::new(content.layout().num_pieces());
         }
         self.swarm.list_mut().connected(now, address, incoming, &limits);
         self.swarm.let_in(address, incoming);
@@ -169,7 +169,7 @@ impl Torrent {
         }
         let Some(content) = &self.content else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        for piece in content.have.iter() {
+        for piece in content.have().iter() {
             tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
     }
@@ -245,7 +245,7 @@ impl Torrent {
             }
             Message::Reject(request) => self.rejected(now, key, request),
             Message::AllowedFast(piece) => {
-                let pieces = self.content.as_ref().map(|c| c.info.layout.num_pieces());
+                let pieces = self.content.as_ref().map(|c| c.layout().num_pieces());
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.allowed_fast(piece, pieces);
                 }
@@ -268,6 +268,104 @@ impl Torrent {
             Message::Extended { .. } => {}
         }
         Ok(())
+    }
+
+    pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &mut self.content else { return peer.has_early(piece) };
+        match content.peer_has(peer, piece)? {
+            Have::Known => {}
+            Have::ShownAgain => self.heard_of_pieces(now),
+            Have::News => {
+                if peer.is_seed() {
+                    self.swarm.list_mut().set_seed(peer.address, true);
+                }
+                self.update_interest(now, key);
+                self.heard_of_pieces(now);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
+        let audience = self.audience();
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &mut self.content else { return peer.lost_early(piece) };
+        let Some(lost) = content.peer_lost(peer, piece) else { return Ok(()) };
+        if lost.was_seed {
+            self.swarm.list_mut().set_seed(peer.address, false);
+        }
+        if content.has(piece) {
+            // It was not told while it had it itself.
+            tell_have(now, peer, piece, audience, &mut self.out.wake);
+        }
+        if lost.was_counted_seed {
+            self.peers.set_partial(key, true);
+        }
+        for block in lost.asked {
+            self.release_request(key, piece, block);
+            self.requests.refill = true;
+        }
+        self.suspect_stops(key);
+        self.update_interest(now, key);
+        Ok(())
+    }
+
+    pub(super) fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        let Some(content) = &self.content else {
+            peer.early.state(false, Some(bytes));
+            return Ok(());
+        };
+        let field = content.field(bytes)?;
+        self.replace_have(now, key, field)
+    }
+
+    pub(super) fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
+        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
+        if !peer.fast {
+            return Err("HAVE_ALL without the fast extension".into());
+        }
+        let Some(content) = &self.content else {
+            peer.early.state(true, None);
+            return Ok(());
+        };
+        let field = Bitfield::full(content.layout().num_pieces());
+        self.replace_have(now, key, field)
+    }
+
+    fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
+        let stays = self.audience() == Audience::All;
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
+        content.replace_have(peer, field)?;
+        let needs_no_look = peer.counted_seed && (stays || peer.told.is_empty());
+        self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
+        self.peers.set_partial(key, !needs_no_look);
+        self.update_interest(now, key);
+        self.heard_of_pieces(now);
+        Ok(())
+    }
+
+    /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
+    pub(super) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
+        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
+        match content.adopt_early_haves(peer) {
+            Ok(early) => {
+                // The first: it is taken.
+                let _ = self.replace_have(now, key, early.field);
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    early.shown.into_iter().for_each(|piece| peer.shown.note(piece));
+                }
+            }
+            Err(what) => {
+                self.close(now, key, CloseReason::InvalidMessage, Some(Error::new(Status::Network, what)));
+            }
+        }
+    }
+
+    /// Who hears of the pieces that we have.
+    pub(super) fn audience(&self) -> Audience {
+        Audience::of(&self.config)
     }
 
     fn choked(&mut self, now: Time, key: PeerKey) {
@@ -491,7 +589,7 @@ impl Torrent {
 
     /// Ends the connection of a peer that has long ceased to read.
     fn close_deaf(&mut self, now: Time, key: PeerKey) {
-        let pieces = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces() as usize);
+        let pieces = self.content.as_ref().map_or(0, |c| c.layout().num_pieces() as usize);
         let waiting = self.peers.get(&key).map_or(0, |p| p.outbox.message_bytes());
         if waiting > MOST_UNWRITTEN + UNWRITTEN_A_PIECE * pieces {
             self.close(now, key, CloseReason::NoMemory, Some(violation("it does not read what it is sent")));
@@ -528,15 +626,11 @@ impl Torrent {
         self.requests.in_vain.left_with(&peer);
         let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
-            if peer.counted_seed {
-                content.picker.seed_left();
-            } else {
-                content.picker.pieces_left(&peer.have);
-            }
+            content.forget_pieces_of(&peer);
             for r in &peer.requests {
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
-                content.store.unmark_asked(r.piece, r.block, key);
-                content.store.take_in(r.piece, charge);
+                content.store_mut().unmark_asked(r.piece, r.block, key);
+                content.store_mut().take_in(r.piece, charge);
             }
         }
         self.give_up_exclusive(key, !peer.parole);

@@ -233,20 +233,20 @@ impl Torrent {
         let mut wanted = (0u64, 0u64);
         let mut done = 0u64;
         if let Some(content) = &self.content {
-            for piece in 0..content.picker.num_pieces() {
-                let size = u64::from(content.info.layout.piece_size(piece));
-                let had = content.have.get(piece);
+            for piece in 0..content.picker().num_pieces() {
+                let size = u64::from(content.layout().piece_size(piece));
+                let had = content.has(piece);
                 done += if had { size } else { 0 };
-                if content.picker.priority(piece) > 0 {
+                if content.picker().priority(piece) > 0 {
                     wanted.0 += size;
                     wanted.1 += if had { size } else { 0 };
                 }
             }
         }
-        let pieces_total = self.content.as_ref().map_or(0, |c| c.info.layout.num_pieces());
+        let pieces_total = self.content.as_ref().map_or(0, |c| c.layout().num_pieces());
         let ppm =
             |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
-        let full = self.content.as_ref().is_some_and(|c| c.have.is_full());
+        let full = self.content.as_ref().is_some_and(|c| c.has_all());
         let progress_ppm = match self.life.state {
             TorrentState::CheckingFiles => ppm(u64::from(self.life.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.fetch.progress(),
@@ -275,7 +275,7 @@ impl Torrent {
             error: self.life.error.clone(),
             storage: self.config.storage,
             progress_ppm,
-            total: self.content.as_ref().map_or(0, |c| c.info.layout.total_size()),
+            total: self.content.as_ref().map_or(0, |c| c.layout().total_size()),
             total_done: done,
             total_wanted: wanted.0,
             total_wanted_done: wanted.1,
@@ -300,9 +300,9 @@ impl Torrent {
             connect_candidates: self.swarm.list().num_candidates() as u32,
             num_complete: count(complete),
             num_incomplete: count(incomplete),
-            num_pieces: self.content.as_ref().map_or(0, |c| c.have.count()),
+            num_pieces: self.content.as_ref().map_or(0, |c| c.have().count()),
             pieces_total,
-            piece_length: self.content.as_ref().map_or(0, |c| c.info.layout.piece_length()),
+            piece_length: self.content.as_ref().map_or(0, |c| c.layout().piece_length()),
             block_size: BLOCK_SIZE,
             download_limit: 0,
             upload_limit: 0,
@@ -343,7 +343,7 @@ impl Torrent {
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
                 flags.set(PeerFlags::UPLOAD_ONLY, p.upload_only);
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
-                let size = |piece, block| self.content.as_ref().map_or(0, |c| c.info.layout.block_size(piece, block));
+                let size = |piece, block| self.content.as_ref().map_or(0, |c| c.layout().block_size(piece, block));
                 let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
                     endpoint: p.address,
@@ -390,27 +390,27 @@ impl Torrent {
     /// How many pieces there are, and which we have: bits, most significant first.
     pub fn pieces(&self) -> Result<(u32, Vec<u8>)> {
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
-        Ok((content.have.len(), content.have.as_bytes().to_vec()))
+        Ok((content.have().len(), content.have().as_bytes().to_vec()))
     }
 
     pub fn piece_availability(&self) -> Result<Vec<u32>> {
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
-        Ok((0..content.picker.num_pieces()).map(|p| content.picker.availability(p)).collect())
+        Ok((0..content.picker().num_pieces()).map(|p| content.picker().availability(p)).collect())
     }
 
     pub fn download_queue(&self) -> Result<Vec<PartialPiece>> {
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
         let mut queue: Vec<PartialPiece> = content
-            .store
+            .store()
             .present()
             .iter()
             .filter_map(|piece| {
-                let slot = content.store.slot(*piece).filter(|s| s.stage != Stage::Kept)?;
-                let writing = slot.stage == Stage::Writing;
+                let slot = content.store().slot(*piece).filter(|s| s.stage() != Stage::Kept)?;
+                let writing = slot.stage() == Stage::Writing;
                 let blocks: Vec<u8> = slot
-                    .blocks
+                    .blocks()
                     .iter()
-                    .map(|b| match (&b.data, b.copies()) {
+                    .map(|b| match (b.data(), b.copies()) {
                         (Some(_), _) if writing => 2,
                         (Some(_), _) => 3,
                         (None, 0) => 0,
@@ -435,13 +435,13 @@ impl Torrent {
     /// Bytes of each file that we have, in whole pieces.
     pub fn file_progress(&self) -> Result<Vec<u64>> {
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         Ok(layout
             .files()
             .iter()
             .enumerate()
             .map(|(i, file)| {
-                let pieces = layout.file_pieces(i).filter(|p| content.have.get(*p));
+                let pieces = layout.file_pieces(i).filter(|p| content.has(*p));
                 pieces
                     .map(|p| {
                         let start = layout.piece_offset(p).max(file.offset);

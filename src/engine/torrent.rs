@@ -12,12 +12,9 @@ use super::cache::line::Line;
 use super::cache::share::Shares;
 use super::config::{Config, StorageKind, TorrentConfig, TorrentFlags};
 use super::content::Content;
-use super::content::bitfield::Bitfield;
 use super::content::hashing::Hashing;
-use super::content::piece_picker::{DEFAULT_PRIORITY, Picker};
 use super::content::pieces::PeerKey;
-use super::content::pieces::Store;
-use super::content::priorities::select;
+use super::content::priorities::first_priorities;
 use super::lifecycle::Lifecycle;
 use super::metadata::MetadataFetch;
 use super::output::Output;
@@ -130,7 +127,7 @@ impl Torrent {
     }
 
     pub fn info(&self) -> Option<&Arc<Info>> {
-        self.content.as_ref().map(|c| &c.info)
+        self.content.as_ref().map(|c| c.info())
     }
 
     pub fn settings(&self) -> &Arc<Settings> {
@@ -167,11 +164,11 @@ impl Torrent {
     }
 
     pub fn is_private(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.info.private)
+        self.content.as_ref().is_some_and(|c| c.info().private)
     }
 
     pub(super) fn has_all(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.have.is_full())
+        self.content.as_ref().is_some_and(|c| c.has_all())
     }
 
     /// May peers be looked for in the DHT?
@@ -211,41 +208,15 @@ impl Torrent {
         if self.content.is_some() {
             return;
         }
-        let pieces = info.layout.num_pieces();
         self.config.info_hashes = info.info_hashes;
         self.config.name = info.name.clone();
-        let dont = self.config.storage == StorageKind::Memory
-            || self.config.flags.contains(TorrentFlags::DEFAULT_DONT_DOWNLOAD);
-        let default = if dont { 0 } else { DEFAULT_PRIORITY };
-        let files = info.layout.num_files();
-        let mut file_priorities = vec![default; files];
-        if self.config.file_priorities.is_empty() {
-            select(&mut file_priorities, std::mem::take(&mut self.config.selected_files));
-        }
-        for (mine, wanted) in file_priorities.iter_mut().zip(&self.config.file_priorities) {
-            *mine = *wanted;
-        }
+        let file_priorities = first_priorities(&mut self.config, info.layout.num_files());
         let piece_length = u64::from(info.layout.piece_length());
-        self.content = Some(Content {
-            have: Bitfield::new(pieces),
-            picker: Picker::new(pieces, 0),
-            store: Store::new(pieces),
-            file_priorities,
-            evicted: Bitfield::new(pieces),
-            hopeless: Bitfield::new(pieces),
-            files_missing: (0..files).map(|file| info.layout.file_pieces(file).len() as u32).collect(),
-            files_completed: Bitfield::new(files as u32),
-            info,
-        });
-        self.apply_file_priorities();
+        let mut content = Content::new(info, file_priorities);
+        content.set_piece_priorities(&std::mem::take(&mut self.config.piece_priorities));
+        self.content = Some(content);
         let web_seeds = std::mem::take(&mut self.config.web_seeds);
         self.add_web_seeds(&web_seeds);
-        let wanted: Vec<u8> = std::mem::take(&mut self.config.piece_priorities);
-        if let Some(content) = &mut self.content {
-            for (piece, priority) in (0..pieces).zip(wanted) {
-                content.picker.set_priority(piece, priority);
-            }
-        }
         // What goes to disk is not held against the limit: a piece at a time is enough for it.
         let fits = self.cache.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE));
         if fits < if self.config.storage == StorageKind::Memory { 3 } else { 1 } {
@@ -310,13 +281,13 @@ impl Torrent {
     fn is_quiet(&self) -> bool {
         let Some(content) = self.content.as_ref().filter(|_| !self.life.checking) else { return self.peers.is_empty() };
         let rates = [&self.meters.down, &self.meters.up, &self.meters.protocol_down, &self.meters.protocol_up];
-        content.store.asked_blocks() == 0
+        content.store().asked_blocks() == 0
             && rates.iter().all(|r| r.per_second() == 0)
             && self.choker.is_quiet()
             && self.swarm.list().num_dialling() == 0
             && self.requests.demand.is_empty()
             && self.readers.deadlines.is_empty()
-            && !content.picker.has_wanted()
+            && !content.picker().has_wanted()
             && !self.hashing.has_work()
             && self.readers.values().all(|r| !r.is_active(self.life.last_tick))
     }
@@ -414,8 +385,8 @@ impl Torrent {
     /// Bytes still to fetch, for trackers. It stays when the torrent is removed.
     pub fn bytes_left(&self) -> u64 {
         let Some(content) = &self.content else { return self.life.left_without_content };
-        let layout = &content.info.layout;
-        let had: u64 = content.have.iter().map(|p| u64::from(layout.piece_size(p))).sum();
+        let layout = content.layout();
+        let had: u64 = content.have().iter().map(|p| u64::from(layout.piece_size(p))).sum();
         layout.total_size() - had
     }
 

@@ -86,8 +86,8 @@ impl Limited {
         let silent = self.silent.iter().filter(|key| is_silent(key)).filter_map(|key| peers.get(key));
         let blocks =
             silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
-                let slot = content.store.slot(*piece);
-                let block = slot.and_then(|s| s.blocks.get(*block as usize));
+                let slot = content.store().slot(*piece);
+                let block = slot.and_then(|s| s.blocks().get(*block as usize));
                 // Of several that are asked for it, one counts it.
                 block.is_some_and(|b| b.askees().next() == Some(*key) && b.askees().all(|k| is_silent(&k)))
             });

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::share::{Claim, Precedence};
-use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
@@ -65,12 +64,12 @@ pub(in crate::engine) struct Keepers<'a> {
 
 impl Keepers<'_> {
     pub fn eviction_rank(&self, content: &Content, piece: u32) -> EvictionRank {
-        let Some(slot) = content.store.slot(piece) else { return EvictionRank::Kept };
-        if slot.stage == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
+        let Some(slot) = content.store().slot(piece) else { return EvictionRank::Kept };
+        if slot.stage() == Stage::Writing || self.protected.contains(&piece) || self.deadlines.contains_key(&piece) {
             return EvictionRank::Kept;
         }
         let halted = self.for_others && self.stopped;
-        let mut worth = match (content.picker.priority(piece), slot.stage) {
+        let mut worth = match (content.picker().priority(piece), slot.stage()) {
             (0, Stage::Partial) if self.shows.takes(piece) => EvictionRank::Shown,
             (0, Stage::Partial) => EvictionRank::Scrap,
             (0, _) => EvictionRank::Old,
@@ -98,7 +97,7 @@ impl Keepers<'_> {
                 EvictionRank::FarAhead
             } else if window.block_window.is_some() {
                 // It goes block by block; what is whole and left, as a whole.
-                if slot.stage == Stage::Kept && window.behind.contains(&piece) { worth } else { EvictionRank::Kept }
+                if slot.stage() == Stage::Kept && window.behind.contains(&piece) { worth } else { EvictionRank::Kept }
             } else if window.ahead.contains(&piece)
                 && piece >= window.ahead.start + window.ahead.len().div_ceil(2) as u32
             {
@@ -145,9 +144,9 @@ impl Torrent {
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
             return false;
         };
-        let may_go = |s: &Slot| s.stage == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
-        let behind = content.store.present().iter().copied();
-        let behind = behind.filter(|p| content.store.slot(*p).is_some_and(may_go) && rank(*p) > mine);
+        let may_go = |s: &Slot| s.stage() == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
+        let behind = content.store().present().iter().copied();
+        let behind = behind.filter(|p| content.store().slot(*p).is_some_and(may_go) && rank(*p) > mine);
         let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) else { return false };
         self.evict(now, piece);
         true
@@ -179,11 +178,11 @@ impl Torrent {
         let Some(content) = &self.content else { return false };
         let keepers = self.keepers(now, for_others);
         let mut worst: Option<(EvictionRank, u64, u32)> = None;
-        for piece in content.store.present().iter().copied().filter(|p| *p != except) {
+        for piece in content.store().present().iter().copied().filter(|p| *p != except) {
             let worth = keepers.eviction_rank(content, piece);
-            let Some(slot) = content.store.slot(piece).filter(|_| worth < below) else { continue };
+            let Some(slot) = content.store().slot(piece).filter(|_| worth < below) else { continue };
             // The oldest use goes first; of a lookahead the far end.
-            let then = if worth == EvictionRank::FarAhead { u64::from(u32::MAX - piece) } else { slot.used };
+            let then = if worth == EvictionRank::FarAhead { u64::from(u32::MAX - piece) } else { slot.used() };
             let victim = (worth, then, piece);
             // Where somebody else holds all the blocks, to let go of them would free nothing.
             if worst.is_none_or(|worst| victim < worst) && !slot.would_free_nothing() {
@@ -198,8 +197,8 @@ impl Torrent {
     /// The transaction. Whoever was asked for blocks of the piece is told to stop.
     pub(in crate::engine) fn evict(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut self.content else { return };
-        let kept = content.store.slot(piece).is_some_and(|s| s.stage == Stage::Kept);
-        let asked = content.store.remove(piece);
+        let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
+        let asked = content.store_mut().remove(piece);
         for (block, key) in asked {
             self.send_cancel(now, key, piece, block);
             self.drop_request(key, piece, block);
@@ -208,21 +207,6 @@ impl Torrent {
             self.lose(now, piece);
         }
         self.requests.outdated = true;
-    }
-
-    /// A piece that we had is had no more.
-    pub(in crate::engine) fn lose(&mut self, now: Time, piece: u32) {
-        let Some(content) = &mut self.content else { return };
-        content.set_had(piece, false);
-        content.evicted.set(piece);
-        for file in content.info.layout.piece_files(piece) {
-            content.files_completed.clear(file as u32);
-        }
-        self.offer_changed(now, piece, false);
-        self.withdraw_piece(now, piece);
-        self.update_state(now);
-        self.meters.counters.evicted_pieces += 1;
-        self.alert(Alert::PieceEvicted { piece });
     }
 
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
@@ -259,10 +243,10 @@ impl Torrent {
         let mut coming = 0;
         while self.cache.pool.is_beyond(self.cache.pool.limit() + coming) {
             let Some(content) = &self.content else { return };
-            let may_go = |s: &Slot| s.stage != Stage::Writing;
-            let slots = content.store.present().iter().filter(|p| !self.cache.kept_lookbehind.contains(p));
-            let slots = slots.filter_map(|p| Some((*p, content.store.slot(*p).filter(|s| may_go(s))?)));
-            let Some((piece, slot)) = slots.min_by_key(|(_, s)| (s.is_shared(), s.used)) else { return };
+            let may_go = |s: &Slot| s.stage() != Stage::Writing;
+            let slots = content.store().present().iter().filter(|p| !self.cache.kept_lookbehind.contains(p));
+            let slots = slots.filter_map(|p| Some((*p, content.store().slot(*p).filter(|s| may_go(s))?)));
+            let Some((piece, slot)) = slots.min_by_key(|(_, s)| (s.is_shared(), s.used())) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
             self.evict(now, piece);
         }
@@ -273,15 +257,15 @@ impl Torrent {
         let Some(content) = self.content.as_ref().filter(|_| self.config.storage == StorageKind::Memory) else {
             return;
         };
-        let too_large = |p: &u32| u64::from(content.info.layout.blocks_in_piece(*p)) > self.cache.pool.limit();
-        let pieces = content.store.present().iter().copied().filter(|p| too_large(p) && !self.is_read_by_blocks(*p));
+        let too_large = |p: &u32| u64::from(content.layout().blocks_in_piece(*p)) > self.cache.pool.limit();
+        let pieces = content.store().present().iter().copied().filter(|p| too_large(p) && !self.is_read_by_blocks(*p));
         let pieces: Vec<u32> = pieces.collect();
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
 
     /// Blocks of this torrent: stored, set aside, and reserved for requests in flight.
     pub(in crate::engine) fn blocks_held(&self) -> u64 {
-        let store = self.content.as_ref().map(|c| &c.store);
+        let store = self.content.as_ref().map(|c| c.store());
         store.map_or(0, |s| s.blocks() + s.promised_blocks() + s.asked_blocks())
     }
 
@@ -364,7 +348,7 @@ impl Torrent {
         let mut left = if in_memory { half } else { u64::MAX };
         self.cache.kept_lookbehind.clear();
         for piece in &self.cache.protected {
-            let blocks = u64::from(content.info.layout.blocks_in_piece(*piece));
+            let blocks = u64::from(content.layout().blocks_in_piece(*piece));
             if blocks > left {
                 break;
             }
@@ -378,8 +362,8 @@ impl Torrent {
         let room = self.room_behind(now, self.cache.share.unprotected(self.cache.pool.limit()));
         let plays = |r: &&Reader| r.is_active(now) && self.is_running() && !Self::stands_behind(now, room, r);
         let playing = self.readers.values().filter(plays).count() as u64;
-        let wants_some = self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) && self.is_running();
-        let piece = self.content.as_ref().map_or(0, |c| u64::from(c.info.layout.piece_length().div_ceil(BLOCK_SIZE)));
+        let wants_some = self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) && self.is_running();
+        let piece = self.content.as_ref().map_or(0, |c| u64::from(c.layout().piece_length().div_ceil(BLOCK_SIZE)));
         let weight = playing.max(u64::from(wants_some));
         // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
         let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
@@ -407,7 +391,7 @@ impl Torrent {
 
     fn protected_blocks(&self) -> u64 {
         let Some(content) = &self.content else { return 0 };
-        self.cache.kept_lookbehind.iter().map(|p| u64::from(content.info.layout.blocks_in_piece(*p))).sum()
+        self.cache.kept_lookbehind.iter().map(|p| u64::from(content.layout().blocks_in_piece(*p))).sum()
     }
 
     /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
@@ -417,7 +401,7 @@ impl Torrent {
             protected.insert(self.check_piece(*piece)?);
         }
         let Some(content) = &self.content else { return Err(no_metadata()) };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         let bytes: u64 = protected.iter().map(|p| u64::from(layout.blocks_in_piece(*p)) * u64::from(BLOCK_SIZE)).sum();
         let most = self.cache.pool.limit() * u64::from(BLOCK_SIZE) / 2;
         let elsewhere = self.cache.share.protected_elsewhere() * u64::from(BLOCK_SIZE);
@@ -447,7 +431,7 @@ impl Torrent {
     /// Can the piece be read back now, without the network?
     pub fn is_lookbehind_available(&mut self, piece: i64) -> Result<bool> {
         let piece = self.check_piece(piece)?;
-        let available = self.content.as_ref().is_some_and(|c| c.have.get(piece));
+        let available = self.content.as_ref().is_some_and(|c| c.has(piece));
         let counter = if available {
             &mut self.meters.counters.lookbehind_hits
         } else {
@@ -458,7 +442,7 @@ impl Torrent {
     }
 
     pub fn lookbehind_stats(&self) -> LookbehindStats {
-        let available = |p: &&u32| self.content.as_ref().is_some_and(|c| c.have.get(**p));
+        let available = |p: &&u32| self.content.as_ref().is_some_and(|c| c.has(**p));
         LookbehindStats {
             protected_pieces: self.cache.protected.len() as u32,
             available_pieces: self.cache.protected.iter().filter(available).count() as u32,
@@ -475,53 +459,29 @@ impl Torrent {
         let held = |pieces: &mut dyn Iterator<Item = u32>| {
             self.content
                 .as_ref()
-                .map_or(0, |c| pieces.filter_map(|p| c.store.slot(p)).map(|s| bytes(u64::from(s.received()))).sum())
+                .map_or(0, |c| pieces.filter_map(|p| c.store().slot(p)).map(|s| bytes(u64::from(s.received()))).sum())
         };
         let pinned: BTreeSet<u32> =
             self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
         let is_kept = |p: u32| {
-            let slot = self.content.as_ref().and_then(|c| c.store.slot(p));
-            slot.is_some_and(|s| s.stage == Stage::Kept)
+            let slot = self.content.as_ref().and_then(|c| c.store().slot(p));
+            slot.is_some_and(|s| s.stage() == Stage::Kept)
         };
         StorageStats {
             session_limit: bytes(limit),
             session_charged: bytes(self.cache.pool.charged()),
             session_peak: bytes(peak),
-            resident: bytes(self.content.as_ref().map_or(0, |c| c.store.kept_blocks())),
-            partial: bytes(self.content.as_ref().map_or(0, |c| c.store.partial_blocks())),
+            resident: bytes(self.content.as_ref().map_or(0, |c| c.store().kept_blocks())),
+            partial: bytes(self.content.as_ref().map_or(0, |c| c.store().partial_blocks())),
             in_flight: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             pinned: held(&mut pinned.into_iter()),
             protected_bytes: held(&mut self.cache.kept_lookbehind.iter().copied()),
-            resident_pieces: self.content.as_ref().map_or(0, |c| c.store.kept_pieces()),
+            resident_pieces: self.content.as_ref().map_or(0, |c| c.store().kept_pieces()),
             protected_pieces: self.cache.kept_lookbehind.iter().filter(|p| is_kept(**p)).count() as u32,
             evicted_pieces: self.meters.counters.evicted_pieces,
             refetched_pieces: self.meters.counters.refetched_pieces,
             share: bytes(self.share_blocks()),
         }
-    }
-
-    /// A piece number from a caller.
-    pub(in crate::engine) fn check_piece(&self, piece: i64) -> Result<u32> {
-        let Some(content) = &self.content else { return Err(no_metadata()) };
-        let pieces = content.info.layout.num_pieces();
-        u32::try_from(piece).ok().filter(|p| *p < pieces).ok_or_else(|| {
-            Error::invalid(format!(
-                "piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}",
-                i64::from(pieces) - 1
-            ))
-        })
-    }
-
-    /// A file number from a caller.
-    pub(in crate::engine) fn check_file(&self, file: i64) -> Result<u32> {
-        let Some(content) = &self.content else { return Err(no_metadata()) };
-        let files = content.info.layout.num_files();
-        u32::try_from(file).ok().filter(|f| (*f as usize) < files).ok_or_else(|| {
-            Error::invalid(format!(
-                "file {file} is out of range: the torrent has {files} files, 0 to {}",
-                files as i64 - 1
-            ))
-        })
     }
 }
 

@@ -81,12 +81,12 @@ impl Torrent {
     /// Charges the block. `None`: there is no memory for it now.
     pub(in crate::engine) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
         let content = self.content.as_mut()?;
-        let is_copy = content.store.slot(pick.piece).is_some_and(|s| !s.is_free(pick.block));
-        if !is_copy && let Some(charge) = content.store.redeem(pick.piece) {
+        let is_copy = content.store().slot(pick.piece).is_some_and(|s| !s.is_free(pick.block));
+        if !is_copy && let Some(charge) = content.store_mut().redeem(pick.piece) {
             return Some((charge, None));
         }
-        let begun = content.store.slot(pick.piece).is_some();
-        let blocks = content.info.layout.num_blocks_to_fetch(pick.piece, 0, u32::MAX);
+        let begun = content.store().slot(pick.piece).is_some();
+        let blocks = content.layout().num_blocks_to_fetch(pick.piece, 0, u32::MAX);
         let whole = !begun && !self.is_read_by_blocks(pick.piece);
         let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
             return if is_copy { self.take_from_the_late(now, pick) } else { None };
@@ -153,8 +153,8 @@ impl Torrent {
     /// There is no memory for a copy of a block that is late: the request moves, with its charge.
     fn take_from_the_late(&mut self, now: Time, pick: Pick) -> Option<Charge> {
         let Pick { piece, block, class } = pick;
-        let slot = self.content.as_ref()?.store.slot(piece)?;
-        let late = slot.blocks.get(block as usize)?.askees().next().filter(|_| class <= Class::Deadline)?;
+        let slot = self.content.as_ref()?.store().slot(piece)?;
+        let late = slot.blocks().get(block as usize)?.askees().next().filter(|_| class <= Class::Deadline)?;
         self.send_cancel(now, late, piece, block);
         let (peer, content) = (self.peers.get_mut(&late)?, self.content.as_mut()?);
         peer.take_request(piece, block)?;
@@ -163,9 +163,9 @@ impl Torrent {
         peer.refusals.note_late(now, piece);
         self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
         let charge = peer.credits.take(piece, block * BLOCK_SIZE);
-        let mut promise = content.store.unmark_asked(piece, block, late);
+        let mut promise = content.store_mut().unmark_asked(piece, block, late);
         // What is on its way keeps its charge; the piece's own memory serves then.
-        let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store.redeem(piece));
+        let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store_mut().redeem(piece));
         self.requests.from = 0;
         self.note_open(late);
         Some((charge?, promise))
@@ -258,10 +258,12 @@ impl Torrent {
     pub(in crate::engine) fn give_up_stuck(&mut self, now: Time) {
         let Some(content) = self.content.as_ref().filter(|_| self.cache.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
-            let slot = content.store.slot(*p);
-            slot.is_some_and(|s| s.stage == Stage::Partial && !s.is_unverified_whole() && now.since(s.last) >= STUCK)
+            let slot = content.store().slot(*p);
+            slot.is_some_and(|s| {
+                s.stage() == Stage::Partial && !s.is_unverified_whole() && now.since(s.last()) >= STUCK
+            })
         };
-        let pieces: Vec<u32> = content.store.present().iter().copied().filter(stuck).collect();
+        let pieces: Vec<u32> = content.store().present().iter().copied().filter(stuck).collect();
         if self.line.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
             let is_behind = self.line.gave_way.is_some_and(|g| g.is_behind(now));
@@ -284,8 +286,8 @@ impl Torrent {
         let Some(content) = &self.content else { return };
         let mut blockwise = Vec::new();
         let mut whole = Vec::new();
-        for piece in content.store.open_pieces() {
-            let Some(slot) = content.store.slot(piece) else { continue };
+        for piece in content.store().open_pieces() {
+            let Some(slot) = content.store().slot(piece) else { continue };
             match (self.is_read_by_blocks(piece), slot.has_promise()) {
                 (true, true) => blockwise.push(piece),
                 (false, false) => whole.push((piece, u64::from(slot.free_blocks()))),
@@ -294,13 +296,13 @@ impl Torrent {
         }
         for piece in blockwise {
             if let Some(content) = &mut self.content {
-                content.store.set_promise(piece, None);
+                content.store_mut().set_promise(piece, None);
             }
         }
         for (piece, blocks) in whole {
             let rank = Rank { urgency: 0, since: 0 };
             if let (Some(promise), Some(content)) = (self.line.member.promise(rank, blocks), &mut self.content) {
-                content.store.set_promise(piece, Some(promise));
+                content.store_mut().set_promise(piece, Some(promise));
             }
         }
     }
@@ -308,19 +310,19 @@ impl Torrent {
     /// May a piece be begun for `class`? If memory for all of it is there, can be had from what is worth less, or is this
     /// torrent's to claim.
     pub(in crate::engine) fn admits(&self, content: &Content, class: Class, piece: u32) -> bool {
-        let blocks = u64::from(content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX));
+        let blocks = u64::from(content.layout().num_blocks_to_fetch(piece, 0, u32::MAX));
         if self.cache.pool.available() >= blocks || self.has_claim(class, blocks) {
             return true;
         }
         // Where all that is begun is wanted alike, nothing goes.
-        if class == Class::Priority && !content.picker.has_unwanted_begun() {
+        if class == Class::Priority && !content.picker().has_unwanted_begun() {
             return false;
         }
         // It is asked for every piece that could be begun, and knows no better time than the last tick's: the worth of a piece
         // changes within seconds.
         let (keepers, bound) = (self.keepers(self.life.last_tick, false), evictable_by(class));
         let below = |p: &&u32| keepers.eviction_rank(content, **p) < bound;
-        let slots = content.store.present().iter().filter(below).filter_map(|p| content.store.slot(*p));
+        let slots = content.store().present().iter().filter(below).filter_map(|p| content.store().slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();
         self.cache.pool.available() + evictable >= blocks
     }

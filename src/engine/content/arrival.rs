@@ -1,92 +1,98 @@
 //! Blocks that arrive, and what becomes of their piece once it is hashed.
 
+use super::Content;
 use super::pieces::{Arrival, PeerKey, Stage};
 use crate::alert::Alert;
-use crate::base::error::Error;
 use crate::base::time::Time;
+use crate::engine::bandwidth::aggregate::Aggregate;
 use crate::engine::config::StorageKind;
-use crate::engine::output::DiskJob;
 use crate::engine::peer::Peer;
-use crate::engine::torrent::Torrent;
+use crate::engine::traffic::Counters;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
-impl Torrent {
-    /// A block came from the peer, already charged.
-    pub(in crate::engine) fn block_arrived(
+/// What a block touches that comes in from a peer.
+pub(in crate::engine) struct Arriving<'a> {
+    pub(in crate::engine) content: Option<&'a mut Content>,
+    pub(in crate::engine) peer: &'a mut Peer,
+    pub(in crate::engine) aggregate: &'a mut Aggregate,
+    pub(in crate::engine) counters: &'a mut Counters,
+    pub(in crate::engine) alerts: &'a mut Vec<Alert>,
+}
+
+/// What a block was.
+#[derive(Debug)]
+pub(in crate::engine) enum Landed {
+    /// Its request was taken back, or never made. The block, if these bytes are one.
+    Stray(Option<u32>),
+    /// It was asked for, and is here already.
+    Redundant(u32),
+    /// It was asked for, and is here now. Who else was asked for it is to be told to stop.
+    Stored { block: u32, others: Vec<PeerKey> },
+}
+
+impl Arriving<'_> {
+    /// A block came, already charged.
+    pub(in crate::engine) fn block(
         &mut self,
         now: Time,
-        key: PeerKey,
         piece: u32,
         begin: u32,
         data: Block,
-    ) -> Result<(), String> {
+    ) -> Result<Landed, String> {
         let length = data.len();
-        self.meters.down.add(now, u64::from(length));
-        self.check_length(key, piece, begin, length)?;
-        let queue_time = self.queue_time(now);
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else {
-            return Ok(());
-        };
-        let block = begin / BLOCK_SIZE;
-        let layout = &content.info.layout;
-        let in_grid = piece < layout.num_pieces()
-            && begin.is_multiple_of(BLOCK_SIZE)
-            && block < layout.blocks_in_piece(piece)
-            && layout.block_size(piece, block) == length;
-        let request = if in_grid { peer.take_request(piece, block) } else { None };
-        let Some(request) = request else {
+        self.check_length(piece, begin, length)?;
+        let (Some(content), peer) = (&mut self.content, &mut *self.peer) else { return Ok(Landed::Stray(None)) };
+        let in_grid = content.block_at(piece, begin, length);
+        let request = in_grid.and_then(|block| peer.take_request(piece, block));
+        let (Some(block), Some(request)) = (in_grid, request) else {
             // Taken back while it came in.
-            peer.answers_cancelled(piece, block);
-            if peer.stray_came(now, length) {
-                unsnub(peer, &mut self.out.alerts);
-            }
-            self.meters.counters.redundant_bytes += u64::from(length);
+            peer.answers_cancelled(piece, begin / BLOCK_SIZE);
+            let answers = peer.stray_came(now, length);
             peer.stray_arrived(now, length);
-            self.requests.aggregate.path.stray(length);
-            if in_grid {
-                self.count_stray(piece, block, length);
-            }
-            return Ok(());
+            self.stray(length, answers);
+            return Ok(Landed::Stray(in_grid));
         };
         // It may have come in while it was taken back and asked again: the second charge is of no use then.
         if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
             drop(peer.credits.take(piece, begin));
         }
-        self.requests.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
+        self.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, request);
-        self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
         peer.last_useful = now;
-        self.line.gave_way = None;
         peer.budget.block(u64::from(length));
-        unsnub(peer, &mut self.out.alerts);
-        self.requests
-            .aggregate
-            .count(now, self.peers.values().filter(|p| p.may_be_asked()).map(|p| p.part(queue_time)));
-        match content.store.receive(now, piece, block, data, key) {
-            Arrival::Stored { others } => {
-                self.hashing.note(piece);
-                for other in others {
-                    self.send_cancel(now, other, piece, block);
-                    self.release_request(other, piece, block);
-                }
-                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
-                    self.readers_changed();
-                }
-            }
+        let arrival = content.store.receive(now, piece, block, data, peer.key);
+        self.unsnub();
+        Ok(match arrival {
+            Arrival::Stored { others } => Landed::Stored { block, others },
             Arrival::Redundant => {
-                self.meters.counters.redundant_bytes += u64::from(length);
-                self.count_stray(piece, block, length);
+                self.counters.redundant_bytes += u64::from(length);
+                Landed::Redundant(block)
             }
-        }
-        Ok(())
+        })
+    }
+
+    /// A block came that no charge stood for (its request was taken back): nothing was kept of it. True: it may be what the peer is still
+    /// asked for, which it will not bring again.
+    pub(in crate::engine) fn block_unpaid(
+        &mut self,
+        now: Time,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> Result<bool, String> {
+        self.check_length(piece, begin, length)?;
+        self.peer.path.stray(length);
+        let answers = self.peer.stray_came(now, length);
+        self.stray(length, answers);
+        Ok(begin.is_multiple_of(BLOCK_SIZE) && !self.peer.answers_cancelled(piece, begin / BLOCK_SIZE))
     }
 
     /// A peer that answers with more or less than it was asked for will not bring the rest: it would be waited for in vain.
-    fn check_length(&self, key: PeerKey, piece: u32, begin: u32, length: u32) -> Result<(), String> {
-        let (Some(peer), Some(content)) = (self.peers.get(&key), &self.content) else { return Ok(()) };
+    fn check_length(&self, piece: u32, begin: u32, length: u32) -> Result<(), String> {
+        let Some(content) = &self.content else { return Ok(()) };
         let block = begin / BLOCK_SIZE;
         let asked =
-            begin.is_multiple_of(BLOCK_SIZE) && peer.requests.iter().any(|r| (r.piece, r.block) == (piece, block));
+            begin.is_multiple_of(BLOCK_SIZE) && self.peer.requests.iter().any(|r| (r.piece, r.block) == (piece, block));
         if !asked {
             return Ok(());
         }
@@ -96,109 +102,106 @@ impl Torrent {
         }
     }
 
-    /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
-    pub(in crate::engine) fn block_unpaid(
-        &mut self,
-        now: Time,
-        key: PeerKey,
-        piece: u32,
-        begin: u32,
-        length: u32,
-    ) -> Result<(), String> {
-        self.check_length(key, piece, begin, length)?;
-        self.meters.counters.redundant_bytes += u64::from(length);
-        let block = begin / BLOCK_SIZE;
-        self.count_stray(piece, block, length);
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        peer.path.stray(length);
-        if peer.stray_came(now, length) {
-            unsnub(peer, &mut self.out.alerts);
+    /// Nobody waited for it any more. `answers`: it was asked for once.
+    fn stray(&mut self, length: u32, answers: bool) {
+        if answers {
+            self.unsnub();
         }
-        self.requests.aggregate.path.stray(length);
-        if begin.is_multiple_of(BLOCK_SIZE) && !peer.answers_cancelled(piece, block) {
-            self.release_request(key, piece, block);
-        }
-        Ok(())
+        self.counters.redundant_bytes += u64::from(length);
+        self.aggregate.path.stray(length);
     }
 
-    pub(in crate::engine) fn piece_passed(&mut self, now: Time, piece: u32) {
-        // Verified first: what becomes of its senders then must not touch it.
-        let Some(content) = &mut self.content else { return };
-        if content.store.slot(piece).is_some_and(|s| s.passed() > 0) {
-            // Not all of it is here any more, but it was good.
-            self.acquit(now, piece);
-            return;
+    /// It brings something again.
+    fn unsnub(&mut self) {
+        if std::mem::take(&mut self.peer.snubbed) {
+            self.alerts.push(Alert::PeerUnsnubbed { endpoint: self.peer.address, peer_id: self.peer.peer_id });
         }
-        match self.config.storage {
-            StorageKind::Memory => {
-                content.store.keep(piece);
-                self.piece_had(now, piece);
-            }
-            StorageKind::Disk => {
-                let blocks = content.store.begin_write(piece);
-                self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
-                self.requests.from = 0;
-            }
-        }
-        self.acquit(now, piece);
-        if self.requests.refill {
-            self.fill_all(now);
-        }
-    }
-
-    /// The disk took a piece, or failed to.
-    pub fn piece_written(&mut self, now: Time, generation: u64, piece: u32, outcome: Result<(), (Error, String)>) {
-        let Some(content) = &mut self.content else { return };
-        if content.store.slot(piece).is_none_or(|s| s.stage != Stage::Writing) {
-            return;
-        }
-        content.store.remove(piece);
-        match outcome {
-            Ok(()) => {
-                self.piece_had(now, piece);
-                self.fill_all(now);
-            }
-            Err((error, filename)) => {
-                self.requests.outdated = true;
-                self.disk_failed(now, generation, error, filename);
-                self.fill_all(now);
-            }
-        }
-    }
-
-    /// From now on a reader gets the piece.
-    fn piece_had(&mut self, now: Time, piece: u32) {
-        let Some(content) = &mut self.content else { return };
-        if !content.set_had(piece, true) {
-            return;
-        }
-        if content.evicted.get(piece) {
-            self.meters.counters.refetched_pieces += 1;
-        }
-        self.readers.deadlines.remove(&piece);
-        if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
-            self.requests.demand.remove(at);
-            self.requests.from -= usize::from(at < self.requests.from);
-        }
-        self.out.alerts.push(Alert::PieceFinished { piece });
-        for file in content.info.layout.piece_files(piece) {
-            let complete = content.files_missing.get(file) == Some(&0);
-            if complete && content.files_completed.set(file as u32) {
-                self.out.alerts.push(Alert::FileCompleted { file: file as u32 });
-            }
-        }
-        // Before those who showed it are forgotten as such, or lose our interest.
-        self.announce_piece(now, piece);
-        self.offer_changed(now, piece, true);
-        self.update_state(now);
-        self.prebuffer_progress();
-        self.readers_changed();
     }
 }
 
-/// It brings something again.
-fn unsnub(peer: &mut Peer, alerts: &mut Vec<Alert>) {
-    if std::mem::take(&mut peer.snubbed) {
-        alerts.push(Alert::PeerUnsnubbed { endpoint: peer.address, peer_id: peer.peer_id });
+/// What becomes of a piece that passed its hash.
+#[derive(Debug)]
+pub(in crate::engine) enum Passed {
+    /// Not all of it is here any more, but it was good.
+    LetGo,
+    /// It is kept in memory: from now on it is had.
+    Kept,
+    /// It is to be written.
+    ToWrite(Vec<Block>),
+}
+
+/// What follows when a piece is had.
+#[derive(Debug)]
+pub(in crate::engine) struct Had {
+    /// It was had before, and was evicted.
+    pub refetched: bool,
+    /// The files that are complete with it.
+    pub completed: Vec<u32>,
+}
+
+impl Content {
+    /// The block that begins there, if there is one of that length.
+    fn block_at(&self, piece: u32, begin: u32, length: u32) -> Option<u32> {
+        let (layout, block) = (&self.info.layout, begin / BLOCK_SIZE);
+        let in_grid = piece < layout.num_pieces()
+            && begin.is_multiple_of(BLOCK_SIZE)
+            && block < layout.blocks_in_piece(piece)
+            && layout.block_size(piece, block) == length;
+        in_grid.then_some(block)
+    }
+
+    /// The piece passed its hash.
+    pub(in crate::engine) fn passed(&mut self, piece: u32, storage: StorageKind) -> Passed {
+        if self.store.slot(piece).is_some_and(|s| s.passed() > 0) {
+            return Passed::LetGo;
+        }
+        match storage {
+            StorageKind::Memory => {
+                self.store.keep(piece);
+                Passed::Kept
+            }
+            StorageKind::Disk => Passed::ToWrite(self.store.begin_write(piece)),
+        }
+    }
+
+    /// The piece failed its hash. Its length in bytes.
+    pub(in crate::engine) fn failed(&mut self, piece: u32) -> u32 {
+        if self.info.layout.is_padding_only(piece) {
+            self.hopeless.set(piece);
+        }
+        self.info.layout.piece_size(piece)
+    }
+
+    /// The disk is done with the piece. False: it did not wait for that.
+    pub(in crate::engine) fn write_ended(&mut self, piece: u32) -> bool {
+        let writes = self.store.slot(piece).is_some_and(|s| s.stage == Stage::Writing);
+        if writes {
+            self.store.remove(piece);
+        }
+        writes
+    }
+
+    /// From now on a reader gets the piece. None: so it was.
+    pub(in crate::engine) fn piece_had(&mut self, piece: u32) -> Option<Had> {
+        if !self.set_had(piece, true) {
+            return None;
+        }
+        let mut completed = Vec::new();
+        for file in self.info.layout.piece_files(piece) {
+            let complete = self.files_missing.get(file) == Some(&0);
+            if complete && self.files_completed.set(file as u32) {
+                completed.push(file as u32);
+            }
+        }
+        Some(Had { refetched: self.evicted.get(piece), completed })
+    }
+
+    /// A piece that was had is had no more.
+    pub(in crate::engine) fn piece_lost(&mut self, piece: u32) {
+        self.set_had(piece, false);
+        self.evicted.set(piece);
+        for file in self.info.layout.piece_files(piece) {
+            self.files_completed.clear(file as u32);
+        }
     }
 }

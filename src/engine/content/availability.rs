@@ -1,13 +1,13 @@
 //! Who has what: what peers say of their pieces, what they are told of ours.
 
+use super::Content;
 use super::bitfield::Bitfield;
 use super::pieces::PeerKey;
-use crate::alert::CloseReason;
-use crate::base::error::Error;
 use crate::base::time::Time;
+use crate::engine::config::{Config, StorageKind};
 use crate::engine::peer::Peer;
 use crate::engine::peer::messages::wake;
-use crate::engine::torrent::Torrent;
+use crate::engine::peer::peers::Peers;
 use crate::wire::{Message, lt_donthave};
 
 /// Statements of all that a peer has, of which one is usual.
@@ -22,6 +22,16 @@ pub(in crate::engine) enum Audience {
     Informed,
     /// It may go again, and nobody would be told (`send_dont_have`).
     Nobody,
+}
+
+impl Audience {
+    pub(in crate::engine) fn of(config: &Config) -> Self {
+        match (config.storage, config.settings.send_dont_have) {
+            (StorageKind::Disk, _) => Self::All,
+            (StorageKind::Memory, true) => Self::Informed,
+            (StorageKind::Memory, false) => Self::Nobody,
+        }
+    }
 }
 
 /// Tells the peer that we have the piece, if it has not got it, was not told, and is to hear of it. Who showed it to us hears of it in any
@@ -45,247 +55,191 @@ pub(in crate::engine) fn tell_have(
     }
 }
 
-impl Torrent {
-    /// Tells the peers that we have the piece.
-    pub(in crate::engine) fn announce_piece(&mut self, now: Time, piece: u32) {
-        let audience = self.audience();
-        let woken = &mut self.out.wake;
-        self.peers.for_each_partial(|peer| tell_have(now, peer, piece, audience, woken));
-    }
-
-    /// Who hears of the pieces that we have.
-    pub(in crate::engine) fn audience(&self) -> Audience {
-        match (self.config.keeps_pieces(), self.config.settings.send_dont_have) {
-            (true, _) => Audience::All,
-            (false, true) => Audience::Informed,
-            (false, false) => Audience::Nobody,
+/// The piece is gone: those who were told are told, if that is wished (`send_dont_have`).
+pub(in crate::engine) fn withdraw(now: Time, tells: bool, peers: &mut Peers, piece: u32, woken: &mut Vec<PeerKey>) {
+    peers.for_each_partial(|peer| {
+        if peer.told.clear(piece)
+            && tells
+            && let Some(id) = peer.ids.lt_donthave
+        {
+            peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
+            wake(woken, peer);
         }
+    });
+}
+
+/// Whose offer to us changed, when we got a piece or lost one.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Offers {
+    /// Those who have something for us since, or have nothing any more.
+    pub changed: Vec<PeerKey>,
+    /// Those who showed what we got, and have nothing else for us.
+    pub showed: Vec<PeerKey>,
+}
+
+/// What a HAVE told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Have {
+    /// Nothing new.
+    Known,
+    /// The peer shows us again what we lost.
+    ShownAgain,
+    News,
+}
+
+/// A peer has a piece no more.
+#[derive(Debug)]
+pub(in crate::engine) struct Lost {
+    pub was_seed: bool,
+    /// It was counted among the seeds, and is counted piece by piece now.
+    pub was_counted_seed: bool,
+    /// The blocks of the piece that it was asked for.
+    pub asked: Vec<u32>,
+}
+
+/// What a peer said of its pieces before the metadata came.
+#[derive(Debug)]
+pub(in crate::engine) struct EarlyField {
+    pub field: Bitfield,
+    /// Those that it named one by one.
+    pub shown: Vec<u32>,
+}
+
+impl Peer {
+    /// It has a piece, before we know how many there are.
+    pub(in crate::engine) fn has_early(&mut self, piece: u32) -> Result<(), String> {
+        // There is a bound on them.
+        self.budget.refund(1);
+        if self.early.push(piece, true) { Ok(()) } else { Err("too many HAVEs before the metadata".into()) }
     }
 
-    /// The piece is gone: those who were told are told.
-    pub(in crate::engine) fn withdraw_piece(&mut self, now: Time, piece: u32) {
-        let tells = self.config.settings.send_dont_have;
-        let woken = &mut self.out.wake;
-        self.peers.for_each_partial(|peer| {
-            if peer.told.clear(piece)
-                && tells
-                && let Some(id) = peer.ids.lt_donthave
-            {
-                peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
-                wake(woken, peer);
-            }
-        });
+    pub(in crate::engine) fn lost_early(&mut self, piece: u32) -> Result<(), String> {
+        if self.early.push(piece, false) { Ok(()) } else { Err("too many pieces lost before the metadata".into()) }
     }
+}
 
+impl Content {
     /// We got the piece, or lost it: what those have for us who have it.
-    pub(in crate::engine) fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
-        let (mut changed, mut showed) = (Vec::new(), Vec::new());
-        self.peers.for_each_partial(|peer| {
+    pub(in crate::engine) fn offer_changed(&self, peers: &mut Peers, piece: u32, had: bool) -> Offers {
+        let mut offers = Offers::default();
+        peers.for_each_partial(|peer| {
             if !peer.have.get(piece) {
                 return;
             }
             peer.counted_offers = if had { peer.counted_offers.saturating_sub(1) } else { peer.counted_offers + 1 };
             if had && peer.shown.take(piece) && peer.counted_offers == 0 {
-                showed.push(peer.key);
+                offers.showed.push(peer.key);
             }
             if peer.counted_offers <= 1 {
-                changed.push(peer.key);
+                offers.changed.push(peer.key);
             }
         });
         // Seeds have something for us until we have everything.
-        if self.content.as_ref().is_some_and(|c| c.num_missing() == u32::from(!had)) {
-            changed.extend(self.peers.values().filter(|p| p.counted_seed).map(|p| p.key));
+        if self.num_missing() == u32::from(!had) {
+            offers.changed.extend(peers.values().filter(|p| p.counted_seed).map(|p| p.key));
         }
-        self.linger(now, &showed);
-        for key in changed {
-            self.update_interest(now, key);
-        }
+        offers
     }
 
-    /// The check found pieces: peers that came before it was over hear of them, and have so much less for us.
-    pub(in crate::engine) fn pieces_found(&mut self, now: Time) {
-        let Some(content) = &self.content else { return };
-        let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have.iter().collect() };
-        self.peers.for_each_partial(|peer| peer.count_offers(&content.have));
-        for piece in found {
-            self.announce_piece(now, piece);
-        }
-        self.update_interests(now);
-    }
-
-    pub(in crate::engine) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &mut self.content else {
-            // There is a bound on them.
-            peer.budget.refund(1);
-            return if peer.early.push(piece, true) {
-                Ok(())
-            } else {
-                Err("too many HAVEs before the metadata".into())
-            };
-        };
-        let pieces = content.info.layout.num_pieces();
+    pub(in crate::engine) fn peer_has(&mut self, peer: &mut Peer, piece: u32) -> Result<Have, String> {
+        let pieces = self.info.layout.num_pieces();
         if piece >= pieces {
             return Err(format!("HAVE of piece {piece} of {pieces}"));
         }
         if !peer.have.set(piece) {
-            if content.is_missing(piece) && !peer.counted_seed {
-                // It shows us again what we lost.
-                peer.shown.again = true;
-                peer.shown.note(piece);
-                peer.refusals.forget(piece);
-                self.heard_of_pieces(now);
+            if !self.is_missing(piece) || peer.counted_seed {
+                return Ok(Have::Known);
             }
-            return Ok(());
+            peer.shown.again = true;
+            peer.shown.note(piece);
+            peer.refusals.forget(piece);
+            return Ok(Have::ShownAgain);
         }
         peer.budget.refund(1); // it was news
         // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
         // all pieces with each message.
-        content.picker.peer_has(piece);
+        self.picker.peer_has(piece);
         peer.shown.note(piece);
-        if peer.is_seed() {
-            self.swarm.list_mut().set_seed(peer.address, true);
-        }
-        if !content.have.get(piece) {
+        if !self.have.get(piece) {
             peer.counted_offers += 1;
         }
-        self.update_interest(now, key);
-        self.heard_of_pieces(now);
-        Ok(())
+        Ok(Have::News)
     }
 
-    pub(in crate::engine) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
-        let audience = self.audience();
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &mut self.content else {
-            return if peer.early.push(piece, false) {
-                Ok(())
-            } else {
-                Err("too many pieces lost before the metadata".into())
-            };
-        };
-        let was_full = peer.is_seed();
+    /// The peer has the piece no more. None: it had not.
+    pub(in crate::engine) fn peer_lost(&mut self, peer: &mut Peer, piece: u32) -> Option<Lost> {
+        let was_seed = peer.is_seed();
         if !peer.have.clear(piece) {
-            return Ok(());
+            return None;
         }
-        let was_counted = std::mem::take(&mut peer.counted_seed);
-        if was_counted {
-            content.picker.seed_left();
-            content.picker.pieces_joined(&peer.have);
-            peer.counted_offers = content.num_missing();
+        let was_counted_seed = std::mem::take(&mut peer.counted_seed);
+        if was_counted_seed {
+            self.picker.seed_left();
+            self.picker.pieces_joined(&peer.have);
+            peer.counted_offers = self.num_missing();
         } else {
-            content.picker.peer_lost(piece);
+            self.picker.peer_lost(piece);
         }
-        if was_full {
-            self.swarm.list_mut().set_seed(peer.address, false);
-        }
-        if !content.have.get(piece) {
+        if !self.have.get(piece) {
             peer.counted_offers = peer.counted_offers.saturating_sub(1);
-        } else {
-            // It was not told while it had it itself.
-            tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
-        let dropped: Vec<u32> = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
-        if was_counted {
-            self.peers.set_partial(key, true);
-        }
-        for block in dropped {
-            self.release_request(key, piece, block);
-            self.requests.refill = true;
-        }
-        self.suspect_stops(key);
-        self.update_interest(now, key);
-        Ok(())
+        let asked = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        Some(Lost { was_seed, was_counted_seed, asked })
     }
 
-    pub(in crate::engine) fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &self.content else {
-            peer.early.state(false, Some(bytes));
-            return Ok(());
-        };
-        let pieces = content.info.layout.num_pieces();
-        let field =
-            Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))?;
-        self.replace_have(now, key, field)
+    /// The pieces that a BITFIELD names.
+    pub(in crate::engine) fn field(&self, bytes: Vec<u8>) -> Result<Bitfield, String> {
+        let pieces = self.info.layout.num_pieces();
+        Bitfield::from_bytes(bytes, pieces).ok_or_else(|| format!("bitfield does not fit {pieces} pieces"))
     }
 
-    pub(in crate::engine) fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
-        let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        if !peer.fast {
-            return Err("HAVE_ALL without the fast extension".into());
-        }
-        let Some(content) = &self.content else {
-            peer.early.state(true, None);
-            return Ok(());
-        };
-        let field = Bitfield::full(content.info.layout.num_pieces());
-        self.replace_have(now, key, field)
-    }
-
-    fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
-        let stays = self.config.keeps_pieces();
-        let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
+    /// The peer states all that it has.
+    pub(in crate::engine) fn replace_have(&mut self, peer: &mut Peer, field: Bitfield) -> Result<(), String> {
         peer.bitfields += 1;
         if peer.bitfields > MAX_BITFIELDS {
             return Err("one bitfield after the other".into());
         }
-        if std::mem::take(&mut peer.counted_seed) {
-            content.picker.seed_left();
-        } else {
-            content.picker.pieces_left(&peer.have);
-        }
-        content.picker.peer_joined(&field);
+        self.forget_pieces_of(peer);
+        self.picker.peer_joined(&field);
         peer.counted_seed = field.is_full();
         peer.have = field;
         peer.shown.replace(peer.have.iter().filter(|_| !peer.counted_seed));
-        let needs_no_look = peer.counted_seed && (stays || peer.told.is_empty());
-        peer.count_offers(&content.have);
-        let seed = peer.is_seed();
-        let address = peer.address;
-        self.peers.set_partial(key, !needs_no_look);
-        self.swarm.list_mut().set_seed(address, seed);
-        self.update_interest(now, key);
-        self.heard_of_pieces(now);
+        peer.count_offers(&self.have);
         Ok(())
     }
 
-    /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
-    pub(in crate::engine) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
-        let Some(content) = &self.content else { return };
-        let pieces = content.info.layout.num_pieces();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+    /// What the peer has counts no more.
+    pub(in crate::engine) fn forget_pieces_of(&mut self, peer: &Peer) {
+        if peer.counted_seed {
+            self.picker.seed_left();
+        } else {
+            self.picker.pieces_left(&peer.have);
+        }
+    }
+
+    /// The metadata is here: what the peer said before can be understood now. Nonsense is an error.
+    pub(in crate::engine) fn adopt_early_haves(&self, peer: &mut Peer) -> Result<EarlyField, String> {
+        let pieces = self.info.layout.num_pieces();
         peer.told = Bitfield::new(pieces);
         peer.have = Bitfield::new(pieces);
-        let early = std::mem::take(&mut peer.early);
         peer.allowed_to_us.retain(|p| *p < pieces);
+        let early = std::mem::take(&mut peer.early);
         let mut field = match (early.all, early.bitfield) {
-            (true, _) => Some(Bitfield::full(pieces)),
-            (false, Some(bytes)) => Bitfield::from_bytes(bytes, pieces),
-            (false, None) => Some(Bitfield::new(pieces)),
+            (true, _) => Bitfield::full(pieces),
+            (false, Some(bytes)) => self.field(bytes)?,
+            (false, None) => Bitfield::new(pieces),
         };
-        if let Some(field) = &mut field {
-            for (piece, has) in &early.changes {
-                if *has {
-                    field.set(*piece)
-                } else {
-                    field.clear(*piece)
-                };
+        for (piece, has) in &early.changes {
+            if *has && *piece >= pieces {
+                return Err(format!("bitfield does not fit {pieces} pieces"));
+            }
+            if *has {
+                field.set(*piece);
+            } else {
+                field.clear(*piece);
             }
         }
-        match field.filter(|_| early.changes.iter().all(|(p, has)| *p < pieces || !has)) {
-            Some(field) => {
-                // The first: it is taken.
-                let _ = self.replace_have(now, key, field);
-                if let Some(peer) = self.peers.get_mut(&key) {
-                    early.changes.iter().filter(|(_, has)| *has).for_each(|(piece, _)| peer.shown.note(*piece));
-                }
-            }
-            None => {
-                let error =
-                    Error::new(crate::base::error::Status::Network, format!("bitfield does not fit {pieces} pieces"));
-                self.close(now, key, CloseReason::InvalidMessage, Some(error));
-            }
-        }
+        let shown = early.changes.into_iter().filter(|(_, has)| *has).map(|(piece, _)| piece);
+        Ok(EarlyField { field, shown: shown.collect() })
     }
 }

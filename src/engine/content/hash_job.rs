@@ -8,9 +8,9 @@ use crate::memory::pool::Block;
 #[derive(Debug)]
 pub struct HashJob {
     pub piece: u32,
-    pub(in crate::engine) generation: u64,
-    pub(in crate::engine) hash: PieceHash,
-    pub(in crate::engine) blocks: Vec<Block>,
+    pub(super) generation: u64,
+    pub(super) hash: PieceHash,
+    pub(super) blocks: Vec<Block>,
 }
 
 impl HashJob {

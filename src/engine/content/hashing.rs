@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use super::Content;
 use super::pieces::{HashJob, Hashed, PeerKey};
 use crate::base::time::Time;
-use crate::engine::torrent::Torrent;
 
 /// Stretches wait so long for what comes next, and what pours in for a batch.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -26,6 +26,15 @@ pub struct Hashing {
     since: Option<Time>,
     /// The peers whose socket held more than was taken from it: the next event of each follows at once.
     bursting: Vec<PeerKey>,
+}
+
+/// What is known of a piece after a stretch of it was hashed.
+#[derive(Debug)]
+pub(in crate::engine) enum Verified {
+    /// What is to be hashed next.
+    NotYet(Vec<HashJob>),
+    Passed,
+    Failed,
 }
 
 impl Hashing {
@@ -57,50 +66,40 @@ impl Hashing {
             self.bursting.push(key);
         }
     }
-}
 
-impl Torrent {
-    /// The peer whose burst it was has nothing more to be received for now.
-    pub fn peer_paused(&mut self, now: Time, key: PeerKey) {
-        self.hashing.set_burst(key, false);
-        self.collect_hashes(now);
-    }
-
-    /// Collects what is to be hashed now: pieces that are whole, during a burst only enough of them for a batch; everything once
-    /// none was collected for long enough.
-    pub(in crate::engine) fn collect_hashes(&mut self, now: Time) {
-        if self.hashing.touched.is_empty() {
-            return;
+    /// What is to be hashed now: pieces that are whole, during a burst only enough of them for a batch; everything once nothing was
+    /// collected for long enough. `by_blocks`: somebody reads block by block.
+    pub(in crate::engine) fn collect(&mut self, now: Time, content: &mut Content, by_blocks: bool) -> Vec<HashJob> {
+        if self.touched.is_empty() {
+            return Vec::new();
         }
-        let patience = self.hash_patience();
-        let Some(content) = &mut self.content else { return };
-        let hashing = &mut self.hashing;
-        let since = *hashing.since.get_or_insert(now);
+        let patience = self.patience(content, by_blocks);
+        let since = *self.since.get_or_insert(now);
         let early = now < since + patience;
         let is_ready = |piece: &u32| !early || content.store.can_be_hashed_whole(*piece);
-        let least = if early && !hashing.bursting.is_empty() { hashing.batch } else { 1 };
-        if hashing.touched.iter().filter(|piece| is_ready(piece)).count() < least {
-            return;
+        let least = if early && !self.bursting.is_empty() { self.batch } else { 1 };
+        if self.touched.iter().filter(|piece| is_ready(piece)).count() < least {
+            return Vec::new();
         }
-        let ready: Vec<u32> = hashing.touched.extract_if(.., |piece| is_ready(piece)).collect();
+        let ready: Vec<u32> = self.touched.extract_if(.., |piece| is_ready(piece)).collect();
         let mut jobs: Vec<HashJob> =
             ready.into_iter().filter_map(|piece| content.store.hash_job(piece, u32::MAX)).collect();
         // Stretches of others go along for little, no longer ones than those.
         let most = jobs.iter().map(|job| job.blocks().len() as u32).max().unwrap_or(0);
-        while !jobs.len().is_multiple_of(hashing.batch)
-            && let Some(piece) = hashing.touched.first().copied()
+        while !jobs.len().is_multiple_of(self.batch)
+            && let Some(piece) = self.touched.first().copied()
         {
-            hashing.touched.remove(0);
+            self.touched.remove(0);
             jobs.extend(content.store.hash_job(piece, most));
         }
-        hashing.since = (!hashing.touched.is_empty()).then_some(now);
-        self.out.hashes.extend(jobs);
+        self.since = (!self.touched.is_empty()).then_some(now);
+        jobs
     }
 
-    fn hash_patience(&self) -> Duration {
-        if self.fills_batch() {
+    fn patience(&self, content: &Content, by_blocks: bool) -> Duration {
+        if self.fills_batch(content, by_blocks) {
             PATIENCE
-        } else if self.reads_by_blocks() {
+        } else if by_blocks {
             // What is let go before it is hashed cannot be judged.
             Duration::ZERO
         } else {
@@ -109,33 +108,34 @@ impl Torrent {
     }
 
     /// When what waits for a batch has waited long enough. Nothing else need happen then.
-    pub(in crate::engine) fn hashes_due(&self) -> Option<Time> {
-        let since = self.hashing.since.filter(|_| self.hashing.has_work() && self.is_running())?;
-        Some(since + self.hash_patience())
+    pub(in crate::engine) fn due(&self, content: &Content, by_blocks: bool) -> Option<Time> {
+        let since = self.since.filter(|_| self.has_work())?;
+        Some(since + self.patience(content, by_blocks))
     }
 
     /// Do pieces that come without a pause meet others?
-    fn fills_batch(&self) -> bool {
-        let small = self.content.as_ref().is_some_and(|c| c.info.layout.piece_length() <= LARGE_PIECE);
-        small && self.hashing.batch > 1 && !self.reads_by_blocks()
+    fn fills_batch(&self, content: &Content, by_blocks: bool) -> bool {
+        self.batch > 1 && !by_blocks && content.info.layout.piece_length() <= LARGE_PIECE
     }
 
-    /// A stretch was hashed outside the lock.
-    pub fn hash_done(&mut self, now: Time, job: HashJob) {
+    /// A stretch was hashed.
+    pub(in crate::engine) fn done(
+        &mut self,
+        now: Time,
+        job: HashJob,
+        content: &mut Content,
+        by_blocks: bool,
+    ) -> Verified {
         let piece = job.piece;
-        let fills_batch = self.fills_batch();
-        let Some(content) = &mut self.content else { return };
         match content.store.hash_done(job) {
-            Hashed::Pending if fills_batch => {
-                self.hashing.note(piece);
-                self.collect_hashes(now);
+            Hashed::Pending if self.fills_batch(content, by_blocks) => {
+                self.note(piece);
+                Verified::NotYet(self.collect(now, content, by_blocks))
             }
             // The thread is awake.
-            Hashed::Pending => self.out.hashes.extend(content.store.hash_job(piece, u32::MAX)),
-            Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => {
-                self.piece_passed(now, piece);
-            }
-            Hashed::Digest(_) => self.piece_failed(now, piece),
+            Hashed::Pending => Verified::NotYet(content.store.hash_job(piece, u32::MAX).into_iter().collect()),
+            Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => Verified::Passed,
+            Hashed::Digest(_) => Verified::Failed,
         }
     }
 }

@@ -19,26 +19,107 @@ use self::pieces::{Stage, Store};
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Pool};
 use crate::memory::turns::Promise;
-use crate::metainfo::Info;
+use crate::metainfo::{FileLayout, Info};
 
 #[derive(Debug)]
 pub(super) struct Content {
-    pub info: Arc<Info>,
-    pub have: Bitfield,
-    pub picker: Picker,
-    pub store: Store,
-    pub file_priorities: Vec<u8>,
+    info: Arc<Info>,
+    have: Bitfield,
+    picker: Picker,
+    store: Store,
+    file_priorities: Vec<u8>,
     /// Pieces evicted at least once: fetching one again counts.
-    pub evicted: Bitfield,
+    evicted: Bitfield,
     /// Pieces of nothing but padding whose hash is not that of zeros: nobody has them.
-    pub hopeless: Bitfield,
+    hopeless: Bitfield,
     /// Of each file, the pieces that are not had.
-    pub files_missing: Vec<u32>,
+    files_missing: Vec<u32>,
     /// Files that were told to be complete.
-    pub files_completed: Bitfield,
+    files_completed: Bitfield,
 }
 
 impl Content {
+    /// Of a torrent whose files have these priorities.
+    pub fn new(info: Arc<Info>, file_priorities: Vec<u8>) -> Self {
+        let (pieces, files) = (info.layout.num_pieces(), info.layout.num_files());
+        let mut content = Self {
+            have: Bitfield::new(pieces),
+            picker: Picker::new(pieces, 0),
+            store: Store::new(pieces),
+            file_priorities,
+            evicted: Bitfield::new(pieces),
+            hopeless: Bitfield::new(pieces),
+            files_missing: pieces_of_files(&info),
+            files_completed: Bitfield::new(files as u32),
+            info,
+        };
+        content.apply_file_priorities();
+        content
+    }
+
+    pub fn info(&self) -> &Arc<Info> {
+        &self.info
+    }
+
+    pub fn layout(&self) -> &FileLayout {
+        &self.info.layout
+    }
+
+    /// The pieces that are had.
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    pub fn has(&self, piece: u32) -> bool {
+        self.have.get(piece)
+    }
+
+    pub fn has_all(&self) -> bool {
+        self.have.is_full()
+    }
+
+    pub fn picker(&self) -> &Picker {
+        &self.picker
+    }
+
+    /// Wanted pieces of which nothing is asked for, in the order of the file inside each priority.
+    pub fn in_file_order(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.picker.in_file_order()
+    }
+
+    /// What is in memory, or asked for.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// All that is on disk is looked at again: nothing is had until it was.
+    pub fn recheck(&mut self) {
+        let had: Vec<u32> = self.have.iter().collect();
+        for piece in had {
+            self.set_had(piece, false);
+        }
+        // What is being written was verified just now: it is had when it is written, whatever the check saw of it before.
+        for piece in self.store.present().to_vec() {
+            if self.store.slot(piece).is_some_and(|s| s.stage != Stage::Writing) {
+                self.store.remove(piece);
+            }
+        }
+        self.files_completed = Bitfield::new(self.files_completed.len());
+    }
+
+    /// What was on disk is known: which files were complete is no news.
+    pub fn checked(&mut self) {
+        for (file, missing) in (0u32..).zip(&self.files_missing) {
+            if *missing == 0 {
+                self.files_completed.set(file);
+            }
+        }
+    }
+
     /// Nothing is had, nothing is begun; what is wanted stays so.
     pub fn start_over(&mut self) {
         let pieces = self.info.layout.num_pieces();
@@ -47,8 +128,7 @@ impl Content {
         self.picker = picker;
         self.store = self.store.start_over();
         self.have = Bitfield::new(pieces);
-        let files = 0..self.info.layout.num_files();
-        self.files_missing = files.map(|file| self.info.layout.file_pieces(file).len() as u32).collect();
+        self.files_missing = pieces_of_files(&self.info);
         self.files_completed = Bitfield::new(self.files_completed.len());
     }
 
@@ -104,3 +184,11 @@ impl Content {
             && self.store.slot(piece).is_none_or(|s| s.stage == Stage::Partial)
     }
 }
+
+/// How many pieces each file has.
+fn pieces_of_files(info: &Info) -> Vec<u32> {
+    (0..info.layout.num_files()).map(|file| info.layout.file_pieces(file).len() as u32).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,22 +9,41 @@ use crate::memory::turns::Promise;
 /// One block of a piece on its way.
 #[derive(Debug, Clone, Default)]
 pub struct BlockSlot {
-    pub data: Option<Block>,
+    pub(super) data: Option<Block>,
     /// Who was asked for it and has not answered.
-    pub(in crate::engine) asked: [PeerKey; MAX_COPIES],
+    pub(super) asked: [PeerKey; MAX_COPIES],
     /// Who sent it.
-    pub from: PeerKey,
+    pub(super) from: PeerKey,
     /// It was here and is in the hash; to be asked for again the piece must be begun anew.
-    pub passed: bool,
+    pub(super) passed: bool,
     /// When the last one asked is expected to bring it.
-    pub expected: Time,
+    pub(super) expected: Time,
     /// From when on it is late.
-    pub due: Time,
+    pub(super) due: Time,
     /// Somebody looks when it is late (`late`).
-    pub watched: bool,
+    pub(super) watched: bool,
 }
 
 impl BlockSlot {
+    pub fn data(&self) -> Option<&Block> {
+        self.data.as_ref()
+    }
+
+    /// Who sent it.
+    pub fn from(&self) -> PeerKey {
+        self.from
+    }
+
+    /// It was here, and was let go after it was hashed.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// When the last one asked is expected to bring it.
+    pub fn expected(&self) -> Time {
+        self.expected
+    }
+
     pub fn is_free(&self) -> bool {
         self.data.is_none() && self.copies() == 0 && !self.passed
     }
@@ -62,34 +81,56 @@ pub enum Stage {
 /// A piece in memory.
 #[derive(Debug)]
 pub struct Slot {
-    pub blocks: Vec<BlockSlot>,
-    pub stage: Stage,
+    pub(super) blocks: Vec<BlockSlot>,
+    pub(super) stage: Stage,
     /// Only this peer may be asked for it (parole).
-    pub exclusive: PeerKey,
+    pub(super) exclusive: PeerKey,
     /// Order of last use; the smallest is evicted first.
-    pub used: u64,
-    pub began: Time,
-    pub(in crate::engine) received: u32,
-    pub(in crate::engine) asked: u32,
-    pub(in crate::engine) passed: u32,
+    pub(super) used: u64,
+    pub(super) received: u32,
+    pub(super) asked: u32,
+    pub(super) passed: u32,
     /// Blocks of nothing but padding: here from the start, and not received.
-    pub(in crate::engine) padding: u32,
-    pub(in crate::engine) free_hint: u32,
+    pub(super) padding: u32,
+    pub(super) free_hint: u32,
     /// There may be blocks that were asked for and that nobody watches.
-    pub(in crate::engine) unwatched: bool,
+    pub(super) unwatched: bool,
     /// No block asked for is expected later than this.
-    pub(in crate::engine) slowest: Time,
-    pub(in crate::engine) hash: Option<PieceHash>,
-    pub(in crate::engine) hashed: u32,
-    pub(in crate::engine) generation: u64,
-    pub(in crate::engine) whole: Option<Blocks>,
+    pub(super) slowest: Time,
+    pub(super) hash: Option<PieceHash>,
+    pub(super) hashed: u32,
+    pub(super) generation: u64,
+    pub(super) whole: Option<Blocks>,
     /// When the last block of it came; at first, when it was begun.
-    pub last: Time,
+    pub(super) last: Time,
     /// Memory for the blocks to be asked for; none where the piece is read block by block.
-    pub(in crate::engine) promise: Option<Promise>,
+    pub(super) promise: Option<Promise>,
 }
 
 impl Slot {
+    pub fn blocks(&self) -> &[BlockSlot] {
+        &self.blocks
+    }
+
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Only this peer may be asked for it (parole).
+    pub fn exclusive(&self) -> PeerKey {
+        self.exclusive
+    }
+
+    /// Order of last use; the smallest is evicted first.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// When the last block of it came; at first, when it was begun.
+    pub fn last(&self) -> Time {
+        self.last
+    }
+
     pub fn is_free(&self, block: u32) -> bool {
         self.blocks.get(block as usize).is_some_and(BlockSlot::is_free)
     }
@@ -108,7 +149,7 @@ impl Slot {
         self.whole.as_ref()
     }
 
-    pub(in crate::engine) fn verified(&mut self, stage: Stage) {
+    pub(super) fn verified(&mut self, stage: Stage) {
         self.stage = stage;
         self.whole = Some(self.blocks.iter().filter_map(|b| b.data.clone()).collect());
     }
@@ -167,7 +208,7 @@ impl Slot {
         self.has_free_block() && self.free_after(from, until).next().is_some()
     }
 
-    pub(in crate::engine) fn free_after(&self, from: u32, until: u32) -> impl Iterator<Item = u32> + '_ {
+    pub(super) fn free_after(&self, from: u32, until: u32) -> impl Iterator<Item = u32> + '_ {
         let start = from.max(self.free_hint) as usize;
         let blocks = self.blocks.iter().enumerate().take(until as usize).skip(start);
         blocks.filter(|(_, b)| b.is_free()).map(|(i, _)| i as u32)
@@ -189,7 +230,7 @@ impl Slot {
     }
 
     /// From here on it is hashed anew; a job under way will find that it is stale.
-    pub(in crate::engine) fn rewind(&mut self, generation: u64) {
+    pub(super) fn rewind(&mut self, generation: u64) {
         self.hashed = 0;
         self.hash = Some(PieceHash::default());
         self.generation = generation;

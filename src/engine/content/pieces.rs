@@ -4,13 +4,16 @@
 //! (the SHA-1 advances over the blocks that lie in order), and is kept, written to disk, or thrown away. The slot owns its
 //! blocks, so a piece that leaves the map gives its memory back in one move.
 
+mod hashes;
+mod promises;
+
 use std::collections::BTreeSet;
 
 pub use super::hash_job::{HashJob, Hashed};
 pub use super::piece::{BlockSlot, Slot, Stage};
 use super::piece_hash::PieceHash;
 use crate::base::time::Time;
-use crate::memory::pool::{Block, Reservation};
+use crate::memory::pool::Block;
 use crate::memory::turns::Promise;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
@@ -87,8 +90,15 @@ impl Store {
         self.slots.get(piece as usize).and_then(|s| s.as_deref())
     }
 
-    pub fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
+    pub(super) fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
         self.slots.get_mut(piece as usize).and_then(|s| s.as_deref_mut())
+    }
+
+    /// Only this peer may be asked for the piece from now on.
+    pub fn set_exclusive(&mut self, piece: u32, peer: PeerKey) {
+        if let Some(slot) = self.slot_mut(piece) {
+            slot.exclusive = peer;
+        }
     }
 
     /// Pieces with a slot, in no particular order.
@@ -188,7 +198,6 @@ impl Store {
             stage: Stage::Partial,
             exclusive: PeerKey::NOBODY,
             used: self.clock,
-            began: now,
             received: 0,
             asked: 0,
             passed: 0,
@@ -215,51 +224,6 @@ impl Store {
             self.begun_or_gone.push(piece);
             self.recount(piece, 0, blocks);
         }
-    }
-
-    /// Changes what is set aside for a piece, and keeps count of it.
-    fn edit_promise<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
-        let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
-        let before = slot.promised();
-        let result = change(slot);
-        self.promised_blocks = self.promised_blocks + slot.promised() - before;
-        Some(result)
-    }
-
-    /// Charges a block of the piece from what was set aside for it.
-    pub fn redeem(&mut self, piece: u32) -> Option<Reservation> {
-        self.edit_promise(piece, |slot| slot.promise.as_mut()?.redeem()).flatten()
-    }
-
-    /// A block of the piece that was asked for is to be asked for again: its charge is set aside for it. If that is on its way still,
-    /// another one, where there is one.
-    pub fn take_in(&mut self, piece: u32, charge: Option<Reservation>) {
-        self.edit_promise(piece, |slot| {
-            let free = u64::from(slot.free_blocks());
-            match (&mut slot.promise, charge) {
-                (Some(promise), Some(charge)) if promise.blocks() < free => promise.take_in(charge),
-                (Some(promise), None) => promise.top_up(free),
-                _ => {}
-            }
-        });
-    }
-
-    /// Sets memory aside for blocks of the piece that are to be asked for again, as far as there is some.
-    pub fn top_up(&mut self, piece: u32) {
-        self.edit_promise(piece, |slot| {
-            let free = u64::from(slot.free_blocks());
-            slot.promise.iter_mut().for_each(|p| p.top_up(free));
-        });
-    }
-
-    /// The piece is read block by block from now on, or as a whole again.
-    pub fn set_promise(&mut self, piece: u32, promise: Option<Promise>) {
-        self.edit_promise(piece, |slot| slot.promise = promise);
-    }
-
-    /// Blocks set aside for all pieces.
-    pub fn promised_blocks(&self) -> u64 {
-        self.promised_blocks
     }
 
     /// A block of the piece, just begun, is padding.
@@ -402,54 +366,6 @@ impl Store {
         arrival.unwrap_or(Arrival::Redundant)
     }
 
-    /// Are all its blocks here, and no job is out for it?
-    pub fn can_be_hashed_whole(&self, piece: u32) -> bool {
-        self.slot(piece).is_some_and(|s| s.is_unverified_whole() && s.hash.is_some())
-    }
-
-    /// The stretch of the piece that can be hashed now, at most so many blocks, if no other job is out for it.
-    pub fn hash_job(&mut self, piece: u32, most: u32) -> Option<HashJob> {
-        let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial)?;
-        let start = slot.hashed as usize;
-        slot.blocks.get(start).and_then(|b| b.data.as_ref())?;
-        let hash = slot.hash.take()?;
-        let stretch = slot.blocks.iter().skip(start).take(most as usize);
-        let blocks: Vec<Block> = stretch.map_while(|b| b.data.clone()).collect();
-        slot.hashed += blocks.len() as u32;
-        Some(HashJob { piece, generation: slot.generation, hash, blocks })
-    }
-
-    /// Takes a finished job back.
-    pub fn hash_done(&mut self, job: HashJob) -> Hashed {
-        let Some(slot) = self.slot_mut(job.piece).filter(|s| s.generation == job.generation) else {
-            return Hashed::Pending;
-        };
-        if slot.hashed as usize == slot.blocks.len() {
-            return Hashed::Digest(job.hash.finish());
-        }
-        slot.hash = Some(job.hash);
-        Hashed::Pending
-    }
-
-    /// The piece passed its hash: it stays in memory.
-    pub fn keep(&mut self, piece: u32) {
-        self.touch(piece);
-        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage != Stage::Kept) else { return };
-        slot.verified(Stage::Kept);
-        slot.exclusive = PeerKey::NOBODY;
-        let blocks = u64::from(slot.received);
-        self.kept_blocks += blocks;
-        self.partial_blocks -= blocks;
-        self.kept_pieces += 1;
-    }
-
-    /// The piece passed its hash: it waits for the disk. Its blocks, to be written.
-    pub fn begin_write(&mut self, piece: u32) -> Vec<Block> {
-        let Some(slot) = self.slot_mut(piece) else { return Vec::new() };
-        slot.verified(Stage::Writing);
-        slot.blocks.iter().filter_map(|b| b.data.clone()).collect()
-    }
-
     /// Takes the piece out, with all its blocks. Who is still asked for blocks of it.
     pub fn remove(&mut self, piece: u32) -> Vec<(u32, PeerKey)> {
         let Some(slot) = self.slots.get_mut(piece as usize).and_then(Option::take) else { return Vec::new() };
@@ -478,47 +394,6 @@ impl Store {
             b.asked.iter().filter(|p| **p != PeerKey::NOBODY).map(|p| (i as u32, *p)).collect::<Vec<_>>()
         };
         slot.blocks.iter().enumerate().flat_map(asked).collect()
-    }
-
-    /// Gives up a block of a piece that is not verified. One that was hashed is passed, any other one may be asked for again.
-    pub fn let_go(&mut self, piece: u32, block: u32) {
-        let outcome = self.edit(piece, |slot| {
-            let hashed = block < slot.hashed;
-            let b = slot.blocks.get_mut(block as usize).filter(|b| slot.stage == Stage::Partial && b.is_received())?;
-            b.data = None;
-            slot.received -= 1;
-            if hashed {
-                b.passed = true;
-                slot.passed += 1;
-            } else {
-                b.from = PeerKey::NOBODY;
-                slot.free_hint = slot.free_hint.min(block);
-            }
-            Some(slot.received == 0 && slot.asked == 0)
-        });
-        let Some(empty) = outcome.flatten() else { return };
-        self.partial_blocks -= 1;
-        if empty {
-            self.remove(piece);
-        }
-    }
-
-    /// The piece is had no more, but its blocks are here still, to be let go one by one.
-    pub fn break_up(&mut self, piece: u32) {
-        let Some(slot) = self.slot_mut(piece).filter(|s| s.stage == Stage::Kept) else { return };
-        slot.stage = Stage::Partial;
-        slot.whole = None;
-        let blocks = u64::from(slot.received);
-        self.kept_blocks -= blocks;
-        self.partial_blocks += blocks;
-        self.kept_pieces -= 1;
-    }
-
-    /// What was passed of the piece may be asked for again; it is hashed from its start.
-    pub fn rewind(&mut self, piece: u32) {
-        self.clock += 1;
-        let clock = self.clock;
-        self.edit(piece, |slot| slot.rewind(clock));
     }
 
     /// Throws away what `peer` sent of pieces that are not verified yet. The pieces that it touched.

@@ -1,154 +1,107 @@
-//! What a service asks for itself: piece and file priorities, deadlines.
+//! What a service asks for itself: piece and file priorities.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
+use super::Content;
 use super::piece_picker::{DEFAULT_PRIORITY, TOP_PRIORITY};
 use crate::base::error::{Error, Result};
-use crate::base::time::Time;
-use crate::engine::torrent::Torrent;
+use crate::engine::config::{Config, StorageKind, TorrentFlags};
+use crate::metainfo::FileFlags;
 
-impl Torrent {
-    pub fn piece_priorities(&self) -> Result<Vec<u8>> {
-        let Some(content) = &self.content else { return Err(crate::engine::cache::eviction::no_metadata()) };
-        Ok((0..content.picker.num_pieces()).map(|p| content.picker.priority(p)).collect())
+impl Content {
+    pub(in crate::engine) fn piece_priorities(&self) -> Vec<u8> {
+        (0..self.picker.num_pieces()).map(|p| self.picker.priority(p)).collect()
     }
 
     /// Sets the priorities of all pieces, one each.
-    pub fn prioritize_pieces(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
-        let Some(content) = &mut self.content else { return Err(crate::engine::cache::eviction::no_metadata()) };
-        if priorities.len() != content.picker.num_pieces() as usize {
-            let pieces = content.picker.num_pieces();
+    pub(in crate::engine) fn prioritize_pieces(&mut self, priorities: &[u8]) -> Result<()> {
+        let pieces = self.picker.num_pieces();
+        if priorities.len() != pieces as usize {
             return Err(Error::invalid(format!("{} priorities for {pieces} pieces", priorities.len())));
         }
         check_priorities(priorities)?;
-        for (piece, priority) in (0u32..).zip(priorities) {
-            content.picker.set_priority(piece, *priority);
-        }
-        self.priorities_changed(now);
+        self.set_piece_priorities(priorities);
         Ok(())
     }
 
-    pub fn set_piece_priority(&mut self, now: Time, piece: i64, priority: i64) -> Result<()> {
+    /// Sets the priorities of the first pieces.
+    pub(in crate::engine) fn set_piece_priorities(&mut self, priorities: &[u8]) {
+        for (piece, priority) in (0..self.picker.num_pieces()).zip(priorities) {
+            self.picker.set_priority(piece, *priority);
+        }
+    }
+
+    /// The number of the piece.
+    pub(in crate::engine) fn set_piece_priority(&mut self, piece: i64, priority: i64) -> Result<u32> {
         let piece = self.check_piece(piece)?;
-        let priority = check_priority(priority)?;
-        if let Some(content) = &mut self.content {
-            content.picker.set_priority(piece, priority);
-        }
-        if priority == 0 {
-            self.readers.deadlines.remove(&piece);
-        }
-        self.priorities_changed(now);
-        Ok(())
+        self.picker.set_priority(piece, check_priority(priority)?);
+        Ok(piece)
     }
 
-    pub fn file_priorities(&self) -> Result<Vec<u8>> {
-        let Some(content) = &self.content else { return Err(crate::engine::cache::eviction::no_metadata()) };
-        Ok(content.file_priorities.clone())
+    pub(in crate::engine) fn file_priorities(&self) -> &[u8] {
+        &self.file_priorities
     }
 
-    /// Sets the priorities of all files, one each. Piece priorities follow.
-    pub fn prioritize_files(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
-        check_priorities(priorities)?;
-        let Some(content) = &mut self.content else { return Err(crate::engine::cache::eviction::no_metadata()) };
-        let files = content.file_priorities.len();
+    /// Sets the priorities of all files, one each, which are valid. Piece priorities follow.
+    pub(in crate::engine) fn prioritize_files(&mut self, priorities: &[u8]) -> Result<()> {
+        let files = self.file_priorities.len();
         if priorities.len() != files {
             return Err(Error::invalid(format!("{} priorities for {files} files", priorities.len())));
         }
-        for (mine, new) in content.file_priorities.iter_mut().zip(priorities) {
-            *mine = *new;
-        }
+        self.file_priorities.copy_from_slice(priorities);
         self.apply_file_priorities();
-        self.priorities_changed(now);
         Ok(())
     }
 
-    pub fn set_file_priority(&mut self, now: Time, file: i64, priority: i64) -> Result<()> {
+    pub(in crate::engine) fn set_file_priority(&mut self, file: i64, priority: i64) -> Result<()> {
         let file = self.check_file(file)?;
         let priority = check_priority(priority)?;
-        if let Some(mine) = self.content.as_mut().and_then(|c| c.file_priorities.get_mut(file as usize)) {
+        if let Some(mine) = self.file_priorities.get_mut(file as usize) {
             *mine = priority;
         }
         self.apply_file_priorities();
-        self.priorities_changed(now);
         Ok(())
     }
 
     /// A piece is worth what its most wanted file is worth.
-    pub(in crate::engine) fn apply_file_priorities(&mut self) {
-        let Some(content) = &mut self.content else { return };
-        for piece in 0..content.picker.num_pieces() {
-            let files = content.info.layout.piece_files(piece);
+    pub(super) fn apply_file_priorities(&mut self) {
+        for piece in 0..self.picker.num_pieces() {
+            let files = self.info.layout.piece_files(piece);
             let wanted = files.filter_map(|f| {
-                let pad = content.info.layout.file(f)?.flags.contains(crate::metainfo::FileFlags::PAD);
-                content.file_priorities.get(f).copied().filter(|_| !pad)
+                let pad = self.info.layout.file(f)?.flags.contains(FileFlags::PAD);
+                self.file_priorities.get(f).copied().filter(|_| !pad)
             });
-            content.picker.set_priority(piece, wanted.max().unwrap_or(0));
+            self.picker.set_priority(piece, wanted.max().unwrap_or(0));
         }
     }
 
-    fn priorities_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
-        // What was evicted and comes again is no news; what is wanted newly is.
-        if self.content.as_ref().is_some_and(|c| c.picker.has_wanted()) {
-            self.life.finished_told = false;
-        }
-        self.update_state(now);
-        self.review_interests(now);
-        self.cancel_unpicked(now);
-        self.fill_all(now);
+    /// The pieces that are begun, and that nobody wants any more.
+    pub(in crate::engine) fn unpicked(&self, wanted: &HashSet<u32>) -> HashSet<u32> {
+        let begun = self.store.present().iter().copied();
+        begun.filter(|p| !wanted.contains(p) && self.picker.priority(*p) == 0).collect()
     }
 
-    /// Takes back requests for pieces that nobody wants any more.
-    fn cancel_unpicked(&mut self, now: Time) {
-        self.refresh_wants(now);
-        let Some(content) = &self.content else { return };
-        let wanted: std::collections::HashSet<u32> = self.requests.demand.iter().map(|w| w.piece).collect();
-        let unwanted: std::collections::HashSet<u32> = content
-            .store
-            .present()
-            .iter()
-            .copied()
-            .filter(|p| !wanted.contains(p) && content.picker.priority(*p) == 0)
-            .collect();
-        let keys: Vec<_> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
-        for key in keys {
-            self.cancel_requests(now, key, |p| unwanted.contains(&p));
-        }
+    /// A piece number from a caller.
+    pub(in crate::engine) fn check_piece(&self, piece: i64) -> Result<u32> {
+        let pieces = self.info.layout.num_pieces();
+        u32::try_from(piece).ok().filter(|p| *p < pieces).ok_or_else(|| {
+            Error::invalid(format!(
+                "piece {piece} is out of range: the torrent has {pieces} pieces, 0 to {}",
+                i64::from(pieces) - 1
+            ))
+        })
     }
 
-    /// The piece is needed in `deadline_ms`; negative is overdue already. Setting it again moves it.
-    pub fn set_piece_deadline(&mut self, now: Time, piece: i64, deadline_ms: i64) -> Result<()> {
-        let piece = self.check_piece(piece)?;
-        if self.content.as_ref().is_some_and(|c| c.have.get(piece)) {
-            return Ok(());
-        }
-        // Overdue pieces keep their order among themselves.
-        let offset = Duration::from_millis(deadline_ms.unsigned_abs());
-        let due = if deadline_ms >= 0 { now + offset } else { now - offset };
-        self.readers.deadlines.insert(piece, due);
-        self.deadlines_changed(now);
-        Ok(())
-    }
-
-    pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
-        let piece = self.check_piece(piece)?;
-        self.readers.deadlines.remove(&piece);
-        self.deadlines_changed(now);
-        Ok(())
-    }
-
-    /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
-    pub fn clear_piece_deadlines(&mut self, now: Time) {
-        self.readers.deadlines.clear();
-        self.deadlines_changed(now);
-    }
-
-    fn deadlines_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
-        self.review_interests(now);
-        self.cancel_unpicked(now);
-        self.fill_all(now);
+    /// A file number from a caller.
+    pub(in crate::engine) fn check_file(&self, file: i64) -> Result<u32> {
+        let files = self.info.layout.num_files();
+        u32::try_from(file).ok().filter(|f| (*f as usize) < files).ok_or_else(|| {
+            Error::invalid(format!(
+                "file {file} is out of range: the torrent has {files} files, 0 to {}",
+                files as i64 - 1
+            ))
+        })
     }
 }
 
@@ -159,9 +112,26 @@ fn check_priority(priority: i64) -> Result<u8> {
         .ok_or_else(|| Error::invalid(format!("priority {priority} is out of range: 0 to {TOP_PRIORITY}")))
 }
 
+pub(in crate::engine) fn check_priorities(priorities: &[u8]) -> Result<()> {
+    priorities.iter().try_for_each(|p| check_priority(i64::from(*p)).map(|_| ()))
+}
+
+/// The priorities that the files have at first: as they were given when the torrent was added, or those of the files that were named.
+pub(in crate::engine) fn first_priorities(config: &mut Config, files: usize) -> Vec<u8> {
+    let dont = config.storage == StorageKind::Memory || config.flags.contains(TorrentFlags::DEFAULT_DONT_DOWNLOAD);
+    let mut priorities = vec![if dont { 0 } else { DEFAULT_PRIORITY }; files];
+    if config.file_priorities.is_empty() {
+        select(&mut priorities, std::mem::take(&mut config.selected_files));
+    }
+    for (mine, wanted) in priorities.iter_mut().zip(&config.file_priorities) {
+        *mine = *wanted;
+    }
+    priorities
+}
+
 /// Wants the files that are named, and no others, if any is named. In the order of their beginnings, so that each file is
 /// looked at once however much the ranges overlap.
-pub(in crate::engine) fn select(priorities: &mut [u8], mut ranges: Vec<RangeInclusive<u32>>) {
+fn select(priorities: &mut [u8], mut ranges: Vec<RangeInclusive<u32>>) {
     if ranges.is_empty() {
         return;
     }
@@ -176,8 +146,4 @@ pub(in crate::engine) fn select(priorities: &mut [u8], mut ranges: Vec<RangeIncl
             done = end;
         }
     }
-}
-
-fn check_priorities(priorities: &[u8]) -> Result<()> {
-    priorities.iter().try_for_each(|p| check_priority(i64::from(*p)).map(|_| ()))
 }

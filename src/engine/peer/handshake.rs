@@ -35,7 +35,7 @@ impl Peer {
             }
             return;
         };
-        let (have, stays) = (&content.have, config.keeps_pieces());
+        let (have, stays) = (content.have(), config.keeps_pieces());
         // Pieces in memory may leave any time: they are told one by one, to peers that understand that they went.
         let message = if stays && have.is_full() && self.fast {
             Some(Message::HaveAll)
@@ -54,7 +54,7 @@ impl Peer {
             && let IpAddr::V4(ip) = self.address.ip().to_canonical()
             && !self.incoming
         {
-            let pieces = content.info.layout.num_pieces();
+            let pieces = content.layout().num_pieces();
             let n = usize::try_from(config.settings.allowed_fast_set_size).unwrap_or(0).min(pieces as usize);
             let set = allowed_fast::allowed_fast_set(ip, &config.info_hashes.best(), pieces, n);
             for piece in set.into_iter().filter(|p| have.get(*p) && stays) {
@@ -73,7 +73,7 @@ impl Peer {
     ) {
         let agent = &config.settings.handshake_client_version;
         let agent = if agent.is_empty() { &config.settings.user_agent } else { agent };
-        let open = content.filter(|c| !c.info.private);
+        let open = content.filter(|c| !c.info().private);
         // A private torrent's metadata is not for peers to ask for; those who were offered it while it was not known to be
         // private hear that it is over (BEP 10: an id of 0).
         let ut_metadata =
@@ -89,9 +89,9 @@ impl Peer {
             v: Some(agent.clone()),
             p: Some(config.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(config.settings.max_allowed_in_request_queue).ok(),
-            metadata_size: open.and_then(|c| u32::try_from(c.info.bytes.len()).ok()),
+            metadata_size: open.and_then(|c| u32::try_from(c.info().bytes.len()).ok()),
             yourip: Some(self.address.ip().to_canonical()),
-            upload_only: content.map(|c| c.have.is_full()),
+            upload_only: content.map(Content::has_all),
             ..Default::default()
         };
         self.offered_metadata = ut_metadata.is_some_and(|id| id != 0);

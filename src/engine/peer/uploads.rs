@@ -58,7 +58,7 @@ impl Uploads {
     ) -> Result<(), String> {
         let most = usize::try_from(rest.config.settings.max_allowed_in_request_queue).unwrap_or(0);
         let (Some(peer), Some(content)) = (rest.peers.get_mut(&key), rest.content.as_ref()) else { return Ok(()) };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         let end = u64::from(request.begin) + u64::from(request.length);
         if request.piece >= layout.num_pieces()
             || request.length == 0
@@ -74,7 +74,7 @@ impl Uploads {
             peer.allowed_to_peer.contains(&request.piece) && peer.fast_requests < most_fast_requests(peer, layout);
         let allowed = !peer.am_choking || fast;
         peer.fast_requests += usize::from(peer.am_choking && fast);
-        if !allowed || !content.have.get(request.piece) || peer.uploads.len() >= most {
+        if !allowed || !content.has(request.piece) || peer.uploads.len() >= most {
             if peer.fast {
                 peer.answer(now, &Message::Reject(request));
                 wake(&mut rest.out.wake, peer);
@@ -140,7 +140,7 @@ impl Serving<'_> {
             {
                 break;
             }
-            if !content.have.get(request.piece) {
+            if !content.has(request.piece) {
                 peer.uploads.pop_front();
                 if peer.fast {
                     peer.answer(now, &Message::Reject(request));
@@ -157,7 +157,7 @@ impl Serving<'_> {
             } else {
                 let parts = parts_of(content, request);
                 peer.push_piece(now, request, parts);
-                content.store.touch(request.piece);
+                content.store_mut().touch(request.piece);
             }
         }
         if !reads.is_empty() {
@@ -241,7 +241,7 @@ fn parts_of(content: &Content, request: BlockRequest) -> Vec<(Block, u32, u32)> 
     let mut at = request.begin;
     let end = request.begin + request.length;
     while at < end {
-        let Some(block) = content.store.block(request.piece, at / BLOCK_SIZE, false) else { break };
+        let Some(block) = content.store().block(request.piece, at / BLOCK_SIZE, false) else { break };
         let offset = at % BLOCK_SIZE;
         let n = block.len().saturating_sub(offset).min(end - at);
         if n == 0 {

@@ -38,7 +38,7 @@ impl Reader {
 
 impl Torrent {
     pub(in crate::engine) fn piece_blocks(&self) -> u64 {
-        self.content.as_ref().map_or(1, |c| u64::from(c.info.layout.blocks_in_piece(0)))
+        self.content.as_ref().map_or(1, |c| u64::from(c.layout().blocks_in_piece(0)))
     }
 
     /// Pieces of `blocks` for those in the background. `None`: nobody plays, or nobody is in the background.

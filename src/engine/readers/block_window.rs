@@ -183,19 +183,21 @@ impl Torrent {
         }
         let limit = self.cache.pool.limit();
         let mut furthest: Option<(u64, u32, u32)> = None;
-        for piece in content.store.present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
-            let whole = u64::from(content.info.layout.blocks_in_piece(piece)) <= limit;
+        for piece in content.store().present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
+            let whole = u64::from(content.layout().blocks_in_piece(piece)) <= limit;
             let kept =
                 whole && (self.readers.deadlines.contains_key(&piece) || self.cache.kept_lookbehind.contains(&piece));
-            let Some(slot) = content.store.slot(piece).filter(|s| s.stage != Stage::Writing && !kept) else { continue };
+            let Some(slot) = content.store().slot(piece).filter(|s| s.stage() != Stage::Writing && !kept) else {
+                continue;
+            };
             let by_pieces = |r: &&Reader| whole || r.window.block_window.is_some();
-            if slot.stage == Stage::Kept && slot.is_shared() {
+            if slot.stage() == Stage::Kept && slot.is_shared() {
                 continue;
             }
             let ours = if slot.whole().is_some() { 2 } else { 1 };
             let held = (0u32..)
-                .zip(&slot.blocks)
-                .filter(|(_, b)| b.data.as_ref().is_some_and(|d| d.holders() == ours && !d.is_padding()));
+                .zip(slot.blocks())
+                .filter(|(_, b)| b.data().is_some_and(|d| d.holders() == ours && !d.is_padding()));
             for (block, _) in held {
                 let mut spared = self.readers.values().filter(by_pieces).map(|r| r.spares(piece, block));
                 let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));
@@ -203,9 +205,9 @@ impl Torrent {
             }
         }
         let (Some((_, piece, block)), Some(content)) = (furthest, &mut self.content) else { return false };
-        let kept = content.store.slot(piece).is_some_and(|s| s.stage == Stage::Kept);
-        content.store.break_up(piece);
-        content.store.let_go(piece, block);
+        let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
+        content.store_mut().break_up(piece);
+        content.store_mut().let_go(piece, block);
         if kept {
             self.lose(now, piece);
             self.requests.outdated = true;
@@ -216,19 +218,19 @@ impl Torrent {
     /// What was let go is to be had again, where somebody wants it now or nobody reads block by block any more.
     pub(in crate::engine) fn take_back_passed(&mut self) {
         let Some(content) = &self.content else { return };
-        if content.store.passed_blocks() == 0 {
+        if content.store().passed_blocks() == 0 {
             return;
         }
-        let passed = |p: &u32| content.store.slot(*p).is_some_and(|s| s.passed() > 0);
+        let passed = |p: &u32| content.store().slot(*p).is_some_and(|s| s.passed() > 0);
         let wanted = |p: u32| {
             let wants = self.requests.demand.iter().filter(|w| w.piece == p);
-            let slot = content.store.slot(p);
+            let slot = content.store().slot(p);
             slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
         };
         let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_read_by_blocks(*p));
-        let pieces: Vec<u32> = content.store.present().iter().copied().filter(back).collect();
+        let pieces: Vec<u32> = content.store().present().iter().copied().filter(back).collect();
         if let Some(content) = &mut self.content {
-            pieces.into_iter().for_each(|piece| content.store.rewind(piece));
+            pieces.into_iter().for_each(|piece| content.store_mut().rewind(piece));
         }
     }
 

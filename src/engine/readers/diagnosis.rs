@@ -71,11 +71,11 @@ impl Torrent {
             error: self.life.error.as_ref().map(|e| e.status),
         };
         let Some(piece) = piece else { return Ok(told) };
-        let total = content.info.layout.blocks_in_piece(piece);
-        let slot = content.store.slot(piece);
+        let total = content.layout().blocks_in_piece(piece);
+        let slot = content.store().slot(piece);
         told.blocks = PieceBlocks {
             total,
-            here: if content.have.get(piece) { total } else { slot.map_or(0, Slot::here) },
+            here: if content.has(piece) { total } else { slot.map_or(0, Slot::here) },
             asked: slot.map_or(0, Slot::asked),
         };
         if self.has_bytes_for(id) {
@@ -179,8 +179,8 @@ impl Torrent {
             return Missing { free: needed.len() as u32, first: Some(needed.start), asked: None };
         };
         let silent = |key: PeerKey| self.peers.get(&key).is_none_or(|p| p.snubbed);
-        let blocks = slot.blocks.iter().take(needed.end as usize).enumerate().skip(needed.start as usize);
-        for (block, b) in blocks.filter(|(_, b)| b.data.is_none()).map(|(i, b)| (i as u32, b)) {
+        let blocks = slot.blocks().iter().take(needed.end as usize).enumerate().skip(needed.start as usize);
+        for (block, b) in blocks.filter(|(_, b)| b.data().is_none()).map(|(i, b)| (i as u32, b)) {
             if b.copies() == 0 {
                 missing.free += 1;
                 missing.first = missing.first.or(Some(block));
@@ -191,9 +191,9 @@ impl Torrent {
                 None => missing.asked = Some(Asked::of(block, b, snubbed)),
                 Some(asked) => {
                     asked.snubbed &= snubbed;
-                    asked.last = asked.last.max(b.expected);
+                    asked.last = asked.last.max(b.expected());
                     asked.count += 1;
-                    if b.expected < asked.expected {
+                    if b.expected() < asked.expected {
                         *asked = Asked { last: asked.last, count: asked.count, ..Asked::of(block, b, asked.snubbed) };
                     }
                 }
@@ -242,7 +242,7 @@ impl Torrent {
 
     /// Is the piece, of which the reader needs all, larger than memory? All of one that goes to disk is in memory once, too.
     pub(in crate::engine) fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
-        let blocks = self.content.as_ref().map_or(0, |c| c.info.layout.blocks_in_piece(piece));
+        let blocks = self.content.as_ref().map_or(0, |c| c.layout().blocks_in_piece(piece));
         let needs_all = match self.config.storage {
             StorageKind::Memory => !reader.options.unverified,
             StorageKind::Disk => self.content.as_ref().is_some_and(|c| c.is_missing(piece)),
@@ -252,9 +252,9 @@ impl Torrent {
 
     /// Is there less memory free than asking for it takes?
     fn lacks_memory(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
-        let blocks = match content.store.slot(piece) {
+        let blocks = match content.store().slot(piece) {
             Some(slot) if slot.has_promise() => 0,
-            None if !reader.options.unverified => content.info.layout.num_blocks_to_fetch(piece, 0, u32::MAX),
+            None if !reader.options.unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };
         self.cache.pool.available() < u64::from(blocks)
@@ -271,7 +271,7 @@ impl Torrent {
         if reader.window.put_off {
             return false;
         }
-        windowed || content.store.slot(piece).is_some() || self.admits(content, class, piece)
+        windowed || content.store().slot(piece).is_some() || self.admits(content, class, piece)
     }
 
     /// Where the session's memory is, as far as this torrent knows.
@@ -282,11 +282,11 @@ impl Torrent {
             requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             ..MemoryUse::default()
         };
-        for piece in content.store.present() {
-            let Some(slot) = content.store.slot(*piece) else { continue };
+        for piece in content.store().present() {
+            let Some(slot) = content.store().slot(*piece) else { continue };
             let wanted =
                 |r: &Reader| r.window.contains(*piece) || r.probes.iter().any(|p| r.span.piece_at(p.offset) == *piece);
-            let part = if slot.stage == Stage::Writing {
+            let part = if slot.stage() == Stage::Writing {
                 &mut used.held
             } else if self.cache.kept_lookbehind.contains(piece) {
                 &mut used.protected
@@ -319,6 +319,6 @@ impl Torrent {
 impl Asked {
     fn of(block: u32, b: &BlockSlot, snubbed: bool) -> Self {
         let askees = b.askees().collect();
-        Self { block, expected: b.expected, count: 1, last: b.expected, askees, snubbed }
+        Self { block, expected: b.expected(), count: 1, last: b.expected(), askees, snubbed }
     }
 }

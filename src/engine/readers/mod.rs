@@ -129,7 +129,7 @@ impl Torrent {
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
         let file = self.check_file(file)?;
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         let Some(entry) = layout.file(file as usize) else { return Err(super::cache::eviction::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
         let blocks = self.piece_blocks();
@@ -216,7 +216,7 @@ impl Torrent {
             return None;
         }
         self.readers.get_mut(&id)?.advanced(roughly, n);
-        self.content.as_mut()?.store.touch(piece);
+        self.content.as_mut()?.store_mut().touch(piece);
         Some(outcome)
     }
 
@@ -240,7 +240,7 @@ impl Torrent {
             self.alert(Alert::ReaderReady { reader: id.0, file, offset });
         }
         if let (Some(piece), Some(content)) = (touched, &mut self.content) {
-            content.store.touch(piece);
+            content.store_mut().touch(piece);
         }
         if moved || was_waiting {
             self.requests.outdated = true;
@@ -334,7 +334,7 @@ impl Torrent {
 
     /// Without its reader a window is wanted no more: what was asked for it is taken back.
     fn cancel_unwanted_memory(&mut self, now: Time) {
-        if self.content.as_ref().is_some_and(|c| !c.picker.has_wanted()) {
+        if self.content.as_ref().is_some_and(|c| !c.picker().has_wanted()) {
             self.cancel_unwanted(now);
         }
     }
@@ -355,7 +355,7 @@ impl Torrent {
     }
 
     fn too_large(&self, piece: u32) -> Error {
-        let layout = self.content.as_ref().map(|c| &c.info.layout);
+        let layout = self.content.as_ref().map(|c| c.layout());
         let (size, limit) =
             (layout.map_or(0, |l| l.piece_size(piece)), self.cache.pool.limit() * u64::from(BLOCK_SIZE));
         Error::new(Status::OutOfMemory, format!("piece {piece} has {size} bytes, and memory_limit is {limit} bytes"))
@@ -418,9 +418,9 @@ impl Torrent {
         let at = span.begin + offset;
         if self.config.storage == StorageKind::Disk {
             let piece = (at / span.piece_length) as u32;
-            if content.have.get(piece) {
+            if content.has(piece) {
                 let inside = at % span.piece_length;
-                let left = u64::from(content.info.layout.piece_size(piece)) - inside;
+                let left = u64::from(content.layout().piece_size(piece)) - inside;
                 return self.on_disk(piece, inside, left.min(len));
             }
         }
@@ -437,7 +437,7 @@ impl Torrent {
     pub fn find_in_piece(&self, piece: i64, offset: u64, len: usize) -> Result<ReadOutcome> {
         let piece = self.check_piece(piece)?;
         let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
-        let size = u64::from(content.info.layout.piece_size(piece));
+        let size = u64::from(content.layout().piece_size(piece));
         if offset > size {
             return Err(Error::invalid(format!("offset {offset} is out of range: piece {piece} has {size} bytes")));
         }
@@ -445,10 +445,10 @@ impl Torrent {
         if len == 0 {
             return Ok(ReadOutcome::Memory(Vec::new()));
         }
-        if self.config.storage == StorageKind::Disk && content.have.get(piece) {
+        if self.config.storage == StorageKind::Disk && content.has(piece) {
             return Ok(self.on_disk(piece, offset, len));
         }
-        let parts = memory_parts(content, content.info.layout.piece_offset(piece) + offset, len, false);
+        let parts = memory_parts(content, content.layout().piece_offset(piece) + offset, len, false);
         Ok(if parts.is_empty() { ReadOutcome::Wait } else { ReadOutcome::Memory(parts) })
     }
 
@@ -514,14 +514,14 @@ impl Torrent {
 
 /// The bytes of the torrent that can be read with the one at `offset`: its piece, or, before that is verified, its block.
 fn readable_at(content: &Content, offset: u64, unverified: bool) -> Option<std::ops::Range<u64>> {
-    let layout = &content.info.layout;
+    let layout = content.layout();
     let piece = (offset / content.piece_length()) as u32;
     let start = layout.piece_offset(piece);
-    if content.have.get(piece) {
+    if content.has(piece) {
         return Some(start..start + u64::from(layout.piece_size(piece)));
     }
     let block = ((offset - start) / u64::from(BLOCK_SIZE)) as u32;
-    let data = content.store.block(piece, block, unverified)?;
+    let data = content.store().block(piece, block, unverified)?;
     let start = start + u64::from(block) * u64::from(BLOCK_SIZE);
     Some(start..start + u64::from(data.len()))
 }
@@ -529,12 +529,12 @@ fn readable_at(content: &Content, offset: u64, unverified: bool) -> Option<std::
 /// How much of a prebuffer is here, in bytes, and how much it is.
 fn prebuffer_bytes(content: &Content, reader: &Reader) -> (u64, u64) {
     let Some(prebuffer) = &reader.prebuffer else { return (0, 0) };
-    let layout = &content.info.layout;
-    let inside = |p: &u32| reader.window.contains(*p) || content.have.get(*p);
+    let layout = content.layout();
+    let inside = |p: &u32| reader.window.contains(*p) || content.has(*p);
     let pieces: std::collections::BTreeSet<u32> =
         prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).collect();
     let total = pieces.iter().map(|p| u64::from(layout.piece_size(*p))).sum();
-    let done = pieces.iter().filter(|p| content.have.get(**p)).map(|p| u64::from(layout.piece_size(*p))).sum();
+    let done = pieces.iter().filter(|p| content.has(**p)).map(|p| u64::from(layout.piece_size(*p))).sum();
     (done, total)
 }
 

@@ -54,12 +54,12 @@ pub(in crate::engine) fn memory_parts(content: &Content, mut at: u64, len: u64, 
 
 /// The piece from `inside` on, or, where it is not whole yet, its block there.
 fn part_of(content: &Content, piece: u32, inside: usize, unverified: bool) -> Option<Part> {
-    if let Some(blocks) = content.store.slot(piece)?.whole() {
-        let len = (content.info.layout.piece_size(piece) as usize).checked_sub(inside).filter(|n| *n > 0)?;
+    if let Some(blocks) = content.store().slot(piece)?.whole() {
+        let len = (content.layout().piece_size(piece) as usize).checked_sub(inside).filter(|n| *n > 0)?;
         return Some(Part { blocks: blocks.clone(), offset: inside, len });
     }
     let (index, offset) = (inside / BLOCK_SIZE as usize, inside % BLOCK_SIZE as usize);
-    let block = content.store.block(piece, index as u32, unverified)?;
+    let block = content.store().block(piece, index as u32, unverified)?;
     let len = (block.len() as usize).checked_sub(offset).filter(|n| *n > 0)?;
     Some(Part { blocks: std::iter::once(block.clone()).collect(), offset, len })
 }

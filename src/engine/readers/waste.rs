@@ -68,8 +68,8 @@ impl Torrent {
     /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for.
     pub(in crate::engine) fn count_stray(&mut self, piece: u32, block: u32, bytes: u32) {
         let Some(content) = &self.content else { return };
-        let stored = content.store.slot(piece).and_then(|s| s.blocks.get(block as usize));
-        let here = content.have.get(piece) || stored.is_some_and(|b| b.data.is_some());
+        let stored = content.store().slot(piece).and_then(|s| s.blocks().get(block as usize));
+        let here = content.has(piece) || stored.is_some_and(|b| b.data().is_some());
         for reader in self.readers.values_mut() {
             let left = reader.waste.has_left(piece);
             if here && (left || reader.window.contains(piece)) {

@@ -49,7 +49,7 @@ impl Want {
 
     /// Does it fit into so many blocks of memory?
     pub(in crate::engine) fn fits(&self, content: &Content, limit: u64) -> bool {
-        let blocks = content.info.layout.blocks_in_piece(self.piece).min(self.until);
+        let blocks = content.layout().blocks_in_piece(self.piece).min(self.until);
         u64::from(blocks.saturating_sub(self.from)) <= limit
     }
 

@@ -74,7 +74,7 @@ impl Torrent {
     /// Forgets the late times of blocks that came.
     pub(in crate::engine) fn prune_late(&mut self) {
         let Some(content) = &self.content else { return };
-        self.requests.late.prune(|at, piece, block| content.store.is_due(piece, block, at));
+        self.requests.late.prune(|at, piece, block| content.store().is_due(piece, block, at));
     }
 
     /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
@@ -89,7 +89,9 @@ impl Torrent {
         let Some(content) = &mut self.content else { return };
         for want in self.requests.demand.iter().take_while(|w| w.class <= least) {
             let piece = want.piece;
-            content.store.watch(piece, want.from, want.until, |due, block| self.requests.late.push(due, piece, block));
+            content
+                .store_mut()
+                .watch(piece, want.from, want.until, |due, block| self.requests.late.push(due, piece, block));
         }
     }
 
@@ -98,7 +100,7 @@ impl Torrent {
         self.refresh_wants(now);
         let mut late = Vec::new();
         while let Some(due) = self.requests.late.pop(now) {
-            let waited_for = |c: &Content| c.store.is_due(due.piece, due.block, due.at);
+            let waited_for = |c: &Content| c.store().is_due(due.piece, due.block, due.at);
             if self.content.as_ref().is_some_and(waited_for) {
                 late.push(due);
             }
@@ -116,7 +118,7 @@ impl Torrent {
             match (places.get(&piece), &mut self.content) {
                 (Some((place, needed)), _) => urgent.push((*place, piece, block, *needed)),
                 // Should it be wanted again, it is watched again.
-                (None, Some(content)) => content.store.unwatch(piece, block),
+                (None, Some(content)) => content.store_mut().unwatch(piece, block),
                 (None, None) => {}
             }
         }
@@ -133,8 +135,8 @@ impl Torrent {
     /// Asks the one that brings the block soonest for a copy of it. False: nobody is asked.
     fn ask_another(&mut self, now: Time, piece: u32, block: u32, needed: Time) -> bool {
         let Some(Helper { key, instead_of }) = self.helper(now, piece, block, needed) else { return false };
-        let slot = self.content.as_ref().and_then(|c| c.store.slot(piece));
-        if slot.is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
+        let slot = self.content.as_ref().and_then(|c| c.store().slot(piece));
+        if slot.is_some_and(|s| s.exclusive() != PeerKey::NOBODY) {
             // Only a suspect may bring it, and it lets us wait.
             self.take_over(now, piece);
             return true;
@@ -151,7 +153,7 @@ impl Torrent {
 
     fn look_again(&mut self, at: Time, piece: u32, block: u32) {
         if let Some(content) = &mut self.content {
-            content.store.set_due(piece, block, at);
+            content.store_mut().set_due(piece, block, at);
             self.requests.late.push(at, piece, block);
         }
     }
@@ -160,8 +162,8 @@ impl Torrent {
     /// asked as may be, it is asked in place of the one that has been silent for longest.
     fn helper(&self, now: Time, piece: u32, block: u32, needed: Time) -> Option<Helper> {
         let content = self.content.as_ref()?;
-        let slot = content.store.slot(piece).filter(|s| s.stage == Stage::Partial)?;
-        let b = slot.blocks.get(block as usize).filter(|b| b.data.is_none())?;
+        let slot = content.store().slot(piece).filter(|s| s.stage() == Stage::Partial)?;
+        let b = slot.blocks().get(block as usize).filter(|b| b.data().is_none())?;
         let owners = || b.askees().filter_map(|key| self.peers.get(&key));
         // It is our limit that they wait for.
         if owners().any(|p| p.held.is_some()) {
@@ -201,11 +203,11 @@ impl Torrent {
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.
             let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
-            let block = content.store.slow_block(w.piece, now, key, eta, needed)?;
+            let block = content.store_mut().slow_block(w.piece, now, key, eta, needed)?;
             Some(Pick { piece: w.piece, block, class: w.class })
         });
         let Some(pick) = found else { return false };
-        if content.store.slot(pick.piece).is_some_and(|s| s.exclusive != PeerKey::NOBODY) {
+        if content.store().slot(pick.piece).is_some_and(|s| s.exclusive() != PeerKey::NOBODY) {
             self.take_over(now, pick.piece);
             return false;
         }

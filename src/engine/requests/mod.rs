@@ -85,28 +85,26 @@ impl Torrent {
         }
         let least_urgent = self.least_urgent();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
         // A suspect took it over from others, and what was set aside for it is gone with what they had brought.
-        self.requests.outdated |= promise.is_none() && content.store.slot(pick.piece).is_none();
+        self.requests.outdated |= promise.is_none() && content.store().slot(pick.piece).is_none();
         if content.begin(now, pick.piece, promise, &self.cache.pool) {
             // Who does not wait for the whole of it may read on.
             self.out.readers_changed = true;
         }
-        if peer.parole
-            && let Some(slot) = content.store.slot_mut(pick.piece)
-        {
-            slot.exclusive = key;
+        if peer.parole {
+            content.store_mut().set_exclusive(pick.piece, key);
         }
         let expected = peer.expected_arrival(now, self.requests.aggregate.share());
         let due = expected + peer.path.patience();
         // Another stranger left with it. This one is not relied on: who has room is asked for it, too.
         let relied_on = !peer.is_unknown() || !self.requests.in_vain.has(pick.piece, pick.block);
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
-        content.store.mark_asked(pick.piece, pick.block, key, expected, due);
+        content.store_mut().mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
-            content.store.watch(pick.piece, pick.block, pick.block + 1, |due, block| {
+            content.store_mut().watch(pick.piece, pick.block, pick.block + 1, |due, block| {
                 self.requests.late.push(due, pick.piece, block)
             });
         }
@@ -136,8 +134,8 @@ impl Torrent {
             peer.note_taken_back();
             let charge = peer.credits.take(piece, block * BLOCK_SIZE);
             if let Some(content) = &mut self.content {
-                content.store.unmark_asked(piece, block, key);
-                content.store.take_in(piece, charge);
+                content.store_mut().unmark_asked(piece, block, key);
+                content.store_mut().take_in(piece, charge);
             }
             self.requests.from = 0;
             self.note_open(key);
@@ -171,7 +169,7 @@ impl Torrent {
 
     pub(super) fn send_cancel(&mut self, now: Time, key: PeerKey, piece: u32, block: u32) {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
-        let length = content.info.layout.block_size(piece, block);
+        let length = content.layout().block_size(piece, block);
         peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
         peer.note_cancelled(piece, block);
         self.meters.counters.cancelled_blocks += 1;

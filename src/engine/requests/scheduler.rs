@@ -270,7 +270,7 @@ impl Torrent {
 
     /// Blocks that are asked for.
     pub(in crate::engine) fn outstanding(&self) -> u64 {
-        self.content.as_ref().map_or(0, |c| c.store.asked_blocks())
+        self.content.as_ref().map_or(0, |c| c.store().asked_blocks())
     }
 
     fn num_requests(&self, key: PeerKey) -> usize {
@@ -284,7 +284,7 @@ impl Torrent {
     }
 
     fn has_wanted(&self) -> bool {
-        self.content.as_ref().is_some_and(|c| c.picker.has_wanted())
+        self.content.as_ref().is_some_and(|c| c.picker().has_wanted())
     }
 
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
@@ -318,9 +318,9 @@ impl Torrent {
     /// wanted of another one, it has to be begun with the others.
     fn begin_padding(&mut self, now: Time) {
         let Some(content) = &mut self.content else { return };
-        let layout = &content.info.layout;
+        let layout = content.layout();
         let mut blank = Vec::new();
-        for want in self.requests.demand.iter_mut().filter(|w| content.store.slot(w.piece).is_none()) {
+        for want in self.requests.demand.iter_mut().filter(|w| content.store().slot(w.piece).is_none()) {
             if layout.is_padding_only(want.piece) {
                 blank.push(want.piece);
             } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {

@@ -35,7 +35,7 @@ impl Torrent {
         let Some(content) = &self.content else { return };
         while let Some(want) = self.requests.demand.get(self.requests.from)
             && (!content.is_missing(want.piece)
-                || content.store.slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
+                || content.store().slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
         {
             self.requests.from += 1;
         }
@@ -44,10 +44,10 @@ impl Torrent {
     /// May the peer be asked for blocks of the piece? One on parole only for pieces of its own, and what nobody free of
     /// suspicion brings.
     pub(in crate::engine) fn usable(&self, peer: &Peer, piece: u32) -> bool {
-        match self.content.as_ref().and_then(|c| c.store.slot(piece)) {
+        match self.content.as_ref().and_then(|c| c.store().slot(piece)) {
             None => true,
-            Some(slot) if slot.stage != Stage::Partial => false,
-            Some(slot) if slot.exclusive != PeerKey::NOBODY => slot.exclusive == peer.key,
+            Some(slot) if slot.stage() != Stage::Partial => false,
+            Some(slot) if slot.exclusive() != PeerKey::NOBODY => slot.exclusive() == peer.key,
             Some(_) => !peer.parole || !self.has_trusted(piece),
         }
     }
@@ -88,17 +88,17 @@ impl Torrent {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
                 continue;
             }
-            let slot = content.store.slot(want.piece);
+            let slot = content.store().slot(want.piece);
             // A suspect proves itself on a piece of its own; not on one for which a read waits, if it need not.
             if peer.parole && slot.is_none() && want.class == Class::Blocked && self.has_trusted(want.piece) {
                 continue;
             }
-            let free = want.free_blocks(slot, &content.info.layout);
+            let free = want.free_blocks(slot, content.layout());
             if free == 0 {
                 continue;
             }
             let mut skip = 0;
-            if leave > 0 && slot.is_none_or(|s| s.exclusive != key) && quick().any(|p| p.serves(want.piece)) {
+            if leave > 0 && slot.is_none_or(|s| s.exclusive() != key) && quick().any(|p| p.serves(want.piece)) {
                 if leave >= free {
                     leave -= free;
                     continue;
@@ -119,9 +119,9 @@ impl Torrent {
         let (Want { piece, class, from, until, .. }, fresh, skip) = found?;
         let content = self.content.as_mut()?;
         let block = if fresh {
-            content.info.layout.blocks_to_fetch(piece, from, until).nth(skip as usize)?
+            content.layout().blocks_to_fetch(piece, from, until).nth(skip as usize)?
         } else {
-            content.store.free_block(piece, from, until, skip)?
+            content.store_mut().free_block(piece, from, until, skip)?
         };
         Some(Pick { piece, block, class })
     }
@@ -130,43 +130,43 @@ impl Torrent {
     fn pick_by_priority(&mut self, key: PeerKey) -> Option<Pick> {
         self.content.as_mut()?.note_begun();
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        if !content.picker.has_wanted() {
+        if !content.picker().has_wanted() {
             return None;
         }
         let class = Class::Priority;
         let goes_on = |p: &u32| {
-            content.picker.priority(*p) > 0
+            content.picker().priority(*p) > 0
                 && peer.serves(*p)
-                && content.store.slot(*p).is_some_and(|s| s.has_free_block())
+                && content.store().slot(*p).is_some_and(|s| s.has_free_block())
                 && !self.is_read_by_blocks(*p)
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.
         let current = peer.requests.back().map(|r| r.piece).filter(goes_on);
         if let Some(piece) = current.or_else(|| Self::first_of_highest(content, goes_on)) {
-            let block = self.content.as_mut()?.store.free_block(piece, 0, u32::MAX, 0)?;
+            let block = self.content.as_mut()?.store_mut().free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
         }
-        if !content.picker.has_fresh() {
+        if !content.picker().has_fresh() {
             return self.pick_for_endgame(key);
         }
         // Where memory has no room for any piece, none need be looked for: all are as long as the first, or as the last.
-        let last = content.picker.num_pieces().saturating_sub(1);
+        let last = content.picker().num_pieces().saturating_sub(1);
         let room = [0, last].into_iter().any(|piece| self.admits(content, class, piece));
         if !room && peer.serves_all() {
             return None;
         }
         let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
         let content = self.content.as_ref()?;
-        let block = content.info.layout.blocks_to_fetch(piece, 0, u32::MAX).next()?;
+        let block = content.layout().blocks_to_fetch(piece, 0, u32::MAX).next()?;
         self.admits(content, class, piece).then_some(Pick { piece, block, class })
     }
 
     /// Of the pieces begun that will do, the first one of the highest priority.
     fn first_of_highest(content: &Content, will_do: impl Fn(&u32) -> bool) -> Option<u32> {
-        let (top, mut best) = (content.picker.top_priority(), None);
-        for piece in content.store.open_pieces().filter(will_do) {
-            let priority = content.picker.priority(piece);
+        let (top, mut best) = (content.picker().top_priority(), None);
+        for piece in content.store().open_pieces().filter(will_do) {
+            let priority = content.picker().priority(piece);
             if best.is_none_or(|(_, highest)| priority > highest) {
                 best = Some((piece, priority));
             }
@@ -182,18 +182,18 @@ impl Torrent {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_mut()?);
         let serves = |p: &u32| peer.serves(*p);
         if self.config.flags.contains(TorrentFlags::SEQUENTIAL_DOWNLOAD) {
-            return content.picker.in_file_order().take(PICKER_SCAN).find(serves);
+            return content.in_file_order().take(PICKER_SCAN).find(serves);
         }
         // Among the rarest, one by chance: peers that all take the same piece have nothing to trade.
-        let mut rarest = content.picker.in_order().take(PICKER_SCAN).filter(serves).take(8);
+        let mut rarest = content.picker().in_order().take(PICKER_SCAN).filter(serves).take(8);
         let Some(first) = rarest.next() else {
             // One that has little, and nothing of what is rare.
-            let from = self.rng.u32(..content.picker.num_pieces().max(1));
-            return peer.have.iter_from(from).take(PICKER_SCAN).find(|p| content.picker.is_fresh(*p) && serves(p));
+            let from = self.rng.u32(..content.picker().num_pieces().max(1));
+            return peer.have.iter_from(from).take(PICKER_SCAN).find(|p| content.picker().is_fresh(*p) && serves(p));
         };
-        let alike = (content.picker.priority(first), content.picker.availability(first));
+        let alike = (content.picker().priority(first), content.picker().availability(first));
         let mut pool: Vec<u32> = vec![first];
-        pool.extend(rarest.filter(|p| (content.picker.priority(*p), content.picker.availability(*p)) == alike));
+        pool.extend(rarest.filter(|p| (content.picker().priority(*p), content.picker().availability(*p)) == alike));
         pool.get(self.rng.usize(0..pool.len())).copied()
     }
 
@@ -207,9 +207,9 @@ impl Torrent {
         if self.requests.limited.is_limited() && self.requests.limited.holds_back() {
             return None;
         }
-        let wanted = |p: &u32| peer.serves(*p) && content.picker.priority(*p) > 0 && self.usable(peer, *p);
-        content.store.present().iter().copied().filter(wanted).find_map(|piece| {
-            let block = content.store.single_block(piece, key)?;
+        let wanted = |p: &u32| peer.serves(*p) && content.picker().priority(*p) > 0 && self.usable(peer, *p);
+        content.store().present().iter().copied().filter(wanted).find_map(|piece| {
+            let block = content.store().single_block(piece, key)?;
             Some(Pick { piece, block, class: Class::Priority })
         })
     }

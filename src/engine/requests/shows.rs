@@ -87,7 +87,7 @@ impl Torrent {
         self.requests.shows.since = lacks.then(|| self.requests.shows.since.unwrap_or(now));
         self.requests.shows.sought = self.requests.shows.since.is_some_and(|since| now.since(since) >= PATIENCE);
         let Some(content) = &self.content else { return };
-        self.requests.shows.taken.retain(|p| content.store.slot(*p).is_some_and(|s| s.stage == Stage::Partial));
+        self.requests.shows.taken.retain(|p| content.store().slot(*p).is_some_and(|s| s.stage() == Stage::Partial));
     }
 
     /// A peer has more than before: that may be what somebody waits for.
@@ -99,7 +99,7 @@ impl Torrent {
 
     fn waits_for_what_nobody_has(&self) -> bool {
         let Some(content) = &self.content else { return false };
-        let nobody_has = |piece: u32| content.is_missing(piece) && content.picker.availability(piece) == 0;
+        let nobody_has = |piece: u32| content.is_missing(piece) && content.picker().availability(piece) == 0;
         let around = self.surroundings();
         let reads = around.awaited(|_| true).map(|(piece, _)| piece);
         reads.chain(self.readers.deadlines.keys().copied()).any(nobody_has)
@@ -118,14 +118,14 @@ impl Torrent {
                 && peer.serves(*p)
                 && self.usable(peer, *p)
                 && !self.is_read_by_blocks(*p)
-                && content.store.slot(*p).map_or_else(begins, |s| s.has_free_block())
+                && content.store().slot(*p).map_or_else(begins, |s| s.has_free_block())
         };
         let piece = peer.shown.pieces.iter().copied().find(will_do)?;
         let content = self.content.as_mut()?;
-        let block = if content.store.slot(piece).is_some() {
-            content.store.free_block(piece, 0, u32::MAX, 0)?
+        let block = if content.store().slot(piece).is_some() {
+            content.store_mut().free_block(piece, 0, u32::MAX, 0)?
         } else {
-            content.info.layout.blocks_to_fetch(piece, 0, u32::MAX).next()?
+            content.layout().blocks_to_fetch(piece, 0, u32::MAX).next()?
         };
         Some(Pick { piece, block, class })
     }
@@ -152,9 +152,9 @@ impl Torrent {
         let Some(content) = &self.content else { return false };
         let first = |content: &Content| {
             let wanted = self.requests.demand.iter().map(|w| w.piece).find(|p| content.is_missing(*p));
-            wanted.or_else(|| content.picker.in_order().next())
+            wanted.or_else(|| content.picker().in_order().next())
         };
-        first(content).is_some_and(|p| content.picker.availability(p) == 0)
+        first(content).is_some_and(|p| content.picker().availability(p) == 0)
     }
 
     /// Peers that showed nothing more in their time are of no interest any more.

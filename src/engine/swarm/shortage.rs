@@ -147,7 +147,7 @@ impl Swarm {
         if self.places.starves(now, around) && around.rate < TOO_LITTLE && !self.list.has_untried(now) {
             return Some(Need::MoreForARead);
         }
-        let fetches = || around.config.storage == StorageKind::Disk && content.picker.has_wanted();
+        let fetches = || around.config.storage == StorageKind::Disk && content.picker().has_wanted();
         (around.peers.is_empty() && fetches()).then_some(Need::Download)
     }
 }

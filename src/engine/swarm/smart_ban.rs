@@ -60,16 +60,16 @@ impl SmartBan {
     /// A piece failed its hash. Several sent parts of it: what each sent is remembered. Who is to go on parole with that, those who left
     /// and are back by another connection, too.
     pub(in crate::engine) fn failed(&mut self, piece: u32, content: &Content, peers: &Peers) -> Vec<PeerKey> {
-        let slot = content.store.slot(piece);
+        let slot = content.store().slot(piece);
         let mut suspects = slot.map(|s| s.senders()).unwrap_or_default();
         if suspects.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {
             let list = self.suspects.entry(piece).or_default();
-            let blocks = slot.map(|s| s.blocks.as_slice()).unwrap_or_default();
+            let blocks = slot.map(|s| s.blocks()).unwrap_or_default();
             for (i, b) in (0u32..).zip(blocks) {
-                let Some(data) = b.data.as_ref().filter(|_| list.len() < blocks.len() * MAX_FAILURES_REMEMBERED) else {
+                let Some(data) = b.data().filter(|_| list.len() < blocks.len() * MAX_FAILURES_REMEMBERED) else {
                     continue;
                 };
-                list.push(Suspicion { block: i, digest: Sha1::digest(data.as_slice()).into(), peer: b.from });
+                list.push(Suspicion { block: i, digest: Sha1::digest(data.as_slice()).into(), peer: b.from() });
             }
         }
         let gone: Vec<SocketAddr> =
@@ -97,7 +97,7 @@ impl SmartBan {
         let mut guilty: BTreeSet<PeerKey> = BTreeSet::new();
         let mut open = Vec::new();
         for suspicion in self.suspects.remove(&piece).unwrap_or_default() {
-            match content.store.block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice())) {
+            match content.store().block(piece, suspicion.block, true).map(|b| Sha1::digest(b.as_slice())) {
                 Some(good) if suspicion.digest[..] == good[..] => drop(cleared.insert(suspicion.peer)),
                 Some(_) => drop(guilty.insert(suspicion.peer)),
                 // It was let go: nobody knows.
@@ -107,7 +107,7 @@ impl SmartBan {
         if !open.is_empty() {
             self.suspects.insert(piece, open);
         }
-        for key in content.store.slot(piece).map(|s| s.senders()).unwrap_or_default() {
+        for key in content.store().slot(piece).map(|s| s.senders()).unwrap_or_default() {
             if let Some(peer) = peers.get_mut(&key).filter(|p| p.parole) {
                 peer.parole_passed += 1;
                 cleared.insert(key);

@@ -34,7 +34,7 @@ pub(in crate::engine) fn plays(reader: &Reader) -> bool {
 
 impl Surroundings<'_> {
     pub fn has_all(&self) -> bool {
-        self.content.is_some_and(|c| c.have.is_full())
+        self.content.is_some_and(|c| c.has_all())
     }
 
     pub fn a_read_waits(&self) -> bool {
@@ -44,7 +44,7 @@ impl Surroundings<'_> {
     /// Does a read wait, or a download?
     pub fn somebody_waits(&self) -> bool {
         let Some(content) = self.content else { return true };
-        self.a_read_waits() || !self.readers.deadlines.is_empty() || content.picker.has_wanted()
+        self.a_read_waits() || !self.readers.deadlines.is_empty() || content.picker().has_wanted()
     }
 
     pub fn urgency(&self) -> Urgency {
@@ -79,7 +79,7 @@ impl Surroundings<'_> {
             && (self.config.storage == StorageKind::Memory
                 || !self.readers.is_empty()
                 || !self.readers.deadlines.is_empty()
-                || self.content.is_some_and(|c| c.picker.has_wanted()))
+                || self.content.is_some_and(|c| c.picker().has_wanted()))
     }
 
     /// Interest follows from what the peer has and we lack, or may show next.
