@@ -12,6 +12,7 @@ pub mod metadata;
 pub mod output;
 pub mod peer;
 pub mod readers;
+mod reads;
 pub mod requests;
 pub mod status;
 pub mod swarm;

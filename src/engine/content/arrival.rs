@@ -69,7 +69,7 @@ impl Torrent {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
                 }
-                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
+                if self.readers.values().any(|r| r.options().unverified && r.waits_for(piece, block)) {
                     self.readers_changed();
                 }
             }
@@ -175,7 +175,7 @@ impl Torrent {
         if content.evicted.get(piece) {
             self.meters.counters.refetched_pieces += 1;
         }
-        self.readers.deadlines.remove(&piece);
+        self.readers.reset_deadline(piece);
         if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
             self.requests.demand.remove(at);
             self.requests.from -= usize::from(at < self.requests.from);

@@ -100,7 +100,7 @@ impl Torrent {
     fn hash_patience(&self) -> Duration {
         if self.fills_batch() {
             PATIENCE
-        } else if self.reads_by_blocks() {
+        } else if self.readers.reads_by_blocks() {
             // What is let go before it is hashed cannot be judged.
             Duration::ZERO
         } else {
@@ -117,7 +117,7 @@ impl Torrent {
     /// Do pieces that come without a pause meet others?
     fn fills_batch(&self) -> bool {
         let small = self.content.as_ref().is_some_and(|c| c.info.layout.piece_length() <= LARGE_PIECE);
-        small && self.hashing.batch > 1 && !self.reads_by_blocks()
+        small && self.hashing.batch > 1 && !self.readers.reads_by_blocks()
     }
 
     /// A stretch was hashed outside the lock.

@@ -36,7 +36,7 @@ impl Torrent {
             content.picker.set_priority(piece, priority);
         }
         if priority == 0 {
-            self.readers.deadlines.remove(&piece);
+            self.readers.reset_deadline(piece);
         }
         self.priorities_changed(now);
         Ok(())
@@ -126,21 +126,21 @@ impl Torrent {
         // Overdue pieces keep their order among themselves.
         let offset = Duration::from_millis(deadline_ms.unsigned_abs());
         let due = if deadline_ms >= 0 { now + offset } else { now - offset };
-        self.readers.deadlines.insert(piece, due);
+        self.readers.set_deadline(piece, due);
         self.deadlines_changed(now);
         Ok(())
     }
 
     pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
         let piece = self.check_piece(piece)?;
-        self.readers.deadlines.remove(&piece);
+        self.readers.reset_deadline(piece);
         self.deadlines_changed(now);
         Ok(())
     }
 
     /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
     pub fn clear_piece_deadlines(&mut self, now: Time) {
-        self.readers.deadlines.clear();
+        self.readers.clear_deadlines();
         self.deadlines_changed(now);
     }
 

@@ -320,7 +320,7 @@ impl Torrent {
         !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
             && (self.config.storage == StorageKind::Memory
                 || !self.readers.is_empty()
-                || !self.readers.deadlines.is_empty()
+                || !self.readers.deadlines().is_empty()
                 || self.content.as_ref().is_some_and(|c| c.picker.has_wanted()))
     }
 
