@@ -231,3 +231,43 @@ impl Readers {
         requests.filter(|(_, p, b)| !wanted(*p, *b)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Time;
+    use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn pieces_are_read_by_blocks_in_the_stretch_and_where_a_read_at_waits() {
+        let now = Time::BEGINNING;
+        let mut readers = Readers::new(now);
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
+        for (id, unverified) in [(1, false), (2, true)] {
+            assert!(!readers.reads_by_blocks());
+            let options = ReaderOptions { offset: 20 * MIB, unverified, ..ReaderOptions::default() };
+            let mut reader = Reader::new(now, ReaderId(id), 0, span, options);
+            reader.begin_probe(now, 40 * MIB);
+            reader.window = reader.compute_window(Some(MIB), 15);
+            readers.insert(reader);
+        }
+        let by_blocks: Vec<u32> = (0..16).filter(|piece| readers.is_read_by_blocks(*piece)).collect();
+        assert!(readers.reads_by_blocks());
+        assert_eq!(by_blocks, [4, 5, 10]);
+    }
+
+    #[test]
+    fn what_is_far_from_the_stretch_is_spared() {
+        let options = ReaderOptions { offset: 20 * MIB, unverified: true, ..ReaderOptions::default() };
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
+        let mut reader = Reader::new(Time::BEGINNING, ReaderId(1), 0, span, options);
+        reader.window = reader.compute_window(Some(MIB), 0);
+        // 64 blocks, one of them behind: up to the 63rd of the piece.
+        assert_eq!([(4, 255), (5, 0), (5, 62)].map(|(piece, block)| reader.spares(piece, block)), [None; 3]);
+        assert_eq!((reader.spares(4, 254), reader.spares(5, 63), reader.spares(6, 0)), (Some(1), Some(1), Some(194)));
+        reader.begin_probe(Time::BEGINNING, 24 * MIB);
+        assert_eq!((reader.spares(6, 0), reader.spares(6, 8)), (None, Some(202)));
+    }
+}

@@ -171,3 +171,36 @@ impl Readers {
 fn gone() -> Error {
     Error::new(Status::InvalidStorageIndex, "the torrent of this reader was removed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
+
+    #[test]
+    fn a_seek_within_the_lookahead_is_near() {
+        let (now, id) = (Time::BEGINNING, ReaderId(1));
+        let mut readers = Readers::new(now);
+        assert!(readers.seek(now, id, 0).is_err(), "there is no such reader");
+        let mut reader = Reader::new(now, id, 0, SPAN, ReaderOptions::default());
+        reader.window.ahead = 10..14;
+        readers.insert(reader);
+        for (position, near) in [(10 << 14, true), ((14 << 14) - 1, true), (14 << 14, false), (0, false)] {
+            assert_eq!(readers.seek(now, id, position).expect("it is open"), near, "{position}");
+            assert_eq!(readers.get(id).map(Reader::position), Some(position));
+        }
+    }
+
+    #[test]
+    fn options_change_but_for_unverified() {
+        let (now, id) = (Time::BEGINNING, ReaderId(1));
+        let mut readers = Readers::new(now);
+        readers.insert(Reader::new(now, id, 0, SPAN, ReaderOptions::default()));
+        let background = ReaderOptions { background: true, ..ReaderOptions::default() };
+        readers.set_options(now, id, background.clone()).expect("it may");
+        readers.set_options(now, id, ReaderOptions { unverified: true, ..background }).expect_err("it may not");
+        let options = readers.get(id).expect("it is open").options();
+        assert!(options.background && !options.unverified);
+    }
+}

@@ -74,3 +74,70 @@ impl Readers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::readers::reader::ReaderOptions;
+    use crate::engine::readers::span::Span;
+
+    const MIB: u64 = 1 << 20;
+    const PIECE: u64 = MIB / BLOCK_SIZE as u64;
+
+    /// A reader in the middle of its file that has read for a while.
+    fn open(readers: &mut Readers, now: Time, id: u64, background: bool) -> ReaderId {
+        let span = Span { begin: 0, size: 100 * MIB, piece_length: MIB };
+        let options = ReaderOptions { offset: 50 * MIB, background, ..ReaderOptions::default() };
+        let mut reader = Reader::new(now, ReaderId(id), 0, span, options);
+        reader.proven = true;
+        readers.insert(reader);
+        ReaderId(id)
+    }
+
+    fn portions(pieces: u64) -> Portions {
+        Portions { share: pieces * PIECE, piece: PIECE, lookbehind_percent: 15, crowded: false, others_wait: false }
+    }
+
+    fn window(readers: &Readers, id: ReaderId) -> Window {
+        readers.get(id).expect("it is open").window().clone()
+    }
+
+    #[test]
+    fn who_plays_has_what_the_background_leaves() {
+        let now = Time::BEGINNING;
+        let mut readers = Readers::new(now);
+        let (player, behind) = (open(&mut readers, now, 1, false), open(&mut readers, now, 2, true));
+        readers.cut_windows(now, &portions(16));
+        assert_eq!([player, behind].map(|id| window(&readers, id).len()), [12, 4]);
+    }
+
+    #[test]
+    fn where_there_is_one_piece_for_the_background_who_waits_longest_has_it() {
+        let now = Time::BEGINNING;
+        let mut readers = Readers::new(now);
+        let ids =
+            [false, true, true].into_iter().zip(1..).map(|(background, id)| open(&mut readers, now, id, background));
+        let ids: Vec<ReaderId> = ids.collect();
+        let later = |ms| now + std::time::Duration::from_millis(ms);
+        for (id, ms) in [(ids[1], 2000), (ids[2], 1000)] {
+            readers.map.get_mut(&id).expect("it is open").begin_wait(later(ms), 1);
+        }
+        readers.cut_windows(later(2500), &portions(4));
+        assert!(readers.anybody_is_put_off());
+        let told: Vec<_> = ids.iter().map(|id| window(&readers, *id)).map(|w| (w.put_off, w.len())).collect();
+        assert_eq!(told, [(false, 3), (true, 0), (false, 1)]);
+    }
+
+    #[test]
+    fn who_sleeps_keeps_its_pins_unless_torrents_take_turns() {
+        let (opened, now) = (Time::BEGINNING, Time::BEGINNING + std::time::Duration::from_secs(11));
+        let mut readers = Readers::new(opened);
+        let (asleep, awake) = (open(&mut readers, opened, 1, false), open(&mut readers, now, 2, false));
+        readers.cut_windows(now, &portions(16));
+        assert_eq!(window(&readers, asleep), Window { head: 0..1, tail: 99..100, ..Window::default() });
+        assert_eq!(window(&readers, awake).len(), 14);
+        readers.cut_windows(now, &Portions { crowded: true, ..portions(16) });
+        assert_eq!(window(&readers, asleep), Window::default());
+        assert_eq!(window(&readers, awake).len(), 16);
+    }
+}

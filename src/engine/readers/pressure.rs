@@ -56,3 +56,52 @@ impl Readers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::readers::explanation::{MemoryUse, PeerCounts, PieceBlocks};
+    use crate::engine::readers::reader::ReaderOptions;
+    use crate::engine::readers::span::Span;
+
+    fn told(reason: Reason) -> Explanation {
+        Explanation {
+            reason,
+            offset: 0,
+            waited: None,
+            piece: Some(0),
+            block: None,
+            blocks: PieceBlocks { total: 4, here: 1, asked: 1 },
+            peers: PeerCounts::default(),
+            asked_of: None,
+            expected: None,
+            overdue: Duration::ZERO,
+            memory: MemoryUse::default(),
+            torrent_limit: 0,
+            session_limit: 0,
+            download_rate: 0,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn it_is_told_now_and_then_of_reads_that_have_waited() {
+        let at = |ms| Time::BEGINNING + Duration::from_millis(ms);
+        let mut readers = Readers::new(at(0));
+        let span = Span { begin: 0, size: 1 << 20, piece_length: 1 << 16 };
+        let mut reader = Reader::new(at(0), ReaderId(1), 0, span, ReaderOptions::default());
+        reader.begin_wait(at(0), 1);
+        readers.insert(reader);
+        assert_eq!(readers.look_who_waits(at(400)), [], "for a moment");
+        assert_eq!(readers.look_who_waits(at(600)), [ReaderId(1)]);
+        assert!(readers.memory_pressure(at(600), &[told(Reason::NoPeers)]).is_none(), "it is not memory");
+        assert_eq!(readers.look_who_waits(at(1000)), [], "it was looked at");
+        assert_eq!(readers.look_who_waits(at(1100)), [ReaderId(1)]);
+        match readers.memory_pressure(at(1100), &[told(Reason::NoPeers), told(Reason::MemoryFull)]) {
+            Some(Alert::MemoryPressure { needed_bytes, .. }) => assert_eq!(needed_bytes, 2 * u64::from(BLOCK_SIZE)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(readers.look_who_waits(at(11_000)), [], "it was told");
+        assert_eq!(readers.look_who_waits(at(11_100)), [ReaderId(1)]);
+    }
+}
