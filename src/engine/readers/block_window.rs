@@ -206,7 +206,7 @@ impl Readers {
         furthest.map(|(_, piece, block)| (piece, block))
     }
 
-    /// The pieces of which blocks that were let go are to be had again: somebody wants them now, or nobody reads them block by block any more.
+    /// The pieces of which what was let go is to be had again: somebody wants it now, or nobody reads them block by block any more.
     pub(in crate::engine) fn wanted_back(&self, content: &Content, demand: &[Want]) -> Vec<u32> {
         if content.store.passed_blocks() == 0 {
             return Vec::new();
