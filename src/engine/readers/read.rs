@@ -31,7 +31,7 @@ impl Readers {
         let outcome = source.find(&reader.span, reader.position, len, reader.options.unverified);
         match &outcome {
             ReadOutcome::Wait => {
-                if let Some(error) = source.is_in_vain(reader, reader.position) {
+                if let Some(error) = source.in_vain(reader, reader.position) {
                     reader.stop_waiting(now);
                     return Read { wants_changed: true, ..Read::of(Err(error)) };
                 }
@@ -92,7 +92,7 @@ impl Readers {
     ) -> Result<ReadOutcome> {
         let reader = self.get(id).ok_or_else(gone)?;
         let outcome = source.find(&reader.span, offset, len, reader.options.unverified);
-        let in_vain = if matches!(outcome, ReadOutcome::Wait) { source.is_in_vain(reader, offset) } else { None };
+        let in_vain = if matches!(outcome, ReadOutcome::Wait) { source.in_vain(reader, offset) } else { None };
         in_vain.map_or(Ok(outcome), Err)
     }
 

@@ -130,7 +130,7 @@ impl Source<'_> {
     }
 
     /// Why a read that finds nothing need not wait: nobody brings it until the torrent is resumed, or the limit raised.
-    pub fn is_in_vain(&self, reader: &Reader, offset: u64) -> Option<Error> {
+    pub fn in_vain(&self, reader: &Reader, offset: u64) -> Option<Error> {
         if self.life.error.is_none() && !self.never_fits(reader, offset) {
             return None;
         }
