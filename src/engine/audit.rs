@@ -218,7 +218,7 @@ impl Torrent {
                 )
             })
             .collect();
-        let windows: Vec<_> = self.readers.values().map(|r| (r.id, r.pending(), r.window.clone())).collect();
+        let windows: Vec<_> = self.readers.values().map(|r| (r.id(), r.pending(), r.window().clone())).collect();
         format!(
             "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
             self.is_running(),

@@ -79,6 +79,7 @@ pub mod output;
 pub mod peer;
 mod peer_events;
 pub mod readers;
+mod reads;
 pub mod requests;
 pub mod status;
 pub mod swarm;

@@ -286,7 +286,7 @@ impl Torrent {
             && self.choker.is_quiet()
             && self.swarm.list().num_dialling() == 0
             && self.requests.demand.is_empty()
-            && self.readers.deadlines.is_empty()
+            && self.readers.deadlines().is_empty()
             && !content.picker().has_wanted()
             && !self.hashing.has_work()
             && self.readers.values().all(|r| !r.is_active(self.life.last_tick))
@@ -343,7 +343,7 @@ impl Torrent {
         // While it waits, a reader of its own may have fallen asleep.
         self.requests.outdated |= self.line.member.is_waiting();
         // Who has a place in the background changes with time.
-        self.requests.outdated |= self.readers.values().any(|r| r.window.put_off);
+        self.requests.outdated |= self.readers.anybody_is_put_off();
         self.line.member.leave();
         let (uploads, mut rest) = self.serving();
         uploads.serve_waiting(now, &mut rest);

@@ -58,7 +58,7 @@ impl Torrent {
                     self.send_cancel(now, other, piece, block);
                     self.release_request(other, piece, block);
                 }
-                if self.readers.values().any(|r| r.options.unverified && r.waits_for(piece, block)) {
+                if self.readers.values().any(|r| r.options().unverified && r.waits_for(piece, block)) {
                     self.readers_changed();
                 }
             }
@@ -106,7 +106,7 @@ impl Torrent {
         if !self.hashing.has_work() {
             return;
         }
-        let by_blocks = self.reads_by_blocks();
+        let by_blocks = self.readers.reads_by_blocks();
         if let Some(content) = &mut self.content {
             self.out.hashes.extend(self.hashing.collect(now, content, by_blocks));
         }
@@ -115,12 +115,12 @@ impl Torrent {
     /// When what waits to be hashed with others has waited long enough.
     pub(super) fn hashes_due(&self) -> Option<Time> {
         let content = self.content.as_ref().filter(|_| self.hashing.has_work() && self.is_running())?;
-        self.hashing.due(content, self.reads_by_blocks())
+        self.hashing.due(content, self.readers.reads_by_blocks())
     }
 
     /// A stretch was hashed outside the lock.
     pub fn hash_done(&mut self, now: Time, job: HashJob) {
-        let (piece, by_blocks) = (job.piece, self.reads_by_blocks());
+        let (piece, by_blocks) = (job.piece, self.readers.reads_by_blocks());
         let Some(content) = &mut self.content else { return };
         match self.hashing.done(now, job, content, by_blocks) {
             Verified::NotYet(jobs) => self.out.hashes.extend(jobs),
@@ -165,7 +165,7 @@ impl Torrent {
     fn piece_had(&mut self, now: Time, piece: u32) {
         let Some(had) = self.content.as_mut().and_then(|c| c.piece_had(piece)) else { return };
         self.meters.counters.refetched_pieces += u64::from(had.refetched);
-        self.readers.deadlines.remove(&piece);
+        self.readers.reset_deadline(piece);
         if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
             self.requests.demand.remove(at);
             self.requests.from -= usize::from(at < self.requests.from);
@@ -345,7 +345,7 @@ impl Torrent {
     pub fn set_piece_priority(&mut self, now: Time, piece: i64, priority: i64) -> Result<()> {
         let piece = self.content.as_mut().ok_or_else(no_metadata)?.set_piece_priority(piece, priority)?;
         if priority == 0 {
-            self.readers.deadlines.remove(&piece);
+            self.readers.reset_deadline(piece);
         }
         self.priorities_changed(now);
         Ok(())
@@ -388,21 +388,21 @@ impl Torrent {
         // Overdue pieces keep their order among themselves.
         let offset = Duration::from_millis(deadline_ms.unsigned_abs());
         let due = if deadline_ms >= 0 { now + offset } else { now - offset };
-        self.readers.deadlines.insert(piece, due);
+        self.readers.set_deadline(piece, due);
         self.deadlines_changed(now);
         Ok(())
     }
 
     pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
         let piece = self.check_piece(piece)?;
-        self.readers.deadlines.remove(&piece);
+        self.readers.reset_deadline(piece);
         self.deadlines_changed(now);
         Ok(())
     }
 
     /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
     pub fn clear_piece_deadlines(&mut self, now: Time) {
-        self.readers.deadlines.clear();
+        self.readers.clear_deadlines();
         self.deadlines_changed(now);
     }
 

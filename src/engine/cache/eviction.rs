@@ -4,7 +4,6 @@
 //! blame for it and it can be wanted again at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::share::{Claim, Precedence};
 use crate::base::error::{Error, Result, Status};
@@ -12,8 +11,8 @@ use crate::base::time::Time;
 use crate::engine::config::StorageKind;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{Slot, Stage};
+use crate::engine::readers::portions::Portions;
 use crate::engine::readers::reader::{Reader, ReaderId};
-use crate::engine::readers::window::Window;
 use crate::engine::requests::demand::Class;
 use crate::engine::requests::selector::Pick;
 use crate::engine::requests::shows::Shows;
@@ -23,8 +22,6 @@ use crate::memory::pool::BLOCK_SIZE;
 
 /// What a reader needs at least that can read block by block.
 const LEAST_BLOCKS: u64 = 2;
-/// Where torrents take turns, who has not read for so long is passed over.
-pub(in crate::engine) const TURN_IS_OVER: Duration = Duration::from_secs(2);
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,15 +73,15 @@ impl Keepers<'_> {
             _ => EvictionRank::Wanted,
         };
         for reader in self.readers.values() {
-            let window = &reader.window;
-            let waits_at = |offset: u64| reader.span.piece_at(offset) == piece;
+            let window = reader.window();
+            let waits_at = |offset: u64| reader.span().piece_at(offset) == piece;
             // All that a read waits for is wanted alike: were a part of it worth less, it and what is behind it in the order of wants
             // would push each other out.
             let waits = reader.wait_at(self.now).filter(|_| !window.put_off).is_some_and(|w| {
                 waits_at(w.offset)
-                    || (window.ahead.contains(&piece) && reader.span.pieces_of(w.offset, w.len).contains(&piece))
+                    || (window.ahead.contains(&piece) && reader.span().pieces_of(w.offset, w.len).contains(&piece))
             });
-            let by_this = if !halted && (waits || reader.probes.iter().any(|p| waits_at(p.offset))) {
+            let by_this = if !halted && (waits || reader.probes().iter().any(|p| waits_at(p.offset))) {
                 EvictionRank::Kept
             } else if !window.contains(piece) {
                 continue;
@@ -130,7 +127,7 @@ impl Torrent {
     pub(in crate::engine) fn make_room(&mut self, now: Time, pick: Pick) -> bool {
         let bound = evictable_by(pick.class);
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
-        if self.reads_by_blocks()
+        if self.readers.reads_by_blocks()
             && pick.class != Class::Shown
             && (self.evict_one(now, bound.min(EvictionRank::Wanted), pick.piece) || self.let_one_go(now))
         {
@@ -156,7 +153,7 @@ impl Torrent {
         Keepers {
             now,
             readers: self.readers.map(),
-            deadlines: &self.readers.deadlines,
+            deadlines: self.readers.deadlines(),
             protected: &self.cache.kept_lookbehind,
             shows: &self.requests.shows,
             crowded: self.cache.share.is_crowded(self.cache.pool.limit()),
@@ -258,7 +255,8 @@ impl Torrent {
             return;
         };
         let too_large = |p: &u32| u64::from(content.layout().blocks_in_piece(*p)) > self.cache.pool.limit();
-        let pieces = content.store().present().iter().copied().filter(|p| too_large(p) && !self.is_read_by_blocks(*p));
+        let pieces =
+            content.store().present().iter().copied().filter(|p| too_large(p) && !self.readers.is_read_by_blocks(*p));
         let pieces: Vec<u32> = pieces.collect();
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }
@@ -278,65 +276,19 @@ impl Torrent {
         self.update_shares(now);
         let percent = u64::try_from(self.config.settings.reader_lookbehind_percent).unwrap_or(0);
         if self.config.storage != StorageKind::Memory {
-            self.readers.values_mut().for_each(|r| r.window = r.compute_window(None, percent));
-            return;
+            return self.readers.cut_unbounded_windows(percent);
         }
         self.update_kept_lookbehind();
-        self.answer_reads(now);
-        let crowded = self.cache.share.is_crowded(self.cache.pool.limit());
-        let others_wait = self.cache.pool.anybody_waits() || self.readers.values().any(Reader::reads_wait);
-        let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
-        let is_awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
-        let awake: BTreeSet<ReaderId> = self.readers.values().filter(|r| is_awake(r)).map(|r| r.id).collect();
-        let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
-        let share = self.share_blocks().saturating_sub(self.protected_blocks());
-        let room = self.room_behind(now, share);
-        let stands_behind = |id: &ReaderId| self.readers.get(id).is_some_and(|r| Self::stands_behind(now, room, r));
-        let (behind, front): (BTreeSet<ReaderId>, BTreeSet<ReaderId>) = awake.iter().partition(|id| stands_behind(id));
-        let placed = self.placed_behind(now, &behind, room.unwrap_or(0));
-        let mut share = bytes(share);
-        if crowded {
-            // Those that sleep have nothing where torrents take turns.
-            self.readers.values_mut().filter(|r| !awake.contains(&r.id)).for_each(|r| r.window = Window::default());
-        } else if !awake.is_empty() {
-            // Beside others that play they keep what they pin, out of a quarter at most, and no more.
-            let asleep = self.readers.len() - awake.len();
-            let each = share / 4 / asleep.max(1) as u64;
-            for reader in self.readers.values_mut().filter(|r| !awake.contains(&r.id)) {
-                reader.window = reader.compute_window(Some(each * 4), percent).pins_only();
-                share -= reader.window.len() * reader.span.piece_cost();
-            }
-        }
-        let each = room.unwrap_or(0) * bytes(self.piece_blocks()) / placed.len().max(1) as u64;
-        for reader in self.readers.values_mut().filter(|r| behind.contains(&r.id)) {
-            reader.window = Window { put_off: true, ..Window::default() };
-            if placed.contains(&reader.id) {
-                reader.window = reader.compute_window(Some(each), percent);
-                share = share.saturating_sub(each);
-            }
-        }
-        // Where nobody plays, they have what is left over.
-        let all = awake.is_empty() && !crowded;
-        let playing = if all { self.readers.len() } else { front.len() };
-        let each = share / playing.max(1) as u64;
-        for reader in self.readers.values_mut().filter(|r| all || front.contains(&r.id)) {
-            // What it reads elsewhere must fit beside its window.
-            let rest = each.saturating_sub(reader.probes_cost(each));
-            reader.window = reader.compute_window(Some(rest), percent);
-            reader.window.asleep = all;
-            reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
-        }
-    }
-
-    /// Reads whose bytes are there wait no more.
-    fn answer_reads(&mut self, now: Time) {
-        let waiting = self.readers.values().filter(|r| r.waiting().is_some()).map(|r| r.id);
-        let there: Vec<ReaderId> = waiting.filter(|id| self.has_bytes_for(*id)).collect();
-        for id in there {
-            if let Some(reader) = self.readers.get_mut(&id) {
-                reader.answer(now);
-            }
-        }
+        let portions = Portions {
+            share: self.share_blocks().saturating_sub(self.protected_blocks()),
+            piece: self.source().piece_blocks(),
+            lookbehind_percent: percent,
+            crowded: self.cache.share.is_crowded(self.cache.pool.limit()),
+            others_wait: self.cache.pool.anybody_waits(),
+        };
+        let (readers, source) = self.readers();
+        readers.answer_reads(now, &source);
+        readers.cut_windows(now, &portions);
     }
 
     /// Of the protected pieces, those that fit into half the limit: it may have been lowered since they were set.
@@ -359,17 +311,21 @@ impl Torrent {
     }
 
     pub(in crate::engine) fn update_shares(&mut self, now: Time) {
-        let room = self.room_behind(now, self.cache.share.unprotected(self.cache.pool.limit()));
-        let plays = |r: &&Reader| r.is_active(now) && self.is_running() && !Self::stands_behind(now, room, r);
+        let room = self.readers.room_behind(
+            now,
+            self.cache.share.unprotected(self.cache.pool.limit()),
+            self.source().piece_blocks(),
+        );
+        let plays = |r: &&Reader| r.is_active(now) && self.is_running() && !r.stands_behind(now, room);
         let playing = self.readers.values().filter(plays).count() as u64;
         let wants_some = self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) && self.is_running();
         let piece = self.content.as_ref().map_or(0, |c| u64::from(c.layout().piece_length().div_ceil(BLOCK_SIZE)));
         let weight = playing.max(u64::from(wants_some));
         // A piece for each who reads; who can read block by block goes on with little. What nobody reads can wait.
-        let need = |r: &Reader| if r.options.unverified { LEAST_BLOCKS.min(piece) } else { piece };
+        let need = |r: &Reader| if r.options().unverified { LEAST_BLOCKS.min(piece) } else { piece };
         let need: u64 = self.readers.values().filter(plays).map(need).sum();
         let need = need.min(self.cache.pool.limit().saturating_mul(playing));
-        let in_front = self.readers.values().any(|r| plays(&r) && !r.options.background);
+        let in_front = self.readers.values().any(|r| plays(&r) && !r.options().background);
         // Who has waited for too long behind players has a turn as they have.
         let impatient = || self.readers.values().any(|r| plays(&r) && r.is_impatient(now));
         let precedence = match playing {
@@ -462,7 +418,7 @@ impl Torrent {
                 .map_or(0, |c| pieces.filter_map(|p| c.store().slot(p)).map(|s| bytes(u64::from(s.received()))).sum())
         };
         let pinned: BTreeSet<u32> =
-            self.readers.values().flat_map(|r| r.window.head.clone().chain(r.window.tail.clone())).collect();
+            self.readers.values().flat_map(|r| r.window().head.clone().chain(r.window().tail.clone())).collect();
         let is_kept = |p: u32| {
             let slot = self.content.as_ref().and_then(|c| c.store().slot(p));
             slot.is_some_and(|s| s.stage() == Stage::Kept)

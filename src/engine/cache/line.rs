@@ -87,7 +87,7 @@ impl Torrent {
         }
         let begun = content.store().slot(pick.piece).is_some();
         let blocks = content.layout().num_blocks_to_fetch(pick.piece, 0, u32::MAX);
-        let whole = !begun && !self.is_read_by_blocks(pick.piece);
+        let whole = !begun && !self.readers.is_read_by_blocks(pick.piece);
         let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
             return if is_copy { self.take_from_the_late(now, pick) } else { None };
         };
@@ -143,7 +143,7 @@ impl Torrent {
     /// May it have others give memory back? A read that waits always, everything else that is wanted within the torrent's share, or
     /// for its only piece.
     pub(in crate::engine) fn has_claim(&self, class: Class, blocks: u64) -> bool {
-        let waits = |r: &Reader| r.options.background && r.reads_wait();
+        let waits = |r: &Reader| r.options().background && r.reads_wait();
         let within = |held: u64| held == 0 || held + blocks <= self.cache.share.of(self.cache.pool.limit());
         class == Class::Blocked
             || (class == Class::Background && self.readers.values().any(waits))
@@ -288,7 +288,7 @@ impl Torrent {
         let mut whole = Vec::new();
         for piece in content.store().open_pieces() {
             let Some(slot) = content.store().slot(piece) else { continue };
-            match (self.is_read_by_blocks(piece), slot.has_promise()) {
+            match (self.readers.is_read_by_blocks(piece), slot.has_promise()) {
                 (true, true) => blockwise.push(piece),
                 (false, false) => whole.push((piece, u64::from(slot.free_blocks()))),
                 _ => {}

@@ -6,16 +6,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Readers;
 use super::reader::{PATIENT, Reader, ReaderId};
+use super::turn::TURN_IS_OVER;
 use crate::base::time::Time;
-use crate::engine::bandwidth::path::QueueTime;
-use crate::engine::cache::eviction::TURN_IS_OVER;
-use crate::engine::content::pieces::PeerKey;
-use crate::engine::requests::demand::Class;
-use crate::engine::torrent::Torrent;
-
-/// A queue so many times as long as what keeps a way full was asked for when nobody played.
-const MUCH_TOO_LONG: usize = 2;
 
 /// How many pieces of so many blocks those in the background may have, where those in front cannot do without so many.
 fn pieces_behind(blocks: u64, in_front: u64, piece: u64) -> u64 {
@@ -28,6 +22,13 @@ impl Reader {
         self.waited_long() || self.wait_at(now).is_some_and(|w| now.since(w.wanted_since) >= PATIENT)
     }
 
+    /// Does it take what those in front leave, where that is so many pieces? A `read_at` is urgent, and needs its window.
+    pub(in crate::engine) fn stands_behind(&self, now: Time, room: Option<u64>) -> bool {
+        self.options.background
+            && self.probes.is_empty()
+            && room.is_some_and(|pieces| pieces > 0 || !self.is_impatient(now))
+    }
+
     /// By whom the next piece for the background is had first: who reads on in his, then who waits longest.
     fn place_behind(&self, now: Time) -> (bool, Time) {
         let at_end = self.position >= self.until();
@@ -36,66 +37,25 @@ impl Reader {
     }
 }
 
-impl Torrent {
-    pub(in crate::engine) fn piece_blocks(&self) -> u64 {
-        self.content.as_ref().map_or(1, |c| u64::from(c.layout().blocks_in_piece(0)))
-    }
-
-    /// Pieces of `blocks` for those in the background. `None`: nobody plays, or nobody is in the background.
-    pub(in crate::engine) fn room_behind(&self, now: Time, blocks: u64) -> Option<u64> {
-        let active = || self.readers.values().filter(|r| r.is_active(now));
+impl Readers {
+    /// Pieces, of so many blocks each, for those in the background, out of `blocks`. `None`: nobody plays, or nobody is in the background.
+    pub(in crate::engine) fn room_behind(&self, now: Time, blocks: u64, piece: u64) -> Option<u64> {
+        let active = || self.map.values().filter(|r| r.is_active(now));
         let in_front = active().filter(|r| !r.options.background).count() as u64;
-        let piece = self.piece_blocks();
         let some = in_front > 0 && active().any(|r| r.options.background);
         some.then(|| pieces_behind(blocks, in_front * piece, piece))
     }
 
-    /// Does a reader take what those in front leave, where that is so many pieces? A `read_at` is urgent, and needs its window.
-    pub(in crate::engine) fn stands_behind(now: Time, room: Option<u64>, reader: &Reader) -> bool {
-        reader.options.background
-            && reader.probes.is_empty()
-            && room.is_some_and(|pieces| pieces > 0 || !reader.is_impatient(now))
-    }
-
     /// Those who have a place, of these who stand behind the others: for so many pieces.
-    pub(in crate::engine) fn placed_behind(
-        &self,
-        now: Time,
-        behind: &BTreeSet<ReaderId>,
-        pieces: u64,
-    ) -> BTreeSet<ReaderId> {
-        let mut line: Vec<&Reader> = behind.iter().filter_map(|id| self.readers.get(id)).collect();
+    pub(super) fn placed_behind(&self, now: Time, behind: &BTreeSet<ReaderId>, pieces: u64) -> BTreeSet<ReaderId> {
+        let mut line: Vec<&Reader> = behind.iter().filter_map(|id| self.get(*id)).collect();
         line.sort_by_key(|r| r.place_behind(now));
         line.into_iter().take(usize::try_from(pieces).unwrap_or(usize::MAX)).map(|r| r.id).collect()
     }
 
-    /// Is it read in the background alone, while somebody plays in another torrent?
-    pub fn gives_way(&self) -> bool {
-        self.cache.share.gives_way()
-    }
-
-    /// Somebody begins to play: where peers were asked for far more than keeps the way full, as nobody did, all that is not for him is
-    /// taken back. It would come before what he waits for. It is asked for again behind that.
-    pub(in crate::engine) fn clear_the_way(&mut self, now: Time) {
-        // Nearly always nothing is to be cleared: a look at all peers for each wait of a player would cost more than the rest of it.
-        if !self.requests.asked_far_ahead || !self.may_ask() {
-            return;
-        }
-        self.refresh_wants(now);
-        if !matches!(self.queue_time(now), QueueTime::Least { .. }) {
-            return;
-        }
-        self.requests.asked_far_ahead = false;
-        let queue = self.queue(now);
-        let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
-        let waits = |p: &&crate::engine::peer::Peer| p.requests.len() > queue.target(p) * MUCH_TOO_LONG;
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| all_wait || waits(p)).map(|p| p.key).collect();
-        if keys.is_empty() {
-            return;
-        }
-        let urgent: BTreeSet<u32> =
-            self.requests.demand.iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
-        keys.into_iter().for_each(|key| self.cancel_requests(now, key, |piece| !urgent.contains(&piece)));
+    /// Has a reader no place in the background now? Who has one changes with time.
+    pub(in crate::engine) fn anybody_is_put_off(&self) -> bool {
+        self.map.values().any(|r| r.window.put_off)
     }
 }
 

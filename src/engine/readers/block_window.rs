@@ -7,12 +7,15 @@
 
 use std::ops::Range;
 
+use super::Readers;
 use super::reader::Reader;
 use super::span::Span;
-use crate::base::time::Time;
+use crate::engine::cache::Cache;
+use crate::engine::content::Content;
 use crate::engine::content::piece::Stage;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::torrent::Torrent;
+use crate::engine::peer::peers::Peers;
+use crate::engine::requests::demand::Want;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Pieces that must fit into a reader's share for a window of pieces: behind, at the position, ahead.
@@ -163,30 +166,28 @@ impl Reader {
     }
 }
 
-impl Torrent {
+impl Readers {
     /// Does anybody read block by block?
     pub(in crate::engine) fn reads_by_blocks(&self) -> bool {
-        self.readers.values().any(|r| r.window.block_window.is_some())
+        self.map.values().any(|r| r.window.block_window.is_some())
     }
 
     /// Is the piece read block by block?
     pub(in crate::engine) fn is_read_by_blocks(&self, piece: u32) -> bool {
         let probed = |r: &Reader| r.probes.iter().any(|p| r.span.piece_at(p.offset) == piece);
-        self.readers.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || probed(r)))
+        self.map.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || probed(r)))
     }
 
-    /// Lets go of the block that is furthest from all who read block by block; of what is had, too. True if there was one.
-    pub(in crate::engine) fn let_one_go(&mut self, now: Time) -> bool {
-        let Some(content) = &self.content else { return false };
+    /// The piece and the block of it that is furthest from all who read block by block, of what is had, too: it may go.
+    pub(in crate::engine) fn furthest_block(&self, content: &Content, cache: &Cache) -> Option<(u32, u32)> {
         if !self.reads_by_blocks() {
-            return false;
+            return None;
         }
-        let limit = self.cache.pool.limit();
+        let limit = cache.pool.limit();
         let mut furthest: Option<(u64, u32, u32)> = None;
         for piece in content.store().present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
             let whole = u64::from(content.layout().blocks_in_piece(piece)) <= limit;
-            let kept =
-                whole && (self.readers.deadlines.contains_key(&piece) || self.cache.kept_lookbehind.contains(&piece));
+            let kept = whole && (self.deadlines.contains_key(&piece) || cache.kept_lookbehind.contains(&piece));
             let Some(slot) = content.store().slot(piece).filter(|s| s.stage() != Stage::Writing && !kept) else {
                 continue;
             };
@@ -199,53 +200,76 @@ impl Torrent {
                 .zip(slot.blocks())
                 .filter(|(_, b)| b.data().is_some_and(|d| d.holders() == ours && !d.is_padding()));
             for (block, _) in held {
-                let mut spared = self.readers.values().filter(by_pieces).map(|r| r.spares(piece, block));
+                let mut spared = self.map.values().filter(by_pieces).map(|r| r.spares(piece, block));
                 let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));
                 furthest = furthest.max(distance.map(|d| (d, piece, block)));
             }
         }
-        let (Some((_, piece, block)), Some(content)) = (furthest, &mut self.content) else { return false };
-        let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
-        content.store_mut().break_up(piece);
-        content.store_mut().let_go(piece, block);
-        if kept {
-            self.lose(now, piece);
-            self.requests.outdated = true;
-        }
-        true
+        furthest.map(|(_, piece, block)| (piece, block))
     }
 
-    /// What was let go is to be had again, where somebody wants it now or nobody reads block by block any more.
-    pub(in crate::engine) fn take_back_passed(&mut self) {
-        let Some(content) = &self.content else { return };
+    /// The pieces of which what was let go is to be had again: somebody wants it now, or nobody reads them block by block any more.
+    pub(in crate::engine) fn wanted_back(&self, content: &Content, demand: &[Want]) -> Vec<u32> {
         if content.store().passed_blocks() == 0 {
-            return;
+            return Vec::new();
         }
         let passed = |p: &u32| content.store().slot(*p).is_some_and(|s| s.passed() > 0);
         let wanted = |p: u32| {
-            let wants = self.requests.demand.iter().filter(|w| w.piece == p);
+            let wants = demand.iter().filter(|w| w.piece == p);
             let slot = content.store().slot(p);
             slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
         };
         let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_read_by_blocks(*p));
-        let pieces: Vec<u32> = content.store().present().iter().copied().filter(back).collect();
-        if let Some(content) = &mut self.content {
-            pieces.into_iter().for_each(|piece| content.store_mut().rewind(piece));
-        }
+        content.store().present().iter().copied().filter(back).collect()
     }
 
-    /// After a seek: what was asked for of pieces that are read block by block, and lies outside what is wanted now, is taken back.
-    pub(in crate::engine) fn cancel_beyond(&mut self, now: Time) {
-        self.refresh_wants(now);
+    /// What was asked for of pieces that are read block by block, and lies outside what is wanted now: of whom, the piece and the block.
+    pub(in crate::engine) fn asked_beyond(&self, demand: &[Want], peers: &Peers) -> Vec<(PeerKey, u32, u32)> {
         let wanted = |piece, block| {
-            self.requests.demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
+            demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
                 || !self.is_read_by_blocks(piece)
         };
-        let requests = self.peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
-        let beyond: Vec<(PeerKey, u32, u32)> = requests.filter(|(_, p, b)| !wanted(*p, *b)).collect();
-        for (key, piece, block) in beyond {
-            self.send_cancel(now, key, piece, block);
-            self.release_request(key, piece, block);
+        let requests = peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
+        requests.filter(|(_, p, b)| !wanted(*p, *b)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Time;
+    use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn pieces_are_read_by_blocks_in_the_stretch_and_where_a_read_at_waits() {
+        let now = Time::BEGINNING;
+        let mut readers = Readers::new(now);
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
+        for (id, unverified) in [(1, false), (2, true)] {
+            assert!(!readers.reads_by_blocks());
+            let options = ReaderOptions { offset: 20 * MIB, unverified, ..ReaderOptions::default() };
+            let mut reader = Reader::new(now, ReaderId(id), 0, span, options);
+            reader.begin_probe(now, 40 * MIB);
+            reader.window = reader.compute_window(Some(MIB), 15);
+            readers.insert(reader);
         }
+        let by_blocks: Vec<u32> = (0..16).filter(|piece| readers.is_read_by_blocks(*piece)).collect();
+        assert!(readers.reads_by_blocks());
+        assert_eq!(by_blocks, [4, 5, 10]);
+    }
+
+    #[test]
+    fn what_is_far_from_the_stretch_is_spared() {
+        let options = ReaderOptions { offset: 20 * MIB, unverified: true, ..ReaderOptions::default() };
+        let span = Span { begin: 0, size: 64 * MIB, piece_length: 4 * MIB };
+        let mut reader = Reader::new(Time::BEGINNING, ReaderId(1), 0, span, options);
+        reader.window = reader.compute_window(Some(MIB), 0);
+        // 64 blocks, one of them behind: up to the 63rd of the piece.
+        assert_eq!([(4, 255), (5, 0), (5, 62)].map(|(piece, block)| reader.spares(piece, block)), [None; 3]);
+        assert_eq!((reader.spares(4, 254), reader.spares(5, 63), reader.spares(6, 0)), (Some(1), Some(1), Some(194)));
+        reader.begin_probe(Time::BEGINNING, 24 * MIB);
+        assert_eq!((reader.spares(6, 0), reader.spares(6, 8)), (None, Some(202)));
     }
 }

@@ -7,16 +7,19 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
-use super::gone;
 use super::reader::{Reader, ReaderId};
+use super::source::Source;
+use super::{Readers, gone};
 use crate::base::error::Result;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{BlockSlot, PeerKey, Slot, Stage};
 use crate::engine::peer::Peer;
+use crate::engine::peer::peers::Peers;
 use crate::engine::requests::demand::Class;
-use crate::engine::torrent::Torrent;
+use crate::engine::requests::scheduler::Queue;
+use crate::engine::swarm::Swarm;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// A block that is overdue for longer than this does not come as it was expected.
@@ -48,10 +51,27 @@ fn bytes(blocks: u64) -> u64 {
     blocks * u64::from(BLOCK_SIZE)
 }
 
-impl Torrent {
+/// What a wait is explained by: the rest of the torrent, as it stands.
+pub(in crate::engine) struct Facts<'a> {
+    pub source: Source<'a>,
+    pub readers: &'a Readers,
+    pub peers: &'a Peers,
+    pub swarm: &'a Swarm,
+    pub queue: Queue,
+    /// What all peers can bring together, bytes a second.
+    pub bandwidth: f64,
+    /// Payload that comes in, bytes a second.
+    pub rate: u32,
+    /// The torrent waits in line for memory.
+    pub in_line: bool,
+    /// May the piece be begun for a want of that class, beside what is begun?
+    pub admits: &'a dyn Fn(&Content, Class, u32) -> bool,
+}
+
+impl Facts<'_> {
     /// Why the byte at the reader's position is not here yet. Memory that others hold is `other_torrents`', whoever they are.
     pub fn explain(&self, now: Time, id: ReaderId) -> Result<Explanation> {
-        let (Some(reader), Some(content)) = (self.readers.get(&id), &self.content) else { return Err(gone()) };
+        let (Some(reader), Some(content)) = (self.readers.get(id), self.source.content) else { return Err(gone()) };
         let piece = reader.current_piece();
         let mut told = Explanation {
             reason: Reason::EndOfFile,
@@ -67,8 +87,8 @@ impl Torrent {
             memory: self.memory_use(content),
             torrent_limit: 0,
             session_limit: 0,
-            download_rate: self.meters.down.at(now),
-            error: self.life.error.as_ref().map(|e| e.status),
+            download_rate: self.rate,
+            error: self.source.life.error.as_ref().map(|e| e.status),
         };
         let Some(piece) = piece else { return Ok(told) };
         let total = content.layout().blocks_in_piece(piece);
@@ -78,7 +98,7 @@ impl Torrent {
             here: if content.has(piece) { total } else { slot.map_or(0, Slot::here) },
             asked: slot.map_or(0, Slot::asked),
         };
-        if self.has_bytes_for(id) {
+        if self.source.has_bytes_for(reader) {
             told.reason = Reason::Ready;
             return Ok(told);
         }
@@ -106,22 +126,23 @@ impl Torrent {
         missing: &Missing,
         peers: &PeerCounts,
     ) -> Reason {
+        let Source { config, life, .. } = self.source;
         if missing.first.is_none() && missing.asked.is_none() {
             return Reason::Verifying;
         }
-        if self.life.error.is_some() {
+        if life.error.is_some() {
             return Reason::Error;
         }
-        if self.config.flags.contains(TorrentFlags::PAUSED) {
+        if config.flags.contains(TorrentFlags::PAUSED) {
             return Reason::TorrentPaused;
         }
-        if self.life.session_paused {
+        if life.session_paused {
             return Reason::SessionPaused;
         }
-        if self.life.checking {
+        if life.checking {
             return Reason::CheckingFiles;
         }
-        if self.config.flags.contains(TorrentFlags::UPLOAD_MODE) {
+        if config.flags.contains(TorrentFlags::UPLOAD_MODE) {
             return Reason::UploadMode;
         }
         if let Some(asked) = &missing.asked {
@@ -145,11 +166,11 @@ impl Torrent {
         let serving: Vec<&Peer> = self.peers.values().filter(|p| p.serves(piece)).collect();
         // Who was asked for nothing was not asked for other blocks first.
         let idle = serving.iter().all(|p| p.requests.is_empty());
-        let able = idle || serving.iter().any(|p| self.has_room(now, p));
-        let full = self.line.member.is_waiting()
+        let able = idle || serving.iter().any(|p| self.has_room(p));
+        let full = self.in_line
             || !self.may_begin(reader, content, piece)
             || (idle && self.lacks_memory(reader, content, piece));
-        if self.is_too_large(reader, piece) || (able && full) {
+        if self.source.is_too_large(reader, piece) || (able && full) {
             return Reason::MemoryFull;
         }
         Reason::Queued
@@ -218,7 +239,7 @@ impl Torrent {
         if now.since(asked.expected) > GRACE {
             return None;
         }
-        let bandwidth = self.requests.aggregate.path.bandwidth();
+        let bandwidth = self.bandwidth;
         let takes = |blocks: u32| Duration::from_secs_f64(bytes(blocks.into()) as f64 / bandwidth);
         match (bandwidth < 1.0, free) {
             (true, 0) => Some(asked.last.since(now)),
@@ -229,25 +250,15 @@ impl Torrent {
 
     /// Does the reader want nothing but its pins, since it has not read for long and others have?
     fn sleeps(&self, now: Time, reader: &Reader, piece: u32) -> bool {
-        self.config.storage == StorageKind::Memory
+        self.source.config.storage == StorageKind::Memory
             && !reader.is_active(now)
             && !reader.window.is_pinned(piece)
             && self.readers.values().any(|r| r.is_active(now))
     }
 
     /// Could the peer be asked for more?
-    fn has_room(&self, now: Time, peer: &Peer) -> bool {
-        peer.requests.len() < self.queue(now).target(peer)
-    }
-
-    /// Is the piece, of which the reader needs all, larger than memory? All of one that goes to disk is in memory once, too.
-    pub(in crate::engine) fn is_too_large(&self, reader: &Reader, piece: u32) -> bool {
-        let blocks = self.content.as_ref().map_or(0, |c| c.layout().blocks_in_piece(piece));
-        let needs_all = match self.config.storage {
-            StorageKind::Memory => !reader.options.unverified,
-            StorageKind::Disk => self.content.as_ref().is_some_and(|c| c.is_missing(piece)),
-        };
-        needs_all && u64::from(blocks) > self.cache.pool.limit()
+    fn has_room(&self, peer: &Peer) -> bool {
+        peer.requests.len() < self.queue.target(peer)
     }
 
     /// Is there less memory free than asking for it takes?
@@ -257,12 +268,12 @@ impl Torrent {
             None if !reader.options.unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };
-        self.cache.pool.available() < u64::from(blocks)
+        self.source.cache.pool.available() < u64::from(blocks)
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
-        let windowed = self.config.storage == StorageKind::Memory && reader.window.contains(piece);
+        let windowed = self.source.config.storage == StorageKind::Memory && reader.window.contains(piece);
         let class = match (reader.options.background, reader.waiting()) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,
@@ -271,14 +282,14 @@ impl Torrent {
         if reader.window.put_off {
             return false;
         }
-        windowed || content.store().slot(piece).is_some() || self.admits(content, class, piece)
+        windowed || content.store().slot(piece).is_some() || (self.admits)(content, class, piece)
     }
 
     /// Where the session's memory is, as far as this torrent knows.
     fn memory_use(&self, content: &Content) -> MemoryUse {
         let mut used = MemoryUse {
-            limit: bytes(self.cache.pool.limit()),
-            charged: bytes(self.cache.pool.charged()),
+            limit: bytes(self.source.cache.pool.limit()),
+            charged: bytes(self.source.cache.pool.charged()),
             requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             ..MemoryUse::default()
         };
@@ -288,7 +299,7 @@ impl Torrent {
                 |r: &Reader| r.window.contains(*piece) || r.probes.iter().any(|p| r.span.piece_at(p.offset) == *piece);
             let part = if slot.stage() == Stage::Writing {
                 &mut used.held
-            } else if self.cache.kept_lookbehind.contains(piece) {
+            } else if self.source.cache.kept_lookbehind.contains(piece) {
                 &mut used.protected
             } else if self.readers.values().any(|r| r.window.is_pinned(*piece)) {
                 &mut used.pinned
@@ -308,11 +319,6 @@ impl Torrent {
         used.held += lent;
         used.other_torrents = rest - lent;
         used
-    }
-
-    /// Bytes that this torrent has or has set aside.
-    pub fn memory_held(&self) -> u64 {
-        bytes(self.blocks_held())
     }
 }
 

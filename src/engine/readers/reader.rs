@@ -1,9 +1,9 @@
 //! A reader: a position in a file, and what the reads there have come to.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::consumption::ConsumptionRate;
+use super::prebuffer::Prebuffer;
 use super::retries::{Place, Retries};
 use super::span::Span;
 use super::turn::Turn;
@@ -84,34 +84,25 @@ pub struct Probe {
     pub since: Time,
 }
 
-/// A prebuffer asked for: the pieces of the file's head and those of its tail, as far as the window holds them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prebuffer {
-    pub head: Range<u32>,
-    pub tail: Range<u32>,
-    /// Bytes done when progress was last told.
-    pub told: Option<u64>,
-}
-
 /// One reader of a torrent.
 #[derive(Debug)]
 pub struct Reader {
-    pub id: ReaderId,
-    pub file: u32,
-    pub span: Span,
-    pub options: ReaderOptions,
+    pub(super) id: ReaderId,
+    pub(super) file: u32,
+    pub(super) span: Span,
+    pub(super) options: ReaderOptions,
     /// In the file.
-    pub position: u64,
+    pub(super) position: u64,
     waiting: Option<Waiting>,
     /// The last read that was given up, and when.
     given_up: Option<(Waiting, Time)>,
     /// What `read_at` calls wait for.
-    pub probes: Vec<Probe>,
+    pub(super) probes: Vec<Probe>,
     retries: Retries,
-    pub prebuffer: Option<Prebuffer>,
-    pub window: Window,
-    pub counters: ReaderCounters,
-    pub waste: Waste,
+    pub(super) prebuffer: Option<Prebuffer>,
+    pub(super) window: Window,
+    pub(super) counters: ReaderCounters,
+    pub(super) waste: Waste,
     opened: Time,
     last_used: Time,
     seek_began: Option<Time>,
@@ -121,7 +112,7 @@ pub struct Reader {
     /// Its turn came after a long wait.
     waited_long: bool,
     /// It has read on for long enough to be a player, not a probe.
-    pub proven: bool,
+    pub(super) proven: bool,
     consumption: ConsumptionRate,
 }
 
@@ -150,6 +141,41 @@ impl Reader {
             proven: false,
             consumption: ConsumptionRate::default(),
         }
+    }
+
+    pub fn id(&self) -> ReaderId {
+        self.id
+    }
+
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub fn options(&self) -> &ReaderOptions {
+        &self.options
+    }
+
+    /// In the file.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// What `read_at` calls wait for.
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    pub fn prebuffer(&self) -> Option<&Prebuffer> {
+        self.prebuffer.as_ref()
+    }
+
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    #[cfg(test)]
+    pub(in crate::engine) fn window_mut(&mut self) -> &mut Window {
+        &mut self.window
     }
 
     /// Bytes a second that are consumed: as given, else as learned; 0: unknown.
@@ -328,24 +354,6 @@ impl Reader {
         let probe = self.probes.swap_remove(at);
         self.retries.gave_up(now, Place::Offset(offset), probe.since);
         true
-    }
-
-    /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.
-    pub fn prebuffer(&mut self, head: u64, tail: u64) {
-        self.proven = true;
-        if head > 0 {
-            self.options.pin_head = Some(head.max(self.options.pin_head.unwrap_or(0)));
-        }
-        if tail > 0 {
-            self.options.pin_tail = Some(tail.max(self.options.pin_tail.unwrap_or(0)));
-        }
-        if let Some(ahead) = self.options.lookahead {
-            // Of what is more than may be pinned, the window holds what lies before it.
-            self.options.lookahead = Some(ahead.max(head.saturating_sub(self.position)));
-        }
-        let head = self.span.pieces_of(0, head.min(self.until()));
-        let tail = self.span.pieces_of(self.span.size - tail.min(self.span.size), tail);
-        self.prebuffer = Some(Prebuffer { head, tail, told: None });
     }
 
     /// Other options from now on. They say what is pinned, so a prebuffer is over; who changes them is not asleep.

@@ -7,6 +7,8 @@ use crate::base::time::Time;
 /// How long a turn lasts at least, and at most.
 const TURN: Duration = Duration::from_secs(3);
 const LONGEST_TURN: Duration = Duration::from_secs(10);
+/// Where torrents take turns, who has not read for so long is passed over.
+pub(super) const TURN_IS_OVER: Duration = Duration::from_secs(2);
 
 /// It goes on from the first byte after a wait to the next wait.
 #[derive(Debug, Default)]

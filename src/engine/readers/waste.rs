@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::Readers;
 use super::reader::Reader;
-use crate::engine::torrent::Torrent;
 
 /// So many windows are remembered: a viewer who drags along the file leaves several within one round trip.
 const MAX_LEFT: usize = 4;
@@ -18,12 +18,20 @@ pub struct Waste {
     /// The lookaheads that seeks left, the last one at the end.
     left: VecDeque<Range<u32>>,
     /// Bytes that a seek had taken back before they came.
-    pub wasted: u64,
+    wasted: u64,
     /// Bytes that came twice.
-    pub duplicate: u64,
+    duplicate: u64,
 }
 
 impl Waste {
+    pub fn wasted(&self) -> u64 {
+        self.wasted
+    }
+
+    pub fn duplicate(&self) -> u64 {
+        self.duplicate
+    }
+
     /// A seek leaves the lookahead: what was asked for it is taken back.
     pub fn leave(&mut self, ahead: Range<u32>) {
         if self.left.len() >= MAX_LEFT {
@@ -49,28 +57,25 @@ pub struct Legacy {
     left: VecDeque<Range<u32>>,
 }
 
-impl Torrent {
+impl Readers {
     /// A reader closes: who reads the same file now, or will next, hears of what was asked for it.
-    pub(in crate::engine) fn bequeath(&mut self, reader: Reader) {
+    pub(super) fn bequeath(&mut self, reader: Reader) {
         let Reader { file, window, mut waste, .. } = reader;
         waste.leave(window.ahead);
-        match self.readers.values_mut().rfind(|r| r.file == file) {
+        match self.map.values_mut().rfind(|r| r.file == file) {
             Some(heir) => heir.waste.inherit(waste.left),
-            None => self.readers.legacy = Some(Legacy { file, left: waste.left }),
+            None => self.legacy = Some(Legacy { file, left: waste.left }),
         }
     }
 
     /// What the file's last reader left.
-    pub(in crate::engine) fn take_legacy(&mut self, file: u32) -> VecDeque<Range<u32>> {
-        self.readers.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
+    pub(super) fn take_legacy(&mut self, file: u32) -> VecDeque<Range<u32>> {
+        self.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
     }
 
-    /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for.
-    pub(in crate::engine) fn count_stray(&mut self, piece: u32, block: u32, bytes: u32) {
-        let Some(content) = &self.content else { return };
-        let stored = content.store().slot(piece).and_then(|s| s.blocks().get(block as usize));
-        let here = content.has(piece) || stored.is_some_and(|b| b.data().is_some());
-        for reader in self.readers.values_mut() {
+    /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for. `here`: it was here before.
+    pub(in crate::engine) fn count_stray(&mut self, piece: u32, bytes: u32, here: bool) {
+        for reader in self.map.values_mut() {
             let left = reader.waste.has_left(piece);
             if here && (left || reader.window.contains(piece)) {
                 reader.waste.duplicate += u64::from(bytes);
@@ -78,5 +83,55 @@ impl Torrent {
                 reader.waste.wasted += u64::from(bytes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Time;
+    use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+    use crate::engine::readers::span::Span;
+
+    const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
+
+    fn open(readers: &mut Readers, id: u64, file: u32, ahead: Range<u32>) {
+        let mut reader = Reader::new(Time::ZERO, ReaderId(id), file, SPAN, ReaderOptions::default());
+        reader.window.ahead = ahead;
+        readers.insert(reader);
+    }
+
+    fn told(readers: &Readers, id: u64) -> (u64, u64) {
+        let waste = &readers.get(ReaderId(id)).expect("it is open").waste;
+        (waste.wasted(), waste.duplicate())
+    }
+
+    #[test]
+    fn strays_count_where_they_were_asked_for() {
+        let mut readers = Readers::new(Time::ZERO);
+        open(&mut readers, 1, 0, 10..14);
+        readers.count_stray(12, 100, false);
+        assert_eq!(told(&readers, 1), (0, 0), "it is wanted still");
+        readers.count_stray(12, 100, true);
+        assert_eq!(told(&readers, 1), (0, 100), "it came twice");
+        readers.seek(Time::ZERO, ReaderId(1), 50 << 14).expect("it is open");
+        readers.count_stray(12, 7, false);
+        readers.count_stray(20, 7, false);
+        assert_eq!(told(&readers, 1), (7, 100), "it was taken back");
+    }
+
+    #[test]
+    fn who_reads_a_file_next_accounts_for_what_the_last_one_left() {
+        let mut readers = Readers::new(Time::ZERO);
+        open(&mut readers, 1, 0, 10..14);
+        assert!(readers.close(ReaderId(1)) && !readers.close(ReaderId(1)));
+        open(&mut readers, 2, 7, 0..0);
+        open(&mut readers, 3, 0, 0..0);
+        open(&mut readers, 4, 0, 0..0);
+        readers.count_stray(12, 5, false);
+        assert_eq!([2, 3, 4].map(|id| told(&readers, id)), [(0, 0), (5, 0), (0, 0)]);
+        readers.close(ReaderId(3));
+        readers.count_stray(12, 5, false);
+        assert_eq!(told(&readers, 4), (5, 0), "it is the heir now");
     }
 }

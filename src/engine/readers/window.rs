@@ -224,7 +224,7 @@ mod tests {
         let stretch = r.compute_window(Some(4 * MIB), 15).block_window.expect("blocks");
         let blocks: u64 = stretch.wanted().map(|(_, blocks, _)| u64::from(blocks.end - blocks.start)).sum();
         assert_eq!(blocks, 1);
-        r.prebuffer(20 * MIB, 0);
+        r.begin_prebuffer(20 * MIB, 0);
         assert_eq!(r.prebuffer.expect("asked for").head, 0..2, "as much as will come");
     }
 

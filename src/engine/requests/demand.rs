@@ -88,15 +88,15 @@ pub fn order(
         }
     };
     for reader in readers.values() {
-        let base = if reader.options.background { Class::Background } else { Class::Deadline };
+        let base = if reader.options().background { Class::Background } else { Class::Deadline };
         // Who does not wait for whole pieces has the blocks from his position on before those that the hash alone needs.
-        let unverified = reader.options.unverified;
-        let at = reader.current_piece().filter(|_| unverified).map(|_| reader.span.block_at(reader.position));
+        let unverified = reader.options().unverified;
+        let at = reader.current_piece().filter(|_| unverified).map(|_| reader.span().block_at(reader.position()));
         let first = |piece| at.filter(|(current, _)| *current == piece).map_or(0, |(_, block)| block);
         let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
         let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
-        if let Some(stretch) = &reader.window.block_window {
-            for probe in &reader.probes {
+        if let Some(stretch) = &reader.window().block_window {
+            for probe in reader.probes() {
                 let (piece, blocks) = reader.probe_blocks(probe.offset);
                 push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
             }
@@ -110,47 +110,47 @@ pub fn order(
             continue;
         }
         // Who waits longest comes first: where memory holds one piece only, readers take turns.
-        if let Some(waiting) = reader.wait_at(now).filter(|_| !reader.window.put_off) {
-            let class = if reader.options.background { Class::Background } else { Class::Blocked };
-            let read = reader.span.pieces_of(reader.position, waiting.len.max(1));
-            let window = reader.window.ahead.end.max(read.start + 1);
+        if let Some(waiting) = reader.wait_at(now).filter(|_| !reader.window().put_off) {
+            let class = if reader.options().background { Class::Background } else { Class::Blocked };
+            let read = reader.span().pieces_of(reader.position(), waiting.len.max(1));
+            let window = reader.window().ahead.end.max(read.start + 1);
             for piece in read.start..read.end.min(window) {
                 push(Want { from: first(piece), ..Want::whole(class, waiting.wanted_since, piece) });
             }
         }
-        for probe in &reader.probes {
-            let (piece, block) = reader.span.block_at(probe.offset);
+        for probe in reader.probes() {
+            let (piece, block) = reader.span().block_at(probe.offset);
             let from = if unverified { block } else { 0 };
             push(Want { from, ..Want::whole(Class::Blocked, probe.since, piece) });
             if from > 0 {
                 push(Want::whole(base, now, piece));
             }
         }
-        let piece_time = span_time(reader.span.piece_length);
+        let piece_time = span_time(reader.span().piece_length);
         // What a prebuffer asks for comes before all else of the file, as if it were played first; what is played moves back by as
         // much until it is here.
         let mut before = 0u32;
-        if let Some(prebuffer) = &reader.prebuffer {
-            let inside = |piece: &u32| reader.window.contains(*piece);
+        if let Some(prebuffer) = reader.prebuffer() {
+            let inside = |piece: &u32| reader.window().contains(*piece);
             let pieces = prebuffer.head.clone().chain(prebuffer.tail.clone()).filter(inside).take(MAX_WINDOW);
             for (i, piece) in (0u32..).zip(pieces).filter(|(_, piece)| missing(*piece)) {
                 push(Want::whole(base, now + piece_time.saturating_mul(i), piece));
                 before = i + 1;
             }
         }
-        let ahead = (0u32..).zip(reader.window.ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
+        let ahead = (0u32..).zip(reader.window().ahead.clone()).take(MAX_WINDOW).filter(|(_, piece)| missing(*piece));
         for (i, piece) in ahead.take(MAX_WANTED) {
             push(Want { from: first(piece), ..Want::whole(base, now + piece_time.saturating_mul(before + i), piece) });
         }
-        if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window.ahead.contains(piece)) {
+        if let Some((piece, 1..)) = at.filter(|(piece, _)| reader.window().ahead.contains(piece)) {
             push(Want::whole(base, now + piece_time * 2, piece));
         }
-        let (pinned, due) = if reader.options.background {
+        let (pinned, due) = if reader.options().background {
             (Class::Background, now + PINNED_BEHIND)
         } else {
             (Class::Pinned, Time::ZERO)
         };
-        for range in [reader.window.head.clone(), reader.window.tail.clone()] {
+        for range in [reader.window().head.clone(), reader.window().tail.clone()] {
             for (i, piece) in (0u64..).zip(range).take(MAX_WINDOW) {
                 push(Want::whole(pinned, due + Duration::from_micros(i), piece));
             }
@@ -175,9 +175,9 @@ mod tests {
     const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
 
     fn reader(id: u64, ahead: std::ops::Range<u32>, options: ReaderOptions) -> (ReaderId, Reader) {
+        let options = ReaderOptions { offset: u64::from(ahead.start) << 14, ..options };
         let mut r = Reader::new(Time::ZERO, ReaderId(id), 0, SPAN, options);
-        r.position = u64::from(ahead.start) << 14;
-        r.window.ahead = ahead;
+        r.window_mut().ahead = ahead;
         (ReaderId(id), r)
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let background = ReaderOptions { background: true, ..Default::default() };
         let mut readers =
             BTreeMap::from([reader(1, 10..12, slow), reader(2, 20..23, fast), reader(3, 40..41, background)]);
-        readers.get_mut(&ReaderId(1)).expect("there").window.tail = 99..100;
+        readers.get_mut(&ReaderId(1)).expect("there").window_mut().tail = 99..100;
         let wants = order(Time::ZERO, &readers, &BTreeMap::new(), |p| p != 21, |_| true);
         assert_eq!(pieces(&wants), [10, 20, 22, 11, 99, 40]);
         readers.get_mut(&ReaderId(2)).expect("there").begin_wait(Time::ZERO, 1);
@@ -204,12 +204,11 @@ mod tests {
     #[test]
     fn blocks_from_an_unverified_position_on_come_before_those_behind_it() {
         let span = Span { begin: 0, size: 100 << 20, piece_length: 1 << 20 };
-        let options = ReaderOptions { unverified: true, ..Default::default() };
+        let options = ReaderOptions { offset: (5 << 20) + (50 << 14) + 1, unverified: true, ..Default::default() };
         let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
-        r.position = (5 << 20) + (50 << 14) + 1;
-        r.window.ahead = 5..7;
+        r.window_mut().ahead = 5..7;
         r.begin_wait(Time::ZERO, 1);
-        let wants = order(Time::ZERO, &BTreeMap::from([(r.id, r)]), &BTreeMap::new(), |_| true, |_| true);
+        let wants = order(Time::ZERO, &BTreeMap::from([(r.id(), r)]), &BTreeMap::new(), |_| true, |_| true);
         let stretches: Vec<_> = wants.iter().map(|w| (w.class, w.piece, w.from)).collect();
         assert_eq!(stretches, [(Class::Blocked, 5, 50), (Class::Deadline, 6, 0), (Class::Deadline, 5, 0)]);
     }

@@ -86,7 +86,7 @@ impl Torrent {
     /// Shares out what is wanted among the hungry, block by block, each to the one that would bring it first.
     pub(in crate::engine) fn fill_all(&mut self, now: Time) {
         self.requests.refill = false;
-        self.readers.owes_follow_up = false;
+        self.readers.followed_up();
         if !self.may_ask() || self.requests.open.is_empty() {
             return;
         }
@@ -307,8 +307,8 @@ impl Torrent {
 
     /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
     pub(in crate::engine) fn queue_time(&self, now: Time) -> QueueTime {
-        let plays = |r: &Reader| !r.options.background && r.is_active(now);
-        if !self.readers.deadlines.is_empty() || self.readers.values().any(plays) {
+        let plays = |r: &Reader| !r.options().background && r.is_active(now);
+        if !self.readers.deadlines().is_empty() || self.readers.values().any(plays) {
             return self.requests.aggregate.path.least(now);
         }
         QueueTime::Plus(Duration::from_secs(u64::try_from(self.config.settings.request_queue_time).unwrap_or(1)))
@@ -345,13 +345,13 @@ impl Torrent {
         self.line.nothing_to_give_until = Time::ZERO;
         self.update_windows(now);
         // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
-        let (by_blocks, limit) = (self.reads_by_blocks(), self.cache.pool.limit());
+        let (by_blocks, limit) = (self.readers.reads_by_blocks(), self.cache.pool.limit());
         let Some(content) = &mut self.content else { return };
         content.note_begun();
         self.requests.demand = demand::order(
             now,
             self.readers.map(),
-            &self.readers.deadlines,
+            self.readers.deadlines(),
             |p| content.is_missing(p),
             |w| !by_blocks || w.fits(content, limit),
         );

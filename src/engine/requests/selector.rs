@@ -107,7 +107,7 @@ impl Torrent {
             }
             // Windows on memory storage fit by construction; everything else must leave room for what is begun.
             let windowed = self.config.storage == StorageKind::Memory
-                && (want.class != Class::Deadline || self.readers.values().any(|r| r.window.contains(want.piece)));
+                && (want.class != Class::Deadline || self.readers.values().any(|r| r.window().contains(want.piece)));
             let fits = slot.is_some()
                 || windowed
                 || *admitted.get_or_insert_with(|| self.admits(content, want.class, want.piece));
@@ -138,7 +138,7 @@ impl Torrent {
             content.picker().priority(*p) > 0
                 && peer.serves(*p)
                 && content.store().slot(*p).is_some_and(|s| s.has_free_block())
-                && !self.is_read_by_blocks(*p)
+                && !self.readers.is_read_by_blocks(*p)
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.

@@ -102,7 +102,7 @@ impl Torrent {
         let nobody_has = |piece: u32| content.is_missing(piece) && content.picker().availability(piece) == 0;
         let around = self.surroundings();
         let reads = around.awaited(|_| true).map(|(piece, _)| piece);
-        reads.chain(self.readers.deadlines.keys().copied()).any(nobody_has)
+        reads.chain(self.readers.deadlines().keys().copied()).any(nobody_has)
     }
 
     /// A block of what the peer showed last.
@@ -117,7 +117,7 @@ impl Torrent {
             content.is_missing(*p)
                 && peer.serves(*p)
                 && self.usable(peer, *p)
-                && !self.is_read_by_blocks(*p)
+                && !self.readers.is_read_by_blocks(*p)
                 && content.store().slot(*p).map_or_else(begins, |s| s.has_free_block())
         };
         let piece = peer.shown.pieces.iter().copied().find(will_do)?;

@@ -141,7 +141,7 @@ impl Swarm {
             let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
             return (!comes).then_some(Need::Metadata);
         };
-        if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines.is_empty()) {
+        if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines().is_empty()) {
             return Some(Need::Read);
         }
         if self.places.starves(now, around) && around.rate < TOO_LITTLE && !self.list.has_untried(now) {

@@ -29,7 +29,7 @@ pub(in crate::engine) struct Surroundings<'a> {
 
 /// Does somebody watch what it reads?
 pub(in crate::engine) fn plays(reader: &Reader) -> bool {
-    !reader.options.background
+    !reader.options().background
 }
 
 impl Surroundings<'_> {
@@ -44,11 +44,11 @@ impl Surroundings<'_> {
     /// Does a read wait, or a download?
     pub fn somebody_waits(&self) -> bool {
         let Some(content) = self.content else { return true };
-        self.a_read_waits() || !self.readers.deadlines.is_empty() || content.picker().has_wanted()
+        self.a_read_waits() || !self.readers.deadlines().is_empty() || content.picker().has_wanted()
     }
 
     pub fn urgency(&self) -> Urgency {
-        if self.a_read_waits() || !self.readers.deadlines.is_empty() {
+        if self.a_read_waits() || !self.readers.deadlines().is_empty() {
             Urgency::Read
         } else if self.content.is_none() {
             Urgency::Metadata
@@ -61,7 +61,7 @@ impl Surroundings<'_> {
     pub fn awaited(&self, of: impl Fn(&Reader) -> bool) -> impl Iterator<Item = (u32, Time)> {
         let content = self.content;
         let waits = self.readers.values().filter(move |r| of(r));
-        let waits = waits.flat_map(|r| r.waits().map(|(offset, since)| (r.span.piece_at(offset), since)));
+        let waits = waits.flat_map(|r| r.waits().map(|(offset, since)| (r.span().piece_at(offset), since)));
         waits.filter(move |(piece, _)| content.is_some_and(|c| c.is_missing(*piece)))
     }
 
@@ -78,7 +78,7 @@ impl Surroundings<'_> {
         !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
             && (self.config.storage == StorageKind::Memory
                 || !self.readers.is_empty()
-                || !self.readers.deadlines.is_empty()
+                || !self.readers.deadlines().is_empty()
                 || self.content.is_some_and(|c| c.picker().has_wanted()))
     }
 
