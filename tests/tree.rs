@@ -181,6 +181,20 @@ fn what_it_looks_for_is_found() {
     assert_eq!(uses, ["disk", "engine", "net", "session"]);
 }
 
+/// Rooms of the engine whose state is their own: none knows the torrent that they are parts of.
+const ROOMS: [&str; 7] = ["bandwidth", "content", "metadata", "peer", "readers", "swarm", "trackers"];
+
+#[test]
+fn no_room_knows_the_torrent() {
+    let in_room = |path: &Path| ROOMS.iter().any(|room| path.starts_with(Path::new("engine").join(room)));
+    let sources = sources();
+    let rooms: Vec<&Source> = sources.iter().filter(|source| in_room(&source.path)).collect();
+    assert!(rooms.len() > 50, "only {} sources found", rooms.len());
+    let knows = |source: &&&Source| source.code.contains("torrent::Torrent") || source.code.contains("impl Torrent");
+    let wrong: Vec<_> = rooms.iter().filter(knows).map(|source| source.path.display()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 /// Tracked files that may be larger: the clip that the demo plays.
 const LARGE: [&str; 1] = ["go-binding/cmd/elementum-stream/demo/clip.webm"];
 
