@@ -18,7 +18,8 @@
  *
  * EXAMPLE
  *
- * Reads the first file of a magnet link to its end, and pops no alerts. examples/stream.c is a longer one, with alerts.
+ * Reads the first file of a magnet link to its end, and pops no alerts. It returns ET_ERR_END_OF_FILE when all is read.
+ * examples/stream.c is a longer example, with alerts.
  *
  *     #include <elementum_torrent.h>
  *     #include <stdio.h>
@@ -59,17 +60,17 @@
  * Each handle comes from a function named _open or _new, or from et_session_settings, and is freed by the _free function of
  * its kind. _free(NULL) does nothing. Handles may be freed in any order: a reader before or after its session.
  *
- * A closed session or reader stays a valid handle until it is freed. Every call on it gets ET_ERR_CLOSED. Only the use of a
- * handle after its own _free is undefined.
+ * A closed session or reader stays a valid handle until it is freed. Every call on it returns ET_ERR_CLOSED, but for _close,
+ * which may be called again, and _free. Only the use of a handle after its own _free is undefined.
  *
- * The library returns pointers to constant strings only. All other data is copied into memory of the caller. The library
+ * The library returns pointers only to constant strings, and into buffers of the caller. All other data is copied into them. The library
  * copies what it is given, and keeps no pointer of the caller's after a call.
  *
  *
  * THREADS
  *
  * Every function may be called from any thread, at the same time as any other function, also on the same handle. The one
- * exception is the _free of a handle. There are no callbacks and there is no thread-local state.
+ * exception: no handle is freed while another thread uses it. There are no callbacks and there is no thread-local state.
  *
  * A session has threads of its own. They block all signals, never print, and end with the session.
  *
@@ -84,7 +85,7 @@
  * fills in, or NULL. An et_error whose struct_size is not set gets ET_ERR_INVALID_ARGUMENT and no message.
  *
  * The comment of a function names its own errors. Beside them:
- *   - every function may return ET_ERR_NULL_POINTER for a NULL that is not allowed, ET_ERR_INVALID_ARGUMENT for a value that
+ *   - every function that returns an et_status may return ET_ERR_NULL_POINTER for a NULL that is not allowed, ET_ERR_INVALID_ARGUMENT for a value that
  *     is not allowed (the message names the argument and the values that are), and ET_ERR_PANIC;
  *   - every function of a session or reader may return ET_ERR_CLOSED;
  *   - every function that takes a storage index may return ET_ERR_INVALID_STORAGE_INDEX.
@@ -115,8 +116,9 @@
  *
  * WAITING
  *
- * A function that can wait takes a time in milliseconds. With 0 it does not wait and returns ET_ERR_WOULD_BLOCK; a negative
- * time has no end. When the time is over the function returns ET_ERR_TIMED_OUT. To wait for several things at once, use the
+ * A function that can wait takes a time in milliseconds. With 0 it does not wait: it returns the result, or
+ * ET_ERR_WOULD_BLOCK if there is none yet. A negative time waits for ever. When the time is over the function returns
+ * ET_ERR_TIMED_OUT. The comment of a function says where it differs. To wait for several things at once, use the
  * file descriptors of et_session_alert_fd and et_reader_fd with epoll, poll or kqueue: they are readable while the function
  * would not wait.
  *
@@ -130,7 +132,7 @@
  * The setting alert_mask says, by categories, which alerts are posted; docs/alerts.md lists them. The setting
  * alert_queue_size bounds the queue. An alert for which there is no room is dropped and counted by its type, and an
  * et_alerts_dropped_alert tells the counts. Urgent alerts have room of their own. A program that pops no alerts loses
- * nothing but alerts.
+ * only alerts; nothing else stops.
  *
  *
  * LIMITS
@@ -140,7 +142,7 @@
  * one folder. A string in a record has at most 4096 bytes, and a longer one is cut.
  *
  * memory_limit bounds all payload of a session's torrents in memory. Beside that a session needs some memory for each
- * connection, piece and alert, and for metadata while it comes (`max_metadata_size`).
+ * connection, piece and alert, and for metadata while it is downloaded (`max_metadata_size`).
  *
  *
  * VERSIONS

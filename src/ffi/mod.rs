@@ -1,4 +1,4 @@
-//! The C ABI: every extern function guards, checks and makes one call down. The only unsafe code of the library.
+//! The C ABI: every extern function guards, checks and makes one call down. Beside `sys` the only unsafe code of the library.
 //!
 //! Types bear their C names. The generated header is `include/elementum_torrent.h`: each `///` here is written for a C
 //! reader and shows there.
