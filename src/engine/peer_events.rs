@@ -93,7 +93,7 @@ impl Torrent {
 
     /// Why a peer is not let in.
     fn refusal(&mut self, now: Time, address: SocketAddr, incoming: bool, peer_id: &[u8; 20]) -> Option<CloseReason> {
-        if !self.is_running() || self.life.checking {
+        if !self.is_active() {
             Some(CloseReason::TorrentRemoved)
         } else if self.swarm.list().is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)

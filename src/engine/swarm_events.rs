@@ -23,7 +23,7 @@ const DEFERRED: Duration = Duration::from_millis(200);
 impl Torrent {
     /// The swarm, and what it is judged by.
     fn swarm(&mut self) -> (&mut Swarm, Surroundings<'_>) {
-        let active = self.is_running() && !self.life.checking;
+        let active = self.is_active();
         let around = Surroundings {
             config: &self.config,
             content: self.content.as_ref(),
@@ -44,7 +44,7 @@ impl Torrent {
             peers: &self.peers,
             readers: &self.readers,
             fetch: &self.fetch,
-            active: self.is_running() && !self.life.checking,
+            active: self.is_active(),
             rate: self.meters.down.per_second(),
             limited: self.requests.limited.is_limited(),
         }
@@ -104,13 +104,11 @@ impl Torrent {
         if !around.active {
             return;
         }
-        let mut room = swarm.room(&around);
-        if room == 0 && swarm.may_free_place_to_dial(now, &around) && self.free_place(now, Newcomer::DIALLED) {
-            let (swarm, around) = self.swarm();
-            room = swarm.room(&around);
+        if swarm.room(&around) == 0 && swarm.may_free_place_to_dial(now, &around) {
+            self.free_place(now, Newcomer::DIALLED);
         }
         let (swarm, around) = self.swarm();
-        let dials = swarm.next_dials(now, room, &around);
+        let dials = swarm.next_dials(now, &around);
         self.out.dial.extend(dials);
     }
 

@@ -181,6 +181,11 @@ impl Torrent {
         !self.config.flags.contains(TorrentFlags::PAUSED) && !self.life.session_paused && self.life.error.is_none()
     }
 
+    /// It runs, and is not being checked.
+    pub(super) fn is_active(&self) -> bool {
+        self.is_running() && !self.life.checking
+    }
+
     /// Replaces the trackers; those that are gone hear that we stopped.
     pub fn replace_trackers(&mut self, now: Time, tiers: &[Vec<String>]) {
         let stopped = self.trackers.replace(tiers, &mut self.rng);

@@ -227,7 +227,8 @@ impl Torrent {
         let Some(content) = &mut self.content else { return };
         self.meters.counters.failed_bytes += u64::from(content.failed(piece));
         let senders = content.store().slot(piece).map(|s| s.senders()).unwrap_or_default();
-        let suspects = self.smart_ban.failed(piece, content, &self.peers);
+        let single = if let [only] = senders[..] { Some(only) } else { None };
+        let suspects = self.smart_ban.failed(piece, senders, content, &self.peers);
         let asked = content.store_mut().remove(piece);
         for (block, key) in asked {
             self.drop_request(key, piece, block);
@@ -235,9 +236,9 @@ impl Torrent {
         for key in &suspects {
             self.peers.failed_hash(*key);
         }
-        match senders.as_slice() {
-            [only] => self.convict(now, *only),
-            _ => {
+        match single {
+            Some(only) => self.convict(now, only),
+            None => {
                 let peers = &self.peers;
                 let content = self.content.as_mut();
                 let cancelled = content.map(|c| c.store_mut().separate(&suspects, |k| peers.contains_key(k)));

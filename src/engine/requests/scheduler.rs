@@ -52,10 +52,7 @@ pub(in crate::engine) fn max_requests(settings: &Settings) -> usize {
 
 impl Torrent {
     pub(in crate::engine) fn may_ask(&self) -> bool {
-        self.content.is_some()
-            && !self.life.checking
-            && self.is_running()
-            && !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
+        self.content.is_some() && self.is_active() && !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
     }
 
     pub(in crate::engine) fn queue(&self, now: Time) -> Queue {

@@ -71,15 +71,10 @@ impl Swarm {
         around.config.connection_limit().saturating_sub(around.peers.len() + self.list.num_dialling())
     }
 
-    /// Whom to dial now, where there is room for so many more.
-    pub(in crate::engine) fn next_dials(
-        &mut self,
-        now: Time,
-        room: usize,
-        around: &Surroundings<'_>,
-    ) -> Vec<SocketAddr> {
+    /// Whom to dial now, as far as there is room.
+    pub(in crate::engine) fn next_dials(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<SocketAddr> {
         let allowed = self.dialling.allowed(now, &around.config.settings);
-        let dials = self.list.next_dials(now, room.min(allowed), around.has_all());
+        let dials = self.list.next_dials(now, self.room(around).min(allowed), around.has_all());
         self.dialling.began(dials.len());
         dials
     }

@@ -59,9 +59,15 @@ pub(in crate::engine) struct Verdict {
 impl SmartBan {
     /// A piece failed its hash. Several sent parts of it: what each sent is remembered. Who is to go on parole with that, those who left
     /// and are back by another connection, too.
-    pub(in crate::engine) fn failed(&mut self, piece: u32, content: &Content, peers: &Peers) -> Vec<PeerKey> {
+    pub(in crate::engine) fn failed(
+        &mut self,
+        piece: u32,
+        senders: Vec<PeerKey>,
+        content: &Content,
+        peers: &Peers,
+    ) -> Vec<PeerKey> {
         let slot = content.store().slot(piece);
-        let mut suspects = slot.map(|s| s.senders()).unwrap_or_default();
+        let mut suspects = senders;
         if suspects.len() > 1 && self.suspects.len() < MAX_SUSPECT_PIECES {
             let list = self.suspects.entry(piece).or_default();
             let blocks = slot.map(|s| s.blocks()).unwrap_or_default();
