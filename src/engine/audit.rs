@@ -116,7 +116,7 @@ impl Torrent {
         if self.config.storage == StorageKind::Memory && content.have().count() != kept_pieces {
             return Err(format!("{} pieces had, {kept_pieces} kept", content.have().count()));
         }
-        if self.peers.values().filter(|p| p.parole).count() != self.peers.on_parole() {
+        if self.peers.values().filter(|p| p.parole.is_on()).count() != self.peers.on_parole() {
             return Err(format!("{} peers counted on parole", self.peers.on_parole()));
         }
         let unchoked = self.peers.values().filter(|p| !p.am_choking).count();
@@ -195,7 +195,7 @@ impl Torrent {
                     p.peer_choking,
                     p.am_interested,
                     p.snubbed,
-                    p.parole,
+                    p.parole.is_on(),
                     p.refusals,
                     p.requests.len(),
                     p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate.share(), usize::MAX),

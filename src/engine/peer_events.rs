@@ -633,7 +633,7 @@ impl Torrent {
                 content.store_mut().take_in(r.piece, charge);
             }
         }
-        self.give_up_exclusive(key, !peer.parole);
+        self.give_up_exclusive(key, !peer.parole.is_on());
         self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
             self.requests.from = 0;

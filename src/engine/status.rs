@@ -337,7 +337,7 @@ impl Torrent {
                 flags.set(PeerFlags::REMOTE_CHOKED, p.peer_choking);
                 flags.set(PeerFlags::SUPPORTS_EXTENSIONS, p.extended);
                 flags.set(PeerFlags::OUTGOING, !p.incoming);
-                flags.set(PeerFlags::ON_PAROLE, p.parole);
+                flags.set(PeerFlags::ON_PAROLE, p.parole.is_on());
                 flags.set(PeerFlags::SEED, p.is_seed());
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
@@ -366,7 +366,7 @@ impl Torrent {
                     queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
                     rtt_ms: p.path.rtt().as_millis().min(u128::from(u32::MAX)) as u32,
-                    num_hashfails: p.hash_fails,
+                    num_hashfails: p.parole.hash_fails(),
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),
                     last_request_ms: millis(p.last_request),

@@ -264,7 +264,7 @@ impl Torrent {
 
     /// A suspect begins to bring a piece that others left.
     pub(super) fn claim_for_suspect(&mut self, now: Time, key: PeerKey, piece: u32) {
-        if !self.peers.get(&key).is_some_and(|p| p.parole) {
+        if !self.peers.get(&key).is_some_and(|p| p.parole.is_on()) {
             return;
         }
         let Some(content) = &mut self.content else { return };
@@ -282,7 +282,7 @@ impl Torrent {
 
     /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
     pub(super) fn suspect_stops(&mut self, key: PeerKey) {
-        if self.peers.get(&key).is_some_and(|p| p.parole) {
+        if self.peers.get(&key).is_some_and(|p| p.parole.is_on()) {
             self.give_up_exclusive(key, false);
         }
     }

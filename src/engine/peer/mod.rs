@@ -8,6 +8,7 @@ pub mod handshake;
 pub(crate) mod loans;
 pub mod messages;
 pub mod outbox;
+pub mod parole;
 pub mod peers;
 pub mod queue_depth;
 pub mod refusals;
@@ -23,6 +24,7 @@ use self::fickle::Fickle;
 use self::fruitless::Fruitless;
 use self::loans::Loans;
 use self::outbox::Outbox;
+use self::parole::Parole;
 use self::queue_depth::Depth;
 use self::refusals::Refusals;
 use self::rhythm::Rhythm;
@@ -145,11 +147,7 @@ pub struct Peer {
     /// What the peer says it queues at most (BEP 10 `reqq`).
     pub reqq: usize,
     pub snubbed: bool,
-    /// It sent part of a piece that failed: it gets whole pieces to itself, or none.
-    pub parole: bool,
-    /// Pieces of its own that passed since.
-    pub parole_passed: u32,
-    pub hash_fails: u32,
+    pub parole: Parole,
     /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
     pub counted_offers: u32,
     pub shown: Shown,
@@ -244,9 +242,7 @@ impl Peer {
             credits,
             reqq: 250,
             snubbed: false,
-            parole: false,
-            parole_passed: 0,
-            hash_fails: 0,
+            parole: Parole::default(),
             counted_offers: 0,
             shown: Shown::default(),
             uploads: VecDeque::new(),
@@ -340,7 +336,7 @@ impl Peer {
 
     /// Could it be asked for any piece?
     pub fn serves_all(&self) -> bool {
-        self.is_seed() && !self.peer_choking && self.refusals.are_none() && !self.parole && !self.snubbed
+        self.is_seed() && !self.peer_choking && self.refusals.are_none() && !self.parole.is_on() && !self.snubbed
     }
 
     /// A request was taken back, and the peer told so.

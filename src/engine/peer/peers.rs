@@ -94,7 +94,7 @@ impl Peers {
     pub(in crate::engine) fn remove(&mut self, key: &PeerKey) -> Option<Peer> {
         self.partial.remove(key);
         let peer = self.map.remove(key)?;
-        self.on_parole -= usize::from(peer.parole);
+        self.on_parole -= usize::from(peer.parole.is_on());
         Some(peer)
     }
 
@@ -112,15 +112,14 @@ impl Peers {
 
     pub(in crate::engine) fn set_parole(&mut self, key: PeerKey, parole: bool) {
         let Some(peer) = self.map.get_mut(&key) else { return };
-        let before = std::mem::replace(&mut peer.parole, parole);
+        let before = peer.parole.set(parole);
         self.on_parole = (self.on_parole + usize::from(parole)).saturating_sub(usize::from(before));
     }
 
     /// A piece failed its hash to which it may have sent a part: it is on parole until it has shown that it sends what is right.
     pub(in crate::engine) fn failed_hash(&mut self, key: PeerKey) {
         if let Some(peer) = self.map.get_mut(&key) {
-            peer.hash_fails += 1;
-            peer.parole_passed = 0;
+            peer.parole.piece_failed();
         }
         self.set_parole(key, true);
     }

@@ -181,7 +181,7 @@ impl Torrent {
         }
         let most = max_requests(&self.config.settings);
         let helps = |key: &PeerKey| {
-            let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole && p.serves(piece))?;
+            let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole.is_on() && p.serves(piece))?;
             (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
             (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
@@ -195,7 +195,7 @@ impl Torrent {
         let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
         let busy = !peer.takes_more(max_requests(&self.config.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
-        if self.peers.len() < 2 || self.requests.limited.is_limited() || peer.parole || peer.snubbed || busy {
+        if self.peers.len() < 2 || self.requests.limited.is_limited() || peer.parole.is_on() || peer.snubbed || busy {
             return false;
         }
         let eta = peer.expected_arrival(now, self.requests.aggregate.share());

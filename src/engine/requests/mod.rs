@@ -94,7 +94,7 @@ impl Torrent {
             // Who does not wait for the whole of it may read on.
             self.out.readers_changed = true;
         }
-        if peer.parole {
+        if peer.parole.is_on() {
             content.store_mut().set_exclusive(pick.piece, key);
         }
         let expected = peer.expected_arrival(now, self.requests.aggregate.share());

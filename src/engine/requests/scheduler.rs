@@ -276,7 +276,7 @@ impl Torrent {
 
     /// Does the peer leave so many blocks to faster ones, and has none of its own to bring?
     fn leaves(&self, now: Time, key: PeerKey, least: u32) -> bool {
-        let Some(peer) = self.peers.get(&key).filter(|p| !p.parole) else { return false };
+        let Some(peer) = self.peers.get(&key).filter(|p| !p.parole.is_on()) else { return false };
         !self.requests.ranking.quick().contains(&key) && self.left_to_faster(now, peer) >= least
     }
 

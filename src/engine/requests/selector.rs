@@ -48,13 +48,13 @@ impl Torrent {
             None => true,
             Some(slot) if slot.stage() != Stage::Partial => false,
             Some(slot) if slot.exclusive() != PeerKey::NOBODY => slot.exclusive() == peer.key,
-            Some(_) => !peer.parole || !self.has_trusted(piece),
+            Some(_) => !peer.parole.is_on() || !self.has_trusted(piece),
         }
     }
 
     /// Does anybody free of suspicion bring the piece?
     fn has_trusted(&self, piece: u32) -> bool {
-        self.peers.values().any(|p| !p.parole && !p.snubbed && p.serves(piece))
+        self.peers.values().any(|p| !p.parole.is_on() && !p.snubbed && p.serves(piece))
     }
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
@@ -80,7 +80,7 @@ impl Torrent {
         // One that has nothing to do, and is not asked for it, cannot be relied on.
         let quick = || {
             let others = self.requests.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
-            others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole)
+            others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole.is_on())
         };
         let mut admitted = None;
         let mut found = None;
@@ -90,7 +90,7 @@ impl Torrent {
             }
             let slot = content.store().slot(want.piece);
             // A suspect proves itself on a piece of its own; not on one for which a read waits, if it need not.
-            if peer.parole && slot.is_none() && want.class == Class::Blocked && self.has_trusted(want.piece) {
+            if peer.parole.is_on() && slot.is_none() && want.class == Class::Blocked && self.has_trusted(want.piece) {
                 continue;
             }
             let free = want.free_blocks(slot, content.layout());

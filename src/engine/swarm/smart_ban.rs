@@ -114,13 +114,14 @@ impl SmartBan {
             self.suspects.insert(piece, open);
         }
         for key in content.store().slot(piece).map(|s| s.senders()).unwrap_or_default() {
-            if let Some(peer) = peers.get_mut(&key).filter(|p| p.parole) {
-                peer.parole_passed += 1;
+            if let Some(peer) = peers.get_mut(&key).filter(|p| p.parole.is_on()) {
+                peer.parole.piece_passed();
                 cleared.insert(key);
             }
         }
-        let trusted =
-            |key: &PeerKey| peers.get(key).is_some_and(|p| !self.is_suspect(*key) || p.parole_passed >= PAROLE_PIECES);
+        let trusted = |key: &PeerKey| {
+            peers.get(key).is_some_and(|p| !self.is_suspect(*key) || p.parole.passed() >= PAROLE_PIECES)
+        };
         Verdict { innocent: cleared.into_iter().filter(trusted).collect(), guilty: guilty.into_iter().collect() }
     }
 
