@@ -10,6 +10,7 @@ pub mod messages;
 pub mod outbox;
 pub mod parole;
 pub mod peers;
+pub mod pex;
 pub mod queue_depth;
 pub mod refusals;
 pub mod rhythm;
@@ -25,6 +26,7 @@ use self::fruitless::Fruitless;
 use self::loans::Loans;
 use self::outbox::Outbox;
 use self::parole::Parole;
+use self::pex::Pex;
 use self::queue_depth::Depth;
 use self::refusals::Refusals;
 use self::rhythm::Rhythm;
@@ -182,9 +184,7 @@ pub struct Peer {
     pub has_served: bool,
     /// It is parted with since it is of no use.
     pub of_no_use: bool,
-    pub next_pex: Time,
-    pub pex_told: Vec<SocketAddr>,
-    pub pex_received: Time,
+    pub pex: Pex,
     /// What its messages may cost.
     pub budget: Budget,
     /// Requests that were taken back: so many blocks may come that nobody waits for any more.
@@ -266,9 +266,7 @@ impl Peer {
             last_useful: now,
             has_served: false,
             of_no_use: false,
-            next_pex: now,
-            pex_told: Vec::new(),
-            pex_received: Time::ZERO,
+            pex: Pex::new(now),
             budget: Budget::new(now),
             taken_back: 0,
             told_dht_port: false,
