@@ -45,7 +45,7 @@ impl Torrent {
             return;
         }
         while let Some(peer) = self.peers.get_mut(&key)
-            && let Some(id) = peer.ids.ut_metadata
+            && let Some(id) = peer.extensions.ids().ut_metadata
             && let Some(piece) = self.fetch.ask(now, key)
         {
             peer.send(now, &Message::Extended { id, payload: MetadataMessage::Request { piece }.encode() });
@@ -58,7 +58,7 @@ impl Torrent {
             return;
         }
         self.fetch.expire(now);
-        let knows = self.peers.values().filter(|p| p.ids.ut_metadata.is_some());
+        let knows = self.peers.values().filter(|p| p.extensions.ids().ut_metadata.is_some());
         let mut keys: Vec<PeerKey> = knows.map(|p| p.key).collect();
         // Who has not let us wait comes before those who have.
         keys.sort_by_key(|key| self.fetch.times_in_vain(*key));
@@ -106,7 +106,7 @@ impl Torrent {
             return;
         }
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Some(id) = peer.ids.ut_metadata else { return };
+        let Some(id) = peer.extensions.ids().ut_metadata else { return };
         // A peer that asks faster than it reads is refused for now (BEP 9).
         let busy = peer.outbox.message_bytes() > MAX_UNWRITTEN;
         let bytes = self.content.as_ref().filter(|_| !busy).map(|c| c.info().bytes.clone());

@@ -9,7 +9,7 @@ use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
 use super::peer::Peer;
 use super::peer::budget::{self, Reading};
-use super::peer::handshake::{LT_DONTHAVE, UT_METADATA, UT_PEX};
+use super::peer::extensions::{LT_DONTHAVE, UT_METADATA, UT_PEX};
 use super::peer::messages::wake;
 use super::peer::outbox::Chunk;
 use super::peer::peers::ReviewRules;
@@ -252,8 +252,7 @@ impl Torrent {
             }
             Message::Port(port) => {
                 if let Some(peer) = self.peers.get_mut(&key)
-                    && port != 0
-                    && !std::mem::replace(&mut peer.told_dht_port, true)
+                    && peer.extensions.hear_dht_port(port)
                 {
                     self.out.dht_nodes.push(SocketAddr::new(peer.address.ip(), port));
                 }
@@ -652,7 +651,7 @@ impl Torrent {
             // Or it would be dialled again, for the same end.
             self.swarm.list_mut().set_seed(peer.address, true);
         }
-        let listens = peer.listen_port.filter(|_| peer.incoming).map(|port| SocketAddr::new(peer.address.ip(), port));
+        let listens = peer.listens();
         if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
             self.swarm.list_mut().remember(address);
         }

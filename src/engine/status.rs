@@ -341,14 +341,14 @@ impl Torrent {
                 flags.set(PeerFlags::SEED, p.is_seed());
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
-                flags.set(PeerFlags::UPLOAD_ONLY, p.upload_only);
+                flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
                 let size = |piece, block| self.content.as_ref().map_or(0, |c| c.layout().block_size(piece, block));
                 let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
                     endpoint: p.address,
                     peer_id: p.peer_id,
-                    client: p.client.clone(),
+                    client: p.extensions.client().to_owned(),
                     flags,
                     source: self.swarm.list().source(p.address)
                         | if p.incoming { PeerSource::INCOMING } else { PeerSource::empty() },

@@ -45,7 +45,7 @@ pub(in crate::engine) fn tell_have(
 ) {
     let hears = match audience {
         Audience::All => true,
-        Audience::Informed => peer.ids.lt_donthave.is_some(),
+        Audience::Informed => peer.extensions.ids().lt_donthave.is_some(),
         Audience::Nobody => false,
     };
     let hears = (hears && !peer.have.get(piece)) || peer.shown.shows(piece);
@@ -60,7 +60,7 @@ pub(in crate::engine) fn withdraw(now: Time, tells: bool, peers: &mut Peers, pie
     peers.for_each_partial(|peer| {
         if peer.told.clear(piece)
             && tells
-            && let Some(id) = peer.ids.lt_donthave
+            && let Some(id) = peer.extensions.ids().lt_donthave
         {
             peer.send(now, &Message::Extended { id, payload: lt_donthave::encode(piece).to_vec() });
             wake(woken, peer);

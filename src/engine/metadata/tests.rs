@@ -6,12 +6,12 @@ use super::super::swarm::peer_list::PeerSource;
 use super::*;
 use crate::engine::cache::share::Shares;
 use crate::engine::config::{StorageKind, TorrentConfig};
-use crate::engine::peer::handshake::LT_DONTHAVE;
+use crate::engine::peer::extensions::LT_DONTHAVE;
 use crate::memory::pool::Pool;
 use crate::metainfo::{Create, Sha1Hash, Sha256Hash};
 use crate::settings::Settings;
 use crate::wire::ut_metadata::MetadataMessage;
-use crate::wire::{Handshake, Message, Received, lt_donthave};
+use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, lt_donthave};
 
 const NOW: Time = Time::from_millis(1000);
 
@@ -49,7 +49,9 @@ fn said(torrent: &mut Torrent, key: crate::engine::content::pieces::PeerKey) -> 
 }
 
 fn ask_metadata(torrent: &mut Torrent, key: crate::engine::content::pieces::PeerKey) {
-    torrent.peers.get_mut(&key).expect("a peer").ids.ut_metadata = Some(9);
+    let m = ExtensionIds { ut_metadata: Some(9), ..ExtensionIds::default() };
+    let hello = ExtendedHandshake { m, ..ExtendedHandshake::default() };
+    torrent.peers.get_mut(&key).expect("a peer").extensions.hear(hello);
     torrent.metadata_message(NOW, key, &MetadataMessage::Request { piece: 0 }.encode()).expect("a request");
 }
 

@@ -3,15 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Peer;
+use super::extensions::{LT_DONTHAVE, UT_PEX};
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::wire::{ExtendedHandshake, ExtensionIds, Message, allowed_fast};
-
-/// The extended message ids that we ask peers to use (BEP 10).
-pub const UT_PEX: u8 = 1;
-pub const UT_METADATA: u8 = 2;
-pub const LT_DONTHAVE: u8 = 3;
 
 /// What an extended handshake brought.
 #[derive(Debug)]
@@ -74,12 +70,8 @@ impl Peer {
         let agent = &config.settings.handshake_client_version;
         let agent = if agent.is_empty() { &config.settings.user_agent } else { agent };
         let open = content.filter(|c| !c.info().private);
-        // A private torrent's metadata is not for peers to ask for; those who were offered it while it was not known to be
-        // private hear that it is over (BEP 10: an id of 0).
-        let ut_metadata =
-            if content.is_some() && open.is_none() { self.offered_metadata.then_some(0) } else { Some(UT_METADATA) };
         let m = ExtensionIds {
-            ut_metadata,
+            ut_metadata: self.extensions.offer_metadata(content.is_some() && open.is_none()),
             ut_pex: pex.then_some(UT_PEX),
             lt_donthave: Some(LT_DONTHAVE),
             ..Default::default()
@@ -94,31 +86,18 @@ impl Peer {
             upload_only: content.map(Content::has_all),
             ..Default::default()
         };
-        self.offered_metadata = ut_metadata.is_some_and(|id| id != 0);
         self.send(now, &Message::Extended { id: 0, payload: hello.encode() });
     }
 
     pub(in crate::engine) fn extended_handshake(&mut self, payload: &[u8]) -> Result<Heard, String> {
         let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
-        let knew_donthave = self.ids.lt_donthave.is_some();
-        self.ids.merge(hello.m);
-        if let Some(client) = hello.v {
-            self.client = client;
-        }
-        if let Some(reqq) = hello.reqq {
-            self.reqq = (reqq as usize).clamp(1, 1 << 16);
-        }
-        self.upload_only = hello.upload_only.unwrap_or(self.upload_only);
-        // A peer listens on one port: the first that it names.
-        let port = hello.p.filter(|p| *p != 0 && self.listen_port.is_none());
-        self.listen_port = port.or(self.listen_port);
-        let our_ip = hello.yourip.filter(|_| !self.told_our_ip);
-        self.told_our_ip |= our_ip.is_some();
+        let metadata_size = hello.metadata_size;
+        let news = self.extensions.hear(hello);
         Ok(Heard {
-            listens: port.filter(|_| self.incoming).map(|port| SocketAddr::new(self.address.ip(), port)),
-            learned_donthave: !knew_donthave && self.ids.lt_donthave.is_some(),
-            metadata_size: hello.metadata_size,
-            our_ip,
+            listens: news.listen_port.and_then(|_| self.listens()),
+            learned_donthave: news.learned_donthave,
+            metadata_size,
+            our_ip: news.our_ip,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub(crate) mod duplicates;
+pub mod extensions;
 pub mod fickle;
 pub mod fruitless;
 pub mod handshake;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::budget::Budget;
+use self::extensions::Extensions;
 use self::fickle::Fickle;
 use self::fruitless::Fruitless;
 use self::loans::Loans;
@@ -40,7 +42,7 @@ use super::requests::shows::Shown;
 use crate::base::time::Time;
 use crate::memory::credits::Credits;
 use crate::memory::pool::{BLOCK_SIZE, Block};
-use crate::wire::{BlockRequest, ExtensionIds, Handshake, Message};
+use crate::wire::{BlockRequest, Handshake, Message};
 
 /// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
 /// come from all of them.
@@ -101,24 +103,17 @@ pub struct Request {
 pub struct Peer {
     pub key: PeerKey,
     pub address: SocketAddr,
-    /// Where it listens, if it told.
-    pub listen_port: Option<u16>,
     pub incoming: bool,
     pub peer_id: [u8; 20],
-    pub client: String,
     pub fast: bool,
     pub extended: bool,
-    /// Our last extended handshake said that it may ask for metadata.
-    pub offered_metadata: bool,
-    /// The extended message ids that the peer chose (BEP 10).
-    pub ids: ExtensionIds,
+    pub extensions: Extensions,
     pub have: Bitfield,
     /// The picker counts it among the seeds, not piece by piece.
     pub counted_seed: bool,
     /// How often it stated all that it has.
     pub bitfields: u32,
     pub early: EarlyHaves,
-    pub upload_only: bool,
 
     pub am_choking: bool,
     pub am_interested: bool,
@@ -146,8 +141,6 @@ pub struct Peer {
     forgotten: u32,
     pub refusals: Refusals,
     pub credits: Arc<Credits>,
-    /// What the peer says it queues at most (BEP 10 `reqq`).
-    pub reqq: usize,
     pub snubbed: bool,
     pub parole: Parole,
     /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
@@ -189,9 +182,6 @@ pub struct Peer {
     pub budget: Budget,
     /// Requests that were taken back: so many blocks may come that nobody waits for any more.
     pub taken_back: usize,
-    /// It told where its DHT node listens, and our address.
-    pub told_dht_port: bool,
-    pub told_our_ip: bool,
 }
 
 impl Peer {
@@ -208,19 +198,15 @@ impl Peer {
         Self {
             key,
             address,
-            listen_port: None,
             incoming,
             peer_id: handshake.peer_id,
-            client: String::new(),
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
-            offered_metadata: false,
-            ids: ExtensionIds::default(),
+            extensions: Extensions::default(),
             have: Bitfield::default(),
             counted_seed: false,
             bitfields: 0,
             early: EarlyHaves::default(),
-            upload_only: false,
             am_choking: true,
             am_interested: false,
             peer_choking: true,
@@ -240,7 +226,6 @@ impl Peer {
             forgotten: 0,
             refusals: Refusals::default(),
             credits,
-            reqq: 250,
             snubbed: false,
             parole: Parole::default(),
             counted_offers: 0,
@@ -269,8 +254,6 @@ impl Peer {
             pex: Pex::new(now),
             budget: Budget::new(now),
             taken_back: 0,
-            told_dht_port: false,
-            told_our_ip: false,
         }
     }
 
@@ -317,6 +300,12 @@ impl Peer {
         self.protocol_up.add(now, all);
         self.last_sent = now;
         self.loans.wrote(payload);
+    }
+
+    /// Where one listens that came to us, if it told.
+    pub fn listens(&self) -> Option<SocketAddr> {
+        let port = self.extensions.listen_port().filter(|_| self.incoming)?;
+        Some(SocketAddr::new(self.address.ip(), port))
     }
 
     /// May it be asked for this piece now?
@@ -382,7 +371,7 @@ impl Peer {
         }
         let queue = self.path.ramp().unwrap_or_else(|| self.path.queue(time, share) as usize + 1);
         // More than it queues it drops, or rejects.
-        let most = max.min(self.reqq).max(1);
+        let most = max.min(self.extensions.reqq()).max(1);
         self.takes(queue.clamp(MIN_QUEUE.min(most), most))
     }
 
@@ -438,7 +427,7 @@ impl Peer {
 
     /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
     pub fn takes_more(&self, max: usize) -> bool {
-        self.requests.len() < self.takes(max.min(self.reqq))
+        self.requests.len() < self.takes(max.min(self.extensions.reqq()))
     }
 
     /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.

@@ -143,7 +143,7 @@ impl Peers {
             let useless = now.since(peer.last_useful.max(peer.connected_at));
             if now.since(peer.last_received) > rules.peer_timeout {
                 review.gone.push((peer.key, CloseReason::TimedOutActivity));
-            } else if rules.close_seeds && (peer.is_seed() || peer.upload_only) {
+            } else if rules.close_seeds && (peer.is_seed() || peer.extensions.upload_only()) {
                 review.gone.push((peer.key, CloseReason::UploadToUpload));
             } else if rules.crowded && peer.is_idle() && useless > rules.inactivity_timeout {
                 review.gone.push((peer.key, CloseReason::TimedOutInterest));

@@ -27,18 +27,18 @@ pub(in crate::engine) fn received(
 
 /// Tells those whose time has come who came and went, at most so many.
 pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: &mut Vec<PeerKey>) {
-    if peers.values().all(|p| p.ids.ut_pex.is_none() || !p.pex.is_due(now)) {
+    if peers.values().all(|p| p.extensions.ids().ut_pex.is_none() || !p.pex.is_due(now)) {
         return;
     }
     let told_of = |p: &Peer| {
-        let seed = if p.is_seed() || p.upload_only { flags::SEED } else { 0 };
+        let seed = if p.is_seed() || p.extensions.upload_only() { flags::SEED } else { 0 };
         let reachable = if p.incoming { 0 } else { flags::REACHABLE };
         Some((known_by(p)?, seed | reachable))
     };
     let connected: Vec<(SocketAddr, u8)> = peers.values().filter_map(told_of).collect();
     let here: HashSet<SocketAddr> = connected.iter().map(|(a, _)| *a).collect();
     for peer in peers.values_mut() {
-        let Some(id) = peer.ids.ut_pex.filter(|_| peer.pex.is_due(now)) else { continue };
+        let Some(id) = peer.extensions.ids().ut_pex.filter(|_| peer.pex.is_due(now)) else { continue };
         let own = known_by(peer);
         if let Some(message) = peer.pex.tell(now, &connected, &here, own, most) {
             peer.send(now, &Message::Extended { id, payload: message.encode() });
@@ -49,6 +49,6 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
 
 /// The address at which others can dial the peer: of one that came to us with the port that it told.
 fn known_by(peer: &Peer) -> Option<SocketAddr> {
-    let port = if peer.incoming { peer.listen_port? } else { peer.address.port() };
-    Some(SocketAddr::new(peer.address.ip().to_canonical(), port))
+    let address = if peer.incoming { peer.listens()? } else { peer.address };
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }

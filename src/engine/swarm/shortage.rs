@@ -137,7 +137,7 @@ impl Swarm {
         }
         let Some(content) = around.content else {
             // They are given time to answer.
-            let new = |p: &Peer| p.ids.ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
+            let new = |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
             let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
             return (!comes).then_some(Need::Metadata);
         };
