@@ -132,7 +132,7 @@ impl Torrent {
             if requests != marked {
                 return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
             }
-            let offers = peer.have.iter().filter(|p| !content.has(*p)).count() as u32;
+            let offers = peer.haves.pieces().iter().filter(|p| !content.has(*p)).count() as u32;
             if offers != peer.offers(self.content.as_ref()) {
                 return Err(format!(
                     "{} offers {offers} pieces, counted {}",
@@ -140,8 +140,7 @@ impl Torrent {
                     peer.offers(self.content.as_ref())
                 ));
             }
-            let needs_no_look = peer.counted_seed && (self.config.keeps_pieces() || peer.told.is_empty());
-            if !needs_no_look && !self.peers.is_partial(peer.key) {
+            if peer.haves.needs_look(self.config.keeps_pieces()) && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
             if self.surroundings().is_interesting(peer) != peer.am_interested {
@@ -152,7 +151,7 @@ impl Torrent {
             return Err(format!("{blocks:?} are asked of {key:?}, which is not there"));
         }
         for piece in 0..content.picker().num_pieces() {
-            let peers = self.peers.values().filter(|p| p.have.get(piece)).count() as u32;
+            let peers = self.peers.values().filter(|p| p.haves.has(piece)).count() as u32;
             if peers != content.picker().availability(piece) {
                 return Err(format!("{peers} have piece {piece}, counted {}", content.picker().availability(piece)));
             }
@@ -199,7 +198,7 @@ impl Torrent {
                     p.refusals,
                     p.requests.len(),
                     p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate.share(), usize::MAX),
-                    p.have.count()
+                    p.haves.pieces().count()
                 )
             })
             .collect();

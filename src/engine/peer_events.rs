@@ -64,8 +64,7 @@ impl Torrent {
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
-            peer.have = Bitfield::new(content.layout().num_pieces());
-            peer.told = Bitfield::new(content.layout().num_pieces());
+            peer.know_pieces(content.layout().num_pieces());
         }
         self.swarm.list_mut().connected(now, address, incoming, &limits);
         self.swarm.let_in(address, incoming);
@@ -289,16 +288,16 @@ impl Torrent {
     pub(super) fn peer_lost(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
         let audience = self.audience();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let Some(content) = &mut self.content else { return peer.lost_early(piece) };
+        let Some(content) = &mut self.content else { return peer.haves.early_mut().lost(piece) };
         let Some(lost) = content.peer_lost(peer, piece) else { return Ok(()) };
-        if lost.was_seed {
+        if lost.was.seed {
             self.swarm.list_mut().set_seed(peer.address, false);
         }
         if content.has(piece) {
             // It was not told while it had it itself.
             tell_have(now, peer, piece, audience, &mut self.out.wake);
         }
-        if lost.was_counted_seed {
+        if lost.was.counted_seed {
             self.peers.set_partial(key, true);
         }
         for block in lost.asked {
@@ -313,10 +312,10 @@ impl Torrent {
     pub(super) fn peer_bitfield(&mut self, now: Time, key: PeerKey, bytes: Vec<u8>) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &self.content else {
-            peer.early.state(false, Some(bytes));
+            peer.haves.early_mut().state(bytes);
             return Ok(());
         };
-        let field = content.field(bytes)?;
+        let field = Bitfield::from_message(bytes, content.layout().num_pieces())?;
         self.replace_have(now, key, field)
     }
 
@@ -326,7 +325,7 @@ impl Torrent {
             return Err("HAVE_ALL without the fast extension".into());
         }
         let Some(content) = &self.content else {
-            peer.early.state(true, None);
+            peer.haves.early_mut().state_all();
             return Ok(());
         };
         let field = Bitfield::full(content.layout().num_pieces());
@@ -337,9 +336,9 @@ impl Torrent {
         let stays = self.audience() == Audience::All;
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
         content.replace_have(peer, field)?;
-        let needs_no_look = peer.counted_seed && (stays || peer.told.is_empty());
+        let needs_look = peer.haves.needs_look(stays);
         self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
-        self.peers.set_partial(key, !needs_no_look);
+        self.peers.set_partial(key, needs_look);
         self.update_interest(now, key);
         self.heard_of_pieces(now);
         Ok(())
@@ -348,7 +347,7 @@ impl Torrent {
     /// The metadata is here: what the peer said before can be understood now. Nonsense ends the connection.
     pub(super) fn adopt_early_haves(&mut self, now: Time, key: PeerKey) {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &self.content) else { return };
-        match content.adopt_early_haves(peer) {
+        match peer.adopt_early_haves(content.layout().num_pieces()) {
             Ok(early) => {
                 // The first: it is taken.
                 let _ = self.replace_have(now, key, early.field);

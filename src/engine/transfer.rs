@@ -214,7 +214,7 @@ impl Torrent {
     pub(super) fn pieces_found(&mut self, now: Time) {
         let Some(content) = &self.content else { return };
         let found: Vec<u32> = if self.peers.is_empty() { Vec::new() } else { content.have().iter().collect() };
-        self.peers.for_each_partial(|peer| peer.count_offers(content.have()));
+        self.peers.for_each_partial(|peer| peer.haves.count_offers(content.have()));
         for piece in found {
             self.announce_piece(now, piece);
         }

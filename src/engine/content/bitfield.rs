@@ -39,6 +39,11 @@ impl Bitfield {
         Some(Self { bytes, len, ones })
     }
 
+    /// The same, or what is wrong with it.
+    pub fn from_message(bytes: Vec<u8>, pieces: u32) -> Result<Self, String> {
+        Self::from_bytes(bytes, pieces).ok_or_else(|| does_not_fit(pieces))
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -99,6 +104,11 @@ impl Bitfield {
             (0..8).filter(move |i| bits & (0x80 >> i) != 0).map(move |i| base + i)
         })
     }
+}
+
+/// What is wrong with a peer's statement of all its pieces, of which there are so many.
+pub fn does_not_fit(pieces: u32) -> String {
+    format!("bitfield does not fit {pieces} pieces")
 }
 
 #[cfg(test)]

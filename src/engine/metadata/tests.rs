@@ -157,7 +157,7 @@ fn what_was_said_of_pieces_before_the_metadata_counts() {
         let mut batch = said.iter().cloned().map(Received::Message).collect();
         torrent.peer_received(NOW, key, &mut batch, 0);
         torrent.merge(NOW, Some(&info), &[], &[]);
-        let has = torrent.peers.get(&key).map(|p| p.have.iter().collect::<Vec<_>>());
+        let has = torrent.peers.get(&key).map(|p| p.haves.pieces().iter().collect::<Vec<_>>());
         assert_eq!(has, want, "{said:?}");
     }
 }

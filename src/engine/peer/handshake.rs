@@ -41,7 +41,7 @@ impl Peer {
             self.fast.then_some(Message::HaveNone)
         };
         if stays {
-            self.told = have.clone();
+            self.haves.tell_all(have);
         }
         if let Some(message) = message {
             self.send(now, &message);

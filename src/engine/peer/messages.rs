@@ -1,6 +1,7 @@
 //! What peers' messages mean for the peer itself.
 
 use super::Peer;
+use super::early_haves::EarlyField;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
 
@@ -8,6 +9,25 @@ use crate::engine::content::pieces::PeerKey;
 const MAX_ALLOWED_TO_US: usize = 64;
 
 impl Peer {
+    /// There are so many pieces.
+    pub(in crate::engine) fn know_pieces(&mut self, pieces: u32) {
+        self.haves.know_pieces(pieces);
+        self.allowed_to_us.retain(|p| *p < pieces);
+    }
+
+    /// The metadata is here: what it said before can be understood now. Nonsense is an error.
+    pub(in crate::engine) fn adopt_early_haves(&mut self, pieces: u32) -> Result<EarlyField, String> {
+        self.know_pieces(pieces);
+        self.haves.take_early().understand(pieces)
+    }
+
+    /// It has a piece, before we know how many there are.
+    pub(in crate::engine) fn has_early(&mut self, piece: u32) -> Result<(), String> {
+        // There is a bound on them.
+        self.budget.refund(1);
+        self.haves.early_mut().got(piece)
+    }
+
     /// It lets us ask. Not believed of one that says so again and again.
     pub(in crate::engine) fn unchoked(&mut self, now: Time) -> bool {
         let changes = self.peer_choking && self.fickle.unchoked(now);

@@ -2,10 +2,12 @@
 
 pub mod budget;
 pub(crate) mod duplicates;
+pub mod early_haves;
 pub mod extensions;
 pub mod fickle;
 pub mod fruitless;
 pub mod handshake;
+pub mod haves;
 pub(crate) mod loans;
 pub mod messages;
 pub mod outbox;
@@ -25,6 +27,7 @@ use self::budget::Budget;
 use self::extensions::Extensions;
 use self::fickle::Fickle;
 use self::fruitless::Fruitless;
+use self::haves::Haves;
 use self::loans::Loans;
 use self::outbox::Outbox;
 use self::parole::Parole;
@@ -36,7 +39,6 @@ use super::bandwidth::aggregate::Part;
 use super::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
 use super::bandwidth::rate::Rate;
 use super::content::Content;
-use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
 use super::requests::shows::Shown;
 use crate::base::time::Time;
@@ -60,30 +62,6 @@ const SILENT: Duration = Duration::from_secs(2);
 pub const MIN_QUEUE: usize = 2;
 /// Requests taken back that are remembered.
 const MAX_CANCELLED: usize = 4096;
-/// HAVEs and their opposites kept from a peer while the metadata is missing.
-const MAX_EARLY_HAVES: usize = 1 << 16;
-
-/// What a peer said it has before we knew how many pieces there are.
-#[derive(Debug, Default)]
-pub struct EarlyHaves {
-    pub all: bool,
-    pub bitfield: Option<Vec<u8>>,
-    /// Pieces that it got or lost after that, in the order in which it said so.
-    pub changes: Vec<(u32, bool)>,
-}
-
-impl EarlyHaves {
-    /// False: it was too much.
-    pub fn push(&mut self, piece: u32, has: bool) -> bool {
-        self.changes.push((piece, has));
-        self.changes.len() <= MAX_EARLY_HAVES
-    }
-
-    /// The peer states all that it has: what it said before counts no more.
-    pub fn state(&mut self, all: bool, bitfield: Option<Vec<u8>>) {
-        *self = Self { all, bitfield, changes: Vec::new() };
-    }
-}
 
 /// A block asked of a peer.
 #[derive(Debug, Clone, Copy)]
@@ -108,12 +86,7 @@ pub struct Peer {
     pub fast: bool,
     pub extended: bool,
     pub extensions: Extensions,
-    pub have: Bitfield,
-    /// The picker counts it among the seeds, not piece by piece.
-    pub counted_seed: bool,
-    /// How often it stated all that it has.
-    pub bitfields: u32,
-    pub early: EarlyHaves,
+    pub haves: Haves,
 
     pub am_choking: bool,
     pub am_interested: bool,
@@ -143,8 +116,6 @@ pub struct Peer {
     pub credits: Arc<Credits>,
     pub snubbed: bool,
     pub parole: Parole,
-    /// Pieces that it has and we lack: why we are interested. Not kept up to date of one that is counted among the seeds.
-    pub counted_offers: u32,
     pub shown: Shown,
 
     /// What it asked us for and has not got, and how much of that is being read from disk.
@@ -154,8 +125,6 @@ pub struct Peer {
     pub loans: Loans,
     /// It was reported to the shell as having something to write.
     pub woken: bool,
-    /// Pieces that we told it we have.
-    pub told: Bitfield,
 
     pub down: Rate,
     pub up: Rate,
@@ -203,10 +172,7 @@ impl Peer {
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
             extensions: Extensions::default(),
-            have: Bitfield::default(),
-            counted_seed: false,
-            bitfields: 0,
-            early: EarlyHaves::default(),
+            haves: Haves::default(),
             am_choking: true,
             am_interested: false,
             peer_choking: true,
@@ -228,14 +194,12 @@ impl Peer {
             credits,
             snubbed: false,
             parole: Parole::default(),
-            counted_offers: 0,
             shown: Shown::default(),
             uploads: VecDeque::new(),
             reading: 0,
             outbox: Outbox::default(),
             loans,
             woken: false,
-            told: Bitfield::default(),
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),
@@ -310,15 +274,9 @@ impl Peer {
 
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
-        self.have.get(piece)
+        self.haves.has(piece)
             && (!self.peer_choking || self.allowed_to_us.contains(&piece))
             && self.refusals.allow(piece)
-    }
-
-    /// Counts anew what it has and we lack, who have that.
-    pub fn count_offers(&mut self, ours: &Bitfield) {
-        self.counted_offers =
-            if ours.is_empty() { self.have.count() } else { self.have.iter().filter(|p| !ours.get(*p)).count() as u32 };
     }
 
     /// Could it be asked for any piece?
@@ -377,7 +335,7 @@ impl Peer {
 
     /// How many pieces that we lack it has.
     pub(in crate::engine) fn offers(&self, content: Option<&Content>) -> u32 {
-        if self.counted_seed { content.map_or(0, Content::num_missing) } else { self.counted_offers }
+        self.haves.offers(content.map_or(0, Content::num_missing))
     }
 
     /// What it is to the aggregate of all.
@@ -544,7 +502,7 @@ impl Peer {
     }
 
     pub fn is_seed(&self) -> bool {
-        !self.have.is_empty() && self.have.is_full()
+        self.haves.is_seed()
     }
 
     /// Does it, or did it lately, do anything for us or we for it?

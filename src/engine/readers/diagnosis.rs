@@ -184,7 +184,7 @@ impl Facts<'_> {
             ..PeerCounts::default()
         };
         let Some(piece) = piece else { return counts };
-        for peer in self.peers.values().filter(|p| p.have.get(piece)) {
+        for peer in self.peers.values().filter(|p| p.haves.has(piece)) {
             let open = !peer.peer_choking || peer.allowed_to_us.contains(&piece);
             counts.with_piece += 1;
             counts.unchoked += u32::from(open);

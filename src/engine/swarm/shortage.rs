@@ -157,6 +157,6 @@ fn reads_wait_in_vain(now: Time, around: &Surroundings<'_>) -> bool {
     around.awaited(|_| true).any(|(piece, since)| {
         let patient = now.since(since) < PATIENCE;
         let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
-        !around.peers.values().any(|p| p.have.get(piece) && (patient || !in_vain(p)))
+        !around.peers.values().any(|p| p.haves.has(piece) && (patient || !in_vain(p)))
     })
 }
