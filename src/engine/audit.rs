@@ -119,7 +119,7 @@ impl Torrent {
         if self.peers.values().filter(|p| p.parole.is_on()).count() != self.peers.on_parole() {
             return Err(format!("{} peers counted on parole", self.peers.on_parole()));
         }
-        let unchoked = self.peers.values().filter(|p| !p.am_choking).count();
+        let unchoked = self.peers.values().filter(|p| !p.choking.am_choking()).count();
         if unchoked != self.choker.unchoked() {
             return Err(format!("{unchoked} peers unchoked, counted {}", self.choker.unchoked()));
         }
@@ -143,8 +143,8 @@ impl Torrent {
             if peer.haves.needs_look(self.config.keeps_pieces()) && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
-            if self.surroundings().is_interesting(peer) != peer.am_interested {
-                return Err(format!("interest in {} is stale: {}", peer.address, peer.am_interested));
+            if self.surroundings().is_interesting(peer) != peer.choking.am_interested() {
+                return Err(format!("interest in {} is stale: {}", peer.address, peer.choking.am_interested()));
             }
         }
         if let Some((key, blocks)) = asked.into_iter().next() {
@@ -191,8 +191,8 @@ impl Torrent {
                     "{:?} {}: choking {} interested {} snubbed {} parole {} refused {:?} requests {} queue {} have {}",
                     p.key,
                     p.address,
-                    p.peer_choking,
-                    p.am_interested,
+                    p.choking.peer_choking(),
+                    p.choking.am_interested(),
                     p.snubbed,
                     p.parole.is_on(),
                     p.refusals,

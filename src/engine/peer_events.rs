@@ -224,7 +224,7 @@ impl Torrent {
             Message::KeepAlive | Message::Suggest(_) | Message::Unknown(_) | Message::HaveNone => {}
             Message::Choke => self.choked(now, key),
             Message::Unchoke => {
-                if self.peers.get_mut(&key).is_some_and(|p| p.unchoked(now)) {
+                if self.peers.get_mut(&key).is_some_and(|p| p.choking.unchoked(now)) {
                     self.requests.ranking.outdated();
                 }
             }

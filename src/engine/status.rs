@@ -294,7 +294,7 @@ impl Torrent {
             num_peers: self.peers.len() as u32,
             num_seeds: self.peers.values().filter(|p| p.is_seed()).count() as u32,
             num_connections: (self.peers.len() + self.swarm.list().num_dialling()) as u32,
-            num_uploads: self.peers.values().filter(|p| !p.am_choking).count() as u32,
+            num_uploads: self.peers.values().filter(|p| !p.choking.am_choking()).count() as u32,
             list_peers: self.swarm.list().len() as u32,
             list_seeds: self.swarm.list().num_seeds() as u32,
             connect_candidates: self.swarm.list().num_candidates() as u32,
@@ -331,15 +331,15 @@ impl Torrent {
             .values()
             .map(|p| {
                 let mut flags = PeerFlags::empty();
-                flags.set(PeerFlags::INTERESTING, p.am_interested);
-                flags.set(PeerFlags::CHOKED, p.am_choking);
-                flags.set(PeerFlags::REMOTE_INTERESTED, p.peer_interested);
-                flags.set(PeerFlags::REMOTE_CHOKED, p.peer_choking);
+                flags.set(PeerFlags::INTERESTING, p.choking.am_interested());
+                flags.set(PeerFlags::CHOKED, p.choking.am_choking());
+                flags.set(PeerFlags::REMOTE_INTERESTED, p.choking.peer_interested());
+                flags.set(PeerFlags::REMOTE_CHOKED, p.choking.peer_choking());
                 flags.set(PeerFlags::SUPPORTS_EXTENSIONS, p.extended);
                 flags.set(PeerFlags::OUTGOING, !p.incoming);
                 flags.set(PeerFlags::ON_PAROLE, p.parole.is_on());
                 flags.set(PeerFlags::SEED, p.is_seed());
-                flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.optimistic && !p.am_choking);
+                flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
                 flags.set(PeerFlags::SNUBBED, p.snubbed);
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);

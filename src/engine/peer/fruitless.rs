@@ -63,14 +63,14 @@ impl Peer {
 
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
-        self.am_interested && self.requests.is_empty() && !self.snubbed && self.refusals.are_over()
+        self.choking.am_interested() && self.requests.is_empty() && !self.snubbed && self.refusals.are_over()
     }
 
     pub fn note_asked(&mut self, now: Time) {
         let ready = self.is_ready();
         self.fruitless.asked(now, ready);
         self.rhythm.asked(now);
-        self.fickle.asked();
+        self.choking.asked();
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.

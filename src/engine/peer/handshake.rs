@@ -55,7 +55,7 @@ impl Peer {
             let set = allowed_fast::allowed_fast_set(ip, &config.info_hashes.best(), pieces, n);
             for piece in set.into_iter().filter(|p| have.get(*p) && stays) {
                 self.send(now, &Message::AllowedFast(piece));
-                self.allowed_to_peer.push(piece);
+                self.choking.allow_to_peer(piece);
             }
         }
     }

@@ -5,14 +5,11 @@ use super::early_haves::EarlyField;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
 
-/// Pieces that a peer lets us ask for while it chokes us (BEP 6), at most.
-const MAX_ALLOWED_TO_US: usize = 64;
-
 impl Peer {
     /// There are so many pieces.
     pub(in crate::engine) fn know_pieces(&mut self, pieces: u32) {
         self.haves.know_pieces(pieces);
-        self.allowed_to_us.retain(|p| *p < pieces);
+        self.choking.know_pieces(pieces);
     }
 
     /// The metadata is here: what it said before can be understood now. Nonsense is an error.
@@ -28,29 +25,18 @@ impl Peer {
         self.haves.early_mut().got(piece)
     }
 
-    /// It lets us ask. Not believed of one that says so again and again.
-    pub(in crate::engine) fn unchoked(&mut self, now: Time) -> bool {
-        let changes = self.peer_choking && self.fickle.unchoked(now);
-        self.peer_choking &= !changes;
-        changes
-    }
-
     /// What it was asked for and will not send any more: one with the fast extension rejects that, one by one.
     pub(in crate::engine) fn choked(&mut self, now: Time) -> Vec<(u32, u32)> {
-        self.peer_choking = true;
         let lost: Vec<(u32, u32)> =
             if self.fast { Vec::new() } else { self.requests.iter().map(|r| (r.piece, r.block)).collect() };
-        self.fickle.choked(now, lost.len());
+        self.choking.choked(now, lost.len());
         lost
     }
 
     /// We may ask for that piece while it chokes us. `pieces`: how many there are, if that is known.
     pub(in crate::engine) fn allowed_fast(&mut self, piece: u32, pieces: Option<u32>) {
-        if self.allowed_to_us.len() < MAX_ALLOWED_TO_US
-            && pieces.is_none_or(|n| piece < n)
-            && !self.allowed_to_us.contains(&piece)
-        {
-            self.allowed_to_us.push(piece);
+        if pieces.is_none_or(|n| piece < n) {
+            self.choking.allow_to_us(piece);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
 pub mod budget;
+pub mod choking;
 pub(crate) mod duplicates;
 pub mod early_haves;
 pub mod extensions;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::budget::Budget;
+use self::choking::Choking;
 use self::extensions::Extensions;
-use self::fickle::Fickle;
 use self::fruitless::Fruitless;
 use self::haves::Haves;
 use self::loans::Loans;
@@ -88,22 +89,10 @@ pub struct Peer {
     pub extensions: Extensions,
     pub haves: Haves,
 
-    pub am_choking: bool,
-    pub am_interested: bool,
-    /// It chokes us, or says for too short a time that it does not.
-    pub peer_choking: bool,
-    pub fickle: Fickle,
+    pub choking: Choking,
     pub depth: Depth,
     pub fruitless: Fruitless,
     pub rhythm: Rhythm,
-    pub peer_interested: bool,
-    pub optimistic: bool,
-    pub last_unchoked: Time,
-    /// Pieces that we may ask for while choked (BEP 6), and those that it may.
-    pub allowed_to_us: Vec<u32>,
-    pub allowed_to_peer: Vec<u32>,
-    /// Requests for them that were taken while it was choked.
-    pub fast_requests: usize,
 
     pub requests: VecDeque<Request>,
     /// A request was taken back from it, at any time.
@@ -173,19 +162,10 @@ impl Peer {
             extended: handshake.supports_extensions(),
             extensions: Extensions::default(),
             haves: Haves::default(),
-            am_choking: true,
-            am_interested: false,
-            peer_choking: true,
-            fickle: Fickle::default(),
+            choking: Choking::default(),
             depth: Depth::default(),
             fruitless: Fruitless::new(now),
             rhythm: Rhythm::new(now),
-            peer_interested: false,
-            optimistic: false,
-            last_unchoked: Time::ZERO,
-            allowed_to_us: Vec::new(),
-            allowed_to_peer: Vec::new(),
-            fast_requests: 0,
             requests: VecDeque::new(),
             took_back: false,
             cancelled: VecDeque::new(),
@@ -243,9 +223,8 @@ impl Peer {
 
     /// Tells it whether we want something of it. True: that changed.
     pub(in crate::engine) fn set_interested(&mut self, now: Time, interested: bool) -> bool {
-        let changed = interested != self.am_interested;
+        let changed = self.choking.set_am_interested(interested);
         if changed {
-            self.am_interested = interested;
             self.send(now, if interested { &Message::Interested } else { &Message::NotInterested });
         }
         changed
@@ -274,14 +253,16 @@ impl Peer {
 
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
-        self.haves.has(piece)
-            && (!self.peer_choking || self.allowed_to_us.contains(&piece))
-            && self.refusals.allow(piece)
+        self.haves.has(piece) && self.choking.lets_us_ask(piece) && self.refusals.allow(piece)
     }
 
     /// Could it be asked for any piece?
     pub fn serves_all(&self) -> bool {
-        self.is_seed() && !self.peer_choking && self.refusals.are_none() && !self.parole.is_on() && !self.snubbed
+        self.is_seed()
+            && !self.choking.peer_choking()
+            && self.refusals.are_none()
+            && !self.parole.is_on()
+            && !self.snubbed
     }
 
     /// A request was taken back, and the peer told so.
@@ -303,7 +284,7 @@ impl Peer {
 
     /// A block came that nobody waits for. It is free if it was asked for once. Was it?
     pub fn stray_came(&mut self, now: Time, length: u32) -> bool {
-        self.fickle.stray_came();
+        self.choking.stray_came();
         let Some(left) = self.taken_back.checked_sub(1) else { return false };
         self.taken_back = left;
         self.budget.block(u64::from(length));
@@ -350,7 +331,7 @@ impl Peer {
         self.down.add(now, u64::from(bytes));
         self.note_brought(now, false);
         self.has_served = true;
-        self.fickle.brought_a_block();
+        self.choking.brought_a_block();
         self.depth.brought_a_block();
         self.refusals.serves(now, request.piece);
     }
@@ -380,7 +361,7 @@ impl Peer {
 
     /// May it be asked for anything, and is it expected to answer?
     pub fn may_be_asked(&self) -> bool {
-        self.am_interested && !self.snubbed && (!self.peer_choking || !self.allowed_to_us.is_empty())
+        self.choking.am_interested() && !self.snubbed && self.choking.lets_us_ask_any()
     }
 
     /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
@@ -507,6 +488,6 @@ impl Peer {
 
     /// Does it, or did it lately, do anything for us or we for it?
     pub fn is_idle(&self) -> bool {
-        !self.am_interested && !self.peer_interested
+        !self.choking.am_interested() && !self.choking.peer_interested()
     }
 }

@@ -131,13 +131,11 @@ impl Peers {
             for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
                 rate.update(now);
             }
-            peer.fickle.forget_ghosts(now);
             peer.depth.raise(now);
             if peer.requests.is_empty() {
                 peer.rhythm.rests();
             }
-            if peer.fickle.is_believed_now(now) {
-                peer.peer_choking = false;
+            if peer.choking.review(now) {
                 review.believed.push(peer.key);
             }
             let useless = now.since(peer.last_useful.max(peer.connected_at));

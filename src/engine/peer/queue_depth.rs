@@ -147,7 +147,7 @@ fn overtaken(requests: &VecDeque<Request>, now: Time, delivered: u64) -> usize {
 impl Peer {
     /// How many of its first requests it has dropped, and whether it has fallen silent with that.
     fn dropped(&self, now: Time) -> (usize, bool) {
-        if self.is_unknown() || self.snubbed || self.peer_choking || self.held.is_some() {
+        if self.is_unknown() || self.snubbed || self.choking.peer_choking() || self.held.is_some() {
             return (0, false);
         }
         let overtaken = overtaken(&self.requests, now, self.path.delivered());
@@ -191,7 +191,7 @@ impl Peer {
     pub fn takes(&self, requests: usize) -> usize {
         // Of one that is silent, one is enough to find out whether it still is.
         let most = if self.depth.silent_since.is_some() { 1 } else { self.depth.most() };
-        self.fickle.room(requests.min(most))
+        self.choking.room(requests.min(most))
     }
 }
 

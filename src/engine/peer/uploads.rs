@@ -12,15 +12,12 @@ use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::output::{DiskJob, Output, UploadRead};
 use crate::memory::pool::{BLOCK_SIZE, Block};
-use crate::metainfo::FileLayout;
 use crate::wire::{BlockRequest, Message};
 
 /// The longest request that is served; 16 KiB is what everybody asks.
 const MAX_REQUEST: u32 = 128 * 1024;
 /// Requests read from disk for a peer in one go.
 const READ_BATCH: usize = 16;
-/// So often a peer that is choked gets the pieces that it may have all the same (BEP 6).
-const FAST_TIMES: usize = 3;
 
 /// Peers for which nothing could be lent: they get it in turn.
 #[derive(Debug, Default)]
@@ -70,10 +67,8 @@ impl Uploads {
                 request.length, request.begin, request.piece
             ));
         }
-        let fast =
-            peer.allowed_to_peer.contains(&request.piece) && peer.fast_requests < most_fast_requests(peer, layout);
-        let allowed = !peer.am_choking || fast;
-        peer.fast_requests += usize::from(peer.am_choking && fast);
+        let blocks = layout.piece_length().div_ceil(BLOCK_SIZE) as usize;
+        let allowed = peer.choking.takes_request(request.piece, blocks);
         if !allowed || !content.has(request.piece) || peer.uploads.len() >= most {
             if peer.fast {
                 peer.answer(now, &Message::Reject(request));
@@ -193,9 +188,7 @@ impl Peer {
         }
         match data {
             Some(parts) => self.push_piece(now, request, parts),
-            None if !self.am_choking || self.allowed_to_peer.contains(&request.piece) => {
-                self.uploads.push_front(request)
-            }
+            None if self.choking.allows(request.piece) => self.uploads.push_front(request),
             None if self.fast => self.answer(now, &Message::Reject(request)),
             None => {}
         }
@@ -203,10 +196,10 @@ impl Peer {
 
     /// It may not ask any more, but for what it may have all the same.
     pub(in crate::engine) fn choke(&mut self, now: Time) {
-        self.am_choking = true;
+        self.choking.choke();
         self.answer(now, &Message::Choke);
         let (kept, dropped): (VecDeque<_>, VecDeque<_>) =
-            self.uploads.drain(..).partition(|r| self.allowed_to_peer.contains(&r.piece));
+            self.uploads.drain(..).partition(|r| self.choking.allows_choked(r.piece));
         self.uploads = kept;
         if self.fast {
             dropped.into_iter().for_each(|request| self.answer(now, &Message::Reject(request)));
@@ -214,15 +207,9 @@ impl Peer {
     }
 
     pub(in crate::engine) fn unchoke(&mut self, now: Time) {
-        self.am_choking = false;
-        self.last_unchoked = now;
+        self.choking.unchoke(now);
         self.answer(now, &Message::Unchoke);
     }
-}
-
-/// Whoever may have some pieces while it is choked may have them a few times, and not for ever.
-fn most_fast_requests(peer: &Peer, layout: &FileLayout) -> usize {
-    FAST_TIMES * peer.allowed_to_peer.len() * layout.piece_length().div_ceil(BLOCK_SIZE) as usize
 }
 
 fn reads_bytes(reads: &[BlockRequest]) -> usize {

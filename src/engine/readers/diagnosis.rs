@@ -185,7 +185,7 @@ impl Facts<'_> {
         };
         let Some(piece) = piece else { return counts };
         for peer in self.peers.values().filter(|p| p.haves.has(piece)) {
-            let open = !peer.peer_choking || peer.allowed_to_us.contains(&piece);
+            let open = peer.choking.lets_us_ask(piece);
             counts.with_piece += 1;
             counts.unchoked += u32::from(open);
             counts.refusing += u32::from(open && !peer.serves(piece));

@@ -205,15 +205,12 @@ impl Torrent {
         let Some(held) = peer.requests.iter().position(|r| r.piece == request.piece && r.block == block) else {
             return;
         };
-        if peer.peer_choking {
-            peer.allowed_to_us.retain(|p| *p != request.piece);
-            peer.fickle.rejected();
-        } else {
+        if !peer.choking.rejected(request.piece) {
             peer.refusals.note(now, request.piece);
             self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
             peer.note_depth(now, held);
         }
-        let gone = !peer.peer_choking && peer.shown.again && !peer.shown.shows(request.piece);
+        let gone = !peer.choking.peer_choking() && peer.shown.again && !peer.shown.shows(request.piece);
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);
         self.requests.refill = true;

@@ -202,7 +202,7 @@ impl Torrent {
         self.refresh_wants(now);
         let queue = self.queue_to_fill(now);
         let Some(peer) = self.peers.get(&key) else { return };
-        if !peer.am_interested || (peer.peer_choking && peer.allowed_to_us.is_empty()) {
+        if !peer.choking.am_interested() || !peer.choking.lets_us_ask_any() {
             return;
         }
         let target = queue.target(peer);

@@ -44,7 +44,7 @@ pub fn optimistic<K: Copy + Eq>(candidates: &[Candidate<K>], unchoked: &[K]) -> 
 /// Between two times that slots are given away which came free, however many they are.
 const LEAST_FILL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who has a slot, and when that is decided anew. It owns [`Peer::am_choking`].
+/// Who has a slot, and when that is decided anew. It alone chokes and unchokes.
 #[derive(Debug)]
 pub(in crate::engine) struct Choker {
     optimistic: PeerKey,
@@ -117,12 +117,12 @@ impl Choker {
         interested: bool,
         woken: &mut Vec<PeerKey>,
     ) {
-        if std::mem::replace(&mut peer.peer_interested, interested) == interested {
+        if !peer.choking.set_peer_interested(interested) {
             return;
         }
         if interested && self.unchoked < rules.slots {
             self.set_choking(now, peer, false, woken);
-        } else if !interested && !peer.am_choking {
+        } else if !interested && !peer.choking.am_choking() {
             self.set_choking(now, peer, true, woken);
             self.slot_freed();
         }
@@ -130,7 +130,7 @@ impl Choker {
 
     /// Its connection is over.
     pub(in crate::engine) fn peer_gone(&mut self, peer: &Peer) {
-        if !peer.am_choking {
+        if !peer.choking.am_choking() {
             self.unchoked = self.unchoked.saturating_sub(1);
             self.slot_freed();
         }
@@ -162,7 +162,7 @@ impl Choker {
         }
         (self.next_fill, self.least_fill) = (Time::NEVER, now + LEAST_FILL_INTERVAL);
         let free = rules.slots.saturating_sub(self.unchoked);
-        for key in unchoke(candidates(peers, rules, |p| p.am_choking), free, None) {
+        for key in unchoke(candidates(peers, rules, |p| p.choking.am_choking()), free, None) {
             if let Some(peer) = peers.get_mut(&key) {
                 self.set_choking(now, peer, false, woken);
             }
@@ -191,13 +191,13 @@ impl Choker {
         let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
         let chosen: BTreeSet<PeerKey> = unchoke(candidates, rules.slots, optimistic).into_iter().collect();
         for peer in peers.values_mut() {
-            peer.optimistic = Some(peer.key) == optimistic;
+            peer.choking.set_optimistic(Some(peer.key) == optimistic);
             self.set_choking(now, peer, !chosen.contains(&peer.key), woken);
         }
     }
 
     fn set_choking(&mut self, now: Time, peer: &mut Peer, choking: bool, woken: &mut Vec<PeerKey>) {
-        if peer.am_choking == choking {
+        if peer.choking.am_choking() == choking {
             return;
         }
         if choking {
@@ -214,8 +214,8 @@ impl Choker {
 /// Those who are interested, as far as `which` says.
 fn candidates(peers: &Peers, rules: &ChokerRules, which: impl Fn(&Peer) -> bool) -> Vec<Candidate<PeerKey>> {
     let rate = |p: &Peer| if rules.seeding { p.up.per_second() } else { p.down.per_second() };
-    let interested = peers.values().filter(|p| p.peer_interested && which(p));
-    interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.last_unchoked }).collect()
+    let interested = peers.values().filter(|p| p.choking.peer_interested() && which(p));
+    interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.choking.last_unchoked() }).collect()
 }
 
 #[cfg(test)]

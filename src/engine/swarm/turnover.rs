@@ -196,7 +196,7 @@ impl Turnover {
 impl Peer {
     /// So long one that has served and chokes us now may be of no use: it has others to serve, and comes back to us.
     fn time_between_turns(&self, all_served: bool) -> Duration {
-        match self.has_served && self.peer_choking {
+        match self.has_served && self.choking.peer_choking() {
             true if all_served => SOONEST_TURN,
             true => LAST_TURN,
             false => Duration::ZERO,
@@ -209,7 +209,7 @@ impl Peer {
         PeerRank {
             wanted: !self.is_idle(),
             offers,
-            serves: offers && !self.peer_choking && !self.snubbed,
+            serves: offers && !self.choking.peer_choking() && !self.snubbed,
             rate: self.down.per_second().saturating_add(self.up.per_second()),
             last_useful: self.last_useful,
         }
@@ -266,7 +266,7 @@ impl Surroundings<'_> {
     /// where the other has few; else the one of least worth, where the other has less.
     fn spared(&self, now: Time, newcomer: Newcomer) -> Option<&Peer> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
-        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.peer_interested;
+        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.choking.peer_interested();
         let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
         match newcomer.need {
             Need::Ours | Need::Any => None,
