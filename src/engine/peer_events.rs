@@ -214,7 +214,7 @@ impl Torrent {
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
-            peer.woken = !peer.outbox.is_empty();
+            peer.outbox.expect_look();
         }
         self.out.wake.retain(|k| *k != key);
     }
@@ -488,11 +488,7 @@ impl Torrent {
         }
         let (uploads, mut rest) = self.serving();
         uploads.serve(now, key, &mut rest);
-        let peer = self.peers.get_mut(&key)?;
-        let chunk = peer.outbox.pop();
-        if chunk.is_none() {
-            peer.woken = false;
-        }
+        let chunk = self.peers.get_mut(&key)?.outbox.pop();
         self.out.wake.retain(|k| *k != key);
         chunk
     }

@@ -43,7 +43,7 @@ impl Peer {
 
 /// Reports a peer as having something to write, once until the shell took it.
 pub(in crate::engine) fn wake(list: &mut Vec<PeerKey>, peer: &mut Peer) {
-    if !std::mem::replace(&mut peer.woken, true) {
+    if peer.outbox.wake() {
         list.push(peer.key);
     }
 }

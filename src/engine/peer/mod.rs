@@ -112,8 +112,6 @@ pub struct Peer {
     pub reading: usize,
     pub outbox: Outbox,
     pub loans: Loans,
-    /// It was reported to the shell as having something to write.
-    pub woken: bool,
 
     pub down: Rate,
     pub up: Rate,
@@ -179,7 +177,6 @@ impl Peer {
             reading: 0,
             outbox: Outbox::default(),
             loans,
-            woken: false,
             down: Rate::default(),
             up: Rate::default(),
             protocol_down: Rate::default(),

@@ -43,6 +43,8 @@ pub struct Outbox {
     message_bytes: usize,
     /// Bytes of answers since it was last empty.
     answer_bytes: usize,
+    /// The shell was told that there is something to write.
+    woken: bool,
 }
 
 impl Outbox {
@@ -103,11 +105,24 @@ impl Outbox {
         }
     }
 
+    /// The shell is to look at it. False: it was told so, and has not found it empty since.
+    pub fn wake(&mut self) -> bool {
+        !std::mem::replace(&mut self.woken, true)
+    }
+
+    /// The shell looks at it after this event: it need not be told.
+    pub fn expect_look(&mut self) {
+        self.woken = !self.is_empty();
+    }
+
     pub fn pop(&mut self) -> Option<Chunk> {
         if self.chunks.is_empty() {
             self.flush_tail();
         }
-        let chunk = self.chunks.pop_front()?;
+        let Some(chunk) = self.chunks.pop_front() else {
+            self.woken = false;
+            return None;
+        };
         let length = chunk.as_slice().len();
         self.bytes -= length.min(self.bytes);
         if let Chunk::Bytes(_) = chunk {
@@ -123,5 +138,36 @@ impl Outbox {
         if !self.tail.is_empty() {
             self.chunks.push_back(Chunk::Bytes(std::mem::take(&mut self.tail)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_is_told_once_until_it_found_it_empty() {
+        let mut outbox = Outbox::default();
+        outbox.push(&Message::Choke);
+        assert!(outbox.wake() && !outbox.wake());
+        assert!(outbox.pop().is_some() && !outbox.wake());
+        assert!(outbox.pop().is_none() && outbox.wake());
+        outbox.expect_look();
+        assert!(outbox.wake(), "there was nothing to look at");
+        outbox.push(&Message::Choke);
+        outbox.expect_look();
+        assert!(!outbox.wake());
+    }
+
+    #[test]
+    fn bytes_are_counted_by_their_kind() {
+        let mut outbox = Outbox::default();
+        outbox.push(&Message::Choke);
+        outbox.push_answer(&Message::Unchoke);
+        assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (10, 10, 5));
+        outbox.push_piece(BlockRequest { piece: 0, begin: 0, length: 0 }, Vec::new());
+        assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (23, 23, 5));
+        assert!(outbox.pop().is_some_and(|chunk| chunk.as_slice().len() == 23));
+        assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (0, 0, 0));
     }
 }
