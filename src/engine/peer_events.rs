@@ -476,7 +476,7 @@ impl Torrent {
     /// The peer's socket takes no more of what is to be written to it, or took all that it was offered.
     pub fn peer_blocked(&mut self, now: Time, key: PeerKey, blocked: bool) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.loans.set_blocked(now, blocked);
+            peer.upload.loans_mut().set_blocked(now, blocked);
         }
     }
 
@@ -633,7 +633,7 @@ impl Torrent {
             self.requests.from = 0;
         }
         peer.credits.clear();
-        let useless = peer.down.total() == 0 && peer.up.total() == 0;
+        let useless = peer.down.total() == 0 && peer.upload.payload().total() == 0;
         let hung_up = useless && now.since(peer.connected_at) < HUNG_UP;
         let parting = if reason.is_misconduct() || peer.of_no_use || (hung_up && self.somebody_waits()) {
             Parting::Failed

@@ -105,7 +105,7 @@ impl Peer {
 
     /// Bytes held for what it said and was answered: its outbox without payload, and the lists that it fills.
     pub(in crate::engine) fn held_for_it(&self) -> usize {
-        let lists = self.uploads.len() * 12 + self.pex.num_told() * 32 + self.cancelled.len() * 8;
+        let lists = self.upload.len() * 12 + self.pex.num_told() * 32 + self.cancelled.len() * 8;
         self.outbox.message_bytes() + lists + self.haves.early().bytes()
     }
 }

@@ -18,6 +18,7 @@ pub mod pex;
 pub mod queue_depth;
 pub mod refusals;
 pub mod rhythm;
+pub mod upload;
 pub mod uploads;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,13 +30,13 @@ use self::choking::Choking;
 use self::extensions::Extensions;
 use self::fruitless::Fruitless;
 use self::haves::Haves;
-use self::loans::Loans;
 use self::outbox::Outbox;
 use self::parole::Parole;
 use self::pex::Pex;
 use self::queue_depth::Depth;
 use self::refusals::Refusals;
 use self::rhythm::Rhythm;
+use self::upload::Upload;
 use super::bandwidth::aggregate::Part;
 use super::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
 use super::bandwidth::rate::Rate;
@@ -107,16 +108,11 @@ pub struct Peer {
     pub parole: Parole,
     pub shown: Shown,
 
-    /// What it asked us for and has not got, and how much of that is being read from disk.
-    pub uploads: VecDeque<BlockRequest>,
-    pub reading: usize,
+    pub upload: Upload,
     pub outbox: Outbox,
-    pub loans: Loans,
 
     pub down: Rate,
-    pub up: Rate,
     pub protocol_down: Rate,
-    pub protocol_up: Rate,
     pub path: PeerPath,
     pub connected_at: Time,
     pub last_received: Time,
@@ -150,7 +146,7 @@ impl Peer {
         credits: Arc<Credits>,
         unknown: usize,
     ) -> Self {
-        let loans = Loans::new(credits.pool().clone());
+        let upload = Upload::new(credits.pool().clone());
         Self {
             key,
             address,
@@ -173,14 +169,10 @@ impl Peer {
             snubbed: false,
             parole: Parole::default(),
             shown: Shown::default(),
-            uploads: VecDeque::new(),
-            reading: 0,
+            upload,
             outbox: Outbox::default(),
-            loans,
             down: Rate::default(),
-            up: Rate::default(),
             protocol_down: Rate::default(),
-            protocol_up: Rate::default(),
             path: PeerPath::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             connected_at: now,
             last_received: now,
@@ -212,7 +204,7 @@ impl Peer {
     /// What it asked for goes out to it.
     pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
         self.budget.served(u64::from(request.length));
-        self.loans.push(now, parts.iter().map(|(.., len)| *len));
+        self.upload.loans_mut().push(now, parts.iter().map(|(.., len)| *len));
         self.outbox.push_piece(request, parts);
         self.last_sent = now;
         self.last_useful = now;
@@ -236,10 +228,8 @@ impl Peer {
 
     /// So many bytes of payload went out to it, and so many in all.
     pub(in crate::engine) fn sent(&mut self, now: Time, payload: u64, all: u64) {
-        self.up.add(now, payload);
-        self.protocol_up.add(now, all);
+        self.upload.sent(now, payload, all);
         self.last_sent = now;
-        self.loans.wrote(payload);
     }
 
     /// Where one listens that came to us, if it told.

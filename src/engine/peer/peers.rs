@@ -128,9 +128,9 @@ impl Peers {
     pub(in crate::engine) fn review(&mut self, now: Time, rules: &ReviewRules, woken: &mut Vec<PeerKey>) -> Review {
         let mut review = Review::default();
         for peer in self.map.values_mut() {
-            for rate in [&mut peer.down, &mut peer.up, &mut peer.protocol_down, &mut peer.protocol_up] {
-                rate.update(now);
-            }
+            peer.down.update(now);
+            peer.protocol_down.update(now);
+            peer.upload.update_rates(now);
             peer.depth.raise(now);
             if peer.requests.is_empty() {
                 peer.rhythm.rests();
@@ -169,7 +169,7 @@ impl Peers {
 
     /// Those who do not take what they asked for, and is lent to them.
     pub(in crate::engine) fn stalled(&self, now: Time) -> Vec<PeerKey> {
-        self.map.values().filter(|p| p.loans.is_stalled(now)).map(|p| p.key).collect()
+        self.map.values().filter(|p| p.upload.loans().is_stalled(now)).map(|p| p.key).collect()
     }
 
     /// What each has dropped.

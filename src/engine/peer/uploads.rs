@@ -69,14 +69,14 @@ impl Uploads {
         }
         let blocks = layout.piece_length().div_ceil(BLOCK_SIZE) as usize;
         let allowed = peer.choking.takes_request(request.piece, blocks);
-        if !allowed || !content.has(request.piece) || peer.uploads.len() >= most {
+        if !allowed || !content.has(request.piece) || peer.upload.len() >= most {
             if peer.fast {
                 peer.answer(now, &Message::Reject(request));
                 wake(&mut rest.out.wake, peer);
             }
             return Ok(());
         }
-        peer.uploads.push_back(request);
+        peer.upload.push(request);
         self.serve(now, key, rest);
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Uploads {
     /// Moves what a peer asked for into its outbox, as far as the send buffer and its part of the memory for uploads allow; from
     /// disk it takes the long way. Where there is no memory it waits in line.
     pub(in crate::engine) fn serve(&mut self, now: Time, key: PeerKey, rest: &mut Serving<'_>) {
-        if rest.peers.get(&key).is_some_and(|p| !p.uploads.is_empty()) {
+        if rest.peers.get(&key).is_some_and(|p| !p.upload.is_empty()) {
             let others_wait = !self.line.is_empty();
             if (others_wait || !rest.lend(now, key)) && !self.line.contains(&key) {
                 self.line.push_back(key);
@@ -107,7 +107,7 @@ impl Uploads {
     /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into, or nothing to lend.
     pub(in crate::engine) fn serve_waiting(&mut self, now: Time, rest: &mut Serving<'_>) {
         self.serve_line(now, rest);
-        let waits = |p: &&Peer| !p.uploads.is_empty() && p.loans.blocks() == 0;
+        let waits = |p: &&Peer| !p.upload.is_empty() && p.upload.loans().blocks() == 0;
         let keys: Vec<PeerKey> = rest.peers.values().filter(waits).map(|p| p.key).collect();
         keys.into_iter().for_each(|key| self.serve(now, key, rest));
     }
@@ -128,25 +128,25 @@ impl Serving<'_> {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
         let mut lent = true;
-        while let Some(request) = peer.uploads.front().copied() {
-            if peer.outbox.bytes() + peer.reading + reads_bytes(&reads) >= watermark
-                || peer.loans.blocks() >= most
+        while let Some(request) = peer.upload.first() {
+            if peer.outbox.bytes() + peer.upload.reading() + reads_bytes(&reads) >= watermark
+                || peer.upload.loans().blocks() >= most
                 || reads.len() >= READ_BATCH
             {
                 break;
             }
             if !content.has(request.piece) {
-                peer.uploads.pop_front();
+                peer.upload.take_first();
                 if peer.fast {
                     peer.answer(now, &Message::Reject(request));
                 }
                 continue;
             }
-            if !peer.loans.take(blocks_of(self.config.storage, request), needed) {
-                lent = peer.loans.blocks() > 0;
+            if !peer.upload.loans_mut().take(blocks_of(self.config.storage, request), needed) {
+                lent = peer.upload.loans().blocks() > 0;
                 break;
             }
-            peer.uploads.pop_front();
+            peer.upload.take_first();
             if self.config.storage == StorageKind::Disk {
                 reads.push(request);
             } else {
@@ -156,7 +156,7 @@ impl Serving<'_> {
             }
         }
         if !reads.is_empty() {
-            peer.reading += reads_bytes(&reads);
+            peer.upload.reads(reads_bytes(&reads));
             let read = UploadRead { peer: key, requests: reads };
             self.out.disk.push(DiskJob::Read { generation: self.disk_generation, read });
         }
@@ -167,9 +167,7 @@ impl Serving<'_> {
 impl Peer {
     /// A request is taken back.
     pub(in crate::engine) fn upload_cancelled(&mut self, now: Time, request: BlockRequest, woken: &mut Vec<PeerKey>) {
-        let before = self.uploads.len();
-        self.uploads.retain(|r| *r != request);
-        if self.uploads.len() != before && self.fast {
+        if self.upload.cancel(request) && self.fast {
             self.answer(now, &Message::Reject(request));
             wake(woken, self);
         }
@@ -182,13 +180,13 @@ impl Peer {
         request: BlockRequest,
         data: Option<Vec<(Block, u32, u32)>>,
     ) {
-        self.reading = self.reading.saturating_sub(request.length as usize);
+        self.upload.was_read(request);
         if data.is_none() {
-            self.loans.give_back(blocks_of(StorageKind::Disk, request));
+            self.upload.loans_mut().give_back(blocks_of(StorageKind::Disk, request));
         }
         match data {
             Some(parts) => self.push_piece(now, request, parts),
-            None if self.choking.allows(request.piece) => self.uploads.push_front(request),
+            None if self.choking.allows(request.piece) => self.upload.put_back(request),
             None if self.fast => self.answer(now, &Message::Reject(request)),
             None => {}
         }
@@ -198,9 +196,7 @@ impl Peer {
     pub(in crate::engine) fn choke(&mut self, now: Time) {
         self.choking.choke();
         self.answer(now, &Message::Choke);
-        let (kept, dropped): (VecDeque<_>, VecDeque<_>) =
-            self.uploads.drain(..).partition(|r| self.choking.allows_choked(r.piece));
-        self.uploads = kept;
+        let dropped = self.upload.drop_all_but(|r| self.choking.allows_choked(r.piece));
         if self.fast {
             dropped.into_iter().for_each(|request| self.answer(now, &Message::Reject(request)));
         }

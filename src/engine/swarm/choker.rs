@@ -213,7 +213,7 @@ impl Choker {
 
 /// Those who are interested, as far as `which` says.
 fn candidates(peers: &Peers, rules: &ChokerRules, which: impl Fn(&Peer) -> bool) -> Vec<Candidate<PeerKey>> {
-    let rate = |p: &Peer| if rules.seeding { p.up.per_second() } else { p.down.per_second() };
+    let rate = |p: &Peer| if rules.seeding { p.upload.payload().per_second() } else { p.down.per_second() };
     let interested = peers.values().filter(|p| p.choking.peer_interested() && which(p));
     interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.choking.last_unchoked() }).collect()
 }

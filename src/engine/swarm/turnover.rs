@@ -203,6 +203,11 @@ impl Peer {
         }
     }
 
+    /// Bytes of payload a second, in both directions.
+    fn rate(&self) -> u32 {
+        self.down.per_second().saturating_add(self.upload.payload().per_second())
+    }
+
     /// What the connection is worth.
     fn rank(&self, content: Option<&Content>) -> PeerRank {
         let offers = self.offers(content) > 0;
@@ -210,7 +215,7 @@ impl Peer {
             wanted: !self.is_idle(),
             offers,
             serves: offers && !self.choking.peer_choking() && !self.snubbed,
-            rate: self.down.per_second().saturating_add(self.up.per_second()),
+            rate: self.rate(),
             last_useful: self.last_useful,
         }
     }
@@ -256,7 +261,7 @@ impl Surroundings<'_> {
                 return false;
             }
             let age = now.since(p.connected_at);
-            let never = p.down.total() == 0 && p.up.total() == 0 && p.requests.is_empty();
+            let never = p.down.total() == 0 && p.upload.payload().total() == 0 && p.requests.is_empty();
             p.is_idle() && age > IDLE || never && !self.rank(p).serves && age > chance
         };
         self.may_go(newcomer).filter(useless).min_by_key(|p| self.rank(p))
@@ -446,8 +451,7 @@ impl Swarm {
         // Who brings much is not parted with for somebody who may be dead.
         let serves = |p: &Peer| !p.requests.is_empty() && u64::from(p.down.per_second()) >= SLOW;
         let settled = peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
-        let mut worst: Vec<_> =
-            settled.map(|p| (p.down.per_second().saturating_add(p.up.per_second()), p.last_useful, p.key)).collect();
+        let mut worst: Vec<_> = settled.map(|p| (p.rate(), p.last_useful, p.key)).collect();
         worst.sort_unstable();
         worst.into_iter().take(most).map(|(_, _, key)| key).collect()
     }
