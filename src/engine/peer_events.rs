@@ -28,10 +28,6 @@ use crate::wire::{BlockRequest, Handshake, Message, Received, WireError, lt_dont
 
 /// While a read waits, who found no place is dialled again after this: one may be made.
 const SOON: Duration = Duration::from_secs(3);
-/// Bytes of messages that wait for a peer that does not read, and more for each piece, which it may be told of. One batch of requests that
-/// are refused fits in.
-const MOST_UNWRITTEN: usize = 1 << 20;
-const UNWRITTEN_A_PIECE: usize = 16;
 /// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
 /// a failure.
 const HUNG_UP: Duration = Duration::from_secs(10);
@@ -537,7 +533,7 @@ impl Torrent {
             close_seeds: settings.close_redundant_connections && self.config.keeps_pieces() && self.has_all(),
             crowded: self.peers.len() >= self.config.connection_limit(),
         };
-        for key in self.peers.deaf(MOST_UNWRITTEN) {
+        for key in self.peers.deaf(self.num_pieces()) {
             self.close_deaf(now, key);
         }
         self.close_stalled(now);
@@ -581,11 +577,14 @@ impl Torrent {
         }
     }
 
+    fn num_pieces(&self) -> u32 {
+        self.content.as_ref().map_or(0, |c| c.layout().num_pieces())
+    }
+
     /// Ends the connection of a peer that has long ceased to read.
     fn close_deaf(&mut self, now: Time, key: PeerKey) {
-        let pieces = self.content.as_ref().map_or(0, |c| c.layout().num_pieces() as usize);
-        let waiting = self.peers.get(&key).map_or(0, |p| p.outbox.message_bytes());
-        if waiting > MOST_UNWRITTEN + UNWRITTEN_A_PIECE * pieces {
+        let pieces = self.num_pieces();
+        if self.peers.get(&key).is_some_and(|p| p.outbox.is_deaf(pieces)) {
             self.close(now, key, CloseReason::NoMemory, Some(violation("it does not read what it is sent")));
         }
     }

@@ -6,6 +6,10 @@ use crate::memory::pool::Block;
 use crate::wire;
 use crate::wire::{BlockRequest, Message};
 
+/// Bytes of messages that wait for a peer that does not read, and more for each piece, which it may be told of. One batch of requests that
+/// are refused fits in.
+const MOST_UNWRITTEN: usize = 1 << 20;
+const UNWRITTEN_A_PIECE: usize = 16;
 /// Bytes that a batch of requests mostly has.
 const BATCH: usize = 512;
 
@@ -60,6 +64,11 @@ impl Outbox {
     /// Bytes of messages waiting, payload aside.
     pub fn message_bytes(&self) -> usize {
         self.message_bytes
+    }
+
+    /// Has the peer long ceased to read? There are so many pieces.
+    pub fn is_deaf(&self, pieces: u32) -> bool {
+        self.message_bytes > MOST_UNWRITTEN + UNWRITTEN_A_PIECE * pieces as usize
     }
 
     /// Bytes of answers to what the peer sent, since all was written the last time.

@@ -162,9 +162,9 @@ impl Peers {
         self.map.values().filter(|p| p.is_silent(now)).map(|p| p.requests.len() as u64).sum()
     }
 
-    /// Those for whom so many bytes of messages wait, and more: they do not read.
-    pub(in crate::engine) fn deaf(&self, bytes: usize) -> Vec<PeerKey> {
-        self.map.values().filter(|p| p.outbox.message_bytes() > bytes).map(|p| p.key).collect()
+    /// Those who do not read. There are so many pieces.
+    pub(in crate::engine) fn deaf(&self, pieces: u32) -> Vec<PeerKey> {
+        self.map.values().filter(|p| p.outbox.is_deaf(pieces)).map(|p| p.key).collect()
     }
 
     /// Those who do not take what they asked for, and is lent to them.
