@@ -524,15 +524,7 @@ impl Torrent {
 
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
     pub(super) fn check_peers(&mut self, now: Time) {
-        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
-        let settings = &self.config.settings;
-        let rules = ReviewRules {
-            peer_timeout: seconds(settings.peer_timeout),
-            inactivity_timeout: seconds(settings.inactivity_timeout),
-            request_timeout: seconds(settings.request_timeout),
-            close_seeds: settings.close_redundant_connections && self.config.keeps_pieces() && self.has_all(),
-            crowded: self.peers.len() >= self.config.connection_limit(),
-        };
+        let rules = ReviewRules::of(&self.config, self.has_all(), self.peers.len());
         for key in self.peers.deaf(self.num_pieces()) {
             self.close_deaf(now, key);
         }

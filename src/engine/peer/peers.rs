@@ -9,6 +9,7 @@ use super::Peer;
 use super::messages::wake;
 use crate::alert::CloseReason;
 use crate::base::time::Time;
+use crate::engine::config::Config;
 use crate::engine::content::pieces::PeerKey;
 use crate::wire::Message;
 
@@ -24,6 +25,21 @@ pub(in crate::engine) struct ReviewRules {
     pub close_seeds: bool,
     /// There are as many peers as there may be.
     pub crowded: bool,
+}
+
+impl ReviewRules {
+    /// Of a torrent that has all, or has not, and so many peers.
+    pub(in crate::engine) fn of(config: &Config, has_all: bool, peers: usize) -> Self {
+        let seconds = |s: i64| Duration::from_secs(u64::try_from(s).unwrap_or(0));
+        let settings = &config.settings;
+        Self {
+            peer_timeout: seconds(settings.peer_timeout),
+            inactivity_timeout: seconds(settings.inactivity_timeout),
+            request_timeout: seconds(settings.request_timeout),
+            close_seeds: settings.close_redundant_connections && config.keeps_pieces() && has_all,
+            crowded: peers >= config.connection_limit(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
