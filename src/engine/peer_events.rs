@@ -16,7 +16,7 @@ use super::peer::peers::ReviewRules;
 use super::peer::uploads::{Serving, Uploads};
 use super::swarm::choker::ChokerRules;
 use super::swarm::dial::DialFailure;
-use super::swarm::peer_list::{Parting, PeerSource};
+use super::swarm::peer_list::PeerSource;
 use super::swarm::smart_ban::Departed;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason, SocketType};
@@ -28,9 +28,6 @@ use crate::wire::{BlockRequest, Handshake, Message, Received, WireError, lt_dont
 
 /// While a read waits, who found no place is dialled again after this: one may be made.
 const SOON: Duration = Duration::from_secs(3);
-/// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
-/// a failure.
-const HUNG_UP: Duration = Duration::from_secs(10);
 
 /// It broke the protocol, or a bound.
 fn violation(what: impl Into<String>) -> Error {
@@ -609,7 +606,6 @@ impl Torrent {
         self.requests.ranking.outdated();
         self.fetch.peer_gone(key);
         self.requests.in_vain.left_with(&peer);
-        let limits = self.swarm_limits();
         if let Some(content) = &mut self.content {
             content.forget_pieces_of(&peer);
             for r in &peer.requests {
@@ -624,27 +620,8 @@ impl Torrent {
             self.requests.from = 0;
         }
         peer.credits.clear();
-        let useless = peer.down.total() == 0 && peer.upload.payload().total() == 0;
-        let hung_up = useless && now.since(peer.connected_at) < HUNG_UP;
-        let parting = if reason.is_misconduct() || peer.of_no_use || (hung_up && self.somebody_waits()) {
-            Parting::Failed
-        } else if hung_up {
-            Parting::Idle
-        } else {
-            Parting::Fair
-        };
-        if reason == CloseReason::UploadToUpload {
-            // Or it would be dialled again, for the same end.
-            self.swarm.list_mut().set_seed(peer.address, true);
-        }
-        let listens = peer.listens();
-        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
-            self.swarm.list_mut().remember(address);
-        }
-        self.swarm.list_mut().disconnected(now, peer.address, parting, &limits);
-        if let Some(address) = listens {
-            self.swarm.list_mut().disconnected(now, address, parting, &limits);
-        }
+        let (parting, limits) = (peer.parting(now, reason, self.somebody_waits()), self.swarm_limits());
+        self.swarm.parted(now, &peer, reason, parting, &limits);
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {
             endpoint: peer.address,

@@ -13,6 +13,7 @@ pub(crate) mod loans;
 pub mod messages;
 pub mod outbox;
 pub mod parole;
+mod parting;
 pub mod peers;
 pub mod pex;
 pub mod queue_depth;

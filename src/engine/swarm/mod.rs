@@ -13,11 +13,13 @@ pub mod turnover;
 use std::net::SocketAddr;
 
 use dial::Dialling;
-use peer_list::PeerList;
+use peer_list::{Parting, PeerList, SwarmLimits};
 use shortage::Shortage;
 use turnover::{Places, Turnover};
 
+use crate::alert::CloseReason;
 use crate::base::time::Time;
+use crate::engine::peer::Peer;
 
 /// Who is known, and how they are come by and parted with.
 #[derive(Debug)]
@@ -61,6 +63,29 @@ impl Swarm {
         self.places.taken();
         self.list.take_awaited(address);
         self.had_incoming |= incoming;
+    }
+
+    /// The connection with a peer is over.
+    pub(in crate::engine) fn parted(
+        &mut self,
+        now: Time,
+        peer: &Peer,
+        reason: CloseReason,
+        parting: Parting,
+        limits: &SwarmLimits,
+    ) {
+        if reason == CloseReason::UploadToUpload {
+            // Or it would be dialled again, for the same end.
+            self.list.set_seed(peer.address, true);
+        }
+        let listens = peer.listens();
+        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
+            self.list.remember(address);
+        }
+        self.list.disconnected(now, peer.address, parting, limits);
+        if let Some(address) = listens {
+            self.list.disconnected(now, address, parting, limits);
+        }
     }
 
     /// The torrent starts again: nobody's failures count, and it may dial as many at once as a new one.

@@ -1,0 +1,27 @@
+//! What the end of a connection tells of the peer.
+
+use std::time::Duration;
+
+use super::Peer;
+use crate::alert::CloseReason;
+use crate::base::time::Time;
+use crate::engine::swarm::peer_list::Parting;
+
+/// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
+/// a failure.
+const HUNG_UP: Duration = Duration::from_secs(10);
+
+impl Peer {
+    /// `wanted`: a read waits, or a download.
+    pub(in crate::engine) fn parting(&self, now: Time, reason: CloseReason, wanted: bool) -> Parting {
+        let useless = self.down.total() == 0 && self.upload.payload().total() == 0;
+        let hung_up = useless && now.since(self.connected_at) < HUNG_UP;
+        if reason.is_misconduct() || self.of_no_use || (hung_up && wanted) {
+            Parting::Failed
+        } else if hung_up {
+            Parting::Idle
+        } else {
+            Parting::Fair
+        }
+    }
+}
