@@ -117,7 +117,6 @@ pub struct Peer {
     pub path: PeerPath,
     pub connected_at: Time,
     pub last_received: Time,
-    pub last_sent: Time,
     /// Without the time for which it waited for us.
     pub last_block: Time,
     /// Since when what it sent waits for a download limit.
@@ -171,13 +170,12 @@ impl Peer {
             parole: Parole::default(),
             shown: Shown::default(),
             upload,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(now),
             down: Rate::default(),
             protocol_down: Rate::default(),
             path: PeerPath::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             connected_at: now,
             last_received: now,
-            last_sent: now,
             last_block: now,
             held: None,
             last_request: now,
@@ -192,22 +190,19 @@ impl Peer {
     }
 
     pub fn send(&mut self, now: Time, message: &Message) {
-        self.outbox.push(message);
-        self.last_sent = now;
+        self.outbox.push(now, message);
     }
 
     /// The answer to something that it sent.
     pub fn answer(&mut self, now: Time, message: &Message) {
-        self.outbox.push_answer(message);
-        self.last_sent = now;
+        self.outbox.push_answer(now, message);
     }
 
     /// What it asked for goes out to it.
     pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
         self.budget.served(u64::from(request.length));
         self.upload.loans_mut().push(now, parts.iter().map(|(.., len)| *len));
-        self.outbox.push_piece(request, parts);
-        self.last_sent = now;
+        self.outbox.push_piece(now, request, parts);
         self.last_useful = now;
     }
 
@@ -230,7 +225,7 @@ impl Peer {
     /// So many bytes of payload went out to it, and so many in all.
     pub(in crate::engine) fn sent(&mut self, now: Time, payload: u64, all: u64) {
         self.upload.sent(now, payload, all);
-        self.last_sent = now;
+        self.outbox.wrote(now);
     }
 
     /// Where one listens that came to us, if it told.

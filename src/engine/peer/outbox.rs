@@ -1,7 +1,9 @@
 //! What is to be written to a peer: messages already encoded, and blocks by reference.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use crate::base::time::Time;
 use crate::memory::pool::Block;
 use crate::wire;
 use crate::wire::{BlockRequest, Message};
@@ -10,6 +12,8 @@ use crate::wire::{BlockRequest, Message};
 /// are refused fits in.
 const MOST_UNWRITTEN: usize = 1 << 20;
 const UNWRITTEN_A_PIECE: usize = 16;
+/// After this a peer to which nothing is said hears that we are still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Bytes that a batch of requests mostly has.
 const BATCH: usize = 512;
 
@@ -37,7 +41,7 @@ impl Chunk {
 }
 
 /// The queue of chunks, in the order of the stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     chunks: VecDeque<Chunk>,
     /// Messages behind the last payload: the end of the stream.
@@ -49,9 +53,23 @@ pub struct Outbox {
     answer_bytes: usize,
     /// The shell was told that there is something to write.
     woken: bool,
+    /// When something was put in last, or written.
+    last_sent: Time,
 }
 
 impl Outbox {
+    pub fn new(now: Time) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            tail: Vec::new(),
+            bytes: 0,
+            message_bytes: 0,
+            answer_bytes: 0,
+            woken: false,
+            last_sent: now,
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -84,7 +102,8 @@ impl Outbox {
         })
     }
 
-    pub fn push(&mut self, message: &Message) {
+    pub fn push(&mut self, now: Time, message: &Message) {
+        self.last_sent = now;
         if self.tail.is_empty() {
             self.tail.reserve(BATCH);
         }
@@ -96,14 +115,15 @@ impl Outbox {
 
     /// The answer to something that the peer sent. What goes out of our own accord does not count as such: two that have much to
     /// say to each other would else each wait for the other to listen.
-    pub fn push_answer(&mut self, message: &Message) {
+    pub fn push_answer(&mut self, now: Time, message: &Message) {
         let before = self.message_bytes;
-        self.push(message);
+        self.push(now, message);
         self.answer_bytes += self.message_bytes - before;
     }
 
     /// A piece message whose payload lies in `parts` (block, offset in it, length).
-    pub fn push_piece(&mut self, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
+    pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
+        self.last_sent = now;
         let before = self.tail.len();
         wire::encode_piece_header(request.piece, request.begin, request.length, &mut self.tail);
         self.bytes += self.tail.len() - before + request.length as usize;
@@ -112,6 +132,20 @@ impl Outbox {
         for (block, offset, len) in parts {
             self.chunks.push_back(Chunk::Payload { block, offset, len });
         }
+    }
+
+    /// The shell wrote something of it.
+    pub fn wrote(&mut self, now: Time) {
+        self.last_sent = now;
+    }
+
+    /// Says that we are still there, if nothing was said for long. True: there is something to write with that.
+    pub fn keep_alive(&mut self, now: Time) -> bool {
+        let due = now.since(self.last_sent) > KEEP_ALIVE;
+        if due {
+            self.push(now, &Message::KeepAlive);
+        }
+        due
     }
 
     /// The shell is to look at it. False: it was told so, and has not found it empty since.
@@ -154,29 +188,40 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    const NOW: Time = Time::BEGINNING;
+
     #[test]
     fn the_shell_is_told_once_until_it_found_it_empty() {
-        let mut outbox = Outbox::default();
-        outbox.push(&Message::Choke);
+        let mut outbox = Outbox::new(NOW);
+        outbox.push(NOW, &Message::Choke);
         assert!(outbox.wake() && !outbox.wake());
         assert!(outbox.pop().is_some() && !outbox.wake());
         assert!(outbox.pop().is_none() && outbox.wake());
         outbox.expect_look();
         assert!(outbox.wake(), "there was nothing to look at");
-        outbox.push(&Message::Choke);
+        outbox.push(NOW, &Message::Choke);
         outbox.expect_look();
         assert!(!outbox.wake());
     }
 
     #[test]
     fn bytes_are_counted_by_their_kind() {
-        let mut outbox = Outbox::default();
-        outbox.push(&Message::Choke);
-        outbox.push_answer(&Message::Unchoke);
+        let mut outbox = Outbox::new(NOW);
+        outbox.push(NOW, &Message::Choke);
+        outbox.push_answer(NOW, &Message::Unchoke);
         assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (10, 10, 5));
-        outbox.push_piece(BlockRequest { piece: 0, begin: 0, length: 0 }, Vec::new());
+        outbox.push_piece(NOW, BlockRequest { piece: 0, begin: 0, length: 0 }, Vec::new());
         assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (23, 23, 5));
         assert!(outbox.pop().is_some_and(|chunk| chunk.as_slice().len() == 23));
         assert_eq!((outbox.bytes(), outbox.message_bytes(), outbox.answer_bytes()), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_hears_nothing_for_long_hears_that_we_are_there() {
+        let mut outbox = Outbox::new(NOW);
+        assert!(!outbox.keep_alive(NOW + KEEP_ALIVE));
+        outbox.wrote(NOW + KEEP_ALIVE);
+        let late = NOW + KEEP_ALIVE * 3;
+        assert!(outbox.keep_alive(late) && !outbox.keep_alive(late) && outbox.bytes() == 4);
     }
 }

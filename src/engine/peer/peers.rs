@@ -11,9 +11,6 @@ use crate::alert::CloseReason;
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::pieces::PeerKey;
-use crate::wire::Message;
-
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// By what peers are reviewed.
 #[derive(Debug)]
@@ -165,8 +162,7 @@ impl Peers {
             if !peer.snubbed && peer.silent_for(now) > rules.request_timeout {
                 review.snubbed.push(peer.key);
             }
-            if now.since(peer.last_sent) > KEEP_ALIVE {
-                peer.send(now, &Message::KeepAlive);
+            if peer.outbox.keep_alive(now) {
                 wake(woken, peer);
             }
         }
