@@ -474,3 +474,13 @@ impl Peer {
         !self.choking.am_interested() && !self.choking.peer_interested()
     }
 }
+
+#[cfg(test)]
+impl Peer {
+    /// One that came to us and has said nothing.
+    fn silent(now: Time, key: PeerKey) -> Self {
+        let handshake = Handshake::new(crate::metainfo::Sha1Hash([1; 20]), [2; 20], false);
+        let credits = Credits::new(crate::memory::pool::Pool::new(1 << 20));
+        Self::new(now, key, ([10, 0, 0, 1], 6881).into(), true, &handshake, credits, 1)
+    }
+}

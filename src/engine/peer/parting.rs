@@ -25,3 +25,25 @@ impl Peer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::content::pieces::PeerKey;
+
+    const NOW: Time = Time::BEGINNING;
+
+    #[test]
+    fn who_hangs_up_at_once_has_failed_where_something_is_wanted() {
+        let mut peer = Peer::silent(NOW, PeerKey(1));
+        let reason = CloseReason::None;
+        assert_eq!(peer.parting(NOW, reason, true), Parting::Failed);
+        assert_eq!(peer.parting(NOW, reason, false), Parting::Idle);
+        assert_eq!(peer.parting(NOW + HUNG_UP, reason, true), Parting::Fair);
+        assert_eq!(peer.parting(NOW + HUNG_UP, CloseReason::InvalidMessage, false), Parting::Failed);
+        peer.sent(NOW, 1, 1);
+        assert_eq!(peer.parting(NOW, reason, true), Parting::Fair);
+        peer.of_no_use = true;
+        assert_eq!(peer.parting(NOW, reason, false), Parting::Failed);
+    }
+}

@@ -224,3 +224,27 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::BEGINNING;
+
+    #[test]
+    fn those_on_parole_are_counted() {
+        let mut peers = Peers::default();
+        let keys = [peers.next_key(), peers.next_key(), peers.next_key()];
+        keys.into_iter().for_each(|key| peers.insert(key, Peer::silent(NOW, key)));
+        peers.failed_hash(keys[0]);
+        peers.failed_hash(keys[0]);
+        peers.set_parole(keys[1], true);
+        peers.set_parole(keys[2], false);
+        assert_eq!(peers.on_parole(), 2);
+        peers.set_parole(keys[0], false);
+        assert!(peers.remove(&keys[1]).is_some());
+        assert_eq!(peers.on_parole(), 0);
+        peers.failed_hash(keys[2]);
+        assert_eq!((peers.on_parole(), peers.take_all().count(), peers.on_parole()), (1, 2, 0));
+    }
+}
