@@ -15,6 +15,7 @@ use super::content::Content;
 use super::content::hashing::Hashing;
 use super::content::pieces::PeerKey;
 use super::content::priorities::first_priorities;
+use super::content::verifier::Verifier;
 use super::lifecycle::Lifecycle;
 use super::metadata::MetadataFetch;
 use super::output::Output;
@@ -128,6 +129,11 @@ impl Torrent {
 
     pub fn info(&self) -> Option<&Arc<Info>> {
         self.content.as_ref().map(|c| c.info())
+    }
+
+    /// Judges pieces; from the metadata on.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.content.as_ref().map(|c| c.verifier())
     }
 
     pub fn settings(&self) -> &Arc<Settings> {

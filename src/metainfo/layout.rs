@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::ParseError;
+use super::error::ParseError;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Most pieces of a torrent: libtorrent's `max_piece_count`.

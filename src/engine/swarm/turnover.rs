@@ -1,12 +1,14 @@
-//! Who makes room where there is none: peers that hold a place and do nothing with it.
+//! Connection slots: which peer gives its slot up when all are taken.
 //!
-//! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
-//! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
-//! While metadata is waited for, it is who was asked for it and brings none.
+//! A peer with which nothing goes on gives way first.
 //!
-//! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
-//! one that was never tried. It comes back soon if nobody took the place. One that brings next to nothing is not kept for long while there
-//! are any who were never tried, and for whom the program names meanwhile room is made at once.
+//! While a read waits, a peer that is of no use to that read gives way, too: one at a time, the one that has been useless longest, each after
+//! a fair time. That time grows with each round of such changes. So peers that unchoke us only after a while get their chance, and useless
+//! peers do not replace each other at speed. While metadata is missing, a peer gives way that was asked for it and brings none.
+//!
+//! While a read waits all the time and every slot is taken by a peer that brings something, the slowest peer now and then gives way to an
+//! address that was never tried. It is dialled again soon if nobody took the slot. A peer that brings next to nothing is not kept for long
+//! while there are addresses that were never tried. An address that the program names meanwhile gets a slot at once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
