@@ -99,8 +99,9 @@ impl Torrent {
         }
         let expected = peer.expected_arrival(now, self.requests.aggregate.share());
         let due = expected + peer.path.patience();
-        // Another stranger left with it. This one is not relied on: who has room is asked for it, too.
-        let relied_on = !peer.is_unknown() || !self.requests.in_vain.has(pick.piece, pick.block);
+        // It is silent, or it is a stranger and another one left with the block. It is not relied on: who has room is asked for it, too.
+        let in_vain = peer.is_unknown() && self.requests.in_vain.has(pick.piece, pick.block);
+        let relied_on = !peer.is_out() && !in_vain;
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store_mut().mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {

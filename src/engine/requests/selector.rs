@@ -16,6 +16,9 @@ use crate::memory::pool::BLOCK_SIZE;
 /// Pieces of the picker's order looked at for one request.
 const PICKER_SCAN: usize = 2048;
 
+/// What comes next is not asked of a silent peer, where others have it.
+const LEFT_BY_SILENT: u32 = 16;
+
 /// A block to ask for.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Pick {
@@ -69,7 +72,19 @@ impl Torrent {
         if behind == Duration::ZERO {
             return 0;
         }
-        (behind.as_secs_f64() * self.requests.aggregate.path.bandwidth() / f64::from(BLOCK_SIZE)) as u32
+        let blocks = |bandwidth: f64| (behind.as_secs_f64() * bandwidth / f64::from(BLOCK_SIZE)) as u32;
+        let bandwidth = self.requests.aggregate.path.bandwidth();
+        if peer.is_out() {
+            // What others bring without it: else it would leave all there is to them, for what it brought before.
+            return blocks(self.brought_beside(peer).min(bandwidth)).max(LEFT_BY_SILENT);
+        }
+        blocks(bandwidth)
+    }
+
+    /// What the fastest of the others bring, bytes a second.
+    fn brought_beside(&self, peer: &Peer) -> f64 {
+        let quick = self.requests.ranking.quick().iter().filter_map(|key| self.peers.get(key));
+        quick.filter(|p| p.key != peer.key && !p.is_out()).map(|p| p.path.bandwidth()).sum()
     }
 
     /// Of the first so many wants.

@@ -53,8 +53,10 @@ const LAST_TURN: Duration = Duration::from_secs(45);
 const SOONEST_TURN: Duration = Duration::from_secs(10);
 /// Who brings less than that a second is slow: two blocks.
 const SLOW: u64 = 32 * 1024;
-/// Where a read waits for so long, whatever it gets meanwhile, one of the slow makes room.
+/// Where reads wait for so long, all the time or again and again, whatever they get meanwhile, one of the slow makes room.
 const STARVES: Duration = Duration::from_secs(10);
+/// They wait again and again until none is seen to wait for so long: one that gets half of what it takes waits for half of the time.
+const RELIEVED: Duration = Duration::from_secs(3);
 /// And no other one before all who are here have had so long to show what they are worth.
 const SETTLED: Duration = Duration::from_secs(30);
 /// Who was asked for so long and brings less than that a second has shown it: it drips.
@@ -112,6 +114,8 @@ pub(in crate::engine) struct Places {
     is_for_one_that_comes: bool,
     /// Since when a read waits all the time.
     starves: Option<Time>,
+    /// Since when reads wait again and again, and when one was last seen to wait.
+    short: Option<(Time, Time)>,
     /// One of the slow made room, and nobody has come since.
     vacant: bool,
     /// Since when that read waits.
@@ -177,7 +181,12 @@ impl Places {
         first * (1 << turns.min(MOST_DOUBLED))
     }
 
-    /// Does a read that somebody watches get too little, other than by a limit of ours?
+    /// Do reads that somebody watches get too little, now and then or all the time?
+    fn is_short(&self, now: Time, around: &Surroundings<'_>) -> bool {
+        self.short.is_some_and(|(since, _)| now.since(since) >= STARVES) && !around.limited
+    }
+
+    /// Does a read that somebody watches wait all the time, other than by a limit of ours?
     pub fn starves(&self, now: Time, around: &Surroundings<'_>) -> bool {
         self.starves.is_some_and(|since| now.since(since) >= STARVES) && !around.limited
     }
@@ -390,14 +399,19 @@ impl Swarm {
     /// Seen now and then: does a read that somebody watches wait, again and again?
     pub(in crate::engine) fn note_starving(&mut self, now: Time, around: &Surroundings<'_>) {
         let waits = around.awaited(plays).next().is_some();
-        self.places.starves = if waits { self.places.starves.or(Some(now)) } else { None };
+        self.places.starves = self.places.starves.or(Some(now)).filter(|_| waits);
+        self.places.short = match self.places.short {
+            Some((since, _)) if waits => Some((since, now)),
+            None if waits => Some((now, now)),
+            before => before.filter(|(_, last)| now.since(*last) < RELIEVED),
+        };
     }
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
     fn too_slow_for_a_read<'a>(&self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
-        let named = self.is_for_a_named_one(newcomer, self.places.starves?);
+        let named = self.is_for_a_named_one(newcomer, self.places.short?.0);
         let tries = newcomer.incoming || named || self.list.has_untried(now);
-        if newcomer.need != Need::Ours || !self.places.starves(now, around) || self.places.vacant || !tries {
+        if newcomer.need != Need::Ours || !self.places.is_short(now, around) || self.places.vacant || !tries {
             return None;
         }
         let settled = named || around.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
