@@ -387,20 +387,6 @@ fn ended() -> Error {
     Error::new(Status::Network, "the peer closed the connection").with_operation(Operation::SockRead)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slices_cut_across_chunks() {
-        let chunks = [Chunk::Bytes(vec![1, 2, 3]), Chunk::Bytes(vec![4, 5]), Chunk::Bytes(vec![6])];
-        let all = |skip, len| -> Vec<u8> { slices(&chunks, skip, len).iter().flat_map(|s| s.to_vec()).collect() };
-        assert_eq!(all(0, 6), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(all(2, 2), [3, 4]);
-        assert_eq!(all(3, 9), [4, 5, 6]);
-    }
-}
-
 /// An event of what the peer sent. `burst`: its task goes on with the next one at once. Then, and where other torrents hash, what there is
 /// to hash goes to tasks of their own.
 fn run_received<R>(driver: &Arc<Driver>, burst: bool, event: impl FnOnce(&mut Torrent, Time) -> R) -> R {
@@ -413,4 +399,18 @@ fn run_received<R>(driver: &Arc<Driver>, burst: bool, event: impl FnOnce(&mut To
     }
     driver.carry_out(output);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_cut_across_chunks() {
+        let chunks = [Chunk::Bytes(vec![1, 2, 3]), Chunk::Bytes(vec![4, 5]), Chunk::Bytes(vec![6])];
+        let all = |skip, len| -> Vec<u8> { slices(&chunks, skip, len).iter().flat_map(|s| s.to_vec()).collect() };
+        assert_eq!(all(0, 6), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(all(2, 2), [3, 4]);
+        assert_eq!(all(3, 9), [4, 5, 6]);
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::eviction::{EvictionRank, evictable_by};
 use crate::base::time::Time;
 use crate::engine::content::Content;
-use crate::engine::content::piece::Stage;
+use crate::engine::content::piece::{Slot, Stage};
 use crate::engine::readers::reader::{PATIENT, Reader};
 use crate::engine::requests::demand::Class;
 use crate::engine::requests::selector::Pick;
@@ -32,6 +32,8 @@ const LAST: u8 = 10;
 /// Who had memory and brought nothing into it stands there for so long, twice as long each time.
 const BEHIND: Duration = Duration::from_secs(10);
 const LONGEST_BEHIND: Duration = Duration::from_secs(320);
+/// A piece for the background that takes longer than this to come in makes way for a player.
+const LONG_TURN: Duration = Duration::from_secs(4);
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
@@ -245,13 +247,34 @@ impl Torrent {
             } else {
                 EvictionRank::FarAhead
             };
-            let gave =
-                self.evict_for_others(now, bound) || (!is_passed && self.blocks_held() > share && self.let_one_go(now));
+            let gave = self.evict_for_others(now, bound)
+                || (!is_passed && self.blocks_held() > share && self.let_one_go(now))
+                || (read_waits && self.cache.share.is_behind_players() && self.end_long_turn(now));
             if !gave {
                 self.line.nothing_to_give_until = now + ASKED_AGAIN;
                 return;
             }
         }
+    }
+
+    /// Nobody plays here, somebody plays elsewhere, and a read waits for memory: a piece that has been coming in for long makes way, since it
+    /// would hold a player up for as long again. The torrent goes behind the others with what it wants next. Was there one?
+    fn end_long_turn(&mut self, now: Time) -> bool {
+        let Some(content) = &self.content else { return false };
+        let store = content.store();
+        let over = |s: &Slot| {
+            s.stage() == Stage::Partial
+                && !s.is_unverified_whole()
+                && !s.would_free_nothing()
+                && now.since(s.begun()) >= LONG_TURN
+        };
+        let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| over(s))?)));
+        // The one of which least would be fetched again.
+        let Some((piece, _)) = slots.min_by_key(|(piece, s)| (s.received(), *piece)) else { return false };
+        self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
+        self.line.member.leave();
+        self.evict(now, piece);
+        true
     }
 
     /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it.
