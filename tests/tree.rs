@@ -54,20 +54,23 @@ impl Source {
         first.trim_end_matches(".rs").to_owned()
     }
 
+    /// The names of its module, from the root on.
+    fn module(&self) -> Vec<String> {
+        let path = self.path.with_extension("");
+        let names = path.iter().map(|name| name.to_string_lossy().into_owned());
+        names.filter(|name| name != "mod").collect()
+    }
+
+    /// All that it names of this crate, from the root on.
+    fn named(&self) -> impl Iterator<Item = Vec<String>> {
+        let own = self.module();
+        paths_in(&self.code).into_iter().filter_map(move |path| absolute(&own, &path))
+    }
+
     /// The folders of `src/` that it uses.
     fn uses(&self) -> BTreeSet<String> {
-        let after = |text: &str, word: &str| -> Vec<String> {
-            text.match_indices(word)
-                .map(|(at, _)| &text[at + word.len()..])
-                .flat_map(|rest| match rest.strip_prefix('{') {
-                    Some(list) => list.split([',', '}']).map(first_word).collect(),
-                    None => vec![first_word(rest)],
-                })
-                .collect()
-        };
-        let up = "super::".repeat(self.path.components().count() - usize::from(self.path.ends_with("mod.rs")));
-        let named = after(&self.code, "crate::").into_iter().chain(after(&self.code, &up));
-        named.filter(|name| LAYERS.iter().any(|(layer, _)| layer == name)).collect()
+        let first = self.named().filter_map(|path| path.into_iter().next());
+        first.filter(|name| LAYERS.iter().any(|(layer, _)| layer == name)).collect()
     }
 }
 
@@ -218,21 +221,14 @@ const MOST_IN_A_CIRCLE: usize = 3;
 
 /// The files that each file uses, by the names of their modules.
 fn uses_of_files(sources: &[Source]) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
-    let module = |source: &Source| -> Vec<String> {
-        let path = source.path.with_extension("");
-        let names = path.iter().map(|name| name.to_string_lossy().into_owned());
-        names.filter(|name| name != "mod").collect()
-    };
-    let modules: BTreeSet<Vec<String>> = sources.iter().map(module).collect();
+    let modules: BTreeSet<Vec<String>> = sources.iter().map(Source::module).collect();
+    // The file is the longest beginning of the path that is one; the rest is inside it.
+    let file_of = |path: Vec<String>| (1..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m));
     let used = |source: &Source| -> BTreeSet<Vec<String>> {
-        let own = module(source);
-        let paths = paths_in(&source.code).into_iter().filter_map(|path| absolute(&own, &path));
-        // The file is the longest beginning of the path that is one; the rest is inside it.
-        let files =
-            paths.filter_map(|path| (1..=path.len()).rev().map(|n| path[..n].to_vec()).find(|m| modules.contains(m)));
-        files.filter(|file| *file != own).collect()
+        let own = source.module();
+        source.named().filter_map(file_of).filter(|file| *file != own).collect()
     };
-    sources.iter().map(|source| (module(source), used(source))).collect()
+    sources.iter().map(|source| (source.module(), used(source))).collect()
 }
 
 /// From the root on; of a path that begins elsewhere than in this crate there is none.
