@@ -32,8 +32,6 @@ const SOON: Duration = Duration::from_secs(3);
 /// are refused fits in.
 const MOST_UNWRITTEN: usize = 1 << 20;
 const UNWRITTEN_A_PIECE: usize = 16;
-/// Silent peers that are asked for a block at one tick.
-const MOST_TRIED: usize = 4;
 /// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
 /// a failure.
 const HUNG_UP: Duration = Duration::from_secs(10);
@@ -588,25 +586,6 @@ impl Torrent {
             self.requests.refill = true;
         }
         self.try_those_who_are_out(now);
-    }
-
-    /// One that is silent is asked for a block at a time all the while, also where those who bring something leave nothing of a shared
-    /// way: else nobody would ever know that it is back.
-    fn try_those_who_are_out(&mut self, now: Time) {
-        if !self.may_ask() {
-            return;
-        }
-        let idle = self.peers.values().filter(|p| p.is_out() && p.requests.is_empty() && p.may_be_asked());
-        let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
-        if keys.is_empty() {
-            return;
-        }
-        self.refresh_wants(now);
-        for key in keys {
-            if let Some(pick) = self.pick(now, key) {
-                self.request(now, key, pick);
-            }
-        }
     }
 
     /// Ends the connection of a peer that has long ceased to read.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// What a session's node is started with.
+/// Where it listens, and what it begins with.
 #[derive(Debug, Default)]
 pub struct Start {
     pub listen: Option<SocketAddr>,

@@ -141,7 +141,7 @@ impl Torrent {
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
             return false;
         };
-        let may_go = |s: &Slot| s.stage() == Stage::Partial && !s.is_unverified_whole() && !s.is_shared();
+        let may_go = |s: &Slot| s.is_coming_in() && !s.is_shared();
         let behind = content.store().present().iter().copied();
         let behind = behind.filter(|p| content.store().slot(*p).is_some_and(may_go) && rank(*p) > mine);
         let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) else { return false };

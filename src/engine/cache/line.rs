@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::eviction::{EvictionRank, evictable_by};
 use crate::base::time::Time;
 use crate::engine::content::Content;
-use crate::engine::content::piece::{Slot, Stage};
+use crate::engine::content::piece::Slot;
 use crate::engine::readers::reader::{PATIENT, Reader};
 use crate::engine::requests::demand::Class;
 use crate::engine::requests::selector::Pick;
@@ -76,6 +76,11 @@ pub(in crate::engine) struct Line {
 impl Line {
     pub(in crate::engine) fn new(member: Member) -> Self {
         Self { member, in_line_since: None, gave_way: None, nothing_to_give_until: Time::ZERO }
+    }
+
+    /// It goes behind all others for a while.
+    fn give_way(&mut self, now: Time) {
+        self.gave_way = Some(GaveWay::again(self.gave_way, now));
     }
 }
 
@@ -262,16 +267,11 @@ impl Torrent {
     fn end_long_turn(&mut self, now: Time) -> bool {
         let Some(content) = &self.content else { return false };
         let store = content.store();
-        let over = |s: &Slot| {
-            s.stage() == Stage::Partial
-                && !s.is_unverified_whole()
-                && !s.would_free_nothing()
-                && now.since(s.begun()) >= LONG_TURN
-        };
+        let over = |s: &Slot| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
         let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| over(s))?)));
         // The one of which least would be fetched again.
         let Some((piece, _)) = slots.min_by_key(|(piece, s)| (s.received(), *piece)) else { return false };
-        self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
+        self.line.give_way(now);
         self.line.member.leave();
         self.evict(now, piece);
         true
@@ -282,16 +282,14 @@ impl Torrent {
         let Some(content) = self.content.as_ref().filter(|_| self.cache.pool.anybody_waits()) else { return };
         let stuck = |p: &u32| {
             let slot = content.store().slot(*p);
-            slot.is_some_and(|s| {
-                s.stage() == Stage::Partial && !s.is_unverified_whole() && now.since(s.last()) >= STUCK
-            })
+            slot.is_some_and(|s| s.is_coming_in() && now.since(s.last()) >= STUCK)
         };
         let pieces: Vec<u32> = content.store().present().iter().copied().filter(stuck).collect();
         if self.line.member.others_lack().is_none() {
             // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
             let is_behind = self.line.gave_way.is_some_and(|g| g.is_behind(now));
             if !pieces.is_empty() && self.line.member.is_waiting() && !is_behind {
-                self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
+                self.line.give_way(now);
                 self.line.member.leave();
                 self.requests.from = 0;
                 self.fill_everybody(now);
@@ -299,7 +297,7 @@ impl Torrent {
             return;
         }
         if !pieces.is_empty() {
-            self.line.gave_way = Some(GaveWay::again(self.line.gave_way, now));
+            self.line.give_way(now);
         }
         pieces.into_iter().for_each(|piece| self.evict(now, piece));
     }

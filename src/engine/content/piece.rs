@@ -127,6 +127,11 @@ impl Slot {
         self.used
     }
 
+    /// Are blocks of it still to come?
+    pub fn is_coming_in(&self) -> bool {
+        self.stage == Stage::Partial && !self.is_unverified_whole()
+    }
+
     /// When memory was had for it.
     pub fn begun(&self) -> Time {
         self.begun

@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// Where peers share a way, what one leaves free goes to it or to one of so many.
 const FEW: usize = 16;
 
+/// Silent peers that are asked for a block at one tick.
+const MOST_TRIED: usize = 4;
+
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Queue {
@@ -253,6 +256,25 @@ impl Torrent {
             self.note_open(key);
         } else {
             self.requests.open.remove(key);
+        }
+    }
+
+    /// One that is silent is asked for a block at a time all the while, also where those who bring something leave nothing of a shared
+    /// way: else nobody would ever know that it is back.
+    pub(in crate::engine) fn try_those_who_are_out(&mut self, now: Time) {
+        if !self.may_ask() {
+            return;
+        }
+        let idle = self.peers.values().filter(|p| p.is_out() && p.requests.is_empty() && p.may_be_asked());
+        let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
+        if keys.is_empty() {
+            return;
+        }
+        self.refresh_wants(now);
+        for key in keys {
+            if let Some(pick) = self.pick(now, key) {
+                self.request(now, key, pick);
+            }
         }
     }
 
