@@ -157,8 +157,8 @@ impl Torrent {
                 return Err(format!("{peers} have piece {piece}, counted {}", content.picker().availability(piece)));
             }
         }
-        if !self.requests.outdated {
-            for want in self.requests.demand.iter().take(self.requests.from) {
+        if !self.requests.demand.is_outdated() {
+            for want in self.requests.demand.full() {
                 let free = content.store().slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
@@ -222,9 +222,9 @@ impl Torrent {
         format!(
             "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
             self.is_running(),
-            self.requests.demand,
-            self.requests.from,
-            self.requests.outdated
+            self.requests.demand.wants(),
+            self.requests.demand.full().len(),
+            self.requests.demand.is_outdated()
         )
     }
 }

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use super::bandwidth::aggregate::Aggregate;
 use super::cache::share::Claim;
 use super::config::{StorageKind, TorrentFlags};
 use super::metadata::MetadataFetch;
-use super::requests::late::LateHeap;
-use super::requests::open_slots::OpenSlots;
-use super::requests::ranking::Ranking;
-use super::requests::shows::Shows;
 use super::swarm::smart_ban::SmartBan;
 use super::torrent::Torrent;
 use super::trackers::AnnounceJob;
@@ -92,7 +87,7 @@ impl Torrent {
         // What the check finds missing and is fetched again is news.
         self.life.finished_told = false;
         let Some(content) = &mut self.content else { return Ok(()) };
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         content.recheck();
         self.begin_check();
         self.readers_changed();
@@ -124,7 +119,7 @@ impl Torrent {
         // It ended their connections.
         self.swarm.list_mut().forgive_all();
         self.alert(Alert::TorrentChecked);
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.pieces_found(now);
         self.update_state(now);
         self.readers_changed();
@@ -181,13 +176,8 @@ impl Torrent {
             self.out.close.push((peer.key, CloseReason::None));
         }
         self.choker.peers_gone();
-        (self.requests.from, self.requests.outdated, self.requests.refill) = (0, true, false);
-        self.requests.demand.clear();
-        self.requests.limited.peers_gone();
+        self.requests.start_over();
         self.smart_ban = SmartBan::default();
-        (self.requests.open, self.requests.late, self.requests.ranking) =
-            (OpenSlots::default(), LateHeap::default(), Ranking::default());
-        (self.requests.aggregate, self.requests.shows) = (Aggregate::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
         self.swarm.list_mut().forget_connections();

@@ -85,7 +85,7 @@ impl Torrent {
         if handshake.supports_extensions() {
             self.send_extended_handshake(now, key);
         }
-        if self.requests.refill {
+        if self.requests.is_to_refill() {
             self.fill_all(now);
         }
         Ok((key, credits))
@@ -210,7 +210,7 @@ impl Torrent {
         self.collect_hashes(now);
         self.prune_late();
         self.fill(now, key);
-        if self.requests.refill {
+        if self.requests.is_to_refill() {
             self.fill_all(now)
         }
         if let Some(peer) = self.peers.get_mut(&key) {
@@ -304,7 +304,7 @@ impl Torrent {
         }
         for block in lost.asked {
             self.release_request(key, piece, block);
-            self.requests.refill = true;
+            self.requests.refill_all();
         }
         self.suspect_stops(key);
         self.update_interest(now, key);
@@ -375,7 +375,7 @@ impl Torrent {
         self.suspect_stops(key);
         for (piece, block) in lost {
             self.release_request(key, piece, block);
-            self.requests.refill = true;
+            self.requests.refill_all();
         }
     }
 
@@ -583,7 +583,7 @@ impl Torrent {
                 self.send_cancel(now, key, piece, block);
                 self.release_request(key, piece, block);
             }
-            self.requests.refill = true;
+            self.requests.refill_all();
         }
         self.try_those_who_are_out(now);
     }
@@ -637,7 +637,7 @@ impl Torrent {
         self.give_up_exclusive(key, !peer.parole);
         self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
-            self.requests.from = 0;
+            self.requests.demand.came_free();
         }
         peer.credits.clear();
         let useless = peer.down.total() == 0 && peer.up.total() == 0;
@@ -672,6 +672,6 @@ impl Torrent {
         });
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
-        self.requests.refill = true;
+        self.requests.refill_all();
     }
 }

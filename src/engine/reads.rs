@@ -37,7 +37,7 @@ impl Torrent {
         let file = self.check_file(file)?;
         let (readers, source) = self.readers();
         let size = readers.open(now, id, file, options, &source)?;
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.clear_the_way(now);
         self.review_interests(now);
         self.fill_all(now);
@@ -46,7 +46,7 @@ impl Torrent {
 
     pub fn close_reader(&mut self, now: Time, id: ReaderId) {
         if self.readers.close(id) {
-            self.requests.outdated = true;
+            self.requests.demand.changed();
             // Without its reader a window is wanted no more: what was asked for it is taken back.
             if self.content.as_ref().is_some_and(|c| !c.picker().has_wanted()) {
                 self.cancel_unwanted(now);
@@ -65,7 +65,9 @@ impl Torrent {
         if let (Some(piece), Some(content)) = (read.touched, &mut self.content) {
             content.store_mut().touch(piece);
         }
-        self.requests.outdated |= read.wants_changed;
+        if read.wants_changed {
+            self.requests.demand.changed();
+        }
         read.outcome
     }
 
@@ -107,7 +109,7 @@ impl Torrent {
         let outcome = self.readers.find(id, offset, len, &self.source())?;
         if matches!(outcome, ReadOutcome::Wait) && !waiting {
             self.readers.begin_probe(now, id, offset);
-            self.requests.outdated = true;
+            self.requests.demand.changed();
             self.call_for_peers(now);
             self.fill_all(now);
         }
@@ -115,18 +117,22 @@ impl Torrent {
     }
 
     pub fn stop_probe(&mut self, now: Time, id: ReaderId, offset: u64) {
-        self.requests.outdated |= self.readers.stop_probe(now, id, offset);
+        if self.readers.stop_probe(now, id, offset) {
+            self.requests.demand.changed();
+        }
     }
 
     /// The caller's wait ended without data.
     pub fn stop_waiting(&mut self, now: Time, id: ReaderId) {
-        self.requests.outdated |= self.readers.stop_waiting(now, id);
+        if self.readers.stop_waiting(now, id) {
+            self.requests.demand.changed();
+        }
     }
 
     /// Moves a reader. In the same event, requests outside all windows are taken back and the new first blocks go out.
     pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
         let near = self.readers.seek(now, id, position)?;
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         if !near {
             self.cancel_unwanted(now);
             self.cancel_beyond(now);
@@ -141,7 +147,7 @@ impl Torrent {
     /// taken back, and what is wanted now goes out, in the same event.
     pub fn set_reader_options(&mut self, now: Time, id: ReaderId, options: ReaderOptions) -> Result<()> {
         self.readers.set_options(now, id, options)?;
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.cancel_unwanted(now);
         self.clear_the_way(now);
         self.fill_all(now);
@@ -162,7 +168,7 @@ impl Torrent {
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
         self.readers.prebuffer(id, head, tail)?;
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         // How much it is follows from the window, which is cut anew for it.
         self.refresh_wants(now);
         self.fill_all(now);
@@ -236,14 +242,14 @@ impl Torrent {
     /// taken back. It would come before what he waits for. It is asked for again behind that.
     fn clear_the_way(&mut self, now: Time) {
         // Nearly always nothing is to be cleared: a look at all peers for each wait of a player would cost more than the rest of it.
-        if !self.requests.asked_far_ahead || !self.may_ask() {
+        if !self.requests.were_asked_far_ahead() || !self.may_ask() {
             return;
         }
         self.refresh_wants(now);
         if !matches!(self.queue_time(now), QueueTime::Least { .. }) {
             return;
         }
-        self.requests.asked_far_ahead = false;
+        self.requests.way_is_clear();
         let queue = self.queue(now);
         let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
         let waits = |p: &&Peer| p.requests.len() > queue.target(p) * MUCH_TOO_LONG;
@@ -252,14 +258,14 @@ impl Torrent {
             return;
         }
         let urgent: BTreeSet<u32> =
-            self.requests.demand.iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
+            self.requests.demand.wants().iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
         keys.into_iter().for_each(|key| self.cancel_requests(now, key, |piece| !urgent.contains(&piece)));
     }
 
     /// After a seek: what was asked for of pieces that are read block by block, and lies outside what is wanted now, is taken back.
     fn cancel_beyond(&mut self, now: Time) {
         self.refresh_wants(now);
-        for (key, piece, block) in self.readers.asked_beyond(&self.requests.demand, &self.peers) {
+        for (key, piece, block) in self.readers.asked_beyond(self.requests.demand.wants(), &self.peers) {
             self.send_cancel(now, key, piece, block);
             self.release_request(key, piece, block);
         }
@@ -274,7 +280,7 @@ impl Torrent {
         content.store_mut().let_go(piece, block);
         if kept {
             self.lose(now, piece);
-            self.requests.outdated = true;
+            self.requests.demand.changed();
         }
         true
     }
@@ -282,7 +288,7 @@ impl Torrent {
     /// What was let go is to be had again, where it is wanted back.
     pub(super) fn take_back_passed(&mut self) {
         let Some(content) = &mut self.content else { return };
-        let pieces = self.readers.wanted_back(content, &self.requests.demand);
+        let pieces = self.readers.wanted_back(content, self.requests.demand.wants());
         pieces.into_iter().for_each(|piece| content.store_mut().rewind(piece));
     }
 }

@@ -222,7 +222,7 @@ impl Torrent {
     pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
         self.close_each(now, keys, CloseReason::TooManyConnections);
         // What they were asked for is asked of others.
-        if self.requests.refill {
+        if self.requests.is_to_refill() {
             self.fill_all(now);
         }
     }

@@ -206,7 +206,7 @@ impl Torrent {
         self.config.settings = settings;
         self.choker.rules_changed(now, &self.choker_rules());
         self.part_with_surplus(now);
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.fill_everybody(now);
     }
 
@@ -242,7 +242,7 @@ impl Torrent {
         } else {
             self.update_state(now);
         }
-        self.requests.outdated = true;
+        self.requests.demand.changed();
     }
 
     pub fn set_flags(&mut self, now: Time, flags: TorrentFlags, on: bool) {
@@ -273,7 +273,7 @@ impl Torrent {
         let tick = active.then(|| self.life.last_tick + self.pulse());
         let late = self.requests.late.next().filter(|_| self.may_ask());
         let hashes = self.hashes_due();
-        let refused = Some(self.requests.next_forgiveness).filter(|at| *at < Time::NEVER);
+        let refused = self.requests.next_forgiveness();
         let dial = self.swarm.list().next_dial_time(self.has_all());
         let sought =
             [dial, self.swarm.next_call()].into_iter().flatten().min().map(|t| t.max(self.life.last_tick + TICK));
@@ -296,7 +296,7 @@ impl Torrent {
             && rates.iter().all(|r| r.per_second() == 0)
             && self.choker.is_quiet()
             && self.swarm.list().num_dialling() == 0
-            && self.requests.demand.is_empty()
+            && self.requests.demand.wants().is_empty()
             && self.readers.deadlines().is_empty()
             && !content.picker().has_wanted()
             && !self.hashing.has_work()
@@ -352,9 +352,13 @@ impl Torrent {
         self.cache.pool.review_line(now.micros());
         self.give_up_stuck(now);
         // While it waits, a reader of its own may have fallen asleep.
-        self.requests.outdated |= self.line.member.is_waiting();
+        if self.line.member.is_waiting() {
+            self.requests.demand.changed();
+        }
         // Who has a place in the background changes with time.
-        self.requests.outdated |= self.readers.anybody_is_put_off();
+        if self.readers.anybody_is_put_off() {
+            self.requests.demand.changed();
+        }
         self.line.member.leave();
         let (uploads, mut rest) = self.serving();
         uploads.serve_waiting(now, &mut rest);

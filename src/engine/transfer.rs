@@ -69,7 +69,7 @@ impl Torrent {
     /// The peer brought what it was asked for.
     fn request_answered(&mut self, now: Time, key: PeerKey, queue_time: QueueTime) {
         if let Some(peer) = self.peers.get(&key) {
-            self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
+            self.requests.forgive_at(peer.refusals.next());
         }
         self.line.gave_way = None;
         let asked = self.peers.values().filter(|p| p.may_be_asked());
@@ -137,11 +137,11 @@ impl Torrent {
             Passed::Kept => self.piece_had(now, piece),
             Passed::ToWrite(blocks) => {
                 self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
-                self.requests.from = 0;
+                self.requests.demand.came_free();
             }
         }
         self.acquit(now, piece);
-        if self.requests.refill {
+        if self.requests.is_to_refill() {
             self.fill_all(now);
         }
     }
@@ -154,7 +154,7 @@ impl Torrent {
         match outcome {
             Ok(()) => self.piece_had(now, piece),
             Err((error, filename)) => {
-                self.requests.outdated = true;
+                self.requests.demand.changed();
                 self.disk_failed(now, generation, error, filename);
             }
         }
@@ -166,10 +166,7 @@ impl Torrent {
         let Some(had) = self.content.as_mut().and_then(|c| c.piece_had(piece)) else { return };
         self.meters.counters.refetched_pieces += u64::from(had.refetched);
         self.readers.reset_deadline(piece);
-        if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
-            self.requests.demand.remove(at);
-            self.requests.from -= usize::from(at < self.requests.from);
-        }
+        self.requests.demand.remove(piece);
         self.alert(Alert::PieceFinished { piece });
         for file in had.completed {
             self.alert(Alert::FileCompleted { file });
@@ -245,7 +242,7 @@ impl Torrent {
                 self.cancel_each(now, cancelled.unwrap_or_default());
             }
         }
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.fill_all(now);
     }
 
@@ -259,7 +256,7 @@ impl Torrent {
     pub(super) fn take_over(&mut self, now: Time, piece: u32) {
         let Some(owner) = self.content.as_mut().and_then(|c| c.store_mut().take_over(piece)) else { return };
         self.cancel_requests(now, owner, |p| p == piece);
-        self.requests.from = 0;
+        self.requests.demand.came_free();
     }
 
     /// A suspect begins to bring a piece that others left.
@@ -275,8 +272,8 @@ impl Torrent {
     /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
     pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
         if self.content.as_mut().is_some_and(|c| c.store_mut().give_up_exclusive(key, trusted)) {
-            self.requests.from = 0;
-            self.requests.refill = true;
+            self.requests.demand.came_free();
+            self.requests.refill_all();
         }
     }
 
@@ -306,7 +303,7 @@ impl Torrent {
         if !self.swarm.list().is_banned(who.address) {
             self.ban_sender(who.address, who.peer_id);
         }
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         // It may have come back meanwhile.
         let again = |torrent: &Self| {
             let banned = torrent.peers.values().find(|p| torrent.swarm.list().is_banned(p.address));
@@ -371,7 +368,7 @@ impl Torrent {
     }
 
     fn priorities_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         // What was evicted and comes again is no news; what is wanted newly is.
         if self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) {
             self.life.finished_told = false;
@@ -408,7 +405,7 @@ impl Torrent {
     }
 
     fn deadlines_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.wants_changed(now);
     }
 
@@ -422,7 +419,7 @@ impl Torrent {
     fn cancel_unpicked(&mut self, now: Time) {
         self.refresh_wants(now);
         let Some(content) = &self.content else { return };
-        let unwanted = content.unpicked(&self.requests.demand.iter().map(|w| w.piece).collect());
+        let unwanted = content.unpicked(&self.requests.demand.wants().iter().map(|w| w.piece).collect());
         let keys: Vec<_> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
         for key in keys {
             self.cancel_requests(now, key, |p| unwanted.contains(&p));

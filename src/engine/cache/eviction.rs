@@ -136,7 +136,8 @@ impl Torrent {
         if self.evict_one(now, bound, pick.piece) {
             return true;
         }
-        let rank = |piece: u32| self.requests.demand.iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
+        let rank =
+            |piece: u32| self.requests.demand.wants().iter().position(|w| w.piece == piece).unwrap_or(usize::MAX);
         let mine = rank(pick.piece);
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
             return false;
@@ -203,7 +204,7 @@ impl Torrent {
         if kept {
             self.lose(now, piece);
         }
-        self.requests.outdated = true;
+        self.requests.demand.changed();
     }
 
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
@@ -220,10 +221,10 @@ impl Torrent {
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.refresh_wants(now);
         self.shed(now);
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         // A read of a piece that does not fit any more fails.
         self.readers_changed();
         self.fill_everybody(now);
@@ -335,13 +336,13 @@ impl Torrent {
         };
         if self.cache.share.claim(Claim { precedence, weight, need }) {
             self.out.shares_changed = true;
-            self.requests.outdated = true;
+            self.requests.demand.changed();
         }
     }
 
     /// Shares of the session changed: the windows follow.
     pub fn shares_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.fill_all(now);
     }
 
@@ -372,7 +373,7 @@ impl Torrent {
         }
         self.cache.protected = protected;
         self.update_kept_lookbehind();
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.fill_all(now);
         Ok(())
     }
@@ -380,7 +381,7 @@ impl Torrent {
     pub fn clear_lookbehind(&mut self, now: Time) {
         self.cache.protected.clear();
         self.update_kept_lookbehind();
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.fill_all(now);
     }
 

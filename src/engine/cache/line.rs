@@ -128,8 +128,9 @@ impl Torrent {
         if blocks > self.cache.share.unprotected(self.cache.pool.limit()) {
             return Rank { urgency: LAST, since: self.line.in_line_since.get_or_insert(now).micros() };
         }
-        let waits_since =
-            || self.requests.demand.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
+        let waits_since = || {
+            self.requests.demand.wants().iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due)
+        };
         let (class, since) = match pick.class {
             Class::Blocked => (Class::Blocked, waits_since().unwrap_or(now)),
             Class::Background => match waits_since().map(|since| since + PATIENT) {
@@ -168,12 +169,12 @@ impl Torrent {
         peer.note_taken_back();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
         peer.refusals.note_late(now, piece);
-        self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
+        self.requests.forgive_at(peer.refusals.next());
         let charge = peer.credits.take(piece, block * BLOCK_SIZE);
         let mut promise = content.store_mut().unmark_asked(piece, block, late);
         // What is on its way keeps its charge; the piece's own memory serves then.
         let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store_mut().redeem(piece));
-        self.requests.from = 0;
+        self.requests.demand.came_free();
         self.note_open(late);
         Some((charge?, promise))
     }
@@ -181,7 +182,7 @@ impl Torrent {
     /// It is this torrent's turn: there is as much as it waits for.
     pub fn memory_came(&mut self, now: Time) {
         self.line.member.leave();
-        self.requests.from = 0;
+        self.requests.demand.came_free();
         self.fill_everybody(now);
     }
 
@@ -190,7 +191,7 @@ impl Torrent {
     pub fn settle_memory(&mut self, now: Time) {
         self.shed(now);
         self.line.member.holds(self.blocks_held());
-        if self.requests.outdated && self.cache.pool.anybody_waits() {
+        if self.requests.demand.is_outdated() && self.cache.pool.anybody_waits() {
             self.review_memory(now);
         }
         self.out.memory_wanted |= self.cache.pool.lacks_unasked();
@@ -202,7 +203,7 @@ impl Torrent {
         let asked_lately = now < self.line.nothing_to_give_until && self.is_running();
         if !asked_lately && self.line.member.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
-            self.requests.outdated = true;
+            self.requests.demand.changed();
             self.review_memory(now);
         }
     }
@@ -210,7 +211,7 @@ impl Torrent {
     /// Nothing is fetched until it starts again: it waits for no memory, and who does may have what it holds.
     pub(in crate::engine) fn rest_from_memory(&mut self, now: Time) {
         self.line.member.leave();
-        self.requests.outdated = true;
+        self.requests.demand.changed();
         self.update_shares(now);
         self.yield_memory(now);
     }
@@ -291,7 +292,7 @@ impl Torrent {
             if !pieces.is_empty() && self.line.member.is_waiting() && !is_behind {
                 self.line.give_way(now);
                 self.line.member.leave();
-                self.requests.from = 0;
+                self.requests.demand.came_free();
                 self.fill_everybody(now);
             }
             return;

@@ -79,7 +79,7 @@ impl Torrent {
 
     /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
     pub(in crate::engine) fn least_urgent(&self) -> Class {
-        self.requests.demand.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
+        self.requests.demand.wants().first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
     }
 
     /// What is urgent and asked for is watched, whatever it was asked for: a block of the tail, of a background reader or of the
@@ -87,7 +87,7 @@ impl Torrent {
     pub(in crate::engine) fn watch_urgent(&mut self) {
         let least = self.least_urgent();
         let Some(content) = &mut self.content else { return };
-        for want in self.requests.demand.iter().take_while(|w| w.class <= least) {
+        for want in self.requests.demand.wants().iter().take_while(|w| w.class <= least) {
             let piece = want.piece;
             content
                 .store_mut()
@@ -110,7 +110,7 @@ impl Torrent {
         }
         let least = self.least_urgent();
         let mut places = HashMap::new();
-        for (place, want) in self.requests.demand.iter().enumerate().take_while(|(_, w)| w.class <= least) {
+        for (place, want) in self.requests.demand.wants().iter().enumerate().take_while(|(_, w)| w.class <= least) {
             places.entry(want.piece).or_insert((place, needed_at(want)));
         }
         let mut urgent = Vec::with_capacity(late.len());
@@ -199,7 +199,7 @@ impl Torrent {
             return false;
         }
         let eta = peer.expected_arrival(now, self.requests.aggregate.share());
-        let mut urgent = self.requests.demand.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
+        let mut urgent = self.requests.demand.wants().iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.
             let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };

@@ -8,7 +8,7 @@ pub mod ranking;
 pub mod scheduler;
 pub mod selector;
 pub mod shows;
-use self::demand::Want;
+use self::demand::Demand;
 use self::in_vain::InVain;
 use self::late::LateHeap;
 use self::open_slots::OpenSlots;
@@ -16,6 +16,7 @@ use self::ranking::Ranking;
 use self::shows::Shows;
 use super::bandwidth::aggregate::Aggregate;
 use super::bandwidth::limited::Limited;
+use super::bandwidth::path::QueueTime;
 use std::time::Duration;
 
 use self::demand::Class;
@@ -34,9 +35,7 @@ const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 /// What is wanted, and of whom it is asked.
 #[derive(Debug)]
 pub(in crate::engine) struct Requests {
-    pub(in crate::engine) demand: Vec<Want>,
-    pub(in crate::engine) outdated: bool,
-    pub(in crate::engine) from: usize,
+    pub(in crate::engine) demand: Demand,
     /// What all peers bring together, and who of them is fast.
     pub(in crate::engine) aggregate: Aggregate,
     pub(in crate::engine) in_vain: InVain,
@@ -44,13 +43,13 @@ pub(in crate::engine) struct Requests {
     /// When urgent blocks are late.
     pub(in crate::engine) late: LateHeap,
     /// When peers may be asked again for what they refused.
-    pub(in crate::engine) next_forgiveness: Time,
+    next_forgiveness: Time,
     /// Peers that have room in their queues.
     pub(in crate::engine) open: OpenSlots,
     /// Requests came free: every peer is to be looked at again.
-    pub(in crate::engine) refill: bool,
+    refill: bool,
     /// Peers may have been asked as far ahead as where nobody plays.
-    pub(in crate::engine) asked_far_ahead: bool,
+    asked_far_ahead: bool,
     pub(in crate::engine) limited: Limited,
     pub(in crate::engine) shows: Shows,
 }
@@ -58,9 +57,7 @@ pub(in crate::engine) struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         Self {
-            demand: Vec::new(),
-            outdated: true,
-            from: 0,
+            demand: Demand::default(),
             aggregate: Aggregate::default(),
             in_vain: InVain::default(),
             ranking: Ranking::default(),
@@ -72,6 +69,51 @@ impl Default for Requests {
             limited: Limited::default(),
             shows: Shows::default(),
         }
+    }
+}
+
+impl Requests {
+    /// Peers refuse something until then.
+    pub(in crate::engine) fn forgive_at(&mut self, time: Time) {
+        self.next_forgiveness = self.next_forgiveness.min(time);
+    }
+
+    /// When peers may be asked again for what they refused, if they refuse anything.
+    pub(in crate::engine) fn next_forgiveness(&self) -> Option<Time> {
+        Some(self.next_forgiveness).filter(|at| *at < Time::NEVER)
+    }
+
+    /// Requests came free: every peer is to be looked at again.
+    pub(in crate::engine) fn refill_all(&mut self) {
+        self.refill = true;
+    }
+
+    pub(in crate::engine) fn is_to_refill(&self) -> bool {
+        self.refill
+    }
+
+    fn take_refill(&mut self) {
+        self.refill = false;
+    }
+
+    fn note_asked(&mut self, time: QueueTime) {
+        self.asked_far_ahead |= matches!(time, QueueTime::Plus(_));
+    }
+
+    /// Peers may have been asked as far ahead as where nobody plays.
+    pub(in crate::engine) fn were_asked_far_ahead(&self) -> bool {
+        self.asked_far_ahead
+    }
+
+    /// What was asked too far ahead is taken back.
+    pub(in crate::engine) fn way_is_clear(&mut self) {
+        self.asked_far_ahead = false;
+    }
+
+    /// Nothing is asked of anybody any more; the download limit stays.
+    pub(in crate::engine) fn start_over(&mut self) {
+        self.limited.peers_gone();
+        *self = Self { limited: std::mem::take(&mut self.limited), ..Self::default() };
     }
 }
 
@@ -89,7 +131,9 @@ impl Torrent {
         let begin = pick.block * BLOCK_SIZE;
         let length = layout.block_size(pick.piece, pick.block);
         // A suspect took it over from others, and what was set aside for it is gone with what they had brought.
-        self.requests.outdated |= promise.is_none() && content.store().slot(pick.piece).is_none();
+        if promise.is_none() && content.store().slot(pick.piece).is_none() {
+            self.requests.demand.changed();
+        }
         if content.begin(now, pick.piece, promise, &self.cache.pool) {
             // Who does not wait for the whole of it may read on.
             self.out.readers_changed = true;
@@ -138,7 +182,7 @@ impl Torrent {
                 content.store_mut().unmark_asked(piece, block, key);
                 content.store_mut().take_in(piece, charge);
             }
-            self.requests.from = 0;
+            self.requests.demand.came_free();
             self.note_open(key);
         }
     }
@@ -188,7 +232,7 @@ impl Torrent {
     /// After a seek: what stands before the new window in the peers' queues is taken back.
     pub(super) fn cancel_unwanted(&mut self, now: Time) {
         self.refresh_wants(now);
-        let wanted: std::collections::HashSet<u32> = self.requests.demand.iter().map(|w| w.piece).collect();
+        let wanted: std::collections::HashSet<u32> = self.requests.demand.wants().iter().map(|w| w.piece).collect();
         let keys: Vec<PeerKey> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
         for key in keys {
             self.cancel_requests(now, key, |piece| !wanted.contains(&piece));
@@ -211,13 +255,13 @@ impl Torrent {
             peer.fickle.rejected();
         } else {
             peer.refusals.note(now, request.piece);
-            self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
+            self.requests.forgive_at(peer.refusals.next());
             peer.note_depth(now, held);
         }
         let gone = !peer.peer_choking && peer.shown.again && !peer.shown.shows(request.piece);
         self.release_request(key, request.piece, block);
         self.suspect_stops(key);
-        self.requests.refill = true;
+        self.requests.refill_all();
         if gone {
             // It cannot fail where the peer has the piece.
             let _ = self.peer_lost(now, key, request.piece);

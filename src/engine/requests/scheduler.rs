@@ -69,7 +69,7 @@ impl Torrent {
     /// The same where peers are asked by it.
     fn queue_to_fill(&mut self, now: Time) -> Queue {
         let queue = self.queue(now);
-        self.requests.asked_far_ahead |= matches!(queue.time, QueueTime::Plus(_));
+        self.requests.note_asked(queue.time);
         queue
     }
 
@@ -85,7 +85,7 @@ impl Torrent {
 
     /// Shares out what is wanted among the hungry, block by block, each to the one that would bring it first.
     pub(in crate::engine) fn fill_all(&mut self, now: Time) {
-        self.requests.refill = false;
+        self.requests.take_refill();
         self.readers.followed_up();
         if !self.may_ask() || self.requests.open.is_empty() {
             return;
@@ -171,7 +171,7 @@ impl Torrent {
                 };
                 let Some(pick) = pick else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
-                    if self.requests.from < self.requests.demand.len() {
+                    if self.requests.demand.has_open() {
                         futile =
                             Some(self.left_to_faster(now, peer)).filter(|_| crowded.is_some() || !self.has_wanted());
                     } else if self.peers.on_parole() == 0 {
@@ -181,8 +181,8 @@ impl Torrent {
                     continue;
                 };
                 if !self.request(now, key, pick) {
-                    let before = self.requests.demand.iter().take_while(|want| want.piece != pick.piece).count();
-                    if before <= self.requests.from {
+                    let before = self.requests.demand.before(pick.piece);
+                    if before <= self.requests.demand.full().len() {
                         return;
                     }
                     crowded = Some(before);
@@ -309,7 +309,7 @@ impl Torrent {
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
     fn nothing_left(&mut self) -> bool {
         self.pass_full_wants();
-        self.requests.from >= self.requests.demand.len() && !self.has_wanted()
+        !self.requests.demand.has_open() && !self.has_wanted()
     }
 
     /// Finds out anew who is fast, if that is old.
@@ -339,7 +339,7 @@ impl Torrent {
         let Some(content) = &mut self.content else { return };
         let layout = content.layout();
         let mut blank = Vec::new();
-        for want in self.requests.demand.iter_mut().filter(|w| content.store().slot(w.piece).is_none()) {
+        for want in self.requests.demand.wants_mut().filter(|w| content.store().slot(w.piece).is_none()) {
             if layout.is_padding_only(want.piece) {
                 blank.push(want.piece);
             } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
@@ -358,7 +358,7 @@ impl Torrent {
     }
 
     pub(in crate::engine) fn refresh_wants(&mut self, now: Time) {
-        if !std::mem::take(&mut self.requests.outdated) {
+        if !self.requests.demand.take_outdated() {
             return;
         }
         self.line.nothing_to_give_until = Time::ZERO;
@@ -367,18 +367,18 @@ impl Torrent {
         let (by_blocks, limit) = (self.readers.reads_by_blocks(), self.cache.pool.limit());
         let Some(content) = &mut self.content else { return };
         content.note_begun();
-        self.requests.demand = demand::order(
+        let wants = demand::order(
             now,
             self.readers.map(),
             self.readers.deadlines(),
             |p| content.is_missing(p),
             |w| !by_blocks || w.fits(content, limit),
         );
+        self.requests.demand.set(wants);
         self.take_back_passed();
         self.review_promises();
         self.line.member.leave();
         self.watch_urgent();
-        self.requests.from = 0;
         self.review_shows(now);
         self.begin_padding(now);
     }

@@ -8,6 +8,7 @@ use super::scheduler::max_requests;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
+use crate::engine::content::piece::Slot;
 use crate::engine::content::pieces::{PeerKey, Stage};
 use crate::engine::peer::Peer;
 use crate::engine::torrent::Torrent;
@@ -36,12 +37,10 @@ impl Torrent {
     /// Steps over the first wants, as far as all their blocks are asked for.
     pub(in crate::engine) fn pass_full_wants(&mut self) {
         let Some(content) = &self.content else { return };
-        while let Some(want) = self.requests.demand.get(self.requests.from)
-            && (!content.is_missing(want.piece)
-                || content.store().slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
-        {
-            self.requests.from += 1;
-        }
+        self.requests.demand.pass(|want| {
+            let is_full = |s: &Slot| !s.has_free_within(want.from, want.until);
+            !content.is_missing(want.piece) || content.store().slot(want.piece).is_some_and(is_full)
+        });
     }
 
     /// May the peer be asked for blocks of the piece? One on parole only for pieces of its own, and what nobody free of
@@ -90,8 +89,7 @@ impl Torrent {
     /// Of the first so many wants.
     pub(in crate::engine) fn pick_wanted(&mut self, now: Time, key: PeerKey, first: usize) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        let mut leave =
-            if self.requests.from < self.requests.demand.len() { self.left_to_faster(now, peer) } else { 0 };
+        let mut leave = if self.requests.demand.has_open() { self.left_to_faster(now, peer) } else { 0 };
         // One that has nothing to do, and is not asked for it, cannot be relied on.
         let quick = || {
             let others = self.requests.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
@@ -99,7 +97,7 @@ impl Torrent {
         };
         let mut admitted = None;
         let mut found = None;
-        for want in self.requests.demand.iter().take(first).skip(self.requests.from) {
+        for want in self.requests.demand.open(first) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
                 continue;
             }

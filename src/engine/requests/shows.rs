@@ -151,7 +151,7 @@ impl Torrent {
     fn goes_on_with_what_nobody_has(&self) -> bool {
         let Some(content) = &self.content else { return false };
         let first = |content: &Content| {
-            let wanted = self.requests.demand.iter().map(|w| w.piece).find(|p| content.is_missing(*p));
+            let wanted = self.requests.demand.wants().iter().map(|w| w.piece).find(|p| content.is_missing(*p));
             wanted.or_else(|| content.picker().in_order().next())
         };
         first(content).is_some_and(|p| content.picker().availability(p) == 0)
