@@ -185,7 +185,8 @@ fn what_it_looks_for_is_found() {
 }
 
 /// Rooms of the engine whose state is their own: none knows the torrent that they are parts of.
-const ROOMS: [&str; 7] = ["bandwidth", "content", "metadata", "peer", "readers", "swarm", "trackers"];
+const ROOMS: [&str; 9] =
+    ["bandwidth", "cache", "content", "metadata", "peer", "readers", "requests", "swarm", "trackers"];
 
 #[test]
 fn no_room_knows_the_torrent() {

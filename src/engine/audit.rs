@@ -9,6 +9,7 @@ use super::config::StorageKind;
 use super::content::Content;
 use super::content::piece::{BlockSlot, Slot, Stage};
 use super::content::pieces::PeerKey;
+use super::requests::interest::Interest;
 use super::torrent::Torrent;
 use crate::memory::pool::Block;
 
@@ -144,7 +145,8 @@ impl Torrent {
             if !needs_no_look && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
-            if self.surroundings().is_interesting(peer) != peer.am_interested {
+            let interest = Interest { config: &self.config, content: Some(content), readers: &self.readers };
+            if interest.is_interesting(peer) != peer.am_interested {
                 return Err(format!("interest in {} is stale: {}", peer.address, peer.am_interested));
             }
         }
@@ -157,8 +159,8 @@ impl Torrent {
                 return Err(format!("{peers} have piece {piece}, counted {}", content.picker().availability(piece)));
             }
         }
-        if !self.requests.demand.is_outdated() {
-            for want in self.requests.demand.full() {
+        if !self.requests.demand().is_outdated() {
+            for want in self.requests.demand().full() {
                 let free = content.store().slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
@@ -198,7 +200,7 @@ impl Torrent {
                     p.parole,
                     p.refusals,
                     p.requests.len(),
-                    p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate.share(), usize::MAX),
+                    p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate().share(), usize::MAX),
                     p.have.count()
                 )
             })
@@ -222,9 +224,9 @@ impl Torrent {
         format!(
             "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
             self.is_running(),
-            self.requests.demand.wants(),
-            self.requests.demand.full().len(),
-            self.requests.demand.is_outdated()
+            self.requests.demand().wants(),
+            self.requests.demand().full().len(),
+            self.requests.demand().is_outdated()
         )
     }
 }

@@ -32,7 +32,7 @@ impl Torrent {
             fetch: &self.fetch,
             active,
             rate: self.meters.down.per_second(),
-            limited: self.requests.limited.is_limited(),
+            limited: self.requests.is_limited(),
         };
         (&mut self.swarm, around)
     }
@@ -46,7 +46,7 @@ impl Torrent {
             fetch: &self.fetch,
             active: self.is_active(),
             rate: self.meters.down.per_second(),
-            limited: self.requests.limited.is_limited(),
+            limited: self.requests.is_limited(),
         }
     }
 
@@ -223,7 +223,7 @@ impl Torrent {
         self.close_each(now, keys, CloseReason::TooManyConnections);
         // What they were asked for is asked of others.
         if self.requests.is_to_refill() {
-            self.fill_all(now);
+            self.asking().fill_all(now);
         }
     }
 

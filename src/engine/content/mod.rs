@@ -100,6 +100,11 @@ impl Content {
         &self.store
     }
 
+    /// Blocks of memory that it takes: stored, set aside, and reserved for requests in flight.
+    pub fn blocks_held(&self) -> u64 {
+        self.store.blocks() + self.store.promised_blocks() + self.store.asked_blocks()
+    }
+
     pub fn store_mut(&mut self) -> &mut Store {
         &mut self.store
     }

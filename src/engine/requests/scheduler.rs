@@ -7,14 +7,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use super::demand;
+use super::Requests;
+use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::QueueTime;
-use crate::engine::config::TorrentFlags;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
+use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
-use crate::engine::torrent::Torrent;
 use crate::settings::Settings;
 
 /// Where peers share a way, what one leaves free goes to it or to one of so many.
@@ -53,17 +53,32 @@ pub(in crate::engine) fn max_requests(settings: &Settings) -> usize {
     usize::try_from(settings.max_out_request_queue).unwrap_or(1)
 }
 
-impl Torrent {
-    pub(in crate::engine) fn may_ask(&self) -> bool {
-        self.content.is_some() && self.is_active() && !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
+impl Requests {
+    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
+    pub(in crate::engine) fn queue_time(&self, now: Time, settings: &Settings, readers: &Readers) -> QueueTime {
+        let plays = |r: &Reader| !r.options().background && r.is_active(now);
+        if !readers.deadlines().is_empty() || readers.values().any(plays) {
+            return self.aggregate.path.least(now);
+        }
+        QueueTime::Plus(Duration::from_secs(u64::try_from(settings.request_queue_time).unwrap_or(1)))
     }
 
-    pub(in crate::engine) fn queue(&self, now: Time) -> Queue {
-        let time = self.queue_time(now);
-        let most = self.requests.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
+    pub(in crate::engine) fn queue(&self, now: Time, settings: &Settings, readers: &Readers) -> Queue {
+        let time = self.queue_time(now, settings, readers);
+        let most = self.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
-        let share = if most.is_some() { 1.0 } else { self.requests.aggregate.share() };
-        Queue { time, share, max: max_requests(&self.config.settings), most, limited: self.requests.limited.most() }
+        let share = if most.is_some() { 1.0 } else { self.aggregate.share() };
+        Queue { time, share, max: max_requests(settings), most, limited: self.limited.most() }
+    }
+}
+
+impl Asking<'_> {
+    pub(super) fn queue_time(&self, now: Time) -> QueueTime {
+        self.requests.queue_time(now, &self.config.settings, self.readers)
+    }
+
+    pub(super) fn queue(&self, now: Time) -> Queue {
+        self.requests.queue(now, &self.config.settings, self.readers)
     }
 
     /// The same where peers are asked by it.
@@ -75,9 +90,8 @@ impl Torrent {
 
     /// Looks at every peer again: time went by, or the rules changed.
     pub(in crate::engine) fn fill_everybody(&mut self, now: Time) {
-        let share = self.requests.aggregate.share();
         for peer in self.peers.values().filter(|p| p.may_be_asked() || p.snubbed) {
-            self.requests.open.insert(peer.key, peer.least_wait(share));
+            self.requests.note_open(peer);
         }
         self.requests.ranking.outdated();
         self.fill_all(now);
@@ -85,7 +99,7 @@ impl Torrent {
 
     /// Shares out what is wanted among the hungry, block by block, each to the one that would bring it first.
     pub(in crate::engine) fn fill_all(&mut self, now: Time) {
-        self.requests.take_refill();
+        self.requests.refill = false;
         self.readers.followed_up();
         if !self.may_ask() || self.requests.open.is_empty() {
             return;
@@ -96,9 +110,9 @@ impl Torrent {
     }
 
     /// The peer has room for more.
-    pub(in crate::engine) fn note_open(&mut self, key: PeerKey) {
+    fn note_open(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get(&key) {
-            self.requests.open.insert(key, peer.least_wait(self.requests.aggregate.share()));
+            self.requests.note_open(peer);
         }
     }
 
@@ -108,8 +122,8 @@ impl Torrent {
         self.give_in_turn(now, queue, first, among, &mut given);
         // More is asked of them than before.
         for key in given {
-            if self.peers.get(&key).is_some_and(|p| p.requests.len() < queue.target(p)) {
-                self.note_open(key);
+            if let Some(peer) = self.peers.get(&key).filter(|p| p.requests.len() < queue.target(p)) {
+                self.requests.note_open(peer);
             }
         }
     }
@@ -123,8 +137,8 @@ impl Torrent {
         given: &mut BTreeSet<PeerKey>,
     ) {
         let share = self.requests.aggregate.share();
-        let arrival = |torrent: &Self, key: PeerKey| {
-            let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
+        let arrival = |asking: &Self, key: PeerKey| {
+            let peer = asking.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
             // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
             let plays = matches!(queue.time, QueueTime::Least { .. });
             Some(if plays { peer.expected_arrival(now, share) } else { now + peer.least_wait(share) })
@@ -132,7 +146,7 @@ impl Torrent {
         let mut turns = Turns::new();
         turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
         // What makes room for one block may free another's request; memory has no more blocks than this.
-        let mut left = self.cache.pool.limit();
+        let mut left = self.cache.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
         // There was no room for the want behind so many; from then on only those before it are looked at.
@@ -283,12 +297,12 @@ impl Torrent {
         queue.most.is_none_or(|most| self.outstanding() < most)
             && queue.limited.is_none_or(|most| {
                 let asked = self.outstanding();
-                self.requests.limited.fits(now, most, asked, &self.peers, self.content.as_ref())
+                self.requests.limited.fits(now, most, asked, self.peers, self.content.as_ref())
             })
     }
 
     /// Blocks that are asked for.
-    pub(in crate::engine) fn outstanding(&self) -> u64 {
+    pub(super) fn outstanding(&self) -> u64 {
         self.content.as_ref().map_or(0, |c| c.store().asked_blocks())
     }
 
@@ -322,64 +336,5 @@ impl Torrent {
         self.requests
             .ranking
             .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
-    }
-
-    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
-    pub(in crate::engine) fn queue_time(&self, now: Time) -> QueueTime {
-        let plays = |r: &Reader| !r.options().background && r.is_active(now);
-        if !self.readers.deadlines().is_empty() || self.readers.values().any(plays) {
-            return self.requests.aggregate.path.least(now);
-        }
-        QueueTime::Plus(Duration::from_secs(u64::try_from(self.config.settings.request_queue_time).unwrap_or(1)))
-    }
-
-    /// Pieces of nothing but padding are here as soon as they are hashed: nobody is asked for them. Where only blocks of padding are
-    /// wanted of another one, it has to be begun with the others.
-    fn begin_padding(&mut self, now: Time) {
-        let Some(content) = &mut self.content else { return };
-        let layout = content.layout();
-        let mut blank = Vec::new();
-        for want in self.requests.demand.wants_mut().filter(|w| content.store().slot(w.piece).is_none()) {
-            if layout.is_padding_only(want.piece) {
-                blank.push(want.piece);
-            } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
-                (want.from, want.until) = (0, u32::MAX);
-            }
-        }
-        if blank.is_empty() {
-            return;
-        }
-        for piece in blank {
-            content.begin(now, piece, None, &self.cache.pool);
-            self.hashing.note(piece);
-        }
-        self.collect_hashes(now);
-        self.readers_changed();
-    }
-
-    pub(in crate::engine) fn refresh_wants(&mut self, now: Time) {
-        if !self.requests.demand.take_outdated() {
-            return;
-        }
-        self.line.nothing_to_give_until = Time::ZERO;
-        self.update_windows(now);
-        // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
-        let (by_blocks, limit) = (self.readers.reads_by_blocks(), self.cache.pool.limit());
-        let Some(content) = &mut self.content else { return };
-        content.note_begun();
-        let wants = demand::order(
-            now,
-            self.readers.map(),
-            self.readers.deadlines(),
-            |p| content.is_missing(p),
-            |w| !by_blocks || w.fits(content, limit),
-        );
-        self.requests.demand.set(wants);
-        self.take_back_passed();
-        self.review_promises();
-        self.line.member.leave();
-        self.watch_urgent();
-        self.review_shows(now);
-        self.begin_padding(now);
     }
 }
