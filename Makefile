@@ -27,7 +27,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build header deps peers stage service test test-rust test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native soak \
+.PHONY: help build header deps peers stage service test test-rust test-simulation test-clients test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native soak \
         lint lint-go check run run-c bench bench-stream bench-peers install uninstall clean
 
 help: ## this list
@@ -54,11 +54,26 @@ peers: ## the clients of the tests that are built here: librqbit, the plain seed
 
 test: test-rust test-native test-go ## the tests: unit, simulation, real clients, C programs, sanitizers, Go, the page
 
+# Two at a time: the one's tests wait for clients and timers while the other's compute, or are compiled. The output of each stays together
+# where make can do that.
+TWO    := $(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+RUST_TESTS := $(filter-out simulation,$(notdir $(basename $(wildcard tests/*.rs))) $(notdir $(patsubst %/main.rs,%,$(wildcard tests/*/main.rs))))
+
 test-rust: deps peers ## the part of them that needs no special build
-	$(CARGO) test
+	$(CARGO) test --no-run
+	$(TWO) test-simulation test-clients
+	$(CARGO) test --doc
 	$(CARGO) test -p elementum-bench
 
-test-native: test-valgrind test-install test-asan test-tsan test-loom ## the C programs: installed, and under the sanitizers
+# It keeps its own time: however slowly it gets on, its figures are the same.
+test-simulation: ## whole swarms on virtual time
+	nice $(CARGO) test --test simulation
+
+test-clients: deps peers ## unit tests, and those with real clients
+	$(CARGO) test --lib $(addprefix --test ,$(RUST_TESTS))
+
+test-native: build ## the C programs: installed, and under the sanitizers
+	$(TWO) test-valgrind test-install test-asan test-tsan test-loom
 
 # What the Go package is built with here: an installation of its own, which no user's is mistaken for.
 STAGE  := $(abspath $(TARGET))/stage

@@ -84,6 +84,10 @@ impl Error {
         Self::new(Status::InvalidArgument, message)
     }
 
+    pub fn no_metadata() -> Self {
+        Self::new(Status::NoMetadata, "the metadata is not here yet")
+    }
+
     pub fn closed() -> Self {
         Self::new(Status::Closed, "the session is closed")
     }

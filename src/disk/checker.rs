@@ -14,12 +14,12 @@ pub struct Progress {
     pub num_pieces: u32,
 }
 
-/// Checks every piece against its hash, and tells of each. Pieces that reach into a missing part of a file are known to be
+/// Hashes every piece, has it judged, and tells of each. Pieces that reach into a missing part of a file are known to be
 /// absent without a read. `on_piece` returns whether to go on; so does this: false where it was cancelled. `goes_on` is asked while
 /// there are no descriptors to go on with.
 pub fn check(
     storage: &DiskStorage,
-    piece_hash: impl Fn(u32) -> Option<Sha1Hash>,
+    is_right: impl Fn(u32, Sha1Hash) -> bool,
     goes_on: impl Fn() -> bool,
     mut on_piece: impl FnMut(Progress) -> bool,
 ) -> Result<bool, DiskFailure> {
@@ -32,10 +32,8 @@ pub fn check(
         let there = layout
             .slices(begin, u64::from(layout.piece_size(piece)))
             .all(|s| sizes.get(s.file).copied().flatten().is_some_and(|size| size >= s.offset + s.len));
-        let have = match piece_hash(piece) {
-            Some(want) if there => patiently(&goes_on, || storage.hash_piece(piece, &mut buf))? == Some(want),
-            _ => false,
-        };
+        let digest = if there { patiently(&goes_on, || storage.hash_piece(piece, &mut buf))? } else { None };
+        let have = digest.is_some_and(|digest| is_right(piece, digest));
         if !on_piece(Progress { piece, have, num_pieces }) {
             return Ok(false);
         }

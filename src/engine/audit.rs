@@ -9,6 +9,7 @@ use super::config::StorageKind;
 use super::content::Content;
 use super::content::piece::{BlockSlot, Slot, Stage};
 use super::content::pieces::PeerKey;
+use super::requests::interest::Interest;
 use super::torrent::Torrent;
 use crate::memory::pool::Block;
 
@@ -143,7 +144,8 @@ impl Torrent {
             if peer.haves.needs_look(self.config.keeps_pieces()) && !self.peers.is_partial(peer.key) {
                 return Err(format!("{} lacks pieces, and is not looked at", peer.address));
             }
-            if self.surroundings().is_interesting(peer) != peer.choking.am_interested() {
+            let interest = Interest { config: &self.config, content: Some(content), readers: &self.readers };
+            if interest.is_interesting(peer) != peer.choking.am_interested() {
                 return Err(format!("interest in {} is stale: {}", peer.address, peer.choking.am_interested()));
             }
         }
@@ -156,8 +158,8 @@ impl Torrent {
                 return Err(format!("{peers} have piece {piece}, counted {}", content.picker().availability(piece)));
             }
         }
-        if !self.requests.outdated {
-            for want in self.requests.demand.iter().take(self.requests.from) {
+        if !self.requests.demand().is_outdated() {
+            for want in self.requests.demand().full() {
                 let free = content.store().slot(want.piece).is_none_or(|s| s.has_free_within(want.from, want.until));
                 if content.is_missing(want.piece) && free {
                     return Err(format!("piece {} is wanted and passed over", want.piece));
@@ -197,7 +199,7 @@ impl Torrent {
                     p.parole.is_on(),
                     p.refusals,
                     p.requests.len(),
-                    p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate.share(), usize::MAX),
+                    p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate().share(), usize::MAX),
                     p.haves.pieces().count()
                 )
             })
@@ -221,9 +223,9 @@ impl Torrent {
         format!(
             "running {} peers {peers:#?} slots {slots:#?} wants {:?} from {} dirty {} windows {windows:?}",
             self.is_running(),
-            self.requests.demand,
-            self.requests.from,
-            self.requests.outdated
+            self.requests.demand().wants(),
+            self.requests.demand().full().len(),
+            self.requests.demand().is_outdated()
         )
     }
 }

@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use super::bandwidth::aggregate::Aggregate;
-use super::cache::share::Claim;
-use super::config::{StorageKind, TorrentFlags};
+use super::config::{Config, StorageKind, TorrentFlags};
+use super::content::Content;
 use super::metadata::MetadataFetch;
-use super::requests::late::LateHeap;
-use super::requests::open_slots::OpenSlots;
-use super::requests::ranking::Ranking;
-use super::requests::shows::Shows;
 use super::swarm::smart_ban::SmartBan;
 use super::torrent::Torrent;
 use super::trackers::AnnounceJob;
@@ -58,6 +53,55 @@ impl Lifecycle {
             last_tick: now,
         }
     }
+
+    /// Not paused, by itself or by its session, and not in an error.
+    pub(in crate::engine) fn is_running(&self, config: &Config) -> bool {
+        !config.flags.contains(TorrentFlags::PAUSED) && !self.session_paused && self.error.is_none()
+    }
+
+    /// It runs, and is not being checked.
+    pub(in crate::engine) fn is_active(&self, config: &Config) -> bool {
+        self.is_running(config) && !self.checking
+    }
+
+    /// It runs, and may fetch what is wanted.
+    pub(in crate::engine) fn may_download(&self, config: &Config) -> bool {
+        self.is_active(config) && !config.flags.contains(TorrentFlags::UPLOAD_MODE)
+    }
+
+    pub(in crate::engine) fn enter(&mut self, state: TorrentState, alerts: &mut Vec<Alert>) {
+        let prev_state = std::mem::replace(&mut self.state, state);
+        if prev_state != state {
+            alerts.push(Alert::StateChanged { state, prev_state });
+        }
+    }
+
+    /// The state that follows from what is had and wanted; its alerts. True: all of it is here now, and was not.
+    pub(in crate::engine) fn review(
+        &mut self,
+        content: &Content,
+        storage: StorageKind,
+        alerts: &mut Vec<Alert>,
+    ) -> bool {
+        let all = content.has_all();
+        // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
+        let wanted_some = storage == StorageKind::Disk || content.file_priorities().iter().any(|p| *p > 0);
+        let state = if all {
+            TorrentState::Seeding
+        } else if wanted_some && !content.picker().has_wanted() {
+            TorrentState::Finished
+        } else {
+            TorrentState::Downloading
+        };
+        let before = self.state;
+        self.enter(state, alerts);
+        let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
+        let is_news = done(state) && before == TorrentState::Downloading;
+        if is_news && !std::mem::replace(&mut self.finished_told, true) {
+            alerts.push(Alert::TorrentFinished);
+        }
+        all && before == TorrentState::Downloading
+    }
 }
 
 impl Torrent {
@@ -67,14 +111,14 @@ impl Torrent {
         self.life.check_progress = 0;
         self.life.disk_generation += 1;
         self.out.check = Some(self.life.disk_generation);
-        self.enter(TorrentState::CheckingFiles);
+        self.life.enter(TorrentState::CheckingFiles, &mut self.out.alerts);
     }
 
     /// Looks at everything again that is on disk, from the start where a check is under way. What memory storage has was verified
     /// when it came, and cannot have changed since: there the check is over at once.
     pub fn force_recheck(&mut self, now: Time) -> Result<()> {
         if self.content.is_none() {
-            return Err(super::cache::eviction::no_metadata());
+            return Err(Error::no_metadata());
         }
         let failed = self.life.error.take().is_some();
         if failed && self.is_running() {
@@ -92,7 +136,7 @@ impl Torrent {
         // What the check finds missing and is fetched again is news.
         self.life.finished_told = false;
         let Some(content) = &mut self.content else { return Ok(()) };
-        self.requests.outdated = true;
+        self.requests.demand_changed();
         content.recheck();
         self.begin_check();
         self.readers_changed();
@@ -124,7 +168,7 @@ impl Torrent {
         // It ended their connections.
         self.swarm.list_mut().forgive_all();
         self.alert(Alert::TorrentChecked);
-        self.requests.outdated = true;
+        self.requests.demand_changed();
         self.pieces_found(now);
         self.update_state(now);
         self.readers_changed();
@@ -181,13 +225,8 @@ impl Torrent {
             self.out.close.push((peer.key, CloseReason::None));
         }
         self.choker.peers_gone();
-        (self.requests.from, self.requests.outdated, self.requests.refill) = (0, true, false);
-        self.requests.demand.clear();
-        self.requests.limited.peers_gone();
+        self.requests.start_over();
         self.smart_ban = SmartBan::default();
-        (self.requests.open, self.requests.late, self.requests.ranking) =
-            (OpenSlots::default(), LateHeap::default(), Ranking::default());
-        (self.requests.aggregate, self.requests.shows) = (Aggregate::default(), Shows::default());
         self.hashing.start_over();
         self.fetch = MetadataFetch::default();
         self.swarm.list_mut().forget_connections();
@@ -257,9 +296,7 @@ impl Torrent {
         self.close_all(now, CloseReason::TorrentRemoved);
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
-        self.line.member.leave();
-        self.cache.share.claim(Claim::default());
-        self.cache.share.protect(0);
+        self.cache.give_up();
         self.life.left_without_content = self.bytes_left();
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
@@ -275,32 +312,8 @@ impl Torrent {
         }
         self.review_interests(now);
         let Some(content) = &self.content else { return };
-        let all = content.has_all();
-        // On memory storage nothing is wanted by itself: it is finished only when something was wanted and came.
-        let wanted_some = self.config.storage == StorageKind::Disk || content.file_priorities().iter().any(|p| *p > 0);
-        let state = if all {
-            TorrentState::Seeding
-        } else if wanted_some && !content.picker().has_wanted() {
-            TorrentState::Finished
-        } else {
-            TorrentState::Downloading
-        };
-        let before = self.life.state;
-        self.enter(state);
-        let done = |s| matches!(s, TorrentState::Finished | TorrentState::Seeding);
-        let is_news = done(state) && before == TorrentState::Downloading;
-        if is_news && !std::mem::replace(&mut self.life.finished_told, true) {
-            self.alert(Alert::TorrentFinished);
-        }
-        if all && before == TorrentState::Downloading {
+        if self.life.review(content, self.config.storage, &mut self.out.alerts) {
             self.trackers.completed(now);
-        }
-    }
-
-    pub(super) fn enter(&mut self, state: TorrentState) {
-        let prev_state = std::mem::replace(&mut self.life.state, state);
-        if prev_state != state {
-            self.alert(Alert::StateChanged { state, prev_state });
         }
     }
 }

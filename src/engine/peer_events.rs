@@ -14,6 +14,8 @@ use super::peer::messages::wake;
 use super::peer::outbox::Chunk;
 use super::peer::peers::ReviewRules;
 use super::peer::uploads::{Serving, Uploads};
+use super::requests::interest::Interest;
+use super::requests::shows::end_lingering;
 use super::swarm::choker::ChokerRules;
 use super::swarm::dial::DialFailure;
 use super::swarm::peer_list::PeerSource;
@@ -52,7 +54,7 @@ impl Torrent {
         }
         let limits = self.swarm_limits();
         let key = self.peers.next_key();
-        let credits = Credits::new(self.cache.pool.clone());
+        let credits = Credits::new(self.cache.pool().clone());
         let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
@@ -64,7 +66,7 @@ impl Torrent {
         self.peers.set_partial(key, true);
         self.peers.insert(key, peer);
         self.peers.set_parole(key, self.smart_ban.was_suspect(address));
-        self.requests.ranking.outdated();
+        self.requests.rank_again();
         self.alert(Alert::PeerConnect {
             endpoint: address,
             peer_id: handshake.peer_id,
@@ -77,8 +79,8 @@ impl Torrent {
         if handshake.supports_extensions() {
             self.send_extended_handshake(now, key);
         }
-        if self.requests.refill {
-            self.fill_all(now);
+        if self.requests.is_to_refill() {
+            self.asking().fill_all(now);
         }
         Ok((key, credits))
     }
@@ -193,17 +195,19 @@ impl Torrent {
             if let Err(what) = outcome {
                 self.close(now, key, CloseReason::InvalidMessage, Some(violation(what)));
                 // What it was asked for is asked of others now.
-                self.fill_all(now);
+                self.asking().fill_all(now);
                 return;
             }
         }
         self.close_deaf(now, key);
         self.hashing.set_burst(key, burst && self.peers.contains_key(&key));
         self.collect_hashes(now);
-        self.prune_late();
-        self.fill(now, key);
-        if self.requests.refill {
-            self.fill_all(now)
+        if let Some(content) = &self.content {
+            self.requests.prune_late(content);
+        }
+        self.asking().fill(now, key);
+        if self.requests.is_to_refill() {
+            self.asking().fill_all(now)
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
@@ -218,7 +222,7 @@ impl Torrent {
             Message::Choke => self.choked(now, key),
             Message::Unchoke => {
                 if self.peers.get_mut(&key).is_some_and(|p| p.choking.unchoked(now)) {
-                    self.requests.ranking.outdated();
+                    self.requests.rank_again();
                 }
             }
             Message::Interested => self.peer_interested(now, key, true),
@@ -235,7 +239,12 @@ impl Torrent {
                     peer.upload_cancelled(now, request, &mut self.out.wake);
                 }
             }
-            Message::Reject(request) => self.rejected(now, key, request),
+            Message::Reject(request) => {
+                if self.queues().rejected(now, key, request) {
+                    // It cannot fail where the peer has the piece.
+                    let _ = self.peer_lost(now, key, request.piece);
+                }
+            }
             Message::AllowedFast(piece) => {
                 let pieces = self.content.as_ref().map(|c| c.layout().num_pieces());
                 if let Some(peer) = self.peers.get_mut(&key) {
@@ -266,13 +275,13 @@ impl Torrent {
         let Some(content) = &mut self.content else { return peer.has_early(piece) };
         match content.peer_has(peer, piece)? {
             Have::Known => {}
-            Have::ShownAgain => self.heard_of_pieces(now),
+            Have::ShownAgain => self.asking().heard_of_pieces(now),
             Have::News => {
                 if peer.is_seed() {
                     self.swarm.list_mut().set_seed(peer.address, true);
                 }
                 self.update_interest(now, key);
-                self.heard_of_pieces(now);
+                self.asking().heard_of_pieces(now);
             }
         }
         Ok(())
@@ -294,10 +303,10 @@ impl Torrent {
             self.peers.set_partial(key, true);
         }
         for block in lost.asked {
-            self.release_request(key, piece, block);
-            self.requests.refill = true;
+            self.queues().release(key, piece, block);
+            self.requests.refill_all();
         }
-        self.suspect_stops(key);
+        self.queues().suspect_stops(key);
         self.update_interest(now, key);
         Ok(())
     }
@@ -333,7 +342,7 @@ impl Torrent {
         self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
         self.peers.set_partial(key, needs_look);
         self.update_interest(now, key);
-        self.heard_of_pieces(now);
+        self.asking().heard_of_pieces(now);
         Ok(())
     }
 
@@ -362,11 +371,11 @@ impl Torrent {
     fn choked(&mut self, now: Time, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let lost = peer.choked(now);
-        self.requests.ranking.outdated();
-        self.suspect_stops(key);
+        self.requests.rank_again();
+        self.queues().suspect_stops(key);
         for (piece, block) in lost {
-            self.release_request(key, piece, block);
-            self.requests.refill = true;
+            self.queues().release(key, piece, block);
+            self.requests.refill_all();
         }
     }
 
@@ -381,13 +390,13 @@ impl Torrent {
     pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.hold(now, held);
-        self.requests.limited.set_held(key, held);
+        self.requests.peer_held(key, held);
     }
 
     /// The shell reads so many bytes a second from all peers at most, 0: any number. The limit of a session may be shared with other
     /// torrents.
     pub fn set_download_limit(&mut self, rate: u32) {
-        self.requests.limited.set_rate(rate);
+        self.requests.set_download_limit(rate);
     }
 
     /// Whether the shell may read on from a peer; to be asked after each event that brought something of it.
@@ -404,7 +413,7 @@ impl Torrent {
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         self.close(now, key, error.close_reason(), Some(violation(error.to_string())));
-        self.fill_all(now);
+        self.asking().fill_all(now);
     }
 
     /// The connection ended under it.
@@ -412,7 +421,7 @@ impl Torrent {
         self.close(now, key, CloseReason::None, error);
         self.peer_paused(now, key);
         self.call_for_peers(now);
-        self.fill_all(now);
+        self.asking().fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
 
@@ -492,31 +501,20 @@ impl Torrent {
     }
 
     pub(super) fn update_interests(&mut self, now: Time) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            self.update_interest(now, key);
-        }
+        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
+        interest.update_all(now, &mut self.peers, &mut self.requests, &mut self.out.wake);
     }
 
     /// What the peer has, or what we lack, has changed.
     pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let interested = self.surroundings().is_interesting(peer);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.set_interested(now, interested) {
-            wake(&mut self.out.wake, peer);
-            if interested {
-                self.note_open(key);
-            }
-        }
+        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
+        interest.update(now, key, &mut self.peers, &mut self.requests, &mut self.out.wake);
     }
 
     /// After anything that may have changed whether we want something at all.
     pub(super) fn review_interests(&mut self, now: Time) {
-        let wants_any = self.surroundings().wants_any();
-        if self.peers.wants_any(wants_any) {
-            self.update_interests(now);
-        }
+        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
+        interest.review(now, &mut self.peers, &mut self.requests, &mut self.out.wake);
     }
 
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
@@ -526,44 +524,38 @@ impl Torrent {
             self.close_deaf(now, key);
         }
         self.close_stalled(now);
-        self.end_lingering(now);
-        self.requests.aggregate.note_silent(self.peers.silent_requests(now));
+        for key in end_lingering(now, &mut self.peers) {
+            self.update_interest(now, key);
+        }
+        self.requests.aggregate_mut().note_silent(self.peers.silent_requests(now));
         let review = self.peers.review(now, &rules, &mut self.out.wake);
         for key in review.snubbed {
-            self.snub(now, key);
+            let told = self.queues().snub(now, key);
+            self.out.alerts.extend(told);
         }
         for key in review.believed {
-            self.requests.ranking.outdated();
-            self.note_open(key);
+            self.requests.rank_again();
+            if let Some(peer) = self.peers.get(&key) {
+                self.requests.note_open(peer);
+            }
         }
         for (key, reason) in review.gone {
             self.close(now, key, reason, None);
         }
     }
 
-    pub(super) fn snub(&mut self, now: Time, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.snubbed = true;
-        self.requests.in_vain.left_with(peer);
-        self.requests.ranking.outdated();
-        let (endpoint, peer_id) = (peer.address, peer.peer_id);
-        self.alert(Alert::PeerSnubbed { endpoint, peer_id });
-        self.suspect_stops(key);
-        self.cancel_requests(now, key, |_| true);
-    }
-
     /// Asks again for what peers have dropped, and for less of it at a time.
     pub(super) fn ask_again_for_dropped(&mut self, now: Time) {
-        if self.requests.limited.is_limited() {
+        if self.requests.is_limited() {
             return;
         }
         for (key, blocks) in self.peers.find_dropped(now) {
             for (piece, block) in blocks {
-                self.send_cancel(now, key, piece, block);
-                self.release_request(key, piece, block);
+                self.queues().cancel(now, key, piece, block);
             }
-            self.requests.refill = true;
+            self.requests.refill_all();
         }
+        self.asking().try_those_who_are_out(now);
     }
 
     fn num_pieces(&self) -> u32 {
@@ -580,7 +572,7 @@ impl Torrent {
 
     /// Ends the connections of those who do not read what waits for them, where somebody has use for the memory.
     fn close_stalled(&mut self, now: Time) {
-        if !self.uploads.anybody_waits() && !self.cache.pool.anybody_waits() {
+        if !self.uploads.anybody_waits() && !self.cache.pool().anybody_waits() {
             return;
         }
         for key in self.peers.stalled(now) {
@@ -590,7 +582,7 @@ impl Torrent {
     }
 
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
-        self.line.member.leave();
+        self.cache.leave_line();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         self.close_each(now, &keys, reason);
     }
@@ -598,14 +590,11 @@ impl Torrent {
     /// Ends a connection: what was asked of it is free again, what it has no longer counts.
     pub(in crate::engine) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
         let Some(peer) = self.peers.remove(&key) else { return };
-        self.requests.open.remove(key);
-        self.requests.limited.peer_gone(key);
+        self.requests.peer_gone(&peer);
         self.hashing.set_burst(key, false);
         self.choker.peer_gone(&peer);
         self.uploads.peer_gone(key);
-        self.requests.ranking.outdated();
         self.fetch.peer_gone(key);
-        self.requests.in_vain.left_with(&peer);
         if let Some(content) = &mut self.content {
             content.forget_pieces_of(&peer);
             for r in &peer.requests {
@@ -614,10 +603,10 @@ impl Torrent {
                 content.store_mut().take_in(r.piece, charge);
             }
         }
-        self.give_up_exclusive(key, !peer.parole.is_on());
+        self.queues().give_up_exclusive(key, !peer.parole.is_on());
         self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
         if !peer.requests.is_empty() {
-            self.requests.from = 0;
+            self.requests.came_free();
         }
         peer.credits.clear();
         let (parting, limits) = (peer.parting(now, reason, self.somebody_waits()), self.swarm_limits());
@@ -633,6 +622,6 @@ impl Torrent {
         });
         self.out.wake.retain(|k| *k != key);
         self.out.close.push((key, reason));
-        self.requests.refill = true;
+        self.requests.refill_all();
     }
 }

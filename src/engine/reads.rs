@@ -1,25 +1,20 @@
-//! What a torrent does for its readers: opens, reads, seeks, closes, explains; and what it takes back when they move.
+//! What a torrent does for who wants its bytes: readers open, read, seek, close, hear why they wait; priorities and deadlines are set.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use super::bandwidth::path::QueueTime;
+use super::cache::admission::Admission;
 use super::content::Content;
-use super::content::pieces::{PeerKey, Stage};
-use super::peer::Peer;
+use super::content::priorities::check_priorities;
 use super::readers::Readers;
 use super::readers::diagnosis::Facts;
 use super::readers::explanation::Explanation;
 use super::readers::reader::{ReaderId, ReaderOptions};
 use super::readers::source::{ReadOutcome, Source};
-use super::requests::demand::Class;
 use super::status::ReaderStatus;
 use super::torrent::Torrent;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
-
-/// A queue so many times as long as what keeps a way full was asked for when nobody played.
-const MUCH_TOO_LONG: usize = 2;
 
 impl Torrent {
     /// The readers, and where they find their bytes.
@@ -33,26 +28,31 @@ impl Torrent {
         Source { config: &self.config, life: &self.life, content: self.content.as_ref(), cache: &self.cache }
     }
 
+    fn admission(&self) -> Admission<'_> {
+        let (cache, readers, shows) = (&self.cache, &self.readers, self.requests.shows());
+        Admission { config: &self.config, life: &self.life, cache, readers, shows }
+    }
+
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
         let file = self.check_file(file)?;
         let (readers, source) = self.readers();
         let size = readers.open(now, id, file, options, &source)?;
-        self.requests.outdated = true;
-        self.clear_the_way(now);
+        self.requests.demand_changed();
+        self.asking().clear_the_way(now);
         self.review_interests(now);
-        self.fill_all(now);
+        self.asking().fill_all(now);
         Ok(size)
     }
 
     pub fn close_reader(&mut self, now: Time, id: ReaderId) {
         if self.readers.close(id) {
-            self.requests.outdated = true;
+            self.requests.demand_changed();
             // Without its reader a window is wanted no more: what was asked for it is taken back.
             if self.content.as_ref().is_some_and(|c| !c.picker().has_wanted()) {
-                self.cancel_unwanted(now);
+                self.asking().cancel_unwanted(now);
             }
             self.review_interests(now);
-            self.fill_all(now);
+            self.asking().fill_all(now);
         }
     }
 
@@ -65,7 +65,9 @@ impl Torrent {
         if let (Some(piece), Some(content)) = (read.touched, &mut self.content) {
             content.store_mut().touch(piece);
         }
-        self.requests.outdated |= read.wants_changed;
+        if read.wants_changed {
+            self.requests.demand_changed();
+        }
         read.outcome
     }
 
@@ -97,8 +99,8 @@ impl Torrent {
     pub fn follow_up(&mut self, now: Time) {
         if self.readers.owes_follow_up() {
             self.call_for_peers(now);
-            self.clear_the_way(now);
-            self.fill_all(now);
+            self.asking().clear_the_way(now);
+            self.asking().fill_all(now);
         }
     }
 
@@ -107,32 +109,36 @@ impl Torrent {
         let outcome = self.readers.find(id, offset, len, &self.source())?;
         if matches!(outcome, ReadOutcome::Wait) && !waiting {
             self.readers.begin_probe(now, id, offset);
-            self.requests.outdated = true;
+            self.requests.demand_changed();
             self.call_for_peers(now);
-            self.fill_all(now);
+            self.asking().fill_all(now);
         }
         Ok(outcome)
     }
 
     pub fn stop_probe(&mut self, now: Time, id: ReaderId, offset: u64) {
-        self.requests.outdated |= self.readers.stop_probe(now, id, offset);
+        if self.readers.stop_probe(now, id, offset) {
+            self.requests.demand_changed();
+        }
     }
 
     /// The caller's wait ended without data.
     pub fn stop_waiting(&mut self, now: Time, id: ReaderId) {
-        self.requests.outdated |= self.readers.stop_waiting(now, id);
+        if self.readers.stop_waiting(now, id) {
+            self.requests.demand_changed();
+        }
     }
 
     /// Moves a reader. In the same event, requests outside all windows are taken back and the new first blocks go out.
     pub fn seek(&mut self, now: Time, id: ReaderId, position: u64) -> Result<()> {
         let near = self.readers.seek(now, id, position)?;
-        self.requests.outdated = true;
+        self.requests.demand_changed();
         if !near {
-            self.cancel_unwanted(now);
-            self.cancel_beyond(now);
-            self.clear_the_way(now);
+            self.asking().cancel_unwanted(now);
+            self.asking().cancel_beyond(now);
+            self.asking().clear_the_way(now);
         }
-        self.fill_all(now);
+        self.asking().fill_all(now);
         self.readers_changed();
         Ok(())
     }
@@ -141,10 +147,10 @@ impl Torrent {
     /// taken back, and what is wanted now goes out, in the same event.
     pub fn set_reader_options(&mut self, now: Time, id: ReaderId, options: ReaderOptions) -> Result<()> {
         self.readers.set_options(now, id, options)?;
-        self.requests.outdated = true;
-        self.cancel_unwanted(now);
-        self.clear_the_way(now);
-        self.fill_all(now);
+        self.requests.demand_changed();
+        self.asking().cancel_unwanted(now);
+        self.asking().clear_the_way(now);
+        self.asking().fill_all(now);
         self.readers_changed();
         Ok(())
     }
@@ -162,10 +168,10 @@ impl Torrent {
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
         self.readers.prebuffer(id, head, tail)?;
-        self.requests.outdated = true;
+        self.requests.demand_changed();
         // How much it is follows from the window, which is cut anew for it.
-        self.refresh_wants(now);
-        self.fill_all(now);
+        self.asking().refresh_wants(now);
+        self.asking().fill_all(now);
         self.prebuffer_progress();
         Ok(())
     }
@@ -192,27 +198,26 @@ impl Torrent {
 
     /// Is it read in the background alone, while somebody plays in another torrent?
     pub fn gives_way(&self) -> bool {
-        self.cache.share.gives_way()
+        self.cache.gives_way()
     }
 
     /// Bytes that this torrent has or has set aside.
     pub fn memory_held(&self) -> u64 {
-        self.blocks_held() * u64::from(BLOCK_SIZE)
+        self.content.as_ref().map_or(0, Content::blocks_held) * u64::from(BLOCK_SIZE)
     }
 
     /// Why the byte at the reader's position is not here yet. Memory that others hold is `other_torrents`', whoever they are.
     pub fn explain(&self, now: Time, id: ReaderId) -> Result<Explanation> {
-        let admits = |content: &Content, class: Class, piece: u32| self.admits(content, class, piece);
         let facts = Facts {
             source: self.source(),
             readers: &self.readers,
             peers: &self.peers,
             swarm: &self.swarm,
-            queue: self.queue(now),
-            bandwidth: self.requests.aggregate.path.bandwidth(),
+            queue: self.requests.queue(now, &self.config.settings, &self.readers),
+            bandwidth: self.requests.aggregate().path.bandwidth(),
             rate: self.meters.down.at(now),
-            in_line: self.line.member.is_waiting(),
-            admits: &admits,
+            in_line: self.cache.is_in_line(),
+            admission: self.admission(),
         };
         facts.explain(now, id)
     }
@@ -232,57 +237,90 @@ impl Torrent {
         self.readers.count_stray(piece, bytes, here);
     }
 
-    /// Somebody begins to play: where peers were asked for far more than keeps the way full, as nobody did, all that is not for him is
-    /// taken back. It would come before what he waits for. It is asked for again behind that.
-    fn clear_the_way(&mut self, now: Time) {
-        // Nearly always nothing is to be cleared: a look at all peers for each wait of a player would cost more than the rest of it.
-        if !self.requests.asked_far_ahead || !self.may_ask() {
-            return;
-        }
-        self.refresh_wants(now);
-        if !matches!(self.queue_time(now), QueueTime::Least { .. }) {
-            return;
-        }
-        self.requests.asked_far_ahead = false;
-        let queue = self.queue(now);
-        let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
-        let waits = |p: &&Peer| p.requests.len() > queue.target(p) * MUCH_TOO_LONG;
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| all_wait || waits(p)).map(|p| p.key).collect();
-        if keys.is_empty() {
-            return;
-        }
-        let urgent: BTreeSet<u32> =
-            self.requests.demand.iter().take_while(|w| w.class < Class::Background).map(|w| w.piece).collect();
-        keys.into_iter().for_each(|key| self.cancel_requests(now, key, |piece| !urgent.contains(&piece)));
+    pub fn piece_priorities(&self) -> Result<Vec<u8>> {
+        Ok(self.content.as_ref().ok_or_else(Error::no_metadata)?.piece_priorities())
     }
 
-    /// After a seek: what was asked for of pieces that are read block by block, and lies outside what is wanted now, is taken back.
-    fn cancel_beyond(&mut self, now: Time) {
-        self.refresh_wants(now);
-        for (key, piece, block) in self.readers.asked_beyond(&self.requests.demand, &self.peers) {
-            self.send_cancel(now, key, piece, block);
-            self.release_request(key, piece, block);
-        }
+    /// Sets the priorities of all pieces, one each.
+    pub fn prioritize_pieces(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
+        self.content.as_mut().ok_or_else(Error::no_metadata)?.prioritize_pieces(priorities)?;
+        self.priorities_changed(now);
+        Ok(())
     }
 
-    /// Lets go of the block that is furthest from all who read block by block. True if there was one.
-    pub(super) fn let_one_go(&mut self, now: Time) -> bool {
-        let Some(content) = &mut self.content else { return false };
-        let Some((piece, block)) = self.readers.furthest_block(content, &self.cache) else { return false };
-        let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
-        content.store_mut().break_up(piece);
-        content.store_mut().let_go(piece, block);
-        if kept {
-            self.lose(now, piece);
-            self.requests.outdated = true;
+    pub fn set_piece_priority(&mut self, now: Time, piece: i64, priority: i64) -> Result<()> {
+        let piece = self.content.as_mut().ok_or_else(Error::no_metadata)?.set_piece_priority(piece, priority)?;
+        if priority == 0 {
+            self.readers.reset_deadline(piece);
         }
-        true
+        self.priorities_changed(now);
+        Ok(())
     }
 
-    /// What was let go is to be had again, where it is wanted back.
-    pub(super) fn take_back_passed(&mut self) {
-        let Some(content) = &mut self.content else { return };
-        let pieces = self.readers.wanted_back(content, &self.requests.demand);
-        pieces.into_iter().for_each(|piece| content.store_mut().rewind(piece));
+    pub fn file_priorities(&self) -> Result<Vec<u8>> {
+        Ok(self.content.as_ref().ok_or_else(Error::no_metadata)?.file_priorities().to_vec())
+    }
+
+    /// Sets the priorities of all files, one each. Piece priorities follow.
+    pub fn prioritize_files(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
+        check_priorities(priorities)?;
+        self.content.as_mut().ok_or_else(Error::no_metadata)?.prioritize_files(priorities)?;
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    pub fn set_file_priority(&mut self, now: Time, file: i64, priority: i64) -> Result<()> {
+        self.content.as_mut().ok_or_else(Error::no_metadata)?.set_file_priority(file, priority)?;
+        self.priorities_changed(now);
+        Ok(())
+    }
+
+    fn priorities_changed(&mut self, now: Time) {
+        self.requests.demand_changed();
+        // What was evicted and comes again is no news; what is wanted newly is.
+        if self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) {
+            self.life.finished_told = false;
+        }
+        self.update_state(now);
+        self.wants_changed(now);
+    }
+
+    /// The piece is needed in `deadline_ms`; negative is overdue already. Setting it again moves it.
+    pub fn set_piece_deadline(&mut self, now: Time, piece: i64, deadline_ms: i64) -> Result<()> {
+        let piece = self.check_piece(piece)?;
+        if self.content.as_ref().is_some_and(|c| c.has(piece)) {
+            return Ok(());
+        }
+        // Overdue pieces keep their order among themselves.
+        let offset = Duration::from_millis(deadline_ms.unsigned_abs());
+        let due = if deadline_ms >= 0 { now + offset } else { now - offset };
+        self.readers.set_deadline(piece, due);
+        self.deadlines_changed(now);
+        Ok(())
+    }
+
+    pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
+        let piece = self.check_piece(piece)?;
+        self.readers.reset_deadline(piece);
+        self.deadlines_changed(now);
+        Ok(())
+    }
+
+    /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
+    pub fn clear_piece_deadlines(&mut self, now: Time) {
+        self.readers.clear_deadlines();
+        self.deadlines_changed(now);
+    }
+
+    fn deadlines_changed(&mut self, now: Time) {
+        self.requests.demand_changed();
+        self.wants_changed(now);
+    }
+
+    fn wants_changed(&mut self, now: Time) {
+        self.review_interests(now);
+        let mut asking = self.asking();
+        asking.cancel_unpicked(now);
+        asking.fill_all(now);
     }
 }

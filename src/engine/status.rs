@@ -6,6 +6,7 @@ use super::config::{StorageKind, TorrentFlags};
 use super::content::pieces::{PeerKey, Stage};
 use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
+use super::traffic::{Counters, Tally};
 use crate::alert::TorrentState;
 use crate::base::error::{Error, Result};
 use crate::base::storage_index::StorageIndex;
@@ -325,7 +326,7 @@ impl Torrent {
     }
 
     pub fn peers(&self, now: Time) -> Vec<PeerInfo> {
-        let queue = self.queue(now);
+        let queue = self.requests.queue(now, &self.config.settings, &self.readers);
         let millis = |since: Time| now.since(since).as_millis() as u64;
         self.peers
             .values()
@@ -389,17 +390,17 @@ impl Torrent {
 
     /// How many pieces there are, and which we have: bits, most significant first.
     pub fn pieces(&self) -> Result<(u32, Vec<u8>)> {
-        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
+        let Some(content) = &self.content else { return Err(Error::no_metadata()) };
         Ok((content.have().len(), content.have().as_bytes().to_vec()))
     }
 
     pub fn piece_availability(&self) -> Result<Vec<u32>> {
-        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
+        let Some(content) = &self.content else { return Err(Error::no_metadata()) };
         Ok((0..content.picker().num_pieces()).map(|p| content.picker().availability(p)).collect())
     }
 
     pub fn download_queue(&self) -> Result<Vec<PartialPiece>> {
-        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
+        let Some(content) = &self.content else { return Err(Error::no_metadata()) };
         let mut queue: Vec<PartialPiece> = content
             .store()
             .present()
@@ -434,7 +435,7 @@ impl Torrent {
 
     /// Bytes of each file that we have, in whole pieces.
     pub fn file_progress(&self) -> Result<Vec<u64>> {
-        let Some(content) = &self.content else { return Err(super::cache::eviction::no_metadata()) };
+        let Some(content) = &self.content else { return Err(Error::no_metadata()) };
         let layout = content.layout();
         Ok(layout
             .files()
@@ -454,8 +455,29 @@ impl Torrent {
             .collect())
     }
 
-    pub fn counters(&self) -> &crate::engine::traffic::Counters {
-        &self.meters.counters
+    pub fn counters(&self) -> Counters {
+        let (lookbehind_hits, lookbehind_misses) = self.cache.lookbehind().hits_and_misses();
+        let Tally { failed_bytes, redundant_bytes, hash_failures, refetched_pieces } = self.meters.counters;
+        Counters {
+            failed_bytes,
+            redundant_bytes,
+            cancelled_blocks: self.requests.cancelled_blocks(),
+            hash_failures,
+            evicted_pieces: self.cache.evicted_pieces(),
+            refetched_pieces,
+            lookbehind_hits,
+            lookbehind_misses,
+        }
+    }
+
+    pub fn storage_stats(&self) -> StorageStats {
+        let refetched_pieces = self.meters.counters.refetched_pieces;
+        let held = self.cache.storage_stats(self.content.as_ref(), &self.peers, &self.readers);
+        StorageStats { refetched_pieces, ..held }
+    }
+
+    pub fn lookbehind_stats(&self) -> LookbehindStats {
+        self.cache.lookbehind_stats(self.content.as_ref())
     }
 
     /// Is this connection still there?

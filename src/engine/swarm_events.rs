@@ -32,7 +32,7 @@ impl Torrent {
             fetch: &self.fetch,
             active,
             rate: self.meters.down.per_second(),
-            limited: self.requests.limited.is_limited(),
+            limited: self.requests.is_limited(),
         };
         (&mut self.swarm, around)
     }
@@ -46,7 +46,7 @@ impl Torrent {
             fetch: &self.fetch,
             active: self.is_active(),
             rate: self.meters.down.per_second(),
-            limited: self.requests.limited.is_limited(),
+            limited: self.requests.is_limited(),
         }
     }
 
@@ -222,8 +222,8 @@ impl Torrent {
     pub fn part_with(&mut self, now: Time, keys: &[PeerKey]) {
         self.close_each(now, keys, CloseReason::TooManyConnections);
         // What they were asked for is asked of others.
-        if self.requests.refill {
-            self.fill_all(now);
+        if self.requests.is_to_refill() {
+            self.asking().fill_all(now);
         }
     }
 

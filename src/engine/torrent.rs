@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::bandwidth::rate::Traffic;
 use super::cache::Cache;
-use super::cache::line::Line;
 use super::cache::share::Shares;
 use super::config::{Config, StorageKind, TorrentConfig, TorrentFlags};
 use super::content::Content;
 use super::content::hashing::Hashing;
 use super::content::pieces::PeerKey;
 use super::content::priorities::first_priorities;
+use super::content::verifier::Verifier;
 use super::lifecycle::Lifecycle;
 use super::metadata::MetadataFetch;
 use super::output::Output;
@@ -51,7 +51,6 @@ pub struct Torrent {
     pub(super) readers: Readers,
     pub(super) requests: Requests,
     pub(super) cache: Cache,
-    pub(super) line: Line,
     pub(super) meters: Meters,
     pub(super) rng: fastrand::Rng,
     pub(super) out: Output,
@@ -74,9 +73,7 @@ impl Torrent {
         let mut rng = fastrand::Rng::with_seed(seed);
         let trackers = Trackers::new(&config.trackers, &mut rng);
         let mut torrent = Self {
-            line: Line::new(pool.join()),
             cache: Cache::new(pool, shares.join()),
-            rng,
             life: Lifecycle::new(now),
             content: None,
             hashing: Hashing::new(config.hash_lanes),
@@ -88,7 +85,8 @@ impl Torrent {
             choker: Choker::new(now),
             uploads: Uploads::default(),
             readers: Readers::new(now),
-            requests: Requests::default(),
+            requests: Requests::new(rng.clone()),
+            rng,
             meters: Meters::default(),
             out: Output::default(),
             config: Config {
@@ -118,7 +116,7 @@ impl Torrent {
 
     /// How the torrent is called when memory that it waits for came free. The shell answers with [`Torrent::memory_came`].
     pub fn set_memory_waker(&mut self, waker: std::task::Waker) {
-        self.line.member.set_waker(waker);
+        self.cache.set_waker(waker);
     }
 
     /// What piled up for the shell.
@@ -128,6 +126,11 @@ impl Torrent {
 
     pub fn info(&self) -> Option<&Arc<Info>> {
         self.content.as_ref().map(|c| c.info())
+    }
+
+    /// Judges pieces; from the metadata on.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.content.as_ref().map(|c| c.verifier())
     }
 
     pub fn settings(&self) -> &Arc<Settings> {
@@ -178,12 +181,17 @@ impl Torrent {
 
     /// Not paused, by itself or by its session, and not in an error.
     pub fn is_running(&self) -> bool {
-        !self.config.flags.contains(TorrentFlags::PAUSED) && !self.life.session_paused && self.life.error.is_none()
+        self.life.is_running(&self.config)
     }
 
     /// It runs, and is not being checked.
     pub(super) fn is_active(&self) -> bool {
-        self.is_running() && !self.life.checking
+        self.life.is_active(&self.config)
+    }
+
+    /// May peers be asked for blocks?
+    fn may_ask(&self) -> bool {
+        self.content.is_some() && self.life.may_download(&self.config)
     }
 
     /// Replaces the trackers; those that are gone hear that we stopped.
@@ -200,8 +208,8 @@ impl Torrent {
         self.config.settings = settings;
         self.choker.rules_changed(now, &self.choker_rules());
         self.part_with_surplus(now);
-        self.requests.outdated = true;
-        self.fill_everybody(now);
+        self.requests.demand_changed();
+        self.asking().fill_everybody(now);
     }
 
     pub fn set_listen_port(&mut self, port: u16) {
@@ -223,7 +231,7 @@ impl Torrent {
         let web_seeds = std::mem::take(&mut self.config.web_seeds);
         self.add_web_seeds(&web_seeds);
         // What goes to disk is not held against the limit: a piece at a time is enough for it.
-        let fits = self.cache.pool.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE));
+        let fits = self.cache.limit() / piece_length.div_ceil(u64::from(BLOCK_SIZE));
         if fits < if self.config.storage == StorageKind::Memory { 3 } else { 1 } {
             self.alert(Alert::Performance { warning: PerformanceWarning::MemoryLimitTooLow });
         }
@@ -236,7 +244,7 @@ impl Torrent {
         } else {
             self.update_state(now);
         }
-        self.requests.outdated = true;
+        self.requests.demand_changed();
     }
 
     pub fn set_flags(&mut self, now: Time, flags: TorrentFlags, on: bool) {
@@ -246,10 +254,10 @@ impl Torrent {
             if on { self.pause(now) } else { self.resume(now) }
         }
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
-            self.cancel_all(now);
+            self.queues().cancel_all(now);
         }
         self.review_interests(now);
-        self.fill_everybody(now);
+        self.asking().fill_everybody(now);
     }
 
     pub fn set_limits(&mut self, now: Time, max_connections: Option<u32>, max_uploads: Option<u32>) {
@@ -265,9 +273,9 @@ impl Torrent {
         }
         let active = !self.peers.is_empty() || self.swarm.list().num_dialling() > 0 || !self.readers.is_empty();
         let tick = active.then(|| self.life.last_tick + self.pulse());
-        let late = self.requests.late.next().filter(|_| self.may_ask());
+        let late = self.requests.next_late().filter(|_| self.may_ask());
         let hashes = self.hashes_due();
-        let refused = Some(self.requests.next_forgiveness).filter(|at| *at < Time::NEVER);
+        let refused = self.requests.next_forgiveness();
         let dial = self.swarm.list().next_dial_time(self.has_all());
         let sought =
             [dial, self.swarm.next_call()].into_iter().flatten().min().map(|t| t.max(self.life.last_tick + TICK));
@@ -290,7 +298,7 @@ impl Torrent {
             && rates.iter().all(|r| r.per_second() == 0)
             && self.choker.is_quiet()
             && self.swarm.list().num_dialling() == 0
-            && self.requests.demand.is_empty()
+            && self.requests.wants().is_empty()
             && self.readers.deadlines().is_empty()
             && !content.picker().has_wanted()
             && !self.hashing.has_work()
@@ -301,12 +309,16 @@ impl Torrent {
     pub fn handle_timeout(&mut self, now: Time) {
         let hashes = self.hashes_due().is_some_and(|at| at <= now);
         self.collect_hashes(now);
-        let late = self.requests.late.next().is_some_and(|at| at <= now) && self.may_ask();
+        let late = self.requests.next_late().is_some_and(|at| at <= now) && self.may_ask();
         if late {
-            self.ask_late(now);
-            self.fill_all(now);
+            let mut asking = self.asking();
+            asking.ask_late(now);
+            asking.fill_all(now);
         }
-        let refused = self.forgive_refusals(now);
+        let refused = self.requests.forgive_refusals(now, &mut self.peers);
+        if refused {
+            self.asking().fill_all(now);
+        }
         let early = now < self.life.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
         if early && (hashes || late || refused) {
             return;
@@ -339,21 +351,28 @@ impl Torrent {
         self.choker.fill_slots(now, &rules, &mut self.peers, &mut self.out.wake);
         self.metadata_timeouts(now);
         self.send_pex(now);
-        self.update_shares(now);
+        self.holding().update_shares(now);
         if self.life.checking {
             return;
         }
-        self.cache.pool.review_line(now.micros());
-        self.give_up_stuck(now);
+        self.cache.pool().review_line(now.micros());
+        if self.holding().give_up_stuck(now) {
+            self.asking().fill_everybody(now);
+        }
         // While it waits, a reader of its own may have fallen asleep.
-        self.requests.outdated |= self.line.member.is_waiting();
+        if self.cache.is_in_line() {
+            self.requests.demand_changed();
+        }
         // Who has a place in the background changes with time.
-        self.requests.outdated |= self.readers.anybody_is_put_off();
-        self.line.member.leave();
+        if self.readers.anybody_is_put_off() {
+            self.requests.demand_changed();
+        }
+        self.cache.leave_line();
         let (uploads, mut rest) = self.serving();
         uploads.serve_waiting(now, &mut rest);
-        self.review_shows(now);
-        self.fill_everybody(now);
+        let mut asking = self.asking();
+        asking.review_shows(now);
+        asking.fill_everybody(now);
         self.yield_memory(now);
         self.tell_pressure(now);
     }

@@ -3,7 +3,7 @@
 use super::bandwidth::rate::Rate;
 
 /// Byte and event counts of a torrent's life.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Copy)]
 pub struct Counters {
     pub failed_bytes: u64,
     pub redundant_bytes: u64,
@@ -15,6 +15,15 @@ pub struct Counters {
     pub lookbehind_misses: u64,
 }
 
+/// What is counted of the bytes and pieces that come in.
+#[derive(Debug, Default, Clone, Copy)]
+pub(in crate::engine) struct Tally {
+    pub(in crate::engine) failed_bytes: u64,
+    pub(in crate::engine) redundant_bytes: u64,
+    pub(in crate::engine) hash_failures: u64,
+    pub(in crate::engine) refetched_pieces: u64,
+}
+
 /// Rates and totals of a torrent's life.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Meters {
@@ -22,5 +31,5 @@ pub(in crate::engine) struct Meters {
     pub(in crate::engine) up: Rate,
     pub(in crate::engine) protocol_down: Rate,
     pub(in crate::engine) protocol_up: Rate,
-    pub(in crate::engine) counters: Counters,
+    pub(in crate::engine) counters: Tally,
 }

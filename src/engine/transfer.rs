@@ -1,16 +1,17 @@
 //! What happens to blocks and pieces: asked for, received, verified, spoilt.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use super::bandwidth::path::QueueTime;
-use super::cache::eviction::no_metadata;
+use super::cache::holding::Holding;
+use super::content::Content;
 use super::content::arrival::{Arriving, Landed, Passed};
-use super::content::availability::{tell_have, withdraw};
+use super::content::availability::tell_have;
 use super::content::hashing::Verified;
-use super::content::parole::Cancelled;
 use super::content::pieces::{HashJob, PeerKey};
-use super::content::priorities::check_priorities;
 use super::output::DiskJob;
+use super::requests::asking::Asking;
+use super::requests::queues::Queues;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
 use crate::base::error::{Error, Result};
@@ -18,11 +19,50 @@ use crate::base::time::Time;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
 impl Torrent {
+    /// What is touched when peers are asked for blocks.
+    pub(super) fn asking(&mut self) -> Asking<'_> {
+        Asking {
+            config: &self.config,
+            life: &mut self.life,
+            content: &mut self.content,
+            peers: &mut self.peers,
+            readers: &mut self.readers,
+            requests: &mut self.requests,
+            cache: &mut self.cache,
+            hashing: &mut self.hashing,
+            out: &mut self.out,
+        }
+    }
+
+    /// What is touched when memory is taken, or given back.
+    pub(super) fn holding(&mut self) -> Holding<'_> {
+        Holding {
+            config: &self.config,
+            life: &mut self.life,
+            content: &mut self.content,
+            peers: &mut self.peers,
+            readers: &mut self.readers,
+            requests: &mut self.requests,
+            cache: &mut self.cache,
+            out: &mut self.out,
+        }
+    }
+
+    /// What is touched when requests are taken back.
+    pub(super) fn queues(&mut self) -> Queues<'_> {
+        Queues {
+            content: &mut self.content,
+            peers: &mut self.peers,
+            requests: &mut self.requests,
+            woken: &mut self.out.wake,
+        }
+    }
+
     fn arriving(&mut self, key: PeerKey) -> Option<Arriving<'_>> {
         Some(Arriving {
             peer: self.peers.get_mut(&key)?,
             content: self.content.as_mut(),
-            aggregate: &mut self.requests.aggregate,
+            aggregate: self.requests.aggregate_mut(),
             counters: &mut self.meters.counters,
             alerts: &mut self.out.alerts,
         })
@@ -39,7 +79,7 @@ impl Torrent {
     ) -> Result<(), String> {
         let length = data.len();
         self.meters.down.add(now, u64::from(length));
-        let queue_time = self.queue_time(now);
+        let queue_time = self.requests.queue_time(now, &self.config.settings, &self.readers);
         let Some(mut arriving) = self.arriving(key) else { return Ok(()) };
         match arriving.block(now, piece, begin, data)? {
             Landed::Stray(block) => {
@@ -55,8 +95,7 @@ impl Torrent {
                 self.request_answered(now, key, queue_time);
                 self.hashing.note(piece);
                 for other in others {
-                    self.send_cancel(now, other, piece, block);
-                    self.release_request(other, piece, block);
+                    self.queues().cancel(now, other, piece, block);
                 }
                 if self.readers.values().any(|r| r.options().unverified && r.waits_for(piece, block)) {
                     self.readers_changed();
@@ -69,11 +108,11 @@ impl Torrent {
     /// The peer brought what it was asked for.
     fn request_answered(&mut self, now: Time, key: PeerKey, queue_time: QueueTime) {
         if let Some(peer) = self.peers.get(&key) {
-            self.requests.next_forgiveness = self.requests.next_forgiveness.min(peer.refusals.next());
+            self.requests.forgive_at(peer.refusals.next());
         }
-        self.line.gave_way = None;
+        self.cache.block_came();
         let asked = self.peers.values().filter(|p| p.may_be_asked());
-        self.requests.aggregate.count(now, asked.map(|p| p.part(queue_time)));
+        self.requests.aggregate_mut().count(now, asked.map(|p| p.part(queue_time)));
     }
 
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.
@@ -90,7 +129,7 @@ impl Torrent {
         let block = begin / BLOCK_SIZE;
         self.count_stray(piece, block, length);
         if answers {
-            self.release_request(key, piece, block);
+            self.queues().release(key, piece, block);
         }
         Ok(())
     }
@@ -137,12 +176,12 @@ impl Torrent {
             Passed::Kept => self.piece_had(now, piece),
             Passed::ToWrite(blocks) => {
                 self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
-                self.requests.from = 0;
+                self.requests.came_free();
             }
         }
         self.acquit(now, piece);
-        if self.requests.refill {
-            self.fill_all(now);
+        if self.requests.is_to_refill() {
+            self.asking().fill_all(now);
         }
     }
 
@@ -154,11 +193,11 @@ impl Torrent {
         match outcome {
             Ok(()) => self.piece_had(now, piece),
             Err((error, filename)) => {
-                self.requests.outdated = true;
+                self.requests.demand_changed();
                 self.disk_failed(now, generation, error, filename);
             }
         }
-        self.fill_all(now);
+        self.asking().fill_all(now);
     }
 
     /// From now on a reader gets the piece.
@@ -166,17 +205,14 @@ impl Torrent {
         let Some(had) = self.content.as_mut().and_then(|c| c.piece_had(piece)) else { return };
         self.meters.counters.refetched_pieces += u64::from(had.refetched);
         self.readers.reset_deadline(piece);
-        if let Some(at) = self.requests.demand.iter().position(|w| w.piece == piece) {
-            self.requests.demand.remove(at);
-            self.requests.from -= usize::from(at < self.requests.from);
-        }
+        self.requests.piece_had(piece);
         self.alert(Alert::PieceFinished { piece });
         for file in had.completed {
             self.alert(Alert::FileCompleted { file });
         }
         // Before those who showed it are forgotten as such, or lose our interest.
         self.announce_piece(now, piece);
-        self.offer_changed(now, piece, true);
+        self.offers_changed(now, piece);
         self.update_state(now);
         self.prebuffer_progress();
         self.readers_changed();
@@ -188,23 +224,11 @@ impl Torrent {
         self.peers.for_each_partial(|peer| tell_have(now, peer, piece, audience, woken));
     }
 
-    /// A piece that we had is had no more.
-    pub(super) fn lose(&mut self, now: Time, piece: u32) {
-        let Some(content) = &mut self.content else { return };
-        content.piece_lost(piece);
-        self.offer_changed(now, piece, false);
-        let tells = self.config.settings.send_dont_have;
-        withdraw(now, tells, &mut self.peers, piece, &mut self.out.wake);
-        self.update_state(now);
-        self.meters.counters.evicted_pieces += 1;
-        self.alert(Alert::PieceEvicted { piece });
-    }
-
-    /// We got the piece, or lost it: what those have for us who have it.
-    fn offer_changed(&mut self, now: Time, piece: u32, had: bool) {
+    /// We got the piece: those who have it have so much less for us.
+    fn offers_changed(&mut self, now: Time, piece: u32) {
         let Some(content) = &self.content else { return };
-        let offers = content.offer_changed(&mut self.peers, piece, had);
-        self.linger(now, &offers.showed);
+        let offers = content.offer_changed(&mut self.peers, piece, true);
+        self.requests.linger(now, &offers.showed, &mut self.peers, content);
         for key in offers.changed {
             self.update_interest(now, key);
         }
@@ -231,7 +255,7 @@ impl Torrent {
         let suspects = self.smart_ban.failed(piece, senders, content, &self.peers);
         let asked = content.store_mut().remove(piece);
         for (block, key) in asked {
-            self.drop_request(key, piece, block);
+            self.queues().forget(key, piece, block);
         }
         for key in &suspects {
             self.peers.failed_hash(*key);
@@ -242,49 +266,11 @@ impl Torrent {
                 let peers = &self.peers;
                 let content = self.content.as_mut();
                 let cancelled = content.map(|c| c.store_mut().separate(&suspects, |k| peers.contains_key(k)));
-                self.cancel_each(now, cancelled.unwrap_or_default());
+                self.queues().cancel_each(now, cancelled.unwrap_or_default());
             }
         }
-        self.requests.outdated = true;
-        self.fill_all(now);
-    }
-
-    fn cancel_each(&mut self, now: Time, cancelled: Cancelled) {
-        for (key, piece) in cancelled {
-            self.cancel_requests(now, key, |p| p == piece);
-        }
-    }
-
-    /// A piece that only a suspect may bring is late: the rest of the swarm takes it over, from the start.
-    pub(super) fn take_over(&mut self, now: Time, piece: u32) {
-        let Some(owner) = self.content.as_mut().and_then(|c| c.store_mut().take_over(piece)) else { return };
-        self.cancel_requests(now, owner, |p| p == piece);
-        self.requests.from = 0;
-    }
-
-    /// A suspect begins to bring a piece that others left.
-    pub(super) fn claim_for_suspect(&mut self, now: Time, key: PeerKey, piece: u32) {
-        if !self.peers.get(&key).is_some_and(|p| p.parole.is_on()) {
-            return;
-        }
-        let Some(content) = &mut self.content else { return };
-        let cancelled = content.store_mut().claim_alone(key, piece);
-        self.cancel_each(now, cancelled);
-    }
-
-    /// The pieces that only this peer may bring are open to all again; what it sent of them counts if it is `trusted`.
-    pub(super) fn give_up_exclusive(&mut self, key: PeerKey, trusted: bool) {
-        if self.content.as_mut().is_some_and(|c| c.store_mut().give_up_exclusive(key, trusted)) {
-            self.requests.from = 0;
-            self.requests.refill = true;
-        }
-    }
-
-    /// A suspect that will not go on with its pieces now (it chokes us, or refuses) must not keep others from them.
-    pub(super) fn suspect_stops(&mut self, key: PeerKey) {
-        if self.peers.get(&key).is_some_and(|p| p.parole.is_on()) {
-            self.give_up_exclusive(key, false);
-        }
+        self.requests.demand_changed();
+        self.asking().fill_all(now);
     }
 
     /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
@@ -293,7 +279,7 @@ impl Torrent {
         let verdict = self.smart_ban.passed(piece, content, &mut self.peers);
         for key in verdict.innocent {
             self.peers.set_parole(key, false);
-            self.give_up_exclusive(key, true);
+            self.queues().give_up_exclusive(key, true);
         }
         for key in verdict.guilty {
             self.convict(now, key);
@@ -306,7 +292,7 @@ impl Torrent {
         if !self.swarm.list().is_banned(who.address) {
             self.ban_sender(who.address, who.peer_id);
         }
-        self.requests.outdated = true;
+        self.requests.demand_changed();
         // It may have come back meanwhile.
         let again = |torrent: &Self| {
             let banned = torrent.peers.values().find(|p| torrent.swarm.list().is_banned(p.address));
@@ -324,108 +310,117 @@ impl Torrent {
 
     /// A piece number from a caller.
     pub(super) fn check_piece(&self, piece: i64) -> Result<u32> {
-        self.content.as_ref().ok_or_else(no_metadata)?.check_piece(piece)
+        self.content.as_ref().ok_or_else(Error::no_metadata)?.check_piece(piece)
     }
 
     /// A file number from a caller.
     pub(super) fn check_file(&self, file: i64) -> Result<u32> {
-        self.content.as_ref().ok_or_else(no_metadata)?.check_file(file)
+        self.content.as_ref().ok_or_else(Error::no_metadata)?.check_file(file)
     }
 
-    pub fn piece_priorities(&self) -> Result<Vec<u8>> {
-        Ok(self.content.as_ref().ok_or_else(no_metadata)?.piece_priorities())
+    /// It is this torrent's turn: there is as much as it waits for.
+    pub fn memory_came(&mut self, now: Time) {
+        self.cache.leave_line();
+        self.requests.came_free();
+        self.asking().fill_everybody(now);
     }
 
-    /// Sets the priorities of all pieces, one each.
-    pub fn prioritize_pieces(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
-        self.content.as_mut().ok_or_else(no_metadata)?.prioritize_pieces(priorities)?;
-        self.priorities_changed(now);
-        Ok(())
-    }
-
-    pub fn set_piece_priority(&mut self, now: Time, piece: i64, priority: i64) -> Result<()> {
-        let piece = self.content.as_mut().ok_or_else(no_metadata)?.set_piece_priority(piece, priority)?;
-        if priority == 0 {
-            self.readers.reset_deadline(piece);
+    /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
+    /// any more is left.
+    pub fn settle_memory(&mut self, now: Time) {
+        self.holding().shed(now);
+        self.cache.note_held(self.content.as_ref().map_or(0, Content::blocks_held));
+        if self.requests.demand().is_outdated() && self.cache.pool().anybody_waits() {
+            self.review_memory(now);
         }
-        self.priorities_changed(now);
-        Ok(())
+        self.out.memory_wanted |= self.cache.pool().lacks_unasked();
     }
 
-    pub fn file_priorities(&self) -> Result<Vec<u8>> {
-        Ok(self.content.as_ref().ok_or_else(no_metadata)?.file_priorities().to_vec())
-    }
-
-    /// Sets the priorities of all files, one each. Piece priorities follow.
-    pub fn prioritize_files(&mut self, now: Time, priorities: &[u8]) -> Result<()> {
-        check_priorities(priorities)?;
-        self.content.as_mut().ok_or_else(no_metadata)?.prioritize_files(priorities)?;
-        self.priorities_changed(now);
-        Ok(())
-    }
-
-    pub fn set_file_priority(&mut self, now: Time, file: i64, priority: i64) -> Result<()> {
-        self.content.as_mut().ok_or_else(no_metadata)?.set_file_priority(file, priority)?;
-        self.priorities_changed(now);
-        Ok(())
-    }
-
-    fn priorities_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
-        // What was evicted and comes again is no news; what is wanted newly is.
-        if self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) {
-            self.life.finished_told = false;
+    /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
+    pub fn yield_memory(&mut self, now: Time) {
+        // Where nothing goes on, nobody asks again.
+        let asked_lately = self.cache.was_asked_lately(now) && self.is_running();
+        if !asked_lately && self.cache.others_lack() {
+            // Who read a moment ago may be asleep by now.
+            self.requests.demand_changed();
+            self.review_memory(now);
         }
-        self.update_state(now);
-        self.wants_changed(now);
     }
 
-    /// The piece is needed in `deadline_ms`; negative is overdue already. Setting it again moves it.
-    pub fn set_piece_deadline(&mut self, now: Time, piece: i64, deadline_ms: i64) -> Result<()> {
+    /// Nothing is fetched until it starts again: it waits for no memory, and who does may have what it holds.
+    pub(super) fn rest_from_memory(&mut self, now: Time) {
+        self.cache.leave_line();
+        self.requests.demand_changed();
+        self.holding().update_shares(now);
+        self.yield_memory(now);
+    }
+
+    /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.
+    fn review_memory(&mut self, now: Time) {
+        let waited = self.cache.is_in_line();
+        let mut asking = self.asking();
+        asking.refresh_wants(now);
+        if waited {
+            asking.fill_everybody(now);
+        } else {
+            asking.fill_all(now);
+        }
+        self.holding().give_back(now);
+    }
+
+    /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
+    /// what it needs.
+    pub fn spare(&mut self, now: Time, limit_bytes: u64) {
+        self.holding().spare_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
+    }
+
+    /// The session's limit was set: the windows follow, and what is beyond it goes.
+    pub fn enforce_limit(&mut self, now: Time) {
+        self.requests.demand_changed();
+        self.asking().refresh_wants(now);
+        self.holding().shed(now);
+        self.requests.demand_changed();
+        // A read of a piece that does not fit any more fails.
+        self.readers_changed();
+        self.asking().fill_everybody(now);
+    }
+
+    /// Shares of the session changed: the windows follow.
+    pub fn shares_changed(&mut self, now: Time) {
+        self.requests.demand_changed();
+        self.asking().fill_all(now);
+    }
+
+    /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
+    pub fn set_lookbehind(&mut self, now: Time, pieces: &[i64]) -> Result<()> {
+        let mut protected = BTreeSet::new();
+        for piece in pieces {
+            protected.insert(self.check_piece(*piece)?);
+        }
+        let content = self.content.as_ref().ok_or_else(Error::no_metadata)?;
+        self.cache.protect(protected, content, self.config.storage)?;
+        self.lookbehind_changed(now);
+        Ok(())
+    }
+
+    pub fn clear_lookbehind(&mut self, now: Time) {
+        self.cache.clear_protected();
+        self.lookbehind_changed(now);
+    }
+
+    fn lookbehind_changed(&mut self, now: Time) {
+        if let Some(content) = &self.content {
+            self.out.shares_changed |= self.cache.keep_protected(content, self.config.storage);
+        }
+        self.requests.demand_changed();
+        self.asking().fill_all(now);
+    }
+
+    /// Can the piece be read back now, without the network?
+    pub fn is_lookbehind_available(&mut self, piece: i64) -> Result<bool> {
         let piece = self.check_piece(piece)?;
-        if self.content.as_ref().is_some_and(|c| c.has(piece)) {
-            return Ok(());
-        }
-        // Overdue pieces keep their order among themselves.
-        let offset = Duration::from_millis(deadline_ms.unsigned_abs());
-        let due = if deadline_ms >= 0 { now + offset } else { now - offset };
-        self.readers.set_deadline(piece, due);
-        self.deadlines_changed(now);
-        Ok(())
-    }
-
-    pub fn reset_piece_deadline(&mut self, now: Time, piece: i64) -> Result<()> {
-        let piece = self.check_piece(piece)?;
-        self.readers.reset_deadline(piece);
-        self.deadlines_changed(now);
-        Ok(())
-    }
-
-    /// Takes all deadlines away. Pieces keep the priorities that they have by themselves.
-    pub fn clear_piece_deadlines(&mut self, now: Time) {
-        self.readers.clear_deadlines();
-        self.deadlines_changed(now);
-    }
-
-    fn deadlines_changed(&mut self, now: Time) {
-        self.requests.outdated = true;
-        self.wants_changed(now);
-    }
-
-    fn wants_changed(&mut self, now: Time) {
-        self.review_interests(now);
-        self.cancel_unpicked(now);
-        self.fill_all(now);
-    }
-
-    /// Takes back requests for pieces that nobody wants any more.
-    fn cancel_unpicked(&mut self, now: Time) {
-        self.refresh_wants(now);
-        let Some(content) = &self.content else { return };
-        let unwanted = content.unpicked(&self.requests.demand.iter().map(|w| w.piece).collect());
-        let keys: Vec<_> = self.peers.values().filter(|p| !p.requests.is_empty()).map(|p| p.key).collect();
-        for key in keys {
-            self.cancel_requests(now, key, |p| unwanted.contains(&p));
-        }
+        let available = self.content.as_ref().is_some_and(|c| c.has(piece));
+        self.cache.lookbehind_mut().asked(available);
+        Ok(available)
     }
 }

@@ -1,4 +1,4 @@
-//! Who gets memory next, across the torrents of a session.
+//! The line for memory: the order in which the torrents of a session get it.
 //!
 //! A piece is of use only when it is whole. If each of many torrents held a part of its piece and waited for the rest, all
 //! would wait for ever. So a piece is begun only when all its blocks are promised at once ([`Promise`]), and who finds too little

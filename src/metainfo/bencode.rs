@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ParseError;
+use super::error::ParseError;
 
 /// Between the `i` and the `e` of an integer that is none, bytes. Whoever forgets the `e` does not take much along.
 const MAX_UNREADABLE: usize = 64;

@@ -1,7 +1,7 @@
 //! Making v1 torrents (BEP 3), for tests, tools and the demo.
 
-use super::ParseError;
 use super::bencode::Entry;
+use super::error::ParseError;
 use super::torrent_file::{Info, TorrentFile};
 
 /// What a torrent is to be made of. Hashing the data is the caller's.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::ParseError;
+use super::error::ParseError;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Most pieces of a torrent: libtorrent's `max_piece_count`.
@@ -168,6 +168,10 @@ impl FileLayout {
     /// How many those are.
     pub fn num_blocks_to_fetch(&self, piece: u32, from: u32, until: u32) -> u32 {
         let until = until.min(self.blocks_in_piece(piece));
+        // As in nearly all torrents. It is asked for each want whenever their order is made.
+        if self.padding.is_empty() {
+            return until.saturating_sub(from);
+        }
         let padding = self.padding_blocks(piece).filter(|block| (from..until).contains(block)).count();
         until.saturating_sub(from) - padding as u32
     }

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 
 use percent_encoding::percent_decode_str;
 
-use super::ParseError;
+use super::error::ParseError;
 use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
 use super::torrent_file::{MAX_NODES, MAX_TRACKERS, MAX_WEB_SEEDS, clean_url};
 

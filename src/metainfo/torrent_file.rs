@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::ParseError;
 use super::bencode::{Document, Entry, Limits, Value};
+use super::error::ParseError;
 use super::info_hash::{InfoHashes, Sha1Hash, Sha256Hash};
 use super::layout::{FileEntry, FileFlags, FileLayout, MAX_PIECE_LENGTH};
 use super::paths;

@@ -1,4 +1,4 @@
-//! Accepted connections that have not said yet whom they want. They hold no place of the session's: they have a bound of their own,
+//! Accepted connections whose handshake is not complete. They hold no place of the session's: they have a bound of their own,
 //! and one for each address. Where one is reached, the oldest makes way: who means it has said its few bytes by then.
 
 use std::collections::VecDeque;

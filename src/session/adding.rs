@@ -3,12 +3,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::dht_search;
 use super::driver::Driver;
-use super::{TorrentSource, dht_search};
+use super::params::TorrentSource;
 use crate::engine::config::TorrentFlags;
 use crate::engine::swarm::peer_list::PeerSource;
 use crate::metainfo::{Info, Magnet, TorrentFile};
+use crate::net::egress;
+
+/// A name that is not found by then is not waited for.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most addresses of a name that are taken.
+const MAX_LOOKUP_ADDRESSES: usize = 8;
 
 /// A torrent file or magnet, and what the caller names besides.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +82,7 @@ pub fn merge(driver: &Arc<Driver>, parts: Parts) {
         driver.origin.lock().get_or_insert(file);
     }
     tell_dht(driver, &parts.nodes);
-    driver.look_up_peers(parts.named_peers);
+    look_up_peers(driver, parts.named_peers);
 }
 
 /// The DHT's nodes that a source names. Those who run a private torrent do not want it known there, and who took a torrent
@@ -89,4 +97,21 @@ pub fn tell_dht(driver: &Driver, nodes: &[(String, u16)]) {
         // What is no node's address is passed over.
         let _ = dht_search::add_node(&driver.session, host, *port);
     }
+}
+
+/// Peers that a magnet names by host.
+pub fn look_up_peers(driver: &Arc<Driver>, peers: Vec<(String, u16)>) {
+    if peers.is_empty() {
+        return;
+    }
+    let looking = driver.clone();
+    driver.spawn(async move {
+        for (host, port) in peers {
+            let lookup = egress::resolve((host.as_str(), port));
+            if let Ok(Ok(mut found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
+                found.truncate(MAX_LOOKUP_ADDRESSES);
+                looking.run(|core, now| core.add_peers(now, PeerSource::MANUAL, &found));
+            }
+        }
+    });
 }

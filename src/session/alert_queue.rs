@@ -22,12 +22,12 @@ use loom::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::StorageIndex;
 use crate::alert::Alert;
 use crate::alert::kind;
 use crate::alert::pack::{Stamp, pack, pack_dropped};
 use crate::base::error::{Error, Operation, Result};
 use crate::base::out_buffer::OutBuffer;
+use crate::base::storage_index::StorageIndex;
 use crate::sys::event_fd::EventFd;
 
 /// An idle buffer above this many bytes is given back.

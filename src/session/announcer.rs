@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::StorageIndex;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::alert::{Alert, AnnounceEvent};
 use crate::base::error::{Error, Status};
+use crate::base::storage_index::StorageIndex;
 use crate::discovery::tracker::announce_slots::Turn;
 use crate::discovery::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
 use crate::engine::swarm::external_ip::Voter;

@@ -1,39 +1,21 @@
 //! The DHT at work: a session's node is started and stopped as the settings say, and each torrent looks for its peers there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use super::StorageIndex;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
+use crate::base::storage_index::StorageIndex;
 use crate::discovery::dht::librqbit::LibrqbitDht;
 use crate::discovery::dht::{Dht, DhtOptions};
 use crate::engine::swarm::peer_list::PeerSource;
 use crate::settings::Settings;
 
-/// What a session's node is started with.
-#[derive(Debug, Default)]
-pub struct Start {
-    listen: Option<SocketAddr>,
-    state: Vec<u8>,
-    /// Nodes that were named before it ran.
-    nodes: Vec<(String, u16)>,
-    starting: bool,
-}
-
 /// Nodes remembered while there is no DHT.
 const MAX_EARLY_NODES: usize = 100;
-
-/// Where the node listens, of the addresses that the session listens on: it has one socket. All of IPv6's serves IPv4, too.
-pub fn listen_address(bound: &[SocketAddr]) -> Option<SocketAddr> {
-    let both = bound.iter().find(|a| a.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    both.or_else(|| bound.first()).copied()
-}
 
 /// Starts the session's node, if it is to have one.
 pub fn start(session: &Arc<Shared>, state: Vec<u8>, listen: Option<SocketAddr>) {
@@ -139,42 +121,14 @@ pub fn add_node(session: &Shared, host: &str, port: u16) -> Result<()> {
     Ok(())
 }
 
-/// A torrent's search.
-#[derive(Debug, Default)]
-pub struct DhtSearch {
-    task: Mutex<Option<tokio::task::AbortHandle>>,
-}
-
-impl DhtSearch {
-    /// Begins or ends the search as the torrent wants it.
-    pub fn update(&self, driver: &Arc<Driver>) {
-        let wanted = driver.look(|core, _| core.wants_dht()).unwrap_or(false);
-        let dht = driver.session.dht.lock().clone().filter(|_| wanted);
-        let mut task = self.task.lock();
-        match dht {
-            None => {
-                if let Some(task) = task.take() {
-                    task.abort();
-                }
-            }
-            Some(dht) if task.as_ref().is_none_or(|t| t.is_finished()) => {
-                let searching = driver.clone();
-                *task = Some(driver.session.spawn(async move { search(searching, dht).await }).abort_handle());
-            }
-            Some(_) => {}
-        }
-    }
-
-    pub fn stop(&self) {
-        if let Some(task) = self.task.lock().take() {
-            task.abort();
-        }
-    }
-
-    /// Looks again at once: the next `update` starts afresh.
-    pub fn restart(&self) {
-        self.stop();
-    }
+/// Begins or ends a torrent's search as the torrent wants it.
+pub fn update(driver: &Arc<Driver>) {
+    let wanted = driver.look(|core, _| core.wants_dht()).unwrap_or(false);
+    let Some(dht) = driver.session.dht.lock().clone().filter(|_| wanted) else { return driver.dht.stop() };
+    driver.dht.run(|| {
+        let searching = driver.clone();
+        driver.session.spawn(async move { search(searching, dht).await })
+    });
 }
 
 async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
@@ -193,22 +147,5 @@ async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
             }
         });
         driver.look_at_time();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_one_socket_is_where_both_families_reach_it() {
-        let address = |bound: &[&str]| {
-            let bound: Vec<SocketAddr> = bound.iter().map(|a| a.parse().expect("an address")).collect();
-            listen_address(&bound).map(|a| a.to_string())
-        };
-        assert_eq!(address(&["0.0.0.0:6881", "[::]:6882"]).as_deref(), Some("[::]:6882"));
-        assert_eq!(address(&["192.0.2.1:1", "[2001:db8::1]:2"]).as_deref(), Some("192.0.2.1:1"));
-        assert_eq!(address(&["[2001:db8::1]:2", "192.0.2.1:1"]).as_deref(), Some("[2001:db8::1]:2"));
-        assert_eq!(address(&[]), None);
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
+use super::peer_io;
 use super::peer_io::LetIn;
 use super::shared::{Freed, ROOM_PAUSE, Shared};
 use crate::alert::CloseReason;
@@ -184,7 +185,7 @@ fn admit(
 ) {
     let outcome = driver.attempt(|core, now| core.peer_connected(now, address, incoming, theirs));
     if let Ok(Ok((key, credits))) = outcome {
-        driver.start_connection(stream, LetIn { key, credits, permit });
+        peer_io::start(driver, stream, LetIn { key, credits, permit });
     }
 }
 

@@ -111,7 +111,7 @@ pub fn check(driver: &Arc<Driver>, generation: u64) {
 
 fn begin_check(driver: &Arc<Driver>, generation: u64) {
     let Some(disk) = driver.disk() else { return };
-    let Ok(Some(info)) = driver.look(|core, _| core.info().cloned()) else { return };
+    let Ok(Some(verifier)) = driver.look(|core, _| core.verifier().cloned()) else { return };
     let task_driver = driver.clone();
     blocking(driver, move || {
         let driver = task_driver;
@@ -122,7 +122,7 @@ fn begin_check(driver: &Arc<Driver>, generation: u64) {
         };
         let outcome = checker::check(
             &disk,
-            |piece| info.piece_hash(piece),
+            |piece, digest| verifier.is_right(piece, digest),
             || goes_on(&driver, generation),
             |progress| {
                 batch.push(progress);

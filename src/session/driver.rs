@@ -1,7 +1,6 @@
 //! What drives one torrent's core: locks it, hands it events and the time, and carries out what it says.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Wake;
@@ -11,28 +10,24 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::runtime;
 use super::shared::Shared;
-use super::{StorageIndex, announcer, dht_search, dialer, disk_tasks, hash_batch, peer_io as connection, runtime};
+use super::sole_task::SoleTask;
 use crate::alert::Alert;
 use crate::base::error::{Error, Operation, Result, Status};
+use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::discovery::tracker::announce_slots::Waiters;
 use crate::disk::files::DiskStorage;
 use crate::engine::bandwidth::rate::Traffic;
-use crate::engine::content::piece_hash;
 use crate::engine::content::pieces::{HashJob, PeerKey};
 use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::reader::ReaderId;
-use crate::engine::swarm::external_ip::Voter;
 use crate::engine::swarm::shortage::Urgency;
 use crate::engine::{Output, Torrent};
 use crate::net::rate_limit::{RateLimiter, RateLimits, Standing};
 use crate::sys::event_fd::EventFd;
 
-/// A name that is not found by then is not waited for.
-const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most addresses of a name that are taken.
-const MAX_LOOKUP_ADDRESSES: usize = 8;
 /// A timer that sleeps for longer than this is woken by the next event: the core's plans may have changed with it. Shorter
 /// sleeps are the core's pulse, which looks at everything by itself.
 const LONG_SLEEP: Duration = Duration::from_millis(600);
@@ -49,6 +44,9 @@ pub struct ConnectionHandle {
     pub closed: AtomicBool,
 }
 
+/// Does what the core wants done: starts tasks, which know the driver, while the driver does not know them.
+pub type CarryOut = fn(&Arc<Driver>, Output);
+
 /// One torrent of a session, core and shell.
 ///
 /// The order of locks: the core's comes first; under it, and only for moments, the registry of torrents and the alert queue.
@@ -58,6 +56,7 @@ pub struct Driver {
     pub session: Arc<Shared>,
     pub index: StorageIndex,
     core: Mutex<Torrent>,
+    carry_out: CarryOut,
     /// Readers' threads wait here, on the core's lock.
     readable: Condvar,
     /// The timer task looks again.
@@ -83,7 +82,8 @@ pub struct Driver {
     reader_fds: Mutex<HashMap<ReaderId, Arc<EventFd>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
-    pub dht: dht_search::DhtSearch,
+    /// Its search for peers in the DHT.
+    pub dht: SoleTask,
     /// Who waits for its announces.
     pub waiters: Arc<Waiters>,
     /// It is read in the background, and another torrent's player comes first.
@@ -97,6 +97,7 @@ impl Driver {
         session: Arc<Shared>,
         index: StorageIndex,
         core: Torrent,
+        carry_out: CarryOut,
         save_path: std::path::PathBuf,
         limits: (u32, u32),
     ) -> Arc<Self> {
@@ -104,6 +105,7 @@ impl Driver {
             session,
             index,
             core: Mutex::new(core),
+            carry_out,
             readable: Condvar::new(),
             timer: Notify::new(),
             sleeps_long: AtomicBool::new(false),
@@ -120,7 +122,7 @@ impl Driver {
             reader_fds: Mutex::new(HashMap::new()),
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
-            dht: dht_search::DhtSearch::default(),
+            dht: SoleTask::default(),
             waiters: Arc::default(),
             gives_way: AtomicBool::new(false),
             awaits_place: AtomicBool::new(false),
@@ -229,21 +231,12 @@ impl Driver {
         result
     }
 
-    /// As `run`, for what a peer sent. `burst`: its task goes on with the next event at once. Then, and where other torrents hash,
-    /// what there is to hash goes to tasks of their own.
-    pub fn run_received<R>(self: &Arc<Self>, burst: bool, f: impl FnOnce(&mut Torrent, Time) -> R) -> R {
-        let (result, mut output) = self.enter(f);
-        if !output.hashes.is_empty() {
-            let in_batch = self.session.hash_batch.has_batch(self.index, self.session.now());
-            if burst || in_batch {
-                hash_batch::hash_later(self, std::mem::take(&mut output.hashes));
-            }
-        }
-        self.carry_out(output);
-        result
+    /// Has that done what the core wants.
+    pub fn carry_out(self: &Arc<Self>, output: Output) {
+        (self.carry_out)(self, output);
     }
 
-    fn enter<R>(&self, f: impl FnOnce(&mut Torrent, Time) -> R) -> (R, Output) {
+    pub fn enter<R>(&self, f: impl FnOnce(&mut Torrent, Time) -> R) -> (R, Output) {
         let entered = {
             let mut core = self.core.lock();
             // Inside the lock, so that the core's time never goes back.
@@ -275,23 +268,14 @@ impl Driver {
         output
     }
 
-    /// Hashing goes first, and here: its blocks came in on this core.
-    fn carry_out(self: &Arc<Self>, mut output: Output) {
-        while !output.hashes.is_empty() {
-            let mut jobs = batch(&mut output.hashes);
-            HashJob::run_together(&mut jobs);
-            output.append(self.take_hashed(jobs));
-        }
-        self.act(output);
-    }
-
     /// Jobs were hashed elsewhere.
     pub fn hashed(self: &Arc<Self>, jobs: Vec<HashJob>) {
         let output = self.take_hashed(jobs);
         self.carry_out(output);
     }
 
-    fn take_hashed(&self, jobs: Vec<HashJob>) -> Output {
+    /// Jobs were hashed. What follows is for the caller to carry out.
+    pub fn take_hashed(&self, jobs: Vec<HashJob>) -> Output {
         let mut core = self.core.lock();
         let now = self.session.now();
         jobs.into_iter().for_each(|job| core.hash_done(now, job));
@@ -299,56 +283,18 @@ impl Driver {
         self.settle(&mut core)
     }
 
-    /// Readers first: somebody watches what they read. Each of the others may cost a system call.
-    fn act(self: &Arc<Self>, output: Output) {
-        if output.readers_changed {
-            self.wake_readers();
-        }
-        if !output.wake.is_empty() || !output.close.is_empty() {
-            let mut connections = self.connections.lock();
-            for key in output.wake {
-                if let Some(connection) = connections.get(&key) {
-                    connection.wake.notify_one();
-                }
-            }
-            for (key, _reason) in output.close {
-                if let Some(connection) = connections.remove(&key) {
-                    end(&connection);
-                }
+    /// Connections that have something to write, and those that are to end.
+    pub fn tell_connections(&self, wake: Vec<PeerKey>, close: impl IntoIterator<Item = PeerKey>) {
+        let mut connections = self.connections.lock();
+        for key in wake {
+            if let Some(connection) = connections.get(&key) {
+                connection.wake.notify_one();
             }
         }
-        for address in output.dial {
-            dialer::dial(self, address);
-        }
-        // Some wait for their turn already.
-        if output.urgency_changed {
-            self.session.announce_slots.rank_anew(self.index);
-            self.session.udp_announce_slots.rank_anew(self.index);
-        }
-        if !output.announces.is_empty() {
-            announcer::announce(self, output.announces);
-        }
-        for job in output.disk {
-            disk_tasks::start(self, job);
-        }
-        if let Some(generation) = output.check {
-            disk_tasks::check(self, generation);
-        }
-        for node in output.dht_nodes {
-            self.session.add_dht_endpoint(node);
-        }
-        for (voter, ip) in output.external_ips {
-            self.session.external_ip_vote(Voter::Peer(voter), ip);
-        }
-        if output.search_dht {
-            self.dht.restart();
-            self.timer.notify_one();
-        }
-        if output.memory_wanted {
-            self.session.memory_wanted();
-        }
-        if output.shares_changed {
-            self.session.shares_changed();
+        for key in close {
+            if let Some(connection) = connections.remove(&key) {
+                end(&connection);
+            }
         }
     }
 
@@ -436,67 +382,39 @@ impl Driver {
         self.core.lock().has_peer(key)
     }
 
-    /// Starts the torrent's timer task.
-    pub fn start(self: &Arc<Self>, first_peers: Vec<SocketAddr>) {
-        let driver = self.clone();
-        self.run(|core, now| {
-            core.add_peers(now, crate::engine::swarm::peer_list::PeerSource::MANUAL, &first_peers);
-            core.handle_timeout(now);
-        });
-        self.spawn(async move { driver.keep_time().await });
-    }
-
-    /// Peers that a magnet names by host.
-    pub fn look_up_peers(self: &Arc<Self>, peers: Vec<(String, u16)>) {
-        if peers.is_empty() {
-            return;
+    /// When the core wants to be looked at next, as of now: until then its task sleeps. Events find out whether it does.
+    pub fn plan(&self) -> Option<Duration> {
+        // Before the look: an event between the look and the sleep finds it set.
+        self.sleeps_long.store(true, Ordering::Release);
+        let next = {
+            let core = self.core.lock();
+            let next = core.next_timeout();
+            self.looks_at.store(next.unwrap_or(Time::NEVER).micros(), Ordering::Release);
+            next
+        };
+        let now = self.session.now();
+        // A core that asks for moments in the past gets a tick all the same, never a busy loop.
+        let wait = next.map(|t| t.since(now).max(Duration::from_millis(5)));
+        if wait.is_some_and(|wait| wait <= LONG_SLEEP) {
+            self.sleeps_long.store(false, Ordering::Release);
         }
-        let driver = self.clone();
-        self.spawn(async move {
-            for (host, port) in peers {
-                let lookup = crate::net::egress::resolve((host.as_str(), port));
-                if let Ok(Ok(mut found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-                    found.truncate(MAX_LOOKUP_ADDRESSES);
-                    driver.run(|core, now| {
-                        core.add_peers(now, crate::engine::swarm::peer_list::PeerSource::MANUAL, &found)
-                    });
-                }
-            }
-        });
+        wait
     }
 
-    async fn keep_time(self: Arc<Self>) {
-        while self.check().is_ok() {
-            self.dht.update(&self);
-            // Before the look: an event between the look and the sleep finds it set.
-            self.sleeps_long.store(true, Ordering::Release);
-            let next = {
-                let core = self.core.lock();
-                let next = core.next_timeout();
-                self.looks_at.store(next.unwrap_or(Time::NEVER).micros(), Ordering::Release);
-                next
-            };
-            let now = self.session.now();
-            // A core that asks for moments in the past gets a tick all the same, never a busy loop.
-            let wait = next.map(|t| t.since(now).max(Duration::from_millis(5)));
-            if wait.is_some_and(|wait| wait <= LONG_SLEEP) {
-                self.sleeps_long.store(false, Ordering::Release);
-            }
-            let slept = tokio::select! {
-                () = sleep(wait) => true,
-                () = self.timer.notified() => false,
-            };
-            if self.check().is_err() {
-                return;
-            }
-            if self.memory_came.swap(false, Ordering::AcqRel) {
-                self.run(Torrent::memory_came);
-            }
-            if slept {
-                self.run(Torrent::handle_timeout);
-            } else if self.core.lock().owes_follow_up() {
-                self.run(Torrent::follow_up);
-            }
+    /// Something happened that may change the plan.
+    pub async fn disturbed(&self) {
+        self.timer.notified().await;
+    }
+
+    /// Time passed, as much as was planned, or less.
+    pub fn awoke(self: &Arc<Self>, slept: bool) {
+        if self.memory_came.swap(false, Ordering::AcqRel) {
+            self.run(Torrent::memory_came);
+        }
+        if slept {
+            self.run(Torrent::handle_timeout);
+        } else if self.core.lock().owes_follow_up() {
+            self.run(Torrent::follow_up);
         }
     }
 
@@ -529,24 +447,6 @@ impl Driver {
     pub fn panicked(self: &Arc<Self>, message: String) {
         let error = Error::new(Status::Panic, message).with_operation(Operation::Exception);
         self.run(|core, now| core.panicked(now, error));
-    }
-
-    /// Starts the connection task of a peer that was let in.
-    pub fn start_connection(self: &Arc<Self>, stream: tokio::net::TcpStream, let_in: connection::LetIn) {
-        let handle = self.add_connection(let_in.key);
-        let session_permit = let_in.permit;
-        let (driver, key, credits) = (self.clone(), let_in.key, let_in.credits);
-        // Not `spawn`: it is ended through its handle, which costs nothing where much arrives.
-        self.session.spawn(async move {
-            let task_driver = driver.clone();
-            let run = connection::run(task_driver, stream, key, credits, handle);
-            if let Err(message) = runtime::guarded(run).await {
-                driver.drop_connection(key);
-                driver.panicked(message);
-                driver.run(|core, now| core.peer_closed(now, key, None));
-            }
-            drop(session_permit);
-        });
     }
 
     /// The torrent leaves its session: everybody who waits is woken, connections end.
@@ -586,18 +486,6 @@ fn end(connection: &ConnectionHandle) {
     connection.close.notify_waiters();
     connection.close.notify_one();
     connection.wake.notify_one();
-}
-
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Splits off what is worth hashing at once; what remains is handed back, or to others, sooner.
-fn batch(jobs: &mut Vec<HashJob>) -> Vec<HashJob> {
-    jobs.drain(..jobs.len().min(piece_hash::lanes())).collect()
 }
 
 /// Seconds since 1970.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::StorageIndex;
 use super::driver::Driver;
 use super::runtime;
 use super::shared::Shared;
+use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::engine::content::hash_job::HashJob;
 use crate::engine::content::piece_hash;

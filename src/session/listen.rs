@@ -2,71 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::dialer;
+use super::listening::{Listening, Open, OpenSockets};
 use super::shared::Shared;
-use super::{StorageIndex, dialer};
 use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};
+use crate::base::storage_index::StorageIndex;
 use crate::net::egress;
 
 /// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
 const PORT_RETRIES: u16 = 10;
-
-/// How long sockets may take to close; then the next ones find their ports taken, and take others.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The sockets that a session listens on.
-#[derive(Debug)]
-pub struct Listening {
-    /// The addresses that were bound, with their ports.
-    pub bound: Vec<SocketAddr>,
-    stop: CancellationToken,
-    sockets: Arc<OpenSockets>,
-}
-
-/// How many are open. The standard library's channels would leave something of theirs in the thread of a caller that waits.
-#[derive(Debug, Default)]
-struct OpenSockets {
-    count: Mutex<usize>,
-    fewer: Condvar,
-}
-
-/// One open socket.
-struct Open(Arc<OpenSockets>);
-
-impl Open {
-    fn new(sockets: &Arc<OpenSockets>) -> Self {
-        *sockets.count.lock() += 1;
-        Self(sockets.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        *self.0.count.lock() -= 1;
-        self.0.fewer.notify_all();
-    }
-}
-
-impl Listening {
-    /// The port to tell others, 0 where there is none.
-    pub fn port(&self) -> u16 {
-        self.bound.first().map_or(0, SocketAddr::port)
-    }
-
-    /// Closes the sockets, and waits until they are closed: their ports can be taken again.
-    pub fn close(self) {
-        self.stop.cancel();
-        let until = Instant::now() + CLOSE_PATIENCE;
-        let mut open = self.sockets.count.lock();
-        while *open > 0 && !self.sockets.fewer.wait_until(&mut open, until).timed_out() {}
-    }
-}
 
 /// The entries `address:port` of the setting, as far as they are such; the others as they are.
 pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
@@ -116,7 +66,7 @@ pub fn start(session: &Arc<Shared>) -> Listening {
             }
         }
     }
-    Listening { bound, stop, sockets }
+    Listening::new(bound, stop, sockets)
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

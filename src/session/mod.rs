@@ -6,22 +6,30 @@
 mod adding;
 pub mod alert_queue;
 mod announcer;
+mod carry_out;
+mod census;
+mod change;
 mod clock;
 mod deletions;
-pub(crate) mod dht_search;
+pub(crate) mod dht_node;
+mod dht_search;
 mod dialer;
 mod disk_tasks;
 mod driver;
 mod hash_batch;
 mod listen;
+mod listening;
 pub mod params;
 mod peer_io;
 mod reader;
+mod receive_buffers;
 mod registry;
 mod runtime;
 mod shared;
+mod sole_task;
 mod state;
 mod stats;
+mod timer;
 mod torrent;
 
 use std::path::PathBuf;
@@ -118,7 +126,7 @@ impl Session {
             }),
         };
         shared.census.lock().begin(saved.counters);
-        shared.listen();
+        change::listen_as_set(&shared);
         dht_search::start(&shared, saved.dht, shared.dht_address());
         Ok(session)
     }
@@ -150,10 +158,14 @@ impl Session {
 
     /// Changes the settings that are named; of two such calls at once neither undoes the other. On an error none is changed.
     pub fn change_settings(&self, changes: &Changes) -> Result<()> {
-        self.shared.change(|settings| {
+        change::change(&self.shared, |settings| {
             *settings = changes.over(settings);
             Ok(())
         })
+    }
+
+    pub fn stats(&self) -> Result<SessionStats> {
+        SessionStats::of(&self.shared)
     }
 
     /// Settings, DHT nodes and identity, counters, as bytes for the next `open`.
@@ -260,7 +272,8 @@ impl Session {
                 Some((index, existing)) => (index, Some(existing)),
                 None => {
                     let index = torrents.insert(&hashes, |index| {
-                        let made = Driver::new(self.shared.clone(), index, core, save_path, limits);
+                        let made =
+                            Driver::new(self.shared.clone(), index, core, carry_out::carry_out, save_path, limits);
                         driver = Some(made.clone());
                         // Before anybody finds it: this is the first that is told of it.
                         let name = parts.name.clone();
@@ -282,9 +295,9 @@ impl Session {
             *driver.origin.lock() = parts.file;
             // The session may have changed since it was looked at for the core. From now on the torrent hears of it by itself.
             driver.keep_up();
-            driver.start(parts.peers);
+            timer::start(&driver, &parts.peers);
             adding::tell_dht(&driver, &parts.nodes);
-            driver.look_up_peers(parts.named_peers);
+            adding::look_up_peers(&driver, parts.named_peers);
         }
         Ok(index)
     }
@@ -375,7 +388,9 @@ impl Session {
 
     /// Changes the memory limit, also downwards: then pieces are evicted until it holds.
     pub fn set_memory_limit(&self, bytes: u64) -> Result<()> {
-        self.shared.change(|settings| settings.set_int("memory_limit", i64::try_from(bytes).unwrap_or(i64::MAX)))
+        change::change(&self.shared, |settings| {
+            settings.set_int("memory_limit", i64::try_from(bytes).unwrap_or(i64::MAX))
+        })
     }
 
     /// Opens a reader on a file of a torrent.

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::StorageIndex;
 use crate::base::error::Error;
+use crate::base::storage_index::StorageIndex;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::metainfo::{InfoHashes, Magnet, TorrentFile};
 

@@ -11,7 +11,10 @@ use std::task::Poll;
 use tokio::net::TcpStream;
 
 use super::driver::{ConnectionHandle, Driver};
+use super::receive_buffers::RECEIVE_BYTES;
+use super::{hash_batch, runtime};
 use crate::base::error::{Error, Operation, Status};
+use crate::base::time::Time;
 use crate::engine::Torrent;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::budget::Reading;
@@ -22,8 +25,6 @@ use crate::net::connection_limit::ConnectionPermit;
 use crate::net::rate_limit::Standing;
 use crate::wire::{Decoder, DecoderLimits, MOST_PLACES, Received};
 
-/// One receive brings at most so much: many blocks, which the cache holds.
-pub const RECEIVE_BYTES: usize = 256 * 1024;
 /// Messages taken in under one hold of the torrent's lock, and as many are kept room for.
 const BATCH: usize = 1024;
 /// One write takes at most so many chunks and bytes.
@@ -40,8 +41,25 @@ pub struct LetIn {
     pub permit: ConnectionPermit,
 }
 
+/// Starts the task of a peer that was let in.
+pub fn start(driver: &Arc<Driver>, stream: TcpStream, let_in: LetIn) {
+    let LetIn { key, credits, permit } = let_in;
+    let handle = driver.add_connection(key);
+    let driver = driver.clone();
+    // Not the driver's `spawn`: it is ended through its handle, which costs nothing where much arrives.
+    driver.session.clone().spawn(async move {
+        let run = run(driver.clone(), stream, key, credits, handle);
+        if let Err(message) = runtime::guarded(run).await {
+            driver.drop_connection(key);
+            driver.panicked(message);
+            driver.run(|core, now| core.peer_closed(now, key, None));
+        }
+        drop(permit);
+    });
+}
+
 /// Runs the connection until either side ends it.
-pub async fn run(
+async fn run(
     driver: Arc<Driver>,
     stream: TcpStream,
     key: PeerKey,
@@ -116,7 +134,7 @@ async fn receive(
             }
         };
         // The buffer is the session's, not the connection's: none is held across an await. It is for what is no block.
-        let mut buffer = driver.session.take_buffer();
+        let mut buffer = driver.session.receive_buffers.take();
         decoder.aim();
         let mut places = Vec::with_capacity(MOST_PLACES);
         places.extend(decoder.places(&mut buffer, granted).map(IoSliceMut::new));
@@ -127,13 +145,13 @@ async fn receive(
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
             Err(e) => {
-                driver.session.give_buffer(buffer);
+                driver.session.receive_buffers.give_back(buffer);
                 return Some(lost(Operation::SockRead, &e));
             }
         };
         let decoded = decoder.landed(n, &buffer, &mut batch);
         proven = proven || batch.iter().any(|r| matches!(r, Received::Block { .. }));
-        driver.session.give_buffer(buffer);
+        driver.session.receive_buffers.give_back(buffer);
         if n < granted && !unlimited {
             limits.refund((granted - n) as u32);
         }
@@ -175,7 +193,7 @@ async fn receive(
             }
             (core.outgoing_bytes(key) > 0, core.reading(now, key))
         };
-        let (waiting, reading) = driver.run_received(burst, event);
+        let (waiting, reading) = run_received(driver, burst, event);
         batch.clear();
         if batch.capacity() > BATCH {
             batch = Vec::new();
@@ -367,6 +385,20 @@ fn lost(operation: Operation, error: &io::Error) -> Error {
 
 fn ended() -> Error {
     Error::new(Status::Network, "the peer closed the connection").with_operation(Operation::SockRead)
+}
+
+/// An event of what the peer sent. `burst`: its task goes on with the next one at once. Then, and where other torrents hash, what there is
+/// to hash goes to tasks of their own.
+fn run_received<R>(driver: &Arc<Driver>, burst: bool, event: impl FnOnce(&mut Torrent, Time) -> R) -> R {
+    let (result, mut output) = driver.enter(event);
+    if !output.hashes.is_empty() {
+        let in_batch = driver.session.hash_batch.has_batch(driver.index, driver.session.now());
+        if burst || in_batch {
+            hash_batch::hash_later(driver, std::mem::take(&mut output.hashes));
+        }
+    }
+    driver.carry_out(output);
+    result
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::disk_tasks;
 use super::driver::Driver;
-use super::{ReaderOptions, ReaderStatus, StorageIndex};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::out_buffer::OutBuffer;
+use crate::base::storage_index::StorageIndex;
 use crate::disk::patience::patiently;
 use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::explanation::{Explanation, Reason};
 use crate::engine::readers::parts::Part;
-use crate::engine::readers::reader::ReaderId;
+use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+use crate::engine::status::ReaderStatus;
 use crate::sys::event_fd::EventFd;
 
 /// What a seek's offset counts from.

@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::StorageIndex;
 use super::alert_queue::AlertQueue;
+use super::census::Census;
 use super::clock::Clock;
 use super::deletions::Deletions;
+use super::dht_node;
+use super::dht_node::listen_address;
 use super::driver::Driver;
 use super::hash_batch::HashBatch;
-use super::listen;
-use super::listen::Listening;
-use super::peer_io::RECEIVE_BYTES;
+use super::listening::Listening;
+use super::receive_buffers::ReceiveBuffers;
+use super::registry::Registry;
 use super::runtime::SignalsBlocked;
-use super::stats::Census;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
+use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::discovery::dht::Dht;
 use crate::discovery::tracker::announce_slots::AnnounceSlots;
@@ -29,14 +31,12 @@ use crate::discovery::tracker::{TrackerClient, TrackerOptions};
 use crate::disk::file_pool::FilePool;
 use crate::engine::Torrent;
 use crate::engine::cache::share::Shares;
-use crate::engine::content::pieces::PeerKey;
 use crate::engine::swarm::external_ip::{ExternalIp, Voter};
 use crate::engine::swarm::turnover::{Need, Newcomer};
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::net::connection_limit::{ConnectionLimit, Kind};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
-use crate::session::registry::Registry;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 
@@ -44,8 +44,6 @@ use crate::wire::Handshake;
 pub const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// Announces over UDP at once. Each is a datagram now and then.
 const MAX_UDP_ANNOUNCES: usize = 1000;
-/// Receive buffers kept for reuse.
-const MAX_BUFFERS: usize = 8;
 
 /// What came of an attempt to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +60,6 @@ pub struct Shared {
     pub clock: Clock,
     runtime: Handle,
     settings: RwLock<Arc<Settings>>,
-    /// Held while settings are changed: of two changes at once neither is lost.
     changing: Mutex<()>,
     pub alerts: AlertQueue,
     pub pool: Arc<Pool>,
@@ -86,14 +83,14 @@ pub struct Shared {
     trackers: Mutex<Arc<TrackerClient>>,
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
-    pub dht_start: Mutex<super::dht_search::Start>,
+    pub dht_start: Mutex<dht_node::Start>,
     pub peer_id: [u8; 20],
     pub announce_key: u32,
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
     listening: Mutex<Option<Listening>>,
     listen_port: AtomicU16,
-    buffers: Mutex<Vec<Vec<u8>>>,
+    pub receive_buffers: ReceiveBuffers,
     external_ip: Mutex<ExternalIp>,
     pub next_reader: AtomicU64,
     pub paused: AtomicBool,
@@ -143,13 +140,13 @@ impl Shared {
             freed_place: AtomicU64::new(0),
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
-            dht_start: Mutex::new(super::dht_search::Start::default()),
+            dht_start: Mutex::new(dht_node::Start::default()),
             peer_id,
             announce_key: rng.u32(..),
             seeds: Mutex::new(rng.fork()),
             listening: Mutex::new(None),
             listen_port: AtomicU16::new(0),
-            buffers: Mutex::new(Vec::new()),
+            receive_buffers: ReceiveBuffers::default(),
             external_ip: Mutex::new(ExternalIp::default()),
             next_reader: AtomicU64::new(1),
             paused: AtomicBool::new(false),
@@ -202,19 +199,14 @@ impl Shared {
         self.runtime.spawn_blocking(work);
     }
 
-    /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
-    pub fn change(self: &Arc<Self>, change: impl FnOnce(&mut Settings) -> Result<()>) -> Result<()> {
-        let _changing = self.changing.lock();
-        check_open(self)?;
-        let before = self.settings();
-        let mut settings = before.as_ref().clone();
-        change(&mut settings)?;
-        before.check_live_change(&settings)?;
-        self.apply(&before, settings)
+    /// Held while settings are changed: of two changes at once neither is lost.
+    pub fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
     }
 
-    fn apply(self: &Arc<Self>, before: &Settings, settings: Settings) -> Result<()> {
-        if tracker_options(&settings) != tracker_options(before) {
+    /// Takes the settings in, and with them each limit that is kept beside them.
+    pub fn put_settings(&self, settings: Settings) -> Result<()> {
+        if tracker_options(&settings) != tracker_options(&self.settings()) {
             let _context = self.runtime.enter();
             *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings))?);
         }
@@ -229,37 +221,20 @@ impl Shared {
             self.drivers().iter().for_each(|driver| driver.run(|core, now| core.spare(now, memory)));
         }
         self.pool.set_limit(memory);
-        let told = self.told_port();
         *self.settings.write() = Arc::new(settings);
-        self.listen();
-        let told_anew = self.told_port() != told;
-        for driver in self.drivers() {
-            driver.keep_up();
-            if told_anew {
-                // Its search tells the old port.
-                driver.dht.restart();
-                driver.look_at_time();
-            }
-        }
-        self.part_with_surplus();
-        super::dht_search::settings_changed(self);
         Ok(())
     }
 
-    /// Listens, or stops to, as `enable_incoming_tcp` says.
-    pub fn listen(self: &Arc<Self>) {
+    /// Opens or closes the sockets that it listens on: `change` makes of what is open what is to be.
+    pub fn change_listening(&self, change: impl FnOnce(Option<Listening>) -> Option<Listening>) {
         let mut listening = self.listening.lock();
-        match (self.settings().enable_incoming_tcp, listening.take()) {
-            (true, None) => *listening = Some(listen::start(self)),
-            (false, Some(open)) => open.close(),
-            (_, same) => *listening = same,
-        }
+        *listening = change(listening.take());
         self.listen_port.store(listening.as_ref().map_or(0, Listening::port), Ordering::Release);
     }
 
     /// Where the DHT is to listen.
     pub fn dht_address(&self) -> Option<SocketAddr> {
-        self.listening.lock().as_ref().and_then(|l| super::dht_search::listen_address(&l.bound))
+        self.listening.lock().as_ref().and_then(|l| listen_address(&l.bound))
     }
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.
@@ -288,29 +263,6 @@ impl Shared {
         if freed { Freed::One } else { Freed::None }
     }
 
-    /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.
-    fn part_with_surplus(&self) {
-        if !self.connections.is_over() {
-            return;
-        }
-        let drivers = self.drivers();
-        let peers = drivers.iter().enumerate().flat_map(|(at, driver)| {
-            // One that is removed meanwhile has none.
-            let worths = driver.look(|core, _| core.peer_ranks()).unwrap_or_default();
-            worths.into_iter().map(move |(worth, key)| (worth, at, key))
-        });
-        let mut peers: Vec<_> = peers.collect();
-        let surplus = peers.len().saturating_sub(connections(&self.settings()));
-        peers.sort_unstable();
-        peers.truncate(surplus);
-        for (at, driver) in drivers.iter().enumerate() {
-            let keys: Vec<PeerKey> = peers.iter().filter(|(_, of, _)| *of == at).map(|(.., key)| *key).collect();
-            if !keys.is_empty() {
-                driver.run(|core, now| core.part_with(now, &keys));
-            }
-        }
-    }
-
     pub fn tracker_client(&self) -> Arc<TrackerClient> {
         self.trackers.lock().clone()
     }
@@ -335,22 +287,11 @@ impl Shared {
         Handshake::new(hash, self.peer_id, self.dht.lock().is_some())
     }
 
-    pub fn take_buffer(&self) -> Vec<u8> {
-        self.buffers.lock().pop().unwrap_or_else(|| vec![0; RECEIVE_BYTES])
-    }
-
-    pub fn give_buffer(&self, buffer: Vec<u8>) {
-        let mut buffers = self.buffers.lock();
-        if buffers.len() < MAX_BUFFERS {
-            buffers.push(buffer);
-        }
-    }
-
     /// Without torrents no buffer is needed: the memory goes back.
     pub fn rest(&self) {
         if self.torrents.lock().is_empty() {
             self.pool.release_idle();
-            *self.buffers.lock() = Vec::new();
+            self.receive_buffers.release();
         }
     }
 
@@ -410,7 +351,7 @@ fn alert_mask(settings: &Settings) -> u64 {
     if settings.alert_mask < 0 { u64::MAX } else { u64::try_from(settings.alert_mask).unwrap_or(u64::MAX) }
 }
 
-fn connections(settings: &Settings) -> usize {
+pub fn connections(settings: &Settings) -> usize {
     usize::try_from(settings.connections_limit).unwrap_or(0)
 }
 

@@ -1,10 +1,8 @@
 //! What a session counts.
 
-use super::state::SavedCounters;
-use super::{Session, check_open};
+use super::shared::{Shared, check_open};
 use crate::base::error::Result;
 use crate::base::time::Time;
-use crate::engine::bandwidth::rate::Traffic;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Counters of a whole session. Sizes in bytes, rates in bytes a second.
@@ -38,46 +36,27 @@ pub struct SessionStats {
     pub redundant_bytes: u64,
 }
 
-/// What counts beyond the torrents that are there: those that left, and the sessions before this one. Held while a torrent leaves
-/// and while all are counted, so that no count ever falls. It is taken before any other lock.
-#[derive(Debug, Default)]
-pub struct Census {
-    left: Traffic,
-    before: SavedCounters,
-}
-
-impl Census {
-    /// What the sessions before this one counted.
-    pub fn begin(&mut self, before: SavedCounters) {
-        self.before = before;
-    }
-
-    /// A torrent left the session.
-    pub fn left(&mut self, traffic: Traffic) {
-        self.left += traffic;
-    }
-}
-
-impl Session {
-    pub fn stats(&self) -> Result<SessionStats> {
-        check_open(&self.shared)?;
-        let pool = &self.shared.pool;
+impl SessionStats {
+    /// Counts all of the session, as it is now.
+    pub fn of(session: &Shared) -> Result<Self> {
+        check_open(session)?;
+        let pool = &session.pool;
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
         let (memory_limit, memory_peak) = pool.limit_and_peak();
-        let (alerts_posted, alerts_dropped) = self.shared.alerts.totals();
-        let mut stats = SessionStats {
+        let (alerts_posted, alerts_dropped) = session.alerts.totals();
+        let mut stats = Self {
             memory_limit: bytes(memory_limit),
             memory_charged: bytes(pool.charged()),
             memory_peak: bytes(memory_peak),
             alerts_posted,
             alerts_dropped,
-            uptime_ms: self.shared.now().since(Time::BEGINNING).as_millis() as u64,
-            dht_nodes: self.shared.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
-            ..SessionStats::default()
+            uptime_ms: session.now().since(Time::BEGINNING).as_millis() as u64,
+            dht_nodes: session.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
+            ..Self::default()
         };
-        let census = self.shared.census.lock();
-        let mut traffic = census.left;
-        for driver in self.shared.drivers() {
+        let census = session.census.lock();
+        let mut traffic = census.left_behind();
+        for driver in session.drivers() {
             let counted = driver.look(|core, now| (core.status(now), core.num_dialling(), core.traffic()));
             let Ok((s, half_open, its)) = counted else { continue };
             stats.num_torrents += 1;
@@ -91,13 +70,13 @@ impl Session {
             traffic += its;
         }
         // A session that closed meanwhile has lost torrents that nobody counted.
-        check_open(&self.shared)?;
+        check_open(session)?;
         stats.total_download = traffic.download;
         stats.total_upload = traffic.upload;
         stats.total_payload_download = traffic.payload_download;
         stats.total_payload_upload = traffic.payload_upload;
-        stats.all_time_download = census.before.download.saturating_add(traffic.payload_download);
-        stats.all_time_upload = census.before.upload.saturating_add(traffic.payload_upload);
+        stats.all_time_download = census.before().download.saturating_add(traffic.payload_download);
+        stats.all_time_upload = census.before().upload.saturating_add(traffic.payload_upload);
         stats.hash_failures = traffic.hash_failures;
         stats.redundant_bytes = traffic.redundant_bytes;
         Ok(stats)

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
-use super::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentFlags, TorrentStatus, TrackerStatus};
 use crate::base::error::{Error, Result, Status};
 use crate::base::out_buffer::OutBuffer;
+use crate::engine::config::TorrentFlags;
 use crate::engine::readers::ReadOutcome;
+use crate::engine::status::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentStatus};
+use crate::engine::trackers::TrackerStatus;
 use crate::metainfo::{Info, TorrentFile};
 
 /// A handle to a torrent. Each call checks that the torrent is still there.
@@ -90,7 +92,7 @@ impl Torrent {
 
     pub fn force_dht_announce(&self) -> Result<()> {
         self.driver.check()?;
-        self.driver.dht.restart();
+        self.driver.dht.stop();
         self.driver.look_at_time();
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Settings, Value, descriptor, descriptors};
+use super::names::{descriptor, descriptors};
+use super::table::Settings;
+use super::value::Value;
 use crate::base::error::Result;
 
 /// Values of some settings. Those that nobody named stay as they are wherever it is put over; until then they read as their

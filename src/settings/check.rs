@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::Value;
 use super::parse::{parse_host_ports, parse_listen_interfaces};
+use super::value::Value;
 use crate::base::error::{Error, Result, Status};
 
 /// The check of one setting.

@@ -1,7 +1,8 @@
 //! The settings of libtorrent 1.1 to 2.1 that do nothing here: accepted, checked for their type, and read back.
 
 use super::check::Check;
-use super::{Descriptor, Value};
+use super::descriptor::Descriptor;
+use super::value::Value;
 
 const DOC: &str = "Accepted and does nothing here.";
 const NOT_HIDDEN: &str = "Not carried out by this version: refused, unless it is left as it is.";

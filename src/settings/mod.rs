@@ -7,230 +7,21 @@
 
 mod changes;
 mod check;
+mod descriptor;
 mod ignored;
+mod names;
 mod parse;
 mod table;
-
-use std::fmt;
+mod value;
 
 use crate::base::error::{Error, Result, Status};
 pub use crate::settings::changes::Changes;
 pub use crate::settings::check::{Check, MAX_TEXT};
+pub use crate::settings::descriptor::Descriptor;
+pub use crate::settings::names::{descriptor, descriptors};
 pub use crate::settings::parse::{ListenInterface, parse_host_ports, parse_listen_interfaces};
 pub use crate::settings::table::Settings;
-
-/// The type of a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Int,
-    Bool,
-    Str,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Int => "an integer",
-            Self::Bool => "a bool",
-            Self::Str => "a string",
-        })
-    }
-}
-
-/// A setting's value, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value<'a> {
-    Int(i64),
-    Bool(bool),
-    Str(&'a str),
-}
-
-impl Value<'_> {
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Int(_) => Kind::Int,
-            Self::Bool(_) => Kind::Bool,
-            Self::Str(_) => Kind::Str,
-        }
-    }
-}
-
-impl fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(v) => write!(f, "{v}"),
-            Self::Bool(v) => write!(f, "{v}"),
-            Self::Str(v) => write!(f, "{v:?}"),
-        }
-    }
-}
-
-/// A setting's value, owned.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Stored {
-    Int(i64),
-    Bool(bool),
-    Str(String),
-}
-
-impl Stored {
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::Int(v) => Value::Int(*v),
-            Self::Bool(v) => Value::Bool(*v),
-            Self::Str(v) => Value::Str(v),
-        }
-    }
-
-    fn of(value: Value<'_>) -> Self {
-        match value {
-            Value::Int(v) => Self::Int(v),
-            Value::Bool(v) => Self::Bool(v),
-            Value::Str(v) => Self::Str(v.to_owned()),
-        }
-    }
-}
-
-/// What is known of one setting.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Descriptor {
-    pub name: &'static str,
-    pub default: Value<'static>,
-    pub check: Check,
-    /// One line, with the unit.
-    pub doc: &'static str,
-    /// Can it be changed while the session runs?
-    pub live: bool,
-    /// Does it do anything?
-    pub effective: bool,
-}
-
-impl Descriptor {
-    pub fn kind(&self) -> Kind {
-        self.default.kind()
-    }
-
-    /// Least and greatest integer.
-    pub fn range(&self) -> (i64, i64) {
-        self.check.range()
-    }
-}
-
-const COUNT: usize = table::EFFECTIVE.len() + ignored::IGNORED.len();
-
-static DESCRIPTORS: [Descriptor; COUNT] = {
-    let mut all = [table::EFFECTIVE[0]; COUNT];
-    let mut i = 0;
-    while i < COUNT {
-        all[i] =
-            if i < table::EFFECTIVE.len() { table::EFFECTIVE[i] } else { ignored::IGNORED[i - table::EFFECTIVE.len()] };
-        i += 1;
-    }
-    all
-};
-
-/// Every setting: first those that do something, then the rest.
-pub fn descriptors() -> &'static [Descriptor] {
-    &DESCRIPTORS
-}
-
-/// The setting of that name; `UnknownSetting` with the nearest name otherwise.
-pub fn descriptor(name: &str) -> Result<&'static Descriptor> {
-    descriptors().iter().find(|d| d.name == name).ok_or_else(|| unknown(name))
-}
-
-fn unknown(name: &str) -> Error {
-    let shown: String = name.chars().take(64).collect();
-    let message = match nearest(name) {
-        Some(nearest) => format!("there is no setting {shown:?}; the nearest name is {nearest:?}"),
-        None => format!("there is no setting {shown:?}"),
-    };
-    Error::new(Status::UnknownSetting, message)
-}
-
-/// The known name at the least edit distance, unless even that is another word altogether.
-fn nearest(name: &str) -> Option<&'static str> {
-    if name.len() > 64 {
-        return None;
-    }
-    let (distance, known) = descriptors().iter().map(|d| (edit_distance(name, d.name), d.name)).min()?;
-    (distance <= (name.len() / 2).max(2)).then_some(known)
-}
-
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b = b.as_bytes();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, above) in b.iter().zip(row.iter_mut().skip(1)) {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = *above;
-            left = cost.min(diagonal + 1).min(left + 1);
-            *above = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
-/// A type that a field of [`Settings`] has.
-trait Field {
-    fn of_default(value: Value<'static>) -> Self;
-    fn value(&self) -> Value<'_>;
-    /// Takes a value of its own kind, ignores any other.
-    fn store(&mut self, value: Value<'_>);
-}
-
-impl Field for i64 {
-    fn of_default(value: Value<'static>) -> Self {
-        if let Value::Int(v) = value { v } else { 0 }
-    }
-
-    fn value(&self) -> Value<'_> {
-        Value::Int(*self)
-    }
-
-    fn store(&mut self, value: Value<'_>) {
-        if let Value::Int(v) = value {
-            *self = v;
-        }
-    }
-}
-
-impl Field for bool {
-    fn of_default(value: Value<'static>) -> Self {
-        value == Value::Bool(true)
-    }
-
-    fn value(&self) -> Value<'_> {
-        Value::Bool(*self)
-    }
-
-    fn store(&mut self, value: Value<'_>) {
-        if let Value::Bool(v) = value {
-            *self = v;
-        }
-    }
-}
-
-impl Field for String {
-    fn of_default(value: Value<'static>) -> Self {
-        if let Value::Str(v) = value { v.to_owned() } else { Self::new() }
-    }
-
-    fn value(&self) -> Value<'_> {
-        Value::Str(self)
-    }
-
-    fn store(&mut self, value: Value<'_>) {
-        if let Value::Str(v) = value {
-            v.clone_into(self);
-        }
-    }
-}
+pub use crate::settings::value::{Kind, Stored, Value};
 
 impl Settings {
     /// Sets a value of any kind. Unknown names, other kinds and values that are not allowed are refused.
@@ -424,14 +215,6 @@ mod tests {
         new.worker_threads = 2;
         let error = old.check_live_change(&new).expect_err("fixed at start");
         assert!(error.message.contains("worker_threads"), "{error}");
-    }
-
-    #[test]
-    fn edit_distances() {
-        for (a, b, d) in [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("flaw", "lawn", 2)]
-        {
-            assert_eq!((edit_distance(a, b), edit_distance(b, a)), (d, d), "{a} {b}");
-        }
     }
 
     proptest! {

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::check::Check;
-use super::{Descriptor, Field, Stored, Value};
+use super::descriptor::Descriptor;
+use super::value::{Field, Stored, Value};
 
 macro_rules! field_type {
     (Int) => {

@@ -11,9 +11,9 @@ use std::sync::Arc;
 mod landing;
 
 use self::landing::Aim;
-pub use super::decoder::landing::MOST_PLACES;
+pub use self::landing::MOST_PLACES;
 
-use super::WireError;
+use super::error::WireError;
 use super::message;
 use super::message::{Message, id};
 use crate::memory::credits::Credits;

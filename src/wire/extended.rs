@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::WireError;
+use super::error::WireError;
 use crate::metainfo::bencode::{Document, Entry, Limits, Value};
 
 /// Most bytes of a client's name that are kept.

@@ -1,6 +1,6 @@
 //! The handshake (BEP 3), and the extensions its reserved bits offer (BEP 5, 6, 10).
 
-use super::WireError;
+use super::error::WireError;
 use crate::metainfo::info_hash::Sha1Hash;
 
 /// Bytes of a handshake.

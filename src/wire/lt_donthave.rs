@@ -1,6 +1,6 @@
 //! `lt_donthave` (BEP 54): a peer has a piece no longer.
 
-use super::WireError;
+use super::error::WireError;
 
 /// The extended message's payload.
 pub fn encode(piece: u32) -> [u8; 4] {

@@ -1,6 +1,6 @@
 //! Messages after the handshake (BEP 3, 5, 6, 10): what they say, and their bytes.
 
-use super::WireError;
+use super::error::WireError;
 
 pub(super) mod id {
     pub const CHOKE: u8 = 0;
@@ -30,7 +30,7 @@ pub struct BlockRequest {
     pub length: u32,
 }
 
-/// Any message but `piece`, which the decoder hands out as [`super::Received::Block`].
+/// Any message but `piece`, which the decoder hands out as [`Received::Block`](super::decoder::Received::Block).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     KeepAlive,

@@ -1,6 +1,6 @@
 //! `ut_metadata` (BEP 9): fetching the info dictionary from peers, in pieces of 16 KiB.
 
-use super::WireError;
+use super::error::WireError;
 use crate::metainfo::bencode::{Document, Entry, Limits};
 
 /// Bytes of a metadata piece; the last may be shorter.

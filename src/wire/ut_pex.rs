@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::{WireError, compact};
+use super::compact;
+use super::error::WireError;
 use crate::metainfo::bencode::{Document, Entry, Limits, Value};
 
 /// Most peers taken of each of a message's four lists; BEP 11 allows 50, and more in a first message.

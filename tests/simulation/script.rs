@@ -171,6 +171,8 @@ pub struct Script {
     pub reqq: Option<u32>,
     /// It never reads.
     pub deaf: bool,
+    /// It sends nothing at the moment, though it takes in what comes.
+    pub silent: bool,
     pub quirks: Quirks,
     pub metadata_sent: Vec<u32>,
 }
@@ -191,6 +193,7 @@ impl Script {
             shown_sent: 0,
             reqq: None,
             deaf: false,
+            silent: false,
             quirks: Quirks::default(),
             metadata_sent: Vec::new(),
         }
@@ -333,6 +336,9 @@ impl Script {
 
     /// The next bytes to write.
     pub fn take_bytes(&mut self, conn: usize) -> Option<Vec<u8>> {
+        if self.silent {
+            return None;
+        }
         if self.links.get(&conn)?.out.is_empty() {
             match self.manner {
                 Manner::Flood(flood) => {

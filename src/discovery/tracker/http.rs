@@ -5,9 +5,11 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use url::Url;
 
-use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, RetryIn, TrackerOptions, reply};
+use super::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, TrackerOptions};
+use super::reply;
 use crate::alert::AnnounceEvent;
 use crate::base::error::{Error, Operation};
+use crate::engine::trackers::{AnnounceReply, RetryIn};
 use crate::net::fetch::FetchError;
 use crate::net::fetch::http::{Client, Get, Options};
 use crate::net::fetch::ssrf::Purpose;

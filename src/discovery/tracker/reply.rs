@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{AnnounceFailure, AnnounceReply, MAX_PEERS, RetryIn};
+use super::announce::{AnnounceFailure, MAX_PEERS};
 use crate::base::error::Operation;
+use crate::engine::trackers::{AnnounceReply, RetryIn};
 use crate::metainfo::bencode::{Document, Limits, Value};
 use crate::wire::compact;
 

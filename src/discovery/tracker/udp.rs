@@ -20,10 +20,11 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, MAX_PEERS, TrackerOptions};
 use super::announce_slots::AnnounceSlots;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
-use super::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest, MAX_PEERS, TrackerOptions};
 use crate::base::error::Operation;
+use crate::engine::trackers::AnnounceReply;
 use crate::net::egress;
 
 /// A connection id is good for a minute after it came.

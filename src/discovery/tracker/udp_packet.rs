@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use super::announce::{AnnounceRequest, MAX_PEERS};
 use super::reply::text;
-use super::{AnnounceReply, AnnounceRequest, MAX_PEERS};
-use crate::engine::trackers::HURRY_SPACING_S;
+use crate::engine::trackers::{AnnounceReply, HURRY_SPACING_S};
 use crate::wire::compact;
 
 /// What every connect request begins with.

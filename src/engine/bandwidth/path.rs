@@ -196,6 +196,12 @@ impl PeerPath {
         self.deviation.map_or(FIRST_PATIENCE, |mean| (mean * 2).clamp(MIN_PATIENCE, MAX_PATIENCE))
     }
 
+    /// The peer was away for a while: what its way carries is found out anew.
+    pub fn start_anew(&mut self) {
+        self.slow_start = Some(SlowStart::new(FIRST_QUEUE));
+        (self.full_since, self.dry_until) = (None, None);
+    }
+
     /// Zero until the first answer.
     pub fn rtt(&self) -> Duration {
         self.rtt.best().unwrap_or_default()

@@ -77,6 +77,11 @@ impl Share {
         self.claim.precedence == Precedence::Behind && self.shares.somebody_plays()
     }
 
+    /// Does somebody play in another torrent, and nobody here?
+    pub fn is_behind_players(&self) -> bool {
+        self.claim.precedence != Precedence::Plays && self.shares.somebody_plays()
+    }
+
     /// Weighs the torrent. True if that changed: the other torrents' shares changed, too.
     pub fn claim(&mut self, mut claim: Claim) -> bool {
         if claim.weight == 0 {

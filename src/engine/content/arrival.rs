@@ -7,7 +7,7 @@ use crate::base::time::Time;
 use crate::engine::bandwidth::aggregate::Aggregate;
 use crate::engine::config::StorageKind;
 use crate::engine::peer::Peer;
-use crate::engine::traffic::Counters;
+use crate::engine::traffic::Tally;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
 /// What a block touches that comes in from a peer.
@@ -15,7 +15,7 @@ pub(in crate::engine) struct Arriving<'a> {
     pub(in crate::engine) content: Option<&'a mut Content>,
     pub(in crate::engine) peer: &'a mut Peer,
     pub(in crate::engine) aggregate: &'a mut Aggregate,
-    pub(in crate::engine) counters: &'a mut Counters,
+    pub(in crate::engine) counters: &'a mut Tally,
     pub(in crate::engine) alerts: &'a mut Vec<Alert>,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Content;
 use super::pieces::{HashJob, Hashed, PeerKey};
 use crate::base::time::Time;
+use crate::metainfo::info_hash::Sha1Hash;
 
 /// Stretches wait so long for what comes next, and what pours in for a batch.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -134,7 +135,7 @@ impl Hashing {
             }
             // The thread is awake.
             Hashed::Pending => Verified::NotYet(content.store.hash_job(piece, u32::MAX).into_iter().collect()),
-            Hashed::Digest(digest) if content.info.piece_hash(piece).is_some_and(|h| h.0 == digest) => Verified::Passed,
+            Hashed::Digest(digest) if content.verifier.is_right(piece, Sha1Hash(digest)) => Verified::Passed,
             Hashed::Digest(_) => Verified::Failed,
         }
     }

@@ -11,11 +11,13 @@ pub mod piece_hash;
 pub mod piece_picker;
 pub mod pieces;
 pub mod priorities;
+pub mod verifier;
 use std::sync::Arc;
 
 use self::bitfield::Bitfield;
 use self::piece_picker::Picker;
 use self::pieces::{Stage, Store};
+use self::verifier::Verifier;
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Pool};
 use crate::memory::turns::Promise;
@@ -24,6 +26,7 @@ use crate::metainfo::{FileLayout, Info};
 #[derive(Debug)]
 pub(super) struct Content {
     info: Arc<Info>,
+    verifier: Verifier,
     have: Bitfield,
     picker: Picker,
     store: Store,
@@ -51,6 +54,7 @@ impl Content {
             hopeless: Bitfield::new(pieces),
             files_missing: pieces_of_files(&info),
             files_completed: Bitfield::new(files as u32),
+            verifier: Verifier::new(info.clone()),
             info,
         };
         content.apply_file_priorities();
@@ -59,6 +63,10 @@ impl Content {
 
     pub fn info(&self) -> &Arc<Info> {
         &self.info
+    }
+
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
 
     pub fn layout(&self) -> &FileLayout {
@@ -90,6 +98,11 @@ impl Content {
     /// What is in memory, or asked for.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Blocks of memory that it takes: stored, set aside, and reserved for requests in flight.
+    pub fn blocks_held(&self) -> u64 {
+        self.store.blocks() + self.store.promised_blocks() + self.store.asked_blocks()
     }
 
     pub fn store_mut(&mut self) -> &mut Store {

@@ -101,6 +101,7 @@ pub struct Slot {
     pub(super) hashed: u32,
     pub(super) generation: u64,
     pub(super) whole: Option<Blocks>,
+    pub(super) begun: Time,
     /// When the last block of it came; at first, when it was begun.
     pub(super) last: Time,
     /// Memory for the blocks to be asked for; none where the piece is read block by block.
@@ -124,6 +125,16 @@ impl Slot {
     /// Order of last use; the smallest is evicted first.
     pub fn used(&self) -> u64 {
         self.used
+    }
+
+    /// Are blocks of it still to come?
+    pub fn is_coming_in(&self) -> bool {
+        self.stage == Stage::Partial && !self.is_unverified_whole()
+    }
+
+    /// When memory was had for it.
+    pub fn begun(&self) -> Time {
+        self.begun
     }
 
     /// When the last block of it came; at first, when it was begun.

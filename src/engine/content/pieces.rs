@@ -209,6 +209,7 @@ impl Store {
             hashed: 0,
             generation: self.clock,
             whole: None,
+            begun: now,
             last: now,
             promise,
         };

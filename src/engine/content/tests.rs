@@ -11,12 +11,15 @@ use crate::metainfo::Create;
 const NOW: Time = Time::from_millis(1000);
 const PEER: PeerKey = PeerKey(1);
 
-/// Three pieces of one block; the first file ends in the second piece.
-fn content() -> Content {
+/// Three pieces of one block, each with a hash of its own; the first file ends in the second piece.
+pub fn info() -> Arc<Info> {
     let files = vec![(vec!["a".to_owned()], 20_000), (vec!["b".to_owned()], 25_000)];
     let create = Create { name: "t".into(), piece_length: BLOCK_SIZE, files, ..Create::default() };
-    let info = create.v1(vec![7; 3 * 20]).expect("a torrent").info;
-    Content::new(info, vec![0, 0])
+    create.v1((0..3 * 20).collect()).expect("a torrent").info
+}
+
+fn content() -> Content {
+    Content::new(info(), vec![0, 0])
 }
 
 fn receive(content: &mut Content, pool: &Arc<Pool>, piece: u32) {

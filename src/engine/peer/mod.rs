@@ -34,7 +34,7 @@ use self::haves::Haves;
 use self::outbox::Outbox;
 use self::parole::Parole;
 use self::pex::Pex;
-use self::queue_depth::Depth;
+use self::queue_depth::{Depth, LEAST_WAIT};
 use self::refusals::Refusals;
 use self::rhythm::Rhythm;
 use self::upload::Upload;
@@ -309,13 +309,16 @@ impl Peer {
 
     /// Adapts the queue after a block arrived.
     pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request) {
+        let soon = self.usual_answer().max(LEAST_WAIT);
         self.path.answered(now, bytes, request.sent, request.delivered);
         self.path.deviated(now.since(request.expected).max(request.expected.since(now)));
         self.down.add(now, u64::from(bytes));
         self.note_brought(now, false);
         self.has_served = true;
         self.choking.brought_a_block();
-        self.depth.brought_a_block();
+        if self.depth.brought_a_block(now, soon) {
+            self.path.start_anew();
+        }
         self.refusals.serves(now, request.piece);
     }
 

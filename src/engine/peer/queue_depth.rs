@@ -23,7 +23,7 @@ const MOST_CORRECTED: u32 = 3;
 const OVERTAKEN: u64 = 2;
 const OUT_OF_ORDER: u64 = 32;
 /// And after so long at least.
-const LEAST_WAIT: Duration = Duration::from_secs(1);
+pub(super) const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// One that brings nothing at all for so long has dropped what it was asked for; twice as long each time until it brings something.
 const SILENCE: Duration = Duration::from_secs(3);
 const MOST_DOUBLED: u32 = 4;
@@ -51,6 +51,10 @@ pub struct Depth {
     silences: u32,
     /// Since when it has brought nothing, though asked again and again: what was taken back from it then counts against it still.
     silent_since: Option<Time>,
+    /// When that was found, and it was asked again.
+    found_silent: Time,
+    /// The bound, and what was found, before that silence.
+    before: (usize, usize),
 }
 
 impl Default for Depth {
@@ -67,6 +71,8 @@ impl Default for Depth {
             random_until: Time::ZERO,
             silences: 0,
             silent_since: None,
+            found_silent: Time::ZERO,
+            before: (usize::MAX, usize::MAX),
         }
     }
 }
@@ -97,6 +103,8 @@ impl Depth {
                     random_until: now + RAISED_EVERY,
                     silences: self.silences,
                     silent_since: self.silent_since,
+                    found_silent: self.found_silent,
+                    before: (usize::MAX, usize::MAX),
                     ..Self::default()
                 };
                 return;
@@ -112,8 +120,29 @@ impl Depth {
         }
     }
 
-    pub fn brought_a_block(&mut self) {
-        (self.silences, self.silent_since) = (0, None);
+    /// It brought a block. `soon`: how long an answer may take. One that had dropped what was beyond its bound answers so soon when it is asked
+    /// again; one that does not was away. Was it?
+    pub fn brought_a_block(&mut self, now: Time, soon: Duration) -> bool {
+        let was_away = self.silent_since.take().is_some() && now.since(self.found_silent) > soon;
+        if was_away {
+            (self.most, self.found) = self.before;
+        }
+        self.silences = 0;
+        was_away
+    }
+
+    /// It brings nothing, since `last_block`. Was it silent already? One that drops what is beyond its bound answers the next request. One that
+    /// does not answer that either was away, or its way was cut: that tells nothing of a bound.
+    fn fell_silent(&mut self, now: Time, last_block: Time) -> bool {
+        self.silences += 1;
+        let again = self.silent_since.is_some();
+        if again {
+            (self.most, self.found) = self.before;
+        } else {
+            (self.before, self.silent_since) = ((self.most, self.found), Some(last_block));
+            self.found_silent = now;
+        }
+        again
     }
 
     pub fn silent_since(&self) -> Option<Time> {
@@ -154,12 +183,16 @@ impl Peer {
         if overtaken > 0 {
             return (overtaken, false);
         }
-        let usual = (self.path.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS);
-        let patience = self.depth.patience().max(usual);
+        let patience = self.depth.patience().max(self.usual_answer());
         // A part of a block may come, or no more than a word now and then.
         let nothing_comes = now.since(self.last_received) >= patience || !self.pours();
         let is_silent = !self.requests.is_empty() && self.silent_for(now) >= patience && nothing_comes;
         (if is_silent { self.requests.len() } else { 0 }, is_silent)
+    }
+
+    /// An answer that takes no longer is nothing unusual.
+    pub(super) fn usual_answer(&self) -> Duration {
+        (self.path.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS)
     }
 
     /// Finds out what it has dropped: that is to be asked for again, and less of it at a time.
@@ -168,13 +201,10 @@ impl Peer {
         if number == 0 {
             return Vec::new();
         }
-        if silent {
-            self.depth.silences += 1;
-            self.depth.silent_since.get_or_insert(self.last_block);
-        }
+        let was_away = silent && self.depth.fell_silent(now, self.last_block);
         // What was asked for before the bound was lowered says nothing of the bound.
         let last = self.requests.get(number - 1).map_or(now, |r| r.sent);
-        if last >= self.depth.lowered {
+        if !was_away && last >= self.depth.lowered {
             self.depth.took(now, (self.requests.len() / 2).min(self.depth.most));
         }
         self.requests.iter().take(number).map(|r| (r.piece, r.block)).collect()
@@ -185,6 +215,11 @@ impl Peer {
         if let Some(request) = self.requests.get(held).filter(|_| !self.is_unknown()) {
             self.depth.rejected(now, request.sent, held);
         }
+    }
+
+    /// Has it brought nothing for so long that what it was asked for was taken back, and nothing since?
+    pub fn is_out(&self) -> bool {
+        self.depth.silent_since.is_some()
     }
 
     /// How many of so many requests it takes at once.
@@ -198,6 +233,25 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silence_tells_a_bound_only_if_the_next_request_is_answered() {
+        let second = |n: u64| Time::from_millis(n * 1000);
+        let soon = Duration::from_secs(1);
+        let mut depth = Depth::default();
+        assert!(!depth.fell_silent(second(4), second(1)));
+        depth.took(second(4), 30);
+        assert!(!depth.brought_a_block(second(5), soon));
+        assert_eq!(depth.most(), 30, "it dropped the others");
+        assert!(!depth.fell_silent(second(10), second(7)), "a silence of its own");
+        depth.took(second(10), 15);
+        assert!(depth.brought_a_block(second(12), soon));
+        assert_eq!(depth.most(), 30, "it was away");
+        depth.fell_silent(second(20), second(17));
+        depth.took(second(20), 15);
+        assert!(depth.fell_silent(second(26), second(17)) && depth.fell_silent(second(38), second(17)));
+        assert_eq!((depth.most(), depth.silent_since()), (30, Some(second(17))), "it does not answer again");
+    }
 
     #[test]
     fn a_bound_grows_again() {

@@ -123,8 +123,8 @@ impl Serving<'_> {
     /// False: there is nothing to lend now, and nothing is on its way to the peer.
     fn lend(&mut self, now: Time, key: PeerKey) -> bool {
         let watermark = usize::try_from(self.config.settings.send_buffer_watermark).unwrap_or(0);
-        let most = (self.cache.pool.most_lent() / self.unchoked.max(1) as u64).max(1);
-        let needed = self.cache.share.needed();
+        let most = (self.cache.pool().most_lent() / self.unchoked.max(1) as u64).max(1);
+        let needed = self.cache.needed();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
         let mut lent = true;

@@ -183,11 +183,11 @@ impl Readers {
         if !self.reads_by_blocks() {
             return None;
         }
-        let limit = cache.pool.limit();
+        let limit = cache.limit();
         let mut furthest: Option<(u64, u32, u32)> = None;
         for piece in content.store().present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
             let whole = u64::from(content.layout().blocks_in_piece(piece)) <= limit;
-            let kept = whole && (self.deadlines.contains_key(&piece) || cache.kept_lookbehind.contains(&piece));
+            let kept = whole && (self.deadlines.contains_key(&piece) || cache.protects(piece));
             let Some(slot) = content.store().slot(piece).filter(|s| s.stage() != Stage::Writing && !kept) else {
                 continue;
             };

@@ -12,6 +12,7 @@ use super::source::Source;
 use super::{Readers, gone};
 use crate::base::error::Result;
 use crate::base::time::Time;
+use crate::engine::cache::admission::Admission;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{BlockSlot, PeerKey, Slot, Stage};
@@ -64,8 +65,8 @@ pub(in crate::engine) struct Facts<'a> {
     pub rate: u32,
     /// The torrent waits in line for memory.
     pub in_line: bool,
-    /// May the piece be begun for a want of that class, beside what is begun?
-    pub admits: &'a dyn Fn(&Content, Class, u32) -> bool,
+    /// Whether a piece may be begun beside what is begun.
+    pub admission: Admission<'a>,
 }
 
 impl Facts<'_> {
@@ -268,7 +269,7 @@ impl Facts<'_> {
             None if !reader.options.unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };
-        self.source.cache.pool.available() < u64::from(blocks)
+        self.source.cache.pool().available() < u64::from(blocks)
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
@@ -282,14 +283,14 @@ impl Facts<'_> {
         if reader.window.put_off {
             return false;
         }
-        windowed || content.store().slot(piece).is_some() || (self.admits)(content, class, piece)
+        windowed || content.store().slot(piece).is_some() || self.admission.admits(content, class, piece)
     }
 
     /// Where the session's memory is, as far as this torrent knows.
     fn memory_use(&self, content: &Content) -> MemoryUse {
         let mut used = MemoryUse {
-            limit: bytes(self.source.cache.pool.limit()),
-            charged: bytes(self.source.cache.pool.charged()),
+            limit: bytes(self.source.cache.limit()),
+            charged: bytes(self.source.cache.pool().charged()),
             requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             ..MemoryUse::default()
         };
@@ -299,7 +300,7 @@ impl Facts<'_> {
                 |r: &Reader| r.window.contains(*piece) || r.probes.iter().any(|p| r.span.piece_at(p.offset) == *piece);
             let part = if slot.stage() == Stage::Writing {
                 &mut used.held
-            } else if self.source.cache.kept_lookbehind.contains(piece) {
+            } else if self.source.cache.protects(*piece) {
                 &mut used.protected
             } else if self.readers.values().any(|r| r.window.is_pinned(*piece)) {
                 &mut used.pinned

@@ -25,7 +25,6 @@ use self::reader::{Reader, ReaderId, ReaderOptions};
 use self::source::Source;
 use self::span::Span;
 use self::waste::Legacy;
-use super::cache::eviction::no_metadata;
 use super::config::StorageKind;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
@@ -85,11 +84,11 @@ impl Readers {
         options: ReaderOptions,
         source: &Source<'_>,
     ) -> Result<u64> {
-        let Some(content) = source.content else { return Err(no_metadata()) };
+        let Some(content) = source.content else { return Err(Error::no_metadata()) };
         let layout = content.layout();
-        let Some(entry) = layout.file(file as usize) else { return Err(no_metadata()) };
+        let Some(entry) = layout.file(file as usize) else { return Err(Error::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
-        let limit = source.cache.pool.limit();
+        let limit = source.cache.limit();
         if source.config.storage == StorageKind::Memory && source.piece_blocks() > limit && !options.unverified {
             return Err(Error::new(
                 Status::OutOfMemory,

@@ -5,7 +5,6 @@ use super::parts::{Part, memory_parts};
 use super::span::Span;
 use crate::base::error::{Error, Result, Status};
 use crate::engine::cache::Cache;
-use crate::engine::cache::eviction::no_metadata;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
 use crate::engine::lifecycle::Lifecycle;
@@ -83,7 +82,7 @@ impl Source<'_> {
 
     /// Reads a piece without waiting and without a reader.
     pub fn find_in_piece(&self, piece: u32, offset: u64, len: usize) -> Result<ReadOutcome> {
-        let Some(content) = self.content else { return Err(no_metadata()) };
+        let Some(content) = self.content else { return Err(Error::no_metadata()) };
         let size = u64::from(content.layout().piece_size(piece));
         if offset > size {
             return Err(Error::invalid(format!("offset {offset} is out of range: piece {piece} has {size} bytes")));
@@ -121,7 +120,7 @@ impl Source<'_> {
             StorageKind::Memory => !reader.options.unverified,
             StorageKind::Disk => self.content.is_some_and(|c| c.is_missing(piece)),
         };
-        needs_all && u64::from(blocks) > self.cache.pool.limit()
+        needs_all && u64::from(blocks) > self.cache.limit()
     }
 
     /// Does the reader need all of a piece there that is larger than memory?
@@ -139,8 +138,7 @@ impl Source<'_> {
 
     fn too_large(&self, piece: u32) -> Error {
         let layout = self.content.map(|c| c.layout());
-        let (size, limit) =
-            (layout.map_or(0, |l| l.piece_size(piece)), self.cache.pool.limit() * u64::from(BLOCK_SIZE));
+        let (size, limit) = (layout.map_or(0, |l| l.piece_size(piece)), self.cache.limit() * u64::from(BLOCK_SIZE));
         Error::new(Status::OutOfMemory, format!("piece {piece} has {size} bytes, and memory_limit is {limit} bytes"))
     }
 }

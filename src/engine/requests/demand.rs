@@ -1,4 +1,4 @@
-//! The order of wants: which pieces are asked for first, for readers and deadlines.
+//! The demand: which pieces are asked for first, for readers and deadlines.
 //!
 //! First pieces that a blocked read waits for, then playing windows and explicit deadlines, by time, then heads
 //! and tails of files, then background readers. After these the picker's priorities follow (see `picker`).
@@ -166,6 +166,91 @@ pub fn order(
     wants
 }
 
+/// The demand, as it stands: in its order, and up to where all of it is asked for.
+#[derive(Debug)]
+pub(in crate::engine) struct Demand {
+    wants: Vec<Want>,
+    /// All blocks of those before are asked for.
+    from: usize,
+    /// What the demand follows from has changed.
+    outdated: bool,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { wants: Vec::new(), from: 0, outdated: true }
+    }
+}
+
+impl Demand {
+    /// All, the most urgent first.
+    pub(in crate::engine) fn wants(&self) -> &[Want] {
+        &self.wants
+    }
+
+    /// Those of which a block may be free, up to so many of all.
+    pub(in crate::engine) fn open(&self, until: usize) -> impl Iterator<Item = &Want> {
+        self.wants.iter().take(until).skip(self.from)
+    }
+
+    /// Those of which all blocks are asked for.
+    pub(in crate::engine) fn full(&self) -> &[Want] {
+        self.wants.get(..self.from).unwrap_or(&self.wants)
+    }
+
+    /// Is there any of which a block may be free?
+    pub(in crate::engine) fn has_open(&self) -> bool {
+        self.from < self.wants.len()
+    }
+
+    /// How many come before the piece in their order.
+    pub(in crate::engine) fn before(&self, piece: u32) -> usize {
+        self.wants.iter().take_while(|want| want.piece != piece).count()
+    }
+
+    /// Steps over those of which no block is free.
+    pub(in crate::engine) fn pass(&mut self, is_full: impl Fn(&Want) -> bool) {
+        while self.wants.get(self.from).is_some_and(&is_full) {
+            self.from += 1;
+        }
+    }
+
+    /// A block came free, of whichever want.
+    pub(in crate::engine) fn came_free(&mut self) {
+        self.from = 0;
+    }
+
+    /// The readers, or what is there for them, have changed: what is wanted is found out again before anything is asked for.
+    pub(in crate::engine) fn changed(&mut self) {
+        self.outdated = true;
+    }
+
+    pub(in crate::engine) fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
+    /// Is it to be found out again? Whoever asks does that.
+    pub(in crate::engine) fn take_outdated(&mut self) -> bool {
+        std::mem::take(&mut self.outdated)
+    }
+
+    pub(in crate::engine) fn set(&mut self, wants: Vec<Want>) {
+        (self.wants, self.from) = (wants, 0);
+    }
+
+    pub(in crate::engine) fn wants_mut(&mut self) -> impl Iterator<Item = &mut Want> {
+        self.wants.iter_mut()
+    }
+
+    /// The piece is here.
+    pub(in crate::engine) fn remove(&mut self, piece: u32) {
+        if let Some(at) = self.wants.iter().position(|w| w.piece == piece) {
+            self.wants.remove(at);
+            self.from -= usize::from(at < self.from);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,5 +305,40 @@ mod tests {
         let deadlines = BTreeMap::from([(50, Time::from_millis(1500)), (60, Time::ZERO)]);
         let wants = order(Time::ZERO, &readers, &deadlines, |_| true, |_| true);
         assert_eq!(pieces(&wants), [10, 60, 11, 50, 12]);
+    }
+
+    fn demand(pieces: &[u32]) -> Demand {
+        let want = |piece: &u32| Want { piece: *piece, class: Class::Blocked, due: Time::ZERO, from: 0, until: 4 };
+        let mut demand = Demand::default();
+        demand.set(pieces.iter().map(want).collect());
+        demand
+    }
+
+    fn open(demand: &Demand) -> Vec<u32> {
+        demand.open(usize::MAX).map(|w| w.piece).collect()
+    }
+
+    #[test]
+    fn what_is_asked_for_is_passed_until_something_comes_free() {
+        let mut demand = demand(&[5, 6, 7, 8]);
+        demand.pass(|w| w.piece < 7);
+        assert_eq!((open(&demand), demand.full().len(), demand.before(7)), (vec![7, 8], 2, 2));
+        demand.remove(5);
+        assert_eq!((open(&demand), demand.full().len()), (vec![7, 8], 1));
+        demand.remove(8);
+        demand.remove(9);
+        assert_eq!(demand.open(1).count(), 0);
+        demand.pass(|_| true);
+        assert!(!demand.has_open());
+        demand.came_free();
+        assert_eq!(open(&demand), [6, 7]);
+    }
+
+    #[test]
+    fn whoever_finds_it_out_again_does_it_once() {
+        let mut demand = Demand::default();
+        assert!(demand.take_outdated() && !demand.is_outdated());
+        demand.changed();
+        assert!(demand.take_outdated() && !demand.take_outdated());
     }
 }

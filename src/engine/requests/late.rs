@@ -1,7 +1,7 @@
 //! Late blocks: what was asked for a reader or a deadline and is not here when it should be is asked of another peer, too.
 //!
 //! A heap holds the moments at which the urgent blocks are late, whether they were urgent when they were asked for or became so
-//! (`Torrent::watch_urgent`): two deviations after the peer was expected to bring them. At that
+//! (`Requests::watch_urgent`): two deviations after the peer was expected to bring them. At that
 //! moment, and not before, somebody looks. A copy goes to the fastest peer that would bring the block in less than half the time
 //! that its owner still needs: where all are slow alike, since the line is, none is asked for.
 
@@ -9,13 +9,14 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
+use super::Requests;
+use super::asking::Asking;
 use super::demand::{Class, Want};
 use super::scheduler::max_requests;
 use super::selector::Pick;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{MAX_COPIES, PeerKey, Stage};
-use crate::engine::torrent::Torrent;
 
 /// A late block for which nobody better is there now is looked at again after this.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -70,31 +71,19 @@ impl LateHeap {
     }
 }
 
-impl Torrent {
-    /// Forgets the late times of blocks that came.
-    pub(in crate::engine) fn prune_late(&mut self) {
-        let Some(content) = &self.content else { return };
-        self.requests.late.prune(|at, piece, block| content.store().is_due(piece, block, at));
-    }
-
-    /// The least urgent class that is looked after: readers that play and deadlines, else what is wanted most.
-    pub(in crate::engine) fn least_urgent(&self) -> Class {
-        self.requests.demand.first().map_or(Class::Deadline, |w| w.class.max(Class::Deadline))
-    }
-
+impl Requests {
     /// What is urgent and asked for is watched, whatever it was asked for: a block of the tail, of a background reader or of the
     /// picker's may be the one that a read waits for next.
-    pub(in crate::engine) fn watch_urgent(&mut self) {
+    pub(super) fn watch_urgent(&mut self, content: &mut Content) {
         let least = self.least_urgent();
-        let Some(content) = &mut self.content else { return };
-        for want in self.requests.demand.iter().take_while(|w| w.class <= least) {
+        for want in self.demand.wants().iter().take_while(|w| w.class <= least) {
             let piece = want.piece;
-            content
-                .store_mut()
-                .watch(piece, want.from, want.until, |due, block| self.requests.late.push(due, piece, block));
+            content.store_mut().watch(piece, want.from, want.until, |due, block| self.late.push(due, piece, block));
         }
     }
+}
 
+impl Asking<'_> {
     /// Asks others for what is late, the most urgent first.
     pub(in crate::engine) fn ask_late(&mut self, now: Time) {
         self.refresh_wants(now);
@@ -108,14 +97,14 @@ impl Torrent {
         if late.is_empty() {
             return;
         }
-        let least = self.least_urgent();
+        let least = self.requests.least_urgent();
         let mut places = HashMap::new();
-        for (place, want) in self.requests.demand.iter().enumerate().take_while(|(_, w)| w.class <= least) {
+        for (place, want) in self.requests.demand.wants().iter().enumerate().take_while(|(_, w)| w.class <= least) {
             places.entry(want.piece).or_insert((place, needed_at(want)));
         }
         let mut urgent = Vec::with_capacity(late.len());
         for Due { piece, block, .. } in late {
-            match (places.get(&piece), &mut self.content) {
+            match (places.get(&piece), &mut *self.content) {
                 (Some((place, needed)), _) => urgent.push((*place, piece, block, *needed)),
                 // Should it be wanted again, it is watched again.
                 (None, Some(content)) => content.store_mut().unwatch(piece, block),
@@ -138,21 +127,22 @@ impl Torrent {
         let slot = self.content.as_ref().and_then(|c| c.store().slot(piece));
         if slot.is_some_and(|s| s.exclusive() != PeerKey::NOBODY) {
             // Only a suspect may bring it, and it lets us wait.
-            self.take_over(now, piece);
+            self.queues().take_over(now, piece);
             return true;
         }
         if let Some(silent) = instead_of {
             if self.peers.get(&silent).is_some_and(|p| p.snubbed) {
-                self.cancel_requests(now, silent, |p| p == piece);
+                self.queues().cancel_where(now, silent, |p| p == piece);
             } else {
-                self.snub(now, silent);
+                let told = self.queues().snub(now, silent);
+                self.out.alerts.extend(told);
             }
         }
         self.request(now, key, Pick { piece, block, class: Class::Deadline })
     }
 
     fn look_again(&mut self, at: Time, piece: u32, block: u32) {
-        if let Some(content) = &mut self.content {
+        if let Some(content) = &mut *self.content {
             content.store_mut().set_due(piece, block, at);
             self.requests.late.push(at, piece, block);
         }
@@ -191,15 +181,15 @@ impl Torrent {
 
     /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.
     /// True if it was asked for one.
-    pub(in crate::engine) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
-        let (Some(peer), Some(content)) = (self.peers.get(&key), &mut self.content) else { return false };
+    pub(super) fn help_slow(&mut self, now: Time, key: PeerKey) -> bool {
+        let (Some(peer), Some(content)) = (self.peers.get(&key), &mut *self.content) else { return false };
         let busy = !peer.takes_more(max_requests(&self.config.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
         if self.peers.len() < 2 || self.requests.limited.is_limited() || peer.parole.is_on() || peer.snubbed || busy {
             return false;
         }
         let eta = peer.expected_arrival(now, self.requests.aggregate.share());
-        let mut urgent = self.requests.demand.iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
+        let mut urgent = self.requests.demand.wants().iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.
             let needed = if w.class == Class::Blocked { Time::ZERO } else { w.due };
@@ -208,7 +198,7 @@ impl Torrent {
         });
         let Some(pick) = found else { return false };
         if content.store().slot(pick.piece).is_some_and(|s| s.exclusive() != PeerKey::NOBODY) {
-            self.take_over(now, pick.piece);
+            self.queues().take_over(now, pick.piece);
             return false;
         }
         self.request(now, key, pick)

@@ -7,18 +7,21 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use super::demand;
+use super::Requests;
+use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::QueueTime;
-use crate::engine::config::TorrentFlags;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
+use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
-use crate::engine::torrent::Torrent;
 use crate::settings::Settings;
 
 /// Where peers share a way, what one leaves free goes to it or to one of so many.
 const FEW: usize = 16;
+
+/// Silent peers that are asked for a block at one tick.
+const MOST_TRIED: usize = 4;
 
 /// How long a peer's queue is to be.
 #[derive(Debug, Clone, Copy)]
@@ -50,31 +53,45 @@ pub(in crate::engine) fn max_requests(settings: &Settings) -> usize {
     usize::try_from(settings.max_out_request_queue).unwrap_or(1)
 }
 
-impl Torrent {
-    pub(in crate::engine) fn may_ask(&self) -> bool {
-        self.content.is_some() && self.is_active() && !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
+impl Requests {
+    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
+    pub(in crate::engine) fn queue_time(&self, now: Time, settings: &Settings, readers: &Readers) -> QueueTime {
+        let plays = |r: &Reader| !r.options().background && r.is_active(now);
+        if !readers.deadlines().is_empty() || readers.values().any(plays) {
+            return self.aggregate.path.least(now);
+        }
+        QueueTime::Plus(Duration::from_secs(u64::try_from(settings.request_queue_time).unwrap_or(1)))
     }
 
-    pub(in crate::engine) fn queue(&self, now: Time) -> Queue {
-        let time = self.queue_time(now);
-        let most = self.requests.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
+    pub(in crate::engine) fn queue(&self, now: Time, settings: &Settings, readers: &Readers) -> Queue {
+        let time = self.queue_time(now, settings, readers);
+        let most = self.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
-        let share = if most.is_some() { 1.0 } else { self.requests.aggregate.share() };
-        Queue { time, share, max: max_requests(&self.config.settings), most, limited: self.requests.limited.most() }
+        let share = if most.is_some() { 1.0 } else { self.aggregate.share() };
+        Queue { time, share, max: max_requests(settings), most, limited: self.limited.most() }
+    }
+}
+
+impl Asking<'_> {
+    pub(super) fn queue_time(&self, now: Time) -> QueueTime {
+        self.requests.queue_time(now, &self.config.settings, self.readers)
+    }
+
+    pub(super) fn queue(&self, now: Time) -> Queue {
+        self.requests.queue(now, &self.config.settings, self.readers)
     }
 
     /// The same where peers are asked by it.
     fn queue_to_fill(&mut self, now: Time) -> Queue {
         let queue = self.queue(now);
-        self.requests.asked_far_ahead |= matches!(queue.time, QueueTime::Plus(_));
+        self.requests.note_asked(queue.time);
         queue
     }
 
     /// Looks at every peer again: time went by, or the rules changed.
     pub(in crate::engine) fn fill_everybody(&mut self, now: Time) {
-        let share = self.requests.aggregate.share();
         for peer in self.peers.values().filter(|p| p.may_be_asked() || p.snubbed) {
-            self.requests.open.insert(peer.key, peer.least_wait(share));
+            self.requests.note_open(peer);
         }
         self.requests.ranking.outdated();
         self.fill_all(now);
@@ -93,9 +110,9 @@ impl Torrent {
     }
 
     /// The peer has room for more.
-    pub(in crate::engine) fn note_open(&mut self, key: PeerKey) {
+    fn note_open(&mut self, key: PeerKey) {
         if let Some(peer) = self.peers.get(&key) {
-            self.requests.open.insert(key, peer.least_wait(self.requests.aggregate.share()));
+            self.requests.note_open(peer);
         }
     }
 
@@ -105,8 +122,8 @@ impl Torrent {
         self.give_in_turn(now, queue, first, among, &mut given);
         // More is asked of them than before.
         for key in given {
-            if self.peers.get(&key).is_some_and(|p| p.requests.len() < queue.target(p)) {
-                self.note_open(key);
+            if let Some(peer) = self.peers.get(&key).filter(|p| p.requests.len() < queue.target(p)) {
+                self.requests.note_open(peer);
             }
         }
     }
@@ -120,8 +137,8 @@ impl Torrent {
         given: &mut BTreeSet<PeerKey>,
     ) {
         let share = self.requests.aggregate.share();
-        let arrival = |torrent: &Self, key: PeerKey| {
-            let peer = torrent.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
+        let arrival = |asking: &Self, key: PeerKey| {
+            let peer = asking.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
             // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
             let plays = matches!(queue.time, QueueTime::Least { .. });
             Some(if plays { peer.expected_arrival(now, share) } else { now + peer.least_wait(share) })
@@ -129,7 +146,7 @@ impl Torrent {
         let mut turns = Turns::new();
         turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
         // What makes room for one block may free another's request; memory has no more blocks than this.
-        let mut left = self.cache.pool.limit();
+        let mut left = self.cache.limit();
         // Where one that could serve anything found nothing, so will those that leave as much to faster ones, or more.
         let mut futile: Option<u32> = None;
         // There was no room for the want behind so many; from then on only those before it are looked at.
@@ -168,7 +185,7 @@ impl Torrent {
                 };
                 let Some(pick) = pick else {
                     let Some(peer) = self.peers.get(&key).filter(|p| p.serves_all()) else { continue };
-                    if self.requests.from < self.requests.demand.len() {
+                    if self.requests.demand.has_open() {
                         futile =
                             Some(self.left_to_faster(now, peer)).filter(|_| crowded.is_some() || !self.has_wanted());
                     } else if self.peers.on_parole() == 0 {
@@ -178,8 +195,8 @@ impl Torrent {
                     continue;
                 };
                 if !self.request(now, key, pick) {
-                    let before = self.requests.demand.iter().take_while(|want| want.piece != pick.piece).count();
-                    if before <= self.requests.from {
+                    let before = self.requests.demand.before(pick.piece);
+                    if before <= self.requests.demand.full().len() {
                         return;
                     }
                     crowded = Some(before);
@@ -256,17 +273,36 @@ impl Torrent {
         }
     }
 
+    /// One that is silent is asked for a block at a time all the while, also where those who bring something leave nothing of a shared
+    /// way: else nobody would ever know that it is back.
+    pub(in crate::engine) fn try_those_who_are_out(&mut self, now: Time) {
+        if !self.may_ask() {
+            return;
+        }
+        let idle = self.peers.values().filter(|p| p.is_out() && p.requests.is_empty() && p.may_be_asked());
+        let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
+        if keys.is_empty() {
+            return;
+        }
+        self.refresh_wants(now);
+        for key in keys {
+            if let Some(pick) = self.pick(now, key) {
+                self.request(now, key, pick);
+            }
+        }
+    }
+
     /// Where peers share a way, or a limit, it is full with a few blocks of all of them. More would stand in line, before what a seek asks for.
     fn way_is_free(&mut self, now: Time, queue: &Queue) -> bool {
         queue.most.is_none_or(|most| self.outstanding() < most)
             && queue.limited.is_none_or(|most| {
                 let asked = self.outstanding();
-                self.requests.limited.fits(now, most, asked, &self.peers, self.content.as_ref())
+                self.requests.limited.fits(now, most, asked, self.peers, self.content.as_ref())
             })
     }
 
     /// Blocks that are asked for.
-    pub(in crate::engine) fn outstanding(&self) -> u64 {
+    pub(super) fn outstanding(&self) -> u64 {
         self.content.as_ref().map_or(0, |c| c.store().asked_blocks())
     }
 
@@ -287,7 +323,7 @@ impl Torrent {
     /// Nobody can be given anything: all that readers and deadlines want is asked for, and nothing else is wanted.
     fn nothing_left(&mut self) -> bool {
         self.pass_full_wants();
-        self.requests.from >= self.requests.demand.len() && !self.has_wanted()
+        !self.requests.demand.has_open() && !self.has_wanted()
     }
 
     /// Finds out anew who is fast, if that is old.
@@ -300,64 +336,5 @@ impl Torrent {
         self.requests
             .ranking
             .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
-    }
-
-    /// How far ahead peers are asked: no further than it takes while somebody plays, so that a seek finds the way free.
-    pub(in crate::engine) fn queue_time(&self, now: Time) -> QueueTime {
-        let plays = |r: &Reader| !r.options().background && r.is_active(now);
-        if !self.readers.deadlines().is_empty() || self.readers.values().any(plays) {
-            return self.requests.aggregate.path.least(now);
-        }
-        QueueTime::Plus(Duration::from_secs(u64::try_from(self.config.settings.request_queue_time).unwrap_or(1)))
-    }
-
-    /// Pieces of nothing but padding are here as soon as they are hashed: nobody is asked for them. Where only blocks of padding are
-    /// wanted of another one, it has to be begun with the others.
-    fn begin_padding(&mut self, now: Time) {
-        let Some(content) = &mut self.content else { return };
-        let layout = content.layout();
-        let mut blank = Vec::new();
-        for want in self.requests.demand.iter_mut().filter(|w| content.store().slot(w.piece).is_none()) {
-            if layout.is_padding_only(want.piece) {
-                blank.push(want.piece);
-            } else if layout.num_blocks_to_fetch(want.piece, want.from, want.until) == 0 {
-                (want.from, want.until) = (0, u32::MAX);
-            }
-        }
-        if blank.is_empty() {
-            return;
-        }
-        for piece in blank {
-            content.begin(now, piece, None, &self.cache.pool);
-            self.hashing.note(piece);
-        }
-        self.collect_hashes(now);
-        self.readers_changed();
-    }
-
-    pub(in crate::engine) fn refresh_wants(&mut self, now: Time) {
-        if !std::mem::take(&mut self.requests.outdated) {
-            return;
-        }
-        self.line.nothing_to_give_until = Time::ZERO;
-        self.update_windows(now);
-        // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
-        let (by_blocks, limit) = (self.readers.reads_by_blocks(), self.cache.pool.limit());
-        let Some(content) = &mut self.content else { return };
-        content.note_begun();
-        self.requests.demand = demand::order(
-            now,
-            self.readers.map(),
-            self.readers.deadlines(),
-            |p| content.is_missing(p),
-            |w| !by_blocks || w.fits(content, limit),
-        );
-        self.take_back_passed();
-        self.review_promises();
-        self.line.member.leave();
-        self.watch_urgent();
-        self.requests.from = 0;
-        self.review_shows(now);
-        self.begin_padding(now);
     }
 }

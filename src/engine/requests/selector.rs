@@ -3,18 +3,22 @@
 
 use std::time::Duration;
 
+use super::asking::Asking;
 use super::demand::{Class, Want};
 use super::scheduler::max_requests;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
+use crate::engine::content::piece::Slot;
 use crate::engine::content::pieces::{PeerKey, Stage};
 use crate::engine::peer::Peer;
-use crate::engine::torrent::Torrent;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Pieces of the picker's order looked at for one request.
 const PICKER_SCAN: usize = 2048;
+
+/// What comes next is not asked of a silent peer, where others have it.
+const LEFT_BY_SILENT: u32 = 16;
 
 /// A block to ask for.
 #[derive(Debug, Clone, Copy)]
@@ -24,26 +28,24 @@ pub(in crate::engine) struct Pick {
     pub class: Class,
 }
 
-impl Torrent {
-    pub(in crate::engine) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
+impl Asking<'_> {
+    pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         self.pass_full_wants();
         self.pick_wanted(now, key, usize::MAX).or_else(|| self.pick_by_priority(key)).or_else(|| self.pick_shown(key))
     }
 
     /// Steps over the first wants, as far as all their blocks are asked for.
-    pub(in crate::engine) fn pass_full_wants(&mut self) {
-        let Some(content) = &self.content else { return };
-        while let Some(want) = self.requests.demand.get(self.requests.from)
-            && (!content.is_missing(want.piece)
-                || content.store().slot(want.piece).is_some_and(|s| !s.has_free_within(want.from, want.until)))
-        {
-            self.requests.from += 1;
-        }
+    pub(super) fn pass_full_wants(&mut self) {
+        let Some(content) = &*self.content else { return };
+        self.requests.demand.pass(|want| {
+            let is_full = |s: &Slot| !s.has_free_within(want.from, want.until);
+            !content.is_missing(want.piece) || content.store().slot(want.piece).is_some_and(is_full)
+        });
     }
 
     /// May the peer be asked for blocks of the piece? One on parole only for pieces of its own, and what nobody free of
     /// suspicion brings.
-    pub(in crate::engine) fn usable(&self, peer: &Peer, piece: u32) -> bool {
+    pub(super) fn usable(&self, peer: &Peer, piece: u32) -> bool {
         match self.content.as_ref().and_then(|c| c.store().slot(piece)) {
             None => true,
             Some(slot) if slot.stage() != Stage::Partial => false,
@@ -58,7 +60,7 @@ impl Torrent {
     }
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
-    pub(in crate::engine) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
+    pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
         // It is our limit that makes it slow: nobody brings anything sooner.
         if self.requests.limited.slows(peer) {
             return 0;
@@ -69,14 +71,25 @@ impl Torrent {
         if behind == Duration::ZERO {
             return 0;
         }
-        (behind.as_secs_f64() * self.requests.aggregate.path.bandwidth() / f64::from(BLOCK_SIZE)) as u32
+        let blocks = |bandwidth: f64| (behind.as_secs_f64() * bandwidth / f64::from(BLOCK_SIZE)) as u32;
+        let bandwidth = self.requests.aggregate.path.bandwidth();
+        if peer.is_out() {
+            // What others bring without it: else it would leave all there is to them, for what it brought before.
+            return blocks(self.brought_beside(peer).min(bandwidth)).max(LEFT_BY_SILENT);
+        }
+        blocks(bandwidth)
+    }
+
+    /// What the fastest of the others bring, bytes a second.
+    fn brought_beside(&self, peer: &Peer) -> f64 {
+        let quick = self.requests.ranking.quick().iter().filter_map(|key| self.peers.get(key));
+        quick.filter(|p| p.key != peer.key && !p.is_out()).map(|p| p.path.bandwidth()).sum()
     }
 
     /// Of the first so many wants.
-    pub(in crate::engine) fn pick_wanted(&mut self, now: Time, key: PeerKey, first: usize) -> Option<Pick> {
+    pub(super) fn pick_wanted(&mut self, now: Time, key: PeerKey, first: usize) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        let mut leave =
-            if self.requests.from < self.requests.demand.len() { self.left_to_faster(now, peer) } else { 0 };
+        let mut leave = if self.requests.demand.has_open() { self.left_to_faster(now, peer) } else { 0 };
         // One that has nothing to do, and is not asked for it, cannot be relied on.
         let quick = || {
             let others = self.requests.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
@@ -84,7 +97,7 @@ impl Torrent {
         };
         let mut admitted = None;
         let mut found = None;
-        for want in self.requests.demand.iter().take(first).skip(self.requests.from) {
+        for want in self.requests.demand.open(first) {
             if !peer.serves(want.piece) || !content.is_missing(want.piece) || !self.usable(peer, want.piece) {
                 continue;
             }
@@ -110,7 +123,7 @@ impl Torrent {
                 && (want.class != Class::Deadline || self.readers.values().any(|r| r.window().contains(want.piece)));
             let fits = slot.is_some()
                 || windowed
-                || *admitted.get_or_insert_with(|| self.admits(content, want.class, want.piece));
+                || *admitted.get_or_insert_with(|| self.admission().admits(content, want.class, want.piece));
             if fits {
                 found = Some((*want, slot.is_none(), skip));
                 break;
@@ -143,7 +156,7 @@ impl Torrent {
         };
         // The one at which this peer is, before all others.
         let current = peer.requests.back().map(|r| r.piece).filter(goes_on);
-        if let Some(piece) = current.or_else(|| Self::first_of_highest(content, goes_on)) {
+        if let Some(piece) = current.or_else(|| first_of_highest(content, goes_on)) {
             let block = self.content.as_mut()?.store_mut().free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
         }
@@ -152,29 +165,14 @@ impl Torrent {
         }
         // Where memory has no room for any piece, none need be looked for: all are as long as the first, or as the last.
         let last = content.picker().num_pieces().saturating_sub(1);
-        let room = [0, last].into_iter().any(|piece| self.admits(content, class, piece));
+        let room = [0, last].into_iter().any(|piece| self.admission().admits(content, class, piece));
         if !room && peer.serves_all() {
             return None;
         }
         let Some(piece) = self.fresh_piece(key) else { return self.pick_for_endgame(key) };
         let content = self.content.as_ref()?;
         let block = content.layout().blocks_to_fetch(piece, 0, u32::MAX).next()?;
-        self.admits(content, class, piece).then_some(Pick { piece, block, class })
-    }
-
-    /// Of the pieces begun that will do, the first one of the highest priority.
-    fn first_of_highest(content: &Content, will_do: impl Fn(&u32) -> bool) -> Option<u32> {
-        let (top, mut best) = (content.picker().top_priority(), None);
-        for piece in content.store().open_pieces().filter(will_do) {
-            let priority = content.picker().priority(piece);
-            if best.is_none_or(|(_, highest)| priority > highest) {
-                best = Some((piece, priority));
-            }
-            if priority >= top {
-                break;
-            }
-        }
-        best.map(|(piece, _)| piece)
+        self.admission().admits(content, class, piece).then_some(Pick { piece, block, class })
     }
 
     /// A piece that nobody was asked for.
@@ -188,14 +186,13 @@ impl Torrent {
         let mut rarest = content.picker().in_order().take(PICKER_SCAN).filter(serves).take(8);
         let Some(first) = rarest.next() else {
             // One that has little, and nothing of what is rare.
-            let from = self.rng.u32(..content.picker().num_pieces().max(1));
-            let mut has = peer.haves.pieces().iter_from(from).take(PICKER_SCAN);
-            return has.find(|p| content.picker().is_fresh(*p) && serves(p));
+            let from = self.requests.rng.u32(..content.picker().num_pieces().max(1));
+            return peer.haves.pieces().iter_from(from).take(PICKER_SCAN).find(|p| content.picker().is_fresh(*p) && serves(p));
         };
         let alike = (content.picker().priority(first), content.picker().availability(first));
         let mut pool: Vec<u32> = vec![first];
         pool.extend(rarest.filter(|p| (content.picker().priority(*p), content.picker().availability(*p)) == alike));
-        pool.get(self.rng.usize(0..pool.len())).copied()
+        pool.get(self.requests.rng.usize(0..pool.len())).copied()
     }
 
     /// Everything wanted is asked for: a copy of what another peer was asked for.
@@ -214,4 +211,19 @@ impl Torrent {
             Some(Pick { piece, block, class: Class::Priority })
         })
     }
+}
+
+/// Of the pieces begun that will do, the first one of the highest priority.
+fn first_of_highest(content: &Content, will_do: impl Fn(&u32) -> bool) -> Option<u32> {
+    let (top, mut best) = (content.picker().top_priority(), None);
+    for piece in content.store().open_pieces().filter(will_do) {
+        let priority = content.picker().priority(piece);
+        if best.is_none_or(|(_, highest)| priority > highest) {
+            best = Some((piece, priority));
+        }
+        if priority >= top {
+            break;
+        }
+    }
+    best.map(|(piece, _)| piece)
 }

@@ -9,13 +9,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::Requests;
+use super::asking::Asking;
 use super::demand::Class;
 use super::selector::Pick;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::piece::Stage;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::torrent::Torrent;
+use crate::engine::peer::peers::Peers;
+use crate::engine::readers::Readers;
 
 /// So many of the newest pieces of a peer are those that it shows; some show two at a time.
 const MOST_SHOWN: usize = 4;
@@ -78,16 +81,33 @@ impl Shows {
     pub fn takes(&self, piece: u32) -> bool {
         self.taken.contains(&piece)
     }
+
+    /// A block of a piece was asked for that is wanted for nothing but that it is shown.
+    pub(super) fn note_taken(&mut self, piece: u32) {
+        self.taken.insert(piece);
+    }
+
+    /// `lacks`: somebody waits now for what nobody has.
+    fn review(&mut self, now: Time, lacks: bool, content: Option<&Content>) {
+        self.since = lacks.then(|| self.since.unwrap_or(now));
+        self.sought = self.since.is_some_and(|since| now.since(since) >= PATIENCE);
+        let Some(content) = content else { return };
+        self.taken.retain(|p| content.store().slot(*p).is_some_and(|s| s.stage() == Stage::Partial));
+    }
 }
 
-impl Torrent {
+fn wait_for_what_nobody_has(readers: &Readers, content: &Content) -> bool {
+    let nobody_has = |piece: u32| content.is_missing(piece) && content.picker().availability(piece) == 0;
+    let reads = readers.values().flat_map(|r| r.waits().map(|(offset, _)| r.span().piece_at(offset)));
+    reads.chain(readers.deadlines().keys().copied()).any(nobody_has)
+}
+
+impl Asking<'_> {
     /// Looks whether what is shown is to be taken.
     pub(in crate::engine) fn review_shows(&mut self, now: Time) {
-        let lacks = self.may_ask() && self.waits_for_what_nobody_has();
-        self.requests.shows.since = lacks.then(|| self.requests.shows.since.unwrap_or(now));
-        self.requests.shows.sought = self.requests.shows.since.is_some_and(|since| now.since(since) >= PATIENCE);
-        let Some(content) = &self.content else { return };
-        self.requests.shows.taken.retain(|p| content.store().slot(*p).is_some_and(|s| s.stage() == Stage::Partial));
+        let content = self.content.as_ref();
+        let lacks = self.may_ask() && content.is_some_and(|c| wait_for_what_nobody_has(self.readers, c));
+        self.requests.shows.review(now, lacks, content);
     }
 
     /// A peer has more than before: that may be what somebody waits for.
@@ -97,23 +117,15 @@ impl Torrent {
         }
     }
 
-    fn waits_for_what_nobody_has(&self) -> bool {
-        let Some(content) = &self.content else { return false };
-        let nobody_has = |piece: u32| content.is_missing(piece) && content.picker().availability(piece) == 0;
-        let around = self.surroundings();
-        let reads = around.awaited(|_| true).map(|(piece, _)| piece);
-        reads.chain(self.readers.deadlines().keys().copied()).any(nobody_has)
-    }
-
     /// A block of what the peer showed last.
-    pub(in crate::engine) fn pick_shown(&mut self, key: PeerKey) -> Option<Pick> {
+    pub(super) fn pick_shown(&mut self, key: PeerKey) -> Option<Pick> {
         if !self.requests.shows.sought {
             return None;
         }
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
         let class = Class::Shown;
         let will_do = |p: &u32| {
-            let begins = || self.requests.shows.taken.len() < MOST_TAKEN && self.admits(content, class, *p);
+            let begins = || self.requests.shows.taken.len() < MOST_TAKEN && self.admission().admits(content, class, *p);
             content.is_missing(*p)
                 && peer.serves(*p)
                 && self.usable(peer, *p)
@@ -129,43 +141,35 @@ impl Torrent {
         };
         Some(Pick { piece, block, class })
     }
+}
 
-    /// A block of a piece was asked for that is wanted for nothing but that it is shown.
-    pub(in crate::engine) fn note_taken(&mut self, piece: u32) {
-        self.requests.shows.taken.insert(piece);
-    }
-
+impl Requests {
     /// We got what these showed, and they have nothing else for us: they may show the next.
-    pub(in crate::engine) fn linger(&mut self, now: Time, keys: &[PeerKey]) {
-        if keys.is_empty() || !self.goes_on_with_what_nobody_has() {
+    pub(in crate::engine) fn linger(&self, now: Time, showed: &[PeerKey], peers: &mut Peers, content: &Content) {
+        if showed.is_empty() || !self.goes_on_with_what_nobody_has(content) {
             return;
         }
-        for key in keys {
-            if let Some(peer) = self.peers.get_mut(key) {
+        for key in showed {
+            if let Some(peer) = peers.get_mut(key) {
                 peer.shown.lingers = Some(now + LINGER);
             }
         }
     }
 
     /// Is the first of what is wanted next a piece that nobody has?
-    fn goes_on_with_what_nobody_has(&self) -> bool {
-        let Some(content) = &self.content else { return false };
-        let first = |content: &Content| {
-            let wanted = self.requests.demand.iter().map(|w| w.piece).find(|p| content.is_missing(*p));
-            wanted.or_else(|| content.picker().in_order().next())
-        };
-        first(content).is_some_and(|p| content.picker().availability(p) == 0)
+    fn goes_on_with_what_nobody_has(&self, content: &Content) -> bool {
+        let wanted = self.wants().iter().map(|w| w.piece).find(|p| content.is_missing(*p));
+        let first = wanted.or_else(|| content.picker().in_order().next());
+        first.is_some_and(|p| content.picker().availability(p) == 0)
     }
+}
 
-    /// Peers that showed nothing more in their time are of no interest any more.
-    pub(in crate::engine) fn end_lingering(&mut self, now: Time) {
-        let over = |p: &crate::engine::peer::Peer| p.shown.lingers.is_some_and(|until| until <= now);
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| over(p)).map(|p| p.key).collect();
-        for key in keys {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.shown.lingers = None;
-            }
-            self.update_interest(now, key);
-        }
+/// Peers that showed nothing more in their time are of no interest any more.
+pub(in crate::engine) fn end_lingering(now: Time, peers: &mut Peers) -> Vec<PeerKey> {
+    let mut over = Vec::new();
+    for peer in peers.values_mut().filter(|p| p.shown.lingers.is_some_and(|until| until <= now)) {
+        peer.shown.lingers = None;
+        over.push(peer.key);
     }
+    over
 }

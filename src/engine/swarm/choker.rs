@@ -1,4 +1,4 @@
-//! Who may download from us (BEP 3): the peers that give us most, and one by chance.
+//! The choker (BEP 3): unchokes the peers that give us most, and one by chance.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Whom a torrent dials, and how many at once.
+//! Dialling: which addresses a torrent connects to, and how many at once.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Who there is: the list of peers, who is dialled, kept, unchoked, banned.
+//! The swarm: the addresses that are known, dialling, connection slots, choking, bans.
 
 pub mod choker;
 pub mod dial;

@@ -394,14 +394,16 @@ impl PeerList {
     /// Somebody answers, and nobody did: what failed meanwhile may have failed through no fault of its own.
     fn network_is_back(&mut self, now: Time) {
         let (since, within) = (self.alone_since, FORGIVEN_WITHIN.as_micros() as u64);
-        let mut forgiven = false;
-        for p in self.peers.values_mut().filter(|p| p.is_idle() && p.fails > 0 && p.tried > since) {
+        let failed = self.peers.iter_mut().filter(|(_, p)| p.is_idle() && p.fails > 0 && p.tried > since);
+        let mut failed: Vec<_> = failed.collect();
+        // In one order, that the same seed gives the same times.
+        failed.sort_unstable_by_key(|(address, _)| **address);
+        if !failed.is_empty() {
+            self.forgave = Some(now);
+        }
+        for (_, p) in failed {
             p.fails = 0;
             p.not_before = p.not_before.min(now + Duration::from_micros(self.rng.u64(0..within)));
-            forgiven = true;
-        }
-        if forgiven {
-            self.forgave = Some(now);
         }
     }
 

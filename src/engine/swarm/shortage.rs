@@ -1,4 +1,4 @@
-//! Somebody waits, and there is nobody to ask.
+//! Shortage of peers: somebody waits, and there is nobody to ask. Then trackers, the DHT and known addresses are called at once.
 //!
 //! A swarm has its own consumption: who failed rests, trackers name the time of the next announce, the DHT is searched now and then. A
 //! read that waits while nobody has its piece does not wait for that. It calls: those who rest are dialled, trackers and the DHT

@@ -1,4 +1,4 @@
-//! Who is to blame for a piece that fails its hash.
+//! Smart ban: finds the peer that is to blame for a piece that fails its hash.
 //!
 //! A piece that came from one peer convicts it. If several sent parts, what each sent is remembered by its hash, and all of
 //! them go on parole: from then on a piece is either wholly theirs or not theirs at all, those under way included. So a bad

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::shortage::Urgency;
 use crate::base::time::Time;
-use crate::engine::config::{Config, StorageKind, TorrentFlags};
+use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::metadata::MetadataFetch;
 use crate::engine::peer::Peer;
@@ -70,20 +70,5 @@ impl Surroundings<'_> {
         let pieces = self.awaited(plays).filter(|(_, since)| now.since(*since) >= time);
         let pieces: Vec<u32> = pieces.map(|(piece, _)| piece).collect();
         !pieces.is_empty() && peer.of_no_use_since(now, &pieces).is_some_and(|since| now.since(since) >= time)
-    }
-
-    /// Do we want anything at all? On memory storage interest is kept while anything is lacking at all: what is not wanted now will be
-    /// after the next seek, and an unchoke takes longer to get than a block.
-    pub fn wants_any(&self) -> bool {
-        !self.config.flags.contains(TorrentFlags::UPLOAD_MODE)
-            && (self.config.storage == StorageKind::Memory
-                || !self.readers.is_empty()
-                || !self.readers.deadlines().is_empty()
-                || self.content.is_some_and(|c| c.picker().has_wanted()))
-    }
-
-    /// Interest follows from what the peer has and we lack, or may show next.
-    pub fn is_interesting(&self, peer: &Peer) -> bool {
-        (peer.offers(self.content) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
     }
 }

@@ -1,12 +1,14 @@
-//! Who makes room where there is none: peers that hold a place and do nothing with it.
+//! Connection slots: which peer gives its slot up when all are taken.
 //!
-//! While a read waits, that is also who is of no use to it: one at a time, the one longest of none first, each after a fair time. That time
-//! grows as they take turns: those who let us ask only after a while come to it, too, and the useless do not change places at speed.
-//! While metadata is waited for, it is who was asked for it and brings none.
+//! A peer with which nothing goes on gives way first.
 //!
-//! Where a read waits all the time and all places are taken by those that bring something, one that brings little makes room now and then for
-//! one that was never tried. It comes back soon if nobody took the place. One that brings next to nothing is not kept for long while there
-//! are any who were never tried, and for whom the program names meanwhile room is made at once.
+//! While a read waits, a peer that is of no use to that read gives way, too: one at a time, the one that has been useless longest, each after
+//! a fair time. That time grows with each round of such changes. So peers that unchoke us only after a while get their chance, and useless
+//! peers do not replace each other at speed. While metadata is missing, a peer gives way that was asked for it and brings none.
+//!
+//! While a read waits all the time and every slot is taken by a peer that brings something, the slowest peer now and then gives way to an
+//! address that was never tried. It is dialled again soon if nobody took the slot. A peer that brings next to nothing is not kept for long
+//! while there are addresses that were never tried. An address that the program names meanwhile gets a slot at once.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -51,8 +53,10 @@ const LAST_TURN: Duration = Duration::from_secs(45);
 const SOONEST_TURN: Duration = Duration::from_secs(10);
 /// Who brings less than that a second is slow: two blocks.
 const SLOW: u64 = 32 * 1024;
-/// Where a read waits for so long, whatever it gets meanwhile, one of the slow makes room.
+/// Where reads wait for so long, all the time or again and again, whatever they get meanwhile, one of the slow makes room.
 const STARVES: Duration = Duration::from_secs(10);
+/// They wait again and again until none is seen to wait for so long: one that gets half of what it takes waits for half of the time.
+const RELIEVED: Duration = Duration::from_secs(3);
 /// And no other one before all who are here have had so long to show what they are worth.
 const SETTLED: Duration = Duration::from_secs(30);
 /// Who was asked for so long and brings less than that a second has shown it: it drips.
@@ -110,6 +114,8 @@ pub(in crate::engine) struct Places {
     is_for_one_that_comes: bool,
     /// Since when a read waits all the time.
     starves: Option<Time>,
+    /// Since when reads wait again and again, and when one was last seen to wait.
+    short: Option<(Time, Time)>,
     /// One of the slow made room, and nobody has come since.
     vacant: bool,
     /// Since when that read waits.
@@ -175,7 +181,12 @@ impl Places {
         first * (1 << turns.min(MOST_DOUBLED))
     }
 
-    /// Does a read that somebody watches get too little, other than by a limit of ours?
+    /// Do reads that somebody watches get too little, now and then or all the time?
+    fn is_short(&self, now: Time, around: &Surroundings<'_>) -> bool {
+        self.short.is_some_and(|(since, _)| now.since(since) >= STARVES) && !around.limited
+    }
+
+    /// Does a read that somebody watches wait all the time, other than by a limit of ours?
     pub fn starves(&self, now: Time, around: &Surroundings<'_>) -> bool {
         self.starves.is_some_and(|since| now.since(since) >= STARVES) && !around.limited
     }
@@ -393,14 +404,19 @@ impl Swarm {
     /// Seen now and then: does a read that somebody watches wait, again and again?
     pub(in crate::engine) fn note_starving(&mut self, now: Time, around: &Surroundings<'_>) {
         let waits = around.awaited(plays).next().is_some();
-        self.places.starves = if waits { self.places.starves.or(Some(now)) } else { None };
+        self.places.starves = self.places.starves.or(Some(now)).filter(|_| waits);
+        self.places.short = match self.places.short {
+            Some((since, _)) if waits => Some((since, now)),
+            None if waits => Some((now, now)),
+            before => before.filter(|(_, last)| now.since(*last) < RELIEVED),
+        };
     }
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
     fn too_slow_for_a_read<'a>(&self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
-        let named = self.is_for_a_named_one(newcomer, self.places.starves?);
+        let named = self.is_for_a_named_one(newcomer, self.places.short?.0);
         let tries = newcomer.incoming || named || self.list.has_untried(now);
-        if newcomer.need != Need::Ours || !self.places.starves(now, around) || self.places.vacant || !tries {
+        if newcomer.need != Need::Ours || !self.places.is_short(now, around) || self.places.vacant || !tries {
             return None;
         }
         let settled = named || around.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);

@@ -7,9 +7,11 @@
 
 use std::collections::VecDeque;
 
-use super::{BLOCK_SIZE, Decoder, HEADER_BYTES, Received, State, WireError};
+use super::{Decoder, HEADER_BYTES, Received, State};
 use crate::memory::credits::Loan;
+use crate::memory::pool::BLOCK_SIZE;
 use crate::sys::block_copy;
+use crate::wire::error::WireError;
 use crate::wire::message::id;
 
 /// Most blocks aimed at: with them a receive has some 30 places, which is what one system call takes well.

@@ -105,3 +105,28 @@ fn other_torrents_in_the_background_leave_a_player_most_of_the_memory() {
     let (alone, beside) = (outage_beside_torrents(0), outage_beside_torrents(5));
     assert_eq!((alone, beside), (Duration::ZERO, Duration::ZERO));
 }
+
+/// Torrents that are read in the background take most of the memory with pieces that come in slowly. A player that begins to read
+/// another torrent does not wait for them.
+#[test]
+fn a_player_does_not_wait_for_slow_torrents_in_the_background() {
+    // Of eight half wait for memory already, and have a short turn each before it.
+    for (others, rate, least) in [(4, 40_000, 20), (3, 100_000, 20), (8, 20_000, 10)] {
+        let mut world = World::new(29, Content::single(29, 64 * MIB, 4 * MIB as u32));
+        let memory = Memory::new(16 * MIB);
+        for n in 0..others {
+            let other = member(&mut world, &memory, Setup::memory(0), Line::new(rate, MIB, 15));
+            world.add_driver(other, Driver::new(2 + n, 0, read_all()).with(background(0)));
+        }
+        world.run_for(minute());
+        let node = member(&mut world, &memory, Setup::memory(0), Line::new(4 * MIB, 4 * MIB, 15));
+        world.add_driver(node, Driver::new(1, 0, read_all()).at_rate(500_000));
+        world.run_for(minute());
+        let now = world.now();
+        let driver = &mut world.engine(node).drivers[0];
+        driver.gauge.ends_wait(now);
+        let (read, stood) = (driver.bytes_read, driver.gauge.stalls.iter().map(|s| s.time).collect::<Vec<_>>());
+        println!("{others} torrents of {rate} B/s behind a player: {} of 30 MB, stood {stood:?}", read / 1_000_000);
+        assert!(read > least * 1_000_000, "{others} of {rate}: {read} bytes in a minute, stood {stood:?}");
+    }
+}

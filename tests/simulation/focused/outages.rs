@@ -449,3 +449,38 @@ fn a_dial_that_was_asked_for_is_told_of() {
     assert_eq!(ended(&mut world)[1..], [CloseReason::Blocked; 2], "its connection, and the dial");
     world.end();
 }
+
+/// For how long a player stands still in the half minute after a seed was silent for so long: it answers as before then. Beside it there may be
+/// a slow one, which had all to itself meanwhile.
+fn stands_after_a_silence(silent: u64, fast: Line, slow: Option<Line>, rate: u64, seed: u64) -> Duration {
+    let mut world = World::new(seed, Content::single(seed, 256 * MIB, 512 * KIB as u32));
+    world.audit_every = 5000;
+    let node = world.add_engine(Setup::memory(16 * MIB), Line::new(16 * MIB, 16 * MIB, 1));
+    let seeds: Vec<usize> =
+        [Some(fast), slow].into_iter().flatten().map(|line| world.add_script(Manner::Honest, line)).collect();
+    world.introduce(node, &seeds);
+    world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(rate));
+    world.run_for(seconds(20));
+    world.script(seeds[0]).silent = true;
+    world.run_for(seconds(silent));
+    world.script(seeds[0]).silent = false;
+    let before = world.engine(node).drivers[0].bytes_read;
+    world.run_for(seconds(30));
+    let read = world.engine(node).drivers[0].bytes_read - before;
+    seconds(30).saturating_sub(Duration::from_secs_f64(read as f64 / rate as f64))
+}
+
+#[test]
+fn a_seed_that_was_silent_for_a_while_is_asked_as_before() {
+    let (far, near) = (|| Line::new(8 * MIB, 8 * MIB, 75), || Line::new(10 * MIB, 10 * MIB, 1));
+    let slow = || Line::new(60 * KIB, 60 * KIB, 100);
+    for (seed, silent) in (700..).zip([2, 4, 5, 8, 10, 12, 20, 40, 90]) {
+        let alone = stands_after_a_silence(silent, far(), None, MIB / 2, seed);
+        let beside = stands_after_a_silence(silent, near(), Some(slow()), 3 * MIB / 2, seed);
+        println!("silent for {silent} s: stands {alone:?} alone, {beside:?} beside a slow one");
+        // By then it may have been parted with.
+        let most = seconds(if silent > 60 { 9 } else { 2 });
+        assert!(alone < most, "alone, silent for {silent} s: {alone:?} of 30 s");
+        assert!(beside < most, "beside a slow one, silent for {silent} s: {beside:?} of 30 s");
+    }
+}

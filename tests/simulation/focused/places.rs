@@ -224,6 +224,29 @@ fn one_that_is_good_is_found_though_all_places_are_taken_by_the_slow() {
     }
 }
 
+/// The same where there are many of them, and the good one only comes now and then.
+#[test]
+fn one_that_comes_now_and_then_is_let_in_though_all_places_are_taken_by_the_slow() {
+    for (places, every, seed) in [(4, 12, 590), (4, 30, 591), (40, 12, 592), (40, 30, 593)] {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 256 * KIB as u32));
+        world.audit_every = 2000;
+        let node = world.add_engine(Setup::memory(8 * MIB).with_places(places), Line::new(4 * MIB, 4 * MIB, 10));
+        let slow: Vec<usize> =
+            (0..places).map(|_| world.add_script(Manner::Honest, Line::new(20_000, 64 * KIB, 30))).collect();
+        world.introduce(node, &slow);
+        world.run_for(seconds(20));
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(64 * MIB)]).at_rate(places as u64 * 40_000));
+        world.run_for(seconds(15));
+        let good = world.add_script(Manner::Honest, fast());
+        let began = world.now();
+        comes_again(&mut world, good, seconds(every), 20);
+        let met = world.run(seconds(every * 4), |w| w.num_conns(good) > 0 && w.script(good).blocks_sent > 16);
+        println!("{places} slow, comes each {every} s: in after {:?}", world.now().since(began));
+        assert!(met, "{places} places, comes each {every} s: {}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
+
 /// The program names a peer.
 fn name(world: &mut World, one: usize) {
     let (now, address) = (world.now(), world.nodes[one].address);

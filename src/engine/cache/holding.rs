@@ -1,0 +1,82 @@
+//! What holding pieces in memory touches, and the readers' windows, which follow from the memory that there is.
+
+use super::Cache;
+use super::admission::Admission;
+use super::claims::piece_blocks;
+use crate::base::time::Time;
+use crate::engine::config::{Config, StorageKind};
+use crate::engine::content::Content;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::output::Output;
+use crate::engine::peer::peers::Peers;
+use crate::engine::readers::Readers;
+use crate::engine::readers::portions::Portions;
+use crate::engine::readers::source::Source;
+use crate::engine::requests::Requests;
+use crate::engine::requests::queues::Queues;
+
+/// What is touched when memory is taken for a piece, and when one goes: who reads it, who was asked for it, who was told that we have it.
+pub(in crate::engine) struct Holding<'a> {
+    pub config: &'a Config,
+    pub life: &'a mut Lifecycle,
+    pub content: &'a mut Option<Content>,
+    pub peers: &'a mut Peers,
+    pub readers: &'a mut Readers,
+    pub requests: &'a mut Requests,
+    pub cache: &'a mut Cache,
+    pub out: &'a mut Output,
+}
+
+impl Holding<'_> {
+    pub(super) fn queues(&mut self) -> Queues<'_> {
+        Queues { content: self.content, peers: self.peers, requests: self.requests, woken: &mut self.out.wake }
+    }
+
+    pub(super) fn admission(&self) -> Admission<'_> {
+        Admission {
+            config: self.config,
+            life: self.life,
+            cache: self.cache,
+            readers: self.readers,
+            shows: self.requests.shows(),
+        }
+    }
+
+    pub(super) fn blocks_held(&self) -> u64 {
+        self.content.as_ref().map_or(0, Content::blocks_held)
+    }
+
+    /// Weighs the torrent in the session by what it wants now.
+    pub(in crate::engine) fn update_shares(&mut self, now: Time) {
+        let running = self.life.is_running(self.config);
+        if self.cache.claim(now, self.readers, self.content.as_ref(), running) {
+            self.out.shares_changed = true;
+            self.requests.demand_changed();
+        }
+    }
+
+    /// Weighs the torrent in the session by what it wants now, and cuts the readers' windows from its share.
+    pub(in crate::engine) fn update_windows(&mut self, now: Time) {
+        self.update_shares(now);
+        let percent = u64::try_from(self.config.settings.reader_lookbehind_percent).unwrap_or(0);
+        if self.config.storage != StorageKind::Memory {
+            return self.readers.cut_unbounded_windows(percent);
+        }
+        let mut protected = 0;
+        if let Some(content) = &*self.content {
+            self.out.shares_changed |= self.cache.keep_protected(content, self.config.storage);
+            protected = self.cache.lookbehind.kept_blocks(content.layout());
+        }
+        let portions = Portions {
+            share: self.cache.share_blocks().saturating_sub(protected),
+            piece: piece_blocks(self.content.as_ref()),
+            lookbehind_percent: percent,
+            crowded: self.cache.is_crowded(),
+            others_wait: self.cache.pool.anybody_waits(),
+        };
+        let content = self.content.as_ref();
+        let source = Source { config: self.config, life: self.life, content, cache: self.cache };
+        self.readers.answer_reads(now, &source);
+        self.readers.cut_windows(now, &portions);
+    }
+}

@@ -1,0 +1,63 @@
+//! Sockets that are open, and how they are closed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio_util::sync::CancellationToken;
+
+/// How long sockets may take to close; then the next ones find their ports taken, and take others.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The sockets that a session listens on.
+#[derive(Debug)]
+pub struct Listening {
+    /// The addresses that were bound, with their ports.
+    pub bound: Vec<SocketAddr>,
+    stop: CancellationToken,
+    sockets: Arc<OpenSockets>,
+}
+
+/// How many are open. The standard library's channels would leave something of theirs in the thread of a caller that waits.
+#[derive(Debug, Default)]
+pub struct OpenSockets {
+    count: Mutex<usize>,
+    fewer: Condvar,
+}
+
+/// One open socket.
+pub struct Open(Arc<OpenSockets>);
+
+impl Open {
+    pub fn new(sockets: &Arc<OpenSockets>) -> Self {
+        *sockets.count.lock() += 1;
+        Self(sockets.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        *self.0.count.lock() -= 1;
+        self.0.fewer.notify_all();
+    }
+}
+
+impl Listening {
+    pub fn new(bound: Vec<SocketAddr>, stop: CancellationToken, sockets: Arc<OpenSockets>) -> Self {
+        Self { bound, stop, sockets }
+    }
+
+    /// The port to tell others, 0 where there is none.
+    pub fn port(&self) -> u16 {
+        self.bound.first().map_or(0, SocketAddr::port)
+    }
+
+    /// Closes the sockets, and waits until they are closed: their ports can be taken again.
+    pub fn close(self) {
+        self.stop.cancel();
+        let until = Instant::now() + CLOSE_PATIENCE;
+        let mut open = self.sockets.count.lock();
+        while *open > 0 && !self.sockets.fewer.wait_until(&mut open, until).timed_out() {}
+    }
+}
