@@ -187,7 +187,12 @@ impl Asking<'_> {
         let Some(first) = rarest.next() else {
             // One that has little, and nothing of what is rare.
             let from = self.requests.rng.u32(..content.picker().num_pieces().max(1));
-            return peer.haves.pieces().iter_from(from).take(PICKER_SCAN).find(|p| content.picker().is_fresh(*p) && serves(p));
+            return peer
+                .haves
+                .pieces()
+                .iter_from(from)
+                .take(PICKER_SCAN)
+                .find(|p| content.picker().is_fresh(*p) && serves(p));
         };
         let alike = (content.picker().priority(first), content.picker().availability(first));
         let mut pool: Vec<u32> = vec![first];

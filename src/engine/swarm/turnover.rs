@@ -57,8 +57,9 @@ const SLOW: u64 = 32 * 1024;
 const STARVES: Duration = Duration::from_secs(10);
 /// They wait again and again until none is seen to wait for so long: one that gets half of what it takes waits for half of the time.
 const RELIEVED: Duration = Duration::from_secs(3);
-/// And no other one before all who are here have had so long to show what they are worth.
+/// And no other one before all who are here have had so long to show what they are worth, but for this part of the places.
 const SETTLED: Duration = Duration::from_secs(30);
+const UNSETTLED: usize = 16;
 /// Who was asked for so long and brings less than that a second has shown it: it drips.
 const PROVEN: Duration = Duration::from_secs(5);
 const DRIPS: u64 = 6 * 1024;
@@ -419,7 +420,8 @@ impl Swarm {
         if newcomer.need != Need::Ours || !self.places.is_short(now, around) || self.places.vacant || !tries {
             return None;
         }
-        let settled = named || around.peers.values().all(|p| now.since(p.connected_at) >= SETTLED);
+        let new = || around.peers.values().filter(|p| now.since(p.connected_at) < SETTLED).count();
+        let settled = named || new() <= around.config.connection_limit() / UNSETTLED;
         let slow = |p: &'a Peer| {
             let age = now.since(p.connected_at);
             // Of one that serves us now and then, what it brings in the long run.

@@ -554,3 +554,27 @@ fn without_a_read_nobody_gives_way_before_his_time() {
     assert_eq!(world.engine(0).count(|a| matches!(a, Alert::PeerDisconnected { .. })), 0);
     world.end();
 }
+
+/// All places that those who come may have are held by some who bring a block now and then, and do not go by themselves.
+#[test]
+fn those_who_come_and_bring_little_do_not_keep_out_who_comes() {
+    for (places, every, seed) in [(8, 12, 595), (40, 12, 601), (100, 12, 597)] {
+        let mut world = World::new(seed, Content::single(seed, 64 * MIB, 256 * KIB as u32));
+        world.audit_every = 2000;
+        let node = world.add_engine(Setup::memory(8 * MIB).with_places(places), Line::new(4 * MIB, 4 * MIB, 10));
+        let slow: Vec<usize> = (0..places).map(|_| world.add_script(Manner::Paced(5), fast())).collect();
+        for (i, one) in slow.iter().enumerate() {
+            comes_again(&mut world, *one, Duration::from_millis(6000 + (i as u64 * 7919 + seed * 104729) % 3000), 100);
+        }
+        world.run_for(seconds(20));
+        world.add_driver(node, Driver::new(1, 0, [Step::Read(64 * MIB)]).at_rate(4 * MIB));
+        world.run_for(seconds(15));
+        let good = world.add_script(Manner::Honest, fast());
+        let began = world.now();
+        comes_again(&mut world, good, Duration::from_millis(every * 1000 + seed % 7 * 100), 20);
+        let met = world.run(seconds(every * 12), |w| w.num_conns(good) > 0 && w.script(good).blocks_sent > 16);
+        println!("{places} bring little, comes each {every} s: in after {:?}", world.now().since(began));
+        assert!(met, "{places} places, comes each {every} s: {}", world.engine(node).torrent.describe());
+        world.end();
+    }
+}
