@@ -8,6 +8,7 @@ mod flood;
 mod focused;
 mod gauge;
 mod link;
+mod manner;
 mod node;
 mod scenario;
 mod script;

@@ -9,8 +9,8 @@ use elementum_torrent::engine::readers::reader::ReaderOptions;
 use super::content::{Content, Shape};
 use super::driver::{Driver, Step};
 use super::link::Line;
+use super::manner::Manner;
 use super::node::{Kind, Setup};
-use super::script::Manner;
 use super::world::World;
 
 const KIB: u64 = 1024;

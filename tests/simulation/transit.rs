@@ -5,8 +5,8 @@ use std::time::Duration;
 use elementum_torrent::engine::peer::budget::Reading;
 use elementum_torrent::wire::{Decoder, Received, WireError};
 
+use super::manner::Manner;
 use super::node::Kind;
-use super::script::Manner;
 use super::world::{Event, World};
 
 /// What a socket holds of bytes that nobody reads.

@@ -15,8 +15,9 @@ use super::clock::Clock;
 use super::content::Content;
 use super::driver::Driver;
 use super::link::Line;
+use super::manner::Manner;
 use super::node::{Call, Engine, Kind, Setup};
-use super::script::{Manner, Script};
+use super::script::Script;
 
 pub const PORT: u16 = 6881;
 

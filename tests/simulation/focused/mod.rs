@@ -32,8 +32,8 @@ use std::time::Duration;
 use super::content::Content;
 use super::driver::{Driver, Step};
 use super::link::Line;
+use super::manner::{Manner, Quirks};
 use super::node::Setup;
-use super::script::{Manner, Quirks};
 use super::world::World;
 
 const KIB: u64 = 1024;

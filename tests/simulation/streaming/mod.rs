@@ -21,8 +21,8 @@ use std::time::Duration;
 use super::content::{Content, Shape};
 use super::driver::{Driver, Step};
 use super::link::Line;
+use super::manner::Manner;
 use super::node::Setup;
-use super::script::Manner;
 use figures::{Figures, measure};
 use swarm::Swarm;
 
