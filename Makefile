@@ -28,7 +28,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help build header deps peers stage service test test-rust test-simulation test-clients test-go test-page test-install test-asan test-valgrind test-tsan test-loom test-native soak \
-        lint lint-go check run run-c bench bench-stream bench-peers install uninstall clean
+        lint lint-go deny check run run-c bench bench-stream bench-peers install uninstall clean
 
 help: ## this list
 	@echo "libelementum_torrent $(VERSION)"
@@ -131,7 +131,20 @@ lint-go: stage ## gofmt, go vet and staticcheck, warnings are errors
 	cd go-binding && $(GO_ENV) $(GO) vet ./... && $(GO_ENV) $(GO) run $(STATICCHECK) ./...
 	cd go-binding/e2e && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 
-check: lint lint-go test ## lint and test
+CARGO_DENY := 0.20.2
+DENY       := $(abspath $(TARGET))/tools/bin/cargo-deny
+
+# Unoptimised, since it runs for a second.
+$(DENY)-$(CARGO_DENY):
+	CARGO_TARGET_DIR="$(abspath $(TARGET))/tools/build" $(CARGO) install cargo-deny --version $(CARGO_DENY) --locked --profile dev --root "$(abspath $(TARGET))/tools" --force
+	rm -rf "$(abspath $(TARGET))/tools/build"
+	cp $(DENY) $@
+
+deny: $(DENY)-$(CARGO_DENY) ## licences, bans, duplicates of the crates; advisories where their database can be had
+	$< check licenses bans sources
+	@if $< fetch db > /dev/null 2>&1; then $< check advisories; else echo "advisories: not checked, their database cannot be had here"; fi
+
+check: lint lint-go deny test ## lint and test
 
 run: service ## the streaming service with a demo torrent from loopback, or TORRENT
 	$(TARGET)/elementum-stream $(if $(TORRENT),"$(TORRENT)",-demo) $(ARGS)
