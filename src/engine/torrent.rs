@@ -15,8 +15,8 @@ use super::content::hashing::Hashing;
 use super::content::pieces::PeerKey;
 use super::content::priorities::first_priorities;
 use super::content::verifier::Verifier;
-use super::lifecycle::Lifecycle;
-use super::metadata::MetadataFetch;
+use super::life::Life;
+use super::metadata::fetch::MetadataFetch;
 use super::output::Output;
 use super::peer::peers::Peers;
 use super::peer::uploads::Uploads;
@@ -38,7 +38,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Torrent {
     pub(super) config: Config,
-    pub(super) life: Lifecycle,
+    pub(super) life: Life,
     pub(super) content: Option<Content>,
     pub(super) hashing: Hashing,
     pub(super) fetch: MetadataFetch,
@@ -74,7 +74,7 @@ impl Torrent {
         let trackers = Trackers::new(&config.trackers, &mut rng);
         let mut torrent = Self {
             cache: Cache::new(pool, shares.join()),
-            life: Lifecycle::new(now),
+            life: Life::new(now),
             content: None,
             hashing: Hashing::new(config.hash_lanes),
             fetch: MetadataFetch::default(),

@@ -5,7 +5,7 @@ use super::rank::{Keepers, evictable_by};
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
-use crate::engine::lifecycle::Lifecycle;
+use crate::engine::life::Life;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
 use crate::engine::requests::demand::Class;
@@ -15,7 +15,7 @@ use crate::engine::requests::shows::Shows;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Admission<'a> {
     pub config: &'a Config,
-    pub life: &'a Lifecycle,
+    pub life: &'a Life,
     pub cache: &'a Cache,
     pub readers: &'a Readers,
     pub shows: &'a Shows,

@@ -6,7 +6,7 @@ use super::claims::piece_blocks;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
-use crate::engine::lifecycle::Lifecycle;
+use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
@@ -18,7 +18,7 @@ use crate::engine::requests::queues::Queues;
 /// What is touched when memory is taken for a piece, and when one goes: who reads it, who was asked for it, who was told that we have it.
 pub(in crate::engine) struct Holding<'a> {
     pub config: &'a Config,
-    pub life: &'a mut Lifecycle,
+    pub life: &'a mut Life,
     pub content: &'a mut Option<Content>,
     pub peers: &'a mut Peers,
     pub readers: &'a mut Readers,

@@ -7,7 +7,7 @@ use crate::base::error::{Error, Result, Status};
 use crate::engine::cache::Cache;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
-use crate::engine::lifecycle::Lifecycle;
+use crate::engine::life::Life;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Most bytes that are read from disk at once.
@@ -49,7 +49,7 @@ impl ReadOutcome {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Source<'a> {
     pub config: &'a Config,
-    pub life: &'a Lifecycle,
+    pub life: &'a Life,
     pub content: Option<&'a Content>,
     pub cache: &'a Cache,
 }

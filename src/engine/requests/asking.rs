@@ -14,7 +14,7 @@ use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::lifecycle::Lifecycle;
+use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Request;
 use crate::engine::peer::messages::wake;
@@ -29,7 +29,7 @@ const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 /// What is touched when peers are asked for blocks: what is wanted of whom, and what has to go for it.
 pub(in crate::engine) struct Asking<'a> {
     pub config: &'a Config,
-    pub life: &'a mut Lifecycle,
+    pub life: &'a mut Life,
     pub content: &'a mut Option<Content>,
     pub peers: &'a mut Peers,
     pub readers: &'a mut Readers,

@@ -15,7 +15,7 @@ use crate::engine::content::Content;
 use crate::engine::content::bitfield::Bitfield;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::lifecycle::Lifecycle;
+use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
@@ -32,7 +32,7 @@ pub(in crate::engine) const PIECES: u32 = 4;
 /// Of a torrent of four pieces of two blocks each, kept in memory.
 pub(in crate::engine) struct Parts {
     pub config: Config,
-    pub life: Lifecycle,
+    pub life: Life,
     pub content: Option<Content>,
     pub peers: Peers,
     pub readers: Readers,
@@ -67,7 +67,7 @@ impl Parts {
         };
         Self {
             config,
-            life: Lifecycle::new(NOW),
+            life: Life::new(NOW),
             content: Some(Content::new(info, vec![0])),
             peers: Peers::default(),
             readers: Readers::new(NOW),

@@ -6,7 +6,7 @@ use super::shortage::Urgency;
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
-use crate::engine::metadata::MetadataFetch;
+use crate::engine::metadata::fetch::MetadataFetch;
 use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;

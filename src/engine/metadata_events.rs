@@ -1,10 +1,9 @@
 //! The metadata over the wire (BEP 9): fetched from several peers at once, served to those who ask.
 
-mod fetch;
-
 use std::sync::Arc;
 
 use super::content::pieces::PeerKey;
+use super::metadata::fetch::MetadataFetch;
 use super::peer::messages::wake;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
@@ -14,8 +13,6 @@ use crate::metainfo::torrent_file::{MAX_WEB_SEEDS, wants_slash, web_seed_url};
 use crate::metainfo::{Info, InfoHashes, Sha1Hash, Sha256Hash};
 use crate::wire::Message;
 use crate::wire::ut_metadata::{METADATA_PIECE_BYTES, MetadataMessage};
-
-pub(in crate::engine) use fetch::MetadataFetch;
 
 /// Bytes of messages that wait for a peer while it still gets metadata.
 const MAX_UNWRITTEN: usize = 256 * 1024;

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::super::swarm::peer_list::PeerSource;
 use super::*;
 use crate::engine::cache::share::Shares;
 use crate::engine::config::{StorageKind, TorrentConfig};
 use crate::engine::peer::extensions::LT_DONTHAVE;
+use crate::engine::swarm::peer_list::PeerSource;
 use crate::memory::pool::Pool;
 use crate::metainfo::{Create, Sha1Hash, Sha256Hash};
 use crate::settings::Settings;

@@ -1,0 +1,3 @@
+//! The metadata while it is downloaded (BEP 9).
+
+pub(in crate::engine) mod fetch;
