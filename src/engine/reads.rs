@@ -10,7 +10,7 @@ use super::readers::diagnosis::Facts;
 use super::readers::explanation::Explanation;
 use super::readers::reader::{ReaderId, ReaderOptions};
 use super::readers::source::{ReadOutcome, Source};
-use super::status::ReaderStatus;
+use super::readers::status::ReaderStatus;
 use super::torrent::Torrent;
 use crate::base::error::{Error, Result};
 use crate::base::time::Time;

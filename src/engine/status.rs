@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::cache::stats::{LookbehindStats, StorageStats};
 use super::config::{StorageKind, TorrentFlags};
 use super::content::pieces::{PeerKey, Stage};
 use super::swarm::peer_list::PeerSource;
@@ -9,7 +10,6 @@ use super::torrent::Torrent;
 use super::traffic::{Counters, Tally};
 use crate::alert::TorrentState;
 use crate::base::error::{Error, Result};
-use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::metainfo::InfoHashes;
@@ -156,77 +156,6 @@ pub struct PartialPiece {
     pub requested: u32,
     /// A block each: none 0, requested 1, writing 2, finished 3 (libtorrent's `block_state_t`).
     pub blocks: Vec<u8>,
-}
-
-/// Memory, in bytes: of the whole session and of one torrent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StorageStats {
-    pub session_limit: u64,
-    pub session_charged: u64,
-    pub session_peak: u64,
-    /// Verified pieces in memory.
-    pub resident: u64,
-    /// Blocks of pieces that are not whole, not verified, or not written to disk yet.
-    pub partial: u64,
-    /// Reserved for requests under way.
-    pub in_flight: u64,
-    /// Of it: heads and tails that readers pin; protected lookbehind.
-    pub pinned: u64,
-    pub protected_bytes: u64,
-    pub resident_pieces: u32,
-    pub protected_pieces: u32,
-    pub evicted_pieces: u64,
-    /// Pieces that were evicted and fetched again.
-    pub refetched_pieces: u64,
-    /// What of the session's limit is this torrent's now.
-    pub share: u64,
-}
-
-/// The explicitly protected pieces of a torrent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LookbehindStats {
-    pub protected_pieces: u32,
-    /// Of them, those that can be read now.
-    pub available_pieces: u32,
-    pub protected_bytes: u64,
-    /// The most that can be protected.
-    pub limit_bytes: u64,
-    /// Answers of `is_lookbehind_available`.
-    pub hits: u64,
-    pub misses: u64,
-}
-
-/// A reader's state. Offsets and sizes in bytes of its file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReaderStatus {
-    /// Filled in by the shell.
-    pub torrent: StorageIndex,
-    pub file: u32,
-    pub position: u64,
-    pub size: u64,
-    /// Contiguous bytes that can be read from the position on; and right before it.
-    pub buffered_ahead: u64,
-    pub buffered_behind: u64,
-    pub window_begin: u64,
-    pub window_end: u64,
-    pub lookahead: u64,
-    pub lookbehind: u64,
-    pub stalls: u64,
-    pub stall_time_us: u64,
-    /// -1: nothing was read yet.
-    pub time_to_first_byte_us: i64,
-    /// -1: no read followed a seek yet.
-    pub last_seek_latency_us: i64,
-    pub bytes_read: u64,
-    pub seeks: u64,
-    pub bitrate: u64,
-    pub background: bool,
-    pub waiting: bool,
-    pub prebuffer_done: u64,
-    pub prebuffer_total: u64,
-    /// Payload that came though a seek of this reader had taken it back; payload of its window that came twice.
-    pub wasted_bytes: u64,
-    pub duplicate_bytes: u64,
 }
 
 impl Torrent {

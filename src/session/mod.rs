@@ -42,12 +42,12 @@ use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Runtime;
 
 pub use crate::base::storage_index::StorageIndex;
+pub use crate::engine::cache::stats::{LookbehindStats, StorageStats};
 pub use crate::engine::config::{StorageKind, TorrentFlags};
 pub use crate::engine::readers::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 pub use crate::engine::readers::reader::ReaderOptions;
-pub use crate::engine::status::{
-    LookbehindStats, PartialPiece, PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus,
-};
+pub use crate::engine::readers::status::ReaderStatus;
+pub use crate::engine::status::{PartialPiece, PeerFlags, PeerInfo, TorrentStatus};
 pub use crate::engine::swarm::peer_list::PeerSource;
 pub use crate::engine::trackers::TrackerStatus;
 pub use crate::session::params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};

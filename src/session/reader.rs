@@ -14,7 +14,7 @@ use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::explanation::{Explanation, Reason};
 use crate::engine::readers::parts::Part;
 use crate::engine::readers::reader::{ReaderId, ReaderOptions};
-use crate::engine::status::ReaderStatus;
+use crate::engine::readers::status::ReaderStatus;
 use crate::sys::event_fd::EventFd;
 
 /// What a seek's offset counts from.

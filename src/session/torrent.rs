@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::driver::Driver;
 use crate::base::error::{Error, Result, Status};
 use crate::base::out_buffer::OutBuffer;
+use crate::engine::cache::stats::{LookbehindStats, StorageStats};
 use crate::engine::config::TorrentFlags;
 use crate::engine::readers::ReadOutcome;
-use crate::engine::status::{LookbehindStats, PartialPiece, PeerInfo, StorageStats, TorrentStatus};
+use crate::engine::status::{PartialPiece, PeerInfo, TorrentStatus};
 use crate::engine::trackers::TrackerStatus;
 use crate::metainfo::{Info, TorrentFile};
 

@@ -9,7 +9,7 @@ pub(crate) mod line;
 pub(crate) mod lookbehind;
 pub(crate) mod rank;
 pub mod share;
-pub(crate) mod stats;
+pub mod stats;
 
 use std::sync::Arc;
 

@@ -7,8 +7,45 @@ use crate::engine::content::Content;
 use crate::engine::content::pieces::{Slot, Stage};
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
-use crate::engine::status::{LookbehindStats, StorageStats};
 use crate::memory::pool::BLOCK_SIZE;
+
+/// Memory, in bytes: of the whole session and of one torrent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StorageStats {
+    pub session_limit: u64,
+    pub session_charged: u64,
+    pub session_peak: u64,
+    /// Verified pieces in memory.
+    pub resident: u64,
+    /// Blocks of pieces that are not whole, not verified, or not written to disk yet.
+    pub partial: u64,
+    /// Reserved for requests under way.
+    pub in_flight: u64,
+    /// Of it: heads and tails that readers pin; protected lookbehind.
+    pub pinned: u64,
+    pub protected_bytes: u64,
+    pub resident_pieces: u32,
+    pub protected_pieces: u32,
+    pub evicted_pieces: u64,
+    /// Pieces that were evicted and fetched again.
+    pub refetched_pieces: u64,
+    /// What of the session's limit is this torrent's now.
+    pub share: u64,
+}
+
+/// The explicitly protected pieces of a torrent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LookbehindStats {
+    pub protected_pieces: u32,
+    /// Of them, those that can be read now.
+    pub available_pieces: u32,
+    pub protected_bytes: u64,
+    /// The most that can be protected.
+    pub limit_bytes: u64,
+    /// Answers of `is_lookbehind_available`.
+    pub hits: u64,
+    pub misses: u64,
+}
 
 fn bytes(blocks: u64) -> u64 {
     blocks * u64::from(BLOCK_SIZE)

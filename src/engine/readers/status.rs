@@ -8,8 +8,40 @@ use super::{Readers, gone, prebuffer};
 use crate::base::error::Result;
 use crate::base::storage_index::StorageIndex;
 use crate::engine::content::Content;
-use crate::engine::status::ReaderStatus;
 use crate::memory::pool::BLOCK_SIZE;
+
+/// A reader's state. Offsets and sizes in bytes of its file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReaderStatus {
+    /// Filled in by the shell.
+    pub torrent: StorageIndex,
+    pub file: u32,
+    pub position: u64,
+    pub size: u64,
+    /// Contiguous bytes that can be read from the position on; and right before it.
+    pub buffered_ahead: u64,
+    pub buffered_behind: u64,
+    pub window_begin: u64,
+    pub window_end: u64,
+    pub lookahead: u64,
+    pub lookbehind: u64,
+    pub stalls: u64,
+    pub stall_time_us: u64,
+    /// -1: nothing was read yet.
+    pub time_to_first_byte_us: i64,
+    /// -1: no read followed a seek yet.
+    pub last_seek_latency_us: i64,
+    pub bytes_read: u64,
+    pub seeks: u64,
+    pub bitrate: u64,
+    pub background: bool,
+    pub waiting: bool,
+    pub prebuffer_done: u64,
+    pub prebuffer_total: u64,
+    /// Payload that came though a seek of this reader had taken it back; payload of its window that came twice.
+    pub wasted_bytes: u64,
+    pub duplicate_bytes: u64,
+}
 
 impl Readers {
     pub(in crate::engine) fn status(&self, id: ReaderId, content: Option<&Content>) -> Result<ReaderStatus> {
