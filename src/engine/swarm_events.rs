@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::config::TorrentFlags;
 use super::content::pieces::PeerKey;
-use super::peer::duplicates::Duplicate;
 use super::swarm::dial::DialFailure;
+use super::swarm::duplicates::Duplicate;
 use super::swarm::peer_list::{PeerSource, SwarmLimits};
 use super::swarm::shortage::Urgency;
 use super::swarm::surroundings::Surroundings;

@@ -1,7 +1,6 @@
 //! How fast peers bring what they are asked for.
 
 pub mod aggregate;
-pub(crate) mod limited;
 pub mod path;
 pub mod rate;
 pub mod slow_start;

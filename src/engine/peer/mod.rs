@@ -2,7 +2,6 @@
 
 pub mod budget;
 pub mod choking;
-pub(crate) mod duplicates;
 pub mod early_haves;
 pub mod extensions;
 pub mod fickle;
@@ -13,7 +12,6 @@ pub(crate) mod loans;
 pub mod messages;
 pub mod outbox;
 pub mod parole;
-mod parting;
 pub mod peers;
 pub mod pex;
 pub mod queue_depth;
@@ -481,7 +479,7 @@ impl Peer {
 #[cfg(test)]
 impl Peer {
     /// One that came to us and has said nothing.
-    fn silent(now: Time, key: PeerKey) -> Self {
+    pub(in crate::engine) fn silent(now: Time, key: PeerKey) -> Self {
         let handshake = Handshake::new(crate::metainfo::Sha1Hash([1; 20]), [2; 20], false);
         let credits = Credits::new(crate::memory::pool::Pool::new(1 << 20));
         Self::new(now, key, ([10, 0, 0, 1], 6881).into(), true, &handshake, credits, 1)

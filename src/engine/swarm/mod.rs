@@ -2,7 +2,9 @@
 
 pub mod choker;
 pub mod dial;
+pub(crate) mod duplicates;
 pub mod external_ip;
+mod parting;
 pub mod peer_list;
 pub mod pex;
 pub mod shortage;
@@ -12,10 +14,10 @@ pub mod turnover;
 
 use std::net::SocketAddr;
 
-use dial::Dialling;
-use peer_list::{Parting, PeerList, SwarmLimits};
-use shortage::Shortage;
-use turnover::{Places, Turnover};
+use self::dial::Dialling;
+use self::peer_list::{Parting, PeerList, SwarmLimits};
+use self::shortage::Shortage;
+use self::turnover::{Places, Turnover};
 
 use crate::alert::CloseReason;
 use crate::base::time::Time;

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use elementum_torrent::alert::{Alert, PerformanceWarning};
+use elementum_torrent::engine::cache::stats::StorageStats;
 use elementum_torrent::engine::readers::reader::ReaderId;
-use elementum_torrent::engine::status::{PeerFlags, PeerInfo, ReaderStatus, StorageStats, TorrentStatus};
+use elementum_torrent::engine::readers::status::ReaderStatus;
+use elementum_torrent::engine::status::{PeerFlags, PeerInfo, TorrentStatus};
 use elementum_torrent::engine::swarm::peer_list::PeerSource;
 
 use super::super::node::Memory;

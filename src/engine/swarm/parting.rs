@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Peer;
+use super::peer_list::Parting;
 use crate::alert::CloseReason;
 use crate::base::time::Time;
-use crate::engine::swarm::peer_list::Parting;
+use crate::engine::peer::Peer;
 
 /// A peer whose connection did nothing for either side and was over within this time hung up on us: if something was wanted, that is
 /// a failure.

@@ -8,10 +8,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Peer;
+use super::surroundings::Surroundings;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::swarm::surroundings::Surroundings;
+use crate::engine::peer::Peer;
 
 /// Two connections with one peer, one from each side, made within this time: they crossed.
 const CROSSING: Duration = Duration::from_secs(5);
