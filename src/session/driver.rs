@@ -23,7 +23,7 @@ use crate::engine::bandwidth::rate::Traffic;
 use crate::engine::content::pieces::{HashJob, PeerKey};
 use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::reader::ReaderId;
-use crate::engine::swarm::shortage::Urgency;
+use crate::engine::swarm::surroundings::Urgency;
 use crate::engine::{Output, Torrent};
 use crate::net::rate_limit::{RateLimiter, RateLimits, Standing};
 use crate::sys::event_fd::EventFd;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::base::storage_index::StorageIndex;
-use crate::engine::swarm::shortage::Urgency;
+use crate::engine::swarm::surroundings::Urgency;
 
 /// This part of the places is for reads that wait.
 const FOR_READS: usize = 8;

@@ -5,10 +5,10 @@ use super::rank::{Keepers, evictable_by};
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
+use crate::engine::content::want::Class;
 use crate::engine::life::Life;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
-use crate::engine::requests::demand::Class;
 use crate::engine::requests::shows::Shows;
 
 /// By what it is decided, beside what is held.

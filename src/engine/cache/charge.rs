@@ -4,9 +4,9 @@ use super::Cache;
 use super::holding::Holding;
 use crate::base::time::Time;
 use crate::engine::content::Content;
+use crate::engine::content::want::Class;
+use crate::engine::content::want::Pick;
 use crate::engine::readers::Readers;
-use crate::engine::requests::demand::Class;
-use crate::engine::requests::selector::Pick;
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
 use crate::memory::turns::{Promise, Rank};
 

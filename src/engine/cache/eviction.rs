@@ -10,9 +10,9 @@ use crate::base::time::Time;
 use crate::engine::config::StorageKind;
 use crate::engine::content::availability::withdraw;
 use crate::engine::content::pieces::{Slot, Stage};
-use crate::engine::requests::demand::Class;
+use crate::engine::content::want::Class;
+use crate::engine::content::want::Pick;
 use crate::engine::requests::interest::Interest;
-use crate::engine::requests::selector::Pick;
 
 impl Holding<'_> {
     /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for

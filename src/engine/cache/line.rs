@@ -12,10 +12,10 @@ use super::holding::Holding;
 use super::rank::EvictionRank;
 use crate::base::time::Time;
 use crate::engine::content::piece::Slot;
+use crate::engine::content::want::Pick;
+use crate::engine::content::want::{Class, Want};
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::{PATIENT, Reader};
-use crate::engine::requests::demand::{Class, Want};
-use crate::engine::requests::selector::Pick;
 use crate::memory::turns::{Lack, Member, Promise, Rank};
 
 /// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by

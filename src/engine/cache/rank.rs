@@ -6,8 +6,8 @@ use super::lookbehind::Lookbehind;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::Stage;
+use crate::engine::content::want::Class;
 use crate::engine::readers::reader::{Reader, ReaderId};
-use crate::engine::requests::demand::Class;
 use crate::engine::requests::shows::Shows;
 
 /// How much a piece in memory is worth keeping; the smallest goes first.

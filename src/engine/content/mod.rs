@@ -12,6 +12,7 @@ pub mod piece_picker;
 pub mod pieces;
 pub mod priorities;
 pub mod verifier;
+pub mod want;
 use std::sync::Arc;
 
 use self::bitfield::Bitfield;

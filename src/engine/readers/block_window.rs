@@ -14,8 +14,8 @@ use crate::engine::cache::Cache;
 use crate::engine::content::Content;
 use crate::engine::content::piece::Stage;
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::content::want::Want;
 use crate::engine::peer::peers::Peers;
-use crate::engine::requests::demand::Want;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Pieces that must fit into a reader's share for a window of pieces: behind, at the position, ahead.

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::Requests;
-use super::demand::{self, Class};
+use super::demand;
 use super::queues::Queues;
-use super::selector::Pick;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
 use crate::engine::cache::admission::Admission;
@@ -14,6 +13,7 @@ use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::content::want::{Class, Pick};
 use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Request;

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::QueueTime;
 use super::asking::Asking;
-use super::demand::Class;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::content::want::Class;
 use crate::engine::peer::Peer;
 
 /// A queue so many times as long as what keeps a way full was asked for when nobody played.

@@ -7,60 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::time::Time;
-use crate::engine::content::Content;
-use crate::engine::content::piece::Slot;
+use crate::engine::content::want::{Class, Want};
 use crate::engine::readers::reader::Reader;
 use crate::memory::pool::BLOCK_SIZE;
-use crate::metainfo::FileLayout;
-
-/// What a piece is wanted for. Smaller is more urgent; a more urgent want may evict what a less urgent one keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
-    Blocked,
-    Deadline,
-    Pinned,
-    Background,
-    Priority,
-    /// Not wanted: taken so that a peer shows the next piece.
-    Shown,
-}
-
-/// One piece wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Want {
-    pub class: Class,
-    /// When it is needed; only the order counts where no bitrate is known. Of a read that waits: since when.
-    pub due: Time,
-    pub piece: u32,
-    /// Of its blocks those from here on, and before `until`.
-    pub from: u32,
-    pub until: u32,
-}
-
-impl Want {
-    /// All blocks of a piece.
-    fn whole(class: Class, due: Time, piece: u32) -> Self {
-        Self { class, due, piece, from: 0, until: u32::MAX }
-    }
-
-    fn covers(&self, other: &Self) -> bool {
-        self.piece == other.piece && self.from <= other.from && self.until >= other.until
-    }
-
-    /// Does it fit into so many blocks of memory?
-    pub(in crate::engine) fn fits(&self, content: &Content, limit: u64) -> bool {
-        let blocks = content.layout().blocks_in_piece(self.piece).min(self.until);
-        u64::from(blocks.saturating_sub(self.from)) <= limit
-    }
-
-    /// Blocks of it that may be asked for; `slot`: of the piece, if it is begun.
-    pub fn free_blocks(&self, slot: Option<&Slot>, layout: &FileLayout) -> u32 {
-        slot.map_or_else(
-            || layout.num_blocks_to_fetch(self.piece, self.from, self.until),
-            |s| s.free_within(self.from, self.until),
-        )
-    }
-}
 
 /// What a reader without a bitrate is taken to consume, to merge its window with those of others.
 const ASSUMED_BITRATE: u64 = 1 << 20;

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use super::Requests;
 use super::asking::Asking;
-use super::demand::{Class, Want};
 use super::scheduler::max_requests;
-use super::selector::Pick;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{MAX_COPIES, PeerKey, Stage};
+use crate::engine::content::want::Pick;
+use crate::engine::content::want::{Class, Want};
 
 /// A late block for which nobody better is there now is looked at again after this.
 const AGAIN: Duration = Duration::from_millis(50);

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use super::asking::Asking;
-use super::demand::{Class, Want};
 use super::scheduler::max_requests;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
 use crate::engine::content::piece::Slot;
 use crate::engine::content::pieces::{PeerKey, Stage};
+use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::peer::Peer;
 use crate::memory::pool::BLOCK_SIZE;
 
@@ -19,14 +19,6 @@ const PICKER_SCAN: usize = 2048;
 
 /// What comes next is not asked of a silent peer, where others have it.
 const LEFT_BY_SILENT: u32 = 16;
-
-/// A block to ask for.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Pick {
-    pub piece: u32,
-    pub block: u32,
-    pub class: Class,
-}
 
 impl Asking<'_> {
     pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {

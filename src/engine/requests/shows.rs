@@ -6,66 +6,26 @@
 //! While somebody waits for what no peer has, what such a peer showed last is taken though nobody wants it: behind all else, a few
 //! pieces at once, into memory that is free or holds what nobody wants. It ends as soon as anybody has what is waited for.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Requests;
 use super::asking::Asking;
-use super::demand::Class;
-use super::selector::Pick;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::piece::Stage;
 use crate::engine::content::pieces::PeerKey;
+use crate::engine::content::want::Class;
+use crate::engine::content::want::Pick;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 
-/// So many of the newest pieces of a peer are those that it shows; some show two at a time.
-const MOST_SHOWN: usize = 4;
 /// Pieces that are taken at once.
 const MOST_TAKEN: usize = 8;
 /// Others that have what is waited for may only be on their way.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// For so long a peer is interesting whose piece was taken: to get its unchoke back takes longer than to be shown the next.
 const LINGER: Duration = Duration::from_secs(3);
-
-/// The newest pieces of one peer.
-#[derive(Debug, Default)]
-pub struct Shown {
-    pieces: VecDeque<u32>,
-    /// It shows again what we lost. What it refuses and does not show it has not got for us.
-    pub again: bool,
-    /// We have all that it showed, and it may show more: it is interesting until then.
-    pub lingers: Option<Time>,
-}
-
-impl Shown {
-    pub fn note(&mut self, piece: u32) {
-        self.take(piece);
-        if self.pieces.len() >= MOST_SHOWN {
-            self.pieces.pop_front();
-        }
-        self.pieces.push_back(piece);
-    }
-
-    pub fn shows(&self, piece: u32) -> bool {
-        self.pieces.contains(&piece)
-    }
-
-    /// We got the piece, whether it stays or not. Did the peer show it?
-    pub fn take(&mut self, piece: u32) -> bool {
-        let at = self.pieces.iter().position(|p| *p == piece);
-        at.is_some_and(|at| self.pieces.remove(at).is_some())
-    }
-
-    /// It stated all that it has. Only one that has very little shows that.
-    pub fn replace(&mut self, pieces: impl Iterator<Item = u32>) {
-        self.pieces = pieces.take(MOST_SHOWN + 1).collect();
-        if self.pieces.len() > MOST_SHOWN {
-            self.pieces.clear();
-        }
-    }
-}
 
 /// What is taken because it is shown.
 #[derive(Debug, Default)]
@@ -132,7 +92,7 @@ impl Asking<'_> {
                 && !self.readers.is_read_by_blocks(*p)
                 && content.store().slot(*p).map_or_else(begins, |s| s.has_free_block())
         };
-        let piece = peer.shown.pieces.iter().copied().find(will_do)?;
+        let piece = peer.shown.pieces().find(will_do)?;
         let content = self.content.as_mut()?;
         let block = if content.store().slot(piece).is_some() {
             content.store_mut().free_block(piece, 0, u32::MAX, 0)?

@@ -1,11 +1,8 @@
 //! Dialling: which addresses a torrent connects to, and how many at once.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Swarm;
 use super::peer_list::SwarmLimits;
-use super::surroundings::Surroundings;
 use crate::alert::CloseReason;
 use crate::base::error::Error;
 use crate::base::time::Time;
@@ -39,7 +36,8 @@ impl Dialling {
         self.since_start = 0;
     }
 
-    fn allowed(&mut self, now: Time, settings: &Settings) -> usize {
+    /// So many may begin now.
+    pub(super) fn allowed(&mut self, now: Time, settings: &Settings) -> usize {
         let speed = settings.connection_speed.max(0) as f64;
         self.tokens = (self.tokens + now.since(self.last).as_secs_f64() * speed).min(speed.max(1.0));
         self.last = now;
@@ -47,7 +45,7 @@ impl Dialling {
         (self.tokens as usize).max(boost as usize)
     }
 
-    fn began(&mut self, dials: usize) {
+    pub(super) fn began(&mut self, dials: usize) {
         self.tokens = (self.tokens - dials as f64).max(0.0);
         self.since_start = self.since_start.saturating_add(dials as u32);
     }
@@ -62,28 +60,5 @@ impl SwarmLimits {
             min_reconnect: Duration::from_secs(u64::try_from(settings.min_reconnect_time).unwrap_or(0).max(1)),
             no_privileged_ports: settings.no_connect_privileged_ports,
         }
-    }
-}
-
-impl Swarm {
-    /// Places of the torrent that are free.
-    pub(in crate::engine) fn room(&self, around: &Surroundings<'_>) -> usize {
-        around.config.connection_limit().saturating_sub(around.peers.len() + self.list.num_dialling())
-    }
-
-    /// Whom to dial now, as far as there is room.
-    pub(in crate::engine) fn next_dials(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<SocketAddr> {
-        let allowed = self.dialling.allowed(now, &around.config.settings);
-        let dials = self.list.next_dials(now, self.room(around).min(allowed), around.has_all());
-        self.dialling.began(dials.len());
-        dials
-    }
-
-    /// Should a dial end that nobody has answered for a while? Where somebody waits, another address could be dialled, and it takes the place for
-    /// that. `crowded`: the session has none.
-    pub(in crate::engine) fn dial_gives_way(&self, now: Time, crowded: bool, around: &Surroundings<'_>) -> bool {
-        let full = crowded || self.room(around) == 0;
-        let others = || self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
-        full && (around.content.is_none() || around.a_read_waits()) && others()
     }
 }

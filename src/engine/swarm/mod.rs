@@ -7,6 +7,7 @@ pub mod external_ip;
 mod parting;
 pub mod peer_list;
 pub mod pex;
+pub(crate) mod places;
 pub mod shortage;
 pub mod smart_ban;
 pub mod surroundings;
@@ -14,10 +15,11 @@ pub mod turnover;
 
 use std::net::SocketAddr;
 
-use self::dial::Dialling;
+use self::dial::{DIAL_ASKED_AGAIN, Dialling};
 use self::peer_list::{Parting, PeerList, SwarmLimits};
-use self::shortage::Shortage;
-use self::turnover::{Places, Turnover};
+use self::places::{Places, Turnover};
+use self::shortage::{Call, Shortage};
+use self::surroundings::Surroundings;
 
 use crate::alert::CloseReason;
 use crate::base::time::Time;
@@ -99,5 +101,31 @@ impl Swarm {
     /// When the next call for peers is due, if somebody waits for them.
     pub(in crate::engine) fn next_call(&self) -> Option<Time> {
         self.shortage.next()
+    }
+
+    /// Places of the torrent that are free.
+    pub(in crate::engine) fn room(&self, around: &Surroundings<'_>) -> usize {
+        around.config.connection_limit().saturating_sub(around.peers.len() + self.list.num_dialling())
+    }
+
+    /// Whom to dial now, as far as there is room.
+    pub(in crate::engine) fn next_dials(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<SocketAddr> {
+        let allowed = self.dialling.allowed(now, &around.config.settings);
+        let dials = self.list.next_dials(now, self.room(around).min(allowed), around.has_all());
+        self.dialling.began(dials.len());
+        dials
+    }
+
+    /// Should a dial end that nobody has answered for a while? Where somebody waits, another address could be dialled, and it takes the place for
+    /// that. `crowded`: the session has none.
+    pub(in crate::engine) fn dial_gives_way(&self, now: Time, crowded: bool, around: &Surroundings<'_>) -> bool {
+        let full = crowded || self.room(around) == 0;
+        let others = || self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
+        full && (around.content.is_none() || around.a_read_waits()) && others()
+    }
+
+    /// Calls for peers, if somebody waits for them and the time has come.
+    pub(in crate::engine) fn call_for_peers(&mut self, now: Time, around: &Surroundings<'_>) -> Option<Call> {
+        self.shortage.call(now, &mut self.list, &self.places, around)
     }
 }

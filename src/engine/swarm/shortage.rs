@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use super::Swarm;
+use super::peer_list::PeerList;
+use super::places::Places;
 use super::surroundings::Surroundings;
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
@@ -45,15 +46,6 @@ enum Need {
     Download,
 }
 
-/// Who waits for the answers to a torrent's announces, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Urgency {
-    Read,
-    Metadata,
-    Nobody,
-}
-
 /// The calls of a torrent.
 #[derive(Debug)]
 pub struct Shortage {
@@ -83,6 +75,45 @@ impl Shortage {
         (self.need, self.next) = (need, now);
     }
 
+    /// Calls for peers, if somebody waits for them and the time has come.
+    pub(super) fn call(
+        &mut self,
+        now: Time,
+        list: &mut PeerList,
+        places: &Places,
+        around: &Surroundings<'_>,
+    ) -> Option<Call> {
+        if !around.peers.is_empty() && now.since(self.looked) < LOOK {
+            return None;
+        }
+        self.looked = now;
+        let need = need(now, list, places, around);
+        if need != self.need {
+            self.changes(now, need);
+        }
+        let need = need.filter(|_| self.next <= now)?;
+        let (step, longest, called) = match need {
+            Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
+            Need::MoreForARead | Need::Metadata | Need::Download => {
+                (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
+            }
+        };
+        self.calls = self.calls.saturating_add(1);
+        let pause = list.about(step.saturating_mul(self.calls).min(longest));
+        self.next = now + pause;
+        list.call(now, called);
+        let (hurried, spacing) = match need {
+            Need::Read => (Hurried::ByRead, DHT_SPACING),
+            Need::MoreForARead | Need::Metadata => (Hurried::Gently, RARE_DHT_SPACING),
+            Need::Download => return Some(Call { trackers: None, search_dht: false }),
+        };
+        let search_dht = self.next_search <= now;
+        if search_dht {
+            self.next_search = now + spacing;
+        }
+        Some(Call { trackers: Some((hurried, self.calls == 1)), search_dht })
+    }
+
     /// When the next call is due, if one is.
     pub fn next(&self) -> Option<Time> {
         self.need.map(|_| self.next)
@@ -97,59 +128,25 @@ pub(in crate::engine) struct Call {
     pub search_dht: bool,
 }
 
-impl Swarm {
-    /// Calls for peers, if somebody waits for them and the time has come.
-    pub(in crate::engine) fn call_for_peers(&mut self, now: Time, around: &Surroundings<'_>) -> Option<Call> {
-        if !around.peers.is_empty() && now.since(self.shortage.looked) < LOOK {
-            return None;
-        }
-        self.shortage.looked = now;
-        let need = self.need(now, around);
-        if need != self.shortage.need {
-            self.shortage.changes(now, need);
-        }
-        let need = need.filter(|_| self.shortage.next <= now)?;
-        let (step, longest, called) = match need {
-            Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
-            Need::MoreForARead | Need::Metadata | Need::Download => {
-                (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
-            }
-        };
-        self.shortage.calls = self.shortage.calls.saturating_add(1);
-        let pause = self.list.about(step.saturating_mul(self.shortage.calls).min(longest));
-        self.shortage.next = now + pause;
-        self.list.call(now, called);
-        let (hurried, spacing) = match need {
-            Need::Read => (Hurried::ByRead, DHT_SPACING),
-            Need::MoreForARead | Need::Metadata => (Hurried::Gently, RARE_DHT_SPACING),
-            Need::Download => return Some(Call { trackers: None, search_dht: false }),
-        };
-        let search_dht = self.shortage.next_search <= now;
-        if search_dht {
-            self.shortage.next_search = now + spacing;
-        }
-        Some(Call { trackers: Some((hurried, self.shortage.calls == 1)), search_dht })
+/// For whom peers are called.
+fn need(now: Time, list: &PeerList, places: &Places, around: &Surroundings<'_>) -> Option<Need> {
+    if !around.active {
+        return None;
     }
-
-    fn need(&self, now: Time, around: &Surroundings<'_>) -> Option<Need> {
-        if !around.active {
-            return None;
-        }
-        let Some(content) = around.content else {
-            // They are given time to answer.
-            let new = |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
-            let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
-            return (!comes).then_some(Need::Metadata);
-        };
-        if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines().is_empty()) {
-            return Some(Need::Read);
-        }
-        if self.places.starves(now, around) && around.rate < TOO_LITTLE && !self.list.has_untried(now) {
-            return Some(Need::MoreForARead);
-        }
-        let fetches = || around.config.storage == StorageKind::Disk && content.picker().has_wanted();
-        (around.peers.is_empty() && fetches()).then_some(Need::Download)
+    let Some(content) = around.content else {
+        // They are given time to answer.
+        let new = |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
+        let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
+        return (!comes).then_some(Need::Metadata);
+    };
+    if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines().is_empty()) {
+        return Some(Need::Read);
     }
+    if places.starves(now, around) && around.rate < TOO_LITTLE && !list.has_untried(now) {
+        return Some(Need::MoreForARead);
+    }
+    let fetches = || around.config.storage == StorageKind::Disk && content.picker().has_wanted();
+    (around.peers.is_empty() && fetches()).then_some(Need::Download)
 }
 
 /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::shortage::Urgency;
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
@@ -11,6 +10,15 @@ use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
+
+/// Who waits for the answers to a torrent's announces, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Urgency {
+    Read,
+    Metadata,
+    Nobody,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Surroundings<'a> {

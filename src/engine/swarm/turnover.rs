@@ -46,15 +46,12 @@ const FAIR: Duration = Duration::from_secs(3);
 /// The same of one that was asked for metadata.
 const FAIR_FOR_METADATA: Duration = Duration::from_secs(5);
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(2);
-const MOST_DOUBLED: u32 = 3;
 /// Who has served comes back to us within this: others unchoke by chance every 30 s. Where all have served one of them has to make room for who
 /// may serve all the time, and sooner.
 const LAST_TURN: Duration = Duration::from_secs(45);
 const SOONEST_TURN: Duration = Duration::from_secs(10);
 /// Who brings less than that a second is slow: two blocks.
 const SLOW: u64 = 32 * 1024;
-/// Where reads wait for so long, all the time or again and again, whatever they get meanwhile, one of the slow makes room.
-const STARVES: Duration = Duration::from_secs(10);
 /// They wait again and again until none is seen to wait for so long: one that gets half of what it takes waits for half of the time.
 const RELIEVED: Duration = Duration::from_secs(3);
 /// And no other one before all who are here have had so long to show what they are worth, but for this part of the places.
@@ -65,9 +62,6 @@ const PROVEN: Duration = Duration::from_secs(5);
 const DRIPS: u64 = 6 * 1024;
 /// And comes back after so long, if the place is free still.
 const PUT_OFF: Duration = Duration::from_secs(5);
-/// One that came and found no place tries again within this. Places that are made go to those who come and to those who are dialled by turns:
-/// dials look for a place all the time, and would have each of them.
-const COMES_AGAIN: Duration = Duration::from_secs(10);
 /// Dials under way for which places were freed: two, or this part of all. Addresses at which nobody is must not take the places of all
 /// who might have been of use yet.
 const FREED_FOR_DIALS: usize = 4;
@@ -103,27 +97,6 @@ impl Newcomer {
     pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Ours };
 }
 
-/// When a place may be made next, and how many were made for the read, or the metadata, that is waited for.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Places {
-    /// For a dial that is to be made, at all.
-    for_dial: Time,
-    /// While somebody waits, for one that is dialled and for one that came.
-    for_waiting: [Time; 2],
-    /// When one that came last found no place, and whether the next one that is made is for such.
-    turned_away: Option<Time>,
-    is_for_one_that_comes: bool,
-    /// Since when a read waits all the time.
-    starves: Option<Time>,
-    /// Since when reads wait again and again, and when one was last seen to wait.
-    short: Option<(Time, Time)>,
-    /// One of the slow made room, and nobody has come since.
-    vacant: bool,
-    /// Since when that read waits.
-    read: Time,
-    made: usize,
-}
-
 /// Who makes room.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Leaver {
@@ -149,59 +122,6 @@ impl Leaver {
 
     pub fn reason(&self) -> CloseReason {
         if self.why == Why::TooSlow { CloseReason::PeerChurn } else { CloseReason::TooManyConnections }
-    }
-}
-
-impl Places {
-    /// Is the next place to be left to one that came before, and will come again?
-    fn awaits_one_that_comes(&self, now: Time) -> bool {
-        self.is_for_one_that_comes && self.turned_away.is_some_and(|at| now.since(at) < COMES_AGAIN)
-    }
-
-    /// A place was made, or was not.
-    fn note(&mut self, now: Time, incoming: bool, made: bool) {
-        if made {
-            self.is_for_one_that_comes = !incoming;
-        }
-        if incoming {
-            self.turned_away = (!made).then_some(now);
-        }
-    }
-
-    /// Somebody came.
-    pub fn taken(&mut self) {
-        self.vacant = false;
-    }
-
-    /// How long peers are given for that read, of whom there are so many: at first, and longer with each turn of all.
-    fn fair_time(&mut self, first: Duration, read: Time, peers: usize) -> Duration {
-        if self.read != read {
-            (self.read, self.made) = (read, 0);
-        }
-        let turns = u32::try_from(self.made / peers.max(1)).unwrap_or(MOST_DOUBLED);
-        first * (1 << turns.min(MOST_DOUBLED))
-    }
-
-    /// Do reads that somebody watches get too little, now and then or all the time?
-    fn is_short(&self, now: Time, around: &Surroundings<'_>) -> bool {
-        self.short.is_some_and(|(since, _)| now.since(since) >= STARVES) && !around.limited
-    }
-
-    /// Does a read that somebody watches wait all the time, other than by a limit of ours?
-    pub fn starves(&self, now: Time, around: &Surroundings<'_>) -> bool {
-        self.starves.is_some_and(|since| now.since(since) >= STARVES) && !around.limited
-    }
-}
-
-/// libtorrent's `peer_turnover`.
-#[derive(Debug)]
-pub(in crate::engine) struct Turnover {
-    next: Time,
-}
-
-impl Turnover {
-    pub fn new(now: Time) -> Self {
-        Self { next: now }
     }
 }
 
@@ -478,23 +398,4 @@ impl Swarm {
 /// Those who never served come first, among equals who is longest of no use.
 fn first<'a>(candidates: impl Iterator<Item = (bool, Time, &'a Peer)>) -> Option<&'a Peer> {
     candidates.min_by_key(|(served, since, peer)| (*served, *since, peer.key)).map(|(.., peer)| peer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fair_time_grows_with_each_turn_of_all_and_begins_anew_with_another_read() {
-        let mut places = Places::default();
-        let mut fair = |made, read| {
-            places.made = made;
-            places.fair_time(FAIR, Time::from_millis(read), 4)
-        };
-        assert_eq!(
-            [0, 3, 4, 8, 12, 400].map(|made| fair(made, 0) / FAIR.as_secs() as u32).map(|t| t.as_secs()),
-            [1, 1, 2, 4, 8, 8]
-        );
-        assert_eq!(fair(400, 1), FAIR);
-    }
 }
