@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::content::availability::{Audience, Have, tell_have};
 use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
 use super::peer::Peer;
+use super::peer::availability::{Audience, Have, tell_have};
 use super::peer::budget::{self, Reading};
 use super::peer::extensions::{LT_DONTHAVE, UT_METADATA, UT_PEX};
 use super::peer::messages::wake;
@@ -273,7 +273,7 @@ impl Torrent {
     pub(super) fn peer_has(&mut self, now: Time, key: PeerKey, piece: u32) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &mut self.content else { return peer.has_early(piece) };
-        match content.peer_has(peer, piece)? {
+        match peer.has_piece(content, piece)? {
             Have::Known => {}
             Have::ShownAgain => self.asking().heard_of_pieces(now),
             Have::News => {
@@ -291,7 +291,7 @@ impl Torrent {
         let audience = self.audience();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
         let Some(content) = &mut self.content else { return peer.haves.early_mut().lost(piece) };
-        let Some(lost) = content.peer_lost(peer, piece) else { return Ok(()) };
+        let Some(lost) = peer.lost_piece(content, piece) else { return Ok(()) };
         if lost.was.seed {
             self.swarm.list_mut().set_seed(peer.address, false);
         }
@@ -337,7 +337,7 @@ impl Torrent {
     fn replace_have(&mut self, now: Time, key: PeerKey, field: Bitfield) -> Result<(), String> {
         let stays = self.audience() == Audience::All;
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
-        content.replace_have(peer, field)?;
+        peer.states(content, field)?;
         let needs_look = peer.haves.needs_look(stays);
         self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
         self.peers.set_partial(key, needs_look);
@@ -596,7 +596,7 @@ impl Torrent {
         self.uploads.peer_gone(key);
         self.fetch.peer_gone(key);
         if let Some(content) = &mut self.content {
-            content.forget_pieces_of(&peer);
+            peer.forget_pieces(content);
             for r in &peer.requests {
                 let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
                 content.store_mut().unmark_asked(r.piece, r.block, key);

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::bandwidth::path::QueueTime;
 use super::cache::holding::Holding;
 use super::content::Content;
-use super::content::arrival::{Arriving, Landed, Passed};
-use super::content::availability::tell_have;
+use super::content::arrival::Passed;
 use super::content::hashing::Verified;
 use super::content::pieces::{HashJob, PeerKey};
 use super::output::DiskJob;
+use super::peer::arriving::{Arriving, Landed};
+use super::peer::availability::tell_have;
 use super::requests::asking::Asking;
 use super::requests::queues::Queues;
 use super::torrent::Torrent;
@@ -227,7 +228,7 @@ impl Torrent {
     /// We got the piece: those who have it have so much less for us.
     fn offers_changed(&mut self, now: Time, piece: u32) {
         let Some(content) = &self.content else { return };
-        let offers = content.offer_changed(&mut self.peers, piece, true);
+        let offers = self.peers.offer_changed(content, piece, true);
         self.requests.linger(now, &offers.showed, &mut self.peers, content);
         for key in offers.changed {
             self.update_interest(now, key);

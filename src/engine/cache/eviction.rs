@@ -8,10 +8,10 @@ use super::rank::{EvictionRank, evictable_by};
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
-use crate::engine::content::availability::withdraw;
 use crate::engine::content::pieces::{Slot, Stage};
 use crate::engine::content::want::Class;
 use crate::engine::content::want::Pick;
+use crate::engine::peer::availability::withdraw;
 use crate::engine::requests::interest::Interest;
 
 impl Holding<'_> {
@@ -107,7 +107,7 @@ impl Holding<'_> {
         content.piece_lost(piece);
         let content = &*content;
         // Those who have it have something for us since.
-        let offers = content.offer_changed(self.peers, piece, false);
+        let offers = self.peers.offer_changed(content, piece, false);
         let interest = Interest { config: self.config, content: Some(content), readers: self.readers };
         for key in offers.changed {
             interest.update(now, key, self.peers, self.requests, &mut self.out.wake);

@@ -1,123 +1,9 @@
-//! Blocks that arrive, and what becomes of their piece once it is hashed.
+//! What becomes of a piece once it is hashed.
 
 use super::Content;
-use super::pieces::{Arrival, PeerKey, Stage};
-use crate::alert::Alert;
-use crate::base::time::Time;
-use crate::engine::bandwidth::aggregate::Aggregate;
+use super::pieces::Stage;
 use crate::engine::config::StorageKind;
-use crate::engine::peer::Peer;
-use crate::engine::traffic::Tally;
 use crate::memory::pool::{BLOCK_SIZE, Block};
-
-/// What a block touches that comes in from a peer.
-pub(in crate::engine) struct Arriving<'a> {
-    pub(in crate::engine) content: Option<&'a mut Content>,
-    pub(in crate::engine) peer: &'a mut Peer,
-    pub(in crate::engine) aggregate: &'a mut Aggregate,
-    pub(in crate::engine) counters: &'a mut Tally,
-    pub(in crate::engine) alerts: &'a mut Vec<Alert>,
-}
-
-/// What a block was.
-#[derive(Debug)]
-pub(in crate::engine) enum Landed {
-    /// Its request was taken back, or never made. The block, if these bytes are one.
-    Stray(Option<u32>),
-    /// It was asked for, and is here already.
-    Redundant(u32),
-    /// It was asked for, and is here now. Who else was asked for it is to be told to stop.
-    Stored { block: u32, others: Vec<PeerKey> },
-}
-
-impl Arriving<'_> {
-    /// A block came, already charged.
-    pub(in crate::engine) fn block(
-        &mut self,
-        now: Time,
-        piece: u32,
-        begin: u32,
-        data: Block,
-    ) -> Result<Landed, String> {
-        let length = data.len();
-        self.check_length(piece, begin, length)?;
-        let (Some(content), peer) = (&mut self.content, &mut *self.peer) else { return Ok(Landed::Stray(None)) };
-        let in_grid = content.block_at(piece, begin, length);
-        let request = in_grid.and_then(|block| peer.take_request(piece, block));
-        let (Some(block), Some(request)) = (in_grid, request) else {
-            // Taken back while it came in.
-            peer.answers_cancelled(piece, begin / BLOCK_SIZE);
-            let answers = peer.stray_came(now, length);
-            peer.stray_arrived(now, length);
-            self.stray(length, answers);
-            return Ok(Landed::Stray(in_grid));
-        };
-        // It may have come in while it was taken back and asked again: the second charge is of no use then.
-        if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
-            drop(peer.credits.take(piece, begin));
-        }
-        self.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
-        peer.block_arrived(now, length, request);
-        peer.last_useful = now;
-        peer.budget.block(u64::from(length));
-        let arrival = content.store.receive(now, piece, block, data, peer.key);
-        self.unsnub();
-        Ok(match arrival {
-            Arrival::Stored { others } => Landed::Stored { block, others },
-            Arrival::Redundant => {
-                self.counters.redundant_bytes += u64::from(length);
-                Landed::Redundant(block)
-            }
-        })
-    }
-
-    /// A block came that no charge stood for (its request was taken back): nothing was kept of it. True: it may be what the peer is still
-    /// asked for, which it will not bring again.
-    pub(in crate::engine) fn block_unpaid(
-        &mut self,
-        now: Time,
-        piece: u32,
-        begin: u32,
-        length: u32,
-    ) -> Result<bool, String> {
-        self.check_length(piece, begin, length)?;
-        self.peer.path.stray(length);
-        let answers = self.peer.stray_came(now, length);
-        self.stray(length, answers);
-        Ok(begin.is_multiple_of(BLOCK_SIZE) && !self.peer.answers_cancelled(piece, begin / BLOCK_SIZE))
-    }
-
-    /// A peer that answers with more or less than it was asked for will not bring the rest: it would be waited for in vain.
-    fn check_length(&self, piece: u32, begin: u32, length: u32) -> Result<(), String> {
-        let Some(content) = &self.content else { return Ok(()) };
-        let block = begin / BLOCK_SIZE;
-        let asked =
-            begin.is_multiple_of(BLOCK_SIZE) && self.peer.requests.iter().any(|r| (r.piece, r.block) == (piece, block));
-        if !asked {
-            return Ok(());
-        }
-        match content.info.layout.block_size(piece, block) {
-            expected if expected == length => Ok(()),
-            expected => Err(format!("a block of {length} bytes for a request of {expected}, piece {piece} at {begin}")),
-        }
-    }
-
-    /// Nobody waited for it any more. `answers`: it was asked for once.
-    fn stray(&mut self, length: u32, answers: bool) {
-        if answers {
-            self.unsnub();
-        }
-        self.counters.redundant_bytes += u64::from(length);
-        self.aggregate.path.stray(length);
-    }
-
-    /// It brings something again.
-    fn unsnub(&mut self) {
-        if std::mem::take(&mut self.peer.snubbed) {
-            self.alerts.push(Alert::PeerUnsnubbed { endpoint: self.peer.address, peer_id: self.peer.peer_id });
-        }
-    }
-}
 
 /// What becomes of a piece that passed its hash.
 #[derive(Debug)]
@@ -141,7 +27,7 @@ pub(in crate::engine) struct Had {
 
 impl Content {
     /// The block that begins there, if there is one of that length.
-    fn block_at(&self, piece: u32, begin: u32, length: u32) -> Option<u32> {
+    pub(in crate::engine) fn block_at(&self, piece: u32, begin: u32, length: u32) -> Option<u32> {
         let (layout, block) = (&self.info.layout, begin / BLOCK_SIZE);
         let in_grid = piece < layout.num_pieces()
             && begin.is_multiple_of(BLOCK_SIZE)

@@ -1,7 +1,6 @@
 //! What exists of a torrent from the metadata on.
 
 pub mod arrival;
-pub mod availability;
 pub mod bitfield;
 pub mod hash_job;
 pub mod hashing;
@@ -89,6 +88,11 @@ impl Content {
 
     pub fn picker(&self) -> &Picker {
         &self.picker
+    }
+
+    /// For those who have pieces, and say so.
+    pub fn picker_mut(&mut self) -> &mut Picker {
+        &mut self.picker
     }
 
     /// Wanted pieces of which nothing is asked for, in the order of the file inside each priority.

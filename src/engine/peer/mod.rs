@@ -1,5 +1,7 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
+pub(crate) mod arriving;
+pub(crate) mod availability;
 pub mod budget;
 pub mod choking;
 pub mod early_haves;

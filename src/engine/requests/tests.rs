@@ -118,7 +118,7 @@ impl Parts {
         assert!(peer.choking.unchoked(NOW));
         let content = self.content();
         peer.haves.know_pieces(PIECES);
-        content.replace_have(&mut peer, Bitfield::full(PIECES)).expect("the first");
+        peer.states(content, Bitfield::full(PIECES)).expect("the first");
         self.peers.insert(key, peer);
         self.peers.set_partial(key, true);
         let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };

@@ -1,14 +1,14 @@
 //! Who has what: what peers say of their pieces, what they are told of ours.
 
-use super::Content;
-use super::bitfield::Bitfield;
-use super::pieces::PeerKey;
+use super::Peer;
+use super::haves::Was;
+use super::messages::wake;
+use super::peers::Peers;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind};
-use crate::engine::peer::Peer;
-use crate::engine::peer::haves::Was;
-use crate::engine::peer::messages::wake;
-use crate::engine::peer::peers::Peers;
+use crate::engine::content::Content;
+use crate::engine::content::bitfield::Bitfield;
+use crate::engine::content::pieces::PeerKey;
 use crate::wire::{Message, lt_donthave};
 
 /// Who hears of a piece that we have.
@@ -93,11 +93,11 @@ pub(in crate::engine) struct Lost {
     pub asked: Vec<u32>,
 }
 
-impl Content {
+impl Peers {
     /// We got the piece, or lost it: what those have for us who have it.
-    pub(in crate::engine) fn offer_changed(&self, peers: &mut Peers, piece: u32, had: bool) -> Offers {
+    pub(in crate::engine) fn offer_changed(&mut self, content: &Content, piece: u32, had: bool) -> Offers {
         let mut offers = Offers::default();
-        peers.for_each_partial(|peer| {
+        self.for_each_partial(|peer| {
             let Some(left) = peer.haves.ours_changed(piece, had) else { return };
             if had && peer.shown.take(piece) && left == 0 {
                 offers.showed.push(peer.key);
@@ -107,63 +107,66 @@ impl Content {
             }
         });
         // Seeds have something for us until we have everything.
-        if self.num_missing() == u32::from(!had) {
-            offers.changed.extend(peers.values().filter(|p| p.haves.is_counted_seed()).map(|p| p.key));
+        if content.num_missing() == u32::from(!had) {
+            offers.changed.extend(self.values().filter(|p| p.haves.is_counted_seed()).map(|p| p.key));
         }
         offers
     }
+}
 
-    pub(in crate::engine) fn peer_has(&mut self, peer: &mut Peer, piece: u32) -> Result<Have, String> {
-        let pieces = self.info.layout.num_pieces();
+impl Peer {
+    /// It has the piece.
+    pub(in crate::engine) fn has_piece(&mut self, content: &mut Content, piece: u32) -> Result<Have, String> {
+        let pieces = content.layout().num_pieces();
         if piece >= pieces {
             return Err(format!("HAVE of piece {piece} of {pieces}"));
         }
-        if !peer.haves.got(piece, &self.have) {
-            if !self.is_missing(piece) || peer.haves.is_counted_seed() {
+        if !self.haves.got(piece, content.have()) {
+            if !content.is_missing(piece) || self.haves.is_counted_seed() {
                 return Ok(Have::Known);
             }
-            peer.shown.again = true;
-            peer.shown.note(piece);
-            peer.refusals.forget(piece);
+            self.shown.again = true;
+            self.shown.note(piece);
+            self.refusals.forget(piece);
             return Ok(Have::ShownAgain);
         }
-        peer.budget.refund(1); // it was news
+        self.budget.refund(1); // it was news
         // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
         // all pieces with each message.
-        self.picker.peer_has(piece);
-        peer.shown.note(piece);
+        content.picker_mut().peer_has(piece);
+        self.shown.note(piece);
         Ok(Have::News)
     }
 
-    /// The peer has the piece no more. None: it had not.
-    pub(in crate::engine) fn peer_lost(&mut self, peer: &mut Peer, piece: u32) -> Option<Lost> {
-        let was = peer.haves.lost(piece, &self.have)?;
+    /// It has the piece no more. None: it had not.
+    pub(in crate::engine) fn lost_piece(&mut self, content: &mut Content, piece: u32) -> Option<Lost> {
+        let was = self.haves.lost(piece, content.have())?;
         if was.counted_seed {
-            self.picker.seed_left();
-            self.picker.pieces_joined(peer.haves.pieces());
+            content.picker_mut().seed_left();
+            content.picker_mut().pieces_joined(self.haves.pieces());
         } else {
-            self.picker.peer_lost(piece);
+            content.picker_mut().peer_lost(piece);
         }
-        let asked = peer.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        let asked = self.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         Some(Lost { was, asked })
     }
 
-    /// The peer states all that it has.
-    pub(in crate::engine) fn replace_have(&mut self, peer: &mut Peer, field: Bitfield) -> Result<(), String> {
-        peer.haves.count_bitfield()?;
-        self.forget_pieces_of(peer);
-        self.picker.peer_joined(&field);
-        peer.haves.replace(field, &self.have);
-        peer.shown.replace(peer.haves.pieces().iter().filter(|_| !peer.haves.is_counted_seed()));
+    /// It states all that it has.
+    pub(in crate::engine) fn states(&mut self, content: &mut Content, field: Bitfield) -> Result<(), String> {
+        self.haves.count_bitfield()?;
+        self.forget_pieces(content);
+        content.picker_mut().peer_joined(&field);
+        self.haves.replace(field, content.have());
+        self.shown.replace(self.haves.pieces().iter().filter(|_| !self.haves.is_counted_seed()));
         Ok(())
     }
 
-    /// What the peer has counts no more.
-    pub(in crate::engine) fn forget_pieces_of(&mut self, peer: &Peer) {
-        if peer.haves.is_counted_seed() {
-            self.picker.seed_left();
+    /// What it has counts no more.
+    pub(in crate::engine) fn forget_pieces(&self, content: &mut Content) {
+        if self.haves.is_counted_seed() {
+            content.picker_mut().seed_left();
         } else {
-            self.picker.pieces_left(peer.haves.pieces());
+            content.picker_mut().pieces_left(self.haves.pieces());
         }
     }
 }
