@@ -73,6 +73,7 @@ pub mod bandwidth;
 pub mod cache;
 pub mod config;
 pub mod content;
+mod diagnosis;
 pub mod life;
 mod lifecycle;
 pub mod metadata;

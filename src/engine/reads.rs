@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::cache::admission::Admission;
 use super::content::Content;
 use super::content::priorities::check_priorities;
+use super::diagnosis::Facts;
 use super::readers::Readers;
-use super::readers::diagnosis::Facts;
 use super::readers::explanation::Explanation;
 use super::readers::reader::{ReaderId, ReaderOptions};
 use super::readers::source::{ReadOutcome, Source};
@@ -20,12 +20,12 @@ impl Torrent {
     /// The readers, and where they find their bytes.
     pub(super) fn readers(&mut self) -> (&mut Readers, Source<'_>) {
         let content = self.content.as_ref();
-        let source = Source { config: &self.config, life: &self.life, content, cache: &self.cache };
+        let source = Source { config: &self.config, life: &self.life, content, pool: self.cache.pool() };
         (&mut self.readers, source)
     }
 
     pub(super) fn source(&self) -> Source<'_> {
-        Source { config: &self.config, life: &self.life, content: self.content.as_ref(), cache: &self.cache }
+        Source { config: &self.config, life: &self.life, content: self.content.as_ref(), pool: self.cache.pool() }
     }
 
     fn admission(&self) -> Admission<'_> {
@@ -210,6 +210,7 @@ impl Torrent {
     pub fn explain(&self, now: Time, id: ReaderId) -> Result<Explanation> {
         let facts = Facts {
             source: self.source(),
+            cache: &self.cache,
             readers: &self.readers,
             peers: &self.peers,
             swarm: &self.swarm,

@@ -90,7 +90,7 @@ impl Holding<'_> {
     /// Lets go of the block that is furthest from all who read block by block. True if there was one.
     pub(super) fn let_one_go(&mut self, now: Time) -> bool {
         let Some(content) = &mut *self.content else { return false };
-        let Some((piece, block)) = self.readers.furthest_block(content, self.cache) else { return false };
+        let Some((piece, block)) = self.cache.furthest_block(content, self.readers) else { return false };
         let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
         content.store_mut().break_up(piece);
         content.store_mut().let_go(piece, block);

@@ -75,7 +75,7 @@ impl Holding<'_> {
             others_wait: self.cache.pool.anybody_waits(),
         };
         let content = self.content.as_ref();
-        let source = Source { config: self.config, life: self.life, content, cache: self.cache };
+        let source = Source { config: self.config, life: self.life, content, pool: self.cache.pool() };
         self.readers.answer_reads(now, &source);
         self.readers.cut_windows(now, &portions);
     }

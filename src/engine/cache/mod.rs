@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod charge;
 pub(crate) mod claims;
 pub(crate) mod eviction;
+mod furthest;
 pub(crate) mod holding;
 pub(crate) mod line;
 pub(crate) mod lookbehind;

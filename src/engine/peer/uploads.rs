@@ -6,12 +6,11 @@ use super::Peer;
 use super::messages::wake;
 use super::peers::Peers;
 use crate::base::time::Time;
-use crate::engine::cache::Cache;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::output::{DiskJob, Output, UploadRead};
-use crate::memory::pool::{BLOCK_SIZE, Block};
+use crate::memory::pool::{BLOCK_SIZE, Block, Pool};
 use crate::wire::{BlockRequest, Message};
 
 /// The longest request that is served; 16 KiB is what everybody asks.
@@ -30,7 +29,9 @@ pub(in crate::engine) struct Serving<'a> {
     pub(in crate::engine) config: &'a Config,
     pub(in crate::engine) content: &'a mut Option<Content>,
     pub(in crate::engine) peers: &'a mut Peers,
-    pub(in crate::engine) cache: &'a Cache,
+    pub(in crate::engine) pool: &'a Pool,
+    /// Blocks that all torrents of the session cannot do without.
+    pub(in crate::engine) needed: u64,
     pub(in crate::engine) unchoked: usize,
     pub(in crate::engine) disk_generation: u64,
     pub(in crate::engine) out: &'a mut Output,
@@ -123,8 +124,8 @@ impl Serving<'_> {
     /// False: there is nothing to lend now, and nothing is on its way to the peer.
     fn lend(&mut self, now: Time, key: PeerKey) -> bool {
         let watermark = usize::try_from(self.config.settings.send_buffer_watermark).unwrap_or(0);
-        let most = (self.cache.pool().most_lent() / self.unchoked.max(1) as u64).max(1);
-        let needed = self.cache.needed();
+        let most = (self.pool.most_lent() / self.unchoked.max(1) as u64).max(1);
+        let needed = self.needed;
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
         let mut lent = true;

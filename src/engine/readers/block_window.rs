@@ -10,12 +10,6 @@ use std::ops::Range;
 use super::Readers;
 use super::reader::Reader;
 use super::span::Span;
-use crate::engine::cache::Cache;
-use crate::engine::content::Content;
-use crate::engine::content::piece::Stage;
-use crate::engine::content::pieces::PeerKey;
-use crate::engine::content::want::Want;
-use crate::engine::peer::peers::Peers;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Pieces that must fit into a reader's share for a window of pieces: behind, at the position, ahead.
@@ -154,7 +148,7 @@ impl Reader {
     }
 
     /// How far the block lies outside all that the reader needs; `None`: it needs it, or the whole piece.
-    fn spares(&self, piece: u32, block: u32) -> Option<u64> {
+    pub(in crate::engine) fn spares(&self, piece: u32, block: u32) -> Option<u64> {
         let probed = self.probes.iter().map(|p| self.probe_blocks(p.offset)).filter(|(p, _)| *p == piece);
         match &self.window.block_window {
             Some(stretch) => {
@@ -176,61 +170,6 @@ impl Readers {
     pub(in crate::engine) fn is_read_by_blocks(&self, piece: u32) -> bool {
         let probed = |r: &Reader| r.probes.iter().any(|p| r.span.piece_at(p.offset) == piece);
         self.map.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || probed(r)))
-    }
-
-    /// The piece and the block of it that is furthest from all who read block by block, of what is had, too: it may go.
-    pub(in crate::engine) fn furthest_block(&self, content: &Content, cache: &Cache) -> Option<(u32, u32)> {
-        if !self.reads_by_blocks() {
-            return None;
-        }
-        let limit = cache.limit();
-        let mut furthest: Option<(u64, u32, u32)> = None;
-        for piece in content.store().present().iter().copied().filter(|p| self.is_read_by_blocks(*p)) {
-            let whole = u64::from(content.layout().blocks_in_piece(piece)) <= limit;
-            let kept = whole && (self.deadlines.contains_key(&piece) || cache.protects(piece));
-            let Some(slot) = content.store().slot(piece).filter(|s| s.stage() != Stage::Writing && !kept) else {
-                continue;
-            };
-            let by_pieces = |r: &&Reader| whole || r.window.block_window.is_some();
-            if slot.stage() == Stage::Kept && slot.is_shared() {
-                continue;
-            }
-            let ours = if slot.whole().is_some() { 2 } else { 1 };
-            let held = (0u32..)
-                .zip(slot.blocks())
-                .filter(|(_, b)| b.data().is_some_and(|d| d.holders() == ours && !d.is_padding()));
-            for (block, _) in held {
-                let mut spared = self.map.values().filter(by_pieces).map(|r| r.spares(piece, block));
-                let distance = spared.try_fold(u64::MAX, |least, beyond| beyond.map(|b| least.min(b)));
-                furthest = furthest.max(distance.map(|d| (d, piece, block)));
-            }
-        }
-        furthest.map(|(_, piece, block)| (piece, block))
-    }
-
-    /// The pieces of which what was let go is to be had again: somebody wants it now, or nobody reads them block by block any more.
-    pub(in crate::engine) fn wanted_back(&self, content: &Content, demand: &[Want]) -> Vec<u32> {
-        if content.store().passed_blocks() == 0 {
-            return Vec::new();
-        }
-        let passed = |p: &u32| content.store().slot(*p).is_some_and(|s| s.passed() > 0);
-        let wanted = |p: u32| {
-            let wants = demand.iter().filter(|w| w.piece == p);
-            let slot = content.store().slot(p);
-            slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
-        };
-        let back = |p: &u32| passed(p) && (wanted(*p) || !self.is_read_by_blocks(*p));
-        content.store().present().iter().copied().filter(back).collect()
-    }
-
-    /// What was asked for of pieces that are read block by block, and lies outside what is wanted now: of whom, the piece and the block.
-    pub(in crate::engine) fn asked_beyond(&self, demand: &[Want], peers: &Peers) -> Vec<(PeerKey, u32, u32)> {
-        let wanted = |piece, block| {
-            demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
-                || !self.is_read_by_blocks(piece)
-        };
-        let requests = peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
-        requests.filter(|(_, p, b)| !wanted(*p, *b)).collect()
     }
 }
 

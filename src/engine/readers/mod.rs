@@ -3,7 +3,6 @@
 pub(crate) mod background;
 pub mod block_window;
 pub mod consumption;
-pub mod diagnosis;
 pub mod explanation;
 pub mod parts;
 pub mod portions;
@@ -88,7 +87,7 @@ impl Readers {
         let layout = content.layout();
         let Some(entry) = layout.file(file as usize) else { return Err(Error::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
-        let limit = source.cache.limit();
+        let limit = source.pool.limit();
         if source.config.storage == StorageKind::Memory && source.piece_blocks() > limit && !options.unverified {
             return Err(Error::new(
                 Status::OutOfMemory,
@@ -167,7 +166,7 @@ impl Readers {
     }
 }
 
-fn gone() -> Error {
+pub(in crate::engine) fn gone() -> Error {
     Error::new(Status::InvalidStorageIndex, "the torrent of this reader was removed")
 }
 

@@ -4,11 +4,10 @@ use super::Reader;
 use super::parts::{Part, memory_parts};
 use super::span::Span;
 use crate::base::error::{Error, Result, Status};
-use crate::engine::cache::Cache;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
 use crate::engine::life::Life;
-use crate::memory::pool::BLOCK_SIZE;
+use crate::memory::pool::{BLOCK_SIZE, Pool};
 
 /// Most bytes that are read from disk at once.
 const MAX_DISK_READ: u64 = 1 << 20;
@@ -51,7 +50,7 @@ pub(in crate::engine) struct Source<'a> {
     pub config: &'a Config,
     pub life: &'a Life,
     pub content: Option<&'a Content>,
-    pub cache: &'a Cache,
+    pub pool: &'a Pool,
 }
 
 impl Source<'_> {
@@ -120,7 +119,7 @@ impl Source<'_> {
             StorageKind::Memory => !reader.options.unverified,
             StorageKind::Disk => self.content.is_some_and(|c| c.is_missing(piece)),
         };
-        needs_all && u64::from(blocks) > self.cache.limit()
+        needs_all && u64::from(blocks) > self.pool.limit()
     }
 
     /// Does the reader need all of a piece there that is larger than memory?
@@ -138,7 +137,7 @@ impl Source<'_> {
 
     fn too_large(&self, piece: u32) -> Error {
         let layout = self.content.map(|c| c.layout());
-        let (size, limit) = (layout.map_or(0, |l| l.piece_size(piece)), self.cache.limit() * u64::from(BLOCK_SIZE));
+        let (size, limit) = (layout.map_or(0, |l| l.piece_size(piece)), self.pool.limit() * u64::from(BLOCK_SIZE));
         Error::new(Status::OutOfMemory, format!("piece {piece} has {size} bytes, and memory_limit is {limit} bytes"))
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::content::want::{Class, Pick};
+use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Request;
@@ -146,7 +146,7 @@ impl Asking<'_> {
         );
         self.requests.demand.set(wants);
         // What was let go is to be had again, where it is wanted back.
-        let back = self.readers.wanted_back(content, self.requests.wants());
+        let back = wanted_back(self.readers, content, self.requests.wants());
         back.into_iter().for_each(|piece| content.store_mut().rewind(piece));
         self.cache.review_promises(content, self.readers);
         self.cache.leave_line();
@@ -178,4 +178,19 @@ impl Asking<'_> {
         self.out.hashes.extend(self.hashing.collect(now, content, self.readers.reads_by_blocks()));
         self.out.readers_changed = true;
     }
+}
+
+/// The pieces of which what was let go is to be had again: somebody wants it now, or nobody reads them block by block any more.
+fn wanted_back(readers: &Readers, content: &Content, demand: &[Want]) -> Vec<u32> {
+    if content.store().passed_blocks() == 0 {
+        return Vec::new();
+    }
+    let passed = |p: &u32| content.store().slot(*p).is_some_and(|s| s.passed() > 0);
+    let wanted = |p: u32| {
+        let wants = demand.iter().filter(|w| w.piece == p);
+        let slot = content.store().slot(p);
+        slot.is_some_and(|s| wants.into_iter().any(|w| s.has_passed_within(w.from, w.until)))
+    };
+    let back = |p: &u32| passed(p) && (wanted(*p) || !readers.is_read_by_blocks(*p));
+    content.store().present().iter().copied().filter(back).collect()
 }

@@ -6,8 +6,10 @@ use super::QueueTime;
 use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::content::want::Class;
+use crate::engine::content::want::{Class, Want};
 use crate::engine::peer::Peer;
+use crate::engine::peer::peers::Peers;
+use crate::engine::readers::Readers;
 
 /// A queue so many times as long as what keeps a way full was asked for when nobody played.
 const MUCH_TOO_LONG: usize = 2;
@@ -38,7 +40,7 @@ impl Asking<'_> {
     /// After a seek: what was asked for of pieces that are read block by block, and lies outside what is wanted now, is taken back.
     pub(in crate::engine) fn cancel_beyond(&mut self, now: Time) {
         self.refresh_wants(now);
-        for (key, piece, block) in self.readers.asked_beyond(self.requests.wants(), self.peers) {
+        for (key, piece, block) in asked_beyond(self.readers, self.requests.wants(), self.peers) {
             self.queues().cancel(now, key, piece, block);
         }
     }
@@ -67,4 +69,14 @@ impl Asking<'_> {
         let mut queues = self.queues();
         keys.into_iter().for_each(|key| queues.cancel_where(now, key, |piece| !urgent.contains(&piece)));
     }
+}
+
+/// What was asked for of pieces that are read block by block, and lies outside what is wanted now: of whom, the piece and the block.
+fn asked_beyond(readers: &Readers, demand: &[Want], peers: &Peers) -> Vec<(PeerKey, u32, u32)> {
+    let wanted = |piece, block| {
+        demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
+            || !readers.is_read_by_blocks(piece)
+    };
+    let requests = peers.values().flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block)));
+    requests.filter(|(_, p, b)| !wanted(*p, *b)).collect()
 }

@@ -6,21 +6,22 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
-use super::reader::{Reader, ReaderId};
-use super::source::Source;
-use super::{Readers, gone};
+use super::cache::Cache;
+use super::cache::admission::Admission;
+use super::config::{StorageKind, TorrentFlags};
+use super::content::Content;
+use super::content::pieces::{BlockSlot, PeerKey, Slot, Stage};
+use super::content::want::Class;
+use super::peer::Peer;
+use super::peer::peers::Peers;
+use super::readers::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
+use super::readers::reader::{Reader, ReaderId};
+use super::readers::source::Source;
+use super::readers::{Readers, gone};
+use super::requests::scheduler::Queue;
+use super::swarm::Swarm;
 use crate::base::error::Result;
 use crate::base::time::Time;
-use crate::engine::cache::admission::Admission;
-use crate::engine::config::{StorageKind, TorrentFlags};
-use crate::engine::content::Content;
-use crate::engine::content::pieces::{BlockSlot, PeerKey, Slot, Stage};
-use crate::engine::content::want::Class;
-use crate::engine::peer::Peer;
-use crate::engine::peer::peers::Peers;
-use crate::engine::requests::scheduler::Queue;
-use crate::engine::swarm::Swarm;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// A block that is overdue for longer than this does not come as it was expected.
@@ -55,6 +56,7 @@ fn bytes(blocks: u64) -> u64 {
 /// What a wait is explained by: the rest of the torrent, as it stands.
 pub(in crate::engine) struct Facts<'a> {
     pub source: Source<'a>,
+    pub cache: &'a Cache,
     pub readers: &'a Readers,
     pub peers: &'a Peers,
     pub swarm: &'a Swarm,
@@ -76,7 +78,7 @@ impl Facts<'_> {
         let piece = reader.current_piece();
         let mut told = Explanation {
             reason: Reason::EndOfFile,
-            offset: reader.position,
+            offset: reader.position(),
             waited: reader.waiting().map(|w| now.since(w.since)),
             piece,
             block: None,
@@ -104,8 +106,8 @@ impl Facts<'_> {
             return Ok(told);
         }
         // A reader that takes what is not verified waits for its block alone.
-        let (_, at) = reader.span.block_at(reader.position);
-        let needed = if reader.options.unverified { at..at + 1 } else { 0..total };
+        let (_, at) = reader.span().block_at(reader.position());
+        let needed = if reader.options().unverified { at..at + 1 } else { 0..total };
         let missing = self.missing(slot, needed);
         told.block = missing.asked.as_ref().map(|a| a.block).or(missing.first);
         if let Some(asked) = &missing.asked {
@@ -253,7 +255,7 @@ impl Facts<'_> {
     fn sleeps(&self, now: Time, reader: &Reader, piece: u32) -> bool {
         self.source.config.storage == StorageKind::Memory
             && !reader.is_active(now)
-            && !reader.window.is_pinned(piece)
+            && !reader.window().is_pinned(piece)
             && self.readers.values().any(|r| r.is_active(now))
     }
 
@@ -266,21 +268,21 @@ impl Facts<'_> {
     fn lacks_memory(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
         let blocks = match content.store().slot(piece) {
             Some(slot) if slot.has_promise() => 0,
-            None if !reader.options.unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
+            None if !reader.options().unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };
-        self.source.cache.pool().available() < u64::from(blocks)
+        self.cache.pool().available() < u64::from(blocks)
     }
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
-        let windowed = self.source.config.storage == StorageKind::Memory && reader.window.contains(piece);
-        let class = match (reader.options.background, reader.waiting()) {
+        let windowed = self.source.config.storage == StorageKind::Memory && reader.window().contains(piece);
+        let class = match (reader.options().background, reader.waiting()) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,
             (false, None) => Class::Deadline,
         };
-        if reader.window.put_off {
+        if reader.window().put_off {
             return false;
         }
         windowed || content.store().slot(piece).is_some() || self.admission.admits(content, class, piece)
@@ -289,22 +291,23 @@ impl Facts<'_> {
     /// Where the session's memory is, as far as this torrent knows.
     fn memory_use(&self, content: &Content) -> MemoryUse {
         let mut used = MemoryUse {
-            limit: bytes(self.source.cache.limit()),
-            charged: bytes(self.source.cache.pool().charged()),
+            limit: bytes(self.cache.limit()),
+            charged: bytes(self.cache.pool().charged()),
             requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
             ..MemoryUse::default()
         };
         for piece in content.store().present() {
             let Some(slot) = content.store().slot(*piece) else { continue };
-            let wanted =
-                |r: &Reader| r.window.contains(*piece) || r.probes.iter().any(|p| r.span.piece_at(p.offset) == *piece);
+            let wanted = |r: &Reader| {
+                r.window().contains(*piece) || r.probes().iter().any(|p| r.span().piece_at(p.offset) == *piece)
+            };
             let part = if slot.stage() == Stage::Writing {
                 &mut used.held
-            } else if self.source.cache.protects(*piece) {
+            } else if self.cache.protects(*piece) {
                 &mut used.protected
-            } else if self.readers.values().any(|r| r.window.is_pinned(*piece)) {
+            } else if self.readers.values().any(|r| r.window().is_pinned(*piece)) {
                 &mut used.pinned
-            } else if self.readers.deadlines.contains_key(piece) || self.readers.values().any(wanted) {
+            } else if self.readers.deadlines().contains_key(piece) || self.readers.values().any(wanted) {
                 &mut used.wanted
             } else if slot.is_shared() {
                 &mut used.held
