@@ -29,8 +29,8 @@ impl Torrent {
     }
 
     fn admission(&self) -> Admission<'_> {
-        let (cache, readers, shows) = (&self.cache, &self.readers, self.requests.shows());
-        Admission { config: &self.config, life: &self.life, cache, readers, shows }
+        let (cache, readers, shown) = (&self.cache, &self.readers, self.requests.shows().taken());
+        Admission { config: &self.config, life: &self.life, cache, readers, shown }
     }
 
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::bandwidth::path::QueueTime;
-use super::cache::holding::Holding;
 use super::content::Content;
 use super::content::arrival::Passed;
 use super::content::hashing::Verified;
@@ -12,6 +11,7 @@ use super::output::DiskJob;
 use super::peer::arriving::{Arriving, Landed};
 use super::peer::availability::tell_have;
 use super::requests::asking::Asking;
+use super::requests::holding::Holding;
 use super::requests::queues::Queues;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
@@ -341,7 +341,7 @@ impl Torrent {
     pub fn yield_memory(&mut self, now: Time) {
         // Where nothing goes on, nobody asks again.
         let asked_lately = self.cache.was_asked_lately(now) && self.is_running();
-        if !asked_lately && self.cache.others_lack() {
+        if !asked_lately && self.cache.others_lack().is_some() {
             // Who read a moment ago may be asleep by now.
             self.requests.demand_changed();
             self.review_memory(now);

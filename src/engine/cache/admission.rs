@@ -1,6 +1,8 @@
 //! Whether a piece may be begun beside what is held.
 
-use super::Cache;
+use std::collections::BTreeSet;
+
+use super::memory::Cache;
 use super::rank::{Keepers, evictable_by};
 use crate::base::time::Time;
 use crate::engine::config::Config;
@@ -9,7 +11,6 @@ use crate::engine::content::want::Class;
 use crate::engine::life::Life;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
-use crate::engine::requests::shows::Shows;
 
 /// By what it is decided, beside what is held.
 #[derive(Debug, Clone, Copy)]
@@ -18,18 +19,19 @@ pub(in crate::engine) struct Admission<'a> {
     pub life: &'a Life,
     pub cache: &'a Cache,
     pub readers: &'a Readers,
-    pub shows: &'a Shows,
+    /// Pieces that are taken because a peer shows them.
+    pub shown: &'a BTreeSet<u32>,
 }
 
 impl<'a> Admission<'a> {
     /// Who has a say in what is kept; `for_others`: against what other torrents want.
-    pub(super) fn keepers(&self, now: Time, for_others: bool) -> Keepers<'a> {
+    pub(in crate::engine) fn keepers(&self, now: Time, for_others: bool) -> Keepers<'a> {
         Keepers {
             now,
             readers: self.readers.map(),
             deadlines: self.readers.deadlines(),
             lookbehind: &self.cache.lookbehind,
-            shows: self.shows,
+            shown: self.shown,
             crowded: self.cache.is_crowded(),
             for_others,
             stopped: !self.life.is_running(self.config),
@@ -38,7 +40,7 @@ impl<'a> Admission<'a> {
 
     /// May it have others give memory back? A read that waits always, everything else that is wanted within the torrent's share, or
     /// for its only piece.
-    pub(super) fn has_claim(&self, content: &Content, class: Class, blocks: u64) -> bool {
+    pub(in crate::engine) fn has_claim(&self, content: &Content, class: Class, blocks: u64) -> bool {
         let waits = |r: &Reader| r.options().background && r.reads_wait();
         let within = |held: u64| held == 0 || held + blocks <= self.cache.share_blocks();
         class == Class::Blocked

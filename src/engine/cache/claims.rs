@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Cache;
 use super::lookbehind::bytes_of;
+use super::memory::Cache;
 use super::share::{Claim, Precedence};
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
@@ -17,13 +17,19 @@ use crate::memory::pool::BLOCK_SIZE;
 const LEAST_BLOCKS: u64 = 2;
 
 /// Blocks of a piece, but for the last one.
-pub(super) fn piece_blocks(content: Option<&Content>) -> u64 {
+pub(in crate::engine) fn piece_blocks(content: Option<&Content>) -> u64 {
     content.map_or(1, |c| u64::from(c.layout().blocks_in_piece(0)))
 }
 
 impl Cache {
     /// Weighs the torrent in the session by what it wants now. True: that changed, and so did the shares of all.
-    pub(super) fn claim(&mut self, now: Time, readers: &Readers, content: Option<&Content>, running: bool) -> bool {
+    pub(in crate::engine) fn claim(
+        &mut self,
+        now: Time,
+        readers: &Readers,
+        content: Option<&Content>,
+        running: bool,
+    ) -> bool {
         let room = readers.room_behind(now, self.share.unprotected(self.limit()), piece_blocks(content));
         let plays = |r: &&Reader| r.is_active(now) && running && !r.stands_behind(now, room);
         let playing = readers.values().filter(plays).count() as u64;

@@ -60,7 +60,7 @@ impl Lookbehind {
         self.kept_blocks(layout)
     }
 
-    pub(super) fn kept_blocks(&self, layout: &FileLayout) -> u64 {
+    pub(in crate::engine) fn kept_blocks(&self, layout: &FileLayout) -> u64 {
         blocks_of(layout, &self.kept)
     }
 

@@ -1,95 +1,15 @@
 //! What stays in memory and what goes.
 
 pub(crate) mod admission;
-pub(crate) mod charge;
 pub(crate) mod claims;
-pub(crate) mod eviction;
-mod furthest;
-pub(crate) mod holding;
+mod in_line;
 pub(crate) mod line;
 pub(crate) mod lookbehind;
+mod memory;
+mod promises;
 pub(crate) mod rank;
 pub mod share;
 pub mod stats;
+mod victims;
 
-use std::sync::Arc;
-
-use self::line::Line;
-use self::lookbehind::Lookbehind;
-use self::share::{Claim, Share};
-use crate::memory::pool::Pool;
-
-/// The memory that a torrent may have, where it stands in line for more, and what of it is kept whatever comes.
-#[derive(Debug)]
-pub(in crate::engine) struct Cache {
-    pool: Arc<Pool>,
-    share: Share,
-    line: Line,
-    lookbehind: Lookbehind,
-    /// Pieces evicted since the torrent was added.
-    evicted_pieces: u64,
-}
-
-impl Cache {
-    pub(in crate::engine) fn new(pool: Arc<Pool>, share: Share) -> Self {
-        let (line, lookbehind) = (Line::new(pool.join()), Lookbehind::default());
-        Self { pool, share, line, lookbehind, evicted_pieces: 0 }
-    }
-
-    /// The memory of the session.
-    pub(in crate::engine) fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-
-    /// Blocks of the session in all.
-    pub(in crate::engine) fn limit(&self) -> u64 {
-        self.pool.limit()
-    }
-
-    /// What of them is this torrent's.
-    pub(in crate::engine) fn share_blocks(&self) -> u64 {
-        self.share.of(self.limit())
-    }
-
-    /// Do torrents take turns with what memory there is?
-    pub(in crate::engine) fn is_crowded(&self) -> bool {
-        self.share.is_crowded(self.limit())
-    }
-
-    /// Blocks that all torrents together cannot do without.
-    pub(in crate::engine) fn needed(&self) -> u64 {
-        self.share.needed()
-    }
-
-    /// Does somebody play in another torrent, and here only readers in the background read?
-    pub(in crate::engine) fn gives_way(&self) -> bool {
-        self.share.gives_way()
-    }
-
-    /// Is the piece kept whatever comes, since the service protects it?
-    pub(in crate::engine) fn protects(&self, piece: u32) -> bool {
-        self.lookbehind.keeps(piece)
-    }
-
-    pub(in crate::engine) fn lookbehind(&self) -> &Lookbehind {
-        &self.lookbehind
-    }
-
-    pub(in crate::engine) fn lookbehind_mut(&mut self) -> &mut Lookbehind {
-        &mut self.lookbehind
-    }
-
-    pub(in crate::engine) fn evicted_pieces(&self) -> u64 {
-        self.evicted_pieces
-    }
-
-    /// The torrent is removed: it wants nothing any more.
-    pub(in crate::engine) fn give_up(&mut self) {
-        self.leave_line();
-        self.share.claim(Claim::default());
-        self.share.protect(0);
-    }
-}
-
-#[cfg(test)]
-mod tests;
+pub(in crate::engine) use self::memory::Cache;

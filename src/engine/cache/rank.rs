@@ -1,6 +1,6 @@
 //! What a piece in memory is worth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lookbehind::Lookbehind;
 use crate::base::time::Time;
@@ -8,7 +8,6 @@ use crate::engine::content::Content;
 use crate::engine::content::pieces::Stage;
 use crate::engine::content::want::Class;
 use crate::engine::readers::reader::{Reader, ReaderId};
-use crate::engine::requests::shows::Shows;
 
 /// How much a piece in memory is worth keeping; the smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +36,7 @@ pub(in crate::engine) struct Keepers<'a> {
     pub readers: &'a BTreeMap<ReaderId, Reader>,
     pub deadlines: &'a BTreeMap<u32, Time>,
     pub lookbehind: &'a Lookbehind,
-    pub shows: &'a Shows,
+    pub shown: &'a BTreeSet<u32>,
     /// Torrents take turns with what memory there is.
     pub crowded: bool,
     /// It is for another torrent: what nobody reads now is worth less to it than to this one.
@@ -54,7 +53,7 @@ impl Keepers<'_> {
         }
         let halted = self.for_others && self.stopped;
         let mut worth = match (content.picker().priority(piece), slot.stage()) {
-            (0, Stage::Partial) if self.shows.takes(piece) => EvictionRank::Shown,
+            (0, Stage::Partial) if self.shown.contains(&piece) => EvictionRank::Shown,
             (0, Stage::Partial) => EvictionRank::Scrap,
             (0, _) => EvictionRank::Old,
             _ => EvictionRank::Wanted,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Cache;
+use super::memory::Cache;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{Slot, Stage};
 use crate::engine::peer::peers::Peers;

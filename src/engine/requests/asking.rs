@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::Requests;
 use super::demand;
+use super::holding::Holding;
 use super::queues::Queues;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
 use crate::engine::cache::admission::Admission;
-use crate::engine::cache::holding::Holding;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::content::hashing::Hashing;
@@ -63,7 +63,7 @@ impl Asking<'_> {
             life: self.life,
             cache: self.cache,
             readers: self.readers,
-            shows: &self.requests.shows,
+            shown: self.requests.shows.taken(),
         }
     }
 

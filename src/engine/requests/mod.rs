@@ -2,7 +2,13 @@
 
 pub(crate) mod asking;
 pub(crate) mod cancels;
+mod charge;
 pub mod demand;
+mod eviction;
+#[cfg(test)]
+mod eviction_tests;
+mod giving;
+pub(crate) mod holding;
 pub mod in_vain;
 pub(crate) mod interest;
 pub mod late;

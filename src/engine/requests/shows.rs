@@ -38,8 +38,9 @@ pub struct Shows {
 }
 
 impl Shows {
-    pub fn takes(&self, piece: u32) -> bool {
-        self.taken.contains(&piece)
+    /// Pieces begun because they are shown, and not whole.
+    pub fn taken(&self) -> &BTreeSet<u32> {
+        &self.taken
     }
 
     /// A block of a piece was asked for that is wanted for nothing but that it is shown.

@@ -4,15 +4,15 @@
 //! blame for it and it can be wanted again at once.
 
 use super::holding::Holding;
-use super::rank::{EvictionRank, evictable_by};
+use super::interest::Interest;
 use crate::alert::Alert;
 use crate::base::time::Time;
+use crate::engine::cache::rank::{EvictionRank, evictable_by};
 use crate::engine::config::StorageKind;
 use crate::engine::content::pieces::{Slot, Stage};
 use crate::engine::content::want::Class;
 use crate::engine::content::want::Pick;
 use crate::engine::peer::availability::withdraw;
-use crate::engine::requests::interest::Interest;
 
 impl Holding<'_> {
     /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for
@@ -54,19 +54,7 @@ impl Holding<'_> {
     fn evict_worst(&mut self, now: Time, below: EvictionRank, except: u32, for_others: bool) -> bool {
         let Some(content) = &*self.content else { return false };
         let keepers = self.admission().keepers(now, for_others);
-        let mut worst: Option<(EvictionRank, u64, u32)> = None;
-        for piece in content.store().present().iter().copied().filter(|p| *p != except) {
-            let worth = keepers.eviction_rank(content, piece);
-            let Some(slot) = content.store().slot(piece).filter(|_| worth < below) else { continue };
-            // The oldest use goes first; of a lookahead the far end.
-            let then = if worth == EvictionRank::FarAhead { u64::from(u32::MAX - piece) } else { slot.used() };
-            let victim = (worth, then, piece);
-            // Where somebody else holds all the blocks, to let go of them would free nothing.
-            if worst.is_none_or(|worst| victim < worst) && !slot.would_free_nothing() {
-                worst = Some(victim);
-            }
-        }
-        let Some((_, _, piece)) = worst else { return false };
+        let Some(piece) = keepers.worst(content, below, except) else { return false };
         self.evict(now, piece);
         true
     }
@@ -118,32 +106,29 @@ impl Holding<'_> {
             interest.review(now, self.peers, self.requests, &mut self.out.wake);
             self.life.review(content, self.config.storage, &mut self.out.alerts);
         }
-        self.cache.evicted_pieces += 1;
+        self.cache.note_evicted();
         self.out.alerts.push(Alert::PieceEvicted { piece });
     }
 
     /// Gives back what can be spared until no more than so many blocks are charged in the session.
     pub(in crate::engine) fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.cache.pool.is_beyond(blocks)
+        while self.cache.pool().is_beyond(blocks)
             && (self.let_one_go(now) || self.evict_one(now, EvictionRank::Kept, u32::MAX))
         {}
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
     pub(in crate::engine) fn shed(&mut self, now: Time) {
-        if !self.cache.pool.is_overdrawn() {
+        if !self.cache.pool().is_overdrawn() {
             return;
         }
         self.drop_too_large(now);
         self.spare_down_to(now, self.cache.limit());
         // What somebody holds at this moment is free when he lets go of it.
         let mut coming = 0;
-        while self.cache.pool.is_beyond(self.cache.limit() + coming) {
+        while self.cache.pool().is_beyond(self.cache.limit() + coming) {
             let Some(content) = &*self.content else { return };
-            let may_go = |s: &Slot| s.stage() != Stage::Writing;
-            let slots = content.store().present().iter().filter(|p| !self.cache.protects(**p));
-            let slots = slots.filter_map(|p| Some((*p, content.store().slot(*p).filter(|s| may_go(s))?)));
-            let Some((piece, slot)) = slots.min_by_key(|(_, s)| (s.is_shared(), s.used())) else { return };
+            let Some((piece, slot)) = self.cache.longest_unused(content) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
             self.evict(now, piece);
         }
@@ -154,10 +139,6 @@ impl Holding<'_> {
         let Some(content) = self.content.as_ref().filter(|_| self.config.storage == StorageKind::Memory) else {
             return;
         };
-        let too_large = |p: &u32| u64::from(content.layout().blocks_in_piece(*p)) > self.cache.limit();
-        let pieces =
-            content.store().present().iter().copied().filter(|p| too_large(p) && !self.readers.is_read_by_blocks(*p));
-        let pieces: Vec<u32> = pieces.collect();
-        pieces.into_iter().for_each(|piece| self.evict(now, piece));
+        self.cache.too_large(content, self.readers).into_iter().for_each(|piece| self.evict(now, piece));
     }
 }

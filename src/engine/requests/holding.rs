@@ -1,9 +1,11 @@
 //! What holding pieces in memory touches, and the readers' windows, which follow from the memory that there is.
 
-use super::Cache;
-use super::admission::Admission;
-use super::claims::piece_blocks;
+use super::Requests;
+use super::queues::Queues;
 use crate::base::time::Time;
+use crate::engine::cache::Cache;
+use crate::engine::cache::admission::Admission;
+use crate::engine::cache::claims::piece_blocks;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
 use crate::engine::life::Life;
@@ -12,8 +14,6 @@ use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 use crate::engine::readers::portions::Portions;
 use crate::engine::readers::source::Source;
-use crate::engine::requests::Requests;
-use crate::engine::requests::queues::Queues;
 
 /// What is touched when memory is taken for a piece, and when one goes: who reads it, who was asked for it, who was told that we have it.
 pub(in crate::engine) struct Holding<'a> {
@@ -38,7 +38,7 @@ impl Holding<'_> {
             life: self.life,
             cache: self.cache,
             readers: self.readers,
-            shows: self.requests.shows(),
+            shown: self.requests.shows().taken(),
         }
     }
 
@@ -65,14 +65,14 @@ impl Holding<'_> {
         let mut protected = 0;
         if let Some(content) = &*self.content {
             self.out.shares_changed |= self.cache.keep_protected(content, self.config.storage);
-            protected = self.cache.lookbehind.kept_blocks(content.layout());
+            protected = self.cache.lookbehind().kept_blocks(content.layout());
         }
         let portions = Portions {
             share: self.cache.share_blocks().saturating_sub(protected),
             piece: piece_blocks(self.content.as_ref()),
             lookbehind_percent: percent,
             crowded: self.cache.is_crowded(),
-            others_wait: self.cache.pool.anybody_waits(),
+            others_wait: self.cache.pool().anybody_waits(),
         };
         let content = self.content.as_ref();
         let source = Source { config: self.config, life: self.life, content, pool: self.cache.pool() };

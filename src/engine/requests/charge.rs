@@ -1,14 +1,12 @@
 //! The charge for a block: from what was set aside for its piece, from memory that is free, or from what has to go for it.
 
-use super::Cache;
 use super::holding::Holding;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::want::Class;
 use crate::engine::content::want::Pick;
-use crate::engine::readers::Readers;
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
-use crate::memory::turns::{Promise, Rank};
+use crate::memory::turns::Promise;
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
@@ -32,19 +30,19 @@ impl Holding<'_> {
 
     fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
         let rank = self.cache.rank_in_line(now, pick, begun, blocks, self.requests.wants(), self.readers);
-        let mut promise = self.cache.line.promise(rank, blocks);
+        let mut promise = self.cache.promise(rank, blocks);
         if promise.is_none() {
-            while self.cache.pool.available() < blocks && self.make_room(now, pick) {}
-            promise = self.cache.line.promise(rank, blocks);
+            while self.cache.pool().available() < blocks && self.make_room(now, pick) {}
+            promise = self.cache.promise(rank, blocks);
         }
         if promise.is_some() {
-            self.cache.line.served();
+            self.cache.served();
             return promise;
         }
         let has_claim = |content: &Content| self.admission().has_claim(content, pick.class, blocks);
         let waits = !is_copy && pick.class != Class::Shown;
         if waits && (begun || self.content.as_ref().is_some_and(has_claim)) {
-            self.cache.line.wait(rank, blocks);
+            self.cache.wait(rank, blocks);
         }
         None
     }
@@ -68,30 +66,5 @@ impl Holding<'_> {
         self.requests.came_free();
         self.requests.note_open(peer);
         Some((charge?, promise))
-    }
-}
-
-impl Cache {
-    /// Pieces that are read block by block, or no more, are paid so from now on.
-    pub(in crate::engine) fn review_promises(&mut self, content: &mut Content, readers: &Readers) {
-        let mut blockwise = Vec::new();
-        let mut whole = Vec::new();
-        for piece in content.store().open_pieces() {
-            let Some(slot) = content.store().slot(piece) else { continue };
-            match (readers.is_read_by_blocks(piece), slot.has_promise()) {
-                (true, true) => blockwise.push(piece),
-                (false, false) => whole.push((piece, u64::from(slot.free_blocks()))),
-                _ => {}
-            }
-        }
-        for piece in blockwise {
-            content.store_mut().set_promise(piece, None);
-        }
-        for (piece, blocks) in whole {
-            let rank = Rank { urgency: 0, since: 0 };
-            if let Some(promise) = self.line.promise(rank, blocks) {
-                content.store_mut().set_promise(piece, Some(promise));
-            }
-        }
     }
 }

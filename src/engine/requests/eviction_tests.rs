@@ -1,7 +1,7 @@
 //! Tests of what goes for what, without a torrent.
 
+use super::tests::{NOW, Parts};
 use crate::alert::Alert;
-use crate::engine::requests::tests::{NOW, Parts};
 
 /// The pieces that went, in that order.
 fn evicted(parts: &mut Parts) -> Vec<u32> {

@@ -1,0 +1,95 @@
+//! Memory given back to the other torrents of the session.
+
+use std::time::Duration;
+
+use super::holding::Holding;
+use crate::base::time::Time;
+use crate::engine::cache::line::urgency_of;
+use crate::engine::cache::rank::EvictionRank;
+use crate::engine::content::piece::Slot;
+use crate::engine::content::want::Class;
+use crate::engine::readers::reader::Reader;
+use crate::memory::turns::Lack;
+
+/// A piece of which no block came for so long gives its memory to those who wait.
+const STUCK: Duration = Duration::from_secs(3);
+/// A piece for the background that takes longer than this to come in makes way for a player.
+const LONG_TURN: Duration = Duration::from_secs(4);
+
+impl Holding<'_> {
+    /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
+    /// would take the same memory from each other for ever.
+    pub(in crate::engine) fn give_back(&mut self, now: Time) {
+        let crowded = self.cache.is_crowded();
+        while let Some(Lack { urgency, is_passed }) = self.cache.others_lack() {
+            let read_waits = urgency <= urgency_of(Class::Blocked);
+            let for_reader = urgency < urgency_of(Class::Priority);
+            let share = match self.cache.weight() {
+                0 => 0,
+                _ if crowded && for_reader => 0,
+                _ => self.cache.share_blocks(),
+            };
+            let bound = if is_passed {
+                // It cannot be served as long as somebody else holds on.
+                EvictionRank::Background
+            } else if self.blocks_held() <= share || (crowded && !for_reader) {
+                EvictionRank::Wanted
+            } else if !read_waits {
+                EvictionRank::Background
+            } else if crowded && self.readers.values().any(Reader::reads_wait) {
+                // Who waits has no use for anything but what it waits for.
+                EvictionRank::Kept
+            } else {
+                EvictionRank::FarAhead
+            };
+            let gave = self.evict_for_others(now, bound)
+                || (!is_passed && self.blocks_held() > share && self.let_one_go(now))
+                || (read_waits && self.cache.is_behind_players() && self.end_long_turn(now));
+            if !gave {
+                self.cache.has_nothing_to_give(now);
+                return;
+            }
+        }
+    }
+
+    /// Nobody plays here, somebody plays elsewhere, and a read waits for memory: a piece that has been coming in for long makes way, since it
+    /// would hold a player up for as long again. The torrent goes behind the others with what it wants next. Was there one?
+    fn end_long_turn(&mut self, now: Time) -> bool {
+        let Some(content) = &self.content else { return false };
+        let store = content.store();
+        let over = |s: &Slot| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
+        let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| over(s))?)));
+        // The one of which least would be fetched again.
+        let Some((piece, _)) = slots.min_by_key(|(piece, s)| (s.received(), *piece)) else { return false };
+        self.cache.give_way(now);
+        self.cache.leave_line();
+        self.evict(now, piece);
+        true
+    }
+
+    /// Others wait, and pieces that were begun do not get on: their memory goes to who has use for it. True: it left its place in line, and
+    /// takes another one when peers are asked again.
+    pub(in crate::engine) fn give_up_stuck(&mut self, now: Time) -> bool {
+        let Some(content) = self.content.as_ref().filter(|_| self.cache.pool().anybody_waits()) else { return false };
+        let stuck = |p: &u32| {
+            let slot = content.store().slot(*p);
+            slot.is_some_and(|s| s.is_coming_in() && now.since(s.last()) >= STUCK)
+        };
+        let pieces: Vec<u32> = content.store().present().iter().copied().filter(stuck).collect();
+        if self.cache.others_lack().is_none() {
+            // It is the first in line itself: with what is stuck in its hands it goes behind the others, if there are any.
+            let goes = !pieces.is_empty() && self.cache.is_in_line() && !self.cache.is_behind(now);
+            if goes {
+                self.cache.give_way(now);
+                self.cache.leave_line();
+                self.requests.came_free();
+            }
+            return goes;
+        }
+        if !pieces.is_empty() {
+            self.cache.give_way(now);
+        }
+        pieces.into_iter().for_each(|piece| self.evict(now, piece));
+        false
+    }
+}
