@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Readers;
+use super::open_readers::Readers;
 use super::reader::{PATIENT, Reader, ReaderId};
 use super::turn::TURN_IS_OVER;
 use crate::base::time::Time;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Readers;
+use super::open_readers::Readers;
 use super::reader::{Reader, ReaderId};
 use super::turn::TURN_IS_OVER;
 use super::window::Window;

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use super::Readers;
 use super::explanation::{Explanation, Reason};
 use super::reader::{Reader, ReaderId};
 use crate::alert::Alert;
@@ -27,28 +26,26 @@ impl Pressure {
     pub(super) fn new(now: Time) -> Self {
         Self { next_look: now }
     }
-}
 
-impl Readers {
-    /// Those that have waited for long enough, if it is time to look why.
-    pub(in crate::engine) fn look_who_waits(&mut self, now: Time) -> Vec<ReaderId> {
-        if now < self.pressure.next_look {
+    /// Those of the readers that have waited for long enough, if it is time to look why.
+    pub(super) fn look_who_waits<'a>(&mut self, now: Time, readers: impl Iterator<Item = &'a Reader>) -> Vec<ReaderId> {
+        if now < self.next_look {
             return Vec::new();
         }
         let waits = |reader: &Reader| reader.waits().any(|(_, since)| now.since(since) >= PATIENCE);
-        let waiting: Vec<ReaderId> = self.map.values().filter(|r| waits(r)).map(|r| r.id).collect();
+        let waiting: Vec<ReaderId> = readers.filter(|r| waits(r)).map(|r| r.id).collect();
         if !waiting.is_empty() {
-            self.pressure.next_look = now + LOOK;
+            self.next_look = now + LOOK;
         }
         waiting
     }
 
     /// What there is to tell of them, if it is memory that one waits for.
-    pub(in crate::engine) fn memory_pressure(&mut self, now: Time, told: &[Explanation]) -> Option<Alert> {
+    pub(super) fn alert(&mut self, now: Time, told: &[Explanation]) -> Option<Alert> {
         let full = || told.iter().filter(|told| told.reason == Reason::MemoryFull);
         let first = full().next()?;
         let missing = |told: &Explanation| told.blocks.total.saturating_sub(told.blocks.here + told.blocks.asked);
-        self.pressure.next_look = now + SILENCE;
+        self.next_look = now + SILENCE;
         Some(Alert::MemoryPressure {
             limit_bytes: first.memory.limit,
             charged_bytes: first.memory.charged,
@@ -60,6 +57,7 @@ impl Readers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::readers::Readers;
     use crate::engine::readers::explanation::{MemoryUse, PeerCounts, PieceBlocks};
     use crate::engine::readers::reader::ReaderOptions;
     use crate::engine::readers::span::Span;

@@ -1,8 +1,8 @@
 //! A read, and what follows from it.
 
+use super::open_readers::{Readers, gone};
 use super::reader::{Reader, ReaderId};
 use super::source::{ReadOutcome, Source};
-use super::{Readers, gone};
 use crate::alert::Alert;
 use crate::base::error::Result;
 use crate::base::time::Time;

@@ -1,7 +1,7 @@
 //! Where reads find their bytes: in memory, or on disk.
 
-use super::Reader;
 use super::parts::{Part, memory_parts};
+use super::reader::Reader;
 use super::span::Span;
 use crate::base::error::{Error, Result, Status};
 use crate::engine::config::{Config, StorageKind};

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::open_readers::{Readers, gone};
+use super::prebuffering;
 use super::reader::{Reader, ReaderId};
-use super::{Readers, gone, prebuffer};
 use crate::base::error::Result;
 use crate::base::storage_index::StorageIndex;
 use crate::engine::content::Content;
@@ -46,7 +47,7 @@ pub struct ReaderStatus {
 impl Readers {
     pub(in crate::engine) fn status(&self, id: ReaderId, content: Option<&Content>) -> Result<ReaderStatus> {
         let (Some(r), Some(content)) = (self.get(id), content) else { return Err(gone()) };
-        let (prebuffer_done, prebuffer_total) = prebuffer::bytes(content, r);
+        let (prebuffer_done, prebuffer_total) = prebuffering::bytes(content, r);
         let window = r.window_bytes();
         let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         Ok(ReaderStatus {

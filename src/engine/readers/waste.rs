@@ -6,9 +6,6 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::Readers;
-use super::reader::Reader;
-
 /// So many windows are remembered: a viewer who drags along the file leaves several within one round trip.
 const MAX_LEFT: usize = 4;
 
@@ -45,6 +42,16 @@ impl Waste {
         left.into_iter().for_each(|ahead| self.leave(ahead));
     }
 
+    /// Bytes of a block came that nobody waits for (any more). `here`: it was here before; `wanted`: it is in the reader's window.
+    pub(super) fn count(&mut self, piece: u32, bytes: u32, here: bool, wanted: bool) {
+        let left = self.has_left(piece);
+        if here && (left || wanted) {
+            self.duplicate += u64::from(bytes);
+        } else if !here && left {
+            self.wasted += u64::from(bytes);
+        }
+    }
+
     fn has_left(&self, piece: u32) -> bool {
         self.left.iter().any(|ahead| ahead.contains(&piece))
     }
@@ -57,32 +64,19 @@ pub struct Legacy {
     left: VecDeque<Range<u32>>,
 }
 
-impl Readers {
-    /// A reader closes: who reads the same file now, or will next, hears of what was asked for it.
-    pub(super) fn bequeath(&mut self, reader: Reader) {
-        let Reader { file, window, mut waste, .. } = reader;
-        waste.leave(window.ahead);
-        match self.map.values_mut().rfind(|r| r.file == file) {
-            Some(heir) => heir.waste.inherit(waste.left),
-            None => self.legacy = Some(Legacy { file, left: waste.left }),
-        }
+impl Legacy {
+    /// What this reader of the file leaves.
+    pub(super) fn of(file: u32, waste: Waste) -> Self {
+        Self { file, left: waste.left }
     }
 
-    /// What the file's last reader left.
-    pub(super) fn take_legacy(&mut self, file: u32) -> VecDeque<Range<u32>> {
-        self.legacy.take_if(|l| l.file == file).map(|l| l.left).unwrap_or_default()
+    pub(super) fn file(&self) -> u32 {
+        self.file
     }
 
-    /// Bytes of a block came that nobody waits for (any more): counts them to the readers that they were for. `here`: it was here before.
-    pub(in crate::engine) fn count_stray(&mut self, piece: u32, bytes: u32, here: bool) {
-        for reader in self.map.values_mut() {
-            let left = reader.waste.has_left(piece);
-            if here && (left || reader.window.contains(piece)) {
-                reader.waste.duplicate += u64::from(bytes);
-            } else if !here && left {
-                reader.waste.wasted += u64::from(bytes);
-            }
-        }
+    /// The windows that it left, the last one at the end.
+    pub(super) fn into_left(self) -> VecDeque<Range<u32>> {
+        self.left
     }
 }
 
@@ -90,7 +84,8 @@ impl Readers {
 mod tests {
     use super::*;
     use crate::base::time::Time;
-    use crate::engine::readers::reader::{ReaderId, ReaderOptions};
+    use crate::engine::readers::Readers;
+    use crate::engine::readers::reader::{Reader, ReaderId, ReaderOptions};
     use crate::engine::readers::span::Span;
 
     const SPAN: Span = Span { begin: 0, size: 100 << 14, piece_length: 1 << 14 };
