@@ -15,7 +15,7 @@ use super::peer::outbox::Chunk;
 use super::peer::peers::ReviewRules;
 use super::peer::uploads::{Serving, Uploads};
 use super::requests::interest::Interest;
-use super::requests::shows::end_lingering;
+use super::requests::super_seeds::end_lingering;
 use super::swarm::choker::ChokerRules;
 use super::swarm::dial::DialFailure;
 use super::swarm::peer_list::PeerSource;

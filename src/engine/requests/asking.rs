@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Requests;
 use super::demand;
 use super::holding::Holding;
+use super::ledger::Requests;
 use super::queues::Queues;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;

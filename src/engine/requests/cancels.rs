@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::QueueTime;
 use super::asking::Asking;
 use crate::base::time::Time;
+use crate::engine::bandwidth::path::QueueTime;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::content::want::{Class, Want};
 use crate::engine::peer::Peer;

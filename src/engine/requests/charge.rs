@@ -3,8 +3,7 @@
 use super::holding::Holding;
 use crate::base::time::Time;
 use crate::engine::content::Content;
-use crate::engine::content::want::Class;
-use crate::engine::content::want::Pick;
+use crate::engine::content::want::{Class, Pick};
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
 use crate::memory::turns::Promise;
 

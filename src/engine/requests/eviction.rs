@@ -10,8 +10,7 @@ use crate::base::time::Time;
 use crate::engine::cache::rank::{EvictionRank, evictable_by};
 use crate::engine::config::StorageKind;
 use crate::engine::content::pieces::{Slot, Stage};
-use crate::engine::content::want::Class;
-use crate::engine::content::want::Pick;
+use crate::engine::content::want::{Class, Pick};
 use crate::engine::peer::availability::withdraw;
 
 impl Holding<'_> {

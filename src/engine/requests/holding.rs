@@ -1,6 +1,6 @@
 //! What holding pieces in memory touches, and the readers' windows, which follow from the memory that there is.
 
-use super::Requests;
+use super::ledger::Requests;
 use super::queues::Queues;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;

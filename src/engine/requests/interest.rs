@@ -1,6 +1,6 @@
 //! Interest (BEP 3): whether there is anything that we want of a peer, and who of them is told so.
 
-use super::Requests;
+use super::ledger::Requests;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind, TorrentFlags};
 use crate::engine::content::Content;

@@ -1,6 +1,6 @@
 //! The peers' queues of requests: what is taken back of them, and what becomes of the blocks.
 
-use super::Requests;
+use super::ledger::Requests;
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::content::Content;

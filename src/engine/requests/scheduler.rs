@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
-use super::Requests;
 use super::asking::Asking;
+use super::ledger::Requests;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::QueueTime;
 use crate::engine::content::pieces::PeerKey;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Requests;
 use super::asking::Asking;
 use super::interest::Interest;
+use super::ledger::Requests;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
 use crate::engine::cache::share::Shares;
