@@ -1,6 +1,6 @@
 //! Blocks that arrive: what the peer is owed for them, and whether they were asked for.
 
-use super::Peer;
+use super::wire_peer::Peer;
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::bandwidth::aggregate::Aggregate;

@@ -1,9 +1,9 @@
 //! Who has what: what peers say of their pieces, what they are told of ours.
 
-use super::Peer;
 use super::haves::Was;
 use super::messages::wake;
 use super::peers::Peers;
+use super::wire_peer::Peer;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use super::Peer;
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::wire::{Message, Received};
@@ -26,8 +25,6 @@ const TURN: u64 = 20;
 const STATEMENT_OF_ALL: u64 = 100;
 const EXTENDED_HANDSHAKE: u64 = 50;
 const EXTENDED: u64 = 2;
-/// Bytes of answers that wait to be written to a peer; it is not read from while there are more.
-const MOST_ANSWERS: usize = 64 * 1024;
 
 /// May more be read from a peer?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,22 +88,6 @@ impl Budget {
     pub fn in_debt_until(&self, now: Time) -> Option<Time> {
         let until = self.counted + self.level.checked_sub(MOST_SAVED)?;
         (until > now).then_some(until)
-    }
-}
-
-impl Peer {
-    /// Whether the shell may read on from it.
-    pub(in crate::engine) fn reading(&self, now: Time) -> Reading {
-        if self.outbox.answer_bytes() > MOST_ANSWERS {
-            return Reading::WhenWritten;
-        }
-        self.budget.in_debt_until(now).map_or(Reading::Now, Reading::At)
-    }
-
-    /// Bytes held for what it said and was answered: its outbox without payload, and the lists that it fills.
-    pub(in crate::engine) fn held_for_it(&self) -> usize {
-        let lists = self.upload.len() * 12 + self.pex.num_told() * 32 + self.cancelled.len() * 8;
-        self.outbox.message_bytes() + lists + self.haves.early().bytes()
     }
 }
 

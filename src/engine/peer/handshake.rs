@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Peer;
 use super::extensions::{LT_DONTHAVE, UT_PEX};
+use super::wire_peer::Peer;
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;

@@ -1,7 +1,7 @@
 //! What peers' messages mean for the peer itself.
 
-use super::Peer;
 use super::early_haves::EarlyField;
+use super::wire_peer::Peer;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
 

@@ -5,8 +5,8 @@ use std::collections::btree_map::{BTreeMap, IntoValues, Keys, Values, ValuesMut}
 
 use std::time::Duration;
 
-use super::Peer;
 use super::messages::wake;
+use super::wire_peer::Peer;
 use crate::alert::CloseReason;
 use crate::base::time::Time;
 use crate::engine::config::Config;

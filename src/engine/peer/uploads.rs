@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::Peer;
 use super::messages::wake;
 use super::peers::Peers;
+use super::wire_peer::Peer;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
