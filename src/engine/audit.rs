@@ -47,11 +47,15 @@ impl Torrent {
     pub fn audit(&self) -> Result<Audit, String> {
         let mut audit = Audit::default();
         for peer in self.peers.values() {
-            audit.credits += u64::from(peer.credits.count());
-            audit.most_requests = audit.most_requests.max(peer.requests.len());
+            audit.credits += u64::from(peer.source.credits().count());
+            audit.most_requests = audit.most_requests.max(peer.source.requests().len());
             audit.blocks.extend(peer.outbox.blocks().filter_map(identity));
-            if (peer.credits.count() as usize) > peer.requests.len() {
-                return Err(format!("{} credits for {} requests", peer.credits.count(), peer.requests.len()));
+            if (peer.source.credits().count() as usize) > peer.source.requests().len() {
+                return Err(format!(
+                    "{} credits for {} requests",
+                    peer.source.credits().count(),
+                    peer.source.requests().len()
+                ));
             }
         }
         let Some(content) = &self.content else { return Ok(audit) };
@@ -125,9 +129,9 @@ impl Torrent {
             return Err(format!("{unchoked} peers unchoked, counted {}", self.choker.unchoked()));
         }
         for peer in self.peers.values() {
-            let requests: BTreeSet<(u32, u32)> = peer.requests.iter().map(|r| (r.piece, r.block)).collect();
+            let requests: BTreeSet<(u32, u32)> = peer.source.requests().iter().map(|r| (r.piece, r.block)).collect();
             let marked = asked.remove(&peer.key).unwrap_or_default();
-            if requests.len() != peer.requests.len() {
+            if requests.len() != peer.source.requests().len() {
                 return Err(format!("a block is asked twice of {}", peer.address));
             }
             if requests != marked {
@@ -195,10 +199,10 @@ impl Torrent {
                     p.address,
                     p.choking.peer_choking(),
                     p.choking.am_interested(),
-                    p.snubbed,
+                    p.source.is_snubbed(),
                     p.parole.is_on(),
-                    p.refusals,
-                    p.requests.len(),
+                    p.source.refusals(),
+                    p.source.requests().len(),
                     p.target_queue(QueueTime::Least { percent: 100 }, self.requests.aggregate().share(), usize::MAX),
                     p.haves.pieces().count()
                 )

@@ -168,7 +168,7 @@ impl Facts<'_> {
         }
         let serving: Vec<&Peer> = self.peers.values().filter(|p| p.serves(piece)).collect();
         // Who was asked for nothing was not asked for other blocks first.
-        let idle = serving.iter().all(|p| p.requests.is_empty());
+        let idle = serving.iter().all(|p| p.source.requests().is_empty());
         let able = idle || serving.iter().any(|p| self.has_room(p));
         let full = self.in_line
             || !self.may_begin(reader, content, piece)
@@ -192,7 +192,7 @@ impl Facts<'_> {
             counts.with_piece += 1;
             counts.unchoked += u32::from(open);
             counts.refusing += u32::from(open && !peer.serves(piece));
-            counts.snubbed += u32::from(open && peer.snubbed);
+            counts.snubbed += u32::from(open && peer.source.is_snubbed());
         }
         counts
     }
@@ -202,7 +202,7 @@ impl Facts<'_> {
         let Some(slot) = slot else {
             return Missing { free: needed.len() as u32, first: Some(needed.start), asked: None };
         };
-        let silent = |key: PeerKey| self.peers.get(&key).is_none_or(|p| p.snubbed);
+        let silent = |key: PeerKey| self.peers.get(&key).is_none_or(|p| p.source.is_snubbed());
         let blocks = slot.blocks().iter().take(needed.end as usize).enumerate().skip(needed.start as usize);
         for (block, b) in blocks.filter(|(_, b)| b.data().is_none()).map(|(i, b)| (i as u32, b)) {
             if b.copies() == 0 {
@@ -230,7 +230,7 @@ impl Facts<'_> {
     fn asked_first(&self, piece: u32, asked: &Asked) -> Option<std::net::SocketAddr> {
         let requests = asked.askees.iter().filter_map(|key| {
             let peer = self.peers.get(key)?;
-            let request = peer.requests.iter().find(|r| r.piece == piece && r.block == asked.block)?;
+            let request = peer.source.requests().iter().find(|r| r.piece == piece && r.block == asked.block)?;
             Some((request.sent, peer.address))
         });
         requests.min_by_key(|(sent, _)| *sent).map(|(_, address)| address)
@@ -261,7 +261,7 @@ impl Facts<'_> {
 
     /// Could the peer be asked for more?
     fn has_room(&self, peer: &Peer) -> bool {
-        peer.requests.len() < self.queue.target(peer)
+        peer.source.requests().len() < self.queue.target(peer)
     }
 
     /// Is there less memory free than asking for it takes?
@@ -293,7 +293,7 @@ impl Facts<'_> {
         let mut used = MemoryUse {
             limit: bytes(self.cache.limit()),
             charged: bytes(self.cache.pool().charged()),
-            requested: bytes(self.peers.values().map(|p| p.requests.len() as u64).sum()),
+            requested: bytes(self.peers.values().map(|p| p.source.requests().len() as u64).sum()),
             ..MemoryUse::default()
         };
         for piece in content.store().present() {

@@ -118,7 +118,7 @@ impl Torrent {
     /// go, nothing counts as had, and what is on disk is checked anew when the torrent is resumed.
     pub fn panicked(&mut self, now: Time, error: Error) {
         for peer in self.peers.take_all() {
-            peer.credits.clear();
+            peer.source.credits().clear();
             self.alert(Alert::PeerDisconnected {
                 endpoint: peer.address,
                 peer_id: peer.peer_id,

@@ -56,7 +56,7 @@ impl Torrent {
         let key = self.peers.next_key();
         let credits = Credits::new(self.cache.pool().clone());
         let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
-        let unknown = 1 + dialling + self.peers.values().filter(|p| p.is_unknown()).count();
+        let unknown = 1 + dialling + self.peers.values().filter(|p| p.source.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
         if let Some(content) = &self.content {
             peer.know_pieces(content.layout().num_pieces());
@@ -389,7 +389,7 @@ impl Torrent {
     /// What the peer sent waits to be read, since a download limit holds it back; or no more.
     pub fn peer_held(&mut self, now: Time, key: PeerKey, held: bool) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.hold(now, held);
+        peer.source.hold(now, held);
         self.requests.peer_held(key, held);
     }
 
@@ -598,18 +598,18 @@ impl Torrent {
         self.fetch.peer_gone(key);
         if let Some(content) = &mut self.content {
             peer.forget_pieces(content);
-            for r in &peer.requests {
-                let charge = peer.credits.take(r.piece, r.block * BLOCK_SIZE);
+            for r in peer.source.requests() {
+                let charge = peer.source.credits().take(r.piece, r.block * BLOCK_SIZE);
                 content.store_mut().unmark_asked(r.piece, r.block, key);
                 content.store_mut().take_in(r.piece, charge);
             }
         }
         self.queues().give_up_exclusive(key, !peer.parole.is_on());
         self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
-        if !peer.requests.is_empty() {
+        if !peer.source.requests().is_empty() {
             self.requests.came_free();
         }
-        peer.credits.clear();
+        peer.source.credits().clear();
         let (parting, limits) = (peer.parting(now, reason, self.somebody_waits()), self.swarm_limits());
         self.swarm.parted(now, &peer, reason, parting, &limits);
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);

@@ -270,7 +270,7 @@ impl Torrent {
                 flags.set(PeerFlags::ON_PAROLE, p.parole.is_on());
                 flags.set(PeerFlags::SEED, p.is_seed());
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
-                flags.set(PeerFlags::SNUBBED, p.snubbed);
+                flags.set(PeerFlags::SNUBBED, p.source.is_snubbed());
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
                 let size = |piece, block| self.content.as_ref().map_or(0, |c| c.layout().block_size(piece, block));
@@ -290,12 +290,12 @@ impl Torrent {
                     total_upload: p.upload.payload().total(),
                     num_pieces: p.haves.pieces().count(),
                     progress_ppm: p.haves.progress_ppm(),
-                    download_queue_length: p.requests.len() as u32,
+                    download_queue_length: p.source.requests().len() as u32,
                     target_dl_queue_length: queue.target(p) as u32,
                     upload_queue_length: p.upload.len() as u32,
-                    queue_bytes: p.requests.iter().map(|r| size(r.piece, r.block)).sum(),
+                    queue_bytes: p.source.requests().iter().map(|r| size(r.piece, r.block)).sum(),
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
-                    rtt_ms: p.path.rtt().as_millis().min(u128::from(u32::MAX)) as u32,
+                    rtt_ms: p.source.path().rtt().as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.parole.hash_fails(),
                     last_active_ms: millis(p.last_received),
                     last_useful_ms: millis(p.last_useful),

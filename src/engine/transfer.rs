@@ -109,11 +109,11 @@ impl Torrent {
     /// The peer brought what it was asked for.
     fn request_answered(&mut self, now: Time, key: PeerKey, queue_time: QueueTime) {
         if let Some(peer) = self.peers.get(&key) {
-            self.requests.forgive_at(peer.refusals.next());
+            self.requests.forgive_at(peer.source.refusals().next());
         }
         self.cache.block_came();
         let asked = self.peers.values().filter(|p| p.may_be_asked());
-        self.requests.aggregate_mut().count(now, asked.map(|p| p.part(queue_time)));
+        self.requests.aggregate_mut().count(now, asked.map(|p| p.source.part(queue_time)));
     }
 
     /// A block came that no charge stood for (its request was taken back): nothing was kept of it.

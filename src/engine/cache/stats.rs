@@ -84,7 +84,7 @@ impl Cache {
             session_peak: bytes(peak),
             resident: bytes(content.map_or(0, |c| c.store().kept_blocks())),
             partial: bytes(content.map_or(0, |c| c.store().partial_blocks())),
-            in_flight: bytes(peers.values().map(|p| p.requests.len() as u64).sum()),
+            in_flight: bytes(peers.values().map(|p| p.source.requests().len() as u64).sum()),
             pinned: held(&pinned),
             protected_bytes: held(self.lookbehind.kept()),
             resident_pieces: content.map_or(0, |c| c.store().kept_pieces()),

@@ -42,7 +42,7 @@ impl Arriving<'_> {
         self.check_length(piece, begin, length)?;
         let (Some(content), peer) = (&mut self.content, &mut *self.peer) else { return Ok(Landed::Stray(None)) };
         let in_grid = content.block_at(piece, begin, length);
-        let request = in_grid.and_then(|block| peer.take_request(piece, block));
+        let request = in_grid.and_then(|block| peer.source.take_request(piece, block));
         let (Some(block), Some(request)) = (in_grid, request) else {
             // Taken back while it came in.
             peer.answers_cancelled(piece, begin / BLOCK_SIZE);
@@ -52,11 +52,11 @@ impl Arriving<'_> {
             return Ok(Landed::Stray(in_grid));
         };
         // It may have come in while it was taken back and asked again: the second charge is of no use then.
-        if peer.took_back || peer.credits.count() as usize > peer.requests.len() {
-            drop(peer.credits.take(piece, begin));
+        if peer.took_back || peer.source.credits().count() as usize > peer.source.requests().len() {
+            drop(peer.source.credits().take(piece, begin));
         }
         self.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
-        peer.block_arrived(now, length, request);
+        peer.block_arrived(now, length, &request);
         peer.last_useful = now;
         peer.budget.block(u64::from(length));
         let arrival = content.store_mut().receive(now, piece, block, data, peer.key);
@@ -80,7 +80,7 @@ impl Arriving<'_> {
         length: u32,
     ) -> Result<bool, String> {
         self.check_length(piece, begin, length)?;
-        self.peer.path.stray(length);
+        self.peer.source.path_mut().stray(length);
         let answers = self.peer.stray_came(now, length);
         self.stray(length, answers);
         Ok(begin.is_multiple_of(BLOCK_SIZE) && !self.peer.answers_cancelled(piece, begin / BLOCK_SIZE))
@@ -90,8 +90,8 @@ impl Arriving<'_> {
     fn check_length(&self, piece: u32, begin: u32, length: u32) -> Result<(), String> {
         let Some(content) = &self.content else { return Ok(()) };
         let block = begin / BLOCK_SIZE;
-        let asked =
-            begin.is_multiple_of(BLOCK_SIZE) && self.peer.requests.iter().any(|r| (r.piece, r.block) == (piece, block));
+        let asked = begin.is_multiple_of(BLOCK_SIZE)
+            && self.peer.source.requests().iter().any(|r| (r.piece, r.block) == (piece, block));
         if !asked {
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Arriving<'_> {
 
     /// It brings something again.
     fn unsnub(&mut self) {
-        if std::mem::take(&mut self.peer.snubbed) {
+        if self.peer.source.unsnub() {
             self.alerts.push(Alert::PeerUnsnubbed { endpoint: self.peer.address, peer_id: self.peer.peer_id });
         }
     }

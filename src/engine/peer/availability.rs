@@ -127,7 +127,7 @@ impl Peer {
             }
             self.shown.again = true;
             self.shown.note(piece);
-            self.refusals.forget(piece);
+            self.source.refusals_mut().forget(piece);
             return Ok(Have::ShownAgain);
         }
         self.budget.refund(1); // it was news
@@ -147,7 +147,7 @@ impl Peer {
         } else {
             content.picker_mut().peer_lost(piece);
         }
-        let asked = self.requests.iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
+        let asked = self.source.requests().iter().filter(|r| r.piece == piece).map(|r| r.block).collect();
         Some(Lost { was, asked })
     }
 

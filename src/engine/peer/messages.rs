@@ -28,7 +28,7 @@ impl Peer {
     /// What it was asked for and will not send any more: one with the fast extension rejects that, one by one.
     pub(in crate::engine) fn choked(&mut self, now: Time) -> Vec<(u32, u32)> {
         let lost: Vec<(u32, u32)> =
-            if self.fast { Vec::new() } else { self.requests.iter().map(|r| (r.piece, r.block)).collect() };
+            if self.fast { Vec::new() } else { self.source.requests().iter().map(|r| (r.piece, r.block)).collect() };
         self.choking.choked(now, lost.len());
         lost
     }

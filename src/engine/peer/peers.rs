@@ -144,10 +144,7 @@ impl Peers {
             peer.down.update(now);
             peer.protocol_down.update(now);
             peer.upload.update_rates(now);
-            peer.depth.raise(now);
-            if peer.requests.is_empty() {
-                peer.rhythm.rests();
-            }
+            peer.source.review(now);
             if peer.choking.review(now) {
                 review.believed.push(peer.key);
             }
@@ -159,7 +156,7 @@ impl Peers {
             } else if rules.crowded && peer.is_idle() && useless > rules.inactivity_timeout {
                 review.gone.push((peer.key, CloseReason::TimedOutInterest));
             }
-            if !peer.snubbed && peer.silent_for(now) > rules.request_timeout {
+            if !peer.source.is_snubbed() && peer.source.silent_for(now) > rules.request_timeout {
                 review.snubbed.push(peer.key);
             }
             if peer.outbox.keep_alive(now) {
@@ -171,7 +168,7 @@ impl Peers {
 
     /// Blocks that those are asked for who let us wait.
     pub(in crate::engine) fn silent_requests(&self, now: Time) -> u64 {
-        self.map.values().filter(|p| p.is_silent(now)).map(|p| p.requests.len() as u64).sum()
+        self.map.values().filter(|p| p.is_silent(now)).map(|p| p.source.requests().len() as u64).sum()
     }
 
     /// Those who do not read. There are so many pieces.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::request::Request;
 use super::wire_peer::Peer;
 use crate::base::time::Time;
 
@@ -24,22 +25,25 @@ impl Peer {
 
     /// It has a queue that is empty, and nothing is known against it.
     fn is_ready(&self) -> bool {
-        self.choking.am_interested() && self.requests.is_empty() && !self.snubbed && self.refusals.are_over()
+        self.choking.am_interested()
+            && self.source.requests().is_empty()
+            && !self.source.is_snubbed()
+            && self.source.refusals().are_over()
     }
 
-    pub fn note_asked(&mut self, now: Time) {
+    /// It is asked for a block.
+    pub fn ask(&mut self, request: Request) {
         let ready = self.is_ready();
-        self.fruitless.asked(now, ready);
-        self.rhythm.asked(now);
+        self.last_request = request.sent;
+        self.source.ask(request, ready);
         self.choking.asked();
     }
 
     /// Since when it is of no use to reads that wait for these pieces. None: it is, or would be if it were asked.
     pub fn of_no_use_since(&self, now: Time, pieces: &[u32]) -> Option<Time> {
-        let in_time = || now.since(self.fruitless.since()) < self.rhythm.allowed();
-        let comes = || self.pours() || in_time();
-        let brings = self.held.is_some() || !self.requests.is_empty() && comes();
+        let comes = || self.pours() || self.source.is_in_time(now);
+        let brings = self.source.is_held() || !self.source.requests().is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
-        (!brings && !would()).then_some(self.fruitless.since())
+        (!brings && !would()).then_some(self.source.fruitless_since())
     }
 }

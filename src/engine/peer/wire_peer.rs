@@ -8,39 +8,26 @@ use std::time::Duration;
 use super::budget::{Budget, Reading};
 use super::choking::Choking;
 use super::extensions::Extensions;
-use super::fruitless::Fruitless;
 use super::haves::Haves;
 use super::outbox::Outbox;
 use super::parole::Parole;
 use super::pex::Pex;
-use super::queue_depth::{Depth, LEAST_WAIT};
-use super::refusals::Refusals;
 use super::request::Request;
-use super::rhythm::Rhythm;
 use super::shown::Shown;
+use super::source::Source;
 use super::upload::Upload;
 use crate::base::time::Time;
-use crate::engine::bandwidth::aggregate::Part;
-use crate::engine::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
+use crate::engine::bandwidth::path::{FIRST_QUEUE, QueueTime};
 use crate::engine::bandwidth::rate::Rate;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::memory::credits::Credits;
-use crate::memory::pool::{BLOCK_SIZE, Block};
+use crate::memory::pool::Block;
 use crate::wire::{BlockRequest, Handshake, Message};
 
 /// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
 /// come from all of them.
 const LEAST_FIRST_QUEUE: usize = 4;
-/// Within this a peer of whom nothing is known is expected to answer. Were it more, what it was asked for would at once be asked
-/// again of those who are known.
-const FIRST_WAIT: Duration = Duration::from_millis(300);
-/// What one that brings nothing is expected to take.
-const SNUBBED_WAIT: Duration = Duration::from_secs(10);
-/// One that has been silent since it came will be for so many times as long.
-const DOUBT: u32 = 6;
-/// One that lets us wait for so long beyond its time, and for another of its usual intervals, makes way for another.
-const SILENT: Duration = Duration::from_secs(2);
 /// The least queue of an unchoked peer that is not snubbed.
 const MIN_QUEUE: usize = 2;
 /// Bytes of answers that wait to be written to a peer; it is not read from while there are more.
@@ -52,6 +39,8 @@ const MAX_CANCELLED: usize = 4096;
 #[derive(Debug)]
 pub struct Peer {
     pub key: PeerKey,
+    /// It as one who brings blocks.
+    pub source: Source,
     pub address: SocketAddr,
     pub incoming: bool,
     pub peer_id: [u8; 20],
@@ -61,20 +50,13 @@ pub struct Peer {
     pub haves: Haves,
 
     pub choking: Choking,
-    pub depth: Depth,
-    pub fruitless: Fruitless,
-    pub rhythm: Rhythm,
 
-    pub requests: VecDeque<Request>,
     /// A request was taken back from it, at any time.
     pub took_back: bool,
     /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
     pub cancelled: VecDeque<(u32, u32)>,
     /// How many more were taken back, before those.
     forgotten: u32,
-    pub refusals: Refusals,
-    pub credits: Arc<Credits>,
-    pub snubbed: bool,
     pub parole: Parole,
     pub shown: Shown,
 
@@ -83,13 +65,8 @@ pub struct Peer {
 
     pub down: Rate,
     pub protocol_down: Rate,
-    pub path: PeerPath,
     pub connected_at: Time,
     pub last_received: Time,
-    /// Without the time for which it waited for us.
-    pub last_block: Time,
-    /// Since when what it sent waits for a download limit.
-    pub held: Option<Time>,
     pub last_request: Time,
     /// The block that is coming in: piece, begin, bytes here.
     pub receiving: Option<(u32, u32, u32)>,
@@ -118,6 +95,7 @@ impl Peer {
         let upload = Upload::new(credits.pool().clone());
         Self {
             key,
+            source: Source::new(now, (FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE), credits),
             address,
             incoming,
             peer_id: handshake.peer_id,
@@ -126,27 +104,17 @@ impl Peer {
             extensions: Extensions::default(),
             haves: Haves::default(),
             choking: Choking::default(),
-            depth: Depth::default(),
-            fruitless: Fruitless::new(now),
-            rhythm: Rhythm::new(now),
-            requests: VecDeque::new(),
             took_back: false,
             cancelled: VecDeque::new(),
             forgotten: 0,
-            refusals: Refusals::default(),
-            credits,
-            snubbed: false,
             parole: Parole::default(),
             shown: Shown::default(),
             upload,
             outbox: Outbox::new(now),
             down: Rate::default(),
             protocol_down: Rate::default(),
-            path: PeerPath::new((FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE)),
             connected_at: now,
             last_received: now,
-            last_block: now,
-            held: None,
             last_request: now,
             receiving: None,
             last_useful: now,
@@ -219,16 +187,16 @@ impl Peer {
 
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
-        self.haves.has(piece) && self.choking.lets_us_ask(piece) && self.refusals.allow(piece)
+        self.haves.has(piece) && self.choking.lets_us_ask(piece) && self.source.refusals().allow(piece)
     }
 
     /// Could it be asked for any piece?
     pub fn serves_all(&self) -> bool {
         self.is_seed()
             && !self.choking.peer_choking()
-            && self.refusals.are_none()
+            && self.source.refusals().are_none()
             && !self.parole.is_on()
-            && !self.snubbed
+            && !self.source.is_snubbed()
     }
 
     /// A request was taken back, and the peer told so.
@@ -254,7 +222,7 @@ impl Peer {
         let Some(left) = self.taken_back.checked_sub(1) else { return false };
         self.taken_back = left;
         self.budget.block(u64::from(length));
-        self.note_brought(now, true);
+        self.source.brought(now, true);
         true
     }
 
@@ -271,10 +239,10 @@ impl Peer {
 
     /// How many blocks to keep asked of it: while its speed is still being found out twice as many with each round trip.
     pub fn target_queue(&self, time: QueueTime, share: f64, max: usize) -> usize {
-        if self.snubbed || self.refusals.are_many() {
+        if self.source.is_snubbed() || self.source.refusals().are_many() {
             return 1;
         }
-        let queue = self.path.ramp().unwrap_or_else(|| self.path.queue(time, share) as usize + 1);
+        let queue = self.source.queue(time, share);
         // More than it queues it drops, or rejects.
         let most = max.min(self.extensions.reqq()).max(1);
         self.takes(queue.clamp(MIN_QUEUE.min(most), most))
@@ -285,170 +253,63 @@ impl Peer {
         self.haves.offers(content.map_or(0, Content::num_missing))
     }
 
-    /// What it is to the aggregate of all.
-    pub fn part(&self, time: QueueTime) -> Part {
-        Part { bandwidth: self.path.bandwidth(), queue: self.path.queue(time, 1.0), asked: !self.requests.is_empty() }
-    }
-
     /// Adapts the queue after a block arrived.
-    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: Request) {
-        let soon = self.usual_answer().max(LEAST_WAIT);
-        self.path.answered(now, bytes, request.sent, request.delivered);
-        self.path.deviated(now.since(request.expected).max(request.expected.since(now)));
+    pub fn block_arrived(&mut self, now: Time, bytes: u32, request: &Request) {
+        self.source.answered(now, bytes, request);
         self.down.add(now, u64::from(bytes));
-        self.note_brought(now, false);
         self.has_served = true;
         self.choking.brought_a_block();
-        if self.depth.brought_a_block(now, soon) {
-            self.path.start_anew();
-        }
-        self.refusals.serves(now, request.piece);
-    }
-
-    /// It brought a block that it was asked for, whether or not somebody still waits for it.
-    fn note_brought(&mut self, now: Time, stray: bool) {
-        self.rhythm.brought_a_block(now, stray);
-        self.last_block = now;
-        self.fruitless.brought_a_block(now);
-    }
-
-    /// There is not enough to ask it for: what it brings tells nothing of what it could.
-    pub fn ran_dry(&mut self) {
-        self.path.idle(self.requests.len() as u64);
     }
 
     /// Bytes came for a request that was taken back.
     pub fn stray_arrived(&mut self, now: Time, bytes: u32) {
-        self.path.stray(bytes);
+        self.source.path_mut().stray(bytes);
         self.down.add(now, u64::from(bytes));
-    }
-
-    /// Has it brought nothing yet?
-    pub fn is_unknown(&self) -> bool {
-        self.rhythm.is_unknown()
     }
 
     /// May it be asked for anything, and is it expected to answer?
     pub fn may_be_asked(&self) -> bool {
-        self.choking.am_interested() && !self.snubbed && self.choking.lets_us_ask_any()
+        self.choking.am_interested() && !self.source.is_snubbed() && self.choking.lets_us_ask_any()
     }
 
     /// Has it room for another request, beyond what keeps its way full? `max`: as many as any peer is asked for.
     pub fn takes_more(&self, max: usize) -> bool {
-        self.requests.len() < self.takes(max.min(self.extensions.reqq()))
-    }
-
-    /// When a block asked now would arrive. `share`: the part of its bandwidth that it has while others have theirs.
-    pub fn expected_arrival(&self, now: Time, share: f64) -> Time {
-        now + self.wait(now, share, self.requests.len() + 1)
+        self.source.requests().len() < self.takes(max.min(self.extensions.reqq()))
     }
 
     /// How long the last block takes of a queue that just keeps its way full, as far as that is known.
     pub fn standing_wait(&self, now: Time, time: QueueTime, share: f64, max: usize) -> Duration {
         let target = self.target_queue(time, share, max);
-        let full = (self.path.queue(time, share) as usize + 1).max(MIN_QUEUE);
-        self.wait(now, share, if self.is_unknown() { target } else { target.min(full) })
-    }
-
-    /// How long a block asked now would take if the peer did as it should. Time alone does not change that.
-    pub fn least_wait(&self, share: f64) -> Duration {
-        self.timely_wait(share, self.requests.len() + 1)
-    }
-
-    /// How long a block takes with which so many are asked for.
-    fn wait(&self, now: Time, share: f64, blocks: usize) -> Duration {
-        let late = if self.snubbed { Duration::ZERO } else { self.overdue(now) };
-        self.timely_wait(share, blocks) + late
-    }
-
-    fn timely_wait(&self, share: f64, blocks: usize) -> Duration {
-        if self.snubbed {
-            return SNUBBED_WAIT;
-        }
-        let queued = if self.is_unknown() { self.first_wait(blocks) } else { self.transfer(share, blocks) };
-        queued + self.path.rtt().min(Duration::from_secs(1))
-    }
-
-    /// Of one that has brought nothing yet: as if it brought its first queue in that time, and longer while it does not.
-    fn first_wait(&self, blocks: usize) -> Duration {
-        FIRST_WAIT / 2 + FIRST_WAIT * blocks as u32 / (2 * FIRST_QUEUE as u32)
-    }
-
-    fn transfer(&self, share: f64, blocks: usize) -> Duration {
-        self.whole_transfer(share, blocks).min(SNUBBED_WAIT)
-    }
-
-    /// However long it takes.
-    fn whole_transfer(&self, share: f64, blocks: usize) -> Duration {
-        let rate = self.path.bandwidth() * share;
-        if rate < 1.0 {
-            // What it brought had been taken back.
-            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
-        }
-        Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
-    }
-
-    /// When a copy asked now would arrive, behind all that it is asked for: one slow peer is not to get the copies of all that is late.
-    pub fn copy_arrival(&self, now: Time, share: f64) -> Time {
-        let arrival = self.expected_arrival(now, share);
-        if self.is_unknown() {
-            return arrival;
-        }
-        arrival.max(now + self.whole_transfer(share, self.requests.len() + 1))
-    }
-
-    /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
-    pub fn overdue(&self, now: Time) -> Duration {
-        let until = self.held.unwrap_or(now);
-        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.path.rtt()));
-        let by_request = self.requests.front().map(due).unwrap_or_default();
-        // Nor does it become quick because what it lets us wait for was taken back.
-        by_request.max(self.depth.silent_since().map_or(Duration::ZERO, |since| until.since(since)))
+        let full = self.source.full_queue(time, share).max(MIN_QUEUE);
+        self.source.wait(now, share, if self.source.is_unknown() { target } else { target.min(full) })
     }
 
     /// It lets us wait for much longer than it usually does, and sends nothing meanwhile.
     pub fn is_silent(&self, now: Time) -> bool {
-        self.overdue(now) >= SILENT.max(self.rhythm.usual()) && !self.trickles(now)
+        self.source.lets_us_wait(now) && !self.trickles(now)
+    }
+
+    /// How long it still needs for a block that it was asked for.
+    pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
+        self.source.time_left(now, share, piece, block, self.was_always_silent(now))
+    }
+
+    /// How many of so many requests it takes at once.
+    pub fn takes(&self, requests: usize) -> usize {
+        self.choking.room(self.source.takes(requests))
+    }
+
+    /// Finds out what it has dropped: that is to be asked for again, and less of it at a time.
+    pub(in crate::engine) fn find_dropped(&mut self, now: Time) -> Vec<(u32, u32)> {
+        if self.choking.peer_choking() {
+            return Vec::new();
+        }
+        self.source.find_dropped(now, self.last_received, self.pours())
     }
 
     /// And it has brought nothing yet.
     pub fn was_always_silent(&self, now: Time) -> bool {
-        self.is_unknown() && self.is_silent(now)
-    }
-
-    /// What it sent waits for a download limit, or no more: that is no lateness of its own.
-    pub fn hold(&mut self, now: Time, held: bool) {
-        if held {
-            self.held.get_or_insert(now);
-        } else if let Some(since) = self.held.take() {
-            let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
-            self.last_block = now.min(begun + now.since(since));
-            self.fruitless.was_held(now, now.since(since));
-            self.rhythm.was_held(now, now.since(since));
-        }
-    }
-
-    /// For how long it has brought nothing of what it was asked for.
-    pub fn silent_for(&self, now: Time) -> Duration {
-        let until = self.held.unwrap_or(now);
-        self.requests.front().map(|r| until.since(r.sent.max(self.last_block))).unwrap_or_default()
-    }
-
-    /// How long the peer still needs for a block that it was asked for.
-    pub fn time_left(&self, now: Time, share: f64, piece: u32, block: u32) -> Duration {
-        let before = self.requests.iter().take_while(|r| (r.piece, r.block) != (piece, block)).count();
-        if self.was_always_silent(now) {
-            return self.overdue(now) * DOUBT;
-        }
-        let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
-        let at_it = self.silent_for(now).min(self.rhythm.usual());
-        queued.saturating_sub(at_it) + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
-    }
-
-    /// Takes a request off the list; blocks mostly come in the order in which they were asked.
-    pub fn take_request(&mut self, piece: u32, block: u32) -> Option<Request> {
-        let at = self.requests.iter().position(|r| r.piece == piece && r.block == block)?;
-        self.requests.remove(at)
+        self.source.is_unknown() && self.is_silent(now)
     }
 
     pub fn is_seed(&self) -> bool {

@@ -95,11 +95,11 @@ impl Asking<'_> {
         if peer.parole.is_on() {
             content.store_mut().set_exclusive(pick.piece, key);
         }
-        let expected = peer.expected_arrival(now, self.requests.aggregate.share());
-        let due = expected + peer.path.patience();
+        let expected = peer.source.expected_arrival(now, self.requests.aggregate.share());
+        let due = expected + peer.source.path().patience();
         // It is silent, or it is a stranger and another one left with the block. It is not relied on: who has room is asked for it, too.
-        let in_vain = peer.is_unknown() && self.requests.in_vain.has(pick.piece, pick.block);
-        let relied_on = !peer.is_out() && !in_vain;
+        let in_vain = peer.source.is_unknown() && self.requests.in_vain.has(pick.piece, pick.block);
+        let relied_on = !peer.source.is_out() && !in_vain;
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store_mut().mark_asked(pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
@@ -107,18 +107,13 @@ impl Asking<'_> {
                 self.requests.late.push(due, pick.piece, block)
             });
         }
-        peer.credits.put(pick.piece, begin, length, reservation);
-        peer.note_asked(now);
-        if peer.requests.is_empty() {
-            peer.last_block = now;
-        }
-        peer.last_request = now;
-        peer.requests.push_back(Request {
+        peer.source.credits().put(pick.piece, begin, length, reservation);
+        peer.ask(Request {
             piece: pick.piece,
             block: pick.block,
             sent: now,
             expected,
-            delivered: peer.path.delivered(),
+            delivered: peer.source.path().delivered(),
             delivered_by_all: self.requests.aggregate.path.delivered(),
         });
         peer.send(now, &Message::Request(BlockRequest { piece: pick.piece, begin, length }));

@@ -53,12 +53,12 @@ impl Holding<'_> {
         let late = slot.blocks().get(block as usize)?.askees().next().filter(|_| class <= Class::Deadline)?;
         self.queues().send_cancel(now, late, piece, block);
         let (peer, content) = (self.peers.get_mut(&late)?, self.content.as_mut()?);
-        peer.take_request(piece, block)?;
+        peer.source.take_request(piece, block)?;
         peer.note_taken_back();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
-        peer.refusals.note_late(now, piece);
-        self.requests.forgive_at(peer.refusals.next());
-        let charge = peer.credits.take(piece, block * BLOCK_SIZE);
+        peer.source.refusals_mut().note_late(now, piece);
+        self.requests.forgive_at(peer.source.refusals().next());
+        let charge = peer.source.credits().take(piece, block * BLOCK_SIZE);
         let mut promise = content.store_mut().unmark_asked(piece, block, late);
         // What is on its way keeps its charge; the piece's own memory serves then.
         let charge = charge.or_else(|| promise.as_mut()?.redeem()).or_else(|| content.store_mut().redeem(piece));

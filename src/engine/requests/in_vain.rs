@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::peer::Peer;
+use crate::engine::peer::source::Source;
 
 /// Blocks remembered: the first queues of some strangers.
 const MOST: usize = 64;
@@ -12,10 +12,10 @@ const MOST: usize = 64;
 pub struct InVain(VecDeque<(u32, u32)>);
 
 impl InVain {
-    /// The peer leaves, or is given up, with what it was asked for.
-    pub fn left_with(&mut self, peer: &Peer) {
-        if peer.is_unknown() {
-            peer.requests.iter().for_each(|r| self.note(r.piece, r.block));
+    /// It leaves, or is given up, with what it was asked for.
+    pub fn left_with(&mut self, source: &Source) {
+        if source.is_unknown() {
+            source.requests().iter().for_each(|r| self.note(r.piece, r.block));
         }
     }
 

@@ -96,7 +96,7 @@ impl Asking<'_> {
             return true;
         }
         if let Some(silent) = instead_of {
-            if self.peers.get(&silent).is_some_and(|p| p.snubbed) {
+            if self.peers.get(&silent).is_some_and(|p| p.source.is_snubbed()) {
                 self.queues().cancel_where(now, silent, |p| p == piece);
             } else {
                 let told = self.queues().snub(now, silent);
@@ -121,7 +121,7 @@ impl Asking<'_> {
         let b = slot.blocks().get(block as usize).filter(|b| b.data().is_none())?;
         let owners = || b.askees().filter_map(|key| self.peers.get(&key));
         // It is our limit that they wait for.
-        if owners().any(|p| p.held.is_some()) {
+        if owners().any(|p| p.source.is_held()) {
             return None;
         }
         let share = self.requests.aggregate.share();
@@ -131,14 +131,14 @@ impl Asking<'_> {
         }
         let mut instead_of = None;
         if b.copies() >= MAX_COPIES {
-            let silent = owners().max_by_key(|p| p.overdue(now)).filter(|p| p.is_silent(now));
+            let silent = owners().max_by_key(|p| p.source.overdue(now)).filter(|p| p.is_silent(now));
             instead_of = Some(silent?.key);
         }
         let most = max_requests(&self.config.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole.is_on() && p.serves(piece))?;
             (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
-            (!b.is_asked_of(*key) && peer.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
+            (!b.is_asked_of(*key) && peer.source.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
         };
         let key = self.requests.ranking.order().iter().find_map(helps)?;
         Some(Helper { key, instead_of })
@@ -150,10 +150,15 @@ impl Asking<'_> {
         let (Some(peer), Some(content)) = (self.peers.get(&key), &mut *self.content) else { return false };
         let busy = !peer.takes_more(max_requests(&self.config.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
-        if self.peers.len() < 2 || self.requests.limited.is_limited() || peer.parole.is_on() || peer.snubbed || busy {
+        if self.peers.len() < 2
+            || self.requests.limited.is_limited()
+            || peer.parole.is_on()
+            || peer.source.is_snubbed()
+            || busy
+        {
             return false;
         }
-        let eta = peer.expected_arrival(now, self.requests.aggregate.share());
+        let eta = peer.source.expected_arrival(now, self.requests.aggregate.share());
         let mut urgent = self.requests.demand.wants().iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.

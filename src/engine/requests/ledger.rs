@@ -113,14 +113,14 @@ impl Requests {
 
     /// The peer has room for more.
     pub(in crate::engine) fn note_open(&mut self, peer: &Peer) {
-        self.open.insert(peer.key, peer.least_wait(self.aggregate.share()));
+        self.open.insert(peer.key, peer.source.least_wait(self.aggregate.share()));
     }
 
     pub(in crate::engine) fn peer_gone(&mut self, peer: &Peer) {
         self.open.remove(peer.key);
         self.limited.peer_gone(peer.key);
         self.ranking.outdated();
-        self.in_vain.left_with(peer);
+        self.in_vain.left_with(&peer.source);
     }
 
     /// So many bytes a second are read from all peers at most, 0: any number.
@@ -157,11 +157,11 @@ impl Requests {
         if now < self.next_forgiveness {
             return false;
         }
-        let refusing = peers.values_mut().filter(|p| !p.refusals.are_none());
+        let refusing = peers.values_mut().filter(|p| !p.source.refusals().are_none());
         let next = refusing.map(|peer| {
             self.note_open(peer);
-            peer.refusals.forgive(now);
-            peer.refusals.next()
+            peer.source.refusals_mut().forgive(now);
+            peer.source.refusals().next()
         });
         self.next_forgiveness = next.min().unwrap_or(Time::NEVER);
         true

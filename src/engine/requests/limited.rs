@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
+use crate::engine::peer::source::Source;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// No more is asked for than the limit brings in that time.
@@ -43,11 +43,11 @@ impl Limited {
         !self.held.is_empty()
     }
 
-    /// Is a peer no slower than those that wait for the limit are by it? One that is slow by itself brings a small part of what each of
+    /// Is it no slower than those that wait for the limit are by it? One that is slow by itself brings a small part of what each of
     /// them gets; of one that has brought nothing nobody knows.
-    pub fn slows(&self, peer: &Peer) -> bool {
+    pub fn slows(&self, source: &Source) -> bool {
         let share = f64::from(self.rate) / self.held.len().max(1) as f64;
-        self.holds_back() && (peer.is_unknown() || peer.path.bandwidth() >= share / SMALL_PART)
+        self.holds_back() && (source.is_unknown() || source.path().bandwidth() >= share / SMALL_PART)
     }
 
     /// Blocks that the limit brings in a short time, one at least.
@@ -84,13 +84,14 @@ impl Limited {
         let Some(content) = content else { return 0 };
         let is_silent = |key: &PeerKey| self.silent.contains(key) && peers.get(key).is_some_and(|p| p.is_silent(now));
         let silent = self.silent.iter().filter(|key| is_silent(key)).filter_map(|key| peers.get(key));
-        let blocks =
-            silent.flat_map(|p| p.requests.iter().map(|r| (p.key, r.piece, r.block))).filter(|(key, piece, block)| {
+        let blocks = silent.flat_map(|p| p.source.requests().iter().map(|r| (p.key, r.piece, r.block))).filter(
+            |(key, piece, block)| {
                 let slot = content.store().slot(*piece);
                 let block = slot.and_then(|s| s.blocks().get(*block as usize));
                 // Of several that are asked for it, one counts it.
                 block.is_some_and(|b| b.askees().next() == Some(*key) && b.askees().all(|k| is_silent(&k)))
-            });
+            },
+        );
         (blocks.count() as u64).min(asked)
     }
 

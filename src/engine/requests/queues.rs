@@ -24,9 +24,9 @@ impl Queues<'_> {
     /// The request will not be answered: the block is free again, its charge comes back.
     pub(in crate::engine) fn release(&mut self, key: PeerKey, piece: u32, block: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.take_request(piece, block).is_some() {
+        if peer.source.take_request(piece, block).is_some() {
             peer.note_taken_back();
-            let charge = peer.credits.take(piece, block * BLOCK_SIZE);
+            let charge = peer.source.credits().take(piece, block * BLOCK_SIZE);
             if let Some(content) = &mut *self.content {
                 content.store_mut().unmark_asked(piece, block, key);
                 content.store_mut().take_in(piece, charge);
@@ -39,10 +39,10 @@ impl Queues<'_> {
     /// The same where the store has forgotten the block already.
     pub(in crate::engine) fn forget(&mut self, key: PeerKey, piece: u32, block: u32) {
         if let Some(peer) = self.peers.get_mut(&key)
-            && peer.take_request(piece, block).is_some()
+            && peer.source.take_request(piece, block).is_some()
         {
             peer.note_taken_back();
-            drop(peer.credits.take(piece, block * BLOCK_SIZE));
+            drop(peer.source.credits().take(piece, block * BLOCK_SIZE));
             self.requests.note_open(peer);
         }
     }
@@ -67,12 +67,12 @@ impl Queues<'_> {
     pub(in crate::engine) fn cancel_where(&mut self, now: Time, key: PeerKey, which: impl Fn(u32) -> bool) {
         let Some(peer) = self.peers.get(&key) else { return };
         let cancelled: Vec<(u32, u32)> =
-            peer.requests.iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
+            peer.source.requests().iter().filter(|r| which(r.piece)).map(|r| (r.piece, r.block)).collect();
         for (piece, block) in cancelled {
             self.cancel(now, key, piece, block);
         }
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.ran_dry();
+            peer.source.ran_dry();
         }
     }
 
@@ -99,13 +99,14 @@ impl Queues<'_> {
         if peer.answers_cancelled(request.piece, block) {
             return false;
         }
-        let Some(held) = peer.requests.iter().position(|r| r.piece == request.piece && r.block == block) else {
+        let Some(held) = peer.source.requests().iter().position(|r| r.piece == request.piece && r.block == block)
+        else {
             return false;
         };
         if !peer.choking.rejected(request.piece) {
-            peer.refusals.note(now, request.piece);
-            self.requests.forgive_at(peer.refusals.next());
-            peer.note_depth(now, held);
+            peer.source.refusals_mut().note(now, request.piece);
+            self.requests.forgive_at(peer.source.refusals().next());
+            peer.source.note_depth(now, held);
         }
         let gone = !peer.choking.peer_choking() && peer.shown.again && !peer.shown.shows(request.piece);
         self.release(key, request.piece, block);
@@ -117,8 +118,8 @@ impl Queues<'_> {
     /// The peer does not bring what it was asked for: others are asked for it.
     pub(in crate::engine) fn snub(&mut self, now: Time, key: PeerKey) -> Option<Alert> {
         let peer = self.peers.get_mut(&key)?;
-        peer.snubbed = true;
-        self.requests.in_vain.left_with(peer);
+        peer.source.snub();
+        self.requests.in_vain.left_with(&peer.source);
         self.requests.rank_again();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.suspect_stops(key);

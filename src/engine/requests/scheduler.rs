@@ -90,7 +90,7 @@ impl Asking<'_> {
 
     /// Looks at every peer again: time went by, or the rules changed.
     pub(in crate::engine) fn fill_everybody(&mut self, now: Time) {
-        for peer in self.peers.values().filter(|p| p.may_be_asked() || p.snubbed) {
+        for peer in self.peers.values().filter(|p| p.may_be_asked() || p.source.is_snubbed()) {
             self.requests.note_open(peer);
         }
         self.requests.ranking.outdated();
@@ -122,7 +122,7 @@ impl Asking<'_> {
         self.give_in_turn(now, queue, first, among, &mut given);
         // More is asked of them than before.
         for key in given {
-            if let Some(peer) = self.peers.get(&key).filter(|p| p.requests.len() < queue.target(p)) {
+            if let Some(peer) = self.peers.get(&key).filter(|p| p.source.requests().len() < queue.target(p)) {
                 self.requests.note_open(peer);
             }
         }
@@ -138,10 +138,10 @@ impl Asking<'_> {
     ) {
         let share = self.requests.aggregate.share();
         let arrival = |asking: &Self, key: PeerKey| {
-            let peer = asking.peers.get(&key).filter(|p| p.requests.len() < queue.target(p))?;
+            let peer = asking.peers.get(&key).filter(|p| p.source.requests().len() < queue.target(p))?;
             // Where nobody plays it matters little who is late: their places are told apart without looking at everybody.
             let plays = matches!(queue.time, QueueTime::Least { .. });
-            Some(if plays { peer.expected_arrival(now, share) } else { now + peer.least_wait(share) })
+            Some(if plays { peer.source.expected_arrival(now, share) } else { now + peer.source.least_wait(share) })
         };
         let mut turns = Turns::new();
         turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
@@ -162,7 +162,7 @@ impl Asking<'_> {
             {
                 place = Some(next);
                 let key = next.1;
-                if !self.peers.get(&key).is_some_and(|p| p.may_be_asked() || p.snubbed) {
+                if !self.peers.get(&key).is_some_and(|p| p.may_be_asked() || p.source.is_snubbed()) {
                     // It is again when it lets us ask, or has something for us.
                     self.requests.open.remove(key);
                 } else if first != Some(key) {
@@ -228,7 +228,9 @@ impl Asking<'_> {
             QueueTime::Least { .. } => (target / 8).max(2),
             QueueTime::Plus(_) => target / 4,
         };
-        if peer.requests.len() >= target || (peer.requests.len() > 8 && peer.requests.len() + batch > target) {
+        if peer.source.requests().len() >= target
+            || (peer.source.requests().len() > 8 && peer.source.requests().len() + batch > target)
+        {
             return;
         }
         if self.requests.ranking.is_due(now) {
@@ -256,11 +258,11 @@ impl Asking<'_> {
             self.requests.aggregate.path.backlogged(now, 1.0);
         }
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let has_room = peer.requests.len() < target;
+        let has_room = peer.source.requests().len() < target;
         if !has_room {
-            peer.path.backlogged(now, queue.share);
-        } else if !way_is_full || peer.requests.is_empty() {
-            peer.ran_dry();
+            peer.source.path_mut().backlogged(now, queue.share);
+        } else if !way_is_full || peer.source.requests().is_empty() {
+            peer.source.ran_dry();
             // What one has nothing of, others may have.
             if self.nothing_left() {
                 self.requests.aggregate.path.idle(self.outstanding());
@@ -279,7 +281,8 @@ impl Asking<'_> {
         if !self.may_ask() {
             return;
         }
-        let idle = self.peers.values().filter(|p| p.is_out() && p.requests.is_empty() && p.may_be_asked());
+        let idle =
+            self.peers.values().filter(|p| p.source.is_out() && p.source.requests().is_empty() && p.may_be_asked());
         let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
         if keys.is_empty() {
             return;
@@ -307,7 +310,7 @@ impl Asking<'_> {
     }
 
     fn num_requests(&self, key: PeerKey) -> usize {
-        self.peers.get(&key).map_or(0, |p| p.requests.len())
+        self.peers.get(&key).map_or(0, |p| p.source.requests().len())
     }
 
     /// Does the peer leave so many blocks to faster ones, and has none of its own to bring?
@@ -332,7 +335,7 @@ impl Asking<'_> {
             return;
         }
         let queue = self.queue(now);
-        let waits = self.peers.values().filter(|p| p.may_be_asked() || p.snubbed);
+        let waits = self.peers.values().filter(|p| p.may_be_asked() || p.source.is_snubbed());
         self.requests
             .ranking
             .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));

@@ -48,13 +48,13 @@ impl Asking<'_> {
 
     /// Does anybody free of suspicion bring the piece?
     fn has_trusted(&self, piece: u32) -> bool {
-        self.peers.values().any(|p| !p.parole.is_on() && !p.snubbed && p.serves(piece))
+        self.peers.values().any(|p| !p.parole.is_on() && !p.source.is_snubbed() && p.serves(piece))
     }
 
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
         // It is our limit that makes it slow: nobody brings anything sooner.
-        if self.requests.limited.slows(peer) {
+        if self.requests.limited.slows(&peer.source) {
             return 0;
         }
         let most = max_requests(&self.config.settings);
@@ -65,7 +65,7 @@ impl Asking<'_> {
         }
         let blocks = |bandwidth: f64| (behind.as_secs_f64() * bandwidth / f64::from(BLOCK_SIZE)) as u32;
         let bandwidth = self.requests.aggregate.path.bandwidth();
-        if peer.is_out() {
+        if peer.source.is_out() {
             // What others bring without it: else it would leave all there is to them, for what it brought before.
             return blocks(self.brought_beside(peer).min(bandwidth)).max(LEFT_BY_SILENT);
         }
@@ -75,7 +75,7 @@ impl Asking<'_> {
     /// What the fastest of the others bring, bytes a second.
     fn brought_beside(&self, peer: &Peer) -> f64 {
         let quick = self.requests.ranking.quick().iter().filter_map(|key| self.peers.get(key));
-        quick.filter(|p| p.key != peer.key && !p.is_out()).map(|p| p.path.bandwidth()).sum()
+        quick.filter(|p| p.key != peer.key && !p.source.is_out()).map(|p| p.source.path().bandwidth()).sum()
     }
 
     /// Of the first so many wants.
@@ -85,7 +85,7 @@ impl Asking<'_> {
         // One that has nothing to do, and is not asked for it, cannot be relied on.
         let quick = || {
             let others = self.requests.ranking.quick().iter().filter(|k| **k != key).filter_map(|k| self.peers.get(k));
-            others.filter(|p| !p.requests.is_empty() && !p.snubbed && !p.parole.is_on())
+            others.filter(|p| !p.source.requests().is_empty() && !p.source.is_snubbed() && !p.parole.is_on())
         };
         let mut admitted = None;
         let mut found = None;
@@ -147,7 +147,7 @@ impl Asking<'_> {
                 && self.usable(peer, *p)
         };
         // The one at which this peer is, before all others.
-        let current = peer.requests.back().map(|r| r.piece).filter(goes_on);
+        let current = peer.source.requests().back().map(|r| r.piece).filter(goes_on);
         if let Some(piece) = current.or_else(|| first_of_highest(content, goes_on)) {
             let block = self.content.as_mut()?.store_mut().free_block(piece, 0, u32::MAX, 0)?;
             return Some(Pick { piece, block, class });
@@ -195,7 +195,7 @@ impl Asking<'_> {
     /// Everything wanted is asked for: a copy of what another peer was asked for.
     fn pick_for_endgame(&self, key: PeerKey) -> Option<Pick> {
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        if peer.requests.len() >= 2 && self.config.settings.strict_end_game_mode {
+        if peer.source.requests().len() >= 2 && self.config.settings.strict_end_game_mode {
             return None;
         }
         // While our limit lets anybody wait, a copy brings nothing sooner.

@@ -149,7 +149,7 @@ impl Parts {
     /// What the peer is asked for.
     pub(in crate::engine) fn asked(&self, key: PeerKey) -> Vec<(u32, u32)> {
         let peer = self.peers.get(&key).expect("it is here");
-        peer.requests.iter().map(|r| (r.piece, r.block)).collect()
+        peer.source.requests().iter().map(|r| (r.piece, r.block)).collect()
     }
 }
 

@@ -59,11 +59,11 @@ impl Surroundings<'_> {
         let silent = now.since(peer.last_received);
         let patience = if self.a_read_waits() { MUTE_BEFORE_A_READ } else { MUTE };
         let useless = Duration::from_secs(u64::try_from(self.config.settings.request_timeout).unwrap_or(0));
-        if peer.snubbed {
+        if peer.source.is_snubbed() {
             // Whatever else it says.
             return silent >= patience || now.since(peer.last_useful) >= useless.max(patience);
         }
-        let owes_blocks = peer.overdue(now) >= patience;
+        let owes_blocks = peer.source.overdue(now) >= patience;
         let owes_metadata = self.content.is_none() && self.fetch.was_asked(peer.key);
         owes_blocks && silent >= patience
             || owes_metadata && silent >= MUTE

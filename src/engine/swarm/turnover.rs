@@ -146,7 +146,7 @@ impl Peer {
         PeerRank {
             wanted: !self.is_idle(),
             offers,
-            serves: offers && !self.choking.peer_choking() && !self.snubbed,
+            serves: offers && !self.choking.peer_choking() && !self.source.is_snubbed(),
             rate: self.rate(),
             last_useful: self.last_useful,
         }
@@ -193,7 +193,7 @@ impl Surroundings<'_> {
                 return false;
             }
             let age = now.since(p.connected_at);
-            let never = p.down.total() == 0 && p.upload.payload().total() == 0 && p.requests.is_empty();
+            let never = p.down.total() == 0 && p.upload.payload().total() == 0 && p.source.requests().is_empty();
             p.is_idle() && age > IDLE || never && !self.rank(p).serves && age > chance
         };
         self.may_go(newcomer).filter(useless).min_by_key(|p| self.rank(p))
@@ -203,7 +203,7 @@ impl Surroundings<'_> {
     /// where the other has few; else the one of least worth, where the other has less.
     fn spared(&self, now: Time, newcomer: Newcomer) -> Option<&Peer> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
-        let rests = |p: &&Peer| at_rest && p.requests.is_empty() && !p.choking.peer_interested();
+        let rests = |p: &&Peer| at_rest && p.source.requests().is_empty() && !p.choking.peer_interested();
         let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
         match newcomer.need {
             Need::Ours | Need::Any => None,
@@ -298,7 +298,7 @@ impl Swarm {
         let all_served = self.list.num_dialling() == 0 && around.peers.values().all(|p| p.has_served);
         let gives_way = |p: &'a Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
-            let chance = fair.max(p.time_between_turns(all_served)) + p.path.rtt().min(LONGEST_ROUND_TRIP);
+            let chance = fair.max(p.time_between_turns(all_served)) + p.source.path().rtt().min(LONGEST_ROUND_TRIP);
             (now.since(since) >= chance).then_some((p.has_served, since, p))
         };
         first(around.may_go(newcomer).filter_map(gives_way))
@@ -315,7 +315,7 @@ impl Swarm {
         let longer = self.places.fair_time(FAIR_FOR_METADATA, Time::ZERO, around.peers.len());
         let tries = !newcomer.incoming && self.list.has_untried(now);
         let gives_way = |p: &'a Peer| {
-            let (brought, since) = around.fruitless_for_metadata(p).filter(|_| p.held.is_none() && !p.pours())?;
+            let (brought, since) = around.fruitless_for_metadata(p).filter(|_| !p.source.is_held() && !p.pours())?;
             let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
             (now.since(since) >= fair).then_some((brought, since, p))
         };
@@ -346,7 +346,7 @@ impl Swarm {
             let age = now.since(p.connected_at);
             // Of one that serves us now and then, what it brings in the long run.
             let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
-            let asked = !p.requests.is_empty() && p.held.is_none() && p.fruitless.asked_for(now) >= PROVEN;
+            let asked = !p.source.requests().is_empty() && !p.source.is_held() && p.source.asked_for(now) >= PROVEN;
             let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DRIPS;
             let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
             goes.then_some((rate(&p.down), p))
@@ -387,7 +387,7 @@ impl Swarm {
         }
         let most = (peers.len() * percent).div_ceil(100).min(waiting);
         // Who brings much is not parted with for somebody who may be dead.
-        let serves = |p: &Peer| !p.requests.is_empty() && u64::from(p.down.per_second()) >= SLOW;
+        let serves = |p: &Peer| !p.source.requests().is_empty() && u64::from(p.down.per_second()) >= SLOW;
         let settled = peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
         let mut worst: Vec<_> = settled.map(|p| (p.rate(), p.last_useful, p.key)).collect();
         worst.sort_unstable();
