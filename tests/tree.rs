@@ -334,6 +334,24 @@ fn circles(uses: &BTreeMap<Vec<String>, BTreeSet<Vec<String>>>) -> Vec<Vec<Strin
     all.into_iter().collect()
 }
 
+/// A path that begins with the name of a module beside it would not be seen here.
+#[test]
+fn paths_within_the_crate_say_where_they_begin() {
+    let sources = sources();
+    let modules: BTreeSet<Vec<String>> = sources.iter().map(Source::module).collect();
+    let mut wrong = Vec::new();
+    for source in &sources {
+        for line in source.code.lines().filter(|line| line.contains("use ") && line.contains("::")) {
+            let first = first_word(line.split("use ").nth(1).unwrap_or(""));
+            let beside: Vec<String> = source.module().into_iter().chain([first]).collect();
+            if modules.contains(&beside) {
+                wrong.push(format!("{}: {}", source.path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_circle_ties_more_than_a_few_files() {
     let found = circles(&uses_of_files(&sources()));
