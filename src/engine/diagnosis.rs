@@ -16,7 +16,7 @@ use super::peer::Peer;
 use super::peer::peers::Peers;
 use super::readers::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlocks, Reason};
 use super::readers::reader::{Reader, ReaderId};
-use super::readers::source::Source;
+use super::readers::stored::Stored;
 use super::readers::{Readers, gone};
 use super::requests::scheduler::Queue;
 use super::swarm::Swarm;
@@ -55,7 +55,7 @@ fn bytes(blocks: u64) -> u64 {
 
 /// What a wait is explained by: the rest of the torrent, as it stands.
 pub(in crate::engine) struct Facts<'a> {
-    pub source: Source<'a>,
+    pub stored: Stored<'a>,
     pub cache: &'a Cache,
     pub readers: &'a Readers,
     pub peers: &'a Peers,
@@ -74,7 +74,7 @@ pub(in crate::engine) struct Facts<'a> {
 impl Facts<'_> {
     /// Why the byte at the reader's position is not here yet. Memory that others hold is `other_torrents`', whoever they are.
     pub fn explain(&self, now: Time, id: ReaderId) -> Result<Explanation> {
-        let (Some(reader), Some(content)) = (self.readers.get(id), self.source.content) else { return Err(gone()) };
+        let (Some(reader), Some(content)) = (self.readers.get(id), self.stored.content) else { return Err(gone()) };
         let piece = reader.current_piece();
         let mut told = Explanation {
             reason: Reason::EndOfFile,
@@ -91,7 +91,7 @@ impl Facts<'_> {
             torrent_limit: 0,
             session_limit: 0,
             download_rate: self.rate,
-            error: self.source.life.error.as_ref().map(|e| e.status),
+            error: self.stored.life.error.as_ref().map(|e| e.status),
         };
         let Some(piece) = piece else { return Ok(told) };
         let total = content.layout().blocks_in_piece(piece);
@@ -101,7 +101,7 @@ impl Facts<'_> {
             here: if content.has(piece) { total } else { slot.map_or(0, Slot::here) },
             asked: slot.map_or(0, Slot::asked),
         };
-        if self.source.has_bytes_for(reader) {
+        if self.stored.has_bytes_for(reader) {
             told.reason = Reason::Ready;
             return Ok(told);
         }
@@ -129,7 +129,7 @@ impl Facts<'_> {
         missing: &Missing,
         peers: &PeerCounts,
     ) -> Reason {
-        let Source { config, life, .. } = self.source;
+        let Stored { config, life, .. } = self.stored;
         if missing.first.is_none() && missing.asked.is_none() {
             return Reason::Verifying;
         }
@@ -173,7 +173,7 @@ impl Facts<'_> {
         let full = self.in_line
             || !self.may_begin(reader, content, piece)
             || (idle && self.lacks_memory(reader, content, piece));
-        if self.source.is_too_large(reader, piece) || (able && full) {
+        if self.stored.is_too_large(reader, piece) || (able && full) {
             return Reason::MemoryFull;
         }
         Reason::Queued
@@ -253,7 +253,7 @@ impl Facts<'_> {
 
     /// Does the reader want nothing but its pins, since it has not read for long and others have?
     fn sleeps(&self, now: Time, reader: &Reader, piece: u32) -> bool {
-        self.source.config.storage == StorageKind::Memory
+        self.stored.config.storage == StorageKind::Memory
             && !reader.is_active(now)
             && !reader.window().is_pinned(piece)
             && self.readers.values().any(|r| r.is_active(now))
@@ -276,7 +276,7 @@ impl Facts<'_> {
 
     /// May the piece be begun beside what is begun already? On memory storage what is in a window always may.
     fn may_begin(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
-        let windowed = self.source.config.storage == StorageKind::Memory && reader.window().contains(piece);
+        let windowed = self.stored.config.storage == StorageKind::Memory && reader.window().contains(piece);
         let class = match (reader.options().background, reader.waiting()) {
             (true, _) => Class::Background,
             (false, Some(_)) => Class::Blocked,

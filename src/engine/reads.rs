@@ -9,8 +9,8 @@ use super::diagnosis::Facts;
 use super::readers::Readers;
 use super::readers::explanation::Explanation;
 use super::readers::reader::{ReaderId, ReaderOptions};
-use super::readers::source::{ReadOutcome, Source};
 use super::readers::status::ReaderStatus;
+use super::readers::stored::{ReadOutcome, Stored};
 use super::torrent::Torrent;
 use crate::base::error::{Error, Result};
 use crate::base::time::Time;
@@ -18,14 +18,14 @@ use crate::memory::pool::BLOCK_SIZE;
 
 impl Torrent {
     /// The readers, and where they find their bytes.
-    pub(super) fn readers(&mut self) -> (&mut Readers, Source<'_>) {
+    pub(super) fn readers(&mut self) -> (&mut Readers, Stored<'_>) {
         let content = self.content.as_ref();
-        let source = Source { config: &self.config, life: &self.life, content, pool: self.cache.pool() };
-        (&mut self.readers, source)
+        let stored = Stored { config: &self.config, life: &self.life, content, pool: self.cache.pool() };
+        (&mut self.readers, stored)
     }
 
-    pub(super) fn source(&self) -> Source<'_> {
-        Source { config: &self.config, life: &self.life, content: self.content.as_ref(), pool: self.cache.pool() }
+    pub(super) fn stored(&self) -> Stored<'_> {
+        Stored { config: &self.config, life: &self.life, content: self.content.as_ref(), pool: self.cache.pool() }
     }
 
     fn admission(&self) -> Admission<'_> {
@@ -35,8 +35,8 @@ impl Torrent {
 
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
         let file = self.check_file(file)?;
-        let (readers, source) = self.readers();
-        let size = readers.open(now, id, file, options, &source)?;
+        let (readers, stored) = self.readers();
+        let size = readers.open(now, id, file, options, &stored)?;
         self.requests.demand_changed();
         self.asking().clear_the_way(now);
         self.review_interests(now);
@@ -59,8 +59,8 @@ impl Torrent {
     /// Reads at the reader's position and moves it, or notes that it waits there. What follows for others is left to
     /// [`Torrent::follow_up`], so that who has his bytes need not wait for it.
     pub fn read(&mut self, now: Time, id: ReaderId, len: usize) -> Result<ReadOutcome> {
-        let (readers, source) = self.readers();
-        let read = readers.read(now, id, len, &source);
+        let (readers, stored) = self.readers();
+        let read = readers.read(now, id, len, &stored);
         self.out.alerts.extend(read.alert);
         if let (Some(piece), Some(content)) = (read.touched, &mut self.content) {
             content.store_mut().touch(piece);
@@ -74,8 +74,8 @@ impl Torrent {
     /// The same for a reader that goes on within a piece that is in memory: nothing but its position changes, nothing follows, and
     /// the time may be off by some milliseconds. `None`: it takes a [`Torrent::read`].
     pub fn read_on(&mut self, roughly: Time, id: ReaderId, len: usize) -> Option<ReadOutcome> {
-        let (readers, source) = self.readers();
-        let (piece, outcome) = readers.read_on(roughly, id, len, &source)?;
+        let (readers, stored) = self.readers();
+        let (piece, outcome) = readers.read_on(roughly, id, len, &stored)?;
         self.content.as_mut()?.store_mut().touch(piece);
         Some(outcome)
     }
@@ -106,7 +106,7 @@ impl Torrent {
 
     /// Reads anywhere in the reader's file without moving it; `Wait` makes the place wanted until `stop_probe`.
     pub fn read_at(&mut self, now: Time, id: ReaderId, offset: u64, len: usize, waiting: bool) -> Result<ReadOutcome> {
-        let outcome = self.readers.find(id, offset, len, &self.source())?;
+        let outcome = self.readers.find(id, offset, len, &self.stored())?;
         if matches!(outcome, ReadOutcome::Wait) && !waiting {
             self.readers.begin_probe(now, id, offset);
             self.requests.demand_changed();
@@ -158,12 +158,12 @@ impl Torrent {
     /// Is the reader's next read worth making? (Data, the end, or the error that stopped the torrent; or data that were there, and are
     /// fetched again only when it is made.)
     pub fn is_ready(&self, id: ReaderId) -> bool {
-        self.readers.is_ready(id, &self.source())
+        self.readers.is_ready(id, &self.stored())
     }
 
     /// Can a read at this offset return at once?
     pub fn is_readable_at(&self, id: ReaderId, offset: u64) -> bool {
-        self.readers.is_readable_at(id, offset, &self.source())
+        self.readers.is_readable_at(id, offset, &self.stored())
     }
 
     pub fn prebuffer(&mut self, now: Time, id: ReaderId, head: u64, tail: u64) -> Result<()> {
@@ -185,7 +185,7 @@ impl Torrent {
     /// Reads a piece without waiting and without a reader.
     pub fn find_in_piece(&self, piece: i64, offset: u64, len: usize) -> Result<ReadOutcome> {
         let piece = self.check_piece(piece)?;
-        self.source().find_in_piece(piece, offset, len)
+        self.stored().find_in_piece(piece, offset, len)
     }
 
     pub fn reader_status(&self, id: ReaderId) -> Result<ReaderStatus> {
@@ -209,7 +209,7 @@ impl Torrent {
     /// Why the byte at the reader's position is not here yet. Memory that others hold is `other_torrents`', whoever they are.
     pub fn explain(&self, now: Time, id: ReaderId) -> Result<Explanation> {
         let facts = Facts {
-            source: self.source(),
+            stored: self.stored(),
             cache: &self.cache,
             readers: &self.readers,
             peers: &self.peers,

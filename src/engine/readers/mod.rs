@@ -15,12 +15,12 @@ pub mod pressure;
 pub mod read;
 pub mod reader;
 pub mod retries;
-pub mod source;
 pub mod span;
 pub mod status;
+pub mod stored;
 pub mod turn;
 pub mod waste;
 pub mod window;
 
 pub(in crate::engine) use self::open_readers::{Readers, gone};
-pub use self::source::ReadOutcome;
+pub use self::stored::ReadOutcome;

@@ -5,8 +5,8 @@ use std::collections::btree_map::{BTreeMap, Values};
 use super::explanation::Explanation;
 use super::pressure::Pressure;
 use super::reader::{Reader, ReaderId, ReaderOptions};
-use super::source::Source;
 use super::span::Span;
+use super::stored::Stored;
 use super::waste::Legacy;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
@@ -64,14 +64,14 @@ impl Readers {
         id: ReaderId,
         file: u32,
         options: ReaderOptions,
-        source: &Source<'_>,
+        stored: &Stored<'_>,
     ) -> Result<u64> {
-        let Some(content) = source.content else { return Err(Error::no_metadata()) };
+        let Some(content) = stored.content else { return Err(Error::no_metadata()) };
         let layout = content.layout();
         let Some(entry) = layout.file(file as usize) else { return Err(Error::no_metadata()) };
         let span = Span { begin: entry.offset, size: entry.size, piece_length: u64::from(layout.piece_length()) };
-        let limit = source.pool.limit();
-        if source.config.storage == StorageKind::Memory && source.piece_blocks() > limit && !options.unverified {
+        let limit = stored.pool.limit();
+        if stored.config.storage == StorageKind::Memory && stored.piece_blocks() > limit && !options.unverified {
             return Err(Error::new(
                 Status::OutOfMemory,
                 format!(

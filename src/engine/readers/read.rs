@@ -2,7 +2,7 @@
 
 use super::open_readers::{Readers, gone};
 use super::reader::{Reader, ReaderId};
-use super::source::{ReadOutcome, Source};
+use super::stored::{ReadOutcome, Stored};
 use crate::alert::Alert;
 use crate::base::error::Result;
 use crate::base::time::Time;
@@ -26,12 +26,12 @@ impl Read {
 
 impl Readers {
     /// Reads at the reader's position and moves it, or notes that it waits there.
-    pub(in crate::engine) fn read(&mut self, now: Time, id: ReaderId, len: usize, source: &Source<'_>) -> Read {
+    pub(in crate::engine) fn read(&mut self, now: Time, id: ReaderId, len: usize, stored: &Stored<'_>) -> Read {
         let Some(reader) = self.map.get_mut(&id) else { return Read::of(Err(gone())) };
-        let outcome = source.find(&reader.span, reader.position, len, reader.options.unverified);
+        let outcome = stored.find(&reader.span, reader.position, len, reader.options.unverified);
         match &outcome {
             ReadOutcome::Wait => {
-                if let Some(error) = source.in_vain(reader, reader.position) {
+                if let Some(error) = stored.in_vain(reader, reader.position) {
                     reader.stop_waiting(now);
                     return Read { wants_changed: true, ..Read::of(Err(error)) };
                 }
@@ -68,11 +68,11 @@ impl Readers {
         roughly: Time,
         id: ReaderId,
         len: usize,
-        source: &Source<'_>,
+        stored: &Stored<'_>,
     ) -> Option<(u32, ReadOutcome)> {
         let reader = self.map.get_mut(&id).filter(|r| r.flows())?;
         let piece = reader.current_piece()?;
-        let outcome = source.find(&reader.span, reader.position, len, reader.options.unverified);
+        let outcome = stored.find(&reader.span, reader.position, len, reader.options.unverified);
         let n = outcome.len() as u64;
         let end = reader.position + n;
         if !matches!(outcome, ReadOutcome::Memory(_)) || end == reader.span.size || reader.span.piece_at(end) != piece {
@@ -88,11 +88,11 @@ impl Readers {
         id: ReaderId,
         offset: u64,
         len: usize,
-        source: &Source<'_>,
+        stored: &Stored<'_>,
     ) -> Result<ReadOutcome> {
         let reader = self.get(id).ok_or_else(gone)?;
-        let outcome = source.find(&reader.span, offset, len, reader.options.unverified);
-        let in_vain = if matches!(outcome, ReadOutcome::Wait) { source.in_vain(reader, offset) } else { None };
+        let outcome = stored.find(&reader.span, offset, len, reader.options.unverified);
+        let in_vain = if matches!(outcome, ReadOutcome::Wait) { stored.in_vain(reader, offset) } else { None };
         in_vain.map_or(Ok(outcome), Err)
     }
 
@@ -122,9 +122,9 @@ impl Readers {
     }
 
     /// Reads whose bytes are there wait no more.
-    pub(in crate::engine) fn answer_reads(&mut self, now: Time, source: &Source<'_>) {
+    pub(in crate::engine) fn answer_reads(&mut self, now: Time, stored: &Stored<'_>) {
         let waiting = self.map.values_mut().filter(|r| r.waiting().is_some());
-        waiting.filter(|r| source.has_bytes_for(r)).for_each(|r| r.answer(now));
+        waiting.filter(|r| stored.has_bytes_for(r)).for_each(|r| r.answer(now));
     }
 
     /// Did the reader's last read find nothing?
@@ -134,16 +134,16 @@ impl Readers {
 
     /// Is the reader's next read worth making? (Data, the end, or the error that stopped the torrent; or data that were there, and are
     /// fetched again only when it is made.)
-    pub(in crate::engine) fn is_ready(&self, id: ReaderId, source: &Source<'_>) -> bool {
+    pub(in crate::engine) fn is_ready(&self, id: ReaderId, stored: &Stored<'_>) -> bool {
         let was_answered = |r: &Reader| r.pending().is_some() && r.waiting().is_none();
-        let is_ready = |r: &Reader| source.has_bytes_for(r) || source.never_fits(r, r.position) || was_answered(r);
-        source.life.error.is_some() || self.get(id).is_none_or(is_ready)
+        let is_ready = |r: &Reader| stored.has_bytes_for(r) || stored.never_fits(r, r.position) || was_answered(r);
+        stored.life.error.is_some() || self.get(id).is_none_or(is_ready)
     }
 
     /// Can a read at this offset return at once?
-    pub(in crate::engine) fn is_readable_at(&self, id: ReaderId, offset: u64, source: &Source<'_>) -> bool {
-        let returns = |r: &Reader| source.has_bytes_at(r, offset) || source.never_fits(r, offset);
-        source.life.error.is_some() || self.get(id).is_none_or(returns)
+    pub(in crate::engine) fn is_readable_at(&self, id: ReaderId, offset: u64, stored: &Stored<'_>) -> bool {
+        let returns = |r: &Reader| stored.has_bytes_at(r, offset) || stored.never_fits(r, offset);
+        stored.life.error.is_some() || self.get(id).is_none_or(returns)
     }
 
     /// Did reads leave something to do: is something wanted for which nobody was asked yet?

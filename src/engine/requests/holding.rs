@@ -13,7 +13,7 @@ use crate::engine::output::Output;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 use crate::engine::readers::portions::Portions;
-use crate::engine::readers::source::Source;
+use crate::engine::readers::stored::Stored;
 
 /// What is touched when memory is taken for a piece, and when one goes: who reads it, who was asked for it, who was told that we have it.
 pub(in crate::engine) struct Holding<'a> {
@@ -75,8 +75,8 @@ impl Holding<'_> {
             others_wait: self.cache.pool().anybody_waits(),
         };
         let content = self.content.as_ref();
-        let source = Source { config: self.config, life: self.life, content, pool: self.cache.pool() };
-        self.readers.answer_reads(now, &source);
+        let stored = Stored { config: self.config, life: self.life, content, pool: self.cache.pool() };
+        self.readers.answer_reads(now, &stored);
         self.readers.cut_windows(now, &portions);
     }
 }

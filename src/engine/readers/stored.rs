@@ -46,14 +46,14 @@ impl ReadOutcome {
 
 /// The rest of the torrent, as far as it matters to what a read finds.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Source<'a> {
+pub(in crate::engine) struct Stored<'a> {
     pub config: &'a Config,
     pub life: &'a Life,
     pub content: Option<&'a Content>,
     pub pool: &'a Pool,
 }
 
-impl Source<'_> {
+impl Stored<'_> {
     /// Blocks of a piece, but for the last one.
     pub fn piece_blocks(&self) -> u64 {
         self.content.map_or(1, |c| u64::from(c.layout().blocks_in_piece(0)))
