@@ -5,7 +5,7 @@ source "$(dirname "$0")/common.sh"
 OUT=$TARGET/valgrind
 mkdir -p "$OUT"
 # As the tests have it, so that nothing is built twice.
-(cd "$ROOT" && cargo test --no-run --test licences)
+(cd "$ROOT" && cargo test --no-run --test tree)
 LIBRARY=$TARGET/debug/deps
 name_it
 # Its defaults: what a user sees who runs valgrind over a program of his own.
