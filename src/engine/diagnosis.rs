@@ -65,8 +65,6 @@ pub(in crate::engine) struct Facts<'a> {
     pub bandwidth: f64,
     /// Payload that comes in, bytes a second.
     pub rate: u32,
-    /// The torrent waits in line for memory.
-    pub in_line: bool,
     /// Whether a piece may be begun beside what is begun.
     pub admission: Admission<'a>,
 }
@@ -170,7 +168,7 @@ impl Facts<'_> {
         // Who was asked for nothing was not asked for other blocks first.
         let idle = serving.iter().all(|p| p.source.requests().is_empty());
         let able = idle || serving.iter().any(|p| self.has_room(p));
-        let full = self.in_line
+        let full = self.cache.is_in_line()
             || !self.may_begin(reader, content, piece)
             || (idle && self.lacks_memory(reader, content, piece));
         if self.stored.is_too_large(reader, piece) || (able && full) {

@@ -215,7 +215,7 @@ impl Torrent {
         if self.life.checking {
             return;
         }
-        self.review_interests(now);
+        self.asking().review_interests(now);
         let Some(content) = &self.content else { return };
         if self.life.review(content, self.config.storage, &mut self.out.alerts) {
             self.trackers.completed(now);

@@ -14,7 +14,6 @@ use super::peer::messages::wake;
 use super::peer::outbox::Chunk;
 use super::peer::peers::ReviewRules;
 use super::peer::uploads::{Serving, Uploads};
-use super::requests::interest::Interest;
 use super::requests::super_seeds::end_lingering;
 use super::swarm::choker::ChokerRules;
 use super::swarm::dial::DialFailure;
@@ -280,7 +279,7 @@ impl Torrent {
                 if peer.is_seed() {
                     self.swarm.list_mut().set_seed(peer.address, true);
                 }
-                self.update_interest(now, key);
+                self.asking().update_interest(now, key);
                 self.asking().heard_of_pieces(now);
             }
         }
@@ -307,7 +306,7 @@ impl Torrent {
             self.requests.refill_all();
         }
         self.queues().suspect_stops(key);
-        self.update_interest(now, key);
+        self.asking().update_interest(now, key);
         Ok(())
     }
 
@@ -341,7 +340,7 @@ impl Torrent {
         let needs_look = peer.haves.needs_look(stays);
         self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
         self.peers.set_partial(key, needs_look);
-        self.update_interest(now, key);
+        self.asking().update_interest(now, key);
         self.asking().heard_of_pieces(now);
         Ok(())
     }
@@ -501,23 +500,6 @@ impl Torrent {
         self.peers.get(&key).map_or(0, |p| p.outbox.bytes())
     }
 
-    pub(super) fn update_interests(&mut self, now: Time) {
-        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
-        interest.update_all(now, &mut self.peers, &mut self.requests, &mut self.out.wake);
-    }
-
-    /// What the peer has, or what we lack, has changed.
-    pub(super) fn update_interest(&mut self, now: Time, key: PeerKey) {
-        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
-        interest.update(now, key, &mut self.peers, &mut self.requests, &mut self.out.wake);
-    }
-
-    /// After anything that may have changed whether we want something at all.
-    pub(super) fn review_interests(&mut self, now: Time) {
-        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
-        interest.review(now, &mut self.peers, &mut self.requests, &mut self.out.wake);
-    }
-
     /// Timeouts of peers: the silent go, the snubbing are noted, keep-alives are sent.
     pub(super) fn check_peers(&mut self, now: Time) {
         let rules = ReviewRules::of(&self.config, self.has_all(), self.peers.len());
@@ -526,7 +508,7 @@ impl Torrent {
         }
         self.close_stalled(now);
         for key in end_lingering(now, &mut self.peers) {
-            self.update_interest(now, key);
+            self.asking().update_interest(now, key);
         }
         self.requests.aggregate_mut().note_silent(self.peers.silent_requests(now));
         let review = self.peers.review(now, &rules, &mut self.out.wake);

@@ -39,7 +39,7 @@ impl Torrent {
         let size = readers.open(now, id, file, options, &stored)?;
         self.requests.demand_changed();
         self.asking().clear_the_way(now);
-        self.review_interests(now);
+        self.asking().review_interests(now);
         self.asking().fill_all(now);
         Ok(size)
     }
@@ -51,7 +51,7 @@ impl Torrent {
             if self.content.as_ref().is_some_and(|c| !c.picker().has_wanted()) {
                 self.asking().cancel_unwanted(now);
             }
-            self.review_interests(now);
+            self.asking().review_interests(now);
             self.asking().fill_all(now);
         }
     }
@@ -217,7 +217,6 @@ impl Torrent {
             queue: self.requests.queue(now, &self.config.settings, &self.readers),
             bandwidth: self.requests.aggregate().path.bandwidth(),
             rate: self.meters.down.at(now),
-            in_line: self.cache.is_in_line(),
             admission: self.admission(),
         };
         facts.explain(now, id)
@@ -319,7 +318,7 @@ impl Torrent {
     }
 
     fn wants_changed(&mut self, now: Time) {
-        self.review_interests(now);
+        self.asking().review_interests(now);
         let mut asking = self.asking();
         asking.cancel_unpicked(now);
         asking.fill_all(now);

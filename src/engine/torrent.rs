@@ -256,7 +256,7 @@ impl Torrent {
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
             self.queues().cancel_all(now);
         }
-        self.review_interests(now);
+        self.asking().review_interests(now);
         self.asking().fill_everybody(now);
     }
 
@@ -351,12 +351,12 @@ impl Torrent {
         self.choker.fill_slots(now, &rules, &mut self.peers, &mut self.out.wake);
         self.metadata_timeouts(now);
         self.send_pex(now);
-        self.holding().update_shares(now);
+        self.asking().update_shares(now);
         if self.life.checking {
             return;
         }
         self.cache.pool().review_line(now.micros());
-        if self.holding().give_up_stuck(now) {
+        if self.asking().give_up_stuck(now) {
             self.asking().fill_everybody(now);
         }
         // While it waits, a reader of its own may have fallen asleep.

@@ -11,7 +11,6 @@ use super::output::DiskJob;
 use super::peer::arriving::{Arriving, Landed};
 use super::peer::availability::tell_have;
 use super::requests::asking::Asking;
-use super::requests::holding::Holding;
 use super::requests::queues::Queues;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
@@ -20,7 +19,7 @@ use crate::base::time::Time;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
 impl Torrent {
-    /// What is touched when peers are asked for blocks.
+    /// What is touched when peers are asked for blocks, and when memory is taken or given back.
     pub(super) fn asking(&mut self) -> Asking<'_> {
         Asking {
             config: &self.config,
@@ -31,20 +30,6 @@ impl Torrent {
             requests: &mut self.requests,
             cache: &mut self.cache,
             hashing: &mut self.hashing,
-            out: &mut self.out,
-        }
-    }
-
-    /// What is touched when memory is taken, or given back.
-    pub(super) fn holding(&mut self) -> Holding<'_> {
-        Holding {
-            config: &self.config,
-            life: &mut self.life,
-            content: &mut self.content,
-            peers: &mut self.peers,
-            readers: &mut self.readers,
-            requests: &mut self.requests,
-            cache: &mut self.cache,
             out: &mut self.out,
         }
     }
@@ -231,7 +216,7 @@ impl Torrent {
         let offers = self.peers.offer_changed(content, piece, true);
         self.requests.linger(now, &offers.showed, &mut self.peers, content);
         for key in offers.changed {
-            self.update_interest(now, key);
+            self.asking().update_interest(now, key);
         }
     }
 
@@ -243,7 +228,7 @@ impl Torrent {
         for piece in found {
             self.announce_piece(now, piece);
         }
-        self.update_interests(now);
+        self.asking().update_interests(now);
     }
 
     fn piece_failed(&mut self, now: Time, piece: u32) {
@@ -329,7 +314,7 @@ impl Torrent {
     /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
-        self.holding().shed(now);
+        self.asking().shed(now);
         self.cache.note_held(self.content.as_ref().map_or(0, Content::blocks_held));
         if self.requests.demand().is_outdated() && self.cache.pool().anybody_waits() {
             self.review_memory(now);
@@ -352,7 +337,7 @@ impl Torrent {
     pub(super) fn rest_from_memory(&mut self, now: Time) {
         self.cache.leave_line();
         self.requests.demand_changed();
-        self.holding().update_shares(now);
+        self.asking().update_shares(now);
         self.yield_memory(now);
     }
 
@@ -366,20 +351,20 @@ impl Torrent {
         } else {
             asking.fill_all(now);
         }
-        self.holding().give_back(now);
+        asking.give_back(now);
     }
 
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
     /// what it needs.
     pub fn spare(&mut self, now: Time, limit_bytes: u64) {
-        self.holding().spare_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
+        self.asking().spare_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
     }
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
         self.requests.demand_changed();
         self.asking().refresh_wants(now);
-        self.holding().shed(now);
+        self.asking().shed(now);
         self.requests.demand_changed();
         // A read of a piece that does not fit any more fails.
         self.readers_changed();

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::demand;
-use super::holding::Holding;
 use super::ledger::Requests;
 use super::queues::Queues;
 use crate::base::time::Time;
@@ -26,7 +25,8 @@ use crate::wire::{BlockRequest, Message};
 /// When a block is expected from one that is not relied on: later than from anybody else.
 const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 
-/// What is touched when peers are asked for blocks: what is wanted of whom, and what has to go for it.
+/// What is touched when peers are asked for blocks: what is wanted of whom, and the memory that is taken for it, or has to go for it: who reads
+/// it, who was asked for it, who was told that we have it.
 pub(in crate::engine) struct Asking<'a> {
     pub config: &'a Config,
     pub life: &'a mut Life,
@@ -42,19 +42,6 @@ pub(in crate::engine) struct Asking<'a> {
 impl Asking<'_> {
     pub(super) fn queues(&mut self) -> Queues<'_> {
         Queues { content: self.content, peers: self.peers, requests: self.requests, woken: &mut self.out.wake }
-    }
-
-    fn holding(&mut self) -> Holding<'_> {
-        Holding {
-            config: self.config,
-            life: self.life,
-            content: self.content,
-            peers: self.peers,
-            readers: self.readers,
-            requests: self.requests,
-            cache: self.cache,
-            out: self.out,
-        }
     }
 
     pub(super) fn admission(&self) -> Admission<'_> {
@@ -74,7 +61,7 @@ impl Asking<'_> {
 
     /// Charges the block and sends the request. False: there is no memory for it.
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
-        let Some((reservation, promise)) = self.holding().charge(now, pick) else { return false };
+        let Some((reservation, promise)) = self.charge(now, pick) else { return false };
         self.queues().claim_for_suspect(now, key, pick.piece);
         if pick.class == Class::Shown {
             self.requests.shows.note_taken(pick.piece);
@@ -127,7 +114,7 @@ impl Asking<'_> {
             return;
         }
         self.cache.demand_changes();
-        self.holding().update_windows(now);
+        self.update_windows(now);
         // Where blocks are read one by one, what memory cannot hold takes their place for nothing.
         let (by_blocks, limit) = (self.readers.reads_by_blocks(), self.cache.limit());
         let Some(content) = &mut *self.content else { return };

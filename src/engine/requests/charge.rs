@@ -1,6 +1,6 @@
 //! The charge for a block: from what was set aside for its piece, from memory that is free, or from what has to go for it.
 
-use super::holding::Holding;
+use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::want::{Class, Pick};
@@ -10,7 +10,7 @@ use crate::memory::turns::Promise;
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
 
-impl Holding<'_> {
+impl Asking<'_> {
     /// Charges the block. `None`: there is no memory for it now.
     pub(in crate::engine) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
         let content = self.content.as_mut()?;

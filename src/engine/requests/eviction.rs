@@ -3,8 +3,7 @@
 //! A piece leaves memory storage all at once: its blocks, the have-map, the picker, the peers' view of us. Nobody is to
 //! blame for it and it can be wanted again at once.
 
-use super::holding::Holding;
-use super::interest::Interest;
+use super::asking::Asking;
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::cache::rank::{EvictionRank, evictable_by};
@@ -13,7 +12,7 @@ use crate::engine::content::pieces::{Slot, Stage};
 use crate::engine::content::want::{Class, Pick};
 use crate::engine::peer::availability::withdraw;
 
-impl Holding<'_> {
+impl Asking<'_> {
     /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for
     /// wants behind it, or a memory full of beginnings would never end. False: there is nothing that may go.
     pub(super) fn make_room(&mut self, now: Time, pick: Pick) -> bool {
@@ -92,18 +91,17 @@ impl Holding<'_> {
     fn lose(&mut self, now: Time, piece: u32) {
         let Some(content) = &mut *self.content else { return };
         content.piece_lost(piece);
-        let content = &*content;
         // Those who have it have something for us since.
         let offers = self.peers.offer_changed(content, piece, false);
-        let interest = Interest { config: self.config, content: Some(content), readers: self.readers };
         for key in offers.changed {
-            interest.update(now, key, self.peers, self.requests, &mut self.out.wake);
+            self.update_interest(now, key);
         }
-        let tells = self.config.settings.send_dont_have;
-        withdraw(now, tells, self.peers, piece, &mut self.out.wake);
+        withdraw(now, self.config.settings.send_dont_have, self.peers, piece, &mut self.out.wake);
         if !self.life.checking {
-            interest.review(now, self.peers, self.requests, &mut self.out.wake);
-            self.life.review(content, self.config.storage, &mut self.out.alerts);
+            self.review_interests(now);
+            if let Some(content) = &*self.content {
+                self.life.review(content, self.config.storage, &mut self.out.alerts);
+            }
         }
         self.cache.note_evicted();
         self.out.alerts.push(Alert::PieceEvicted { piece });

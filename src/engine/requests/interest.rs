@@ -1,13 +1,12 @@
 //! Interest (BEP 3): whether there is anything that we want of a peer, and who of them is told so.
 
-use super::ledger::Requests;
+use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind, TorrentFlags};
 use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
 use crate::engine::peer::messages::wake;
-use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 
 /// What our interest follows from, beside what the peer has.
@@ -33,49 +32,37 @@ impl Interest<'_> {
     pub(in crate::engine) fn is_interesting(&self, peer: &Peer) -> bool {
         (peer.offers(self.content) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
     }
+}
+
+impl Asking<'_> {
+    fn interest(&self) -> Interest<'_> {
+        Interest { config: self.config, content: self.content.as_ref(), readers: self.readers }
+    }
 
     /// What the peer has, or what we lack, has changed.
-    pub(in crate::engine) fn update(
-        &self,
-        now: Time,
-        key: PeerKey,
-        peers: &mut Peers,
-        requests: &mut Requests,
-        woken: &mut Vec<PeerKey>,
-    ) {
-        let Some(peer) = peers.get_mut(&key) else { return };
-        let interested = self.is_interesting(peer);
+    pub(in crate::engine) fn update_interest(&mut self, now: Time, key: PeerKey) {
+        let Some(interested) = self.peers.get(&key).map(|peer| self.interest().is_interesting(peer)) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.set_interested(now, interested) {
-            wake(woken, peer);
+            wake(&mut self.out.wake, peer);
             if interested {
-                requests.note_open(peer);
+                self.requests.note_open(peer);
             }
         }
     }
 
-    pub(in crate::engine) fn update_all(
-        &self,
-        now: Time,
-        peers: &mut Peers,
-        requests: &mut Requests,
-        woken: &mut Vec<PeerKey>,
-    ) {
-        let keys: Vec<PeerKey> = peers.keys().copied().collect();
+    pub(in crate::engine) fn update_interests(&mut self, now: Time) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
-            self.update(now, key, peers, requests, woken);
+            self.update_interest(now, key);
         }
     }
 
     /// After anything that may have changed whether we want something at all.
-    pub(in crate::engine) fn review(
-        &self,
-        now: Time,
-        peers: &mut Peers,
-        requests: &mut Requests,
-        woken: &mut Vec<PeerKey>,
-    ) {
-        if peers.wants_any(self.wants_any()) {
-            self.update_all(now, peers, requests, woken);
+    pub(in crate::engine) fn review_interests(&mut self, now: Time) {
+        let wants_any = self.interest().wants_any();
+        if self.peers.wants_any(wants_any) {
+            self.update_interests(now);
         }
     }
 }

@@ -8,7 +8,6 @@ mod eviction;
 #[cfg(test)]
 mod eviction_tests;
 mod giving;
-pub(crate) mod holding;
 pub mod in_vain;
 pub(crate) mod interest;
 pub mod late;
@@ -22,6 +21,7 @@ pub mod scheduler;
 pub mod selector;
 pub mod shows;
 pub(crate) mod super_seeds;
+mod windows;
 
 pub(in crate::engine) use self::ledger::Requests;
 

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::asking::Asking;
-use super::interest::Interest;
 use super::ledger::Requests;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
@@ -19,7 +18,6 @@ use crate::engine::output::Output;
 use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
-use crate::engine::requests::holding::Holding;
 use crate::memory::credits::Credits;
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::metainfo::{Create, Sha1Hash};
@@ -96,19 +94,6 @@ impl Parts {
         }
     }
 
-    pub(in crate::engine) fn holding(&mut self) -> Holding<'_> {
-        Holding {
-            config: &self.config,
-            life: &mut self.life,
-            content: &mut self.content,
-            peers: &mut self.peers,
-            readers: &mut self.readers,
-            requests: &mut self.requests,
-            cache: &mut self.cache,
-            out: &mut self.out,
-        }
-    }
-
     /// A seed comes that lets us ask.
     pub(in crate::engine) fn seed(&mut self, key: u32) -> PeerKey {
         let (key, address) = (PeerKey(key), SocketAddr::from(([10, 0, 0, key as u8], 6881)));
@@ -121,8 +106,7 @@ impl Parts {
         peer.states(content, Bitfield::full(PIECES)).expect("the first");
         self.peers.insert(key, peer);
         self.peers.set_partial(key, true);
-        let interest = Interest { config: &self.config, content: self.content.as_ref(), readers: &self.readers };
-        interest.update(NOW, key, &mut self.peers, &mut self.requests, &mut self.out.wake);
+        self.asking().update_interest(NOW, key);
         key
     }
 

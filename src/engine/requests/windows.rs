@@ -1,47 +1,14 @@
-//! What holding pieces in memory touches, and the readers' windows, which follow from the memory that there is.
+//! The torrent's share of memory, and the readers' windows, which follow from it.
 
-use super::ledger::Requests;
-use super::queues::Queues;
+use super::asking::Asking;
 use crate::base::time::Time;
-use crate::engine::cache::Cache;
-use crate::engine::cache::admission::Admission;
 use crate::engine::cache::claims::piece_blocks;
-use crate::engine::config::{Config, StorageKind};
+use crate::engine::config::StorageKind;
 use crate::engine::content::Content;
-use crate::engine::life::Life;
-use crate::engine::output::Output;
-use crate::engine::peer::peers::Peers;
-use crate::engine::readers::Readers;
 use crate::engine::readers::portions::Portions;
 use crate::engine::readers::stored::Stored;
 
-/// What is touched when memory is taken for a piece, and when one goes: who reads it, who was asked for it, who was told that we have it.
-pub(in crate::engine) struct Holding<'a> {
-    pub config: &'a Config,
-    pub life: &'a mut Life,
-    pub content: &'a mut Option<Content>,
-    pub peers: &'a mut Peers,
-    pub readers: &'a mut Readers,
-    pub requests: &'a mut Requests,
-    pub cache: &'a mut Cache,
-    pub out: &'a mut Output,
-}
-
-impl Holding<'_> {
-    pub(super) fn queues(&mut self) -> Queues<'_> {
-        Queues { content: self.content, peers: self.peers, requests: self.requests, woken: &mut self.out.wake }
-    }
-
-    pub(super) fn admission(&self) -> Admission<'_> {
-        Admission {
-            config: self.config,
-            life: self.life,
-            cache: self.cache,
-            readers: self.readers,
-            shown: self.requests.shows().taken(),
-        }
-    }
-
+impl Asking<'_> {
     pub(super) fn blocks_held(&self) -> u64 {
         self.content.as_ref().map_or(0, Content::blocks_held)
     }
