@@ -39,7 +39,7 @@ pub fn run(seed: u64, verbose: bool) -> Outcome {
         judge(&mut world, node, corrupt);
     }
     world.end();
-    Outcome { trace: world.trace, steps: world.steps, virtual_ms: world.now().0 / 1000 }
+    Outcome { trace: world.trace, steps: world.steps, virtual_ms: world.now().micros() / 1000 }
 }
 
 fn shape(rng: &mut fastrand::Rng) -> Shape {

@@ -207,7 +207,7 @@ impl World {
             }
             let metadata = out.alerts.iter().any(|a| matches!(a, Alert::MetadataReceived));
             if self.verbose {
-                out.alerts.iter().for_each(|a| println!("{:>12} node {node}: {a:?}", now.0));
+                out.alerts.iter().for_each(|a| println!("{:>12} node {node}: {a:?}", now.micros()));
             }
             engine.alerts.append(&mut out.alerts);
             if metadata {

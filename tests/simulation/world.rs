@@ -315,14 +315,14 @@ impl World {
     fn step(&mut self, event: Event) {
         self.steps += 1;
         let now = self.now();
-        self.note(now.0);
+        self.note(now.micros());
         if self.verbose {
             let bytes = match &event {
                 Event::Arrive { bytes, .. } | Event::Deliver { bytes, .. } => bytes.len(),
                 _ => 0,
             };
             let text = format!("{event:?}");
-            println!("{:>12} {:.90} {bytes}", now.0, text);
+            println!("{:>12} {:.90} {bytes}", now.micros(), text);
         }
         match event {
             Event::Timer(node) => self.timer(node),

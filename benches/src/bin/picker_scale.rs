@@ -170,7 +170,7 @@ impl Swarm {
                 }
             }
             self.carry_out();
-            if self.now > Time(u64::from(u32::MAX) * 1000) {
+            if self.now > Time::from_millis(u32::MAX.into()) {
                 return Err(format!("stuck: {}", self.torrent.describe()));
             }
         }

@@ -53,7 +53,7 @@ impl Default for Refusals {
 /// Those who begin to wait at about the same time end together.
 fn in_step(now: Time) -> Time {
     let step = SOON.as_micros() as u64;
-    Time((now.micros() / step + 2) * step)
+    Time::from_micros((now.micros() / step + 2) * step)
 }
 
 impl Refusals {

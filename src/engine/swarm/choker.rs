@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     fn candidate(key: u32, rate: u32, last: u64) -> Candidate<u32> {
-        Candidate { key, rate, last_unchoked: Time(last) }
+        Candidate { key, rate, last_unchoked: Time::from_micros(last) }
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn duplicates_name_the_others_and_unmarked_slots_close() {
     assert_eq!(others, [a]);
     assert_eq!(store.receive(Time::ZERO, 0, 0, block(&pool, 1), a), Arrival::Redundant);
     store.open(Time::ZERO, 1, 2, None);
-    store.mark_asked(1, 1, a, Time(9), Time(9));
+    store.mark_asked(1, 1, a, Time::from_micros(9), Time::from_micros(9));
     store.unmark_asked(1, 1, a);
     assert!(store.slot(1).is_none());
     assert_eq!(store.present(), [0]);
