@@ -17,7 +17,7 @@ const STUCK: Duration = Duration::from_secs(3);
 const LONG_TURN: Duration = Duration::from_secs(4);
 
 impl Asking<'_> {
-    /// What nobody wants goes first, then what lies beyond this torrent's share. Never for something that is no more urgent, or two
+    /// What nobody wants goes first, then what lies beyond this torrent's share. Within its share it gives only for what is more urgent, or two
     /// would take the same memory from each other for ever.
     pub(in crate::engine) fn give_back(&mut self, now: Time) {
         let crowded = self.cache.is_crowded();

@@ -1,4 +1,4 @@
-//! Dialling: which addresses a torrent connects to, and how many at once.
+//! Dialling: how fast a torrent may begin connections, and when one without an answer gives way. Which addresses are next: `peer_list`.
 
 use std::time::Duration;
 
