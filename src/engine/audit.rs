@@ -24,6 +24,8 @@ pub struct Audit {
     pub most_requests: usize,
     /// Blocks set aside.
     pub promised: u64,
+    /// Blocks set aside that were borrowed: they are charged already.
+    pub borrowed: u64,
 }
 
 /// What tells one block from another; nothing where it takes no memory.
@@ -84,7 +86,7 @@ impl Torrent {
                     slot.free_blocks()
                 ));
             }
-            audit.promised += slot.promised();
+            *if slot.is_borrowed() { &mut audit.borrowed } else { &mut audit.promised } += slot.promised();
             if received + waiting == 0 && (slot.here() as usize) < slot.blocks().len() {
                 return Err(format!("piece {piece} has an empty slot"));
             }
@@ -108,8 +110,9 @@ impl Torrent {
         if audit.asked_blocks(content) != (store.asked_blocks(), store.free_blocks(), store.passed_blocks()) {
             return Err("blocks asked, free and passed are counted wrong".into());
         }
-        if audit.promised != store.promised_blocks() {
-            return Err(format!("{} blocks promised, counted {}", audit.promised, store.promised_blocks()));
+        let set_aside = audit.promised + audit.borrowed;
+        if set_aside != store.promised_blocks() {
+            return Err(format!("{set_aside} blocks set aside, counted {}", store.promised_blocks()));
         }
         let counted = (content.store().kept_blocks(), content.store().partial_blocks(), content.store().kept_pieces());
         if (kept, partial, kept_pieces) != counted {

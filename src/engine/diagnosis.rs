@@ -265,7 +265,8 @@ impl Facts<'_> {
     /// Is there less memory free than asking for it takes?
     fn lacks_memory(&self, reader: &Reader, content: &Content, piece: u32) -> bool {
         let blocks = match content.store().slot(piece) {
-            Some(slot) if slot.has_promise() => 0,
+            // What was set aside for it may be lent.
+            Some(slot) if slot.has_promise() => return slot.lacks_its_own(self.cache.pool()),
             None if !reader.options().unverified => content.layout().num_blocks_to_fetch(piece, 0, u32::MAX),
             _ => 1,
         };

@@ -192,6 +192,7 @@ impl Torrent {
         self.meters.counters.refetched_pieces += u64::from(had.refetched);
         self.readers.reset_deadline(piece);
         self.requests.piece_had(piece);
+        self.cache.piece_came();
         self.alert(Alert::PieceFinished { piece });
         for file in had.completed {
             self.alert(Alert::FileCompleted { file });
@@ -324,6 +325,7 @@ impl Torrent {
 
     /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
+        self.asking().give_up_what_is_called_in(now);
         // Where nothing goes on, nobody asks again.
         let asked_lately = self.cache.was_asked_lately(now) && self.is_running();
         if !asked_lately && self.cache.others_lack().is_some() {

@@ -71,7 +71,7 @@ impl Drop for Loan {
 mod tests {
     use super::*;
     use crate::memory::pool::BLOCK_SIZE;
-    use crate::memory::turns::Rank;
+    use crate::memory::turns::{Meanwhile, Rank};
 
     fn pool(blocks: u64) -> Arc<Pool> {
         Pool::new(blocks * u64::from(BLOCK_SIZE))
@@ -108,7 +108,7 @@ mod tests {
         assert!(loan.take(4, 64), "nobody waits");
         let all = pool.take(60, 0, true);
         let mut member = pool.join();
-        member.wait(Rank { urgency: 1, since: 0 }, 8);
+        member.wait(Rank { urgency: 1, since: 0 }, 8, Meanwhile::Nothing);
         assert!(all.is_some() && !loan.take(1, 64) && loan.take(1, 59) && !loan.take(1, 59));
         pool.uncharge(60);
     }

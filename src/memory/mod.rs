@@ -2,6 +2,9 @@
 
 pub(crate) mod buffers;
 pub mod credits;
+pub mod idle;
+#[cfg(test)]
+mod idle_tests;
 pub(crate) mod interlude;
 pub mod lending;
 pub(crate) mod overtaking;

@@ -57,7 +57,8 @@ impl Counts {
 /// A session's pool of blocks.
 ///
 /// A block is charged from its request on until its last holder drops it. Before a piece is begun all its blocks are promised
-/// (see `turns`): what is charged and what is promised together stay below the limit.
+/// (see `turns`): what is charged and what is promised together stay below the limit. What is promised may be lent (see `idle`): then it is
+/// charged to somebody else, and owed.
 #[derive(Debug)]
 pub struct Pool {
     /// The limit, in blocks, under the number of times that it was set (mod 2^33): what was charged under an older one is no
@@ -68,6 +69,8 @@ pub struct Pool {
     peak: AtomicU64,
     /// Blocks that uploads hold (see `lending`).
     pub(crate) lent: AtomicU64,
+    /// Blocks that were promised and are lent (see `idle`).
+    pub(super) owed: AtomicU64,
     buffers: Mutex<Buffers>,
     pub(crate) turns: Mutex<Turns>,
 }
@@ -80,6 +83,7 @@ impl Pool {
             counts: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             lent: AtomicU64::new(0),
+            owed: AtomicU64::new(0),
             buffers: Mutex::default(),
             turns: Mutex::default(),
         })
@@ -99,8 +103,13 @@ impl Pool {
         self.counts().charged()
     }
 
-    /// Blocks promised to pieces that are begun, and not charged yet.
+    /// Blocks promised to pieces that are begun, and not charged to them yet.
     pub fn promised(&self) -> u64 {
+        self.idle() + self.owed()
+    }
+
+    /// Those of them that are not lent.
+    pub fn idle(&self) -> u64 {
         self.counts().promised()
     }
 
@@ -172,10 +181,59 @@ impl Pool {
         })
     }
 
-    /// A promised block is charged; not while more is charged than a lowered limit allows.
+    /// A promised block is charged; not while more is charged than a lowered limit allows, nor while it is lent.
     pub(crate) fn redeem(self: &Arc<Self>) -> Option<Reservation> {
-        self.change(|now, limit| (now.charged() < limit).then_some(now.0 + 1 - Counts::PROMISED))?;
+        if self.charge_promised(1).is_none() {
+            // It is lent, and there is memory that is nobody's.
+            if self.pay_back(1) == 0 {
+                return None;
+            }
+            if self.take(1, 0, true).is_none() {
+                self.owed.fetch_add(1, Ordering::SeqCst);
+                return None;
+            }
+        }
         Some(Reservation::of_charge(self.clone()))
+    }
+
+    /// Promised blocks are charged.
+    pub(super) fn charge_promised(&self, blocks: u64) -> Option<()> {
+        self.change(|now, limit| {
+            let fits = now.charged().saturating_add(blocks) <= limit && now.promised() >= blocks;
+            fits.then(|| now.0 + blocks - blocks * Counts::PROMISED)
+        })
+    }
+
+    /// Blocks that were promised and are lent.
+    pub fn owed(&self) -> u64 {
+        self.owed.load(Ordering::SeqCst)
+    }
+
+    /// Pays back so many blocks, as far as so many are owed.
+    pub(super) fn pay_back(&self, blocks: u64) -> u64 {
+        if self.owed() == 0 {
+            return 0;
+        }
+        let less = |owed: u64| Some(owed - owed.min(blocks));
+        self.owed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).map_or(0, |owed| owed.min(blocks))
+    }
+
+    /// Charges so many blocks that are promised to others.
+    pub(super) fn lend(self: &Arc<Self>, blocks: u64) -> Option<()> {
+        // First of all they are owed: who gives a promise back meanwhile finds it either there or lent.
+        self.owed.fetch_add(blocks, Ordering::SeqCst);
+        let lent = self.charge_promised(blocks);
+        if lent.is_none() {
+            // What others paid back meanwhile is nobody's.
+            let paid = blocks - self.pay_back(blocks);
+            self.forget_promised(paid);
+        }
+        lent
+    }
+
+    /// Is there something for those who were promised it?
+    pub fn may_redeem(&self) -> bool {
+        self.charged() < self.limit() && (self.idle() > 0 || self.available() > 0)
     }
 
     /// Changes the counts if `change` does, and remembers the peak as it is: were the limit ever broken, it would show.
@@ -207,7 +265,13 @@ impl Pool {
         self.counts.fetch_add(Counts::PROMISED - 1, Ordering::AcqRel);
     }
 
+    /// Where it was lent, it stays with those who have it.
     pub(crate) fn take_back_promise(&self, blocks: u64) {
+        let lent = self.pay_back(blocks);
+        self.forget_promised(blocks - lent);
+    }
+
+    pub(super) fn forget_promised(&self, blocks: u64) {
         let before = Counts(self.counts.fetch_sub(blocks * Counts::PROMISED, Ordering::AcqRel));
         debug_assert!(before.promised() >= blocks, "a promise was given back twice");
         if before.anybody_waits() {
@@ -215,8 +279,11 @@ impl Pool {
         }
     }
 
+    /// What comes free goes to those first whose own was lent.
     pub(crate) fn uncharge(&self, n: u64) {
-        let before = Counts(self.counts.fetch_sub(n, Ordering::AcqRel));
+        let paid = self.pay_back(n);
+        let change = (paid * Counts::PROMISED).wrapping_sub(n);
+        let before = Counts(self.counts.fetch_add(change, Ordering::AcqRel));
         debug_assert!(before.charged() >= n, "a block was given back twice");
         if before.anybody_waits() {
             self.call_next();

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::idle::{Call, Callers, Idle};
 use super::interlude::Interlude;
 use super::overtaking::Overtaking;
 use super::pool::{Pool, Reservation};
@@ -32,6 +33,22 @@ pub struct Lack {
     pub urgency: u8,
     /// Others pass it for a while.
     pub is_passed: bool,
+    /// Others need give only what nobody wants.
+    pub can_wait: bool,
+}
+
+/// What somebody does while he waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meanwhile {
+    Nothing,
+    /// He borrows what he needs, as soon as so many blocks stand idle.
+    Borrows {
+        idle: u64,
+    },
+    /// He has borrowed it, and waits for his own.
+    HasBorrowed,
+    /// He leaves to those who play what they need.
+    LeavesToPlayers,
 }
 
 /// Those who wait.
@@ -43,14 +60,23 @@ pub(crate) struct Turns {
     asked_for: Option<(Rank, u64)>,
     overtaking: Overtaking,
     interlude: Interlude,
+    idle: Idle,
+    pub(super) callers: Callers,
 }
 
 #[derive(Debug)]
 struct Waiter {
     blocks: u64,
+    meanwhile: Meanwhile,
     waker: Waker,
     /// It was called and has not come yet.
     called: bool,
+}
+
+impl Waiter {
+    fn may_borrow_of(&self, lendable: u64) -> bool {
+        matches!(self.meanwhile, Meanwhile::Borrows { idle } if idle <= lendable)
+    }
 }
 
 /// What somebody needs who waits, or would.
@@ -146,6 +172,7 @@ impl Pool {
             pool: self.clone(),
             id: turns.members,
             place: None,
+            calls_in: false,
             stood: false,
             has_large: false,
             waker: Waker::noop().clone(),
@@ -159,6 +186,9 @@ impl Pool {
             return false;
         }
         let mut turns = self.turns.lock();
+        if turns.callers.is_untold() {
+            return true;
+        }
         let first = turns.first(self.limit()).filter(|first| first.blocks > self.available());
         let first = first.map(|first| (first.rank, first.id));
         if first.is_none() || turns.asked_for == first {
@@ -176,6 +206,7 @@ impl Pool {
         }
         turns.overtaking.ends(now);
         turns.interlude.review(now);
+        turns.idle.review(now, self.promised());
         let first = turns.needs(self.limit()).next();
         if let Some(first) = first.filter(|first| turns.is_after_small(*first)) {
             turns.overtaking.is_after_others(first.id);
@@ -183,8 +214,24 @@ impl Pool {
         if let Some(Need { rank, id, blocks, .. }) = turns.first_not_passed(self.limit()) {
             turns.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
         }
+        // Who waits may borrow what stands idle by now.
+        let lendable = self.lendable(&turns);
+        let first = turns.line.values().find(|waiter| waiter.may_borrow_of(lendable));
+        let waker = first.map(|first| first.waker.clone());
         drop(turns);
+        waker.iter().for_each(Waker::wake_by_ref);
         self.call_next();
+    }
+
+    /// What somebody calls in who finds that his own is lent.
+    pub fn called_in(&self) -> Option<Call> {
+        let lent = self.anybody_waits() && self.owed() > 0 && !self.may_redeem();
+        lent.then(|| self.turns.lock().callers.called()).flatten()
+    }
+
+    /// Blocks that stand idle and may be lent.
+    fn lendable(&self, turns: &Turns) -> u64 {
+        turns.idle.of(self.promised()).saturating_sub(self.owed())
     }
 
     /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
@@ -198,7 +245,10 @@ impl Pool {
             next.called = true;
             called.push(next.waker.clone());
         }
-        self.set_anybody_waits(!turns.line.is_empty());
+        if self.may_redeem() {
+            called.extend(turns.callers.take());
+        }
+        self.set_anybody_waits(!turns.line.is_empty() || !turns.callers.is_empty());
         drop(turns);
         called.iter().for_each(Waker::wake_by_ref);
     }
@@ -210,6 +260,7 @@ pub struct Member {
     pool: Arc<Pool>,
     id: u64,
     place: Option<Rank>,
+    calls_in: bool,
     /// It stood in line since it was served last.
     stood: bool,
     /// It got half of memory or more for a piece, and has it still.
@@ -249,11 +300,37 @@ impl Member {
         if std::mem::take(&mut self.stood) {
             self.pool.turns.lock().overtaking.served(self.id, blocks);
         }
-        Some(Promise { pool: self.pool.clone(), blocks })
+        Some(Promise { pool: self.pool.clone(), blocks, is_borrowed: false })
+    }
+
+    /// What was just promised, so many blocks, will be used slowly: it may be lent at once.
+    pub fn stands_idle(&mut self, blocks: u64) {
+        self.pool.turns.lock().idle.comes(blocks);
+    }
+
+    /// Borrows so many blocks of what stands idle, where so many more do.
+    pub fn borrow(&mut self, blocks: u64, more: u64) -> Option<Promise> {
+        let lendable = self.pool.lendable(&self.pool.turns.lock());
+        if blocks.saturating_add(more) > lendable {
+            return None;
+        }
+        self.pool.lend(blocks)?;
+        Some(Promise { pool: self.pool.clone(), blocks, is_borrowed: true })
+    }
+
+    /// Its own was lent: those who borrowed are to give it back. It is called when there is something.
+    pub fn call_in(&mut self, call: Call) {
+        {
+            let mut turns = self.pool.turns.lock();
+            turns.callers.call(self.id, call, self.waker.clone());
+            self.calls_in = true;
+            self.pool.set_anybody_waits(true);
+        }
+        self.pool.call_next();
     }
 
     /// Waits in line for so many blocks; of several things the most urgent. Nobody waits for more than there will ever be.
-    pub fn wait(&mut self, rank: Rank, blocks: u64) {
+    pub fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
         if blocks > self.pool.limit() || self.place.is_some_and(|place| place <= rank) {
             return;
         }
@@ -262,7 +339,7 @@ impl Member {
             if let Some(place) = self.place.take() {
                 turns.line.remove(&(place, self.id));
             }
-            turns.line.insert((rank, self.id), Waiter { blocks, waker: self.waker.clone(), called: false });
+            turns.line.insert((rank, self.id), Waiter { blocks, meanwhile, waker: self.waker.clone(), called: false });
             (self.place, self.stood) = (Some(rank), true);
             // What comes free from here on is seen by whoever frees it, what came free before is seen below.
             self.pool.set_anybody_waits(true);
@@ -272,6 +349,10 @@ impl Member {
 
     /// Waits no more.
     pub fn leave(&mut self) {
+        if std::mem::take(&mut self.calls_in) {
+            self.pool.turns.lock().callers.leave(self.id);
+            self.pool.call_next();
+        }
         if let Some(place) = self.place.take() {
             self.pool.turns.lock().line.remove(&(place, self.id));
             self.pool.call_next();
@@ -285,8 +366,13 @@ impl Member {
         }
         let turns = self.pool.turns.lock();
         let first = turns.first(self.pool.limit()).filter(|first| first.id != self.id)?;
+        let waiter = turns.line.get(&(first.rank, first.id))?;
+        if waiter.may_borrow_of(self.pool.lendable(&turns)) {
+            return None;
+        }
+        let can_wait = matches!(waiter.meanwhile, Meanwhile::HasBorrowed | Meanwhile::LeavesToPlayers);
         let is_passed = turns.is_in_vain(first) || (turns.is_after_small(first) && !self.has_large);
-        (first.blocks > self.pool.available()).then_some(Lack { urgency: first.rank.urgency, is_passed })
+        (first.blocks > self.pool.available()).then_some(Lack { urgency: first.rank.urgency, is_passed, can_wait })
     }
 
     /// It holds so many blocks now.
@@ -310,6 +396,8 @@ impl Drop for Member {
 pub struct Promise {
     pool: Arc<Pool>,
     blocks: u64,
+    /// They are charged already, and owed to others.
+    is_borrowed: bool,
 }
 
 impl Promise {
@@ -317,22 +405,43 @@ impl Promise {
         self.blocks
     }
 
-    /// Charges one of them.
+    pub fn is_borrowed(&self) -> bool {
+        self.is_borrowed
+    }
+
+    /// Others were paid for them.
+    pub fn make_own(&mut self) {
+        if std::mem::take(&mut self.is_borrowed) {
+            let charged = std::mem::take(&mut self.blocks);
+            (0..charged).for_each(|_| self.take_in(Reservation::of_charge(self.pool.clone())));
+        }
+    }
+
+    /// Charges one of them. `None`: there is none, or it is lent.
     pub fn redeem(&mut self) -> Option<Reservation> {
-        let reservation = (self.blocks > 0).then(|| self.pool.redeem()).flatten()?;
+        let reservation = match self.blocks {
+            0 => None,
+            _ if self.is_borrowed => Some(Reservation::of_charge(self.pool.clone())),
+            _ => self.pool.redeem(),
+        }?;
         self.blocks -= 1;
         Some(reservation)
     }
 
     /// Takes a charge back in.
     pub fn take_in(&mut self, reservation: Reservation) {
-        self.pool.promise_again(reservation);
+        if self.is_borrowed {
+            reservation.keep_charged();
+        } else {
+            self.pool.promise_again(reservation);
+        }
         self.blocks += 1;
     }
 
     /// Has `blocks` in it again, as far as there is memory that nobody else was promised.
     pub fn top_up(&mut self, blocks: u64) {
-        while self.blocks < blocks && self.pool.take(0, 1, true).is_some() {
+        let (charged, promised) = if self.is_borrowed { (1, 0) } else { (0, 1) };
+        while self.blocks < blocks && self.pool.take(charged, promised, true).is_some() {
             self.blocks += 1;
         }
     }
@@ -340,7 +449,12 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        if self.blocks > 0 {
+        if self.blocks == 0 {
+            return;
+        }
+        if self.is_borrowed {
+            self.pool.uncharge(self.blocks);
+        } else {
             self.pool.take_back_promise(self.blocks);
         }
     }
@@ -379,6 +493,7 @@ mod tests {
     }
 
     const URGENT: Rank = Rank { urgency: 0, since: 5 };
+    const NOTHING: Meanwhile = Meanwhile::Nothing;
     const LATER: Rank = Rank { urgency: 0, since: 9 };
 
     #[test]
@@ -405,12 +520,15 @@ mod tests {
         let pool = pool(10);
         let ((mut holder, _), (mut late, late_bell), (mut early, bell)) = (member(&pool), member(&pool), member(&pool));
         let mut held: Vec<_> = (0..10).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
-        late.wait(LATER, 2);
-        early.wait(URGENT, 4);
+        late.wait(LATER, 2, NOTHING);
+        early.wait(URGENT, 4, NOTHING);
         held.truncate(7);
         assert_eq!((rung(&bell), rung(&late_bell)), (0, 0), "three are not four");
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
-        assert_eq!((holder.others_lack(), early.others_lack()), (Some(Lack { urgency: 0, is_passed: false }), None));
+        assert_eq!(
+            (holder.others_lack(), early.others_lack()),
+            (Some(Lack { urgency: 0, is_passed: false, can_wait: false }), None)
+        );
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
         let _piece = early.promise(URGENT, 4).expect("its turn");
@@ -428,11 +546,11 @@ mod tests {
         let ((mut holder, _), (mut a, _), (mut b, _)) = (member(&pool), member(&pool), member(&pool));
         let mut held: Vec<_> = (0..4).map(|_| holder.promise(URGENT, 1).expect("room")).collect();
         assert!(!pool.lacks_unasked());
-        a.wait(URGENT, 2);
-        b.wait(LATER, 2);
+        a.wait(URGENT, 2, NOTHING);
+        b.wait(LATER, 2, NOTHING);
         assert!(pool.lacks_unasked() && !pool.lacks_unasked());
         a.leave();
-        a.wait(URGENT, 2);
+        a.wait(URGENT, 2, NOTHING);
         assert!(!pool.lacks_unasked(), "it came back to the same place");
         held.truncate(2);
         let _piece = a.promise(URGENT, 2).expect("its turn");
@@ -450,18 +568,18 @@ mod tests {
             (member(&pool), member(&pool), member(&pool));
         let ((mut other, _), (mut as_large, _)) = (member(&pool), member(&pool));
         let held = holder.promise(URGENT, 1).expect("room");
-        large.wait(URGENT, 10);
-        small.wait(LATER, 4);
+        large.wait(URGENT, 10, NOTHING);
+        small.wait(LATER, 4, NOTHING);
         (0..=13).for_each(|second| pool.review_line(second * SECOND));
         assert_eq!((rung(&bell), rung(&small_bell)), (0, 1));
         assert_eq!(holder.others_lack(), None, "who passes has enough");
         let promise = small.promise(LATER, 4).expect("it passes");
         small.leave();
-        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
+        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, is_passed: true, can_wait: false }));
         assert!(as_large.promise(LATER, 10).is_none() && other.promise(LATER, 5).is_some());
         drop((promise, held));
         assert_eq!(rung(&bell), 1, "there is enough for it before its time has come");
-        other.wait(LATER, 5);
+        other.wait(LATER, 5, NOTHING);
         assert!(other.promise(LATER, 5).is_none(), "not past one who is called");
         assert!(large.promise(URGENT, 10).is_some());
     }
@@ -474,8 +592,8 @@ mod tests {
             (member(&pool), member(&pool), member(&pool));
         let (mut lesser, lesser_bell) = member(&pool);
         let held = holder.promise(URGENT, 8).expect("room");
-        large.wait(URGENT, 5);
-        small.wait(LATER, 4);
+        large.wait(URGENT, 5, NOTHING);
+        small.wait(LATER, 4, NOTHING);
         (0..5).for_each(|second| pool.review_line(second * SECOND));
         drop(held);
         holder.holds(0);
@@ -485,10 +603,10 @@ mod tests {
         assert_eq!(rung(&bell), 1, "nobody waits who needs less");
         large.leave();
         let rest = small.promise(LATER, 6).expect("room");
-        large.wait(URGENT, 5);
-        lesser.wait(Rank { urgency: 1, since: 0 }, 2);
+        large.wait(URGENT, 5, NOTHING);
+        lesser.wait(Rank { urgency: 1, since: 0 }, 2, NOTHING);
         assert_eq!(rung(&lesser_bell), 0, "it is less urgent");
-        assert_eq!(lesser.others_lack(), Some(Lack { urgency: 0, is_passed: true }));
+        assert_eq!(lesser.others_lack(), Some(Lack { urgency: 0, is_passed: true, can_wait: false }));
         pool.review_line(30 * SECOND);
         small.holds(0);
         drop(rest);
@@ -499,11 +617,11 @@ mod tests {
     fn who_asks_for_more_than_there_will_be_stops_nobody() {
         let pool = pool(8);
         let ((mut large, bell), (mut small, small_bell)) = (member(&pool), member(&pool));
-        large.wait(URGENT, 9);
+        large.wait(URGENT, 9, NOTHING);
         assert!(!large.is_waiting());
         let held = small.promise(URGENT, 8).expect("room");
-        large.wait(URGENT, 8);
-        small.wait(LATER, 1);
+        large.wait(URGENT, 8, NOTHING);
+        small.wait(LATER, 1, NOTHING);
         pool.set_limit(4 * u64::from(BLOCK_SIZE));
         assert_eq!(rung(&bell), 1);
         drop(held);

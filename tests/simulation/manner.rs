@@ -31,8 +31,8 @@ pub enum Manner {
     Choking,
     /// Takes requests and never answers.
     Staller,
-    /// Answers with 64 bytes a second.
-    Dripper,
+    /// Answers with so many bytes a second.
+    Dripper(usize),
     /// A whole block each so many seconds, and nothing in between. What it is at it sends, whatever is taken back.
     Paced(u32),
     /// Lets us ask for so many seconds of each so many, from that one on; what it was asked for and has not sent is lost with a choke. A block a second.

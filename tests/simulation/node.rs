@@ -200,7 +200,7 @@ impl Engine {
         blocks.extend(self.writing.values().flatten().filter_map(identity));
         blocks.extend(self.hashing.iter().flat_map(HashJob::blocks).filter_map(identity));
         let arriving = self.plugs.values().filter(|p| p.decoder.block_in_progress().is_some()).count() as u64;
-        let known = blocks.len() as u64 + audit.credits + arriving;
+        let known = blocks.len() as u64 + audit.credits + audit.borrowed + arriving;
         if self.setup.shared.is_none() {
             let counted = (self.pool.charged(), self.pool.promised());
             assert_eq!((known, audit.promised), counted, "charges without an owner, or owners without a charge");

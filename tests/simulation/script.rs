@@ -241,7 +241,7 @@ impl Script {
         let manner = self.manner;
         let Some(link) = self.links.get_mut(&conn) else { return };
         if link.choking
-            || matches!(manner, Manner::Staller | Manner::Dripper | Manner::Paced(_) | Manner::PartTime { .. })
+            || matches!(manner, Manner::Staller | Manner::Dripper(_) | Manner::Paced(_) | Manner::PartTime { .. })
         {
             return;
         }
@@ -469,7 +469,7 @@ impl Script {
                 link.out.push_back(link.drops.drain(..link.drops.len().min(rate)).collect());
             }
             match self.manner {
-                Manner::Dripper => {
+                Manner::Dripper(rate) => {
                     if link.drops.is_empty()
                         && let Some(request) = link.requests.pop_front()
                     {
@@ -478,7 +478,7 @@ impl Script {
                         bytes.extend_from_slice(self.content.block(request.piece, request.begin, request.length));
                         link.drops.extend(bytes);
                     }
-                    let drop = link.drops.drain(..link.drops.len().min(64)).collect();
+                    let drop = link.drops.drain(..link.drops.len().min(rate)).collect();
                     link.out.push_back(drop);
                 }
                 Manner::Paced(seconds) => {

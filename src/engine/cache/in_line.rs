@@ -9,13 +9,16 @@ use crate::base::time::Time;
 use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::{PATIENT, Reader};
-use crate::memory::turns::{Lack, Promise, Rank};
+use crate::memory::idle::Call;
+use crate::memory::turns::{Lack, Meanwhile, Promise, Rank};
 
 /// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
 /// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.
 const TURNS_BEHIND: u32 = 5;
 /// But they come.
 const LONGEST_BEHIND_FOR_ALL: Duration = Duration::from_secs(20);
+/// What made room for another piece, in vain, is not begun again for so long.
+const LACKS: Duration = Duration::from_secs(1);
 /// Who has nothing to give is not asked again for so long, unless something happens there.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
 
@@ -42,6 +45,7 @@ impl Cache {
     /// So many blocks are held here.
     pub(in crate::engine) fn note_held(&mut self, blocks: u64) {
         self.line.member.holds(blocks);
+        self.share.holds(blocks);
     }
 
     /// What is wanted changes: there may be something to give again.
@@ -79,13 +83,68 @@ impl Cache {
         self.line.promise(rank, blocks)
     }
 
+    /// Borrows so many blocks of what others were promised and do not use, where so many more stand idle.
+    pub(in crate::engine) fn borrow(&mut self, blocks: u64, more: u64) -> Option<Promise> {
+        self.line.borrow(blocks, more)
+    }
+
+    /// It had to give back what it had borrowed.
+    pub(in crate::engine) fn repaid(&mut self, now: Time) {
+        self.line.repaid(now);
+    }
+
+    /// May it borrow? Not where it had to give it back a moment ago.
+    pub(in crate::engine) fn may_borrow(&self, now: Time) -> bool {
+        self.line.may_borrow(now)
+    }
+
+    /// It gives up a piece for those who play. Not again, before it brought one: else it would bring none for ever.
+    pub(in crate::engine) fn makes_way(&mut self) -> bool {
+        !std::mem::replace(&mut self.line.made_way, true)
+    }
+
+    /// A piece came in whole.
+    pub(in crate::engine) fn piece_came(&mut self) {
+        self.line.made_way = false;
+    }
+
+    /// What it was just promised, so many blocks, will be used slowly.
+    pub(in crate::engine) fn stands_idle(&mut self, blocks: u64) {
+        self.line.member.stands_idle(blocks);
+    }
+
+    /// What it was promised was lent, and is needed.
+    pub(in crate::engine) fn call_in(&mut self, call: Call) {
+        self.line.call_in(call);
+    }
+
+    /// Has it lacked for long what it was promised? From the first time on that it does, until it is promised something new.
+    pub(in crate::engine) fn lacks_for_long(&mut self, now: Time) -> bool {
+        now.since(*self.line.lacks_since.get_or_insert(now)) >= PATIENT
+    }
+
+    /// Room was made for a piece here, and was not enough.
+    pub(in crate::engine) fn lacks(&mut self, now: Time, rank: Rank) {
+        self.line.lacks = Some((rank, now));
+    }
+
+    /// A piece of such a rank was begun: what lacked is that one, or comes after it.
+    pub(in crate::engine) fn lacks_no_more(&mut self, rank: Rank) {
+        self.line.lacks.take_if(|(lacks, _)| *lacks >= rank);
+    }
+
+    /// Was room made here a moment ago for a piece that comes before this one, and was not enough?
+    pub(in crate::engine) fn comes_after_one_who_lacks(&self, now: Time, rank: Rank) -> bool {
+        self.line.lacks.is_some_and(|(lacks, at)| lacks < rank && now.since(at) < LACKS)
+    }
+
     /// It has what it waited for.
     pub(in crate::engine) fn served(&mut self) {
         self.line.served();
     }
 
-    pub(in crate::engine) fn wait(&mut self, rank: Rank, blocks: u64) {
-        self.line.wait(rank, blocks);
+    pub(in crate::engine) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
+        self.line.wait(rank, blocks, meanwhile);
     }
 
     /// Its place in line. What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and

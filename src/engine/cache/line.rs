@@ -8,11 +8,16 @@ use std::time::Duration;
 
 use crate::base::time::Time;
 use crate::engine::content::want::Class;
-use crate::memory::turns::{Member, Promise, Rank};
+use crate::memory::idle::Call;
+use crate::memory::turns::{Meanwhile, Member, Promise, Rank};
 
 /// Who had memory and brought nothing into it stands there for so long, twice as long each time.
 const BEHIND: Duration = Duration::from_secs(10);
 const LONGEST_BEHIND: Duration = Duration::from_secs(320);
+
+/// Who had to give back what it had borrowed does not borrow again for so long, twice as long each time.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// It had memory, and no block came into it since.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +38,30 @@ impl GaveWay {
     }
 }
 
+/// It had to give back what it had borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repaid {
+    at: Time,
+    /// It does not borrow again for so long.
+    pause: Duration,
+}
+
+impl Repaid {
+    fn again(before: Option<Self>, now: Time) -> Self {
+        match before {
+            Some(before) if before.is_pausing(now) => before,
+            Some(Self { at, pause }) if now.since(at) < pause * 3 => {
+                Self { at: now, pause: (pause * 2).min(LONGEST_PAUSE) }
+            }
+            _ => Self { at: now, pause: PAUSE },
+        }
+    }
+
+    fn is_pausing(&self, now: Time) -> bool {
+        now.since(self.at) < self.pause
+    }
+}
+
 /// Behind all classes.
 pub(super) const LAST: u8 = 10;
 
@@ -50,11 +79,27 @@ pub(super) struct Line {
     /// When it gave way to others because nothing came.
     pub(super) gave_way: Option<GaveWay>,
     pub(super) nothing_to_give_until: Time,
+    /// Since when it lacks what it was promised.
+    pub(super) lacks_since: Option<Time>,
+    pub(super) repaid: Option<Repaid>,
+    /// For which piece room was made in vain, and when.
+    pub(super) lacks: Option<(Rank, Time)>,
+    /// It gave up a piece for those who play, and brought none since.
+    pub(super) made_way: bool,
 }
 
 impl Line {
     pub(super) fn new(member: Member) -> Self {
-        Self { member, in_line_since: None, gave_way: None, nothing_to_give_until: Time::ZERO }
+        Self {
+            member,
+            in_line_since: None,
+            gave_way: None,
+            nothing_to_give_until: Time::ZERO,
+            lacks_since: None,
+            repaid: None,
+            lacks: None,
+            made_way: false,
+        }
     }
 
     /// Sets so many blocks aside, if they are there and nobody with a better claim waits.
@@ -62,17 +107,36 @@ impl Line {
         self.member.promise(rank, blocks)
     }
 
+    /// Borrows so many blocks of what others were promised and do not use, where so many more stand idle.
+    pub(super) fn borrow(&mut self, blocks: u64, more: u64) -> Option<Promise> {
+        self.member.borrow(blocks, more)
+    }
+
+    /// It had to give back what it had borrowed.
+    pub(super) fn repaid(&mut self, now: Time) {
+        self.repaid = Some(Repaid::again(self.repaid, now));
+    }
+
+    pub(super) fn may_borrow(&self, now: Time) -> bool {
+        self.repaid.is_none_or(|repaid| !repaid.is_pausing(now))
+    }
+
+    /// What it was promised was lent, and is needed.
+    pub(super) fn call_in(&mut self, call: Call) {
+        self.member.call_in(call);
+    }
+
     /// It has what it waited for: what waits next begins to wait then.
     pub(super) fn served(&mut self) {
-        self.in_line_since = None;
+        (self.in_line_since, self.lacks_since) = (None, None);
     }
 
     pub(super) fn leave(&mut self) {
         self.member.leave();
     }
 
-    pub(super) fn wait(&mut self, rank: Rank, blocks: u64) {
-        self.member.wait(rank, blocks);
+    pub(super) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
+        self.member.wait(rank, blocks, meanwhile);
     }
 
     /// It goes behind all others for a while.

@@ -54,6 +54,16 @@ impl Cache {
         self.share.is_behind_players()
     }
 
+    /// Does somebody play in any torrent of the session?
+    pub(in crate::engine) fn somebody_plays(&self) -> bool {
+        self.share.somebody_plays()
+    }
+
+    /// Blocks that those who play in other torrents need beside what they hold, to play one piece while the next comes in.
+    pub(in crate::engine) fn needed_by_players(&self) -> u64 {
+        self.share.needed_by_players()
+    }
+
     /// Blocks that all torrents together cannot do without.
     pub(in crate::engine) fn needed(&self) -> u64 {
         self.share.needed()

@@ -46,6 +46,8 @@ pub struct Shares {
     need: AtomicU64,
     /// Torrents in which somebody plays.
     playing: AtomicU64,
+    /// Of what they need to play without a pause, what they do not hold.
+    lacking: AtomicU64,
     protected: AtomicU64,
 }
 
@@ -55,11 +57,13 @@ pub struct Share {
     shares: Arc<Shares>,
     claim: Claim,
     protected: u64,
+    held: u64,
+    lacks: u64,
 }
 
 impl Shares {
     pub fn join(self: &Arc<Self>) -> Share {
-        Share { shares: self.clone(), claim: Claim::default(), protected: 0 }
+        Share { shares: self.clone(), claim: Claim::default(), protected: 0, held: 0, lacks: 0 }
     }
 
     fn somebody_plays(&self) -> bool {
@@ -82,6 +86,11 @@ impl Share {
         self.claim.precedence != Precedence::Plays && self.shares.somebody_plays()
     }
 
+    /// Does somebody play in any torrent?
+    pub fn somebody_plays(&self) -> bool {
+        self.shares.somebody_plays()
+    }
+
     /// Weighs the torrent. True if that changed: the other torrents' shares changed, too.
     pub fn claim(&mut self, mut claim: Claim) -> bool {
         if claim.weight == 0 {
@@ -96,7 +105,30 @@ impl Share {
         replace(&self.shares.weight, before.weight, claim.weight);
         replace(&self.shares.of_the_rest, before.of_the_rest(), claim.of_the_rest());
         replace(&self.shares.need, before.need, claim.need);
+        self.count_lacking();
         true
+    }
+
+    /// The torrent holds so many blocks.
+    pub fn holds(&mut self, blocks: u64) {
+        if self.held != blocks {
+            self.held = blocks;
+            self.count_lacking();
+        }
+    }
+
+    fn count_lacking(&mut self) {
+        let plays = self.claim.precedence == Precedence::Plays;
+        let lacks = if plays { (self.claim.need * 2).saturating_sub(self.held) } else { 0 };
+        if lacks != self.lacks {
+            replace(&self.shares.lacking, self.lacks, lacks);
+            self.lacks = lacks;
+        }
+    }
+
+    /// Blocks that those who play in other torrents need beside what they hold, to play one piece while the next comes in.
+    pub fn needed_by_players(&self) -> u64 {
+        self.shares.lacking.load(Ordering::Acquire).saturating_sub(self.lacks)
     }
 
     /// This torrent's part of `limit`: all of it while nobody else wants any. What a torrent protects is its own, the rest is shared.

@@ -10,10 +10,19 @@ use crate::engine::readers::reader::Reader;
 impl Keepers<'_> {
     /// The piece worth least, if it is worth less than `below`.
     pub fn worst(&self, content: &Content, below: EvictionRank, except: u32) -> Option<u32> {
+        self.worst_of(content, |piece, worth, _| piece != except && worth < below)
+    }
+
+    /// The piece worth least of those whose memory was borrowed and that may go; what is on its way to disk stays.
+    pub fn worst_borrowed(&self, content: &Content, may_go: impl Fn(u32) -> bool) -> Option<u32> {
+        self.worst_of(content, |piece, _, slot| slot.is_borrowed() && slot.stage() != Stage::Writing && may_go(piece))
+    }
+
+    fn worst_of(&self, content: &Content, may_go: impl Fn(u32, EvictionRank, &Slot) -> bool) -> Option<u32> {
         let mut worst: Option<(EvictionRank, u64, u32)> = None;
-        for piece in content.store().present().iter().copied().filter(|p| *p != except) {
+        for piece in content.store().present().iter().copied() {
             let worth = self.eviction_rank(content, piece);
-            let Some(slot) = content.store().slot(piece).filter(|_| worth < below) else { continue };
+            let Some(slot) = content.store().slot(piece).filter(|slot| may_go(piece, worth, slot)) else { continue };
             // The oldest use goes first; of a lookahead the far end.
             let then = if worth == EvictionRank::FarAhead { u64::from(u32::MAX - piece) } else { slot.used() };
             let victim = (worth, then, piece);

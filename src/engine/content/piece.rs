@@ -3,7 +3,7 @@
 use super::piece_hash::PieceHash;
 use super::pieces::{MAX_COPIES, PeerKey};
 use crate::base::time::Time;
-use crate::memory::pool::{Block, Blocks};
+use crate::memory::pool::{Block, Blocks, Pool};
 use crate::memory::turns::Promise;
 
 /// One block of a piece on its way.
@@ -16,7 +16,7 @@ pub struct BlockSlot {
     pub(super) from: PeerKey,
     /// It was here and is in the hash; to be asked for again the piece must be begun anew.
     pub(super) passed: bool,
-    /// When the last one asked is expected to bring it.
+    /// When the first of those asked is expected to bring it.
     pub(super) expected: Time,
     /// From when on it is late.
     pub(super) due: Time,
@@ -39,7 +39,7 @@ impl BlockSlot {
         self.passed
     }
 
-    /// When the last one asked is expected to bring it.
+    /// When the first of those asked is expected to bring it.
     pub fn expected(&self) -> Time {
         self.expected
     }
@@ -97,6 +97,8 @@ pub struct Slot {
     pub(super) unwatched: bool,
     /// No block asked for is expected later than this.
     pub(super) slowest: Time,
+    /// And none sooner than this.
+    pub(super) soonest: Time,
     pub(super) hash: Option<PieceHash>,
     pub(super) hashed: u32,
     pub(super) generation: u64,
@@ -106,6 +108,8 @@ pub struct Slot {
     pub(super) last: Time,
     /// Memory for the blocks to be asked for; none where the piece is read block by block.
     pub(super) promise: Option<Promise>,
+    /// Its memory was borrowed when it was begun.
+    pub(super) borrowed: bool,
 }
 
 impl Slot {
@@ -148,6 +152,16 @@ impl Slot {
 
     pub(in crate::engine) fn has_promise(&self) -> bool {
         self.promise.is_some()
+    }
+
+    /// Its memory was borrowed of others when it was begun: they may call it in.
+    pub(in crate::engine) fn is_borrowed(&self) -> bool {
+        self.borrowed
+    }
+
+    /// Is memory set aside for blocks of it, and lent?
+    pub(in crate::engine) fn lacks_its_own(&self, pool: &Pool) -> bool {
+        self.promised() > 0 && !self.borrowed && !pool.may_redeem()
     }
 
     /// Blocks that memory is set aside for, and that were not asked for yet.

@@ -26,6 +26,16 @@ impl PeerKey {
 
 /// Most copies of one block asked for at once.
 pub const MAX_COPIES: usize = 3;
+/// One that brings a block in so small a part of the time has it in place of one that was asked.
+pub const FAR: u32 = 8;
+/// When a peer would bring a block.
+#[derive(Debug, Clone, Copy)]
+pub struct Eta {
+    pub at: Time,
+    /// It has brought some.
+    pub is_known: bool,
+}
+
 /// What is expected within this is not slow.
 const SLOW: std::time::Duration = std::time::Duration::from_millis(300);
 
@@ -205,12 +215,14 @@ impl Store {
             free_hint: 0,
             unwatched: false,
             slowest: Time::ZERO,
+            soonest: Time::NEVER,
             hash: Some(PieceHash::default()),
             hashed: 0,
             generation: self.clock,
             whole: None,
             begun: now,
             last: now,
+            borrowed: promise.as_ref().is_some_and(Promise::is_borrowed),
             promise,
         };
         if self.slots.is_empty() {
@@ -254,18 +266,37 @@ impl Store {
         found
     }
 
-    /// A block of the piece that its only askee will bring much later than `peer`, which would bring it at `eta`, and later than it
-    /// is needed.
-    pub fn slow_block(&mut self, piece: u32, now: Time, peer: PeerKey, eta: Time, needed: Time) -> Option<u32> {
+    /// A block of the piece that those who were asked will bring much later than `peer`, which would bring it at `eta`, and later than it
+    /// is needed. Where as many were asked as may be, later by far: one of them is to give it up.
+    /// Of one that has brought nothing yet nobody knows when it would: it is asked for what one other is expected to bring late.
+    pub fn slow_block(&mut self, piece: u32, now: Time, peer: PeerKey, eta: Eta, needed: Time) -> Option<u32> {
+        let Eta { at: eta, is_known } = eta;
         let slot = self.slot_mut(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
-        let least = (now + SLOW).max(now + eta.since(now) * 2).max(needed);
-        if slot.slowest <= least {
+        let takes = eta.since(now);
+        let least = (now + SLOW).max(now + takes * 2).max(needed);
+        // Who lets us wait is taken to do so for as long again.
+        let comes = |expected: Time| if expected > now { expected } else { now + now.since(expected) };
+        if slot.slowest <= least && comes(slot.soonest) <= least {
             return None;
         }
-        let waiting = slot.blocks.iter().enumerate().filter(|(_, b)| b.data.is_none() && b.copies() == 1);
-        let slowest = waiting.max_by_key(|(_, b)| b.expected).map(|(i, b)| (i as u32, b.expected, b.is_asked_of(peer)));
-        slot.slowest = slowest.map_or(Time::ZERO, |(_, expected, _)| expected);
-        slowest.filter(|(_, expected, asked)| *expected > least && !asked).map(|(block, ..)| block)
+        let waiting = || slot.blocks.iter().enumerate().filter(|(_, b)| b.data.is_none() && b.copies() > 0);
+        let far = least.max(now + takes * FAR);
+        let late = |b: &BlockSlot| match b.copies() {
+            MAX_COPIES.. => is_known && comes(b.expected) > far,
+            copies => {
+                if is_known {
+                    comes(b.expected) > least
+                } else {
+                    copies == 1 && b.expected > least
+                }
+            }
+        };
+        let found = waiting().filter(|(_, b)| late(b) && !b.is_asked_of(peer)).max_by_key(|(_, b)| comes(b.expected));
+        let found = found.map(|(i, _)| i as u32);
+        let expected = || waiting().map(|(_, b)| b.expected);
+        let (slowest, soonest) = (expected().max(), expected().min());
+        (slot.slowest, slot.soonest) = (slowest.unwrap_or(Time::ZERO), soonest.unwrap_or(Time::NEVER));
+        found
     }
 
     /// A block of the piece that one peer was asked for, and not this one: the one expected last.
@@ -309,15 +340,18 @@ impl Store {
         }
     }
 
-    pub fn mark_asked(&mut self, piece: u32, block: u32, peer: PeerKey, expected: Time, due: Time) {
+    pub fn mark_asked(&mut self, now: Time, piece: u32, block: u32, peer: PeerKey, expected: Time, due: Time) {
         self.edit(piece, |slot| {
             let Some(b) = slot.blocks.get_mut(block as usize) else { return };
             let first = b.copies() == 0;
             if let Some(place) = b.asked.iter_mut().find(|p| **p == PeerKey::NOBODY) {
                 *place = peer;
-                (b.expected, b.due, b.watched) = (expected, due, false);
+                // The first of those asked counts, of those that are in time.
+                let sooner = |before: Time, new: Time| if first || before <= now { new } else { before.min(new) };
+                (b.expected, b.due, b.watched) = (sooner(b.expected, expected), sooner(b.due, due), false);
                 slot.unwatched = true;
                 slot.slowest = slot.slowest.max(expected);
+                slot.soonest = slot.soonest.min(expected);
                 if first && b.data.is_none() {
                     slot.asked += 1;
                 }

@@ -53,6 +53,12 @@ impl Readers {
         line.into_iter().take(usize::try_from(pieces).unwrap_or(usize::MAX)).map(|r| r.id).collect()
     }
 
+    /// Is it the piece at which somebody plays, or the next one?
+    pub(in crate::engine) fn is_played_soon(&self, piece: u32) -> bool {
+        let at = |r: &Reader| r.current_piece().filter(|_| !r.options.background);
+        self.map.values().filter_map(at).any(|at| piece == at || piece == at + 1)
+    }
+
     /// Has a reader no place in the background now? Who has one changes with time.
     pub(in crate::engine) fn anybody_is_put_off(&self) -> bool {
         self.map.values().any(|r| r.window.put_off)

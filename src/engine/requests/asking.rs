@@ -88,7 +88,7 @@ impl Asking<'_> {
         let in_vain = peer.source.is_unknown() && self.requests.in_vain.has(pick.piece, pick.block);
         let relied_on = !peer.source.is_out() && !in_vain;
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
-        content.store_mut().mark_asked(pick.piece, pick.block, key, expected, due);
+        content.store_mut().mark_asked(now, pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
             content.store_mut().watch(pick.piece, pick.block, pick.block + 1, |due, block| {
                 self.requests.late.push(due, pick.piece, block)
@@ -133,6 +133,7 @@ impl Asking<'_> {
         self.cache.review_promises(content, self.readers);
         self.cache.leave_line();
         self.requests.watch_urgent(content);
+        self.make_own(now);
         self.review_shows(now);
         self.begin_padding(now);
     }

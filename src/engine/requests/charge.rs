@@ -1,49 +1,160 @@
 //! The charge for a block: from what was set aside for its piece, from memory that is free, or from what has to go for it.
 
+use std::time::Duration;
+
 use super::asking::Asking;
 use crate::base::time::Time;
+use crate::engine::cache::line::urgency_of;
 use crate::engine::content::Content;
 use crate::engine::content::want::{Class, Pick};
+use crate::engine::readers::reader::PATIENT;
+use crate::memory::idle::Call;
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
-use crate::memory::turns::Promise;
+use crate::memory::turns::{Meanwhile, Promise, Rank};
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
 
+/// What is borrowed is to be here within that time: those who lend need it then.
+const SOON: Duration = Duration::from_secs(10);
+/// The last of so many parts of memory is lent only for what is played at once.
+const FOR_THE_LAST: u64 = 4;
+
+/// What one block needs: memory for it alone, or for the whole of its piece.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    blocks: u64,
+    /// They are those of a piece.
+    whole: bool,
+    /// The piece is begun.
+    begun: bool,
+    is_copy: bool,
+    /// Blocks that stand idle beside what is borrowed; `None`: it may not be borrowed.
+    beside: Option<u64>,
+}
+
 impl Asking<'_> {
     /// Charges the block. `None`: there is no memory for it now.
     pub(in crate::engine) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
-        let content = self.content.as_mut()?;
-        let is_copy = content.store().slot(pick.piece).is_some_and(|s| !s.is_free(pick.block));
-        if !is_copy && let Some(charge) = content.store_mut().redeem(pick.piece) {
-            return Some((charge, None));
+        let content = self.content.as_ref()?;
+        let slot = content.store().slot(pick.piece);
+        let is_copy = slot.is_some_and(|s| !s.is_free(pick.block));
+        if !is_copy && slot.is_some_and(|s| s.promised() > 0) {
+            return Some((self.redeem(now, pick)?, None));
         }
-        let begun = content.store().slot(pick.piece).is_some();
-        let blocks = content.layout().num_blocks_to_fetch(pick.piece, 0, u32::MAX);
+        let begun = slot.is_some();
         let whole = !begun && !self.readers.is_read_by_blocks(pick.piece);
-        let Some(mut promise) = self.set_aside(now, pick, if whole { blocks.into() } else { 1 }, begun, is_copy) else {
+        let blocks = if whole { content.layout().num_blocks_to_fetch(pick.piece, 0, u32::MAX).into() } else { 1 };
+        let beside = if whole { self.may_borrow(now, pick, blocks) } else { None };
+        let Some(mut promise) = self.set_aside(now, pick, Need { blocks, whole, begun, is_copy, beside }) else {
             return if is_copy { self.take_from_the_late(now, pick) } else { None };
         };
         Some((promise.redeem()?, whole.then_some(promise)))
     }
 
-    fn set_aside(&mut self, now: Time, pick: Pick, blocks: u64, begun: bool, is_copy: bool) -> Option<Promise> {
-        let rank = self.cache.rank_in_line(now, pick, begun, blocks, self.requests.wants(), self.readers);
-        let mut promise = self.cache.promise(rank, blocks);
-        if promise.is_none() {
-            while self.cache.pool().available() < blocks && self.make_room(now, pick) {}
-            promise = self.cache.promise(rank, blocks);
+    /// From what was set aside for the piece. Where that was lent, it is called in.
+    fn redeem(&mut self, now: Time, pick: Pick) -> Option<Reservation> {
+        loop {
+            if let Some(charge) = self.content.as_mut()?.store_mut().redeem(pick.piece) {
+                return Some(charge);
+            }
+            // What nobody plays leaves to those who play what they need, for a while.
+            let waits = pick.class > Class::Deadline && self.cache.somebody_plays() && !self.cache.lacks_for_long(now);
+            let call = if waits { Call::ForSpare } else { Call::ForAll };
+            if !self.give_up_borrowed(now, call, pick.piece) {
+                self.cache.call_in(call);
+                return None;
+            }
         }
-        if promise.is_some() {
+    }
+
+    /// May a piece of so many blocks be begun in memory that others were promised and do not use? If it plays, and is here soon. How much
+    /// is to stand idle beside it: what is not played at once takes the last of it from nobody.
+    fn may_borrow(&self, now: Time, pick: Pick, blocks: u64) -> Option<u64> {
+        match pick.class {
+            _ if !self.cache.may_borrow(now) || !self.is_soon_here(blocks) => None,
+            Class::Blocked => Some(0),
+            Class::Deadline if self.readers.is_played_soon(pick.piece) => Some(0),
+            Class::Deadline => Some(self.cache.limit() / FOR_THE_LAST),
+            _ => None,
+        }
+    }
+
+    /// Will so many blocks be here soon? While nobody knows, they may be.
+    fn is_soon_here(&self, blocks: u64) -> bool {
+        let bandwidth = self.requests.aggregate.path.bandwidth();
+        bandwidth == 0.0 || (blocks * u64::from(BLOCK_SIZE)) as f64 / bandwidth <= SOON.as_secs_f64()
+    }
+
+    /// A piece that nobody plays leaves so many blocks to those who play. For a while: they may never have all they need.
+    fn left_to_players(&self, now: Time, class: Class, rank: Rank) -> u64 {
+        let waited = now.since(Time::from_micros(rank.since));
+        let is_urgent = class < Class::Background || rank.urgency <= urgency_of(Class::Pinned) || waited >= PATIENT;
+        if is_urgent { 0 } else { self.cache.needed_by_players() }
+    }
+
+    fn set_aside(&mut self, now: Time, pick: Pick, need: Need) -> Option<Promise> {
+        let Need { blocks, whole, begun, is_copy, beside } = need;
+        let rank = self.cache.rank_in_line(now, pick, begun, blocks, self.requests.wants(), self.readers);
+        // What made room for what comes before it is not begun again at once.
+        if whole && self.cache.comes_after_one_who_lacks(now, rank) {
+            return None;
+        }
+        let for_players = if whole { self.left_to_players(now, pick.class, rank) } else { 0 };
+        let is_left = |asking: &Self| for_players > 0 && asking.cache.pool().available() < blocks + for_players;
+        let has = |asking: &mut Self| {
+            let promise = if is_left(asking) { None } else { asking.cache.promise(rank, blocks) };
+            promise.or_else(|| asking.cache.borrow(blocks, beside?))
+        };
+        let mut promise = has(self);
+        let mut made_room = false;
+        while promise.is_none() && self.cache.pool().available() < blocks && self.make_room(now, pick) {
+            made_room = true;
+            // What is lent comes free for those whose it is, not for this.
+            promise = if beside.is_some() { has(self) } else { None };
+        }
+        if let Some(promise) = promise.or_else(|| has(self)) {
             self.cache.served();
-            return promise;
+            self.cache.lacks_no_more(rank);
+            if !begun && !promise.is_borrowed() && !self.is_soon_here(blocks) {
+                self.cache.stands_idle(blocks);
+            }
+            return Some(promise);
         }
         let has_claim = |content: &Content| self.admission().has_claim(content, pick.class, blocks);
         let waits = !is_copy && pick.class != Class::Shown;
-        if waits && (begun || self.content.as_ref().is_some_and(has_claim)) {
-            self.cache.wait(rank, blocks);
+        let would_do = || for_players > 0 && self.cache.pool().available() >= blocks;
+        if waits && !would_do() && (begun || self.content.as_ref().is_some_and(has_claim)) {
+            let meanwhile = match beside {
+                Some(beside) => Meanwhile::Borrows { idle: blocks + beside },
+                None if for_players > 0 => Meanwhile::LeavesToPlayers,
+                None => Meanwhile::Nothing,
+            };
+            self.cache.wait(rank, blocks, meanwhile);
+            if made_room {
+                self.cache.lacks(now, rank);
+            }
         }
         None
+    }
+
+    /// What was borrowed for those who play is to become the torrent's own: it waits in line for that as if it had nothing, or who lent it
+    /// would come first again and again.
+    pub(super) fn make_own(&mut self, now: Time) {
+        let Some(content) = self.content.as_mut().filter(|_| self.cache.pool().owed() > 0) else { return };
+        let played = self.requests.wants().iter().take_while(|w| w.class <= Class::Deadline);
+        for want in played {
+            let Some(slot) = content.store().slot(want.piece).filter(|s| s.is_borrowed()) else { continue };
+            let blocks = slot.blocks().len() as u64;
+            let pick = Pick { piece: want.piece, block: 0, class: want.class };
+            let rank = self.cache.rank_in_line(now, pick, false, blocks, self.requests.wants(), self.readers);
+            let Some(promise) = self.cache.promise(rank, blocks) else {
+                return self.cache.wait(rank, blocks, Meanwhile::HasBorrowed);
+            };
+            // Given back, it pays what is owed.
+            drop(promise);
+            content.store_mut().make_own(want.piece);
+        }
     }
 
     /// There is no memory for a copy of a block that is late: the request moves, with its charge.

@@ -9,6 +9,7 @@ use crate::engine::cache::rank::EvictionRank;
 use crate::engine::content::piece::Slot;
 use crate::engine::content::want::Class;
 use crate::engine::readers::reader::Reader;
+use crate::memory::idle::Call;
 use crate::memory::turns::Lack;
 
 /// A piece of which no block came for so long gives its memory to those who wait.
@@ -21,7 +22,7 @@ impl Asking<'_> {
     /// would take the same memory from each other for ever.
     pub(in crate::engine) fn give_back(&mut self, now: Time) {
         let crowded = self.cache.is_crowded();
-        while let Some(Lack { urgency, is_passed }) = self.cache.others_lack() {
+        while let Some(Lack { urgency, is_passed, can_wait }) = self.cache.others_lack() {
             let read_waits = urgency <= urgency_of(Class::Blocked);
             let for_reader = urgency < urgency_of(Class::Priority);
             let share = match self.cache.weight() {
@@ -29,7 +30,9 @@ impl Asking<'_> {
                 _ if crowded && for_reader => 0,
                 _ => self.cache.share_blocks(),
             };
-            let bound = if is_passed {
+            let bound = if can_wait {
+                EvictionRank::Wanted
+            } else if is_passed {
                 // It cannot be served as long as somebody else holds on.
                 EvictionRank::Background
             } else if self.blocks_held() <= share || (crowded && !for_reader) {
@@ -43,8 +46,8 @@ impl Asking<'_> {
                 EvictionRank::FarAhead
             };
             let gave = self.evict_for_others(now, bound)
-                || (!is_passed && self.blocks_held() > share && self.let_one_go(now))
-                || (read_waits && self.cache.is_behind_players() && self.end_long_turn(now));
+                || (!is_passed && !can_wait && self.blocks_held() > share && self.let_one_go(now))
+                || (read_waits && !can_wait && self.cache.is_behind_players() && self.make_way_for_players(now));
             if !gave {
                 self.cache.has_nothing_to_give(now);
                 return;
@@ -52,17 +55,38 @@ impl Asking<'_> {
         }
     }
 
-    /// Nobody plays here, somebody plays elsewhere, and a read waits for memory: a piece that has been coming in for long makes way, since it
-    /// would hold a player up for as long again. The torrent goes behind the others with what it wants next. Was there one?
-    fn end_long_turn(&mut self, now: Time) -> bool {
+    /// Others need what was lent of theirs: pieces are given up until there is something for them.
+    pub(in crate::engine) fn give_up_what_is_called_in(&mut self, now: Time) {
+        while let Some(call) = self.cache.pool().called_in()
+            && self.give_up_borrowed(now, call, u32::MAX)
+        {}
+    }
+
+    /// Gives up a piece that was begun in borrowed memory, the one worth least. Was there one?
+    pub(super) fn give_up_borrowed(&mut self, now: Time, call: Call, except: u32) -> bool {
+        let Some(content) = self.content.as_ref().filter(|_| self.cache.pool().owed() > 0) else { return false };
+        let keepers = self.admission().keepers(now, true);
+        let spare = |piece: u32| call == Call::ForAll || !self.readers.is_played_soon(piece);
+        let Some(piece) = keepers.worst_borrowed(content, |piece| piece != except && spare(piece)) else {
+            return false;
+        };
+        self.evict(now, piece);
+        self.cache.repaid(now);
+        true
+    }
+
+    /// Nobody plays here, somebody plays elsewhere, and a read waits for memory: a piece that has long to come in makes way. Where there is
+    /// no room for both it is not begun again before those who play have what they need. Was there one?
+    fn make_way_for_players(&mut self, now: Time) -> bool {
         let Some(content) = &self.content else { return false };
         let store = content.store();
-        let over = |s: &Slot| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
-        let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| over(s))?)));
+        let long = |s: &Slot| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
+        let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| long(s))?)));
         // The one of which least would be fetched again.
         let Some((piece, _)) = slots.min_by_key(|(piece, s)| (s.received(), *piece)) else { return false };
-        self.cache.give_way(now);
-        self.cache.leave_line();
+        if !self.cache.makes_way() {
+            return false;
+        }
         self.evict(now, piece);
         true
     }

@@ -14,11 +14,13 @@ use super::ledger::Requests;
 use super::scheduler::max_requests;
 use crate::base::time::Time;
 use crate::engine::content::Content;
-use crate::engine::content::pieces::{MAX_COPIES, PeerKey, Stage};
+use crate::engine::content::pieces::{Eta, FAR, MAX_COPIES, PeerKey, Stage};
 use crate::engine::content::want::{Class, Pick, Want};
 
 /// A late block for which nobody better is there now is looked at again after this.
 const AGAIN: Duration = Duration::from_millis(50);
+/// Who was asked for a block has it for so long before another one is asked in his place.
+const ITS_TIME: Duration = Duration::from_secs(1);
 /// Late blocks looked at in one go.
 const AT_ONCE: usize = 32;
 /// Urgent pieces that a peer with nothing better to do looks through for blocks of slow peers.
@@ -29,11 +31,20 @@ fn needed_at(want: &Want) -> Time {
     if want.class == Class::Deadline { want.due } else { Time::ZERO }
 }
 
-/// Who is to bring a late block.
+/// Who is to bring a late block, and in place of whom.
 #[derive(Debug)]
 struct Helper {
     key: PeerKey,
-    instead_of: Option<PeerKey>,
+    instead_of: Option<Given>,
+}
+
+/// Who was asked, and gives the block up to another.
+#[derive(Debug, Clone, Copy)]
+enum Given {
+    /// It brings nothing.
+    Silent(PeerKey),
+    /// It brings something, far too slowly.
+    Slow(PeerKey),
 }
 
 impl Requests {
@@ -95,13 +106,16 @@ impl Asking<'_> {
             self.queues().take_over(now, piece);
             return true;
         }
-        if let Some(silent) = instead_of {
-            if self.peers.get(&silent).is_some_and(|p| p.source.is_snubbed()) {
-                self.queues().cancel_where(now, silent, |p| p == piece);
-            } else {
-                let told = self.queues().snub(now, silent);
+        match instead_of {
+            Some(Given::Silent(key)) if self.peers.get(&key).is_some_and(|p| p.source.is_snubbed()) => {
+                self.queues().cancel_where(now, key, |p| p == piece);
+            }
+            Some(Given::Silent(key)) => {
+                let told = self.queues().snub(now, key);
                 self.out.alerts.extend(told);
             }
+            Some(Given::Slow(key)) => self.queues().cancel(now, key, piece, block),
+            None => {}
         }
         self.request(now, key, Pick { piece, block, class: Class::Deadline })
     }
@@ -114,7 +128,7 @@ impl Asking<'_> {
     }
 
     /// The fastest peer that would bring the block in less than half the time that those asked still need. Where as many were
-    /// asked as may be, it is asked in place of the one that has been silent for longest.
+    /// asked as may be, it is asked in place of the one that has been silent for longest, or of the slowest.
     fn helper(&self, now: Time, piece: u32, block: u32, needed: Time) -> Option<Helper> {
         let content = self.content.as_ref()?;
         let slot = content.store().slot(piece).filter(|s| s.stage() == Stage::Partial)?;
@@ -129,19 +143,34 @@ impl Asking<'_> {
         if now + left < needed {
             return None;
         }
-        let mut instead_of = None;
-        if b.copies() >= MAX_COPIES {
-            let silent = owners().max_by_key(|p| p.source.overdue(now)).filter(|p| p.is_silent(now));
-            instead_of = Some(silent?.key);
-        }
+        let all_asked = b.copies() >= MAX_COPIES;
+        let silent = owners().max_by_key(|p| p.source.overdue(now)).filter(|p| p.is_silent(now));
+        // Who is slow gives it up only to one that is far quicker: or those who are slow alike would take it from each other for ever.
+        let times = if all_asked && silent.is_none() { FAR } else { 2 };
         let most = max_requests(&self.config.settings);
         let helps = |key: &PeerKey| {
             let peer = self.peers.get(key).filter(|p| p.may_be_asked() && !p.parole.is_on() && p.serves(piece))?;
             (peer.takes_more(most) && !peer.was_always_silent(now)).then_some(())?;
-            (!b.is_asked_of(*key) && peer.source.copy_arrival(now, share).since(now) * 2 < left).then_some(*key)
+            (!b.is_asked_of(*key) && peer.source.copy_arrival(now, share).since(now) * times < left).then_some(*key)
         };
         let key = self.requests.ranking.order().iter().find_map(helps)?;
+        let instead_of = match silent {
+            _ if !all_asked => None,
+            Some(silent) => Some(Given::Silent(silent.key)),
+            None => Some(Given::Slow(self.slowest_askee(now, piece, block)?)),
+        };
         Some(Helper { key, instead_of })
+    }
+
+    /// Of those who were asked for the block, and have had their time, the one that will bring it last.
+    fn slowest_askee(&self, now: Time, piece: u32, block: u32) -> Option<PeerKey> {
+        let slot = self.content.as_ref()?.store().slot(piece)?;
+        let askees = slot.blocks().get(block as usize)?.askees().filter_map(|key| self.peers.get(&key));
+        let share = self.requests.aggregate.share();
+        // Nobody is asked in place of one who was asked just now, or many would take the block from each other.
+        let slowest = askees.max_by_key(|p| p.time_left(now, share, piece, block))?;
+        let request = slowest.source.requests().iter().find(|r| (r.piece, r.block) == (piece, block))?;
+        (now.since(request.sent) >= ITS_TIME).then_some(slowest.key)
     }
 
     /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.
@@ -158,7 +187,9 @@ impl Asking<'_> {
         {
             return false;
         }
-        let eta = peer.source.expected_arrival(now, self.requests.aggregate.share());
+        let is_relied_on = !peer.source.is_out();
+        let at = peer.source.expected_arrival(now, self.requests.aggregate.share());
+        let eta = Eta { at, is_known: !peer.source.is_unknown() };
         let mut urgent = self.requests.demand.wants().iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));
         let found = urgent.find_map(|w| {
             // What is not needed before it comes need not come sooner.
@@ -170,6 +201,15 @@ impl Asking<'_> {
         if content.store().slot(pick.piece).is_some_and(|s| s.exclusive() != PeerKey::NOBODY) {
             self.queues().take_over(now, pick.piece);
             return false;
+        }
+        let slot = content.store().slot(pick.piece);
+        let all_asked =
+            slot.and_then(|s| s.blocks().get(pick.block as usize)).is_some_and(|b| b.copies() >= MAX_COPIES);
+        if all_asked {
+            let Some(slowest) = self.slowest_askee(now, pick.piece, pick.block).filter(|_| is_relied_on) else {
+                return false;
+            };
+            self.queues().cancel(now, slowest, pick.piece, pick.block);
         }
         self.request(now, key, pick)
     }

@@ -105,6 +105,7 @@ impl Asking<'_> {
             return;
         }
         self.refresh_wants(now);
+        self.make_own(now);
         self.rank(now);
         self.share_out(now, None, usize::MAX);
     }

@@ -131,3 +131,25 @@ fn what_the_silent_hold_of_a_limit_others_may_have() {
     assert!(had > 4, "{had} pieces came");
     world.end();
 }
+
+/// Many that bring next to nothing were asked for all that is wanted, two or three for each block, when a good one comes: it brings what
+/// they let wait.
+#[test]
+fn what_several_hopeless_peers_were_asked_for_is_asked_of_a_good_one() {
+    for (places, drip) in [(3, 500), (8, 500), (40, 500), (88, 500), (88, 64)] {
+        let mut world = World::new(630, Content::single(630, 64 * MIB, 256 * KIB as u32));
+        let node = world.add_engine(Setup::memory(8 * MIB), fast());
+        let slow: Vec<usize> = (0..places).map(|_| world.add_script(Manner::Dripper(drip), fast())).collect();
+        slow.iter().for_each(|one| world.dial(*one, node));
+        world.run_for(Duration::from_secs(3));
+        world.add_driver(node, Driver::new(1, 0, read_all()).at_rate(2 * MIB));
+        world.run_for(Duration::from_secs(28));
+        let good = world.add_script(Manner::Honest, fast());
+        world.dial(good, node);
+        let (came, before) = (world.now(), world.engine(node).drivers[0].bytes_read);
+        let met = world.run(minute(), |w| w.engine(node).drivers[0].bytes_read > before + 2 * MIB);
+        let took = world.now().since(came);
+        println!("{places} that bring {drip} B/s, {met}: 2 MiB after {took:?}");
+        assert!(met && took < Duration::from_secs(4), "{places} that bring {drip} B/s: {took:?}");
+    }
+}

@@ -37,7 +37,7 @@ fn torrent(world: &mut World, memory: &Memory, piece: u64, seeds: Vec<(Manner, L
 
 fn hold(world: &mut World, memory: &Memory, held: Held) {
     let seeds = match held {
-        Held::ByDrips => vec![(Manner::Dripper, fast()); 2],
+        Held::ByDrips => vec![(Manner::Dripper(64), fast()); 2],
         Held::BySlowOnes => vec![(Manner::Honest, Line::new(2 * KIB, MIB, 15)); 2],
         _ => vec![(Manner::Honest, fast())],
     };

@@ -11,6 +11,7 @@ mod floods;
 mod hashing;
 mod large;
 mod late;
+mod lending;
 mod line;
 mod memory;
 mod metadata;

@@ -238,7 +238,7 @@ fn a_seed_that_is_named_among_thousands_of_dead_ones_is_found() {
 /// Those who have the piece and bring nothing of it are nobody, whatever they do instead.
 #[test]
 fn a_read_with_useless_peers_alone_asks_trackers_and_dht() {
-    let manners = [Manner::Staller, Manner::Dripper, Manner::Liar, Manner::Choking];
+    let manners = [Manner::Staller, Manner::Dripper(64), Manner::Liar, Manner::Choking];
     for (manner, number, seed) in manners.into_iter().flat_map(|m| [(m, 1, 110), (m, 1, 111), (m, 3, 112)]) {
         let mut world = World::new(seed, Content::single(seed, 8 * MIB, 64 * KIB as u32));
         let node = world.add_engine(Setup { tracker: true, ..Setup::memory(MIB) }, fast());

@@ -8,8 +8,13 @@ use elementum_torrent::engine::swarm::turnover::{Need, Newcomer};
 use super::*;
 
 /// How the useless are useless.
-const WAYS: [Manner; 5] =
-    [Manner::Choking, Manner::Staller, Manner::Dripper, Manner::Liar, /* It lacks the piece. */ Manner::Honest];
+const WAYS: [Manner; 5] = [
+    Manner::Choking,
+    Manner::Staller,
+    Manner::Dripper(64),
+    Manner::Liar,
+    /* It lacks the piece. */ Manner::Honest,
+];
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)

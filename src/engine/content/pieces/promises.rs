@@ -42,7 +42,18 @@ impl Store {
 
     /// The piece is read block by block from now on, or as a whole again.
     pub fn set_promise(&mut self, piece: u32, promise: Option<Promise>) {
-        self.edit_promise(piece, |slot| slot.promise = promise);
+        self.edit_promise(piece, |slot| {
+            slot.borrowed = promise.as_ref().map_or(slot.borrowed, Promise::is_borrowed);
+            slot.promise = promise;
+        });
+    }
+
+    /// What the piece has, and was borrowed, is its own.
+    pub fn make_own(&mut self, piece: u32) {
+        self.edit_promise(piece, |slot| {
+            slot.borrowed = false;
+            slot.promise.iter_mut().for_each(Promise::make_own);
+        });
     }
 
     /// Blocks set aside for all pieces.

@@ -19,7 +19,7 @@ fn fills_out_of_order_and_hashes_in_order() {
     let peer = PeerKey(7);
     for i in 0..3 {
         assert_eq!(store.free_block(2, 0, u32::MAX, 0), Some(i));
-        store.mark_asked(2, i, peer, Time::ZERO, Time::ZERO);
+        store.mark_asked(Time::ZERO, 2, i, peer, Time::ZERO, Time::ZERO);
     }
     assert_eq!(store.free_block(2, 0, u32::MAX, 0), None);
     assert!(matches!(store.receive(Time::ZERO, 2, 2, block(&pool, 2), peer), Arrival::Stored { .. }));
@@ -54,21 +54,30 @@ fn duplicates_name_the_others_and_unmarked_slots_close() {
     store.open(Time::ZERO, 0, 2, None);
     let (a, b) = (PeerKey(1), PeerKey(2));
     let ms = Time::from_millis;
-    store.mark_asked(0, 0, a, ms(1000), ms(1100));
-    assert_eq!(store.slow_block(0, ms(0), b, ms(600), Time::ZERO), None, "hardly sooner");
-    assert_eq!(store.slow_block(0, ms(0), b, ms(300), Time::ZERO), Some(0));
-    assert_eq!(store.slow_block(0, ms(0), b, ms(300), ms(1500)), None, "soon enough");
-    assert_eq!(store.slow_block(0, ms(0), a, ms(300), Time::ZERO), None, "never twice of one peer");
+    let eta = |at| Eta { at, is_known: true };
+    store.mark_asked(Time::ZERO, 0, 0, a, ms(1000), ms(1100));
+    assert_eq!(store.slow_block(0, ms(0), b, eta(ms(600)), Time::ZERO), None, "hardly sooner");
+    assert_eq!(store.slow_block(0, ms(0), b, eta(ms(300)), Time::ZERO), Some(0));
+    assert_eq!(store.slow_block(0, ms(0), b, eta(ms(300)), ms(1500)), None, "soon enough");
+    assert_eq!(store.slow_block(0, ms(0), a, eta(ms(300)), Time::ZERO), None, "never twice of one peer");
     assert_eq!((store.single_block(0, a), store.single_block(0, b)), (None, Some(0)));
     assert!(store.is_due(0, 0, ms(1100)) && !store.is_due(0, 0, ms(1000)));
-    store.mark_asked(0, 0, b, ms(1200), ms(1300));
-    assert!(!store.is_due(0, 0, ms(1100)), "it was asked again");
-    assert_eq!(store.slow_block(0, ms(0), PeerKey(3), ms(10), Time::ZERO), None, "one copy is enough");
+    store.mark_asked(Time::ZERO, 0, 0, b, ms(1200), ms(1300));
+    assert!(store.is_due(0, 0, ms(1100)), "the first one is in time");
+    store.mark_asked(ms(1200), 0, 0, PeerKey(3), ms(3000), ms(3100));
+    assert!(store.is_due(0, 0, ms(3100)), "those before are late");
+    let fourth = PeerKey(4);
+    assert_eq!(
+        store.slow_block(0, ms(1200), fourth, eta(ms(1600)), Time::ZERO),
+        None,
+        "three are enough, unless it is far quicker"
+    );
+    assert_eq!(store.slow_block(0, ms(1200), fourth, eta(ms(1400)), Time::ZERO), Some(0));
     let Arrival::Stored { others } = store.receive(Time::ZERO, 0, 0, block(&pool, 1), b) else { panic!("stored") };
-    assert_eq!(others, [a]);
+    assert_eq!(others, [a, PeerKey(3)]);
     assert_eq!(store.receive(Time::ZERO, 0, 0, block(&pool, 1), a), Arrival::Redundant);
     store.open(Time::ZERO, 1, 2, None);
-    store.mark_asked(1, 1, a, Time::from_micros(9), Time::from_micros(9));
+    store.mark_asked(Time::ZERO, 1, 1, a, Time::from_micros(9), Time::from_micros(9));
     store.unmark_asked(1, 1, a);
     assert!(store.slot(1).is_none());
     assert_eq!(store.present(), [0]);
@@ -85,8 +94,8 @@ fn open_pieces_are_those_with_blocks_to_ask_for() {
     assert_eq!(open(&store), (vec![0, 1], 5));
     assert_eq!(store.free_block(0, 0, u32::MAX, 2), Some(2), "two are left to others");
     assert_eq!(store.free_block(0, 0, u32::MAX, 3), None);
-    store.mark_asked(1, 0, peer, Time::ZERO, Time::ZERO);
-    store.mark_asked(1, 1, peer, Time::ZERO, Time::ZERO);
+    store.mark_asked(Time::ZERO, 1, 0, peer, Time::ZERO, Time::ZERO);
+    store.mark_asked(Time::ZERO, 1, 1, peer, Time::ZERO, Time::ZERO);
     assert_eq!(open(&store), (vec![0], 3));
     store.receive(Time::ZERO, 1, 0, block(&pool, 0), peer);
     store.discard(1, |_| true);
