@@ -318,9 +318,9 @@ impl Facts<'_> {
         let ours = used.requested + used.pinned + used.protected + used.wanted + used.idle + used.held;
         let rest = used.charged.saturating_sub(ours);
         // What uploads hold of pieces that are not here any more.
-        let lent = bytes(self.peers.values().map(|p| p.upload.loans().blocks()).sum()).min(rest);
-        used.held += lent;
-        used.other_torrents = rest - lent;
+        let outgoing = bytes(self.peers.values().map(|p| p.upload.outgoing().blocks()).sum()).min(rest);
+        used.held += outgoing;
+        used.other_torrents = rest - outgoing;
         used
     }
 }

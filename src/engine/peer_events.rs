@@ -478,7 +478,7 @@ impl Torrent {
     /// The peer's socket takes no more of what is to be written to it, or took all that it was offered.
     pub fn peer_blocked(&mut self, now: Time, key: PeerKey, blocked: bool) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.upload.loans_mut().set_blocked(now, blocked);
+            peer.upload.outgoing_mut().set_blocked(now, blocked);
         }
     }
 

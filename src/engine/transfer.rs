@@ -316,6 +316,7 @@ impl Torrent {
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
         self.asking().shed(now);
+        self.asking().give_up_what_is_called_in(now);
         self.cache.note_held(self.content.as_ref().map_or(0, Content::blocks_held));
         if self.requests.demand().is_outdated() && self.cache.pool().anybody_waits() {
             self.review_memory(now);

@@ -81,10 +81,14 @@ impl Callers {
         self.callers.values().map(|(call, _)| *call).max()
     }
 
-    /// Is there a call that those who borrowed were not told of?
+    /// Is there a call that those who borrowed were not told of? Who calls again before there was something is told nobody anew.
     pub fn is_untold(&mut self) -> bool {
         let called = self.called();
-        called > std::mem::replace(&mut self.told, called)
+        let untold = called > self.told;
+        if untold {
+            self.told = called;
+        }
+        untold
     }
 
     /// There is something for them.

@@ -6,7 +6,7 @@ pub mod idle;
 #[cfg(test)]
 mod idle_tests;
 pub(crate) mod interlude;
-pub mod lending;
+pub mod outgoing;
 pub(crate) mod overtaking;
 pub mod pool;
 pub mod turns;

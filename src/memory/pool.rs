@@ -67,8 +67,8 @@ pub struct Pool {
     counts: AtomicU64,
     /// The most that was charged at once, under the same number.
     peak: AtomicU64,
-    /// Blocks that uploads hold (see `lending`).
-    pub(crate) lent: AtomicU64,
+    /// Blocks that uploads hold (see `outgoing`).
+    pub(crate) outgoing: AtomicU64,
     /// Blocks that were promised and are lent (see `idle`).
     pub(super) owed: AtomicU64,
     buffers: Mutex<Buffers>,
@@ -82,7 +82,7 @@ impl Pool {
             limit: AtomicU64::new(blocks_of(limit_bytes)),
             counts: AtomicU64::new(0),
             peak: AtomicU64::new(0),
-            lent: AtomicU64::new(0),
+            outgoing: AtomicU64::new(0),
             owed: AtomicU64::new(0),
             buffers: Mutex::default(),
             turns: Mutex::default(),

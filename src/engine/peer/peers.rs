@@ -178,7 +178,7 @@ impl Peers {
 
     /// Those who do not take what they asked for, and is lent to them.
     pub(in crate::engine) fn stalled(&self, now: Time) -> Vec<PeerKey> {
-        self.map.values().filter(|p| p.upload.loans().is_stalled(now)).map(|p| p.key).collect()
+        self.map.values().filter(|p| p.upload.outgoing().is_stalled(now)).map(|p| p.key).collect()
     }
 
     /// What each has dropped.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::loans::Loans;
+use super::outgoing::OutgoingBlocks;
 use crate::base::time::Time;
 use crate::engine::bandwidth::rate::Rate;
 use crate::memory::pool::Pool;
@@ -14,7 +14,7 @@ pub struct Upload {
     requests: VecDeque<BlockRequest>,
     /// Bytes of those that are being read from disk. They are not among the requests.
     reading: usize,
-    loans: Loans,
+    outgoing: OutgoingBlocks,
     payload: Rate,
     protocol: Rate,
 }
@@ -24,7 +24,7 @@ impl Upload {
         Self {
             requests: VecDeque::new(),
             reading: 0,
-            loans: Loans::new(pool),
+            outgoing: OutgoingBlocks::new(pool),
             payload: Rate::default(),
             protocol: Rate::default(),
         }
@@ -84,12 +84,12 @@ impl Upload {
     }
 
     /// The memory that is out for it.
-    pub fn loans(&self) -> &Loans {
-        &self.loans
+    pub fn outgoing(&self) -> &OutgoingBlocks {
+        &self.outgoing
     }
 
-    pub fn loans_mut(&mut self) -> &mut Loans {
-        &mut self.loans
+    pub fn outgoing_mut(&mut self) -> &mut OutgoingBlocks {
+        &mut self.outgoing
     }
 
     /// Bytes of payload.
@@ -106,7 +106,7 @@ impl Upload {
     pub fn sent(&mut self, now: Time, payload: u64, all: u64) {
         self.payload.add(now, payload);
         self.protocol.add(now, all);
-        self.loans.wrote(payload);
+        self.outgoing.wrote(payload);
     }
 
     pub fn update_rates(&mut self, now: Time) {
@@ -142,12 +142,12 @@ mod tests {
     fn what_is_out_comes_back_as_it_is_written() {
         let pool = Pool::new(64 * u64::from(BLOCK_SIZE));
         let mut upload = Upload::new(pool.clone());
-        assert!(upload.loans_mut().take(1, 0));
+        assert!(upload.outgoing_mut().take(1, 0));
         upload.reads(100);
         upload.was_read(request(0));
-        upload.loans_mut().push(NOW, [100].into_iter());
-        assert_eq!((upload.reading(), pool.lent()), (0, 1));
+        upload.outgoing_mut().push(NOW, [100].into_iter());
+        assert_eq!((upload.reading(), pool.outgoing()), (0, 1));
         upload.sent(NOW, 100, 113);
-        assert_eq!((pool.lent(), upload.payload().total(), upload.protocol().total()), (0, 100, 113));
+        assert_eq!((pool.outgoing(), upload.payload().total(), upload.protocol().total()), (0, 100, 113));
     }
 }

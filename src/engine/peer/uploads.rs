@@ -18,7 +18,7 @@ const MAX_REQUEST: u32 = 128 * 1024;
 /// Requests read from disk for a peer in one go.
 const READ_BATCH: usize = 16;
 
-/// Peers for which nothing could be lent: they get it in turn.
+/// Peers for which nothing could be any_outgoing: they get it in turn.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Uploads {
     line: VecDeque<PeerKey>,
@@ -87,17 +87,17 @@ impl Uploads {
     pub(in crate::engine) fn serve(&mut self, now: Time, key: PeerKey, rest: &mut Serving<'_>) {
         if rest.peers.get(&key).is_some_and(|p| !p.upload.is_empty()) {
             let others_wait = !self.line.is_empty();
-            if (others_wait || !rest.lend(now, key)) && !self.line.contains(&key) {
+            if (others_wait || !rest.send_first(now, key)) && !self.line.contains(&key) {
                 self.line.push_back(key);
             }
         }
         rest.wake(key);
     }
 
-    /// Serves those who wait in line, as far as there is something to lend.
+    /// Serves those who wait in line, as far as there is something to send.
     pub(in crate::engine) fn serve_line(&mut self, now: Time, rest: &mut Serving<'_>) {
         while let Some(key) = self.line.front().copied() {
-            if !rest.lend(now, key) {
+            if !rest.send_first(now, key) {
                 return;
             }
             self.line.pop_front();
@@ -105,10 +105,10 @@ impl Uploads {
         }
     }
 
-    /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into, or nothing to lend.
+    /// Serves the peers whose requests wait though nothing is on its way to them: there was no memory to read into, or it may not be had.
     pub(in crate::engine) fn serve_waiting(&mut self, now: Time, rest: &mut Serving<'_>) {
         self.serve_line(now, rest);
-        let waits = |p: &&Peer| !p.upload.is_empty() && p.upload.loans().blocks() == 0;
+        let waits = |p: &&Peer| !p.upload.is_empty() && p.upload.outgoing().blocks() == 0;
         let keys: Vec<PeerKey> = rest.peers.values().filter(waits).map(|p| p.key).collect();
         keys.into_iter().for_each(|key| self.serve(now, key, rest));
     }
@@ -121,17 +121,17 @@ impl Serving<'_> {
         }
     }
 
-    /// False: there is nothing to lend now, and nothing is on its way to the peer.
-    fn lend(&mut self, now: Time, key: PeerKey) -> bool {
+    /// False: there is nothing to send now, and nothing is on its way to the peer.
+    fn send_first(&mut self, now: Time, key: PeerKey) -> bool {
         let watermark = usize::try_from(self.config.settings.send_buffer_watermark).unwrap_or(0);
-        let most = (self.pool.most_lent() / self.unchoked.max(1) as u64).max(1);
+        let most = (self.pool.most_outgoing() / self.unchoked.max(1) as u64).max(1);
         let needed = self.needed;
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return true };
         let mut reads = Vec::new();
-        let mut lent = true;
+        let mut any_outgoing = true;
         while let Some(request) = peer.upload.first() {
             if peer.outbox.bytes() + peer.upload.reading() + reads_bytes(&reads) >= watermark
-                || peer.upload.loans().blocks() >= most
+                || peer.upload.outgoing().blocks() >= most
                 || reads.len() >= READ_BATCH
             {
                 break;
@@ -143,8 +143,8 @@ impl Serving<'_> {
                 }
                 continue;
             }
-            if !peer.upload.loans_mut().take(blocks_of(self.config.storage, request), needed) {
-                lent = peer.upload.loans().blocks() > 0;
+            if !peer.upload.outgoing_mut().take(blocks_of(self.config.storage, request), needed) {
+                any_outgoing = peer.upload.outgoing().blocks() > 0;
                 break;
             }
             peer.upload.take_first();
@@ -161,7 +161,7 @@ impl Serving<'_> {
             let read = UploadRead { peer: key, requests: reads };
             self.out.disk.push(DiskJob::Read { generation: self.disk_generation, read });
         }
-        lent
+        any_outgoing
     }
 }
 
@@ -183,7 +183,7 @@ impl Peer {
     ) {
         self.upload.was_read(request);
         if data.is_none() {
-            self.upload.loans_mut().give_back(blocks_of(StorageKind::Disk, request));
+            self.upload.outgoing_mut().give_back(blocks_of(StorageKind::Disk, request));
         }
         match data {
             Some(parts) => self.push_piece(now, request, parts),

@@ -138,7 +138,7 @@ impl Peer {
     /// What it asked for goes out to it.
     pub fn push_piece(&mut self, now: Time, request: BlockRequest, parts: Vec<(Block, u32, u32)>) {
         self.budget.served(u64::from(request.length));
-        self.upload.loans_mut().push(now, parts.iter().map(|(.., len)| *len));
+        self.upload.outgoing_mut().push(now, parts.iter().map(|(.., len)| *len));
         self.outbox.push_piece(now, request, parts);
         self.last_useful = now;
     }

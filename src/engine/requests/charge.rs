@@ -1,11 +1,8 @@
 //! The charge for a block: from what was set aside for its piece, from memory that is free, or from what has to go for it.
 
-use std::time::Duration;
-
 use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::cache::line::urgency_of;
-use crate::engine::content::Content;
 use crate::engine::content::want::{Class, Pick};
 use crate::engine::readers::reader::PATIENT;
 use crate::memory::idle::Call;
@@ -14,11 +11,6 @@ use crate::memory::turns::{Meanwhile, Promise, Rank};
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
-
-/// What is borrowed is to be here within that time: those who lend need it then.
-const SOON: Duration = Duration::from_secs(10);
-/// The last of so many parts of memory is lent only for what is played at once.
-const FOR_THE_LAST: u64 = 4;
 
 /// What one block needs: memory for it alone, or for the whole of its piece.
 #[derive(Debug, Clone, Copy)]
@@ -68,24 +60,6 @@ impl Asking<'_> {
         }
     }
 
-    /// May a piece of so many blocks be begun in memory that others were promised and do not use? If it plays, and is here soon. How much
-    /// is to stand idle beside it: what is not played at once takes the last of it from nobody.
-    fn may_borrow(&self, now: Time, pick: Pick, blocks: u64) -> Option<u64> {
-        match pick.class {
-            _ if !self.cache.may_borrow(now) || !self.is_soon_here(blocks) => None,
-            Class::Blocked => Some(0),
-            Class::Deadline if self.readers.is_played_soon(pick.piece) => Some(0),
-            Class::Deadline => Some(self.cache.limit() / FOR_THE_LAST),
-            _ => None,
-        }
-    }
-
-    /// Will so many blocks be here soon? While nobody knows, they may be.
-    fn is_soon_here(&self, blocks: u64) -> bool {
-        let bandwidth = self.requests.aggregate.path.bandwidth();
-        bandwidth == 0.0 || (blocks * u64::from(BLOCK_SIZE)) as f64 / bandwidth <= SOON.as_secs_f64()
-    }
-
     /// A piece that nobody plays leaves so many blocks to those who play. For a while: they may never have all they need.
     fn left_to_players(&self, now: Time, class: Class, rank: Rank) -> u64 {
         let waited = now.since(Time::from_micros(rank.since));
@@ -121,40 +95,25 @@ impl Asking<'_> {
             }
             return Some(promise);
         }
-        let has_claim = |content: &Content| self.admission().has_claim(content, pick.class, blocks);
-        let waits = !is_copy && pick.class != Class::Shown;
-        let would_do = || for_players > 0 && self.cache.pool().available() >= blocks;
-        if waits && !would_do() && (begun || self.content.as_ref().is_some_and(has_claim)) {
-            let meanwhile = match beside {
-                Some(beside) => Meanwhile::Borrows { idle: blocks + beside },
-                None if for_players > 0 => Meanwhile::LeavesToPlayers,
-                None => Meanwhile::Nothing,
-            };
-            self.cache.wait(rank, blocks, meanwhile);
-            if made_room {
-                self.cache.lacks(now, rank);
-            }
+        let would_do = for_players > 0 && self.cache.pool().available() >= blocks;
+        if would_do || is_copy || pick.class == Class::Shown || !self.has_claim_to(begun, pick.class, blocks) {
+            return None;
+        }
+        let meanwhile = match beside {
+            Some(beside) => Meanwhile::Borrows { idle: blocks + beside },
+            None if for_players > 0 => Meanwhile::LeavesToPlayers,
+            None => Meanwhile::Nothing,
+        };
+        self.cache.wait(rank, blocks, meanwhile);
+        if made_room {
+            self.cache.lacks(now, rank);
         }
         None
     }
 
-    /// What was borrowed for those who play is to become the torrent's own: it waits in line for that as if it had nothing, or who lent it
-    /// would come first again and again.
-    pub(super) fn make_own(&mut self, now: Time) {
-        let Some(content) = self.content.as_mut().filter(|_| self.cache.pool().owed() > 0) else { return };
-        let played = self.requests.wants().iter().take_while(|w| w.class <= Class::Deadline);
-        for want in played {
-            let Some(slot) = content.store().slot(want.piece).filter(|s| s.is_borrowed()) else { continue };
-            let blocks = slot.blocks().len() as u64;
-            let pick = Pick { piece: want.piece, block: 0, class: want.class };
-            let rank = self.cache.rank_in_line(now, pick, false, blocks, self.requests.wants(), self.readers);
-            let Some(promise) = self.cache.promise(rank, blocks) else {
-                return self.cache.wait(rank, blocks, Meanwhile::HasBorrowed);
-            };
-            // Given back, it pays what is owed.
-            drop(promise);
-            content.store_mut().make_own(want.piece);
-        }
+    /// May others be asked to give memory back for it? For what a begun piece lacks always.
+    fn has_claim_to(&self, begun: bool, class: Class, blocks: u64) -> bool {
+        begun || self.content.as_ref().is_some_and(|content| self.admission().has_claim(content, class, blocks))
     }
 
     /// There is no memory for a copy of a block that is late: the request moves, with its charge.

@@ -9,7 +9,6 @@ use crate::engine::cache::rank::EvictionRank;
 use crate::engine::content::piece::Slot;
 use crate::engine::content::want::Class;
 use crate::engine::readers::reader::Reader;
-use crate::memory::idle::Call;
 use crate::memory::turns::Lack;
 
 /// A piece of which no block came for so long gives its memory to those who wait.
@@ -53,26 +52,6 @@ impl Asking<'_> {
                 return;
             }
         }
-    }
-
-    /// Others need what was lent of theirs: pieces are given up until there is something for them.
-    pub(in crate::engine) fn give_up_what_is_called_in(&mut self, now: Time) {
-        while let Some(call) = self.cache.pool().called_in()
-            && self.give_up_borrowed(now, call, u32::MAX)
-        {}
-    }
-
-    /// Gives up a piece that was begun in borrowed memory, the one worth least. Was there one?
-    pub(super) fn give_up_borrowed(&mut self, now: Time, call: Call, except: u32) -> bool {
-        let Some(content) = self.content.as_ref().filter(|_| self.cache.pool().owed() > 0) else { return false };
-        let keepers = self.admission().keepers(now, true);
-        let spare = |piece: u32| call == Call::ForAll || !self.readers.is_played_soon(piece);
-        let Some(piece) = keepers.worst_borrowed(content, |piece| piece != except && spare(piece)) else {
-            return false;
-        };
-        self.evict(now, piece);
-        self.cache.repaid(now);
-        true
     }
 
     /// Nobody plays here, somebody plays elsewhere, and a read waits for memory: a piece that has long to come in makes way. Where there is

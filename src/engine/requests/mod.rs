@@ -1,6 +1,7 @@
 //! Requests: sent, answered, refused, taken back. A block's memory is charged before its request goes out.
 
 pub(crate) mod asking;
+mod borrowing;
 pub(crate) mod cancels;
 mod charge;
 pub mod demand;

@@ -44,7 +44,7 @@ fn measure(world: &mut World) -> (u64, Duration, u64) {
             since = now;
         }
         longest = longest.max(now.since(since));
-        lent = lent.max(w.engine(0).pool.lent());
+        lent = lent.max(w.engine(0).pool.outgoing());
         false
     });
     (before, longest, lent)

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::time::Time;
-use crate::memory::lending::Loan;
+use crate::memory::outgoing::Outgoing;
 use crate::memory::pool::Pool;
 
 /// Who takes longer than this for a block is not waited for where somebody has use for the memory.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub struct Loans {
-    loan: Loan,
+pub struct OutgoingBlocks {
+    charge: Outgoing,
     /// Bytes of the blocks that wait to be written, in the order of the stream.
     unwritten: VecDeque<u32>,
     /// Bytes of the first of them that were written.
@@ -22,21 +22,21 @@ pub struct Loans {
     blocked: Option<Time>,
 }
 
-impl Loans {
+impl OutgoingBlocks {
     pub fn new(pool: Arc<Pool>) -> Self {
-        Self { loan: Loan::new(pool), unwritten: VecDeque::new(), written: 0, blocked: None }
+        Self { charge: Outgoing::new(pool), unwritten: VecDeque::new(), written: 0, blocked: None }
     }
 
     pub fn blocks(&self) -> u64 {
-        self.loan.blocks()
+        self.charge.blocks()
     }
 
     pub fn take(&mut self, blocks: u64, needed: u64) -> bool {
-        self.loan.take(blocks, needed)
+        self.charge.take(blocks, needed)
     }
 
     pub fn give_back(&mut self, blocks: u64) {
-        self.loan.give_back(blocks);
+        self.charge.give_back(blocks);
     }
 
     /// They are in the outbox now.
@@ -53,7 +53,7 @@ impl Loans {
         while let Some(first) = self.unwritten.front().map(|n| u64::from(*n)).filter(|n| *n <= self.written) {
             self.written -= first;
             self.unwritten.pop_front();
-            self.loan.give_back(1);
+            self.charge.give_back(1);
             self.blocked = None;
         }
     }
@@ -79,33 +79,33 @@ mod tests {
     #[test]
     fn a_block_is_out_until_its_last_byte_is_written() {
         let pool = Pool::new(64 * u64::from(BLOCK_SIZE));
-        let mut loans = Loans::new(pool.clone());
-        assert!(loans.take(3, 0));
-        loans.push(NOW, [100, 1, 50].into_iter());
-        loans.wrote(99);
-        assert_eq!(pool.lent(), 3);
-        loans.wrote(2);
-        assert_eq!(pool.lent(), 1);
-        loans.wrote(50);
-        assert_eq!(pool.lent(), 0);
+        let mut blocks = OutgoingBlocks::new(pool.clone());
+        assert!(blocks.take(3, 0));
+        blocks.push(NOW, [100, 1, 50].into_iter());
+        blocks.wrote(99);
+        assert_eq!(pool.outgoing(), 3);
+        blocks.wrote(2);
+        assert_eq!(pool.outgoing(), 1);
+        blocks.wrote(50);
+        assert_eq!(pool.outgoing(), 0);
     }
 
     #[test]
     fn who_takes_a_block_now_and_then_is_not_stalled() {
-        let mut loans = Loans::new(Pool::new(64 * u64::from(BLOCK_SIZE)));
-        loans.set_blocked(NOW - PATIENCE, true);
-        assert!(!loans.is_stalled(NOW + PATIENCE * 2), "nothing waits");
-        assert!(loans.take(2, 0));
-        loans.push(NOW, [100, 100].into_iter());
-        loans.set_blocked(NOW, true);
-        loans.wrote(99);
-        loans.set_blocked(NOW + PATIENCE, true);
-        assert!(!loans.is_stalled(NOW + PATIENCE) && loans.is_stalled(NOW + PATIENCE * 2));
-        loans.wrote(1);
-        assert!(!loans.is_stalled(NOW + PATIENCE * 2));
-        loans.set_blocked(NOW, true);
-        assert!(loans.is_stalled(NOW + PATIENCE * 2));
-        loans.set_blocked(NOW, false);
-        assert!(!loans.is_stalled(NOW + PATIENCE * 2));
+        let mut blocks = OutgoingBlocks::new(Pool::new(64 * u64::from(BLOCK_SIZE)));
+        blocks.set_blocked(NOW - PATIENCE, true);
+        assert!(!blocks.is_stalled(NOW + PATIENCE * 2), "nothing waits");
+        assert!(blocks.take(2, 0));
+        blocks.push(NOW, [100, 100].into_iter());
+        blocks.set_blocked(NOW, true);
+        blocks.wrote(99);
+        blocks.set_blocked(NOW + PATIENCE, true);
+        assert!(!blocks.is_stalled(NOW + PATIENCE) && blocks.is_stalled(NOW + PATIENCE * 2));
+        blocks.wrote(1);
+        assert!(!blocks.is_stalled(NOW + PATIENCE * 2));
+        blocks.set_blocked(NOW, true);
+        assert!(blocks.is_stalled(NOW + PATIENCE * 2));
+        blocks.set_blocked(NOW, false);
+        assert!(!blocks.is_stalled(NOW + PATIENCE * 2));
     }
 }
