@@ -59,7 +59,7 @@ impl Cache {
         self.share.somebody_plays()
     }
 
-    /// Blocks that those who play in other torrents need beside what they hold, to play one piece while the next comes in.
+    /// Blocks that those who play in other torrents need beside what they hold.
     pub(in crate::engine) fn needed_by_players(&self) -> u64 {
         self.share.needed_by_players()
     }

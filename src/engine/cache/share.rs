@@ -46,7 +46,7 @@ pub struct Shares {
     need: AtomicU64,
     /// Torrents in which somebody plays.
     playing: AtomicU64,
-    /// Of what they need to play without a pause, what they do not hold.
+    /// Of what they need, what they do not hold.
     lacking: AtomicU64,
     protected: AtomicU64,
 }
@@ -119,14 +119,14 @@ impl Share {
 
     fn count_lacking(&mut self) {
         let plays = self.claim.precedence == Precedence::Plays;
-        let lacks = if plays { (self.claim.need * 2).saturating_sub(self.held) } else { 0 };
+        let lacks = if plays { self.claim.need.saturating_sub(self.held) } else { 0 };
         if lacks != self.lacks {
             replace(&self.shares.lacking, self.lacks, lacks);
             self.lacks = lacks;
         }
     }
 
-    /// Blocks that those who play in other torrents need beside what they hold, to play one piece while the next comes in.
+    /// Blocks that those who play in other torrents need beside what they hold.
     pub fn needed_by_players(&self) -> u64 {
         self.shares.lacking.load(Ordering::Acquire).saturating_sub(self.lacks)
     }

@@ -8,9 +8,9 @@ use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
 
 impl Keepers<'_> {
-    /// The piece worth least, if it is worth less than `below`.
-    pub fn worst(&self, content: &Content, below: EvictionRank, except: u32) -> Option<u32> {
-        self.worst_of(content, |piece, worth, _| piece != except && worth < below)
+    /// The piece worth least of those that may go, if it is worth less than `below`.
+    pub fn worst(&self, content: &Content, below: EvictionRank, may_go: impl Fn(u32, &Slot) -> bool) -> Option<u32> {
+        self.worst_of(content, |piece, worth, slot| worth < below && may_go(piece, slot))
     }
 
     /// The piece worth least of those whose memory was borrowed and that may go; what is on its way to disk stays.
@@ -67,8 +67,12 @@ impl Cache {
     }
 
     /// The piece that was used longest ago, wanted or not; what nobody holds at this moment comes first.
-    pub(in crate::engine) fn longest_unused<'a>(&self, content: &'a Content) -> Option<(u32, &'a Slot)> {
-        let may_go = |s: &Slot| s.stage() != Stage::Writing;
+    pub(in crate::engine) fn longest_unused<'a>(
+        &self,
+        content: &'a Content,
+        counts: impl Fn(&Slot) -> bool,
+    ) -> Option<(u32, &'a Slot)> {
+        let may_go = |s: &Slot| s.stage() != Stage::Writing && counts(s);
         let slots = content.store().present().iter().filter(|p| !self.protects(**p));
         let slots = slots.filter_map(|p| Some((*p, content.store().slot(*p).filter(|s| may_go(s))?)));
         slots.min_by_key(|(_, s)| (s.is_shared(), s.used()))

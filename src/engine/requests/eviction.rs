@@ -41,20 +41,22 @@ impl Asking<'_> {
     }
 
     fn evict_one(&mut self, now: Time, below: EvictionRank, except: u32) -> bool {
-        self.evict_worst(now, below, except, false)
+        let keepers = self.admission().keepers(now, false);
+        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, below, |piece, _| piece != except));
+        worst.inspect(|piece| self.evict(now, *piece)).is_some()
     }
 
-    /// As `evict_one`, for another torrent of the session.
+    /// The same for another torrent of the session. What was borrowed stays: it would come free for those who lent it.
     pub(super) fn evict_for_others(&mut self, now: Time, below: EvictionRank) -> bool {
-        self.evict_worst(now, below, u32::MAX, true)
+        let keepers = self.admission().keepers(now, true);
+        let is_own = |_: u32, slot: &Slot| self.is_own(slot);
+        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, below, is_own));
+        worst.inspect(|piece| self.evict(now, *piece)).is_some()
     }
 
-    fn evict_worst(&mut self, now: Time, below: EvictionRank, except: u32, for_others: bool) -> bool {
-        let Some(content) = &*self.content else { return false };
-        let keepers = self.admission().keepers(now, for_others);
-        let Some(piece) = keepers.worst(content, below, except) else { return false };
-        self.evict(now, piece);
-        true
+    /// Is memory that is promised to nobody else held by it?
+    fn is_own(&self, slot: &Slot) -> bool {
+        !slot.is_borrowed() || self.cache.pool().owed() == 0
     }
 
     /// The transaction. Whoever was asked for blocks of the piece is told to stop.
@@ -109,9 +111,16 @@ impl Asking<'_> {
 
     /// Gives back what can be spared until no more than so many blocks are charged in the session.
     pub(in crate::engine) fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.cache.pool().is_beyond(blocks)
-            && (self.let_one_go(now) || self.evict_one(now, EvictionRank::Kept, u32::MAX))
-        {}
+        while self.cache.pool().is_beyond(blocks) && (self.let_one_go(now) || self.evict_for(now, blocks)) {}
+    }
+
+    /// Evicts the piece worth least of those that count where so many blocks are allowed. What was borrowed does if it is more than that
+    /// by itself: let go, it is promised to others again.
+    fn evict_for(&mut self, now: Time, blocks: u64) -> bool {
+        let keepers = self.admission().keepers(now, false);
+        let counts = |_: u32, slot: &Slot| self.cache.pool().charged() > blocks || self.is_own(slot);
+        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, EvictionRank::Kept, counts));
+        worst.inspect(|piece| self.evict(now, *piece)).is_some()
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
@@ -125,7 +134,8 @@ impl Asking<'_> {
         let mut coming = 0;
         while self.cache.pool().is_beyond(self.cache.limit() + coming) {
             let Some(content) = &*self.content else { return };
-            let Some((piece, slot)) = self.cache.longest_unused(content) else { return };
+            let counts = |slot: &Slot| self.cache.pool().charged() > self.cache.limit() || self.is_own(slot);
+            let Some((piece, slot)) = self.cache.longest_unused(content, counts) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
             self.evict(now, piece);
         }

@@ -20,7 +20,7 @@ pub(super) fn member(world: &mut World, memory: &Memory, setup: Setup, line: Lin
     node
 }
 
-fn set_limit(world: &mut World, ours: &[usize], blocks: u64) {
+pub(super) fn set_limit(world: &mut World, ours: &[usize], blocks: u64) {
     let (now, pool) = (world.now(), world.engine(ours[0]).pool.clone());
     pool.set_limit(blocks * u64::from(BLOCK_SIZE));
     // What is charged already goes one after the other.

@@ -3,7 +3,7 @@
 use elementum_torrent::engine::readers::reader::ReaderOptions;
 
 use super::super::node::Memory;
-use super::crowd::member;
+use super::crowd::{member, set_limit};
 use super::*;
 
 /// Slow torrents of 4 MiB a piece, and one who comes to play another one of smaller pieces.
@@ -86,5 +86,68 @@ fn what_stands_empty_is_used() {
                 "{slow:?}: {read} read of {fetched}"
             );
         }
+    }
+}
+
+/// Slow pieces, played and in the background, fill memory together: whose turn it is is settled, nobody asks and takes back again and again.
+#[test]
+fn who_waits_behind_those_who_borrow_has_his_turn() {
+    for (memory, piece, after, delay, small, least) in
+        [(12, 4, 3, 60, MIB / 2, 50), (12, 4, 8, 20, MIB, 50), (64, 16, 0, 20, MIB, 200)]
+    {
+        let mut world = World::new(33, Content::single(33, 128 * MIB, (piece * MIB) as u32));
+        let pool = Memory::new(memory * MIB);
+        let mut nodes = Vec::new();
+        for n in 0..memory / piece {
+            let background = n % 2 == 1;
+            let line = Line::new(if background { 100_000 } else { 50_000 }, MIB, 20);
+            let node = member(&mut world, &pool, Setup::memory(0), line);
+            let options = ReaderOptions { background, ..Default::default() };
+            world.add_driver(node, Driver::new(2, 0, read_all()).with(options));
+            nodes.push(node);
+        }
+        world.run_for(Duration::from_secs(after));
+        world.content = Content::single(34, 512 * MIB, small as u32);
+        let player = member(&mut world, &pool, Setup::memory(0), Line::new(6_000_000, MIB, delay));
+        world.add_driver(player, Driver::new(1, 0, read_all()).at_rate(4_000_000));
+        world.run_for(Duration::from_secs(100));
+        let engine = world.engine(player);
+        let (played, cancelled) =
+            (engine.drivers[0].bytes_read / 1_000_000, engine.torrent.counters().cancelled_blocks);
+        println!("{memory} MiB, slow pieces of {piece} MiB: played {played} of 400 MB, {cancelled} blocks taken back");
+        assert!(played > least && cancelled < 1000, "{memory}: {played} MB, {cancelled} blocks taken back");
+        for node in nodes {
+            let now = world.now();
+            let fetched = world.engine(node).torrent.status(now).total_payload_download;
+            assert!(fetched > MIB, "{memory}: {fetched} bytes of a slow one in 100 s");
+        }
+    }
+}
+
+/// A limit that is lowered while others' memory is borrowed, and raised again.
+#[test]
+fn a_limit_that_falls_and_rises_under_those_who_borrow() {
+    let mut world = World::new(35, Content::single(35, 128 * MIB, 4 * MIB as u32));
+    let memory = Memory::new(16 * MIB);
+    let mut ours = Vec::new();
+    for n in 0..3 {
+        let node = member(&mut world, &memory, Setup::memory(0), Line::new(50_000, MIB, 20));
+        let options = ReaderOptions { background: n == 1, ..Default::default() };
+        world.add_driver(node, Driver::new(2, 0, read_all()).with(options));
+        ours.push(node);
+    }
+    world.content = Content::single(36, 512 * MIB, MIB as u32);
+    let player = member(&mut world, &memory, Setup::memory(0), Line::new(6_000_000, MIB, 20));
+    ours.push(player);
+    world.add_driver(player, Driver::new(1, 0, read_all()).at_rate(2_000_000));
+    for blocks in [1024, 512, 1024, 300, 4096] {
+        set_limit(&mut world, &ours, blocks);
+        let before = world.engine(player).drivers[0].bytes_read;
+        world.run_for(Duration::from_secs(20));
+        let engine = world.engine(player);
+        let played = (engine.drivers[0].bytes_read - before) / 1_000_000;
+        let cancelled = engine.torrent.counters().cancelled_blocks;
+        println!("{blocks} blocks: played {played} of 40 MB, {cancelled} blocks taken back");
+        assert!(played > 20 && cancelled < 2000, "{blocks} blocks: {played} MB, {cancelled} blocks taken back");
     }
 }
