@@ -93,7 +93,7 @@ fn what_stands_empty_is_used() {
 #[test]
 fn who_waits_behind_those_who_borrow_has_his_turn() {
     for (memory, piece, after, delay, small, least) in
-        [(12, 4, 3, 60, MIB / 2, 50), (12, 4, 8, 20, MIB, 50), (64, 16, 0, 20, MIB, 200)]
+        [(12, 4, 3, 60, MIB / 2, 50), (12, 4, 8, 20, MIB, 250), (64, 16, 0, 20, MIB, 120)]
     {
         let mut world = World::new(33, Content::single(33, 128 * MIB, (piece * MIB) as u32));
         let pool = Memory::new(memory * MIB);
