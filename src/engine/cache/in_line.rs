@@ -93,9 +93,9 @@ impl Cache {
         self.line.repaid(now);
     }
 
-    /// May it borrow? Not where it had to give it back a moment ago.
-    pub(in crate::engine) fn may_borrow(&self, now: Time) -> bool {
-        self.line.may_borrow(now)
+    /// Had it to give back what it had borrowed, a moment ago?
+    pub(in crate::engine) fn repaid_lately(&self, now: Time) -> bool {
+        self.line.repaid_lately(now)
     }
 
     /// It gives up a piece for those who play. Not again, before it brought one: else it would bring none for ever.

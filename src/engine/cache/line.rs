@@ -15,7 +15,7 @@ use crate::memory::turns::{Meanwhile, Member, Promise, Rank};
 const BEHIND: Duration = Duration::from_secs(10);
 const LONGEST_BEHIND: Duration = Duration::from_secs(320);
 
-/// Who had to give back what it had borrowed does not borrow again for so long, twice as long each time.
+/// Who had to give back what it had borrowed takes the last that stands idle from nobody for so long, twice as long each time.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
@@ -42,7 +42,7 @@ impl GaveWay {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Repaid {
     at: Time,
-    /// It does not borrow again for so long.
+    /// For so long it borrows only where much stands idle.
     pause: Duration,
 }
 
@@ -117,8 +117,8 @@ impl Line {
         self.repaid = Some(Repaid::again(self.repaid, now));
     }
 
-    pub(super) fn may_borrow(&self, now: Time) -> bool {
-        self.repaid.is_none_or(|repaid| !repaid.is_pausing(now))
+    pub(super) fn repaid_lately(&self, now: Time) -> bool {
+        self.repaid.is_some_and(|repaid| repaid.is_pausing(now))
     }
 
     /// What it was promised was lent, and is needed.

@@ -16,13 +16,14 @@ const FOR_THE_LAST: u64 = 4;
 
 impl Asking<'_> {
     /// May a piece of so many blocks be begun in memory that others were promised and do not use? If it plays, and is here soon. How much
-    /// is to stand idle beside it: what is not played at once takes the last of it from nobody.
+    /// is to stand idle beside it: what is not played at once takes the last of it from nobody, nor does who had to give some back a moment ago.
     pub(super) fn may_borrow(&self, now: Time, pick: Pick, blocks: u64) -> Option<u64> {
+        let plays =
+            pick.class == Class::Blocked || (pick.class == Class::Deadline && self.readers.is_played_soon(pick.piece));
         match pick.class {
-            _ if !self.cache.may_borrow(now) || !self.is_soon_here(blocks) => None,
-            Class::Blocked => Some(0),
-            Class::Deadline if self.readers.is_played_soon(pick.piece) => Some(0),
-            Class::Deadline => Some(self.cache.limit() / FOR_THE_LAST),
+            _ if !self.is_soon_here(blocks) => None,
+            _ if plays && !self.cache.repaid_lately(now) => Some(0),
+            Class::Blocked | Class::Deadline => Some(self.cache.limit() / FOR_THE_LAST),
             _ => None,
         }
     }
