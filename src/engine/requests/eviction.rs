@@ -41,16 +41,24 @@ impl Asking<'_> {
     }
 
     fn evict_one(&mut self, now: Time, below: EvictionRank, except: u32) -> bool {
-        let keepers = self.admission().keepers(now, false);
-        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, below, |piece, _| piece != except));
-        worst.inspect(|piece| self.evict(now, *piece)).is_some()
+        self.evict_worst(now, below, false, |_, piece, _| piece != except)
     }
 
     /// The same for another torrent of the session. What was borrowed stays: it would come free for those who lent it.
     pub(super) fn evict_for_others(&mut self, now: Time, below: EvictionRank) -> bool {
-        let keepers = self.admission().keepers(now, true);
-        let is_own = |_: u32, slot: &Slot| self.is_own(slot);
-        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, below, is_own));
+        self.evict_worst(now, below, true, |asking, _, slot| asking.is_own(slot))
+    }
+
+    fn evict_worst(
+        &mut self,
+        now: Time,
+        below: EvictionRank,
+        for_others: bool,
+        may_go: impl Fn(&Self, u32, &Slot) -> bool,
+    ) -> bool {
+        let keepers = self.admission().keepers(now, for_others);
+        let worst =
+            self.content.as_ref().and_then(|c| keepers.worst(c, below, |piece, slot| may_go(self, piece, slot)));
         worst.inspect(|piece| self.evict(now, *piece)).is_some()
     }
 
@@ -114,13 +122,15 @@ impl Asking<'_> {
         while self.cache.pool().is_beyond(blocks) && (self.let_one_go(now) || self.evict_for(now, blocks)) {}
     }
 
-    /// Evicts the piece worth least of those that count where so many blocks are allowed. What was borrowed does if it is more than that
-    /// by itself: let go, it is promised to others again.
+    /// Does it count where so many blocks are allowed? What was borrowed does only while more than that is charged: let go, it is promised to
+    /// others again.
+    fn counts(&self, slot: &Slot, blocks: u64) -> bool {
+        self.cache.pool().charged() > blocks || self.is_own(slot)
+    }
+
+    /// Evicts the piece worth least of those that count where so many blocks are allowed.
     fn evict_for(&mut self, now: Time, blocks: u64) -> bool {
-        let keepers = self.admission().keepers(now, false);
-        let counts = |_: u32, slot: &Slot| self.cache.pool().charged() > blocks || self.is_own(slot);
-        let worst = self.content.as_ref().and_then(|c| keepers.worst(c, EvictionRank::Kept, counts));
-        worst.inspect(|piece| self.evict(now, *piece)).is_some()
+        self.evict_worst(now, EvictionRank::Kept, false, |asking, _, slot| asking.counts(slot, blocks))
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
@@ -134,7 +144,7 @@ impl Asking<'_> {
         let mut coming = 0;
         while self.cache.pool().is_beyond(self.cache.limit() + coming) {
             let Some(content) = &*self.content else { return };
-            let counts = |slot: &Slot| self.cache.pool().charged() > self.cache.limit() || self.is_own(slot);
+            let counts = |slot: &Slot| self.counts(slot, self.cache.limit());
             let Some((piece, slot)) = self.cache.longest_unused(content, counts) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
             self.evict(now, piece);
