@@ -121,8 +121,7 @@ test-loom: ## every order of the lock-free parts' steps
 
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy -p elementum-bench --features engine --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --features elementum-bench/engine --all-targets -- -D warnings
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

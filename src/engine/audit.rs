@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bandwidth::path::QueueTime;
 use super::config::StorageKind;
 use super::content::Content;
-use super::content::piece::{BlockSlot, Slot, Stage};
+use super::content::piece::{BlockState, PieceState, Stage};
 use super::content::pieces::PeerKey;
 use super::requests::interest::Interest;
 use super::torrent::Torrent;
@@ -36,10 +36,10 @@ pub fn identity(block: &Block) -> Option<usize> {
 impl Audit {
     /// Blocks waited for, blocks to be asked for of pieces that are begun, and those passed.
     fn asked_blocks(&self, content: &Content) -> (u64, u64, u64) {
-        let sum = |count: fn(&Slot) -> u32| {
+        let sum = |count: fn(&PieceState) -> u32| {
             content.store().present().iter().filter_map(|p| content.store().slot(*p)).map(|s| u64::from(count(s))).sum()
         };
-        (sum(Slot::asked), sum(Slot::free_blocks), sum(Slot::passed))
+        (sum(PieceState::asked), sum(PieceState::free_blocks), sum(PieceState::passed))
     }
 }
 
@@ -74,7 +74,7 @@ impl Torrent {
                     slot.asked()
                 ));
             }
-            let passed = |i: u32, b: &BlockSlot| b.data().is_none() && b.copies() == 0 && i < slot.hashed();
+            let passed = |i: u32, b: &BlockState| b.data().is_none() && b.copies() == 0 && i < slot.hashed();
             let gone = || (0u32..).zip(slot.blocks()).filter(|(_, b)| b.passed());
             if gone().count() as u32 != slot.passed() || !gone().all(|(i, b)| passed(i, b)) {
                 return Err(format!("piece {piece}: passed blocks are counted wrong, {} of them", slot.passed()));

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::cache::admission::Admission;
 use super::config::{StorageKind, TorrentFlags};
 use super::content::Content;
-use super::content::pieces::{BlockSlot, PeerKey, Slot, Stage};
+use super::content::pieces::{BlockState, PeerKey, PieceState, Stage};
 use super::content::want::Class;
 use super::peer::Peer;
 use super::peer::peers::Peers;
@@ -89,15 +89,15 @@ impl Facts<'_> {
             torrent_limit: 0,
             session_limit: 0,
             download_rate: self.rate,
-            error: self.stored.life.error.as_ref().map(|e| e.status),
+            error: self.stored.run_state.error.as_ref().map(|e| e.status),
         };
         let Some(piece) = piece else { return Ok(told) };
         let total = content.layout().blocks_in_piece(piece);
         let slot = content.store().slot(piece);
         told.blocks = PieceBlocks {
             total,
-            here: if content.has(piece) { total } else { slot.map_or(0, Slot::here) },
-            asked: slot.map_or(0, Slot::asked),
+            here: if content.has(piece) { total } else { slot.map_or(0, PieceState::here) },
+            asked: slot.map_or(0, PieceState::asked),
         };
         if self.stored.has_bytes_for(reader) {
             told.reason = Reason::Ready;
@@ -127,20 +127,20 @@ impl Facts<'_> {
         missing: &Missing,
         peers: &PeerCounts,
     ) -> Reason {
-        let Stored { config, life, .. } = self.stored;
+        let Stored { config, run_state, .. } = self.stored;
         if missing.first.is_none() && missing.asked.is_none() {
             return Reason::Verifying;
         }
-        if life.error.is_some() {
+        if run_state.error.is_some() {
             return Reason::Error;
         }
         if config.flags.contains(TorrentFlags::PAUSED) {
             return Reason::TorrentPaused;
         }
-        if life.session_paused {
+        if run_state.session_paused {
             return Reason::SessionPaused;
         }
-        if life.checking {
+        if run_state.checking {
             return Reason::CheckingFiles;
         }
         if config.flags.contains(TorrentFlags::UPLOAD_MODE) {
@@ -195,7 +195,7 @@ impl Facts<'_> {
         counts
     }
 
-    fn missing(&self, slot: Option<&Slot>, needed: Range<u32>) -> Missing {
+    fn missing(&self, slot: Option<&PieceState>, needed: Range<u32>) -> Missing {
         let mut missing = Missing::default();
         let Some(slot) = slot else {
             return Missing { free: needed.len() as u32, first: Some(needed.start), asked: None };
@@ -326,7 +326,7 @@ impl Facts<'_> {
 }
 
 impl Asked {
-    fn of(block: u32, b: &BlockSlot, snubbed: bool) -> Self {
+    fn of(block: u32, b: &BlockState, snubbed: bool) -> Self {
         let askees = b.askees().collect();
         Self { block, expected: b.expected(), count: 1, last: b.expected(), askees, snubbed }
     }

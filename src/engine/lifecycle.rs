@@ -1,4 +1,4 @@
-//! A torrent's life: checked, paused, resumed, failed, finished, removed.
+//! A torrent's run_state: checked, paused, resumed, failed, finished, removed.
 
 use super::config::{StorageKind, TorrentFlags};
 use super::metadata::fetch::MetadataFetch;
@@ -11,12 +11,12 @@ use crate::base::time::Time;
 
 impl Torrent {
     pub(super) fn begin_check(&mut self) {
-        self.life.checking = true;
-        self.life.check_cut_short = false;
-        self.life.check_progress = 0;
-        self.life.disk_generation += 1;
-        self.out.check = Some(self.life.disk_generation);
-        self.life.enter(TorrentState::CheckingFiles, &mut self.out.alerts);
+        self.run_state.checking = true;
+        self.run_state.check_cut_short = false;
+        self.run_state.check_progress = 0;
+        self.run_state.disk_generation += 1;
+        self.out.check = Some(self.run_state.disk_generation);
+        self.run_state.enter(TorrentState::CheckingFiles, &mut self.out.alerts);
     }
 
     /// Looks at everything again that is on disk, from the start where a check is under way. What memory storage has was verified
@@ -25,7 +25,7 @@ impl Torrent {
         if self.content.is_none() {
             return Err(Error::no_metadata());
         }
-        let failed = self.life.error.take().is_some();
+        let failed = self.run_state.error.take().is_some();
         if failed && self.is_running() {
             self.trackers.restart(now);
         }
@@ -39,7 +39,7 @@ impl Torrent {
         }
         self.close_all(now, CloseReason::None);
         // What the check finds missing and is fetched again is news.
-        self.life.finished_told = false;
+        self.run_state.finished_told = false;
         let Some(content) = &mut self.content else { return Ok(()) };
         self.requests.demand_changed();
         content.recheck();
@@ -50,21 +50,21 @@ impl Torrent {
 
     /// Is what the shell does on disk still wanted? Not what was begun before the last check began, or the last failure.
     pub fn is_current(&self, generation: u64) -> bool {
-        generation == self.life.disk_generation
+        generation == self.run_state.disk_generation
     }
 
     /// The checker found a piece whole on disk, or not.
     pub fn piece_checked(&mut self, generation: u64, piece: u32, good: bool) {
-        let current = self.life.checking && self.is_current(generation);
+        let current = self.run_state.checking && self.is_current(generation);
         let Some(content) = self.content.as_mut().filter(|_| current) else { return };
-        self.life.check_progress = piece + 1;
+        self.run_state.check_progress = piece + 1;
         if good {
             content.set_had(piece, true);
         }
     }
 
     pub fn check_finished(&mut self, now: Time, generation: u64) {
-        if !self.is_current(generation) || !std::mem::take(&mut self.life.checking) {
+        if !self.is_current(generation) || !std::mem::take(&mut self.run_state.checking) {
             return;
         }
         if let Some(content) = &mut self.content {
@@ -80,13 +80,13 @@ impl Torrent {
     }
 
     pub fn is_checking(&self) -> bool {
-        self.life.checking
+        self.run_state.checking
     }
 
     /// Work on disk of that generation failed. Of an older one it says nothing of what is there now, and one that has failed already
     /// fails no more for those who read on.
     pub fn disk_failed(&mut self, now: Time, generation: u64, error: Error, filename: String) {
-        if self.is_current(generation) && self.life.error.is_none() {
+        if self.is_current(generation) && self.run_state.error.is_none() {
             self.fail(now, error, filename);
         }
     }
@@ -101,14 +101,14 @@ impl Torrent {
 
     /// Something failed for good: the torrent stops until it is resumed or checked, and nobody waits for it.
     pub(super) fn stop_with(&mut self, now: Time, error: Error, filename: String) {
-        self.life.disk_generation += 1;
-        self.life.check_cut_short |= std::mem::take(&mut self.life.checking);
-        if self.life.error.is_none() {
+        self.run_state.disk_generation += 1;
+        self.run_state.check_cut_short |= std::mem::take(&mut self.run_state.checking);
+        if self.run_state.error.is_none() {
             self.alert(Alert::TorrentError { error: error.clone(), filename });
             let jobs = self.trackers.stop();
             self.out.announces.extend(jobs);
         }
-        self.life.error = Some(error);
+        self.run_state.error = Some(error);
         self.close_all(now, CloseReason::None);
         self.rest_from_memory(now);
         self.readers_changed();
@@ -137,7 +137,7 @@ impl Torrent {
         self.swarm.list_mut().forget_connections();
         if let Some(content) = &mut self.content {
             content.start_over();
-            self.life.check_cut_short = self.config.storage == StorageKind::Disk;
+            self.run_state.check_cut_short = self.config.storage == StorageKind::Disk;
         }
         self.fail(now, error, String::new());
     }
@@ -148,19 +148,19 @@ impl Torrent {
         }
         self.config.flags |= TorrentFlags::PAUSED;
         // Where its session is paused, it stands already.
-        if !self.life.session_paused {
+        if !self.run_state.session_paused {
             self.stopped(now);
         }
     }
 
     /// Starts again, after a pause or an error.
     pub fn resume(&mut self, now: Time) {
-        let failed = self.life.error.take().is_some();
+        let failed = self.run_state.error.take().is_some();
         if failed {
             // A wait is a wait again.
             self.readers_changed();
         }
-        if failed && self.life.check_cut_short {
+        if failed && self.run_state.check_cut_short {
             self.begin_check();
         }
         if self.config.flags.contains(TorrentFlags::PAUSED) || failed {
@@ -170,7 +170,7 @@ impl Torrent {
     }
 
     pub fn set_session_paused(&mut self, now: Time, paused: bool) {
-        if std::mem::replace(&mut self.life.session_paused, paused) == paused
+        if std::mem::replace(&mut self.run_state.session_paused, paused) == paused
             || self.config.flags.contains(TorrentFlags::PAUSED)
         {
             return;
@@ -202,7 +202,7 @@ impl Torrent {
         self.readers.clear();
         // At once: the torrent itself may live on until its last task has ended.
         self.cache.give_up();
-        self.life.left_without_content = self.bytes_left();
+        self.run_state.left_without_content = self.bytes_left();
         self.content = None;
         // Whatever the shell still asks of it, it does nothing any more.
         self.config.flags |= TorrentFlags::PAUSED;
@@ -212,12 +212,12 @@ impl Torrent {
 
     /// The state that follows from what is had and wanted; its alerts.
     pub(super) fn update_state(&mut self, now: Time) {
-        if self.life.checking {
+        if self.run_state.checking {
             return;
         }
         self.asking().review_interests(now);
         let Some(content) = &self.content else { return };
-        if self.life.review(content, self.config.storage, &mut self.out.alerts) {
+        if self.run_state.review(content, self.config.storage, &mut self.out.alerts) {
             self.trackers.completed(now);
         }
     }

@@ -58,7 +58,7 @@ impl Torrent {
         let knows = self.peers.values().filter(|p| p.extensions.ids().ut_metadata.is_some());
         let mut keys: Vec<PeerKey> = knows.map(|p| p.key).collect();
         // Who has not let us wait comes before those who have.
-        keys.sort_by_key(|key| self.fetch.times_in_vain(*key));
+        keys.sort_by_key(|key| self.fetch.times_failed(*key));
         for key in keys {
             self.ask_metadata(now, key);
         }

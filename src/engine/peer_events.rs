@@ -44,7 +44,7 @@ impl Torrent {
         incoming: bool,
         handshake: &Handshake,
     ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
-        if let Some(crossed) = self.surroundings().crossing(now, incoming, &handshake.peer_id) {
+        if let Some(crossed) = self.torrent_view().crossing(now, incoming, &handshake.peer_id) {
             self.close(now, crossed, CloseReason::DuplicatePeerId, None);
         }
         if let Some(reason) = self.refusal(now, address, incoming, &handshake.peer_id) {
@@ -274,7 +274,7 @@ impl Torrent {
         let Some(content) = &mut self.content else { return peer.has_early(piece) };
         match peer.has_piece(content, piece)? {
             Have::Known => {}
-            Have::ShownAgain => self.asking().heard_of_pieces(now),
+            Have::RevealedAgain => self.asking().heard_of_pieces(now),
             Have::News => {
                 if peer.is_seed() {
                     self.swarm.list_mut().set_seed(peer.address, true);
@@ -353,7 +353,7 @@ impl Torrent {
                 // The first: it is taken.
                 let _ = self.replace_have(now, key, early.field);
                 if let Some(peer) = self.peers.get_mut(&key) {
-                    early.shown.into_iter().for_each(|piece| peer.shown.note(piece));
+                    early.revealed.into_iter().for_each(|piece| peer.revealed.note(piece));
                 }
             }
             Err(what) => {
@@ -443,7 +443,7 @@ impl Torrent {
             pool: self.cache.pool(),
             needed: self.cache.needed(),
             unchoked: self.choker.unchoked(),
-            disk_generation: self.life.disk_generation,
+            disk_generation: self.run_state.disk_generation,
             out: &mut self.out,
         };
         (&mut self.uploads, rest)

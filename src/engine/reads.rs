@@ -20,17 +20,22 @@ impl Torrent {
     /// The readers, and where they find their bytes.
     pub(super) fn readers(&mut self) -> (&mut Readers, Stored<'_>) {
         let content = self.content.as_ref();
-        let stored = Stored { config: &self.config, life: &self.life, content, pool: self.cache.pool() };
+        let stored = Stored { config: &self.config, run_state: &self.run_state, content, pool: self.cache.pool() };
         (&mut self.readers, stored)
     }
 
     pub(super) fn stored(&self) -> Stored<'_> {
-        Stored { config: &self.config, life: &self.life, content: self.content.as_ref(), pool: self.cache.pool() }
+        Stored {
+            config: &self.config,
+            run_state: &self.run_state,
+            content: self.content.as_ref(),
+            pool: self.cache.pool(),
+        }
     }
 
     fn admission(&self) -> Admission<'_> {
-        let (cache, readers, shown) = (&self.cache, &self.readers, self.requests.shows().taken());
-        Admission { config: &self.config, life: &self.life, cache, readers, shown }
+        let (cache, readers, revealed) = (&self.cache, &self.readers, self.requests.revealed_picks().taken());
+        Admission { config: &self.config, run_state: &self.run_state, cache, readers, revealed }
     }
 
     pub fn open_reader(&mut self, now: Time, id: ReaderId, file: i64, options: ReaderOptions) -> Result<u64> {
@@ -279,7 +284,7 @@ impl Torrent {
         self.requests.demand_changed();
         // What was evicted and comes again is no news; what is wanted newly is.
         if self.content.as_ref().is_some_and(|c| c.picker().has_wanted()) {
-            self.life.finished_told = false;
+            self.run_state.finished_told = false;
         }
         self.update_state(now);
         self.wants_changed(now);

@@ -177,8 +177,8 @@ impl Torrent {
         let ppm =
             |part: u64, all: u64| u32::try_from(u128::from(part) * 1_000_000 / u128::from(all.max(1))).unwrap_or(0);
         let full = self.content.as_ref().is_some_and(|c| c.has_all());
-        let progress_ppm = match self.life.state {
-            TorrentState::CheckingFiles => ppm(u64::from(self.life.check_progress), u64::from(pieces_total)),
+        let progress_ppm = match self.run_state.state {
+            TorrentState::CheckingFiles => ppm(u64::from(self.run_state.check_progress), u64::from(pieces_total)),
             TorrentState::DownloadingMetadata => self.fetch.progress(),
             // Nothing is wanted: memory storage at rest, or no file at all.
             _ if wanted.0 == 0 => {
@@ -195,14 +195,14 @@ impl Torrent {
         let (complete, incomplete) = self.trackers.swarm_size();
         let count = |n: Option<u32>| n.map_or(-1, |n| i32::try_from(n).unwrap_or(i32::MAX));
         TorrentStatus {
-            state: self.life.state,
+            state: self.run_state.state,
             flags: self.config.flags,
-            paused: self.config.flags.contains(TorrentFlags::PAUSED) || self.life.session_paused,
+            paused: self.config.flags.contains(TorrentFlags::PAUSED) || self.run_state.session_paused,
             info_hashes: self.config.info_hashes,
             has_metadata: self.content.is_some(),
             name: self.config.name.clone(),
             save_path: String::new(),
-            error: self.life.error.clone(),
+            error: self.run_state.error.clone(),
             storage: self.config.storage,
             progress_ppm,
             total: self.content.as_ref().map_or(0, |c| c.layout().total_size()),
@@ -243,13 +243,13 @@ impl Torrent {
             announcing_to_trackers: self.is_running() && !self.trackers.is_empty(),
             announcing_to_dht: self.wants_dht() && self.config.settings.enable_dht,
             has_incoming: self.swarm.had_incoming(),
-            is_seeding: full && !self.life.checking,
-            is_finished: matches!(self.life.state, TorrentState::Finished | TorrentState::Seeding),
+            is_seeding: full && !self.run_state.checking,
+            is_finished: matches!(self.run_state.state, TorrentState::Finished | TorrentState::Seeding),
             added_time: self.config.added_time,
             completed_time: self.config.completed_time,
-            active_duration: self.life.active.as_secs(),
-            finished_duration: self.life.finished_for.as_secs(),
-            seeding_duration: self.life.seeding_for.as_secs(),
+            active_duration: self.run_state.active.as_secs(),
+            finished_duration: self.run_state.finished_for.as_secs(),
+            seeding_duration: self.run_state.seeding_for.as_secs(),
             num_readers: self.num_readers(),
         }
     }

@@ -8,9 +8,9 @@ use super::content::pieces::PeerKey;
 use super::swarm::dial::DialFailure;
 use super::swarm::duplicates::Duplicate;
 use super::swarm::peer_list::{PeerSource, SwarmLimits};
-use super::swarm::surroundings::Surroundings;
-use super::swarm::surroundings::Urgency;
+use super::swarm::torrent_view::TorrentView;
 use super::swarm::turnover::{Need, Newcomer, PeerRank, Why};
+use super::swarm::urgency::Urgency;
 use super::swarm::{Swarm, pex};
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason, SocketType};
@@ -22,9 +22,9 @@ const DEFERRED: Duration = Duration::from_millis(200);
 
 impl Torrent {
     /// The swarm, and what it is judged by.
-    fn swarm(&mut self) -> (&mut Swarm, Surroundings<'_>) {
+    fn swarm(&mut self) -> (&mut Swarm, TorrentView<'_>) {
         let active = self.is_active();
-        let around = Surroundings {
+        let view = TorrentView {
             config: &self.config,
             content: self.content.as_ref(),
             peers: &self.peers,
@@ -34,11 +34,11 @@ impl Torrent {
             rate: self.meters.down.per_second(),
             limited: self.requests.is_limited(),
         };
-        (&mut self.swarm, around)
+        (&mut self.swarm, view)
     }
 
-    pub(super) fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings {
+    pub(super) fn torrent_view(&self) -> TorrentView<'_> {
+        TorrentView {
             config: &self.config,
             content: self.content.as_ref(),
             peers: &self.peers,
@@ -85,7 +85,7 @@ impl Torrent {
     /// Should a dial end that nobody has answered for a while? See [`DIAL_PATIENCE`](super::swarm::dial::DIAL_PATIENCE). `crowded`:
     /// the session has no place.
     pub fn dial_gives_way(&self, now: Time, crowded: bool) -> bool {
-        self.swarm.dial_gives_way(now, crowded, &self.surroundings())
+        self.swarm.dial_gives_way(now, crowded, &self.torrent_view())
     }
 
     /// The settings let nobody be dialled. The peer is dialled when they do; who asked for it need not wait for that.
@@ -100,15 +100,15 @@ impl Torrent {
 
     /// Dials what may be dialled.
     pub(super) fn dial(&mut self, now: Time) {
-        let (swarm, around) = self.swarm();
-        if !around.active {
+        let (swarm, view) = self.swarm();
+        if !view.active {
             return;
         }
-        if swarm.room(&around) == 0 && swarm.may_free_place_to_dial(now, &around) {
+        if swarm.room(&view) == 0 && swarm.may_free_place_to_dial(now, &view) {
             self.free_place(now, Newcomer::DIALLED);
         }
-        let (swarm, around) = self.swarm();
-        let dials = swarm.next_dials(now, &around);
+        let (swarm, view) = self.swarm();
+        let dials = swarm.next_dials(now, &view);
         self.out.dial.extend(dials);
     }
 
@@ -156,8 +156,8 @@ impl Torrent {
 
     /// Calls for peers, if somebody waits for them and the time has come.
     pub(super) fn call_for_peers(&mut self, now: Time) {
-        let (swarm, around) = self.swarm();
-        let Some(call) = swarm.call_for_peers(now, &around) else { return };
+        let (swarm, view) = self.swarm();
+        let Some(call) = swarm.call_for_peers(now, &view) else { return };
         if let Some((hurried, first)) = call.trackers {
             self.trackers.hurry(now, hurried, first);
             self.poll_trackers(now);
@@ -167,26 +167,26 @@ impl Torrent {
     }
 
     pub fn urgency(&self) -> Urgency {
-        self.surroundings().urgency()
+        self.torrent_view().urgency()
     }
 
     pub(super) fn a_read_waits(&self) -> bool {
-        self.surroundings().a_read_waits()
+        self.torrent_view().a_read_waits()
     }
 
     /// Does a read wait, or a download?
     pub(super) fn somebody_waits(&self) -> bool {
-        self.surroundings().somebody_waits()
+        self.torrent_view().somebody_waits()
     }
 
     /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
     pub fn needs(&self, dialling: bool) -> Vec<Need> {
-        self.swarm.needs(dialling, &self.surroundings())
+        self.swarm.needs(dialling, &self.torrent_view())
     }
 
     /// Of two connections with one peer one ends: that which crossed a newcomer's, and those of it that are mute. Is it here still?
     pub(super) fn is_duplicate(&mut self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
-        match self.surroundings().duplicate(now, address, peer_id) {
+        match self.torrent_view().duplicate(now, address, peer_id) {
             Duplicate::Stands => true,
             Duplicate::Of(mute) => {
                 self.close_each(now, &mute, CloseReason::DuplicatePeerId);
@@ -197,15 +197,15 @@ impl Torrent {
 
     /// Is there a place for a newcomer? Else one is made, where somebody holds one for nothing.
     pub(super) fn has_place(&mut self, now: Time, incoming: bool) -> bool {
-        let full = self.surroundings().is_full_for(incoming);
+        let full = self.torrent_view().is_full_for(incoming);
         full.is_none_or(|newcomer| self.free_place(now, newcomer))
     }
 
     /// Ends the connection that is of least use, if there is one of none.
     pub fn free_place(&mut self, now: Time, newcomer: Newcomer) -> bool {
-        let (swarm, around) = self.swarm();
-        let Some(leaver) = swarm.leaver(now, newcomer, &around) else { return false };
-        if let Some(peer) = self.peers.get_mut(&leaver.key).filter(|_| leaver.why == Why::OfNoUse) {
+        let (swarm, view) = self.swarm();
+        let Some(leaver) = swarm.leaver(now, newcomer, &view) else { return false };
+        if let Some(peer) = self.peers.get_mut(&leaver.key).filter(|_| leaver.why == Why::OfNoUseToARead) {
             peer.of_no_use = true;
         }
         self.close(now, leaver.key, leaver.reason(), None);
@@ -215,7 +215,7 @@ impl Torrent {
 
     /// All peers and what they are worth.
     pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
-        self.surroundings().peer_ranks()
+        self.torrent_view().peer_ranks()
     }
 
     /// These are too many.
@@ -229,7 +229,7 @@ impl Torrent {
 
     /// The torrent's limit may be lower than it was: the surplus goes, those of least worth first.
     pub(super) fn part_with_surplus(&mut self, now: Time) {
-        let surplus = self.surroundings().surplus();
+        let surplus = self.torrent_view().surplus();
         if !surplus.is_empty() {
             self.part_with(now, &surplus);
         }
@@ -237,9 +237,9 @@ impl Torrent {
 
     /// What time brings about in the swarm.
     pub(super) fn review_swarm(&mut self, now: Time) {
-        let (swarm, around) = self.swarm();
-        swarm.note_starving(now, &around);
-        let worst = swarm.turn_over(now, &around);
+        let (swarm, view) = self.swarm();
+        swarm.note_starving(now, &view);
+        let worst = swarm.turn_over(now, &view);
         self.close_each(now, &worst, CloseReason::PeerChurn);
         self.call_for_peers(now);
         self.dial(now);

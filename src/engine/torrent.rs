@@ -15,13 +15,13 @@ use super::content::hashing::Hashing;
 use super::content::pieces::PeerKey;
 use super::content::priorities::first_priorities;
 use super::content::verifier::Verifier;
-use super::life::Life;
 use super::metadata::fetch::MetadataFetch;
 use super::output::Output;
 use super::peer::peers::Peers;
 use super::peer::uploads::Uploads;
 use super::readers::Readers;
 use super::requests::Requests;
+use super::run_state::RunState;
 use super::swarm::Swarm;
 use super::swarm::choker::Choker;
 use super::swarm::smart_ban::SmartBan;
@@ -38,7 +38,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Torrent {
     pub(super) config: Config,
-    pub(super) life: Life,
+    pub(super) run_state: RunState,
     pub(super) content: Option<Content>,
     pub(super) hashing: Hashing,
     pub(super) fetch: MetadataFetch,
@@ -74,7 +74,7 @@ impl Torrent {
         let trackers = Trackers::new(&config.trackers, &mut rng);
         let mut torrent = Self {
             cache: Cache::new(pool, shares.join()),
-            life: Life::new(now),
+            run_state: RunState::new(now),
             content: None,
             hashing: Hashing::new(config.hash_lanes),
             fetch: MetadataFetch::default(),
@@ -139,7 +139,7 @@ impl Torrent {
 
     /// What stopped it.
     pub fn error(&self) -> Option<&Error> {
-        self.life.error.as_ref()
+        self.run_state.error.as_ref()
     }
 
     pub fn info_hashes(&self) -> InfoHashes {
@@ -181,17 +181,17 @@ impl Torrent {
 
     /// Not paused, by itself or by its session, and not in an error.
     pub fn is_running(&self) -> bool {
-        self.life.is_running(&self.config)
+        self.run_state.is_running(&self.config)
     }
 
     /// It runs, and is not being checked.
     pub(super) fn is_active(&self) -> bool {
-        self.life.is_active(&self.config)
+        self.run_state.is_active(&self.config)
     }
 
     /// May peers be asked for blocks?
     fn may_ask(&self) -> bool {
-        self.content.is_some() && self.life.may_download(&self.config)
+        self.content.is_some() && self.run_state.may_download(&self.config)
     }
 
     /// Replaces the trackers; those that are gone hear that we stopped.
@@ -272,14 +272,14 @@ impl Torrent {
             return None;
         }
         let active = !self.peers.is_empty() || self.swarm.list().num_dialling() > 0 || !self.readers.is_empty();
-        let tick = active.then(|| self.life.last_tick + self.pulse());
+        let tick = active.then(|| self.run_state.last_tick + self.pulse());
         let late = self.requests.next_late().filter(|_| self.may_ask());
         let hashes = self.hashes_due();
         let refused = self.requests.next_forgiveness();
         let dial = self.swarm.list().next_dial_time(self.has_all());
         let sought =
-            [dial, self.swarm.next_call()].into_iter().flatten().min().map(|t| t.max(self.life.last_tick + TICK));
-        [tick, late, refused, hashes, sought, self.trackers.next_timeout().filter(|_| !self.life.checking)]
+            [dial, self.swarm.next_call()].into_iter().flatten().min().map(|t| t.max(self.run_state.last_tick + TICK));
+        [tick, late, refused, hashes, sought, self.trackers.next_timeout().filter(|_| !self.run_state.checking)]
             .into_iter()
             .flatten()
             .min()
@@ -292,7 +292,9 @@ impl Torrent {
     /// Does nothing go on, and does nobody wait for anything that time alone brings about? Whatever begins is an event, after which this is
     /// asked again.
     fn is_quiet(&self) -> bool {
-        let Some(content) = self.content.as_ref().filter(|_| !self.life.checking) else { return self.peers.is_empty() };
+        let Some(content) = self.content.as_ref().filter(|_| !self.run_state.checking) else {
+            return self.peers.is_empty();
+        };
         let rates = [&self.meters.down, &self.meters.up, &self.meters.protocol_down, &self.meters.protocol_up];
         content.store().asked_blocks() == 0
             && rates.iter().all(|r| r.per_second() == 0)
@@ -302,7 +304,7 @@ impl Torrent {
             && self.readers.deadlines().is_empty()
             && !content.picker().has_wanted()
             && !self.hashing.has_work()
-            && self.readers.values().all(|r| !r.is_active(self.life.last_tick))
+            && self.readers.values().all(|r| !r.is_active(self.run_state.last_tick))
     }
 
     /// What time alone brings about.
@@ -319,12 +321,13 @@ impl Torrent {
         if refused {
             self.asking().fill_all(now);
         }
-        let early = now < self.life.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
+        let early =
+            now < self.run_state.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
         if early && (hashes || late || refused) {
             return;
         }
-        let elapsed = now.since(self.life.last_tick);
-        self.life.last_tick = now;
+        let elapsed = now.since(self.run_state.last_tick);
+        self.run_state.last_tick = now;
         for rate in
             [&mut self.meters.down, &mut self.meters.up, &mut self.meters.protocol_down, &mut self.meters.protocol_up]
         {
@@ -333,12 +336,12 @@ impl Torrent {
         if !self.is_running() {
             return;
         }
-        self.life.active += elapsed;
-        match self.life.state {
-            TorrentState::Finished => self.life.finished_for += elapsed,
+        self.run_state.active += elapsed;
+        match self.run_state.state {
+            TorrentState::Finished => self.run_state.finished_for += elapsed,
             TorrentState::Seeding => {
-                self.life.finished_for += elapsed;
-                self.life.seeding_for += elapsed;
+                self.run_state.finished_for += elapsed;
+                self.run_state.seeding_for += elapsed;
             }
             _ => {}
         }
@@ -352,7 +355,7 @@ impl Torrent {
         self.metadata_timeouts(now);
         self.send_pex(now);
         self.asking().update_shares(now);
-        if self.life.checking {
+        if self.run_state.checking {
             return;
         }
         self.cache.pool().review_line(now.micros());
@@ -371,7 +374,7 @@ impl Torrent {
         let (uploads, mut rest) = self.serving();
         uploads.serve_waiting(now, &mut rest);
         let mut asking = self.asking();
-        asking.review_shows(now);
+        asking.review_revealed(now);
         asking.fill_everybody(now);
         self.yield_memory(now);
         self.tell_pressure(now);
@@ -379,7 +382,7 @@ impl Torrent {
 
     /// Announces that are due. Not before the check of what is on disk: until then nobody knows what is left.
     pub(super) fn poll_trackers(&mut self, now: Time) {
-        if self.life.checking {
+        if self.run_state.checking {
             return;
         }
         let s = &self.config.settings;
@@ -408,7 +411,7 @@ impl Torrent {
 
     /// Bytes still to fetch, for trackers. It stays when the torrent is removed.
     pub fn bytes_left(&self) -> u64 {
-        let Some(content) = &self.content else { return self.life.left_without_content };
+        let Some(content) = &self.content else { return self.run_state.left_without_content };
         let layout = content.layout();
         let had: u64 = content.have().iter().map(|p| u64::from(layout.piece_size(p))).sum();
         layout.total_size() - had

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::bandwidth::path::QueueTime;
 use super::content::Content;
-use super::content::arrival::Passed;
+use super::content::completion::AfterHash;
 use super::content::hashing::Verified;
 use super::content::pieces::{HashJob, PeerKey};
 use super::output::DiskJob;
-use super::peer::arriving::{Arriving, Landed};
 use super::peer::availability::tell_have;
+use super::peer::received_block::{BlockOutcome, ReceivedBlock};
 use super::requests::asking::Asking;
 use super::requests::queues::Queues;
 use super::torrent::Torrent;
@@ -23,7 +23,7 @@ impl Torrent {
     pub(super) fn asking(&mut self) -> Asking<'_> {
         Asking {
             config: &self.config,
-            life: &mut self.life,
+            run_state: &mut self.run_state,
             content: &mut self.content,
             peers: &mut self.peers,
             readers: &mut self.readers,
@@ -44,8 +44,8 @@ impl Torrent {
         }
     }
 
-    fn arriving(&mut self, key: PeerKey) -> Option<Arriving<'_>> {
-        Some(Arriving {
+    fn arriving(&mut self, key: PeerKey) -> Option<ReceivedBlock<'_>> {
+        Some(ReceivedBlock {
             peer: self.peers.get_mut(&key)?,
             content: self.content.as_mut(),
             aggregate: self.requests.aggregate_mut(),
@@ -68,16 +68,16 @@ impl Torrent {
         let queue_time = self.requests.queue_time(now, &self.config.settings, &self.readers);
         let Some(mut arriving) = self.arriving(key) else { return Ok(()) };
         match arriving.block(now, piece, begin, data)? {
-            Landed::Stray(block) => {
+            BlockOutcome::Stray(block) => {
                 if let Some(block) = block {
                     self.count_stray(piece, block, length);
                 }
             }
-            Landed::Redundant(block) => {
+            BlockOutcome::Redundant(block) => {
                 self.request_answered(now, key, queue_time);
                 self.count_stray(piece, block, length);
             }
-            Landed::Stored { block, others } => {
+            BlockOutcome::Stored { block, others } => {
                 self.request_answered(now, key, queue_time);
                 self.hashing.note(piece);
                 for other in others {
@@ -158,10 +158,10 @@ impl Torrent {
         // Verified first: what becomes of its senders then must not touch it.
         let Some(content) = &mut self.content else { return };
         match content.passed(piece, self.config.storage) {
-            Passed::LetGo => return self.acquit(now, piece),
-            Passed::Kept => self.piece_had(now, piece),
-            Passed::ToWrite(blocks) => {
-                self.out.disk.push(DiskJob::Write { generation: self.life.disk_generation, piece, blocks });
+            AfterHash::LetGo => return self.acquit(now, piece),
+            AfterHash::Kept => self.piece_had(now, piece),
+            AfterHash::ToWrite(blocks) => {
+                self.out.disk.push(DiskJob::Write { generation: self.run_state.disk_generation, piece, blocks });
                 self.requests.came_free();
             }
         }
@@ -315,7 +315,7 @@ impl Torrent {
     /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
-        self.asking().shed(now);
+        self.asking().enforce_limit(now);
         self.asking().give_up_what_is_called_in(now);
         self.cache.note_held(self.content.as_ref().map_or(0, Content::blocks_held));
         if self.requests.demand().is_outdated() && self.cache.pool().anybody_waits() {
@@ -360,14 +360,14 @@ impl Torrent {
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
     /// what it needs.
     pub fn spare(&mut self, now: Time, limit_bytes: u64) {
-        self.asking().spare_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
+        self.asking().evict_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
     }
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
         self.requests.demand_changed();
         self.asking().refresh_wants(now);
-        self.asking().shed(now);
+        self.asking().enforce_limit(now);
         self.requests.demand_changed();
         // A read of a piece that does not fit any more fails.
         self.readers_changed();

@@ -1,6 +1,6 @@
 //! Memory that is promised and stands idle.
 //!
-//! Of a piece that comes in slowly, most of what was promised stays empty for a minute and more. Meanwhile others borrow it, for pieces
+//! Of a piece that comes in slowly, most of what was promised stays empty for a minute and more. WaiterState others borrow it, for pieces
 //! that are there soon. A promise is a right all the same: whatever comes free in the pool is paid back first, and who finds that his
 //! own is lent calls it in. Then those who borrowed give a piece up. So what is charged and what is promised never are more than the
 //! limit together, and nothing that was begun has to wait for anything that does not come.
@@ -49,7 +49,7 @@ impl Idle {
 
 /// What those who borrowed are to give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Call {
+pub enum Recall {
     /// What is not played at once.
     ForSpare,
     ForAll,
@@ -58,13 +58,13 @@ pub enum Call {
 /// Those whose own was lent, and who want it.
 #[derive(Debug, Default)]
 pub struct Callers {
-    callers: BTreeMap<u64, (Call, Waker)>,
+    callers: BTreeMap<u64, (Recall, Waker)>,
     /// What those who borrowed were told.
-    told: Option<Call>,
+    told: Option<Recall>,
 }
 
 impl Callers {
-    pub fn call(&mut self, id: u64, call: Call, waker: Waker) {
+    pub fn call(&mut self, id: u64, call: Recall, waker: Waker) {
         self.callers.insert(id, (call, waker));
     }
 
@@ -77,7 +77,7 @@ impl Callers {
     }
 
     /// What is to be given back.
-    pub fn called(&self) -> Option<Call> {
+    pub fn called(&self) -> Option<Recall> {
         self.callers.values().map(|(call, _)| *call).max()
     }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::idle::Call;
+use super::idle::Recall;
 use super::pool::{BLOCK_SIZE, Pool};
-use super::turns::{Member, Promise, Rank};
+use super::queue::{Promise, QueueMember, Rank};
 
 const SECOND: u64 = 1_000_000;
 const RANK: Rank = Rank { urgency: 1, since: 0 };
 
 /// A pool of ten blocks, of which eight were promised for seconds; who has them, and somebody else.
-fn idle_pool() -> (Arc<Pool>, Member, Promise, Member) {
+fn idle_pool() -> (Arc<Pool>, QueueMember, Promise, QueueMember) {
     let pool = Pool::new(10 * u64::from(BLOCK_SIZE));
     let (mut slow, other) = (pool.join(), pool.join());
     let promise = slow.promise(RANK, 8).expect("room");
@@ -35,9 +35,9 @@ fn what_is_lent_is_paid_back_before_anything_else_is_had() {
     assert_eq!((own.len(), counts(&pool)), (4, [10, 4, 4, 0]), "two that were not lent, two that nobody had");
 
     assert_eq!(pool.called_in(), None);
-    slow.call_in(Call::ForSpare);
-    slow.call_in(Call::ForAll);
-    assert_eq!((pool.called_in(), pool.lacks_unasked(), pool.lacks_unasked()), (Some(Call::ForAll), true, false));
+    slow.call_in(Recall::ForSpare);
+    slow.call_in(Recall::ForAll);
+    assert_eq!((pool.called_in(), pool.lacks_unasked(), pool.lacks_unasked()), (Some(Recall::ForAll), true, false));
     borrowed.take_in(held.pop().expect("one of six"));
     drop(borrowed);
     assert_eq!((counts(&pool), pool.called_in()), ([9, 4, 3, 0], None));

@@ -9,4 +9,4 @@ pub(crate) mod interlude;
 pub mod outgoing;
 pub(crate) mod overtaking;
 pub mod pool;
-pub mod turns;
+pub mod queue;

@@ -71,7 +71,7 @@ impl Drop for Outgoing {
 mod tests {
     use super::*;
     use crate::memory::pool::BLOCK_SIZE;
-    use crate::memory::turns::{Meanwhile, Rank};
+    use crate::memory::queue::{Rank, WaiterState};
 
     fn pool(blocks: u64) -> Arc<Pool> {
         Pool::new(blocks * u64::from(BLOCK_SIZE))
@@ -108,7 +108,7 @@ mod tests {
         assert!(outgoing.take(4, 64), "nobody waits");
         let all = pool.take(60, 0, true);
         let mut member = pool.join();
-        member.wait(Rank { urgency: 1, since: 0 }, 8, Meanwhile::Nothing);
+        member.wait(Rank { urgency: 1, since: 0 }, 8, WaiterState::Nothing);
         assert!(all.is_some() && !outgoing.take(1, 64) && outgoing.take(1, 59) && !outgoing.take(1, 59));
         pool.uncharge(60);
     }

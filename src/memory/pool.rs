@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::buffers::{Buffer, Buffers};
-use super::turns::Turns;
+use super::queue::MemoryQueue;
 
 /// Bytes of a block: what one request asks for (BEP 3).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
@@ -72,7 +72,7 @@ pub struct Pool {
     /// Blocks that were promised and are lent (see `idle`).
     pub(super) owed: AtomicU64,
     buffers: Mutex<Buffers>,
-    pub(crate) turns: Mutex<Turns>,
+    pub(crate) queue: Mutex<MemoryQueue>,
 }
 
 impl Pool {
@@ -85,7 +85,7 @@ impl Pool {
             outgoing: AtomicU64::new(0),
             owed: AtomicU64::new(0),
             buffers: Mutex::default(),
-            turns: Mutex::default(),
+            queue: Mutex::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::alert::{Alert, AnnounceEvent};
 use crate::base::error::{Error, Status};
 use crate::base::storage_index::StorageIndex;
-use crate::discovery::tracker::announce_slots::Turn;
+use crate::discovery::tracker::announce_slots::Claim;
 use crate::discovery::tracker::{AnnounceFailure, AnnounceLimits, AnnounceReply, AnnounceRequest};
 use crate::engine::swarm::external_ip::Voter;
 use crate::engine::swarm::peer_list::PeerSource;
@@ -103,8 +103,8 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
     }
 }
 
-fn turn(driver: &Driver, job: &AnnounceJob) -> Turn {
-    Turn {
+fn turn(driver: &Driver, job: &AnnounceJob) -> Claim {
+    Claim {
         torrent: driver.index,
         waiters: driver.waiters.clone(),
         tracker: host(&job.url).into(),

@@ -16,7 +16,7 @@ use super::shared::{Freed, ROOM_PAUSE, Shared};
 use crate::alert::CloseReason;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
-use crate::engine::swarm::surroundings::Urgency;
+use crate::engine::swarm::urgency::Urgency;
 use crate::net::connection_limit::{ConnectionPermit, Kind};
 use crate::net::egress;
 use crate::net::half_open::Guest;

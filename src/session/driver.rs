@@ -23,7 +23,7 @@ use crate::engine::bandwidth::rate::Traffic;
 use crate::engine::content::pieces::{HashJob, PeerKey};
 use crate::engine::readers::ReadOutcome;
 use crate::engine::readers::reader::ReaderId;
-use crate::engine::swarm::surroundings::Urgency;
+use crate::engine::swarm::urgency::Urgency;
 use crate::engine::{Output, Torrent};
 use crate::net::rate_limit::{RateLimiter, RateLimits, Standing};
 use crate::sys::event_fd::EventFd;
@@ -49,8 +49,8 @@ pub type CarryOut = fn(&Arc<Driver>, Output);
 
 /// One torrent of a session, core and shell.
 ///
-/// The order of locks: the core's comes first; under it, and only for moments, the registry of torrents and the alert queue.
-/// All others are taken alone.
+/// The order of locks: the core's comes first; under it, and only for moments, one of the registry of torrents, the alert queue, the memory pool, a
+/// connection's credits, the settings, a reader's event descriptor. All others are taken alone.
 #[derive(Debug)]
 pub struct Driver {
     pub session: Arc<Shared>,

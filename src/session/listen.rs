@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer;
-use super::listening::{Listening, Open, OpenSockets};
+use super::listen_sockets::{Listening, Open, OpenSockets};
 use super::shared::Shared;
 use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};

@@ -7,7 +7,6 @@ mod adding;
 pub mod alert_queue;
 mod announcer;
 mod carry_out;
-mod census;
 mod change;
 mod clock;
 mod deletions;
@@ -18,13 +17,14 @@ mod disk_tasks;
 mod driver;
 mod hash_batch;
 mod listen;
-mod listening;
+mod listen_sockets;
 pub mod params;
 mod peer_io;
 mod reader;
 mod receive_buffers;
 mod registry;
 mod runtime;
+mod session_totals;
 mod shared;
 mod sole_task;
 mod state;
@@ -125,7 +125,7 @@ impl Session {
                 }),
             }),
         };
-        shared.census.lock().begin(saved.counters);
+        shared.totals.lock().begin(saved.counters);
         change::listen_as_set(&shared);
         dht_search::start(&shared, saved.dht, shared.dht_address());
         Ok(session)
@@ -310,12 +310,12 @@ impl Session {
         let deletion = flags.contains(RemoveFlags::DELETE_FILES).then(|| shared.deletions.begin());
         let (driver, hashes, disk, goodbyes) = {
             // Nobody counts meanwhile: its numbers are neither missing nor there twice.
-            let mut census = shared.census.lock();
+            let mut totals = shared.totals.lock();
             let driver = shared.torrents.lock().remove(index).ok_or_else(unknown_index)?;
             let (hashes, kind) = driver.run(|core, _| (core.info_hashes(), core.storage_kind()));
             let disk = if kind == StorageKind::Disk { driver.disk() } else { None };
             let goodbyes = driver.retire();
-            census.left(driver.traffic());
+            totals.left(driver.traffic());
             (driver, hashes, disk, goodbyes)
         };
         let goodbyes = announcer::goodbyes(&driver, &goodbyes);

@@ -39,9 +39,9 @@ pub struct Reader {
 }
 
 /// Ends the exclusive use of a reader's position.
-struct Turn<'a>(&'a AtomicBool);
+struct Claim<'a>(&'a AtomicBool);
 
-impl Drop for Turn<'_> {
+impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -80,11 +80,11 @@ impl Reader {
         self.driver.index
     }
 
-    fn turn(&self) -> Result<Turn<'_>> {
+    fn turn(&self) -> Result<Claim<'_>> {
         if self.busy.swap(true, Ordering::AcqRel) {
             return Err(Error::new(Status::Busy, "another read or seek of this reader is under way"));
         }
-        Ok(Turn(&self.busy))
+        Ok(Claim(&self.busy))
     }
 
     /// Reads at the position: what is there, at least one byte, else it waits. None: for ever.

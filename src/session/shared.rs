@@ -10,17 +10,17 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::alert_queue::AlertQueue;
-use super::census::Census;
 use super::clock::Clock;
 use super::deletions::Deletions;
 use super::dht_node;
 use super::dht_node::listen_address;
 use super::driver::Driver;
 use super::hash_batch::HashBatch;
-use super::listening::Listening;
+use super::listen_sockets::Listening;
 use super::receive_buffers::ReceiveBuffers;
 use super::registry::Registry;
 use super::runtime::SignalsBlocked;
+use super::session_totals::SessionTotals;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
 use crate::base::storage_index::StorageIndex;
@@ -72,7 +72,7 @@ pub struct Shared {
     pub announce_slots: Arc<AnnounceSlots>,
     pub udp_announce_slots: Arc<AnnounceSlots>,
     /// What counts beyond the torrents that are there.
-    pub census: Mutex<Census>,
+    pub totals: Mutex<SessionTotals>,
     pub connections: Arc<ConnectionLimit>,
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
@@ -131,7 +131,7 @@ impl Shared {
             upload_limit: rate(settings.upload_rate_limit),
             announce_slots: AnnounceSlots::new(announces(&settings)),
             udp_announce_slots: AnnounceSlots::new(MAX_UDP_ANNOUNCES),
-            census: Mutex::new(Census::default()),
+            totals: Mutex::new(SessionTotals::default()),
             changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections(&settings)),
             half_open: Arc::default(),

@@ -54,8 +54,8 @@ impl SessionStats {
             dht_nodes: session.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
             ..Self::default()
         };
-        let census = session.census.lock();
-        let mut traffic = census.left_behind();
+        let totals = session.totals.lock();
+        let mut traffic = totals.left_behind();
         for driver in session.drivers() {
             let counted = driver.look(|core, now| (core.status(now), core.num_dialling(), core.traffic()));
             let Ok((s, half_open, its)) = counted else { continue };
@@ -75,8 +75,8 @@ impl SessionStats {
         stats.total_upload = traffic.upload;
         stats.total_payload_download = traffic.payload_download;
         stats.total_payload_upload = traffic.payload_upload;
-        stats.all_time_download = census.before().download.saturating_add(traffic.payload_download);
-        stats.all_time_upload = census.before().upload.saturating_add(traffic.payload_upload);
+        stats.all_time_download = totals.before().download.saturating_add(traffic.payload_download);
+        stats.all_time_upload = totals.before().upload.saturating_add(traffic.payload_upload);
         stats.hash_failures = traffic.hash_failures;
         stats.redundant_bytes = traffic.redundant_bytes;
         Ok(stats)

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::announce_slots::Turn;
+use super::announce_slots::Claim;
 use crate::alert::AnnounceEvent;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::trackers::RetryIn;
@@ -36,7 +36,7 @@ pub struct AnnounceRequest {
     pub tracker_id: Option<Vec<u8>>,
     pub user_agent: String,
     /// Whose turn it is where announces wait for each other.
-    pub turn: Turn,
+    pub turn: Claim,
 }
 
 impl AnnounceRequest {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::base::storage_index::StorageIndex;
-use crate::engine::swarm::surroundings::Urgency;
+use crate::engine::swarm::urgency::Urgency;
 
 /// This part of the places is for reads that wait.
 const FOR_READS: usize = 8;
@@ -49,7 +49,7 @@ impl Waiters {
 
 /// Whose announce it is, and what for.
 #[derive(Debug, Clone)]
-pub struct Turn {
+pub struct Claim {
     pub torrent: StorageIndex,
     pub waiters: Arc<Waiters>,
     /// The host of its tracker.
@@ -60,7 +60,7 @@ pub struct Turn {
     pub failed: bool,
 }
 
-impl Turn {
+impl Claim {
     /// The lowest comes first. A tracker that failed is less likely to be of use.
     fn rank(&self) -> u8 {
         let waiters = self.waiters.0.load(Ordering::Relaxed);
@@ -91,7 +91,7 @@ struct State {
 
 #[derive(Debug)]
 struct Waiting {
-    turn: Turn,
+    turn: Claim,
     key: Key,
     place: oneshot::Sender<AnnounceSlot>,
 }
@@ -116,7 +116,7 @@ struct Tracker {
 #[derive(Debug)]
 pub struct AnnounceSlot {
     slots: Arc<AnnounceSlots>,
-    turn: Turn,
+    turn: Claim,
 }
 
 /// One who waits, until it is dropped.
@@ -126,7 +126,7 @@ struct InLine<'a> {
 }
 
 impl State {
-    fn enter(&mut self, turn: Turn, place: oneshot::Sender<AnnounceSlot>) -> u64 {
+    fn enter(&mut self, turn: Claim, place: oneshot::Sender<AnnounceSlot>) -> u64 {
         let number = self.next;
         self.next += 1;
         let torrent = self.torrents.entry(turn.torrent).or_default();
@@ -149,13 +149,13 @@ impl State {
         Some(waiting)
     }
 
-    fn hold(&mut self, turn: &Turn) {
+    fn hold(&mut self, turn: &Claim) {
         self.taken += 1;
         self.torrents.entry(turn.torrent).or_default().held += 1;
         self.trackers.entry(turn.tracker.clone()).or_default().held += 1;
     }
 
-    fn give_back(&mut self, turn: &Turn) {
+    fn give_back(&mut self, turn: &Claim) {
         self.taken -= 1;
         if let Some(torrent) = self.torrents.get_mut(&turn.torrent) {
             torrent.held -= 1;
@@ -166,7 +166,7 @@ impl State {
         self.forget(turn);
     }
 
-    fn forget(&mut self, turn: &Turn) {
+    fn forget(&mut self, turn: &Claim) {
         if self.torrents.get(&turn.torrent).is_some_and(|t| t.held == 0 && t.line.is_empty()) {
             self.torrents.remove(&turn.torrent);
         }
@@ -232,7 +232,7 @@ impl AnnounceSlots {
     }
 
     /// Waits for a place. None: there will be none.
-    pub async fn take(self: &Arc<Self>, turn: Turn) -> Option<AnnounceSlot> {
+    pub async fn take(self: &Arc<Self>, turn: Claim) -> Option<AnnounceSlot> {
         let (place, given) = oneshot::channel();
         let (in_line, has_place) = {
             let mut state = self.state.lock();

@@ -6,7 +6,7 @@ use super::*;
 type Taking = Pin<Box<dyn Future<Output = Option<AnnounceSlot>>>>;
 
 /// Gets in line.
-fn line_up(slots: &Arc<AnnounceSlots>, turn: Turn) -> Taking {
+fn line_up(slots: &Arc<AnnounceSlots>, turn: Claim) -> Taking {
     let slots = slots.clone();
     let mut taking: Taking = Box::pin(async move { slots.take(turn).await });
     assert!(look(&mut taking).is_none(), "there is a place");
@@ -22,13 +22,13 @@ fn look(taking: &mut Taking) -> Option<AnnounceSlot> {
 }
 
 /// A place, if there is one at once.
-fn try_take(slots: &Arc<AnnounceSlots>, turn: Turn) -> Option<AnnounceSlot> {
+fn try_take(slots: &Arc<AnnounceSlots>, turn: Claim) -> Option<AnnounceSlot> {
     let slots = slots.clone();
     look(&mut (Box::pin(async move { slots.take(turn).await }) as Taking))
 }
 
-fn anybody() -> Turn {
-    Turn {
+fn anybody() -> Claim {
+    Claim {
         torrent: StorageIndex::default(),
         waiters: Arc::default(),
         tracker: "".into(),
@@ -37,11 +37,11 @@ fn anybody() -> Turn {
     }
 }
 
-fn turn(torrent: u64, tracker: &str) -> Turn {
-    Turn { torrent: StorageIndex(torrent), tracker: tracker.into(), ..anybody() }
+fn turn(torrent: u64, tracker: &str) -> Claim {
+    Claim { torrent: StorageIndex(torrent), tracker: tracker.into(), ..anybody() }
 }
 
-fn waited_for(torrent: u64, tracker: &str, urgency: Urgency) -> Turn {
+fn waited_for(torrent: u64, tracker: &str, urgency: Urgency) -> Claim {
     let turn = turn(torrent, tracker);
     turn.waiters.set(urgency);
     turn
@@ -106,11 +106,11 @@ fn who_is_needed_most_comes_first() {
     let (slots, mut taken) = full(1);
     // Each with its place in the order; of equal ones the first comes first.
     let mut waiting = [
-        (6, Turn { failed: true, ..turn(1, "a") }),
+        (6, Claim { failed: true, ..turn(1, "a") }),
         (4, turn(2, "b")),
-        (5, Turn { failed: true, ..waited_for(3, "c", Urgency::Metadata) }),
-        (1, Turn { failed: true, ..waited_for(4, "d", Urgency::Read) }),
-        (2, Turn { first_or_last: true, ..turn(5, "e") }),
+        (5, Claim { failed: true, ..waited_for(3, "c", Urgency::Metadata) }),
+        (1, Claim { failed: true, ..waited_for(4, "d", Urgency::Read) }),
+        (2, Claim { first_or_last: true, ..turn(5, "e") }),
         (3, waited_for(6, "f", Urgency::Metadata)),
         (0, waited_for(7, "g", Urgency::Read)),
     ]
@@ -144,7 +144,7 @@ fn a_part_is_for_reads_that_wait() {
     slots.rank_anew(turn.torrent);
     assert!(look(&mut taking).is_some());
     drop(taking);
-    let mut failed = line_up(&slots, Turn { failed: true, ..turn });
+    let mut failed = line_up(&slots, Claim { failed: true, ..turn });
     slots.rank_anew(StorageIndex(20));
     assert!(look(&mut failed).is_none(), "a tracker that failed has no such claim");
     drop((dead, failed));
@@ -153,7 +153,7 @@ fn a_part_is_for_reads_that_wait() {
 
 #[test]
 fn neither_a_torrent_nor_a_tracker_keeps_others_waiting() {
-    let first = |torrent, tracker: &str| Turn { first_or_last: true, ..turn(torrent, tracker) };
+    let first = |torrent, tracker: &str| Claim { first_or_last: true, ..turn(torrent, tracker) };
     // One torrent with many trackers; then many torrents with one tracker.
     for one_torrent in [true, false] {
         let slots = AnnounceSlots::new(4);
@@ -172,7 +172,7 @@ fn neither_a_torrent_nor_a_tracker_keeps_others_waiting() {
 #[test]
 fn nobody_waits_for_ever() {
     let (slots, mut taken) = full(1);
-    let mut last = line_up(&slots, Turn { failed: true, ..turn(1, "a") });
+    let mut last = line_up(&slots, Claim { failed: true, ..turn(1, "a") });
     let mut more: Vec<_> =
         (0..FOR_THE_OLDEST).map(|i| line_up(&slots, waited_for(2 + i, "b", Urgency::Read))).collect();
     for _ in 0..FOR_THE_OLDEST {

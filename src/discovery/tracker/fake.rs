@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 
 use super::AnnounceRequest;
-use super::announce_slots::Turn;
+use super::announce_slots::Claim;
 use crate::alert::AnnounceEvent;
 use crate::base::storage_index::StorageIndex;
 use crate::metainfo::info_hash::Sha1Hash;
@@ -37,7 +37,7 @@ pub fn request(url: &str) -> AnnounceRequest {
         ip: None,
         tracker_id: None,
         user_agent: "test/1".to_owned(),
-        turn: Turn {
+        turn: Claim {
             torrent: StorageIndex::INVALID,
             waiters: Arc::default(),
             tracker: url.into(),

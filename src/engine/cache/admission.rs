@@ -8,19 +8,19 @@ use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
 use crate::engine::content::want::Class;
-use crate::engine::life::Life;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
+use crate::engine::run_state::RunState;
 
 /// By what it is decided, beside what is held.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Admission<'a> {
     pub config: &'a Config,
-    pub life: &'a Life,
+    pub run_state: &'a RunState,
     pub cache: &'a Cache,
     pub readers: &'a Readers,
     /// Pieces that are taken because a peer shows them.
-    pub shown: &'a BTreeSet<u32>,
+    pub revealed: &'a BTreeSet<u32>,
 }
 
 impl<'a> Admission<'a> {
@@ -31,10 +31,10 @@ impl<'a> Admission<'a> {
             readers: self.readers.map(),
             deadlines: self.readers.deadlines(),
             lookbehind: &self.cache.lookbehind,
-            shown: self.shown,
+            revealed: self.revealed,
             crowded: self.cache.is_crowded(),
             for_others,
-            stopped: !self.life.is_running(self.config),
+            stopped: !self.run_state.is_running(self.config),
         }
     }
 
@@ -45,7 +45,7 @@ impl<'a> Admission<'a> {
         let within = |held: u64| held == 0 || held + blocks <= self.cache.share_blocks();
         class == Class::Blocked
             || (class == Class::Background && self.readers.values().any(waits))
-            || (class != Class::Shown && self.cache.share.weight() > 0 && within(content.blocks_held()))
+            || (class != Class::Revealed && self.cache.share.weight() > 0 && within(content.blocks_held()))
     }
 
     /// May a piece be begun for `class`? If memory for all of it is there, can be had from what is worth less, or is this
@@ -61,7 +61,7 @@ impl<'a> Admission<'a> {
         }
         // It is asked for every piece that could be begun, and knows no better time than the last tick's: the worth of a piece
         // changes within seconds.
-        let (keepers, bound) = (self.keepers(self.life.last_tick, false), evictable_by(class));
+        let (keepers, bound) = (self.keepers(self.run_state.last_tick, false), evictable_by(class));
         let below = |p: &&u32| keepers.eviction_rank(content, **p) < bound;
         let slots = content.store().present().iter().filter(below).filter_map(|p| content.store().slot(*p));
         let evictable: u64 = slots.map(|s| u64::from(s.received()) + s.promised()).sum();

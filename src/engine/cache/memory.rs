@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::line::Line;
 use super::lookbehind::Lookbehind;
+use super::queue_place::QueuePlace;
 use super::share::{Claim, Share};
 use crate::memory::pool::Pool;
 
@@ -12,7 +12,7 @@ use crate::memory::pool::Pool;
 pub(in crate::engine) struct Cache {
     pub(super) pool: Arc<Pool>,
     pub(super) share: Share,
-    pub(super) line: Line,
+    pub(super) place: QueuePlace,
     pub(super) lookbehind: Lookbehind,
     /// Pieces evicted since the torrent was added.
     pub(super) evicted_pieces: u64,
@@ -20,8 +20,8 @@ pub(in crate::engine) struct Cache {
 
 impl Cache {
     pub(in crate::engine) fn new(pool: Arc<Pool>, share: Share) -> Self {
-        let (line, lookbehind) = (Line::new(pool.join()), Lookbehind::default());
-        Self { pool, share, line, lookbehind, evicted_pieces: 0 }
+        let (place, lookbehind) = (QueuePlace::new(pool.join()), Lookbehind::default());
+        Self { pool, share, place, lookbehind, evicted_pieces: 0 }
     }
 
     /// The memory of the session.
@@ -98,7 +98,7 @@ impl Cache {
 
     /// The torrent is removed: it wants nothing any more.
     pub(in crate::engine) fn give_up(&mut self) {
-        self.line.leave();
+        self.place.leave();
         self.share.claim(Claim::default());
         self.share.protect(0);
     }

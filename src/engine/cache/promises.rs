@@ -3,7 +3,7 @@
 use super::memory::Cache;
 use crate::engine::content::Content;
 use crate::engine::readers::Readers;
-use crate::memory::turns::Rank;
+use crate::memory::queue::Rank;
 
 impl Cache {
     /// Pieces that are read block by block, or no more, are paid so from now on.
@@ -23,7 +23,7 @@ impl Cache {
         }
         for (piece, blocks) in whole {
             let rank = Rank { urgency: 0, since: 0 };
-            if let Some(promise) = self.line.promise(rank, blocks) {
+            if let Some(promise) = self.place.promise(rank, blocks) {
                 content.store_mut().set_promise(piece, Some(promise));
             }
         }

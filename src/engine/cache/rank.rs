@@ -17,7 +17,7 @@ pub(in crate::engine) enum EvictionRank {
     /// Verified, outside all windows: somebody may seek back.
     Old,
     /// Taken so that a peer shows the next one.
-    Shown,
+    Revealed,
     /// Wanted by its priority only, or in the window of a reader where nobody reads now.
     Wanted,
     /// In the window of a background reader.
@@ -36,7 +36,7 @@ pub(in crate::engine) struct Keepers<'a> {
     pub readers: &'a BTreeMap<ReaderId, Reader>,
     pub deadlines: &'a BTreeMap<u32, Time>,
     pub lookbehind: &'a Lookbehind,
-    pub shown: &'a BTreeSet<u32>,
+    pub revealed: &'a BTreeSet<u32>,
     /// Torrents take turns with what memory there is.
     pub crowded: bool,
     /// It is for another torrent: what nobody reads now is worth less to it than to this one.
@@ -53,7 +53,7 @@ impl Keepers<'_> {
         }
         let halted = self.for_others && self.stopped;
         let mut worth = match (content.picker().priority(piece), slot.stage()) {
-            (0, Stage::Partial) if self.shown.contains(&piece) => EvictionRank::Shown,
+            (0, Stage::Partial) if self.revealed.contains(&piece) => EvictionRank::Revealed,
             (0, Stage::Partial) => EvictionRank::Scrap,
             (0, _) => EvictionRank::Old,
             _ => EvictionRank::Wanted,
@@ -103,6 +103,6 @@ pub(in crate::engine) fn evictable_by(class: Class) -> EvictionRank {
         Class::Deadline => EvictionRank::FarAhead,
         Class::Pinned | Class::Background => EvictionRank::Background,
         Class::Priority => EvictionRank::Wanted,
-        Class::Shown => EvictionRank::Shown,
+        Class::Revealed => EvictionRank::Revealed,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::memory::Cache;
 use crate::engine::content::Content;
-use crate::engine::content::pieces::{Slot, Stage};
+use crate::engine::content::pieces::{PieceState, Stage};
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 use crate::memory::pool::BLOCK_SIZE;
@@ -73,7 +73,7 @@ impl Cache {
         readers: &Readers,
     ) -> StorageStats {
         let (limit, peak) = self.pool.limit_and_peak();
-        let slot = |piece: &u32| -> Option<&Slot> { content.and_then(|c| c.store().slot(*piece)) };
+        let slot = |piece: &u32| -> Option<&PieceState> { content.and_then(|c| c.store().slot(*piece)) };
         let held = |pieces: &BTreeSet<u32>| pieces.iter().filter_map(slot).map(|s| bytes(s.received().into())).sum();
         let pinned: BTreeSet<u32> =
             readers.values().flat_map(|r| r.window().head.clone().chain(r.window().tail.clone())).collect();

@@ -3,13 +3,18 @@
 use super::memory::Cache;
 use super::rank::{EvictionRank, Keepers};
 use crate::engine::content::Content;
-use crate::engine::content::pieces::{Slot, Stage};
+use crate::engine::content::pieces::{PieceState, Stage};
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
 
 impl Keepers<'_> {
     /// The piece worth least of those that may go, if it is worth less than `below`.
-    pub fn worst(&self, content: &Content, below: EvictionRank, may_go: impl Fn(u32, &Slot) -> bool) -> Option<u32> {
+    pub fn worst(
+        &self,
+        content: &Content,
+        below: EvictionRank,
+        may_go: impl Fn(u32, &PieceState) -> bool,
+    ) -> Option<u32> {
         self.worst_of(content, |piece, worth, slot| worth < below && may_go(piece, slot))
     }
 
@@ -18,7 +23,7 @@ impl Keepers<'_> {
         self.worst_of(content, |piece, _, slot| slot.is_borrowed() && slot.stage() != Stage::Writing && may_go(piece))
     }
 
-    fn worst_of(&self, content: &Content, may_go: impl Fn(u32, EvictionRank, &Slot) -> bool) -> Option<u32> {
+    fn worst_of(&self, content: &Content, may_go: impl Fn(u32, EvictionRank, &PieceState) -> bool) -> Option<u32> {
         let mut worst: Option<(EvictionRank, u64, u32)> = None;
         for piece in content.store().present().iter().copied() {
             let worth = self.eviction_rank(content, piece);
@@ -70,9 +75,9 @@ impl Cache {
     pub(in crate::engine) fn longest_unused<'a>(
         &self,
         content: &'a Content,
-        counts: impl Fn(&Slot) -> bool,
-    ) -> Option<(u32, &'a Slot)> {
-        let may_go = |s: &Slot| s.stage() != Stage::Writing && counts(s);
+        counts: impl Fn(&PieceState) -> bool,
+    ) -> Option<(u32, &'a PieceState)> {
+        let may_go = |s: &PieceState| s.stage() != Stage::Writing && counts(s);
         let slots = content.store().present().iter().filter(|p| !self.protects(**p));
         let slots = slots.filter_map(|p| Some((*p, content.store().slot(*p).filter(|s| may_go(s))?)));
         slots.min_by_key(|(_, s)| (s.is_shared(), s.used()))

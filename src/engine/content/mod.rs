@@ -1,10 +1,10 @@
 //! What exists of a torrent from the metadata on.
 
-pub mod arrival;
 pub mod bitfield;
+pub mod completion;
+pub mod exclusive_pieces;
 pub mod hash_job;
 pub mod hashing;
-pub mod parole;
 pub(crate) mod piece;
 pub mod piece_hash;
 pub mod piece_picker;
@@ -20,7 +20,7 @@ use self::pieces::{Stage, Store};
 use self::verifier::Verifier;
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Pool};
-use crate::memory::turns::Promise;
+use crate::memory::queue::Promise;
 use crate::metainfo::{FileLayout, Info};
 
 #[derive(Debug)]

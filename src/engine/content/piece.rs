@@ -4,11 +4,11 @@ use super::piece_hash::PieceHash;
 use super::pieces::{MAX_COPIES, PeerKey};
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Blocks, Pool};
-use crate::memory::turns::Promise;
+use crate::memory::queue::Promise;
 
 /// One block of a piece on its way.
 #[derive(Debug, Clone, Default)]
-pub struct BlockSlot {
+pub struct BlockState {
     pub(super) data: Option<Block>,
     /// Who was asked for it and has not answered.
     pub(super) asked: [PeerKey; MAX_COPIES],
@@ -24,7 +24,7 @@ pub struct BlockSlot {
     pub(super) watched: bool,
 }
 
-impl BlockSlot {
+impl BlockState {
     pub fn data(&self) -> Option<&Block> {
         self.data.as_ref()
     }
@@ -80,8 +80,8 @@ pub enum Stage {
 
 /// A piece in memory.
 #[derive(Debug)]
-pub struct Slot {
-    pub(super) blocks: Vec<BlockSlot>,
+pub struct PieceState {
+    pub(super) blocks: Vec<BlockState>,
     pub(super) stage: Stage,
     /// Only this peer may be asked for it (parole).
     pub(super) exclusive: PeerKey,
@@ -112,8 +112,8 @@ pub struct Slot {
     pub(super) borrowed: bool,
 }
 
-impl Slot {
-    pub fn blocks(&self) -> &[BlockSlot] {
+impl PieceState {
+    pub fn blocks(&self) -> &[BlockState] {
         &self.blocks
     }
 
@@ -147,7 +147,7 @@ impl Slot {
     }
 
     pub fn is_free(&self, block: u32) -> bool {
-        self.blocks.get(block as usize).is_some_and(BlockSlot::is_free)
+        self.blocks.get(block as usize).is_some_and(BlockState::is_free)
     }
 
     pub(in crate::engine) fn has_promise(&self) -> bool {

@@ -10,11 +10,11 @@ mod promises;
 use std::collections::BTreeSet;
 
 pub use super::hash_job::{HashJob, Hashed};
-pub use super::piece::{BlockSlot, Slot, Stage};
+pub use super::piece::{BlockState, PieceState, Stage};
 use super::piece_hash::PieceHash;
 use crate::base::time::Time;
 use crate::memory::pool::Block;
-use crate::memory::turns::Promise;
+use crate::memory::queue::Promise;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -53,7 +53,7 @@ pub enum Arrival {
 pub struct Store {
     num_pieces: usize,
     /// Empty until the first piece is begun, and `place` too: most torrents of a session wait for their turn.
-    slots: Vec<Option<Box<Slot>>>,
+    slots: Vec<Option<Box<PieceState>>>,
     /// The pieces that have a slot, in no order; each slot's place in it is found through `place`.
     present: Vec<u32>,
     place: Vec<u32>,
@@ -96,11 +96,11 @@ impl Store {
         }
     }
 
-    pub fn slot(&self, piece: u32) -> Option<&Slot> {
+    pub fn slot(&self, piece: u32) -> Option<&PieceState> {
         self.slots.get(piece as usize).and_then(|s| s.as_deref())
     }
 
-    pub(super) fn slot_mut(&mut self, piece: u32) -> Option<&mut Slot> {
+    pub(super) fn slot_mut(&mut self, piece: u32) -> Option<&mut PieceState> {
         self.slots.get_mut(piece as usize).and_then(|s| s.as_deref_mut())
     }
 
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// Changes a slot, and keeps count of the blocks that are to be asked for.
-    fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+    fn edit<R>(&mut self, piece: u32, change: impl FnOnce(&mut PieceState) -> R) -> Option<R> {
         let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
         let (free, asked, passed) = (slot.free_blocks(), slot.asked, slot.passed);
         let result = change(slot);
@@ -203,8 +203,8 @@ impl Store {
             return;
         }
         self.clock += 1;
-        let slot = Slot {
-            blocks: vec![BlockSlot::default(); blocks as usize],
+        let slot = PieceState {
+            blocks: vec![BlockState::default(); blocks as usize],
             stage: Stage::Partial,
             exclusive: PeerKey::NOBODY,
             used: self.clock,
@@ -281,7 +281,7 @@ impl Store {
         }
         let waiting = || slot.blocks.iter().enumerate().filter(|(_, b)| b.data.is_none() && b.copies() > 0);
         let far = least.max(now + takes * FAR);
-        let late = |b: &BlockSlot| match b.copies() {
+        let late = |b: &BlockState| match b.copies() {
             MAX_COPIES.. => is_known && comes(b.expected) > far,
             copies => {
                 if is_known {
@@ -302,7 +302,7 @@ impl Store {
     /// A block of the piece that one peer was asked for, and not this one: the one expected last.
     pub fn single_block(&self, piece: u32, peer: PeerKey) -> Option<u32> {
         let slot = self.slot(piece).filter(|s| s.stage == Stage::Partial && s.asked > 0)?;
-        let single = |b: &BlockSlot| b.data.is_none() && b.copies() == 1 && !b.is_asked_of(peer);
+        let single = |b: &BlockState| b.data.is_none() && b.copies() == 1 && !b.is_asked_of(peer);
         let singles = slot.blocks.iter().enumerate().filter(|(_, b)| single(b));
         singles.max_by_key(|(_, b)| b.expected).map(|(i, _)| i as u32)
     }
@@ -425,7 +425,7 @@ impl Store {
         } else {
             self.partial_blocks -= blocks;
         }
-        let asked = |(i, b): (usize, &BlockSlot)| {
+        let asked = |(i, b): (usize, &BlockState)| {
             b.asked.iter().filter(|p| **p != PeerKey::NOBODY).map(|p| (i as u32, *p)).collect::<Vec<_>>()
         };
         slot.blocks.iter().enumerate().flat_map(asked).collect()

@@ -1,6 +1,6 @@
 //! Tests of what the content knows of its pieces and files.
 
-use super::arrival::Passed;
+use super::completion::AfterHash;
 use super::hashing::{Hashing, Verified};
 use super::pieces::{Arrival, HashJob, PeerKey};
 use super::*;
@@ -74,8 +74,8 @@ fn what_passed_is_kept_or_written() {
     let (mut content, pool) = (content(), Pool::new(1 << 20));
     receive(&mut content, &pool, 0);
     receive(&mut content, &pool, 1);
-    assert!(matches!(content.passed(0, StorageKind::Memory), Passed::Kept));
-    assert!(matches!(content.passed(1, StorageKind::Disk), Passed::ToWrite(blocks) if blocks.len() == 1));
+    assert!(matches!(content.passed(0, StorageKind::Memory), AfterHash::Kept));
+    assert!(matches!(content.passed(1, StorageKind::Disk), AfterHash::ToWrite(blocks) if blocks.len() == 1));
     assert!(!content.write_ended(0), "nobody writes it");
     assert!(content.write_ended(1) && !content.write_ended(1));
 }

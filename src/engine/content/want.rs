@@ -1,7 +1,7 @@
 //! What is wanted: pieces, each for something, and the next block of one.
 
 use super::Content;
-use super::piece::Slot;
+use super::piece::PieceState;
 use crate::base::time::Time;
 use crate::metainfo::FileLayout;
 
@@ -14,7 +14,7 @@ pub enum Class {
     Background,
     Priority,
     /// Not wanted: taken so that a peer shows the next piece.
-    Shown,
+    Revealed,
 }
 
 /// One piece wanted.
@@ -46,7 +46,7 @@ impl Want {
     }
 
     /// Blocks of it that may be asked for; `slot`: of the piece, if it is begun.
-    pub fn free_blocks(&self, slot: Option<&Slot>, layout: &FileLayout) -> u32 {
+    pub fn free_blocks(&self, slot: Option<&PieceState>, layout: &FileLayout) -> u32 {
         slot.map_or_else(
             || layout.num_blocks_to_fetch(self.piece, self.from, self.until),
             |s| s.free_within(self.from, self.until),

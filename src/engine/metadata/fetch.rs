@@ -165,7 +165,7 @@ pub(in crate::engine) struct MetadataFetch {
     /// Who was asked for the first piece without having told a size.
     blind: BTreeSet<PeerKey>,
     /// Whether each who was asked ever brought a piece, and since when none.
-    fruitless: BTreeMap<PeerKey, (bool, Time)>,
+    undelivered: BTreeMap<PeerKey, (bool, Time)>,
 }
 
 impl MetadataFetch {
@@ -174,7 +174,7 @@ impl MetadataFetch {
         self.offers.remove(&key);
         self.rests.remove(&key);
         self.blind.remove(&key);
-        self.fruitless.remove(&key);
+        self.undelivered.remove(&key);
         let offers = &self.offers;
         self.attempts.retain(|a| a.alone != Some(key) && (a.has_data() || offers.values().any(|s| *s == a.size)));
         for piece in self.attempts.iter_mut().flat_map(|a| &mut a.pieces) {
@@ -210,12 +210,12 @@ impl MetadataFetch {
     }
 
     /// Whether a peer that was asked ever brought a piece, and since when none.
-    pub(in crate::engine) fn fruitless(&self, key: PeerKey) -> Option<(bool, Time)> {
-        self.fruitless.get(&key).copied()
+    pub(in crate::engine) fn undelivered(&self, key: PeerKey) -> Option<(bool, Time)> {
+        self.undelivered.get(&key).copied()
     }
 
     /// How often in a row a peer rejected, or did not answer.
-    pub(in crate::engine) fn times_in_vain(&self, key: PeerKey) -> u32 {
+    pub(in crate::engine) fn times_failed(&self, key: PeerKey) -> u32 {
         self.rests.get(&key).map_or(0, |(_, times)| *times)
     }
 
@@ -292,7 +292,7 @@ impl MetadataFetch {
         if !attempt.receive(now, key, index, total, payload) {
             return None;
         }
-        self.fruitless.insert(key, (true, now));
+        self.undelivered.insert(key, (true, now));
         attempt.is_complete().then(|| self.attempts.swap_remove(at).assemble())
     }
 
@@ -312,7 +312,7 @@ impl MetadataFetch {
     /// The piece to ask a peer for next.
     pub(in crate::engine) fn ask(&mut self, now: Time, key: PeerKey) -> Option<u32> {
         let piece = self.next_for(now, key).or_else(|| self.ask_blindly(now, key).then_some(0))?;
-        self.fruitless.entry(key).or_insert((false, now));
+        self.undelivered.entry(key).or_insert((false, now));
         Some(piece)
     }
 
@@ -352,6 +352,6 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 4, 5].map(&mut ask_in), [3, 3, 3, 6, 9, 12]);
         let now = Time::from_millis(5500);
         assert!(fetch.receive(now, PeerKey(0), 0, 100, vec![0; 100]).is_some());
-        assert_eq!(fetch.fruitless(PeerKey(0)), Some((true, now)));
+        assert_eq!(fetch.undelivered(PeerKey(0)), Some((true, now)));
     }
 }

@@ -1,6 +1,6 @@
 //! Who has what: what peers say of their pieces, what they are told of ours.
 
-use super::haves::Was;
+use super::haves::BeforeLoss;
 use super::messages::wake;
 use super::peers::Peers;
 use super::wire_peer::Peer;
@@ -46,7 +46,7 @@ pub(in crate::engine) fn tell_have(
         Audience::Informed => peer.extensions.ids().lt_donthave.is_some(),
         Audience::Nobody => false,
     };
-    let hears = (hears && !peer.haves.has(piece)) || peer.shown.shows(piece);
+    let hears = (hears && !peer.haves.has(piece)) || peer.revealed.has(piece);
     if hears && peer.haves.tell(piece) {
         peer.send(now, &Message::Have(piece));
         wake(woken, peer);
@@ -81,14 +81,14 @@ pub(in crate::engine) enum Have {
     /// Nothing new.
     Known,
     /// The peer shows us again what we lost.
-    ShownAgain,
+    RevealedAgain,
     News,
 }
 
 /// A peer has a piece no more.
 #[derive(Debug)]
 pub(in crate::engine) struct Lost {
-    pub was: Was,
+    pub was: BeforeLoss,
     /// The blocks of the piece that it was asked for.
     pub asked: Vec<u32>,
 }
@@ -99,7 +99,7 @@ impl Peers {
         let mut offers = Offers::default();
         self.for_each_partial(|peer| {
             let Some(left) = peer.haves.ours_changed(piece, had) else { return };
-            if had && peer.shown.take(piece) && left == 0 {
+            if had && peer.revealed.take(piece) && left == 0 {
                 offers.showed.push(peer.key);
             }
             if left <= 1 {
@@ -125,16 +125,16 @@ impl Peer {
             if !content.is_missing(piece) || self.haves.is_counted_seed() {
                 return Ok(Have::Known);
             }
-            self.shown.again = true;
-            self.shown.note(piece);
+            self.revealed.again = true;
+            self.revealed.note(piece);
             self.source.refusals_mut().forget(piece);
-            return Ok(Have::ShownAgain);
+            return Ok(Have::RevealedAgain);
         }
         self.budget.refund(1); // it was news
         // One that becomes a seed piece by piece stays counted piece by piece: else one that flaps would cost us a walk over
         // all pieces with each message.
         content.picker_mut().peer_has(piece);
-        self.shown.note(piece);
+        self.revealed.note(piece);
         Ok(Have::News)
     }
 
@@ -157,7 +157,7 @@ impl Peer {
         self.forget_pieces(content);
         content.picker_mut().peer_joined(&field);
         self.haves.replace(field, content.have());
-        self.shown.replace(self.haves.pieces().iter().filter(|_| !self.haves.is_counted_seed()));
+        self.revealed.replace(self.haves.pieces().iter().filter(|_| !self.haves.is_counted_seed()));
         Ok(())
     }
 

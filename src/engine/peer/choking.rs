@@ -1,6 +1,6 @@
 //! Who chokes whom and who is interested, in both directions (BEP 3), and the pieces for which that does not count (BEP 6).
 
-use super::fickle::Fickle;
+use super::choke_flaps::ChokeFlaps;
 use crate::base::time::Time;
 
 /// Pieces that a peer lets us ask for while it chokes us, at most.
@@ -15,7 +15,7 @@ pub struct Choking {
     /// It chokes us, or says for too short a time that it does not.
     peer_choking: bool,
     peer_interested: bool,
-    fickle: Fickle,
+    flaps: ChokeFlaps,
     optimistic: bool,
     last_unchoked: Time,
     /// Pieces that we may ask for while choked, and those that it may.
@@ -32,7 +32,7 @@ impl Default for Choking {
             am_interested: false,
             peer_choking: true,
             peer_interested: false,
-            fickle: Fickle::default(),
+            flaps: ChokeFlaps::default(),
             optimistic: false,
             last_unchoked: Time::ZERO,
             allowed_to_us: Vec::new(),
@@ -119,7 +119,7 @@ impl Choking {
 
     /// It lets us ask. Not believed of one that says so again and again.
     pub fn unchoked(&mut self, now: Time) -> bool {
-        let changes = self.peer_choking && self.fickle.unchoked(now);
+        let changes = self.peer_choking && self.flaps.unchoked(now);
         self.peer_choking &= !changes;
         changes
     }
@@ -127,13 +127,13 @@ impl Choking {
     /// So many requests went with that, none of them with a word.
     pub(super) fn choked(&mut self, now: Time, lost: usize) {
         self.peer_choking = true;
-        self.fickle.choked(now, lost);
+        self.flaps.choked(now, lost);
     }
 
     /// What time brings about. True: it said that we may ask, and it is believed only now.
     pub(super) fn review(&mut self, now: Time) -> bool {
-        self.fickle.forget_ghosts(now);
-        let believed = self.fickle.is_believed_now(now);
+        self.flaps.forget_ghosts(now);
+        let believed = self.flaps.is_believed_now(now);
         self.peer_choking &= !believed;
         believed
     }
@@ -164,27 +164,27 @@ impl Choking {
     pub fn rejected(&mut self, piece: u32) -> bool {
         if self.peer_choking {
             self.allowed_to_us.retain(|p| *p != piece);
-            self.fickle.rejected();
+            self.flaps.rejected();
         }
         self.peer_choking
     }
 
     pub(super) fn asked(&mut self) {
-        self.fickle.asked();
+        self.flaps.asked();
     }
 
     pub(super) fn brought_a_block(&mut self) {
-        self.fickle.brought_a_block();
+        self.flaps.brought_a_block();
     }
 
     /// A block came that nobody waits for.
     pub(super) fn stray_came(&mut self) {
-        self.fickle.stray_came();
+        self.flaps.stray_came();
     }
 
     /// How many of so many blocks may be asked of it at once.
     pub(super) fn room(&self, queue: usize) -> usize {
-        self.fickle.room(queue)
+        self.flaps.room(queue)
     }
 }
 

@@ -18,7 +18,7 @@ pub struct EarlyHaves {
 pub struct EarlyField {
     pub field: Bitfield,
     /// Those that it named one by one.
-    pub shown: Vec<u32>,
+    pub revealed: Vec<u32>,
 }
 
 impl EarlyHaves {
@@ -57,18 +57,18 @@ impl EarlyHaves {
             (false, Some(bytes)) => Bitfield::from_message(bytes, pieces)?,
             (false, None) => Bitfield::new(pieces),
         };
-        let mut shown = Vec::new();
+        let mut revealed = Vec::new();
         for (piece, has) in self.changes {
             if !has {
                 field.clear(piece);
             } else if piece < pieces {
                 field.set(piece);
-                shown.push(piece);
+                revealed.push(piece);
             } else {
                 return Err(does_not_fit(pieces));
             }
         }
-        Ok(EarlyField { field, shown })
+        Ok(EarlyField { field, revealed })
     }
 }
 
@@ -84,10 +84,10 @@ mod tests {
         assert!(early.lost(0).is_ok() && early.got(1).is_ok() && early.lost(9).is_ok());
         assert_eq!(early.bytes(), 25);
         let understood = early.understand(3).expect("it fits");
-        assert_eq!((understood.field.as_bytes(), understood.shown), ([0b0110_0000].as_slice(), vec![1]));
+        assert_eq!((understood.field.as_bytes(), understood.revealed), ([0b0110_0000].as_slice(), vec![1]));
         let mut early = EarlyHaves::default();
         early.state_all();
-        assert_eq!(early.understand(3), Ok(EarlyField { field: Bitfield::full(3), shown: Vec::new() }));
+        assert_eq!(early.understand(3), Ok(EarlyField { field: Bitfield::full(3), revealed: Vec::new() }));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::wire::{ExtendedHandshake, ExtensionIds, Message, allowed_fast};
 
 /// What an extended handshake brought.
 #[derive(Debug)]
-pub(in crate::engine) struct Heard {
+pub(in crate::engine) struct HandshakeNews {
     /// The address on which a peer listens that came to us.
     pub listens: Option<SocketAddr>,
     /// It understands from now on that pieces go again.
@@ -89,11 +89,11 @@ impl Peer {
         self.send(now, &Message::Extended { id: 0, payload: hello.encode() });
     }
 
-    pub(in crate::engine) fn extended_handshake(&mut self, payload: &[u8]) -> Result<Heard, String> {
+    pub(in crate::engine) fn extended_handshake(&mut self, payload: &[u8]) -> Result<HandshakeNews, String> {
         let hello = ExtendedHandshake::parse(payload).map_err(|e| format!("extended handshake: {e}"))?;
         let metadata_size = hello.metadata_size;
         let news = self.extensions.hear(hello);
-        Ok(Heard {
+        Ok(HandshakeNews {
             listens: news.listen_port.and_then(|_| self.listens()),
             learned_donthave: news.learned_donthave,
             metadata_size,

@@ -21,7 +21,7 @@ pub struct Haves {
 
 /// What one that lost a piece was before.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Was {
+pub struct BeforeLoss {
     pub seed: bool,
     pub counted_seed: bool,
 }
@@ -80,7 +80,7 @@ impl Haves {
     }
 
     /// It has a piece no more, and is counted piece by piece from now on. None: it had not.
-    pub fn lost(&mut self, piece: u32, ours: &Bitfield) -> Option<Was> {
+    pub fn lost(&mut self, piece: u32, ours: &Bitfield) -> Option<BeforeLoss> {
         let seed = self.is_seed();
         if !self.pieces.clear(piece) {
             return None;
@@ -92,7 +92,7 @@ impl Haves {
         if !ours.get(piece) {
             self.offers = self.offers.saturating_sub(1);
         }
-        Some(Was { seed, counted_seed })
+        Some(BeforeLoss { seed, counted_seed })
     }
 
     /// It is about to state all that it has. An error: once too often.
@@ -136,7 +136,7 @@ impl Haves {
         self.told = ours.clone();
     }
 
-    /// We have a piece no more. Was it told that we had it?
+    /// We have a piece no more. BeforeLoss it told that we had it?
     pub fn take_back(&mut self, piece: u32) -> bool {
         self.told.clear(piece)
     }
@@ -185,7 +185,7 @@ mod tests {
         assert!(haves.tell(1) && !haves.tell(1));
         assert!(haves.needs_look(false) && !haves.needs_look(true));
         assert!(haves.take_back(1) && !haves.take_back(1) && !haves.needs_look(false));
-        assert_eq!(haves.lost(0, &ours), Some(Was { seed: true, counted_seed: true }));
+        assert_eq!(haves.lost(0, &ours), Some(BeforeLoss { seed: true, counted_seed: true }));
         assert!(haves.needs_look(true));
         assert_eq!(haves.lost(0, &ours), None);
     }

@@ -1,13 +1,12 @@
 //! Peers: what is known of each, what it is told and what it is sent.
 
-pub(crate) mod arriving;
 pub(crate) mod availability;
+pub mod block_intervals;
 pub mod budget;
+pub mod choke_flaps;
 pub mod choking;
 pub mod early_haves;
 pub mod extensions;
-pub mod fickle;
-pub mod fruitless;
 pub mod handshake;
 pub mod haves;
 pub mod messages;
@@ -17,10 +16,11 @@ pub mod parole;
 pub mod peers;
 pub mod pex;
 pub mod queue_depth;
+pub(crate) mod received_block;
 pub mod refusals;
 mod request;
-pub mod rhythm;
-pub mod shown;
+pub mod revealed;
+pub mod snub_timer;
 pub mod source;
 pub mod upload;
 pub mod uploads;

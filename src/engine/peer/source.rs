@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fruitless::Fruitless;
+use super::block_intervals::BlockIntervals;
 use super::queue_depth::{Depth, LEAST_WAIT};
 use super::refusals::Refusals;
 use super::request::Request;
-use super::rhythm::Rhythm;
+use super::snub_timer::SnubTimer;
 use crate::base::time::Time;
 use crate::engine::bandwidth::aggregate::Part;
 use crate::engine::bandwidth::path::{FIRST_QUEUE, PeerPath, QueueTime};
@@ -39,8 +39,8 @@ const INTERVALS: u32 = 2;
 pub struct Source {
     path: PeerPath,
     depth: Depth,
-    rhythm: Rhythm,
-    fruitless: Fruitless,
+    intervals: BlockIntervals,
+    snub_timer: SnubTimer,
     /// What it is asked for, the oldest first.
     requests: VecDeque<Request>,
     /// The memory for that.
@@ -66,8 +66,8 @@ impl Source {
         Self {
             path: PeerPath::new(first_queue),
             depth: Depth::default(),
-            rhythm: Rhythm::new(now),
-            fruitless: Fruitless::new(now),
+            intervals: BlockIntervals::new(now),
+            snub_timer: SnubTimer::new(now),
             requests: VecDeque::new(),
             credits,
             refusals: Refusals::default(),
@@ -124,8 +124,8 @@ impl Source {
     /// It is asked for a block. `ready`: it waited for that.
     pub fn ask(&mut self, request: Request, ready: bool) {
         let now = request.sent;
-        self.fruitless.asked(now, ready);
-        self.rhythm.asked(now);
+        self.snub_timer.asked(now, ready);
+        self.intervals.asked(now);
         if self.requests.is_empty() {
             self.last_block = now;
         }
@@ -140,9 +140,9 @@ impl Source {
 
     /// It brought a block that it was asked for, whether or not somebody still waits for it.
     pub(super) fn brought(&mut self, now: Time, stray: bool) {
-        self.rhythm.brought_a_block(now, stray);
+        self.intervals.brought_a_block(now, stray);
         self.last_block = now;
-        self.fruitless.brought_a_block(now);
+        self.snub_timer.brought_a_block(now);
     }
 
     /// The answer to a request.
@@ -164,7 +164,7 @@ impl Source {
 
     /// Has it brought nothing yet?
     pub fn is_unknown(&self) -> bool {
-        self.rhythm.is_unknown()
+        self.intervals.is_unknown()
     }
 
     /// What it is to the aggregate of all.
@@ -176,7 +176,7 @@ impl Source {
     pub(super) fn review(&mut self, now: Time) {
         self.depth.raise(now);
         if self.requests.is_empty() {
-            self.rhythm.rests();
+            self.intervals.rests();
         }
     }
 
@@ -193,11 +193,11 @@ impl Source {
     /// How many of so many requests it takes at once.
     pub(super) fn takes(&self, requests: usize) -> usize {
         // Of one that is silent, one is enough to find out whether it still is.
-        requests.min(if self.is_out() { 1 } else { self.depth.most() })
+        requests.min(if self.is_unresponsive() { 1 } else { self.depth.most() })
     }
 
     /// Has it brought nothing for so long that what it was asked for was taken back, and nothing since?
-    pub fn is_out(&self) -> bool {
+    pub fn is_unresponsive(&self) -> bool {
         self.depth.silent_since().is_some()
     }
 
@@ -239,7 +239,7 @@ impl Source {
         let rate = self.path.bandwidth() * share;
         if rate < 1.0 {
             // What it brought had been taken back.
-            return self.rhythm.usual().max(FIRST_WAIT) * blocks as u32;
+            return self.intervals.usual().max(FIRST_WAIT) * blocks as u32;
         }
         Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / rate)
     }
@@ -256,7 +256,7 @@ impl Source {
     /// Who lets us wait for longer than he should, or than he usually does, will go on doing so.
     pub fn overdue(&self, now: Time) -> Duration {
         let until = self.held.unwrap_or(now);
-        let due = |r: &Request| until.since((self.last_block + self.rhythm.usual()).max(r.sent + self.path.rtt()));
+        let due = |r: &Request| until.since((self.last_block + self.intervals.usual()).max(r.sent + self.path.rtt()));
         let by_request = self.requests.front().map(due).unwrap_or_default();
         // Nor does it become quick because what it lets us wait for was taken back.
         by_request.max(self.depth.silent_since().map_or(Duration::ZERO, |since| until.since(since)))
@@ -264,7 +264,7 @@ impl Source {
 
     /// Does it let us wait for much longer than it usually does?
     pub(super) fn lets_us_wait(&self, now: Time) -> bool {
-        self.overdue(now) >= SILENT.max(self.rhythm.usual())
+        self.overdue(now) >= SILENT.max(self.intervals.usual())
     }
 
     /// What it sent waits for a download limit, or no more: that is no lateness of its own.
@@ -274,8 +274,8 @@ impl Source {
         } else if let Some(since) = self.held.take() {
             let begun = self.requests.front().map_or(self.last_block, |r| r.sent.max(self.last_block));
             self.last_block = now.min(begun + now.since(since));
-            self.fruitless.was_held(now, now.since(since));
-            self.rhythm.was_held(now, now.since(since));
+            self.snub_timer.was_held(now, now.since(since));
+            self.intervals.was_held(now, now.since(since));
         }
     }
 
@@ -292,28 +292,28 @@ impl Source {
             return self.overdue(now) * DOUBT;
         }
         let queued = if self.is_unknown() { Duration::ZERO } else { self.transfer(share, before + 1) };
-        let at_it = self.silent_for(now).min(self.rhythm.usual());
+        let at_it = self.silent_for(now).min(self.intervals.usual());
         queued.saturating_sub(at_it) + if self.snubbed { SNUBBED_WAIT } else { self.overdue(now) }
     }
 
     /// An answer that takes no longer is nothing unusual.
     fn usual_answer(&self) -> Duration {
-        (self.path.rtt() * TRIPS).max(self.rhythm.usual() * INTERVALS)
+        (self.path.rtt() * TRIPS).max(self.intervals.usual() * INTERVALS)
     }
 
     /// Since when it has brought nothing, though asked.
-    pub(super) fn fruitless_since(&self) -> Time {
-        self.fruitless.since()
+    pub(super) fn undelivered_since(&self) -> Time {
+        self.snub_timer.since()
     }
 
     /// It may still bring what it was asked for: it takes so long.
     pub(super) fn is_in_time(&self, now: Time) -> bool {
-        now.since(self.fruitless.since()) < self.rhythm.allowed()
+        now.since(self.snub_timer.since()) < self.intervals.allowed()
     }
 
     /// For how long it has been asked for something.
     pub fn asked_for(&self, now: Time) -> Duration {
-        self.fruitless.asked_for(now)
+        self.snub_timer.asked_for(now)
     }
 
     /// How many of its first requests it has dropped, and whether it has fallen silent with that. When it sent anything last, and whether that
@@ -410,10 +410,10 @@ mod tests {
         source.answered(at(100), BLOCK_SIZE, &request);
         assert_eq!((source.find_dropped(at(200), at(100), false), source.takes(20)), (vec![], 20));
         let dropped = source.find_dropped(at(60_000), at(100), false);
-        assert_eq!((dropped.len(), source.is_out(), source.takes(20)), (7, true, 1));
+        assert_eq!((dropped.len(), source.is_unresponsive(), source.takes(20)), (7, true, 1));
         let request = source.take_request(0, 1).expect("it was asked for");
         source.answered(at(60_100), BLOCK_SIZE, &request);
-        assert!(!source.is_out());
+        assert!(!source.is_unresponsive());
     }
 
     #[test]

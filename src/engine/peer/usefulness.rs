@@ -44,6 +44,6 @@ impl Peer {
         let comes = || self.pours() || self.source.is_in_time(now);
         let brings = self.source.is_held() || !self.source.requests().is_empty() && comes();
         let would = || self.is_ready() && pieces.iter().any(|p| self.serves(*p));
-        (!brings && !would()).then_some(self.source.fruitless_since())
+        (!brings && !would()).then_some(self.source.undelivered_since())
     }
 }

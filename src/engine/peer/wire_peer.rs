@@ -13,7 +13,7 @@ use super::outbox::Outbox;
 use super::parole::Parole;
 use super::pex::Pex;
 use super::request::Request;
-use super::shown::Shown;
+use super::revealed::Revealed;
 use super::source::Source;
 use super::upload::Upload;
 use crate::base::time::Time;
@@ -58,7 +58,7 @@ pub struct Peer {
     /// How many more were taken back, before those.
     forgotten: u32,
     pub parole: Parole,
-    pub shown: Shown,
+    pub revealed: Revealed,
 
     pub upload: Upload,
     pub outbox: Outbox,
@@ -108,7 +108,7 @@ impl Peer {
             cancelled: VecDeque::new(),
             forgotten: 0,
             parole: Parole::default(),
-            shown: Shown::default(),
+            revealed: Revealed::default(),
             upload,
             outbox: Outbox::new(now),
             down: Rate::default(),

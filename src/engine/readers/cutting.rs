@@ -67,14 +67,14 @@ impl Reader {
         let behind_n = behind_want.min(most_behind);
         let ahead_room = free - behind_n;
         let ahead_bytes = match (self.options.lookahead, share) {
-            _ if !self.proven && self.options.lookahead.is_none() => 1,
+            _ if !self.lookahead_unlocked && self.options.lookahead.is_none() => 1,
             (Some(bytes), _) => bytes.max(1),
             (None, Some(_)) => u64::MAX,
             (None, None) => DISK_LOOKAHEAD,
         };
         let wanted = span.pieces_of(self.position, ahead_bytes);
-        // A reader that is not proven still gets the piece after the current one.
-        let wanted_n = if self.proven { pieces(&wanted) } else { pieces(&wanted).max(2) };
+        // A reader that is not lookahead_unlocked still gets the piece after the current one.
+        let wanted_n = if self.lookahead_unlocked { pieces(&wanted) } else { pieces(&wanted).max(2) };
         let wanted_n = wanted_n.min(pieces(&span.pieces_of(self.position, until - self.position)));
         let ahead_end = current + wanted_n.min(ahead_room).max(1).min(u64::from(all.end - current)) as u32;
         let behind_start = current.saturating_sub(behind_n.min(u64::from(u32::MAX)) as u32).max(all.start);
@@ -96,15 +96,15 @@ mod tests {
         Reader::new(Time::ZERO, ReaderId(1), 0, Span { begin, size, piece_length }, ReaderOptions::default())
     }
 
-    fn proven(mut r: Reader, position: u64) -> Reader {
-        r.proven = true;
+    fn lookahead_unlocked(mut r: Reader, position: u64) -> Reader {
+        r.lookahead_unlocked = true;
         r.position = position;
         r
     }
 
     #[test]
     fn a_share_is_split_between_pins_behind_and_ahead() {
-        let r = proven(reader(0, 1024 * MIB, 4 * MIB), 400 * MIB);
+        let r = lookahead_unlocked(reader(0, 1024 * MIB, 4 * MIB), 400 * MIB);
         let w = r.compute_window(Some(64 * MIB), 15);
         assert_eq!((w.head.clone(), w.tail.clone()), (0..1, 255..256));
         assert_eq!(w.behind, 98..100);
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn a_new_reader_looks_ahead_one_piece() {
+    fn a_new_reader_looks_ahead_two_pieces() {
         let r = reader(0, 1024 * MIB, 4 * MIB);
         assert_eq!(r.compute_window(Some(64 * MIB), 15).ahead, 0..2);
     }
 
     #[test]
     fn tiny_memory_still_gets_the_piece_at_the_position() {
-        let r = proven(reader(0, 64 * MIB, 16 * MIB), 20 * MIB);
+        let r = lookahead_unlocked(reader(0, 64 * MIB, 16 * MIB), 20 * MIB);
         let w = r.compute_window(Some(MIB), 15);
         assert_eq!(w.ahead, 1..2);
         assert!(w.head.is_empty() && w.tail.is_empty() && w.behind.is_empty());
@@ -128,11 +128,11 @@ mod tests {
     #[test]
     fn lookbehind_is_nothing_only_where_two_pieces_ahead_leave_no_room() {
         let windows = [2, 3].map(|fit| {
-            let w = proven(reader(0, 64 * MIB, MIB), 20 * MIB).compute_window(Some(fit * MIB), 15);
+            let w = lookahead_unlocked(reader(0, 64 * MIB, MIB), 20 * MIB).compute_window(Some(fit * MIB), 15);
             (w.behind, w.ahead)
         });
         assert_eq!(windows, [(20..20, 20..22), (19..20, 20..22)]);
-        let mut r = proven(reader(0, 64 * MIB, MIB), 20 * MIB);
+        let mut r = lookahead_unlocked(reader(0, 64 * MIB, MIB), 20 * MIB);
         r.options.lookbehind = Some(MIB);
         assert_eq!(r.compute_window(Some(2 * MIB), 15).behind, 19..20, "who asks for it has it");
     }
@@ -143,13 +143,13 @@ mod tests {
         let span = Span { begin: 0, size: 64 * MIB, piece_length: MIB };
         let mut r = Reader::new(Time::ZERO, ReaderId(1), 0, span, options);
         assert_eq!(r.position, 10 * MIB + 5);
-        r.proven = true;
+        r.lookahead_unlocked = true;
         for share in [Some(32 * MIB), None] {
             let w = r.compute_window(share, 15);
             assert_eq!(w.ahead, 10..13, "the pieces of the range and no more");
             assert!(w.head.is_empty() && w.tail.is_empty(), "nothing is pinned elsewhere");
         }
-        r.proven = false;
+        r.lookahead_unlocked = false;
         r.position = 13 * MIB - 1;
         r.begin_wait(Time::ZERO, 4 * MIB);
         assert_eq!(r.compute_window(Some(32 * MIB), 15).ahead, 12..13, "not the piece after the last one either");
@@ -189,7 +189,7 @@ mod tests {
             r.options.lookahead = look;
             r.options.lookbehind = back;
             r.options.end = stop;
-            r.proven = is_proven;
+            r.lookahead_unlocked = is_proven;
             r.position = position.min(size);
             let w = r.compute_window(Some(share), 15);
             let all = r.span.pieces();

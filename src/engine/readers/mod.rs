@@ -8,7 +8,6 @@ mod cutting;
 pub mod explanation;
 mod open_readers;
 pub mod parts;
-pub mod portions;
 pub mod prebuffer;
 mod prebuffering;
 pub mod pressure;
@@ -21,6 +20,7 @@ pub mod stored;
 pub mod turn;
 pub mod waste;
 pub mod window;
+pub mod window_budget;
 
 pub(in crate::engine) use self::open_readers::{Readers, gone};
 pub use self::stored::ReadOutcome;

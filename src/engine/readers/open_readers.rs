@@ -7,7 +7,7 @@ use super::pressure::Pressure;
 use super::reader::{Reader, ReaderId, ReaderOptions};
 use super::span::Span;
 use super::stored::Stored;
-use super::waste::Legacy;
+use super::waste::AbandonedWindow;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result, Status};
 use crate::base::time::Time;
@@ -20,7 +20,7 @@ pub(in crate::engine) struct Readers {
     pub(super) map: BTreeMap<ReaderId, Reader>,
     pub(super) deadlines: BTreeMap<u32, Time>,
     /// What the last reader of a file left.
-    legacy: Option<Legacy>,
+    abandoned: Option<AbandonedWindow>,
     /// Reads changed what is wanted, and nobody was asked for it yet.
     pub(super) owes_follow_up: bool,
     pressure: Pressure,
@@ -31,7 +31,7 @@ impl Readers {
         Self {
             map: BTreeMap::new(),
             deadlines: BTreeMap::new(),
-            legacy: None,
+            abandoned: None,
             owes_follow_up: false,
             pressure: Pressure::new(now),
         }
@@ -95,7 +95,7 @@ impl Readers {
 
     /// A new reader accounts for what the last one of its file left.
     pub(super) fn insert(&mut self, mut reader: Reader) {
-        let left = self.legacy.take_if(|l| l.file() == reader.file).map(Legacy::into_left);
+        let left = self.abandoned.take_if(|l| l.file() == reader.file).map(AbandonedWindow::into_left);
         reader.waste.inherit(left.unwrap_or_default());
         self.map.insert(reader.id, reader);
     }
@@ -104,10 +104,10 @@ impl Readers {
     fn bequeath(&mut self, reader: Reader) {
         let Reader { file, window, mut waste, .. } = reader;
         waste.leave(window.ahead);
-        let left = Legacy::of(file, waste);
+        let left = AbandonedWindow::of(file, waste);
         match self.map.values_mut().rfind(|r| r.file == file) {
             Some(heir) => heir.waste.inherit(left.into_left()),
-            None => self.legacy = Some(left),
+            None => self.abandoned = Some(left),
         }
     }
 

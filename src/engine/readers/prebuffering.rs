@@ -24,7 +24,7 @@ impl Readers {
 impl Reader {
     /// Asks for the file's first `head` and last `tail` bytes, before all else of it, and pins them: the window opens at once.
     pub(super) fn begin_prebuffer(&mut self, head: u64, tail: u64) {
-        self.proven = true;
+        self.lookahead_unlocked = true;
         if head > 0 {
             self.options.pin_head = Some(head.max(self.options.pin_head.unwrap_or(0)));
         }

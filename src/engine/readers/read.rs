@@ -31,7 +31,7 @@ impl Readers {
         let outcome = stored.find(&reader.span, reader.position, len, reader.options.unverified);
         match &outcome {
             ReadOutcome::Wait => {
-                if let Some(error) = stored.in_vain(reader, reader.position) {
+                if let Some(error) = stored.why_not_wait(reader, reader.position) {
                     reader.stop_waiting(now);
                     return Read { wants_changed: true, ..Read::of(Err(error)) };
                 }
@@ -92,8 +92,8 @@ impl Readers {
     ) -> Result<ReadOutcome> {
         let reader = self.get(id).ok_or_else(gone)?;
         let outcome = stored.find(&reader.span, offset, len, reader.options.unverified);
-        let in_vain = if matches!(outcome, ReadOutcome::Wait) { stored.in_vain(reader, offset) } else { None };
-        in_vain.map_or(Ok(outcome), Err)
+        let why_not = if matches!(outcome, ReadOutcome::Wait) { stored.why_not_wait(reader, offset) } else { None };
+        why_not.map_or(Ok(outcome), Err)
     }
 
     /// The bytes could not be read from disk after all: the position goes back, for the caller to try again.
@@ -137,13 +137,13 @@ impl Readers {
     pub(in crate::engine) fn is_ready(&self, id: ReaderId, stored: &Stored<'_>) -> bool {
         let was_answered = |r: &Reader| r.pending().is_some() && r.waiting().is_none();
         let is_ready = |r: &Reader| stored.has_bytes_for(r) || stored.never_fits(r, r.position) || was_answered(r);
-        stored.life.error.is_some() || self.get(id).is_none_or(is_ready)
+        stored.run_state.error.is_some() || self.get(id).is_none_or(is_ready)
     }
 
     /// Can a read at this offset return at once?
     pub(in crate::engine) fn is_readable_at(&self, id: ReaderId, offset: u64, stored: &Stored<'_>) -> bool {
         let returns = |r: &Reader| stored.has_bytes_at(r, offset) || stored.never_fits(r, offset);
-        stored.life.error.is_some() || self.get(id).is_none_or(returns)
+        stored.run_state.error.is_some() || self.get(id).is_none_or(returns)
     }
 
     /// Did reads leave something to do: is something wanted for which nobody was asked yet?
@@ -160,8 +160,8 @@ impl Readers {
 impl Reader {
     /// So many bytes at the position went to the caller. Is something else wanted from there on?
     fn moves_on(&mut self, now: Time, n: u64) -> bool {
-        let before = (self.current_piece(), self.proven);
+        let before = (self.current_piece(), self.lookahead_unlocked);
         self.advanced(now, n);
-        (self.current_piece(), self.proven) != before || self.left_its_block()
+        (self.current_piece(), self.lookahead_unlocked) != before || self.left_its_block()
     }
 }

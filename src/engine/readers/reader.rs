@@ -112,7 +112,7 @@ pub struct Reader {
     /// Its turn came after a long wait.
     waited_long: bool,
     /// It has read on for long enough to be a player, not a probe.
-    pub(super) proven: bool,
+    pub(super) lookahead_unlocked: bool,
     consumption: ConsumptionRate,
 }
 
@@ -138,7 +138,7 @@ impl Reader {
             run: 0,
             turn: Turn::default(),
             waited_long: false,
-            proven: false,
+            lookahead_unlocked: false,
             consumption: ConsumptionRate::default(),
         }
     }
@@ -217,7 +217,7 @@ impl Reader {
 
     /// Is it in the middle of reading on, with nothing to be timed and nothing to find out?
     pub fn flows(&self) -> bool {
-        self.proven
+        self.lookahead_unlocked
             && self.waiting.is_none()
             && self.seek_began.is_none()
             && self.counters.time_to_first_byte.is_some()
@@ -260,7 +260,7 @@ impl Reader {
         self.last_used = now;
         self.counters.bytes_read += n;
         if self.run >= PROBE_BYTES.min(self.span.piece_length) {
-            self.proven = true;
+            self.lookahead_unlocked = true;
         }
         if self.counters.time_to_first_byte.is_none() {
             self.counters.time_to_first_byte = Some(now.since(self.opened));

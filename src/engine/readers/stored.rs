@@ -6,7 +6,7 @@ use super::span::Span;
 use crate::base::error::{Error, Result, Status};
 use crate::engine::config::{Config, StorageKind};
 use crate::engine::content::Content;
-use crate::engine::life::Life;
+use crate::engine::run_state::RunState;
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 
 /// Most bytes that are read from disk at once.
@@ -48,7 +48,7 @@ impl ReadOutcome {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Stored<'a> {
     pub config: &'a Config,
-    pub life: &'a Life,
+    pub run_state: &'a RunState,
     pub content: Option<&'a Content>,
     pub pool: &'a Pool,
 }
@@ -99,7 +99,7 @@ impl Stored<'_> {
 
     fn on_disk(&self, piece: u32, offset: u64, len: u64) -> ReadOutcome {
         let (offset, len) = (offset as u32, len.min(MAX_DISK_READ) as u32);
-        ReadOutcome::Disk { generation: self.life.disk_generation, piece, offset, len }
+        ReadOutcome::Disk { generation: self.run_state.disk_generation, piece, offset, len }
     }
 
     /// Can a read of the reader at this offset return at once?
@@ -128,11 +128,11 @@ impl Stored<'_> {
     }
 
     /// Why a read that finds nothing need not wait: nobody brings it until the torrent is resumed, or the limit raised.
-    pub fn in_vain(&self, reader: &Reader, offset: u64) -> Option<Error> {
-        if self.life.error.is_none() && !self.never_fits(reader, offset) {
+    pub fn why_not_wait(&self, reader: &Reader, offset: u64) -> Option<Error> {
+        if self.run_state.error.is_none() && !self.never_fits(reader, offset) {
             return None;
         }
-        Some(self.life.error.clone().unwrap_or_else(|| self.too_large(reader.span.piece_at(offset))))
+        Some(self.run_state.error.clone().unwrap_or_else(|| self.too_large(reader.span.piece_at(offset))))
     }
 
     fn too_large(&self, piece: u32) -> Error {

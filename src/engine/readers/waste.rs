@@ -59,12 +59,12 @@ impl Waste {
 
 /// What a reader that was closed left in its file, until somebody reads that file again.
 #[derive(Debug)]
-pub struct Legacy {
+pub struct AbandonedWindow {
     file: u32,
     left: VecDeque<Range<u32>>,
 }
 
-impl Legacy {
+impl AbandonedWindow {
     /// What this reader of the file leaves.
     pub(super) fn of(file: u32, waste: Waste) -> Self {
         Self { file, left: waste.left }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::demand;
-use super::ledger::Requests;
 use super::queues::Queues;
+use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
 use crate::engine::cache::admission::Admission;
@@ -13,12 +13,12 @@ use crate::engine::content::Content;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::content::want::{Class, Pick, Want};
-use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Request;
 use crate::engine::peer::messages::wake;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
+use crate::engine::run_state::RunState;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::wire::{BlockRequest, Message};
 
@@ -29,7 +29,7 @@ const NOT_RELIED_ON: Duration = Duration::from_secs(60);
 /// it, who was asked for it, who was told that we have it.
 pub(in crate::engine) struct Asking<'a> {
     pub config: &'a Config,
-    pub life: &'a mut Life,
+    pub run_state: &'a mut RunState,
     pub content: &'a mut Option<Content>,
     pub peers: &'a mut Peers,
     pub readers: &'a mut Readers,
@@ -47,24 +47,24 @@ impl Asking<'_> {
     pub(super) fn admission(&self) -> Admission<'_> {
         Admission {
             config: self.config,
-            life: self.life,
+            run_state: self.run_state,
             cache: self.cache,
             readers: self.readers,
-            shown: self.requests.shows.taken(),
+            revealed: self.requests.revealed_picks.taken(),
         }
     }
 
     /// May peers be asked for blocks at all?
     pub(super) fn may_ask(&self) -> bool {
-        self.content.is_some() && self.life.may_download(self.config)
+        self.content.is_some() && self.run_state.may_download(self.config)
     }
 
     /// Charges the block and sends the request. False: there is no memory for it.
     pub(super) fn request(&mut self, now: Time, key: PeerKey, pick: Pick) -> bool {
         let Some((reservation, promise)) = self.charge(now, pick) else { return false };
         self.queues().claim_for_suspect(now, key, pick.piece);
-        if pick.class == Class::Shown {
-            self.requests.shows.note_taken(pick.piece);
+        if pick.class == Class::Revealed {
+            self.requests.revealed_picks.note_taken(pick.piece);
         }
         let least_urgent = self.requests.least_urgent();
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), self.content.as_mut()) else { return false };
@@ -85,8 +85,8 @@ impl Asking<'_> {
         let expected = peer.source.expected_arrival(now, self.requests.aggregate.share());
         let due = expected + peer.source.path().patience();
         // It is silent, or it is a stranger and another one left with the block. It is not relied on: who has room is asked for it, too.
-        let in_vain = peer.source.is_unknown() && self.requests.in_vain.has(pick.piece, pick.block);
-        let relied_on = !peer.source.is_out() && !in_vain;
+        let in_vain = peer.source.is_unknown() && self.requests.abandoned.has(pick.piece, pick.block);
+        let relied_on = !peer.source.is_unresponsive() && !in_vain;
         let expected = if relied_on { expected } else { now + NOT_RELIED_ON };
         content.store_mut().mark_asked(now, pick.piece, pick.block, key, expected, due);
         if pick.class <= least_urgent {
@@ -134,7 +134,7 @@ impl Asking<'_> {
         self.cache.leave_line();
         self.requests.watch_urgent(content);
         self.make_own(now);
-        self.review_shows(now);
+        self.review_revealed(now);
         self.begin_padding(now);
     }
 

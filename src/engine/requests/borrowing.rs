@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::asking::Asking;
 use crate::base::time::Time;
 use crate::engine::content::want::{Class, Pick};
-use crate::memory::idle::Call;
+use crate::memory::idle::Recall;
 use crate::memory::pool::BLOCK_SIZE;
-use crate::memory::turns::Meanwhile;
+use crate::memory::queue::WaiterState;
 
 /// What is borrowed is to be here within that time: those who lend need it then.
 const SOON: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl Asking<'_> {
             let pick = Pick { piece: want.piece, block: 0, class: want.class };
             let rank = self.cache.rank_in_line(now, pick, false, blocks, self.requests.wants(), self.readers);
             let Some(promise) = self.cache.promise(rank, blocks) else {
-                return self.cache.wait(rank, blocks, Meanwhile::HasBorrowed);
+                return self.cache.wait(rank, blocks, WaiterState::HasBorrowed);
             };
             // Given back, it pays what is owed.
             drop(promise);
@@ -61,10 +61,10 @@ impl Asking<'_> {
     }
 
     /// Gives up a piece that was begun in borrowed memory, the one worth least. Was there one?
-    pub(super) fn give_up_borrowed(&mut self, now: Time, call: Call, except: u32) -> bool {
+    pub(super) fn give_up_borrowed(&mut self, now: Time, recall: Recall, except: u32) -> bool {
         let Some(content) = self.content.as_ref().filter(|_| self.cache.pool().owed() > 0) else { return false };
         let keepers = self.admission().keepers(now, true);
-        let spare = |piece: u32| call == Call::ForAll || !self.readers.is_played_soon(piece);
+        let spare = |piece: u32| recall == Recall::ForAll || !self.readers.is_played_soon(piece);
         let Some(piece) = keepers.worst_borrowed(content, |piece| piece != except && spare(piece)) else {
             return false;
         };

@@ -2,12 +2,12 @@
 
 use super::asking::Asking;
 use crate::base::time::Time;
-use crate::engine::cache::line::urgency_of;
+use crate::engine::cache::queue_place::urgency_of;
 use crate::engine::content::want::{Class, Pick};
 use crate::engine::readers::reader::PATIENT;
-use crate::memory::idle::Call;
+use crate::memory::idle::Recall;
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
-use crate::memory::turns::{Meanwhile, Promise, Rank};
+use crate::memory::queue::{Promise, Rank, WaiterState};
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);
@@ -52,9 +52,9 @@ impl Asking<'_> {
             }
             // What nobody plays leaves to those who play what they need, for a while.
             let waits = pick.class > Class::Deadline && self.cache.somebody_plays() && !self.cache.lacks_for_long(now);
-            let call = if waits { Call::ForSpare } else { Call::ForAll };
-            if !self.give_up_borrowed(now, call, pick.piece) {
-                self.cache.call_in(call);
+            let recall = if waits { Recall::ForSpare } else { Recall::ForAll };
+            if !self.give_up_borrowed(now, recall, pick.piece) {
+                self.cache.call_in(recall);
                 return None;
             }
         }
@@ -82,7 +82,7 @@ impl Asking<'_> {
         };
         let mut promise = has(self);
         let mut made_room = false;
-        while promise.is_none() && self.cache.pool().available() < blocks && self.make_room(now, pick) {
+        while promise.is_none() && self.cache.pool().available() < blocks && self.evict_for_request(now, pick) {
             made_room = true;
             // What is lent comes free for those whose it is, not for this.
             promise = if beside.is_some() { has(self) } else { None };
@@ -96,13 +96,13 @@ impl Asking<'_> {
             return Some(promise);
         }
         let would_do = for_players > 0 && self.cache.pool().available() >= blocks;
-        if would_do || is_copy || pick.class == Class::Shown || !self.has_claim_to(begun, pick.class, blocks) {
+        if would_do || is_copy || pick.class == Class::Revealed || !self.has_claim_to(begun, pick.class, blocks) {
             return None;
         }
         let meanwhile = match beside {
-            Some(beside) => Meanwhile::Borrows { idle: blocks + beside },
-            None if for_players > 0 => Meanwhile::LeavesToPlayers,
-            None => Meanwhile::Nothing,
+            Some(beside) => WaiterState::Borrows { idle: blocks + beside },
+            None if for_players > 0 => WaiterState::LeavesToPlayers,
+            None => WaiterState::Nothing,
         };
         self.cache.wait(rank, blocks, meanwhile);
         if made_room {

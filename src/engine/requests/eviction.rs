@@ -8,19 +8,19 @@ use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::cache::rank::{EvictionRank, evictable_by};
 use crate::engine::config::StorageKind;
-use crate::engine::content::pieces::{Slot, Stage};
+use crate::engine::content::pieces::{PieceState, Stage};
 use crate::engine::content::want::{Class, Pick};
 use crate::engine::peer::availability::withdraw;
 
 impl Asking<'_> {
     /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for
     /// wants behind it, or a memory full of beginnings would never end. False: there is nothing that may go.
-    pub(super) fn make_room(&mut self, now: Time, pick: Pick) -> bool {
+    pub(super) fn evict_for_request(&mut self, now: Time, pick: Pick) -> bool {
         let bound = evictable_by(pick.class);
         // Where somebody reads block by block, what nobody holds goes before what is in a window.
         if self.readers.reads_by_blocks()
-            && pick.class != Class::Shown
-            && (self.evict_one(now, bound.min(EvictionRank::Wanted), pick.piece) || self.let_one_go(now))
+            && pick.class != Class::Revealed
+            && (self.evict_one(now, bound.min(EvictionRank::Wanted), pick.piece) || self.drop_block(now))
         {
             return true;
         }
@@ -32,7 +32,7 @@ impl Asking<'_> {
         let Some(content) = self.content.as_ref().filter(|_| mine == 0 || pick.class == Class::Blocked) else {
             return false;
         };
-        let may_go = |s: &Slot| s.is_coming_in() && !s.is_shared();
+        let may_go = |s: &PieceState| s.is_coming_in() && !s.is_shared();
         let behind = content.store().present().iter().copied();
         let behind = behind.filter(|p| content.store().slot(*p).is_some_and(may_go) && rank(*p) > mine);
         let Some(piece) = behind.max_by_key(|p| (rank(*p), *p)) else { return false };
@@ -54,7 +54,7 @@ impl Asking<'_> {
         now: Time,
         below: EvictionRank,
         for_others: bool,
-        may_go: impl Fn(&Self, u32, &Slot) -> bool,
+        may_go: impl Fn(&Self, u32, &PieceState) -> bool,
     ) -> bool {
         let keepers = self.admission().keepers(now, for_others);
         let worst =
@@ -63,7 +63,7 @@ impl Asking<'_> {
     }
 
     /// Is memory that is promised to nobody else held by it?
-    fn is_own(&self, slot: &Slot) -> bool {
+    fn is_own(&self, slot: &PieceState) -> bool {
         !slot.is_borrowed() || self.cache.pool().owed() == 0
     }
 
@@ -84,7 +84,7 @@ impl Asking<'_> {
     }
 
     /// Lets go of the block that is furthest from all who read block by block. True if there was one.
-    pub(super) fn let_one_go(&mut self, now: Time) -> bool {
+    pub(super) fn drop_block(&mut self, now: Time) -> bool {
         let Some(content) = &mut *self.content else { return false };
         let Some((piece, block)) = self.cache.furthest_block(content, self.readers) else { return false };
         let kept = content.store().slot(piece).is_some_and(|s| s.stage() == Stage::Kept);
@@ -107,10 +107,10 @@ impl Asking<'_> {
             self.update_interest(now, key);
         }
         withdraw(now, self.config.settings.send_dont_have, self.peers, piece, &mut self.out.wake);
-        if !self.life.checking {
+        if !self.run_state.checking {
             self.review_interests(now);
             if let Some(content) = &*self.content {
-                self.life.review(content, self.config.storage, &mut self.out.alerts);
+                self.run_state.review(content, self.config.storage, &mut self.out.alerts);
             }
         }
         self.cache.note_evicted();
@@ -118,13 +118,13 @@ impl Asking<'_> {
     }
 
     /// Gives back what can be spared until no more than so many blocks are charged in the session.
-    pub(in crate::engine) fn spare_down_to(&mut self, now: Time, blocks: u64) {
-        while self.cache.pool().is_beyond(blocks) && (self.let_one_go(now) || self.evict_for(now, blocks)) {}
+    pub(in crate::engine) fn evict_down_to(&mut self, now: Time, blocks: u64) {
+        while self.cache.pool().is_beyond(blocks) && (self.drop_block(now) || self.evict_for(now, blocks)) {}
     }
 
     /// Does it count where so many blocks are allowed? What was borrowed does only while more than that is charged: let go, it is promised to
     /// others again.
-    fn counts(&self, slot: &Slot, blocks: u64) -> bool {
+    fn counts(&self, slot: &PieceState, blocks: u64) -> bool {
         self.cache.pool().charged() > blocks || self.is_own(slot)
     }
 
@@ -134,17 +134,17 @@ impl Asking<'_> {
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.
-    pub(in crate::engine) fn shed(&mut self, now: Time) {
+    pub(in crate::engine) fn enforce_limit(&mut self, now: Time) {
         if !self.cache.pool().is_overdrawn() {
             return;
         }
         self.drop_too_large(now);
-        self.spare_down_to(now, self.cache.limit());
+        self.evict_down_to(now, self.cache.limit());
         // What somebody holds at this moment is free when he lets go of it.
         let mut coming = 0;
         while self.cache.pool().is_beyond(self.cache.limit() + coming) {
             let Some(content) = &*self.content else { return };
-            let counts = |slot: &Slot| self.counts(slot, self.cache.limit());
+            let counts = |slot: &PieceState| self.counts(slot, self.cache.limit());
             let Some((piece, slot)) = self.cache.longest_unused(content, counts) else { return };
             coming += if slot.is_shared() { u64::from(slot.received()) } else { 0 };
             self.evict(now, piece);

@@ -30,7 +30,7 @@ impl Interest<'_> {
 
     /// Interest follows from what the peer has and we lack, or may show next.
     pub(in crate::engine) fn is_interesting(&self, peer: &Peer) -> bool {
-        (peer.offers(self.content) > 0 || peer.shown.lingers.is_some()) && self.wants_any()
+        (peer.offers(self.content) > 0 || peer.revealed.lingers.is_some()) && self.wants_any()
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::asking::Asking;
 use super::late_heap::Due;
-use super::ledger::Requests;
 use super::scheduler::max_requests;
+use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::{Eta, FAR, MAX_COPIES, PeerKey, Stage};
@@ -180,14 +180,14 @@ impl Asking<'_> {
         let busy = !peer.takes_more(max_requests(&self.config.settings));
         // Under a limit who seems slow may only be read from slowly. What is late is asked of others all the same.
         if self.peers.len() < 2
-            || self.requests.limited.is_limited()
+            || self.requests.limit.is_limited()
             || peer.parole.is_on()
             || peer.source.is_snubbed()
             || busy
         {
             return false;
         }
-        let is_relied_on = !peer.source.is_out();
+        let is_relied_on = !peer.source.is_unresponsive();
         let at = peer.source.expected_arrival(now, self.requests.aggregate.share());
         let eta = Eta { at, is_known: !peer.source.is_unknown() };
         let mut urgent = self.requests.demand.wants().iter().take(URGENT_PIECES).filter(|w| peer.serves(w.piece));

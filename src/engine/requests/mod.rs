@@ -1,30 +1,30 @@
 //! Requests: sent, answered, refused, taken back. A block's memory is charged before its request goes out.
 
+pub mod abandoned_blocks;
 pub(crate) mod asking;
 mod borrowing;
 pub(crate) mod cancels;
 mod charge;
 pub mod demand;
+pub mod download_limit;
 mod eviction;
 #[cfg(test)]
 mod eviction_tests;
-mod giving;
-pub mod in_vain;
+mod give_back;
 pub(crate) mod interest;
 pub mod late;
 mod late_heap;
-mod ledger;
-pub mod limited;
 pub mod open_slots;
 pub(crate) mod queues;
 pub mod ranking;
+pub mod revealed_picks;
 pub mod scheduler;
 pub mod selector;
-pub mod shows;
+mod state;
 pub(crate) mod super_seeds;
 mod windows;
 
-pub(in crate::engine) use self::ledger::Requests;
+pub(in crate::engine) use self::state::Requests;
 
 #[cfg(test)]
 pub(in crate::engine) mod tests;

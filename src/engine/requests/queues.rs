@@ -1,10 +1,10 @@
 //! The peers' queues of requests: what is taken back of them, and what becomes of the blocks.
 
-use super::ledger::Requests;
+use super::state::Requests;
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::content::Content;
-use crate::engine::content::parole::Cancelled;
+use crate::engine::content::exclusive_pieces::Cancelled;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::messages::wake;
 use crate::engine::peer::peers::Peers;
@@ -108,7 +108,7 @@ impl Queues<'_> {
             self.requests.forgive_at(peer.source.refusals().next());
             peer.source.note_depth(now, held);
         }
-        let gone = !peer.choking.peer_choking() && peer.shown.again && !peer.shown.shows(request.piece);
+        let gone = !peer.choking.peer_choking() && peer.revealed.again && !peer.revealed.has(request.piece);
         self.release(key, request.piece, block);
         self.suspect_stops(key);
         self.requests.refill_all();
@@ -119,7 +119,7 @@ impl Queues<'_> {
     pub(in crate::engine) fn snub(&mut self, now: Time, key: PeerKey) -> Option<Alert> {
         let peer = self.peers.get_mut(&key)?;
         peer.source.snub();
-        self.requests.in_vain.left_with(&peer.source);
+        self.requests.abandoned.left_with(&peer.source);
         self.requests.rank_again();
         let (endpoint, peer_id) = (peer.address, peer.peer_id);
         self.suspect_stops(key);

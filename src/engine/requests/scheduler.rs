@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::asking::Asking;
-use super::ledger::Requests;
+use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::QueueTime;
 use crate::engine::content::pieces::PeerKey;
@@ -46,7 +46,7 @@ impl Queue {
 }
 
 /// Those who are given work in turn, by when the next block of each would come.
-type Turns = BinaryHeap<Reverse<(Time, PeerKey)>>;
+type PeerHeap = BinaryHeap<Reverse<(Time, PeerKey)>>;
 
 /// How many blocks a peer is asked for at most.
 pub(in crate::engine) fn max_requests(settings: &Settings) -> usize {
@@ -68,7 +68,7 @@ impl Requests {
         let most = self.aggregate.most().filter(|_| matches!(time, QueueTime::Least { .. }));
         // Where there is a bound on all together, it need not be cut into parts: the fastest take what there is.
         let share = if most.is_some() { 1.0 } else { self.aggregate.share() };
-        Queue { time, share, max: max_requests(settings), most, limited: self.limited.most() }
+        Queue { time, share, max: max_requests(settings), most, limited: self.limit.most() }
     }
 }
 
@@ -144,7 +144,7 @@ impl Asking<'_> {
             let plays = matches!(queue.time, QueueTime::Least { .. });
             Some(if plays { peer.source.expected_arrival(now, share) } else { now + peer.source.least_wait(share) })
         };
-        let mut turns = Turns::new();
+        let mut turns = PeerHeap::new();
         turns.extend(first.and_then(|key| Some(Reverse((arrival(self, key)?, key)))));
         // What makes room for one block may free another's request; memory has no more blocks than this.
         let mut left = self.cache.limit();
@@ -282,8 +282,10 @@ impl Asking<'_> {
         if !self.may_ask() {
             return;
         }
-        let idle =
-            self.peers.values().filter(|p| p.source.is_out() && p.source.requests().is_empty() && p.may_be_asked());
+        let idle = self
+            .peers
+            .values()
+            .filter(|p| p.source.is_unresponsive() && p.source.requests().is_empty() && p.may_be_asked());
         let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
         if keys.is_empty() {
             return;
@@ -301,7 +303,7 @@ impl Asking<'_> {
         queue.most.is_none_or(|most| self.outstanding() < most)
             && queue.limited.is_none_or(|most| {
                 let asked = self.outstanding();
-                self.requests.limited.fits(now, most, asked, self.peers, self.content.as_ref())
+                self.requests.limit.fits(now, most, asked, self.peers, self.content.as_ref())
             })
     }
 

@@ -1,5 +1,5 @@
 //! The next block for a peer: what readers and deadlines want, in the order of `demand`, then the picker's order, then what it shows
-//! (`shows`).
+//! (`revealed_picks`).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::scheduler::max_requests;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
-use crate::engine::content::piece::Slot;
+use crate::engine::content::piece::PieceState;
 use crate::engine::content::pieces::{PeerKey, Stage};
 use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::peer::Peer;
@@ -23,14 +23,16 @@ const LEFT_BY_SILENT: u32 = 16;
 impl Asking<'_> {
     pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         self.pass_full_wants();
-        self.pick_wanted(now, key, usize::MAX).or_else(|| self.pick_by_priority(key)).or_else(|| self.pick_shown(key))
+        self.pick_wanted(now, key, usize::MAX)
+            .or_else(|| self.pick_by_priority(key))
+            .or_else(|| self.pick_revealed(key))
     }
 
     /// Steps over the first wants, as far as all their blocks are asked for.
     pub(super) fn pass_full_wants(&mut self) {
         let Some(content) = &*self.content else { return };
         self.requests.demand.pass(|want| {
-            let is_full = |s: &Slot| !s.has_free_within(want.from, want.until);
+            let is_full = |s: &PieceState| !s.has_free_within(want.from, want.until);
             !content.is_missing(want.piece) || content.store().slot(want.piece).is_some_and(is_full)
         });
     }
@@ -54,7 +56,7 @@ impl Asking<'_> {
     /// Blocks at the front of what is wanted that others bring by the time at which this peer would bring one.
     pub(super) fn left_to_faster(&self, now: Time, peer: &Peer) -> u32 {
         // It is our limit that makes it slow: nobody brings anything sooner.
-        if self.requests.limited.slows(&peer.source) {
+        if self.requests.limit.slows(&peer.source) {
             return 0;
         }
         let most = max_requests(&self.config.settings);
@@ -65,7 +67,7 @@ impl Asking<'_> {
         }
         let blocks = |bandwidth: f64| (behind.as_secs_f64() * bandwidth / f64::from(BLOCK_SIZE)) as u32;
         let bandwidth = self.requests.aggregate.path.bandwidth();
-        if peer.source.is_out() {
+        if peer.source.is_unresponsive() {
             // What others bring without it: else it would leave all there is to them, for what it brought before.
             return blocks(self.brought_beside(peer).min(bandwidth)).max(LEFT_BY_SILENT);
         }
@@ -75,7 +77,7 @@ impl Asking<'_> {
     /// What the fastest of the others bring, bytes a second.
     fn brought_beside(&self, peer: &Peer) -> f64 {
         let quick = self.requests.ranking.quick().iter().filter_map(|key| self.peers.get(key));
-        quick.filter(|p| p.key != peer.key && !p.source.is_out()).map(|p| p.source.path().bandwidth()).sum()
+        quick.filter(|p| p.key != peer.key && !p.source.is_unresponsive()).map(|p| p.source.path().bandwidth()).sum()
     }
 
     /// Of the first so many wants.
@@ -199,7 +201,7 @@ impl Asking<'_> {
             return None;
         }
         // While our limit lets anybody wait, a copy brings nothing sooner.
-        if self.requests.limited.is_limited() && self.requests.limited.holds_back() {
+        if self.requests.limit.is_limited() && self.requests.limit.holds_back() {
             return None;
         }
         let wanted = |p: &u32| peer.serves(*p) && content.picker().priority(*p) > 0 && self.usable(peer, *p);

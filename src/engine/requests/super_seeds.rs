@@ -7,7 +7,7 @@
 //! pieces at once, into memory that is free or holds what nobody wants. It ends as soon as anybody has what is waited for.
 
 use super::asking::Asking;
-use super::ledger::Requests;
+use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
@@ -29,35 +29,36 @@ fn wait_for_what_nobody_has(readers: &Readers, content: &Content) -> bool {
 
 impl Asking<'_> {
     /// Looks whether what is shown is to be taken.
-    pub(in crate::engine) fn review_shows(&mut self, now: Time) {
+    pub(in crate::engine) fn review_revealed(&mut self, now: Time) {
         let content = self.content.as_ref();
         let lacks = self.may_ask() && content.is_some_and(|c| wait_for_what_nobody_has(self.readers, c));
-        self.requests.shows.review(now, lacks, content);
+        self.requests.revealed_picks.review(now, lacks, content);
     }
 
     /// A peer has more than before: that may be what somebody waits for.
     pub(in crate::engine) fn heard_of_pieces(&mut self, now: Time) {
-        if self.requests.shows.sought {
-            self.review_shows(now);
+        if self.requests.revealed_picks.sought {
+            self.review_revealed(now);
         }
     }
 
     /// A block of what the peer showed last.
-    pub(super) fn pick_shown(&mut self, key: PeerKey) -> Option<Pick> {
-        if !self.requests.shows.sought {
+    pub(super) fn pick_revealed(&mut self, key: PeerKey) -> Option<Pick> {
+        if !self.requests.revealed_picks.sought {
             return None;
         }
         let (peer, content) = (self.peers.get(&key)?, self.content.as_ref()?);
-        let class = Class::Shown;
+        let class = Class::Revealed;
         let will_do = |p: &u32| {
-            let begins = || self.requests.shows.taken.len() < MOST_TAKEN && self.admission().admits(content, class, *p);
+            let begins =
+                || self.requests.revealed_picks.taken.len() < MOST_TAKEN && self.admission().admits(content, class, *p);
             content.is_missing(*p)
                 && peer.serves(*p)
                 && self.usable(peer, *p)
                 && !self.readers.is_read_by_blocks(*p)
                 && content.store().slot(*p).map_or_else(begins, |s| s.has_free_block())
         };
-        let piece = peer.shown.pieces().find(will_do)?;
+        let piece = peer.revealed.pieces().find(will_do)?;
         let content = self.content.as_mut()?;
         let block = if content.store().slot(piece).is_some() {
             content.store_mut().free_block(piece, 0, u32::MAX, 0)?
@@ -76,7 +77,7 @@ impl Requests {
         }
         for key in showed {
             if let Some(peer) = peers.get_mut(key) {
-                peer.shown.lingers = Some(now + LINGER);
+                peer.revealed.lingers = Some(now + LINGER);
             }
         }
     }
@@ -92,8 +93,8 @@ impl Requests {
 /// Peers that showed nothing more in their time are of no interest any more.
 pub(in crate::engine) fn end_lingering(now: Time, peers: &mut Peers) -> Vec<PeerKey> {
     let mut over = Vec::new();
-    for peer in peers.values_mut().filter(|p| p.shown.lingers.is_some_and(|until| until <= now)) {
-        peer.shown.lingers = None;
+    for peer in peers.values_mut().filter(|p| p.revealed.lingers.is_some_and(|until| until <= now)) {
+        peer.revealed.lingers = None;
         over.push(peer.key);
     }
     over

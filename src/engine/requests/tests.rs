@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::asking::Asking;
-use super::ledger::Requests;
+use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
 use crate::engine::cache::share::Shares;
@@ -13,11 +13,11 @@ use crate::engine::content::Content;
 use crate::engine::content::bitfield::Bitfield;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
-use crate::engine::life::Life;
 use crate::engine::output::Output;
 use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
+use crate::engine::run_state::RunState;
 use crate::memory::credits::Credits;
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::metainfo::{Create, Sha1Hash};
@@ -30,7 +30,7 @@ pub(in crate::engine) const PIECES: u32 = 4;
 /// Of a torrent of four pieces of two blocks each, kept in memory.
 pub(in crate::engine) struct Parts {
     pub config: Config,
-    pub life: Life,
+    pub run_state: RunState,
     pub content: Option<Content>,
     pub peers: Peers,
     pub readers: Readers,
@@ -65,7 +65,7 @@ impl Parts {
         };
         Self {
             config,
-            life: Life::new(NOW),
+            run_state: RunState::new(NOW),
             content: Some(Content::new(info, vec![0])),
             peers: Peers::default(),
             readers: Readers::new(NOW),
@@ -83,7 +83,7 @@ impl Parts {
     pub(in crate::engine) fn asking(&mut self) -> Asking<'_> {
         Asking {
             config: &self.config,
-            life: &mut self.life,
+            run_state: &mut self.run_state,
             content: &mut self.content,
             peers: &mut self.peers,
             readers: &mut self.readers,
@@ -156,10 +156,10 @@ fn what_is_wanted_is_asked_for_and_paid_until_it_is_taken_back() {
 fn nobody_is_asked_while_it_does_not_run() {
     let mut parts = Parts::new(16);
     let seed = parts.seed(1);
-    parts.life.session_paused = true;
+    parts.run_state.session_paused = true;
     parts.want(0);
     assert_eq!(parts.asked(seed), []);
-    parts.life.session_paused = false;
+    parts.run_state.session_paused = false;
     parts.asking().fill_everybody(NOW);
     assert_eq!(parts.asked(seed), [(0, 0), (0, 1)]);
 }
@@ -185,5 +185,5 @@ fn what_was_counted_and_the_limit_stay_when_requests_start_over() {
     parts.requests.peer_held(seed, true);
     parts.requests.start_over();
     assert_eq!((parts.requests.cancelled_blocks(), parts.requests.is_limited()), (2, true));
-    assert!(parts.requests.demand().is_outdated() && !parts.requests.limited.holds_back());
+    assert!(parts.requests.demand().is_outdated() && !parts.requests.limit.holds_back());
 }

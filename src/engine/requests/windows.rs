@@ -5,8 +5,8 @@ use crate::base::time::Time;
 use crate::engine::cache::claims::piece_blocks;
 use crate::engine::config::StorageKind;
 use crate::engine::content::Content;
-use crate::engine::readers::portions::Portions;
 use crate::engine::readers::stored::Stored;
+use crate::engine::readers::window_budget::WindowBudget;
 
 impl Asking<'_> {
     pub(super) fn blocks_held(&self) -> u64 {
@@ -15,7 +15,7 @@ impl Asking<'_> {
 
     /// Weighs the torrent in the session by what it wants now.
     pub(in crate::engine) fn update_shares(&mut self, now: Time) {
-        let running = self.life.is_running(self.config);
+        let running = self.run_state.is_running(self.config);
         if self.cache.claim(now, self.readers, self.content.as_ref(), running) {
             self.out.shares_changed = true;
             self.requests.demand_changed();
@@ -34,7 +34,7 @@ impl Asking<'_> {
             self.out.shares_changed |= self.cache.keep_protected(content, self.config.storage);
             protected = self.cache.lookbehind().kept_blocks(content.layout());
         }
-        let portions = Portions {
+        let budget = WindowBudget {
             share: self.cache.share_blocks().saturating_sub(protected),
             piece: piece_blocks(self.content.as_ref()),
             lookbehind_percent: percent,
@@ -42,8 +42,8 @@ impl Asking<'_> {
             others_wait: self.cache.pool().anybody_waits(),
         };
         let content = self.content.as_ref();
-        let stored = Stored { config: self.config, life: self.life, content, pool: self.cache.pool() };
+        let stored = Stored { config: self.config, run_state: self.run_state, content, pool: self.cache.pool() };
         self.readers.answer_reads(now, &stored);
-        self.readers.cut_windows(now, &portions);
+        self.readers.cut_windows(now, &budget);
     }
 }

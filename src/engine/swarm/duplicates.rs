@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::surroundings::Surroundings;
+use super::torrent_view::TorrentView;
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
@@ -29,7 +29,7 @@ pub(in crate::engine) enum Duplicate {
     Stands,
 }
 
-impl Surroundings<'_> {
+impl TorrentView<'_> {
     /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
     /// left. So both keep the one that the greater peer id began: this one ends, if it is the one that stands.
     pub(in crate::engine) fn crossing(&self, now: Time, incoming: bool, peer_id: &[u8; 20]) -> Option<PeerKey> {

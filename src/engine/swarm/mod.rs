@@ -1,25 +1,27 @@
 //! The swarm: the addresses that are known, dialling, connection slots, choking, bans.
 
 pub mod choker;
+pub(crate) mod connection_slots;
 pub mod dial;
 pub(crate) mod duplicates;
 pub mod external_ip;
 mod parting;
 pub mod peer_list;
 pub mod pex;
-pub(crate) mod places;
 pub mod shortage;
 pub mod smart_ban;
-pub mod surroundings;
+pub mod torrent_view;
 pub mod turnover;
+pub mod urgency;
 
 use std::net::SocketAddr;
 
+use self::connection_slots::ConnectionSlots;
 use self::dial::{DIAL_ASKED_AGAIN, Dialling};
 use self::peer_list::{Parting, PeerList, SwarmLimits};
-use self::places::{Places, Turnover};
-use self::shortage::{Call, Shortage};
-use self::surroundings::Surroundings;
+use self::shortage::{PeerSearch, Shortage};
+use self::torrent_view::TorrentView;
+use self::turnover::Turnover;
 
 use crate::alert::CloseReason;
 use crate::base::time::Time;
@@ -31,7 +33,7 @@ pub(in crate::engine) struct Swarm {
     list: PeerList,
     shortage: Shortage,
     dialling: Dialling,
-    places: Places,
+    slots: ConnectionSlots,
     turnover: Turnover,
     had_incoming: bool,
 }
@@ -42,7 +44,7 @@ impl Swarm {
             list: PeerList::new(now, seed),
             shortage: Shortage::new(now),
             dialling: Dialling::new(now),
-            places: Places::default(),
+            slots: ConnectionSlots::default(),
             turnover: Turnover::new(now),
             had_incoming: false,
         }
@@ -64,7 +66,7 @@ impl Swarm {
 
     /// A peer was let in.
     pub(in crate::engine) fn let_in(&mut self, address: SocketAddr, incoming: bool) {
-        self.places.taken();
+        self.slots.taken();
         self.list.take_awaited(address);
         self.had_incoming |= incoming;
     }
@@ -103,29 +105,29 @@ impl Swarm {
         self.shortage.next()
     }
 
-    /// Places of the torrent that are free.
-    pub(in crate::engine) fn room(&self, around: &Surroundings<'_>) -> usize {
-        around.config.connection_limit().saturating_sub(around.peers.len() + self.list.num_dialling())
+    /// ConnectionSlots of the torrent that are free.
+    pub(in crate::engine) fn room(&self, view: &TorrentView<'_>) -> usize {
+        view.config.connection_limit().saturating_sub(view.peers.len() + self.list.num_dialling())
     }
 
     /// Whom to dial now, as far as there is room.
-    pub(in crate::engine) fn next_dials(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<SocketAddr> {
-        let allowed = self.dialling.allowed(now, &around.config.settings);
-        let dials = self.list.next_dials(now, self.room(around).min(allowed), around.has_all());
+    pub(in crate::engine) fn next_dials(&mut self, now: Time, view: &TorrentView<'_>) -> Vec<SocketAddr> {
+        let allowed = self.dialling.allowed(now, &view.config.settings);
+        let dials = self.list.next_dials(now, self.room(view).min(allowed), view.has_all());
         self.dialling.began(dials.len());
         dials
     }
 
     /// Should a dial end that nobody has answered for a while? Where somebody waits, another address could be dialled, and it takes the place for
     /// that. `crowded`: the session has none.
-    pub(in crate::engine) fn dial_gives_way(&self, now: Time, crowded: bool, around: &Surroundings<'_>) -> bool {
-        let full = crowded || self.room(around) == 0;
-        let others = || self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
-        full && (around.content.is_none() || around.a_read_waits()) && others()
+    pub(in crate::engine) fn dial_gives_way(&self, now: Time, crowded: bool, view: &TorrentView<'_>) -> bool {
+        let full = crowded || self.room(view) == 0;
+        let others = || self.list.next_dial_time(view.has_all()).is_some_and(|at| at <= now + DIAL_ASKED_AGAIN);
+        full && (view.content.is_none() || view.a_read_waits()) && others()
     }
 
     /// Calls for peers, if somebody waits for them and the time has come.
-    pub(in crate::engine) fn call_for_peers(&mut self, now: Time, around: &Surroundings<'_>) -> Option<Call> {
-        self.shortage.call(now, &mut self.list, &self.places, around)
+    pub(in crate::engine) fn call_for_peers(&mut self, now: Time, view: &TorrentView<'_>) -> Option<PeerSearch> {
+        self.shortage.call(now, &mut self.list, &self.slots, view)
     }
 }

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
+use super::connection_slots::ConnectionSlots;
 use super::peer_list::PeerList;
-use super::places::Places;
-use super::surroundings::Surroundings;
+use super::torrent_view::TorrentView;
 use crate::base::time::Time;
 use crate::engine::config::StorageKind;
 use crate::engine::peer::Peer;
@@ -80,14 +80,14 @@ impl Shortage {
         &mut self,
         now: Time,
         list: &mut PeerList,
-        places: &Places,
-        around: &Surroundings<'_>,
-    ) -> Option<Call> {
-        if !around.peers.is_empty() && now.since(self.looked) < LOOK {
+        slots: &ConnectionSlots,
+        view: &TorrentView<'_>,
+    ) -> Option<PeerSearch> {
+        if !view.peers.is_empty() && now.since(self.looked) < LOOK {
             return None;
         }
         self.looked = now;
-        let need = need(now, list, places, around);
+        let need = need(now, list, slots, view);
         if need != self.need {
             self.changes(now, need);
         }
@@ -105,13 +105,13 @@ impl Shortage {
         let (hurried, spacing) = match need {
             Need::Read => (Hurried::ByRead, DHT_SPACING),
             Need::MoreForARead | Need::Metadata => (Hurried::Gently, RARE_DHT_SPACING),
-            Need::Download => return Some(Call { trackers: None, search_dht: false }),
+            Need::Download => return Some(PeerSearch { trackers: None, search_dht: false }),
         };
         let search_dht = self.next_search <= now;
         if search_dht {
             self.next_search = now + spacing;
         }
-        Some(Call { trackers: Some((hurried, self.calls == 1)), search_dht })
+        Some(PeerSearch { trackers: Some((hurried, self.calls == 1)), search_dht })
     }
 
     /// When the next call is due, if one is.
@@ -122,38 +122,38 @@ impl Shortage {
 
 /// What a call is to reach, beside the peers that are dialled again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) struct Call {
+pub(in crate::engine) struct PeerSearch {
     /// How trackers are hurried, and whether it is the first call of this shortage. None: they are not.
     pub trackers: Option<(Hurried, bool)>,
     pub search_dht: bool,
 }
 
 /// For whom peers are called.
-fn need(now: Time, list: &PeerList, places: &Places, around: &Surroundings<'_>) -> Option<Need> {
-    if !around.active {
+fn need(now: Time, list: &PeerList, slots: &ConnectionSlots, view: &TorrentView<'_>) -> Option<Need> {
+    if !view.active {
         return None;
     }
-    let Some(content) = around.content else {
+    let Some(content) = view.content else {
         // They are given time to answer.
         let new = |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
-        let comes = around.fetch.came_within(now, PATIENCE) || around.peers.values().any(new);
+        let comes = view.fetch.came_within(now, PATIENCE) || view.peers.values().any(new);
         return (!comes).then_some(Need::Metadata);
     };
-    if reads_wait_in_vain(now, around) || (around.peers.is_empty() && !around.readers.deadlines().is_empty()) {
+    if reads_wait_in_vain(now, view) || (view.peers.is_empty() && !view.readers.deadlines().is_empty()) {
         return Some(Need::Read);
     }
-    if places.starves(now, around) && around.rate < TOO_LITTLE && !list.has_untried(now) {
+    if slots.starves(now, view) && view.rate < TOO_LITTLE && !list.has_untried(now) {
         return Some(Need::MoreForARead);
     }
-    let fetches = || around.config.storage == StorageKind::Disk && content.picker().has_wanted();
-    (around.peers.is_empty() && fetches()).then_some(Need::Download)
+    let fetches = || view.config.storage == StorageKind::Disk && content.picker().has_wanted();
+    (view.peers.is_empty() && fetches()).then_some(Need::Download)
 }
 
 /// Does a read wait for a piece that nobody has who is here, or will not give for a while already?
-fn reads_wait_in_vain(now: Time, around: &Surroundings<'_>) -> bool {
-    around.awaited(|_| true).any(|(piece, since)| {
+fn reads_wait_in_vain(now: Time, view: &TorrentView<'_>) -> bool {
+    view.awaited(|_| true).any(|(piece, since)| {
         let patient = now.since(since) < PATIENCE;
         let in_vain = |p: &Peer| p.of_no_use_since(now, &[piece]).is_some_and(|since| now.since(since) >= PATIENCE);
-        !around.peers.values().any(|p| p.haves.has(piece) && (patient || !in_vain(p)))
+        !view.peers.values().any(|p| p.haves.has(piece) && (patient || !in_vain(p)))
     })
 }

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Swarm;
-use super::surroundings::{Surroundings, plays};
+use super::torrent_view::{TorrentView, plays};
 use crate::alert::CloseReason;
 use crate::base::time::Time;
 use crate::engine::bandwidth::rate::Rate;
@@ -97,6 +97,18 @@ impl Newcomer {
     pub const DIALLED: Self = Self { incoming: false, for_one_that_came: false, need: Need::Ours };
 }
 
+/// libtorrent's `peer_turnover`.
+#[derive(Debug)]
+pub(in crate::engine) struct Turnover {
+    pub(super) next: Time,
+}
+
+impl Turnover {
+    pub fn new(now: Time) -> Self {
+        Self { next: now }
+    }
+}
+
 /// Who makes room.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Leaver {
@@ -108,9 +120,9 @@ pub(in crate::engine) struct Leaver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Why {
     /// Nothing goes on with it.
-    Useless,
+    Idle,
     /// It is of no use to what is waited for.
-    OfNoUse,
+    OfNoUseToARead,
     /// It brings too little.
     TooSlow,
 }
@@ -153,7 +165,7 @@ impl Peer {
     }
 }
 
-impl Surroundings<'_> {
+impl TorrentView<'_> {
     fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
         self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
     }
@@ -189,7 +201,7 @@ impl Surroundings<'_> {
         let chance = if self.somebody_waits() { USELESS } else { USELESS_AT_REST };
         let useless = |p: &&Peer| {
             // It has a chance of its own.
-            if self.fruitless_for_metadata(p).is_some() {
+            if self.undelivered_metadata(p).is_some() {
                 return false;
             }
             let age = now.since(p.connected_at);
@@ -215,8 +227,8 @@ impl Surroundings<'_> {
     }
 
     /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
-    fn fruitless_for_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
-        self.fetch.fruitless(peer.key).filter(|_| self.content.is_none())
+    fn undelivered_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
+        self.fetch.undelivered(peer.key).filter(|_| self.content.is_none())
     }
 }
 
@@ -226,41 +238,41 @@ impl Swarm {
         &mut self,
         now: Time,
         newcomer: Newcomer,
-        around: &Surroundings<'_>,
+        view: &TorrentView<'_>,
     ) -> Option<Leaver> {
-        if newcomer.need != Need::Ours || !around.somebody_waits() {
-            return self.find_leaver(now, newcomer, around);
+        if newcomer.need != Need::Ours || !view.somebody_waits() {
+            return self.find_leaver(now, newcomer, view);
         }
         // Whom a caller names waits for nobody.
-        let named = || self.places.turned_away.is_some_and(|at| self.is_for_a_named_one(newcomer, at));
-        if !newcomer.incoming && self.places.awaits_one_that_comes(now) && !named() {
+        let named = || self.slots.turned_away.is_some_and(|at| self.is_for_a_named_one(newcomer, at));
+        if !newcomer.incoming && self.slots.awaits_one_that_comes(now) && !named() {
             return None;
         }
-        let leaver = self.find_leaver(now, newcomer, around);
-        self.places.note(now, newcomer.incoming, leaver.is_some());
+        let leaver = self.find_leaver(now, newcomer, view);
+        self.slots.note(now, newcomer.incoming, leaver.is_some());
         leaver
     }
 
-    fn find_leaver(&mut self, now: Time, newcomer: Newcomer, around: &Surroundings<'_>) -> Option<Leaver> {
-        let useless = around.useless(now, newcomer).map(|p| Leaver::new(p, Why::Useless));
+    fn find_leaver(&mut self, now: Time, newcomer: Newcomer, view: &TorrentView<'_>) -> Option<Leaver> {
+        let useless = view.useless(now, newcomer).map(|p| Leaver::new(p, Why::Idle));
         useless
-            .or_else(|| self.of_no_use(now, newcomer, around).map(|p| Leaver::new(p, Why::OfNoUse)))
-            .or_else(|| around.spared(now, newcomer).map(|p| Leaver::new(p, Why::Useless)))
-            .or_else(|| self.too_slow_for_a_read(now, newcomer, around).map(|p| Leaver::new(p, Why::TooSlow)))
+            .or_else(|| self.of_no_use(now, newcomer, view).map(|p| Leaver::new(p, Why::OfNoUseToARead)))
+            .or_else(|| view.spared(now, newcomer).map(|p| Leaver::new(p, Why::Idle)))
+            .or_else(|| self.too_slow_for_a_read(now, newcomer, view).map(|p| Leaver::new(p, Why::TooSlow)))
     }
 
     /// It went. One that was too slow comes back soon, if nobody takes its place.
     pub(in crate::engine) fn left(&mut self, now: Time, leaver: &Leaver) {
         if leaver.why == Why::TooSlow {
             self.list.put_off(leaver.address, now + PUT_OFF);
-            self.places.vacant = true;
+            self.slots.vacant = true;
         }
     }
 
     /// What places of other torrents of the session are wanted for, the least first. `dialling`: for one that counts as being dialled.
-    pub(in crate::engine) fn needs(&self, dialling: bool, around: &Surroundings<'_>) -> Vec<Need> {
-        let peers = (around.peers.len() + self.list.num_dialling()).saturating_sub(usize::from(dialling));
-        match around.somebody_waits() {
+    pub(in crate::engine) fn needs(&self, dialling: bool, view: &TorrentView<'_>) -> Vec<Need> {
+        let peers = (view.peers.len() + self.list.num_dialling()).saturating_sub(usize::from(dialling));
+        match view.somebody_waits() {
             true if peers < LEAST_PLACES => vec![Need::Bytes, Need::Few, Need::Starved(peers)],
             true => vec![Need::Bytes],
             false => vec![Need::Any],
@@ -268,19 +280,19 @@ impl Swarm {
     }
 
     /// Who gives way to a newcomer since somebody waits whom he is of no use to.
-    fn of_no_use<'a>(&mut self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
-        let dials = (around.config.connection_limit() / FREED_FOR_DIALS).max(2);
-        if now < self.places.for_waiting[usize::from(newcomer.incoming)]
+    fn of_no_use<'a>(&mut self, now: Time, newcomer: Newcomer, view: &'a TorrentView<'_>) -> Option<&'a Peer> {
+        let dials = (view.config.connection_limit() / FREED_FOR_DIALS).max(2);
+        if now < self.slots.for_waiting[usize::from(newcomer.incoming)]
             || !newcomer.incoming && self.list.num_dialling() > dials
         {
             return None;
         }
-        let peer = match around.content {
-            Some(_) => self.of_no_use_to_a_read(now, newcomer, around),
-            None => self.of_no_use_to_metadata(now, newcomer, around),
+        let peer = match view.content {
+            Some(_) => self.of_no_use_to_a_read(now, newcomer, view),
+            None => self.of_no_use_to_metadata(now, newcomer, view),
         }?;
-        self.places.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
-        self.places.made += 1;
+        self.slots.for_waiting[usize::from(newcomer.incoming)] = now + ROOM_INTERVAL;
+        self.slots.made += 1;
         Some(peer)
     }
 
@@ -288,20 +300,20 @@ impl Swarm {
         &mut self,
         now: Time,
         newcomer: Newcomer,
-        around: &'a Surroundings<'_>,
+        view: &'a TorrentView<'_>,
     ) -> Option<&'a Peer> {
-        let waits = around.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
+        let waits = view.awaited(plays).filter(|(_, since)| now.since(*since) >= FAIR);
         let (pieces, sinces): (Vec<u32>, Vec<Time>) = waits.unzip();
         let read = sinces.into_iter().min()?;
-        let longer = self.places.fair_time(FAIR, read, around.peers.len());
+        let longer = self.slots.fair_time(FAIR, read, view.peers.len());
         let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
-        let all_served = self.list.num_dialling() == 0 && around.peers.values().all(|p| p.has_served);
+        let all_served = self.list.num_dialling() == 0 && view.peers.values().all(|p| p.has_served);
         let gives_way = |p: &'a Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
             let chance = fair.max(p.time_between_turns(all_served)) + p.source.path().rtt().min(LONGEST_ROUND_TRIP);
             (now.since(since) >= chance).then_some((p.has_served, since, p))
         };
-        first(around.may_go(newcomer).filter_map(gives_way))
+        first(view.may_go(newcomer).filter_map(gives_way))
     }
 
     /// Those who never brought a piece of it come first, and have one fair time while there are others who were never tried. What comes in
@@ -310,23 +322,23 @@ impl Swarm {
         &mut self,
         now: Time,
         newcomer: Newcomer,
-        around: &'a Surroundings<'_>,
+        view: &'a TorrentView<'_>,
     ) -> Option<&'a Peer> {
-        let longer = self.places.fair_time(FAIR_FOR_METADATA, Time::ZERO, around.peers.len());
+        let longer = self.slots.fair_time(FAIR_FOR_METADATA, Time::ZERO, view.peers.len());
         let tries = !newcomer.incoming && self.list.has_untried(now);
         let gives_way = |p: &'a Peer| {
-            let (brought, since) = around.fruitless_for_metadata(p).filter(|_| !p.source.is_held() && !p.pours())?;
+            let (brought, since) = view.undelivered_metadata(p).filter(|_| !p.source.is_held() && !p.pours())?;
             let fair = if tries && !brought { FAIR_FOR_METADATA } else { longer };
             (now.since(since) >= fair).then_some((brought, since, p))
         };
-        first(around.may_go(newcomer).filter_map(gives_way))
+        first(view.may_go(newcomer).filter_map(gives_way))
     }
 
     /// Seen now and then: does a read that somebody watches wait, again and again?
-    pub(in crate::engine) fn note_starving(&mut self, now: Time, around: &Surroundings<'_>) {
-        let waits = around.awaited(plays).next().is_some();
-        self.places.starves = self.places.starves.or(Some(now)).filter(|_| waits);
-        self.places.short = match self.places.short {
+    pub(in crate::engine) fn note_starving(&mut self, now: Time, view: &TorrentView<'_>) {
+        let waits = view.awaited(plays).next().is_some();
+        self.slots.starves = self.slots.starves.or(Some(now)).filter(|_| waits);
+        self.slots.short = match self.slots.short {
             Some((since, _)) if waits => Some((since, now)),
             None if waits => Some((now, now)),
             before => before.filter(|(_, last)| now.since(*last) < RELIEVED),
@@ -334,14 +346,14 @@ impl Swarm {
     }
 
     /// Who gives way to a newcomer of this torrent since a read gets too little of all together.
-    fn too_slow_for_a_read<'a>(&self, now: Time, newcomer: Newcomer, around: &'a Surroundings<'_>) -> Option<&'a Peer> {
-        let named = self.is_for_a_named_one(newcomer, self.places.short?.0);
+    fn too_slow_for_a_read<'a>(&self, now: Time, newcomer: Newcomer, view: &'a TorrentView<'_>) -> Option<&'a Peer> {
+        let named = self.is_for_a_named_one(newcomer, self.slots.short?.0);
         let tries = newcomer.incoming || named || self.list.has_untried(now);
-        if newcomer.need != Need::Ours || !self.places.is_short(now, around) || self.places.vacant || !tries {
+        if newcomer.need != Need::Ours || !self.slots.is_short(now, view) || self.slots.vacant || !tries {
             return None;
         }
-        let new = || around.peers.values().filter(|p| now.since(p.connected_at) < SETTLED).count();
-        let settled = named || new() <= around.config.connection_limit() / UNSETTLED;
+        let new = || view.peers.values().filter(|p| now.since(p.connected_at) < SETTLED).count();
+        let settled = named || new() <= view.config.connection_limit() / UNSETTLED;
         let slow = |p: &'a Peer| {
             let age = now.since(p.connected_at);
             // Of one that serves us now and then, what it brings in the long run.
@@ -351,7 +363,7 @@ impl Swarm {
             let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
             goes.then_some((rate(&p.down), p))
         };
-        let slowest = around.may_go(newcomer).filter_map(slow).min_by_key(|(rate, p)| (*rate, p.key));
+        let slowest = view.may_go(newcomer).filter_map(slow).min_by_key(|(rate, p)| (*rate, p.key));
         slowest.map(|(_, peer)| peer)
     }
 
@@ -361,28 +373,28 @@ impl Swarm {
     }
 
     /// Somebody waits to be dialled, and all places are taken: one a second may be freed.
-    pub(in crate::engine) fn may_free_place_to_dial(&mut self, now: Time, around: &Surroundings<'_>) -> bool {
-        let waits = self.list.next_dial_time(around.has_all()).is_some_and(|at| at <= now);
-        let may = now >= self.places.for_dial && waits;
+    pub(in crate::engine) fn may_free_place_to_dial(&mut self, now: Time, view: &TorrentView<'_>) -> bool {
+        let waits = self.list.next_dial_time(view.has_all()).is_some_and(|at| at <= now);
+        let may = now >= self.slots.for_dial && waits;
         if may {
-            self.places.for_dial = now + ROOM_INTERVAL;
+            self.slots.for_dial = now + ROOM_INTERVAL;
         }
         may
     }
 
     /// Who goes by `peer_turnover`: where nearly all places are taken and others wait to be dialled, the worst go now and then, so that
     /// better ones are found.
-    pub(in crate::engine) fn turn_over(&mut self, now: Time, around: &Surroundings<'_>) -> Vec<PeerKey> {
+    pub(in crate::engine) fn turn_over(&mut self, now: Time, view: &TorrentView<'_>) -> Vec<PeerKey> {
         if now < self.turnover.next {
             return Vec::new();
         }
         let positive = |s: i64| usize::try_from(s).unwrap_or(0);
-        let s = &around.config.settings;
+        let s = &view.config.settings;
         let (percent, cutoff) = (positive(s.peer_turnover), positive(s.peer_turnover_cutoff));
         self.turnover.next = now + Duration::from_secs(positive(s.peer_turnover_interval).max(1) as u64);
         let waiting = self.list.num_ready(now);
-        let peers = around.peers;
-        if percent == 0 || waiting == 0 || peers.len() * 100 < around.config.connection_limit() * cutoff {
+        let peers = view.peers;
+        if percent == 0 || waiting == 0 || peers.len() * 100 < view.config.connection_limit() * cutoff {
             return Vec::new();
         }
         let most = (peers.len() * percent).div_ceil(100).min(waiting);

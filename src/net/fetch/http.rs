@@ -124,8 +124,8 @@ impl Client {
             let (stream, ip) = self.connect(&url, &guard).await?;
             guard.went(ip);
             let after_head = Arc::new(AtomicUsize::new(0));
-            let heard = Heard::now();
-            let stream = Counted { stream, read: 0, after_head: after_head.clone(), heard: heard.clone() };
+            let last_bytes = LastBytes::now();
+            let stream = Counted { stream, read: 0, after_head: after_head.clone(), last_bytes: last_bytes.clone() };
             let answer = async {
                 if url.scheme() == "https" {
                     let stream = self.tls.connect(server_name(&url)?, stream).await;
@@ -134,7 +134,7 @@ impl Client {
                     ask(stream, &url, get.user_agent).await
                 }
             };
-            let (response, _connection) = heard.unless_silent(get.silence, answer).await?;
+            let (response, _connection) = last_bytes.unless_silent(get.silence, answer).await?;
             let around = BODY_FRAMES.saturating_mul(get.max_body).saturating_add(MAX_AROUND_BODY);
             after_head.store(around, Ordering::Relaxed);
             match redirect(&response, &url)? {
@@ -241,9 +241,9 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, FetchError> {
 
 /// When the last bytes came.
 #[derive(Debug, Clone)]
-struct Heard(Arc<Mutex<Instant>>);
+struct LastBytes(Arc<Mutex<Instant>>);
 
-impl Heard {
+impl LastBytes {
     fn now() -> Self {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
@@ -389,7 +389,7 @@ struct Counted {
     read: usize,
     /// 0 until the head is there.
     after_head: Arc<AtomicUsize>,
-    heard: Heard,
+    last_bytes: LastBytes,
 }
 
 impl AsyncRead for Counted {
@@ -397,7 +397,7 @@ impl AsyncRead for Counted {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         self.read += buf.filled().len() - before;
-        *self.heard.0.lock() = Instant::now();
+        *self.last_bytes.0.lock() = Instant::now();
         let after_head = self.after_head.load(Ordering::Relaxed);
         let max = MAX_BEFORE_HEAD.saturating_add(after_head);
         if self.read <= max {

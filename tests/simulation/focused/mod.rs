@@ -22,8 +22,8 @@ mod padding;
 mod peers;
 mod places;
 mod readers;
-mod shows;
 mod storage;
+mod super_seeds;
 mod told;
 mod uploads;
 

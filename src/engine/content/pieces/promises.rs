@@ -1,12 +1,12 @@
 //! Memory that is set aside for the blocks of a piece before they are asked for.
 
-use super::{Slot, Store};
+use super::{PieceState, Store};
 use crate::memory::pool::Reservation;
-use crate::memory::turns::Promise;
+use crate::memory::queue::Promise;
 
 impl Store {
     /// Changes what is set aside for a piece, and keeps count of it.
-    pub(super) fn edit_promise<R>(&mut self, piece: u32, change: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+    pub(super) fn edit_promise<R>(&mut self, piece: u32, change: impl FnOnce(&mut PieceState) -> R) -> Option<R> {
         let slot = self.slots.get_mut(piece as usize)?.as_deref_mut()?;
         let before = slot.promised();
         let result = change(slot);

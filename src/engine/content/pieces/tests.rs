@@ -41,7 +41,7 @@ fn fills_out_of_order_and_hashes_in_order() {
     assert_eq!(store.partial_blocks(), 3);
     store.keep(2);
     assert_eq!((store.kept_blocks(), store.partial_blocks(), store.kept_pieces()), (3, 0, 1));
-    assert_eq!(store.slot(2).map(Slot::senders), Some(vec![peer]));
+    assert_eq!(store.slot(2).map(PieceState::senders), Some(vec![peer]));
     store.remove(2);
     assert_eq!((store.blocks(), pool.charged()), (0, 0));
     assert!(store.present().is_empty());
@@ -162,7 +162,7 @@ fn what_is_let_go_after_its_hash_is_passed_and_the_hash_goes_on() {
         expect.update(vec![byte; BLOCK_SIZE as usize]);
     }
     assert_eq!(store.hash_done(job), Hashed::Digest(expect.finalize().into()));
-    assert_eq!(store.slot(0).map(Slot::senders), Some(vec![peer, PeerKey(8)]));
+    assert_eq!(store.slot(0).map(PieceState::senders), Some(vec![peer, PeerKey(8)]));
     store.rewind(0);
     assert_eq!((store.passed_blocks(), store.free_blocks()), (0, 1));
     store.let_go(0, 1);

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use crate::base::time::Time;
 
 /// So many of the newest pieces of a peer are those that it shows; some show two at a time.
-const MOST_SHOWN: usize = 4;
+const MOST_REVEALED: usize = 4;
 
 /// The newest pieces of one peer.
 #[derive(Debug, Default)]
-pub struct Shown {
+pub struct Revealed {
     pieces: VecDeque<u32>,
     /// It shows again what we lost. What it refuses and does not show it has not got for us.
     pub again: bool,
@@ -17,10 +17,10 @@ pub struct Shown {
     pub lingers: Option<Time>,
 }
 
-impl Shown {
+impl Revealed {
     pub fn note(&mut self, piece: u32) {
         self.take(piece);
-        if self.pieces.len() >= MOST_SHOWN {
+        if self.pieces.len() >= MOST_REVEALED {
             self.pieces.pop_front();
         }
         self.pieces.push_back(piece);
@@ -31,7 +31,7 @@ impl Shown {
         self.pieces.iter().copied()
     }
 
-    pub fn shows(&self, piece: u32) -> bool {
+    pub fn has(&self, piece: u32) -> bool {
         self.pieces.contains(&piece)
     }
 
@@ -43,8 +43,8 @@ impl Shown {
 
     /// It stated all that it has. Only one that has very little shows that.
     pub fn replace(&mut self, pieces: impl Iterator<Item = u32>) {
-        self.pieces = pieces.take(MOST_SHOWN + 1).collect();
-        if self.pieces.len() > MOST_SHOWN {
+        self.pieces = pieces.take(MOST_REVEALED + 1).collect();
+        if self.pieces.len() > MOST_REVEALED {
             self.pieces.clear();
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::traffic::Tally;
 use crate::memory::pool::{BLOCK_SIZE, Block};
 
 /// What a block touches that comes in from a peer.
-pub(in crate::engine) struct Arriving<'a> {
+pub(in crate::engine) struct ReceivedBlock<'a> {
     pub(in crate::engine) content: Option<&'a mut Content>,
     pub(in crate::engine) peer: &'a mut Peer,
     pub(in crate::engine) aggregate: &'a mut Aggregate,
@@ -20,7 +20,7 @@ pub(in crate::engine) struct Arriving<'a> {
 
 /// What a block was.
 #[derive(Debug)]
-pub(in crate::engine) enum Landed {
+pub(in crate::engine) enum BlockOutcome {
     /// Its request was taken back, or never made. The block, if these bytes are one.
     Stray(Option<u32>),
     /// It was asked for, and is here already.
@@ -29,7 +29,7 @@ pub(in crate::engine) enum Landed {
     Stored { block: u32, others: Vec<PeerKey> },
 }
 
-impl Arriving<'_> {
+impl ReceivedBlock<'_> {
     /// A block came, already charged.
     pub(in crate::engine) fn block(
         &mut self,
@@ -37,10 +37,10 @@ impl Arriving<'_> {
         piece: u32,
         begin: u32,
         data: Block,
-    ) -> Result<Landed, String> {
+    ) -> Result<BlockOutcome, String> {
         let length = data.len();
         self.check_length(piece, begin, length)?;
-        let (Some(content), peer) = (&mut self.content, &mut *self.peer) else { return Ok(Landed::Stray(None)) };
+        let (Some(content), peer) = (&mut self.content, &mut *self.peer) else { return Ok(BlockOutcome::Stray(None)) };
         let in_grid = content.block_at(piece, begin, length);
         let request = in_grid.and_then(|block| peer.source.take_request(piece, block));
         let (Some(block), Some(request)) = (in_grid, request) else {
@@ -49,7 +49,7 @@ impl Arriving<'_> {
             let answers = peer.stray_came(now, length);
             peer.stray_arrived(now, length);
             self.stray(length, answers);
-            return Ok(Landed::Stray(in_grid));
+            return Ok(BlockOutcome::Stray(in_grid));
         };
         // It may have come in while it was taken back and asked again: the second charge is of no use then.
         if peer.took_back || peer.source.credits().count() as usize > peer.source.requests().len() {
@@ -62,10 +62,10 @@ impl Arriving<'_> {
         let arrival = content.store_mut().receive(now, piece, block, data, peer.key);
         self.unsnub();
         Ok(match arrival {
-            Arrival::Stored { others } => Landed::Stored { block, others },
+            Arrival::Stored { others } => BlockOutcome::Stored { block, others },
             Arrival::Redundant => {
                 self.counters.redundant_bytes += u64::from(length);
-                Landed::Redundant(block)
+                BlockOutcome::Redundant(block)
             }
         })
     }

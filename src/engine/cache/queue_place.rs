@@ -1,15 +1,15 @@
 //! Memory in turn with the other torrents of the session.
 //!
 //! A piece is begun only when memory for all of it is set aside; a block of a piece that is read block by block is paid alone. Who
-//! finds too little waits in line (`memory/turns.rs`), by class and then by how long it waits. The first in line gets what the
+//! finds too little waits in line (`memory/queue.rs`), by class and then by how long it waits. The first in line gets what the
 //! others can spare: they give it back when it is asked for, and from then on whenever a window moves.
 
 use std::time::Duration;
 
 use crate::base::time::Time;
 use crate::engine::content::want::Class;
-use crate::memory::idle::Call;
-use crate::memory::turns::{Meanwhile, Member, Promise, Rank};
+use crate::memory::idle::Recall;
+use crate::memory::queue::{Promise, QueueMember, Rank, WaiterState};
 
 /// Who had memory and brought nothing into it stands there for so long, twice as long each time.
 const BEHIND: Duration = Duration::from_secs(10);
@@ -72,8 +72,8 @@ pub(in crate::engine) fn urgency_of(class: Class) -> u8 {
 
 /// Where the torrent stands in line for memory.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) member: Member,
+pub(super) struct QueuePlace {
+    pub(super) member: QueueMember,
     /// Since when it waits there for what no read waits for.
     pub(super) in_line_since: Option<Time>,
     /// When it gave way to others because nothing came.
@@ -88,8 +88,8 @@ pub(super) struct Line {
     pub(super) made_way: bool,
 }
 
-impl Line {
-    pub(super) fn new(member: Member) -> Self {
+impl QueuePlace {
+    pub(super) fn new(member: QueueMember) -> Self {
         Self {
             member,
             in_line_since: None,
@@ -122,8 +122,8 @@ impl Line {
     }
 
     /// What it was promised was lent, and is needed.
-    pub(super) fn call_in(&mut self, call: Call) {
-        self.member.call_in(call);
+    pub(super) fn call_in(&mut self, recall: Recall) {
+        self.member.call_in(recall);
     }
 
     /// It has what it waited for: what waits next begins to wait then.
@@ -135,7 +135,7 @@ impl Line {
         self.member.leave();
     }
 
-    pub(super) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
+    pub(super) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: WaiterState) {
         self.member.wait(rank, blocks, meanwhile);
     }
 
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn the_more_urgent_stands_in_front() {
         let classes =
-            [Class::Blocked, Class::Deadline, Class::Pinned, Class::Background, Class::Priority, Class::Shown];
+            [Class::Blocked, Class::Deadline, Class::Pinned, Class::Background, Class::Priority, Class::Revealed];
         let urgencies: Vec<u8> = classes.into_iter().map(urgency_of).collect();
         assert!(urgencies.is_sorted() && urgencies[0] > 0 && urgencies[5] < LAST);
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::asking::Asking;
 use crate::base::time::Time;
-use crate::engine::cache::line::urgency_of;
+use crate::engine::cache::queue_place::urgency_of;
 use crate::engine::cache::rank::EvictionRank;
-use crate::engine::content::piece::Slot;
+use crate::engine::content::piece::PieceState;
 use crate::engine::content::want::Class;
 use crate::engine::readers::reader::Reader;
-use crate::memory::turns::Lack;
+use crate::memory::queue::HeadNeed;
 
 /// A piece of which no block came for so long gives its memory to those who wait.
 const STUCK: Duration = Duration::from_secs(3);
@@ -21,7 +21,7 @@ impl Asking<'_> {
     /// would take the same memory from each other for ever.
     pub(in crate::engine) fn give_back(&mut self, now: Time) {
         let crowded = self.cache.is_crowded();
-        while let Some(Lack { urgency, is_passed, can_wait }) = self.cache.others_lack() {
+        while let Some(HeadNeed { urgency, is_overtaken, can_wait }) = self.cache.others_lack() {
             let read_waits = urgency <= urgency_of(Class::Blocked);
             let for_reader = urgency < urgency_of(Class::Priority);
             let share = match self.cache.weight() {
@@ -31,7 +31,7 @@ impl Asking<'_> {
             };
             let bound = if can_wait {
                 EvictionRank::Wanted
-            } else if is_passed {
+            } else if is_overtaken {
                 // It cannot be served as long as somebody else holds on.
                 EvictionRank::Background
             } else if self.blocks_held() <= share || (crowded && !for_reader) {
@@ -45,7 +45,7 @@ impl Asking<'_> {
                 EvictionRank::FarAhead
             };
             let gave = self.evict_for_others(now, bound)
-                || (!is_passed && !can_wait && self.blocks_held() > share && self.let_one_go(now))
+                || (!is_overtaken && !can_wait && self.blocks_held() > share && self.drop_block(now))
                 || (read_waits && !can_wait && self.cache.is_behind_players() && self.make_way_for_players(now));
             if !gave {
                 self.cache.has_nothing_to_give(now);
@@ -59,7 +59,7 @@ impl Asking<'_> {
     fn make_way_for_players(&mut self, now: Time) -> bool {
         let Some(content) = &self.content else { return false };
         let store = content.store();
-        let long = |s: &Slot| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
+        let long = |s: &PieceState| s.is_coming_in() && !s.would_free_nothing() && now.since(s.begun()) >= LONG_TURN;
         let slots = store.present().iter().filter_map(|p| Some((*p, store.slot(*p).filter(|s| long(s))?)));
         // The one of which least would be fetched again.
         let Some((piece, _)) = slots.min_by_key(|(piece, s)| (s.received(), *piece)) else { return false };

@@ -9,9 +9,9 @@ use crate::engine::peer::source::Source;
 const MOST: usize = 64;
 
 #[derive(Debug, Default)]
-pub struct InVain(VecDeque<(u32, u32)>);
+pub struct AbandonedBlocks(VecDeque<(u32, u32)>);
 
-impl InVain {
+impl AbandonedBlocks {
     /// It leaves, or is given up, with what it was asked for.
     pub fn left_with(&mut self, source: &Source) {
         if source.is_unknown() {
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn the_last_ones_are_remembered() {
-        let mut in_vain = InVain::default();
+        let mut unanswered = AbandonedBlocks::default();
         for n in 0..1000 {
-            in_vain.note(n, 1);
-            in_vain.note(n, 1);
+            unanswered.note(n, 1);
+            unanswered.note(n, 1);
         }
-        assert!(in_vain.has(999, 1) && in_vain.has(1000 - MOST as u32, 1));
-        assert!(!in_vain.has(999, 0) && !in_vain.has(999 - MOST as u32, 1));
+        assert!(unanswered.has(999, 1) && unanswered.has(1000 - MOST as u32, 1));
+        assert!(!unanswered.has(999, 0) && !unanswered.has(999 - MOST as u32, 1));
     }
 }

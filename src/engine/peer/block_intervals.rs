@@ -17,7 +17,7 @@ const ALLOWED: u32 = 2;
 const MOST_ALLOWED: Duration = Duration::from_secs(75);
 
 #[derive(Debug)]
-pub struct Rhythm {
+pub struct BlockIntervals {
     /// When it brought the last one, or was asked after a rest; and before that rest.
     since: Time,
     before: Time,
@@ -27,7 +27,7 @@ pub struct Rhythm {
     longest: Lately<Duration>,
 }
 
-impl Rhythm {
+impl BlockIntervals {
     pub fn new(now: Time) -> Self {
         let longest = Lately::new(WINDOW, Duration::max);
         Self { since: now, before: now, rests: true, last: [None; LAST], next: 0, longest }
@@ -82,43 +82,43 @@ mod tests {
 
     #[test]
     fn a_standstill_is_allowed_again_and_is_not_usual() {
-        let mut rhythm = Rhythm::new(Time::ZERO);
-        rhythm.asked(Time::ZERO);
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (Duration::ZERO, Duration::ZERO));
+        let mut intervals = BlockIntervals::new(Time::ZERO);
+        intervals.asked(Time::ZERO);
+        assert_eq!((intervals.usual(), intervals.allowed()), (Duration::ZERO, Duration::ZERO));
         let mut now = Time::ZERO;
-        let mut bring = |rhythm: &mut Rhythm, after| {
+        let mut bring = |intervals: &mut BlockIntervals, after| {
             now = now + after;
-            rhythm.brought_a_block(now, false);
+            intervals.brought_a_block(now, false);
         };
-        bring(&mut rhythm, 8 * SECOND);
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (8 * SECOND, 16 * SECOND));
-        bring(&mut rhythm, SECOND / 10);
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (Duration::ZERO, 16 * SECOND));
-        (0..LAST).for_each(|_| bring(&mut rhythm, 9 * SECOND));
-        assert_eq!((rhythm.usual(), rhythm.allowed()), (9 * SECOND, 18 * SECOND));
-        (0..1500).for_each(|_| bring(&mut rhythm, SECOND / 10));
-        assert_eq!(rhythm.allowed(), SECOND / 5, "that was long ago");
-        bring(&mut rhythm, 100 * SECOND);
-        assert_eq!(rhythm.allowed(), MOST_ALLOWED);
+        bring(&mut intervals, 8 * SECOND);
+        assert_eq!((intervals.usual(), intervals.allowed()), (8 * SECOND, 16 * SECOND));
+        bring(&mut intervals, SECOND / 10);
+        assert_eq!((intervals.usual(), intervals.allowed()), (Duration::ZERO, 16 * SECOND));
+        (0..LAST).for_each(|_| bring(&mut intervals, 9 * SECOND));
+        assert_eq!((intervals.usual(), intervals.allowed()), (9 * SECOND, 18 * SECOND));
+        (0..1500).for_each(|_| bring(&mut intervals, SECOND / 10));
+        assert_eq!(intervals.allowed(), SECOND / 5, "that was long ago");
+        bring(&mut intervals, 100 * SECOND);
+        assert_eq!(intervals.allowed(), MOST_ALLOWED);
     }
 
     #[test]
     fn a_rest_does_not_count_unless_it_was_none() {
         let at = |seconds: u64| Time::from_millis(seconds * 1000);
         for (stray, after) in [(false, 3), (true, 20)] {
-            let mut rhythm = Rhythm::new(Time::ZERO);
-            rhythm.asked(at(1));
-            rhythm.brought_a_block(at(5), false);
-            rhythm.rests();
-            rhythm.asked(at(22));
-            rhythm.asked(at(24));
-            rhythm.brought_a_block(at(25), stray);
-            assert_eq!(rhythm.allowed(), SECOND * 2 * after.max(4));
+            let mut intervals = BlockIntervals::new(Time::ZERO);
+            intervals.asked(at(1));
+            intervals.brought_a_block(at(5), false);
+            intervals.rests();
+            intervals.asked(at(22));
+            intervals.asked(at(24));
+            intervals.brought_a_block(at(25), stray);
+            assert_eq!(intervals.allowed(), SECOND * 2 * after.max(4));
         }
-        let mut rhythm = Rhythm::new(Time::ZERO);
-        rhythm.asked(at(10));
-        rhythm.was_held(at(25), 10 * SECOND);
-        rhythm.brought_a_block(at(26), false);
-        assert_eq!(rhythm.allowed(), 12 * SECOND, "it was at work for six seconds");
+        let mut intervals = BlockIntervals::new(Time::ZERO);
+        intervals.asked(at(10));
+        intervals.was_held(at(25), 10 * SECOND);
+        intervals.brought_a_block(at(26), false);
+        assert_eq!(intervals.allowed(), 12 * SECOND, "it was at work for six seconds");
     }
 }

@@ -23,7 +23,7 @@ const SMALL_PART: f64 = 4.0;
 
 /// What the core knows of the limit.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Limited {
+pub(in crate::engine) struct DownloadLimit {
     /// Bytes a second that are read from all peers at most, 0: any number.
     rate: u32,
     /// Those whose bytes wait for it.
@@ -33,7 +33,7 @@ pub(in crate::engine) struct Limited {
     looked_at: Option<Time>,
 }
 
-impl Limited {
+impl DownloadLimit {
     pub fn is_limited(&self) -> bool {
         self.rate > 0
     }

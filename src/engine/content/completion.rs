@@ -7,7 +7,7 @@ use crate::memory::pool::{BLOCK_SIZE, Block};
 
 /// What becomes of a piece that passed its hash.
 #[derive(Debug)]
-pub(in crate::engine) enum Passed {
+pub(in crate::engine) enum AfterHash {
     /// Not all of it is here any more, but it was good.
     LetGo,
     /// It is kept in memory: from now on it is had.
@@ -18,7 +18,7 @@ pub(in crate::engine) enum Passed {
 
 /// What follows when a piece is had.
 #[derive(Debug)]
-pub(in crate::engine) struct Had {
+pub(in crate::engine) struct NowHad {
     /// It was had before, and was evicted.
     pub refetched: bool,
     /// The files that are complete with it.
@@ -37,16 +37,16 @@ impl Content {
     }
 
     /// The piece passed its hash.
-    pub(in crate::engine) fn passed(&mut self, piece: u32, storage: StorageKind) -> Passed {
+    pub(in crate::engine) fn passed(&mut self, piece: u32, storage: StorageKind) -> AfterHash {
         if self.store.slot(piece).is_some_and(|s| s.passed() > 0) {
-            return Passed::LetGo;
+            return AfterHash::LetGo;
         }
         match storage {
             StorageKind::Memory => {
                 self.store.keep(piece);
-                Passed::Kept
+                AfterHash::Kept
             }
-            StorageKind::Disk => Passed::ToWrite(self.store.begin_write(piece)),
+            StorageKind::Disk => AfterHash::ToWrite(self.store.begin_write(piece)),
         }
     }
 
@@ -68,7 +68,7 @@ impl Content {
     }
 
     /// From now on a reader gets the piece. None: so it was.
-    pub(in crate::engine) fn piece_had(&mut self, piece: u32) -> Option<Had> {
+    pub(in crate::engine) fn piece_had(&mut self, piece: u32) -> Option<NowHad> {
         if !self.set_had(piece, true) {
             return None;
         }
@@ -79,7 +79,7 @@ impl Content {
                 completed.push(file as u32);
             }
         }
-        Some(Had { refetched: self.evicted.get(piece), completed })
+        Some(NowHad { refetched: self.evicted.get(piece), completed })
     }
 
     /// A piece that was had is had no more.

@@ -6,12 +6,12 @@ use crate::engine::bandwidth::rate::Traffic;
 /// What counts beyond the torrents that are there: those that left, and the sessions before this one. Held while a torrent leaves
 /// and while all are counted, so that no count ever falls. It is taken before any other lock.
 #[derive(Debug, Default)]
-pub struct Census {
+pub struct SessionTotals {
     left: Traffic,
     before: SavedCounters,
 }
 
-impl Census {
+impl SessionTotals {
     /// What the sessions before this one counted.
     pub fn begin(&mut self, before: SavedCounters) {
         self.before = before;

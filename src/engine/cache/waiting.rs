@@ -3,14 +3,14 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use super::line::{LAST, urgency_of};
 use super::memory::Cache;
+use super::queue_place::{LAST, urgency_of};
 use crate::base::time::Time;
 use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::{PATIENT, Reader};
-use crate::memory::idle::Call;
-use crate::memory::turns::{Lack, Meanwhile, Promise, Rank};
+use crate::memory::idle::Recall;
+use crate::memory::queue::{HeadNeed, Promise, Rank, WaiterState};
 
 /// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
 /// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.
@@ -25,126 +25,126 @@ const ASKED_AGAIN: Duration = Duration::from_millis(250);
 impl Cache {
     /// How it is called when memory that it waits for came free.
     pub(in crate::engine) fn set_waker(&mut self, waker: Waker) {
-        self.line.member.set_waker(waker);
+        self.place.member.set_waker(waker);
     }
 
     /// Does it wait for memory?
     pub(in crate::engine) fn is_in_line(&self) -> bool {
-        self.line.member.is_waiting()
+        self.place.member.is_waiting()
     }
 
     pub(in crate::engine) fn leave_line(&mut self) {
-        self.line.leave();
+        self.place.leave();
     }
 
     /// A block came into its memory.
     pub(in crate::engine) fn block_came(&mut self) {
-        self.line.gave_way = None;
+        self.place.gave_way = None;
     }
 
     /// So many blocks are held here.
     pub(in crate::engine) fn note_held(&mut self, blocks: u64) {
-        self.line.member.holds(blocks);
+        self.place.member.holds(blocks);
         self.share.holds(blocks);
     }
 
     /// What is wanted changes: there may be something to give again.
     pub(in crate::engine) fn demand_changes(&mut self) {
-        self.line.nothing_to_give_until = Time::ZERO;
+        self.place.nothing_to_give_until = Time::ZERO;
     }
 
     /// Had it nothing to give a moment ago?
     pub(in crate::engine) fn was_asked_lately(&self, now: Time) -> bool {
-        now < self.line.nothing_to_give_until
+        now < self.place.nothing_to_give_until
     }
 
     /// What others lack, if they do.
-    pub(in crate::engine) fn others_lack(&self) -> Option<Lack> {
-        self.line.member.others_lack()
+    pub(in crate::engine) fn others_lack(&self) -> Option<HeadNeed> {
+        self.place.member.others_lack()
     }
 
     /// It gives what it had to others, and goes behind them for a while.
     pub(in crate::engine) fn give_way(&mut self, now: Time) {
-        self.line.give_way(now);
+        self.place.give_way(now);
     }
 
     /// Did it give way, and is not over it?
     pub(in crate::engine) fn is_behind(&self, now: Time) -> bool {
-        self.line.is_behind(now).is_some()
+        self.place.is_behind(now).is_some()
     }
 
     /// It has nothing to give: it is not asked again for a while.
     pub(in crate::engine) fn has_nothing_to_give(&mut self, now: Time) {
-        self.line.nothing_to_give_until = now + ASKED_AGAIN;
+        self.place.nothing_to_give_until = now + ASKED_AGAIN;
     }
 
     /// Sets so many blocks aside, if they are there and nobody with a better claim waits.
     pub(in crate::engine) fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
-        self.line.promise(rank, blocks)
+        self.place.promise(rank, blocks)
     }
 
     /// Borrows so many blocks of what others were promised and do not use, where so many more stand idle.
     pub(in crate::engine) fn borrow(&mut self, blocks: u64, more: u64) -> Option<Promise> {
-        self.line.borrow(blocks, more)
+        self.place.borrow(blocks, more)
     }
 
     /// It had to give back what it had borrowed.
     pub(in crate::engine) fn repaid(&mut self, now: Time) {
-        self.line.repaid(now);
+        self.place.repaid(now);
     }
 
     /// Had it to give back what it had borrowed, a moment ago?
     pub(in crate::engine) fn repaid_lately(&self, now: Time) -> bool {
-        self.line.repaid_lately(now)
+        self.place.repaid_lately(now)
     }
 
     /// It gives up a piece for those who play. Not again, before it brought one: else it would bring none for ever.
     pub(in crate::engine) fn makes_way(&mut self) -> bool {
-        !std::mem::replace(&mut self.line.made_way, true)
+        !std::mem::replace(&mut self.place.made_way, true)
     }
 
     /// A piece came in whole.
     pub(in crate::engine) fn piece_came(&mut self) {
-        self.line.made_way = false;
+        self.place.made_way = false;
     }
 
     /// What it was just promised, so many blocks, will be used slowly.
     pub(in crate::engine) fn stands_idle(&mut self, blocks: u64) {
-        self.line.member.stands_idle(blocks);
+        self.place.member.stands_idle(blocks);
     }
 
     /// What it was promised was lent, and is needed.
-    pub(in crate::engine) fn call_in(&mut self, call: Call) {
-        self.line.call_in(call);
+    pub(in crate::engine) fn call_in(&mut self, recall: Recall) {
+        self.place.call_in(recall);
     }
 
     /// Has it lacked for long what it was promised? From the first time on that it does, until it is promised something new.
     pub(in crate::engine) fn lacks_for_long(&mut self, now: Time) -> bool {
-        now.since(*self.line.lacks_since.get_or_insert(now)) >= PATIENT
+        now.since(*self.place.lacks_since.get_or_insert(now)) >= PATIENT
     }
 
     /// Room was made for a piece here, and was not enough.
     pub(in crate::engine) fn lacks(&mut self, now: Time, rank: Rank) {
-        self.line.lacks = Some((rank, now));
+        self.place.lacks = Some((rank, now));
     }
 
     /// A piece of such a rank was begun: what lacked is that one, or comes after it.
     pub(in crate::engine) fn lacks_no_more(&mut self, rank: Rank) {
-        self.line.lacks.take_if(|(lacks, _)| *lacks >= rank);
+        self.place.lacks.take_if(|(lacks, _)| *lacks >= rank);
     }
 
     /// Was room made here a moment ago for a piece that comes before this one, and was not enough?
     pub(in crate::engine) fn comes_after_one_who_lacks(&self, now: Time, rank: Rank) -> bool {
-        self.line.lacks.is_some_and(|(lacks, at)| lacks < rank && now.since(at) < LACKS)
+        self.place.lacks.is_some_and(|(lacks, at)| lacks < rank && now.since(at) < LACKS)
     }
 
     /// It has what it waited for.
     pub(in crate::engine) fn served(&mut self) {
-        self.line.served();
+        self.place.served();
     }
 
-    pub(in crate::engine) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
-        self.line.wait(rank, blocks, meanwhile);
+    pub(in crate::engine) fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: WaiterState) {
+        self.place.wait(rank, blocks, meanwhile);
     }
 
     /// Its place in line. What a piece that is begun lacks comes before pieces that are not, then by class. Who had memory before and
@@ -159,20 +159,20 @@ impl Cache {
         readers: &Readers,
     ) -> Rank {
         let limit = self.limit();
-        if let Some(gave_way) = self.line.is_behind(now) {
+        if let Some(gave_way) = self.place.is_behind(now) {
             return Rank { urgency: LAST, since: gave_way.since.micros() };
         }
         if blocks > self.share.unprotected(limit) {
-            return Rank { urgency: LAST, since: self.line.since(now).micros() };
+            return Rank { urgency: LAST, since: self.place.since(now).micros() };
         }
         let waits_since = || wants.iter().find(|w| w.piece == pick.piece && w.class == pick.class).map(|w| w.due);
         let (class, since) = match pick.class {
             Class::Blocked => (Class::Blocked, waits_since().unwrap_or(now)),
             Class::Background => match waits_since().map(|since| since + PATIENT) {
                 Some(since) if since <= now => (Class::Blocked, since),
-                _ => (Class::Background, self.line.since(now)),
+                _ => (Class::Background, self.place.since(now)),
             },
-            class => (class, self.line.since(now)),
+            class => (class, self.place.since(now)),
         };
         let urgency = if begun { 0 } else { urgency_of(class) };
         let waits_here = |r: &&Reader| r.wait_at(now).is_some() && r.current_piece() == Some(pick.piece);

@@ -1,12 +1,12 @@
 //! What is known of the requests of a torrent: what is wanted, and of whom it is asked.
 
+use super::abandoned_blocks::AbandonedBlocks;
 use super::demand::Demand;
-use super::in_vain::InVain;
+use super::download_limit::DownloadLimit;
 use super::late_heap::LateHeap;
-use super::limited::Limited;
 use super::open_slots::OpenSlots;
 use super::ranking::Ranking;
-use super::shows::Shows;
+use super::revealed_picks::RevealedPicks;
 use crate::base::time::Time;
 use crate::engine::bandwidth::aggregate::Aggregate;
 use crate::engine::bandwidth::path::QueueTime;
@@ -22,7 +22,7 @@ pub(in crate::engine) struct Requests {
     pub(super) demand: Demand,
     /// What all peers bring together, and who of them is fast.
     pub(super) aggregate: Aggregate,
-    pub(super) in_vain: InVain,
+    pub(super) abandoned: AbandonedBlocks,
     pub(super) ranking: Ranking,
     /// When urgent blocks are late.
     pub(super) late: LateHeap,
@@ -34,8 +34,8 @@ pub(in crate::engine) struct Requests {
     pub(super) refill: bool,
     /// Peers may have been asked as far ahead as where nobody plays.
     pub(super) asked_far_ahead: bool,
-    pub(super) limited: Limited,
-    pub(super) shows: Shows,
+    pub(super) limit: DownloadLimit,
+    pub(super) revealed_picks: RevealedPicks,
     /// Requests that were taken back since the torrent was added.
     pub(super) cancelled_blocks: u64,
     pub(super) rng: fastrand::Rng,
@@ -46,15 +46,15 @@ impl Requests {
         Self {
             demand: Demand::default(),
             aggregate: Aggregate::default(),
-            in_vain: InVain::default(),
+            abandoned: AbandonedBlocks::default(),
             ranking: Ranking::default(),
             late: LateHeap::default(),
             next_forgiveness: Time::NEVER,
             open: OpenSlots::default(),
             refill: false,
             asked_far_ahead: false,
-            limited: Limited::default(),
-            shows: Shows::default(),
+            limit: DownloadLimit::default(),
+            revealed_picks: RevealedPicks::default(),
             cancelled_blocks: 0,
             rng,
         }
@@ -97,8 +97,8 @@ impl Requests {
         &mut self.aggregate
     }
 
-    pub(in crate::engine) fn shows(&self) -> &Shows {
-        &self.shows
+    pub(in crate::engine) fn revealed_picks(&self) -> &RevealedPicks {
+        &self.revealed_picks
     }
 
     /// When the first of the urgent blocks is late that are not here.
@@ -118,24 +118,24 @@ impl Requests {
 
     pub(in crate::engine) fn peer_gone(&mut self, peer: &Peer) {
         self.open.remove(peer.key);
-        self.limited.peer_gone(peer.key);
+        self.limit.peer_gone(peer.key);
         self.ranking.outdated();
-        self.in_vain.left_with(&peer.source);
+        self.abandoned.left_with(&peer.source);
     }
 
     /// So many bytes a second are read from all peers at most, 0: any number.
     pub(in crate::engine) fn set_download_limit(&mut self, rate: u32) {
-        self.limited.set_rate(rate);
+        self.limit.set_rate(rate);
     }
 
     /// What a peer sent waits for the download limit, or no more.
     pub(in crate::engine) fn peer_held(&mut self, key: PeerKey, held: bool) {
-        self.limited.set_held(key, held);
+        self.limit.set_held(key, held);
     }
 
     /// Is there a download limit?
     pub(in crate::engine) fn is_limited(&self) -> bool {
-        self.limited.is_limited()
+        self.limit.is_limited()
     }
 
     pub(in crate::engine) fn cancelled_blocks(&self) -> u64 {
@@ -187,8 +187,8 @@ impl Requests {
 
     /// Nothing is asked of anybody any more; the download limit stays, and what was counted.
     pub(in crate::engine) fn start_over(&mut self) {
-        self.limited.peers_gone();
-        let (limited, rng) = (std::mem::take(&mut self.limited), self.rng.clone());
-        *self = Self { limited, cancelled_blocks: self.cancelled_blocks, ..Self::new(rng) };
+        self.limit.peers_gone();
+        let (limit, rng) = (std::mem::take(&mut self.limit), self.rng.clone());
+        *self = Self { limit, cancelled_blocks: self.cancelled_blocks, ..Self::new(rng) };
     }
 }

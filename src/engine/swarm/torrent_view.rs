@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::urgency::Urgency;
 use crate::base::time::Time;
 use crate::engine::config::Config;
 use crate::engine::content::Content;
@@ -11,17 +12,8 @@ use crate::engine::peer::peers::Peers;
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::Reader;
 
-/// Who waits for the answers to a torrent's announces, the most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Urgency {
-    Read,
-    Metadata,
-    Nobody,
-}
-
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Surroundings<'a> {
+pub(in crate::engine) struct TorrentView<'a> {
     pub config: &'a Config,
     pub content: Option<&'a Content>,
     pub peers: &'a Peers,
@@ -40,7 +32,7 @@ pub(in crate::engine) fn plays(reader: &Reader) -> bool {
     !reader.options().background
 }
 
-impl Surroundings<'_> {
+impl TorrentView<'_> {
     pub fn has_all(&self) -> bool {
         self.content.is_some_and(|c| c.has_all())
     }

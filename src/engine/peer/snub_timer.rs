@@ -9,14 +9,14 @@ const RESTED: Duration = Duration::from_secs(3);
 
 /// Since when a peer has brought nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Fruitless {
+pub struct SnubTimer {
     since: Time,
     asked: Time,
     /// Since when it is asked without such a rest.
     begun: Time,
 }
 
-impl Fruitless {
+impl SnubTimer {
     pub fn new(now: Time) -> Self {
         Self { since: now, asked: now, begun: now }
     }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn who_was_not_asked_for_long_begins_anew_and_who_is_asked_in_vain_does_not() {
         let at = Time::from_millis;
-        let mut peer = Fruitless::new(at(0));
+        let mut peer = SnubTimer::new(at(0));
         peer.asked(at(60_000), true);
         assert_eq!(peer.since, at(60_000));
         // Its requests are taken back and made again, or it refuses them.

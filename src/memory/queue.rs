@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::idle::{Call, Callers, Idle};
+use super::idle::{Callers, Idle, Recall};
 use super::interlude::Interlude;
 use super::overtaking::Overtaking;
 use super::pool::{Pool, Reservation};
@@ -29,17 +29,17 @@ pub struct Rank {
 
 /// The first in line lacks something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lack {
+pub struct HeadNeed {
     pub urgency: u8,
     /// Others pass it for a while.
-    pub is_passed: bool,
+    pub is_overtaken: bool,
     /// Others need give only what nobody wants.
     pub can_wait: bool,
 }
 
 /// What somebody does while he waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meanwhile {
+pub enum WaiterState {
     Nothing,
     /// He borrows what he needs, as soon as so many blocks stand idle.
     Borrows {
@@ -53,7 +53,7 @@ pub enum Meanwhile {
 
 /// Those who wait.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct MemoryQueue {
     line: BTreeMap<(Rank, u64), Waiter>,
     members: u64,
     /// On whose behalf the others were asked last.
@@ -67,7 +67,7 @@ pub(crate) struct Turns {
 #[derive(Debug)]
 struct Waiter {
     blocks: u64,
-    meanwhile: Meanwhile,
+    meanwhile: WaiterState,
     waker: Waker,
     /// It was called and has not come yet.
     called: bool,
@@ -75,7 +75,7 @@ struct Waiter {
 
 impl Waiter {
     fn may_borrow_of(&self, lendable: u64) -> bool {
-        matches!(self.meanwhile, Meanwhile::Borrows { idle } if idle <= lendable)
+        matches!(self.meanwhile, WaiterState::Borrows { idle } if idle <= lendable)
     }
 }
 
@@ -99,7 +99,7 @@ fn is_large(blocks: u64, limit: u64) -> bool {
     blocks.saturating_mul(2) >= limit
 }
 
-impl Turns {
+impl MemoryQueue {
     fn needs(&self, limit: u64) -> impl Iterator<Item = Need> {
         self.line.iter().map(move |(place, waiter)| Need::new(*place, waiter.blocks, limit))
     }
@@ -113,7 +113,7 @@ impl Turns {
         need.is_large && self.interlude.is_on()
     }
 
-    fn is_passed(&self, need: Need) -> bool {
+    fn is_overtaken(&self, need: Need) -> bool {
         self.is_in_vain(need) || self.is_after_small(need)
     }
 
@@ -129,12 +129,12 @@ impl Turns {
     /// All up to the first whom others may not pass: nobody behind him is the next.
     fn candidates(&self, limit: u64) -> impl Iterator<Item = Need> {
         let mut barred = false;
-        self.needs(limit).take_while(move |need| !std::mem::replace(&mut barred, !self.is_passed(*need)))
+        self.needs(limit).take_while(move |need| !std::mem::replace(&mut barred, !self.is_overtaken(*need)))
     }
 
     /// The first whom others may not pass, if he may pass all before him.
     fn first_not_passed(&self, limit: u64) -> Option<Need> {
-        let first = self.candidates(limit).last().filter(|need| !self.is_passed(*need))?;
+        let first = self.candidates(limit).last().filter(|need| !self.is_overtaken(*need))?;
         self.needs(limit).take_while(|need| need.id != first.id).all(|need| self.may_pass(first, need)).then_some(first)
     }
 
@@ -165,12 +165,12 @@ impl Turns {
 
 impl Pool {
     /// Somebody who takes memory piece by piece.
-    pub fn join(self: &Arc<Self>) -> Member {
-        let mut turns = self.turns.lock();
-        turns.members += 1;
-        Member {
+    pub fn join(self: &Arc<Self>) -> QueueMember {
+        let mut queue = self.queue.lock();
+        queue.members += 1;
+        QueueMember {
             pool: self.clone(),
-            id: turns.members,
+            id: queue.members,
             place: None,
             calls_in: false,
             stood: false,
@@ -185,78 +185,78 @@ impl Pool {
         if !self.anybody_waits() {
             return false;
         }
-        let mut turns = self.turns.lock();
-        if turns.callers.is_untold() {
+        let mut queue = self.queue.lock();
+        if queue.callers.is_untold() {
             return true;
         }
-        let first = turns.first(self.limit()).filter(|first| first.blocks > self.available());
+        let first = queue.first(self.limit()).filter(|first| first.blocks > self.available());
         let first = first.map(|first| (first.rank, first.id));
-        if first.is_none() || turns.asked_for == first {
+        if first.is_none() || queue.asked_for == first {
             return false;
         }
-        turns.asked_for = first;
+        queue.asked_for = first;
         true
     }
 
     /// Now and then, at such a time of the session's clock: is the first in line served?
     pub fn review_line(&self, now: u64) {
-        let mut turns = self.turns.lock();
+        let mut queue = self.queue.lock();
         if !self.anybody_waits() {
-            turns.interlude.keeps_nobody();
+            queue.interlude.keeps_nobody();
         }
-        turns.overtaking.ends(now);
-        turns.interlude.review(now);
-        turns.idle.review(now, self.promised());
-        let first = turns.needs(self.limit()).next();
-        if let Some(first) = first.filter(|first| turns.is_after_small(*first)) {
-            turns.overtaking.is_after_others(first.id);
+        queue.overtaking.ends(now);
+        queue.interlude.review(now);
+        queue.idle.review(now, self.promised());
+        let first = queue.needs(self.limit()).next();
+        if let Some(first) = first.filter(|first| queue.is_after_small(*first)) {
+            queue.overtaking.is_after_others(first.id);
         }
-        if let Some(Need { rank, id, blocks, .. }) = turns.first_not_passed(self.limit()) {
-            turns.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
+        if let Some(Need { rank, id, blocks, .. }) = queue.first_not_passed(self.limit()) {
+            queue.overtaking.is_first(now, now.max(rank.since), rank.urgency, id, blocks);
         }
         // Who waits may borrow what stands idle by now.
-        let lendable = self.lendable(&turns);
-        let first = turns.line.values().find(|waiter| waiter.may_borrow_of(lendable));
+        let lendable = self.lendable(&queue);
+        let first = queue.line.values().find(|waiter| waiter.may_borrow_of(lendable));
         let waker = first.map(|first| first.waker.clone());
-        drop(turns);
+        drop(queue);
         waker.iter().for_each(Waker::wake_by_ref);
         self.call_next();
     }
 
     /// What somebody calls in who finds that his own is lent.
-    pub fn called_in(&self) -> Option<Call> {
+    pub fn called_in(&self) -> Option<Recall> {
         let lent = self.anybody_waits() && self.owed() > 0 && !self.may_redeem();
-        lent.then(|| self.turns.lock().callers.called()).flatten()
+        lent.then(|| self.queue.lock().callers.called()).flatten()
     }
 
     /// Blocks that stand idle and may be lent.
-    fn lendable(&self, turns: &Turns) -> u64 {
-        turns.idle.of(self.promised()).saturating_sub(self.owed())
+    fn lendable(&self, queue: &MemoryQueue) -> u64 {
+        queue.idle.of(self.promised()).saturating_sub(self.owed())
     }
 
     /// Calls the first in line if there is enough for it. Who asks for more than there will ever be is called, too, and waits no more.
     pub(crate) fn call_next(&self) {
         let mut called = Vec::new();
-        let mut turns = self.turns.lock();
-        while let Some(first) = turns.line.first_entry().filter(|e| e.get().blocks > self.limit()) {
+        let mut queue = self.queue.lock();
+        while let Some(first) = queue.line.first_entry().filter(|e| e.get().blocks > self.limit()) {
             called.push(first.remove().waker);
         }
-        if let Some(next) = turns.next(self.available(), self.limit()) {
+        if let Some(next) = queue.next(self.available(), self.limit()) {
             next.called = true;
             called.push(next.waker.clone());
         }
         if self.may_redeem() {
-            called.extend(turns.callers.take());
+            called.extend(queue.callers.take());
         }
-        self.set_anybody_waits(!turns.line.is_empty() || !turns.callers.is_empty());
-        drop(turns);
+        self.set_anybody_waits(!queue.line.is_empty() || !queue.callers.is_empty());
+        drop(queue);
         called.iter().for_each(Waker::wake_by_ref);
     }
 }
 
 /// One who takes memory piece by piece; it leaves the line when it is dropped.
 #[derive(Debug)]
-pub struct Member {
+pub struct QueueMember {
     pool: Arc<Pool>,
     id: u64,
     place: Option<Rank>,
@@ -268,7 +268,7 @@ pub struct Member {
     waker: Waker,
 }
 
-impl Member {
+impl QueueMember {
     /// How it is called when its turn comes.
     pub fn set_waker(&mut self, waker: Waker) {
         self.waker = waker;
@@ -283,34 +283,34 @@ impl Member {
     pub fn promise(&mut self, rank: Rank, blocks: u64) -> Option<Promise> {
         let limit = self.pool.limit();
         if self.pool.take(0, blocks, false).is_none() {
-            let mut turns = self.pool.turns.lock();
+            let mut queue = self.pool.queue.lock();
             let need = Need::new((rank, self.id), blocks, limit);
-            if turns.is_before(need, limit) {
+            if queue.is_before(need, limit) {
                 return None;
             }
             self.pool.take(0, blocks, true)?;
             if !need.is_large {
-                turns.interlude.keeps_nobody();
+                queue.interlude.keeps_nobody();
             }
         }
         if is_large(blocks, limit) {
             self.has_large = true;
-            self.pool.turns.lock().interlude.begins(self.id);
+            self.pool.queue.lock().interlude.begins(self.id);
         }
         if std::mem::take(&mut self.stood) {
-            self.pool.turns.lock().overtaking.served(self.id, blocks);
+            self.pool.queue.lock().overtaking.served(self.id, blocks);
         }
         Some(Promise { pool: self.pool.clone(), blocks, is_borrowed: false })
     }
 
     /// What was just promised, so many blocks, will be used slowly: it may be lent at once.
     pub fn stands_idle(&mut self, blocks: u64) {
-        self.pool.turns.lock().idle.comes(blocks);
+        self.pool.queue.lock().idle.comes(blocks);
     }
 
     /// Borrows so many blocks of what stands idle, where so many more do.
     pub fn borrow(&mut self, blocks: u64, more: u64) -> Option<Promise> {
-        let lendable = self.pool.lendable(&self.pool.turns.lock());
+        let lendable = self.pool.lendable(&self.pool.queue.lock());
         if blocks.saturating_add(more) > lendable {
             return None;
         }
@@ -319,10 +319,10 @@ impl Member {
     }
 
     /// Its own was lent: those who borrowed are to give it back. It is called when there is something.
-    pub fn call_in(&mut self, call: Call) {
+    pub fn call_in(&mut self, call: Recall) {
         {
-            let mut turns = self.pool.turns.lock();
-            turns.callers.call(self.id, call, self.waker.clone());
+            let mut queue = self.pool.queue.lock();
+            queue.callers.call(self.id, call, self.waker.clone());
             self.calls_in = true;
             self.pool.set_anybody_waits(true);
         }
@@ -330,16 +330,16 @@ impl Member {
     }
 
     /// Waits in line for so many blocks; of several things the most urgent. Nobody waits for more than there will ever be.
-    pub fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: Meanwhile) {
+    pub fn wait(&mut self, rank: Rank, blocks: u64, meanwhile: WaiterState) {
         if blocks > self.pool.limit() || self.place.is_some_and(|place| place <= rank) {
             return;
         }
         {
-            let mut turns = self.pool.turns.lock();
+            let mut queue = self.pool.queue.lock();
             if let Some(place) = self.place.take() {
-                turns.line.remove(&(place, self.id));
+                queue.line.remove(&(place, self.id));
             }
-            turns.line.insert((rank, self.id), Waiter { blocks, meanwhile, waker: self.waker.clone(), called: false });
+            queue.line.insert((rank, self.id), Waiter { blocks, meanwhile, waker: self.waker.clone(), called: false });
             (self.place, self.stood) = (Some(rank), true);
             // What comes free from here on is seen by whoever frees it, what came free before is seen below.
             self.pool.set_anybody_waits(true);
@@ -350,41 +350,45 @@ impl Member {
     /// Waits no more.
     pub fn leave(&mut self) {
         if std::mem::take(&mut self.calls_in) {
-            self.pool.turns.lock().callers.leave(self.id);
+            self.pool.queue.lock().callers.leave(self.id);
             self.pool.call_next();
         }
         if let Some(place) = self.place.take() {
-            self.pool.turns.lock().line.remove(&(place, self.id));
+            self.pool.queue.lock().line.remove(&(place, self.id));
             self.pool.call_next();
         }
     }
 
     /// Is another one the first in line, and lacks something?
-    pub fn others_lack(&self) -> Option<Lack> {
+    pub fn others_lack(&self) -> Option<HeadNeed> {
         if !self.pool.anybody_waits() {
             return None;
         }
-        let turns = self.pool.turns.lock();
-        let first = turns.first(self.pool.limit()).filter(|first| first.id != self.id)?;
-        let waiter = turns.line.get(&(first.rank, first.id))?;
-        if waiter.may_borrow_of(self.pool.lendable(&turns)) {
+        let queue = self.pool.queue.lock();
+        let first = queue.first(self.pool.limit()).filter(|first| first.id != self.id)?;
+        let waiter = queue.line.get(&(first.rank, first.id))?;
+        if waiter.may_borrow_of(self.pool.lendable(&queue)) {
             return None;
         }
-        let can_wait = matches!(waiter.meanwhile, Meanwhile::HasBorrowed | Meanwhile::LeavesToPlayers);
-        let is_passed = turns.is_in_vain(first) || (turns.is_after_small(first) && !self.has_large);
-        (first.blocks > self.pool.available()).then_some(Lack { urgency: first.rank.urgency, is_passed, can_wait })
+        let can_wait = matches!(waiter.meanwhile, WaiterState::HasBorrowed | WaiterState::LeavesToPlayers);
+        let is_overtaken = queue.is_in_vain(first) || (queue.is_after_small(first) && !self.has_large);
+        (first.blocks > self.pool.available()).then_some(HeadNeed {
+            urgency: first.rank.urgency,
+            is_overtaken,
+            can_wait,
+        })
     }
 
     /// It holds so many blocks now.
     pub fn holds(&mut self, blocks: u64) {
         if self.has_large && !is_large(blocks, self.pool.limit()) {
             self.has_large = false;
-            self.pool.turns.lock().interlude.gave_back(self.id);
+            self.pool.queue.lock().interlude.gave_back(self.id);
         }
     }
 }
 
-impl Drop for Member {
+impl Drop for QueueMember {
     fn drop(&mut self) {
         self.leave();
         self.holds(0);
@@ -477,7 +481,7 @@ mod tests {
         }
     }
 
-    fn member(pool: &Arc<Pool>) -> (Member, Arc<Bell>) {
+    fn member(pool: &Arc<Pool>) -> (QueueMember, Arc<Bell>) {
         let bell = Arc::new(Bell::default());
         let mut member = pool.join();
         member.set_waker(bell.clone().into());
@@ -493,7 +497,7 @@ mod tests {
     }
 
     const URGENT: Rank = Rank { urgency: 0, since: 5 };
-    const NOTHING: Meanwhile = Meanwhile::Nothing;
+    const NOTHING: WaiterState = WaiterState::Nothing;
     const LATER: Rank = Rank { urgency: 0, since: 9 };
 
     #[test]
@@ -527,7 +531,7 @@ mod tests {
         assert!(late.promise(LATER, 2).is_none() && holder.promise(LATER, 1).is_none(), "not past the first");
         assert_eq!(
             (holder.others_lack(), early.others_lack()),
-            (Some(Lack { urgency: 0, is_passed: false, can_wait: false }), None)
+            (Some(HeadNeed { urgency: 0, is_overtaken: false, can_wait: false }), None)
         );
         held.truncate(5);
         assert_eq!((rung(&bell), rung(&late_bell)), (1, 0), "called once");
@@ -575,7 +579,7 @@ mod tests {
         assert_eq!(holder.others_lack(), None, "who passes has enough");
         let promise = small.promise(LATER, 4).expect("it passes");
         small.leave();
-        assert_eq!(holder.others_lack(), Some(Lack { urgency: 0, is_passed: true, can_wait: false }));
+        assert_eq!(holder.others_lack(), Some(HeadNeed { urgency: 0, is_overtaken: true, can_wait: false }));
         assert!(as_large.promise(LATER, 10).is_none() && other.promise(LATER, 5).is_some());
         drop((promise, held));
         assert_eq!(rung(&bell), 1, "there is enough for it before its time has come");
@@ -606,7 +610,7 @@ mod tests {
         large.wait(URGENT, 5, NOTHING);
         lesser.wait(Rank { urgency: 1, since: 0 }, 2, NOTHING);
         assert_eq!(rung(&lesser_bell), 0, "it is less urgent");
-        assert_eq!(lesser.others_lack(), Some(Lack { urgency: 0, is_passed: true, can_wait: false }));
+        assert_eq!(lesser.others_lack(), Some(HeadNeed { urgency: 0, is_overtaken: true, can_wait: false }));
         pool.review_line(30 * SECOND);
         small.holds(0);
         drop(rest);

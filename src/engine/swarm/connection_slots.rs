@@ -1,8 +1,8 @@
-//! The places of a torrent's connections: when one may be made for a newcomer, and for whom.
+//! The connection slots of a torrent: when one may be made for a newcomer, and for whom.
 
 use std::time::Duration;
 
-use super::surroundings::Surroundings;
+use super::torrent_view::TorrentView;
 use crate::base::time::Time;
 
 const MOST_DOUBLED: u32 = 3;
@@ -14,7 +14,7 @@ const COMES_AGAIN: Duration = Duration::from_secs(10);
 
 /// When a place may be made next, and how many were made for the read, or the metadata, that is waited for.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Places {
+pub(in crate::engine) struct ConnectionSlots {
     /// For a dial that is to be made, at all.
     pub(super) for_dial: Time,
     /// While somebody waits, for one that is dialled and for one that came.
@@ -33,7 +33,7 @@ pub(in crate::engine) struct Places {
     pub(super) made: usize,
 }
 
-impl Places {
+impl ConnectionSlots {
     /// Is the next place to be left to one that came before, and will come again?
     pub(super) fn awaits_one_that_comes(&self, now: Time) -> bool {
         self.is_for_one_that_comes && self.turned_away.is_some_and(|at| now.since(at) < COMES_AGAIN)
@@ -64,25 +64,13 @@ impl Places {
     }
 
     /// Do reads that somebody watches get too little, now and then or all the time?
-    pub(super) fn is_short(&self, now: Time, around: &Surroundings<'_>) -> bool {
-        self.short.is_some_and(|(since, _)| now.since(since) >= STARVES) && !around.limited
+    pub(super) fn is_short(&self, now: Time, view: &TorrentView<'_>) -> bool {
+        self.short.is_some_and(|(since, _)| now.since(since) >= STARVES) && !view.limited
     }
 
     /// Does a read that somebody watches wait all the time, other than by a limit of ours?
-    pub fn starves(&self, now: Time, around: &Surroundings<'_>) -> bool {
-        self.starves.is_some_and(|since| now.since(since) >= STARVES) && !around.limited
-    }
-}
-
-/// libtorrent's `peer_turnover`.
-#[derive(Debug)]
-pub(in crate::engine) struct Turnover {
-    pub(super) next: Time,
-}
-
-impl Turnover {
-    pub fn new(now: Time) -> Self {
-        Self { next: now }
+    pub fn starves(&self, now: Time, view: &TorrentView<'_>) -> bool {
+        self.starves.is_some_and(|since| now.since(since) >= STARVES) && !view.limited
     }
 }
 
@@ -94,10 +82,10 @@ mod tests {
 
     #[test]
     fn the_fair_time_grows_with_each_turn_of_all_and_begins_anew_with_another_read() {
-        let mut places = Places::default();
+        let mut slots = ConnectionSlots::default();
         let mut fair = |made, read| {
-            places.made = made;
-            places.fair_time(FAIR, Time::from_millis(read), 4)
+            slots.made = made;
+            slots.fair_time(FAIR, Time::from_millis(read), 4)
         };
         assert_eq!(
             [0, 3, 4, 8, 12, 400].map(|made| fair(made, 0) / FAIR.as_secs() as u32).map(|t| t.as_secs()),

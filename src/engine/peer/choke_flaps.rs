@@ -18,7 +18,7 @@ const MOST_DOUBLED: u32 = 5;
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
-pub struct Fickle {
+pub struct ChokeFlaps {
     /// Requests that were made since the last unchoke, blocks that came, and requests that were taken back, also earlier ones.
     asked: u32,
     brought: u32,
@@ -36,7 +36,7 @@ pub struct Fickle {
     doubted_until: Option<Time>,
 }
 
-impl Default for Fickle {
+impl Default for ChokeFlaps {
     fn default() -> Self {
         Self {
             asked: 0,
@@ -53,7 +53,7 @@ impl Default for Fickle {
     }
 }
 
-impl Fickle {
+impl ChokeFlaps {
     /// The peer choked us; so many requests went with that, none of them with a word.
     pub fn choked(&mut self, now: Time, lost: usize) {
         self.doubted_until = None;
@@ -128,7 +128,7 @@ impl Fickle {
 mod tests {
     use super::*;
 
-    fn turn(peer: &mut Fickle, now: Time, brought: u32, lost: usize) -> bool {
+    fn turn(peer: &mut ChokeFlaps, now: Time, brought: u32, lost: usize) -> bool {
         peer.asked();
         (0..brought).for_each(|_| peer.brought_a_block());
         peer.choked(now, 0);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn turns_that_bring_nothing_are_believed_later_each_time() {
-        let (mut peer, mut now) = (Fickle::default(), Time::ZERO);
+        let (mut peer, mut now) = (ChokeFlaps::default(), Time::ZERO);
         assert!(peer.unchoked(now));
         assert!(turn(&mut peer, now, 0, 50), "the first one may be bad luck");
         assert_eq!(peer.room(500), 1);
@@ -161,7 +161,7 @@ mod tests {
     /// A choke, the rejects of one request, and an unchoke for each of many that were asked for at once (BEP 6).
     #[test]
     fn what_was_asked_for_in_one_turn_counts_once() {
-        let (mut peer, now) = (Fickle::default(), Time::ZERO);
+        let (mut peer, now) = (ChokeFlaps::default(), Time::ZERO);
         (0..20).for_each(|_| peer.asked());
         for _ in 0..20 {
             peer.choked(now, 0);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn who_loses_more_than_he_brings_is_asked_for_as_much_as_he_brought() {
-        let mut peer = Fickle::default();
+        let mut peer = ChokeFlaps::default();
         assert!(turn(&mut peer, Time::ZERO, 100, 100));
         assert_eq!(peer.room(500), 500);
         assert!(turn(&mut peer, Time::ZERO, 6, 250));
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_a_choke_took_back_takes_up_room_until_it_came_or_cannot_come() {
-        let (mut peer, second) = (Fickle::default(), Duration::from_secs(1));
+        let (mut peer, second) = (ChokeFlaps::default(), Duration::from_secs(1));
         (0..90).for_each(|_| peer.brought_a_block());
         peer.choked(Time::ZERO, 90);
         assert!(peer.unchoked(Time::ZERO));

@@ -11,7 +11,7 @@ use crate::memory::pool::BLOCK_SIZE;
 
 /// What is to be shared out.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Portions {
+pub(in crate::engine) struct WindowBudget {
     /// Blocks of memory.
     pub share: u64,
     /// Blocks of a piece.
@@ -29,18 +29,18 @@ impl Readers {
         self.map.values_mut().for_each(|r| r.window = r.compute_window(None, lookbehind_percent));
     }
 
-    pub(in crate::engine) fn cut_windows(&mut self, now: Time, portions: &Portions) {
-        let Portions { piece, crowded, lookbehind_percent: percent, .. } = *portions;
-        let others_wait = portions.others_wait || self.map.values().any(Reader::reads_wait);
+    pub(in crate::engine) fn cut_windows(&mut self, now: Time, budget: &WindowBudget) {
+        let WindowBudget { piece, crowded, lookbehind_percent: percent, .. } = *budget;
+        let others_wait = budget.others_wait || self.map.values().any(Reader::reads_wait);
         let gives_way = |r: &Reader| r.has_rested(now, TURN_IS_OVER) || (others_wait && r.has_had_its_turn(now));
         let is_awake = |r: &Reader| r.is_active(now) && !(crowded && gives_way(r));
         let awake: BTreeSet<ReaderId> = self.map.values().filter(|r| is_awake(r)).map(|r| r.id).collect();
         let bytes = |blocks: u64| blocks * u64::from(BLOCK_SIZE);
-        let room = self.room_behind(now, portions.share, piece);
+        let room = self.room_behind(now, budget.share, piece);
         let stands_behind = |id: &ReaderId| self.get(*id).is_some_and(|r| r.stands_behind(now, room));
         let (behind, front): (BTreeSet<ReaderId>, BTreeSet<ReaderId>) = awake.iter().partition(|id| stands_behind(id));
         let placed = self.placed_behind(now, &behind, room.unwrap_or(0));
-        let mut share = bytes(portions.share);
+        let mut share = bytes(budget.share);
         if crowded {
             // Those that sleep have nothing where torrents take turns.
             self.map.values_mut().filter(|r| !awake.contains(&r.id)).for_each(|r| r.window = Window::default());
@@ -89,13 +89,13 @@ mod tests {
         let span = Span { begin: 0, size: 100 * MIB, piece_length: MIB };
         let options = ReaderOptions { offset: 50 * MIB, background, ..ReaderOptions::default() };
         let mut reader = Reader::new(now, ReaderId(id), 0, span, options);
-        reader.proven = true;
+        reader.lookahead_unlocked = true;
         readers.insert(reader);
         ReaderId(id)
     }
 
-    fn portions(pieces: u64) -> Portions {
-        Portions { share: pieces * PIECE, piece: PIECE, lookbehind_percent: 15, crowded: false, others_wait: false }
+    fn budget(pieces: u64) -> WindowBudget {
+        WindowBudget { share: pieces * PIECE, piece: PIECE, lookbehind_percent: 15, crowded: false, others_wait: false }
     }
 
     fn window(readers: &Readers, id: ReaderId) -> Window {
@@ -107,7 +107,7 @@ mod tests {
         let now = Time::BEGINNING;
         let mut readers = Readers::new(now);
         let (player, behind) = (open(&mut readers, now, 1, false), open(&mut readers, now, 2, true));
-        readers.cut_windows(now, &portions(16));
+        readers.cut_windows(now, &budget(16));
         assert_eq!([player, behind].map(|id| window(&readers, id).len()), [12, 4]);
     }
 
@@ -122,7 +122,7 @@ mod tests {
         for (id, ms) in [(ids[1], 2000), (ids[2], 1000)] {
             readers.map.get_mut(&id).expect("it is open").begin_wait(later(ms), 1);
         }
-        readers.cut_windows(later(2500), &portions(4));
+        readers.cut_windows(later(2500), &budget(4));
         assert!(readers.anybody_is_put_off());
         let told: Vec<_> = ids.iter().map(|id| window(&readers, *id)).map(|w| (w.put_off, w.len())).collect();
         assert_eq!(told, [(false, 3), (true, 0), (false, 1)]);
@@ -133,10 +133,10 @@ mod tests {
         let (opened, now) = (Time::BEGINNING, Time::BEGINNING + std::time::Duration::from_secs(11));
         let mut readers = Readers::new(opened);
         let (asleep, awake) = (open(&mut readers, opened, 1, false), open(&mut readers, now, 2, false));
-        readers.cut_windows(now, &portions(16));
+        readers.cut_windows(now, &budget(16));
         assert_eq!(window(&readers, asleep), Window { head: 0..1, tail: 99..100, ..Window::default() });
         assert_eq!(window(&readers, awake).len(), 14);
-        readers.cut_windows(now, &Portions { crowded: true, ..portions(16) });
+        readers.cut_windows(now, &WindowBudget { crowded: true, ..budget(16) });
         assert_eq!(window(&readers, asleep), Window::default());
         assert_eq!(window(&readers, awake).len(), 16);
     }

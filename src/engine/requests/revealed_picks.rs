@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is taken because it is shown.
 #[derive(Debug, Default)]
-pub struct Shows {
+pub struct RevealedPicks {
     /// Since when somebody waits for what nobody has, and whether that was long enough.
     since: Option<Time>,
     pub(super) sought: bool,
@@ -20,7 +20,7 @@ pub struct Shows {
     pub(super) taken: BTreeSet<u32>,
 }
 
-impl Shows {
+impl RevealedPicks {
     /// Pieces begun because they are shown, and not whole.
     pub fn taken(&self) -> &BTreeSet<u32> {
         &self.taken

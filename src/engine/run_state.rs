@@ -1,4 +1,4 @@
-//! Where a torrent stands in its life: what its state follows from.
+//! Where a torrent stands in its run_state: what its state follows from.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::memory::pool::BLOCK_SIZE;
 
 /// Where a torrent stands in its life.
 #[derive(Debug)]
-pub(in crate::engine) struct Life {
+pub(in crate::engine) struct RunState {
     pub(in crate::engine) state: TorrentState,
     pub(in crate::engine) error: Option<Error>,
     pub(in crate::engine) session_paused: bool,
@@ -31,7 +31,7 @@ pub(in crate::engine) struct Life {
     pub(in crate::engine) last_tick: Time,
 }
 
-impl Life {
+impl RunState {
     pub(in crate::engine) fn new(now: Time) -> Self {
         Self {
             state: TorrentState::DownloadingMetadata,
