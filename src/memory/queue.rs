@@ -27,6 +27,13 @@ pub struct Rank {
     pub since: u64,
 }
 
+impl Rank {
+    /// Behind all who wait.
+    pub fn after_all(self) -> Self {
+        Self { urgency: u8::MAX, ..self }
+    }
+}
+
 /// The first in line lacks something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadNeed {

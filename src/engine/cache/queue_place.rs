@@ -84,6 +84,8 @@ pub(super) struct QueuePlace {
     pub(super) repaid: Option<Repaid>,
     /// For which piece room was made in vain, and when.
     pub(super) lacks: Option<(Rank, Time)>,
+    /// When it last gave others a piece that was coming in.
+    pub(super) gave: Option<Time>,
     /// It gave up a piece for those who play, and brought none since.
     pub(super) made_way: bool,
 }
@@ -98,6 +100,7 @@ impl QueuePlace {
             lacks_since: None,
             repaid: None,
             lacks: None,
+            gave: None,
             made_way: false,
         }
     }

@@ -138,6 +138,16 @@ impl Cache {
         self.place.lacks.is_some_and(|(lacks, at)| lacks < rank && now.since(at) < LACKS)
     }
 
+    /// It gave others a piece that was coming in.
+    pub(in crate::engine) fn gave(&mut self, now: Time) {
+        self.place.gave = Some(now);
+    }
+
+    /// Did it give one a moment ago, and does somebody wait still?
+    pub(in crate::engine) fn gave_lately(&self, now: Time) -> bool {
+        self.place.gave.is_some_and(|at| now.since(at) < LACKS) && self.pool.anybody_waits()
+    }
+
     /// It has what it waited for.
     pub(in crate::engine) fn served(&mut self) {
         self.place.served();

@@ -74,10 +74,17 @@ impl Asking<'_> {
         if whole && self.cache.comes_after_one_who_lacks(now, rank) {
             return None;
         }
+        // Nor is what was given to others while it came in, before they have it.
+        if whole && pick.class != Class::Blocked && self.cache.gave_lately(now) {
+            return None;
+        }
+        // What it begins beyond its share it would have to give to those who wait.
+        let claims = self.has_claim_to(begun, pick.class, blocks);
+        let place = if claims { rank } else { rank.after_all() };
         let for_players = if whole { self.left_to_players(now, pick.class, rank) } else { 0 };
         let is_left = |asking: &Self| for_players > 0 && asking.cache.pool().available() < blocks + for_players;
         let has = |asking: &mut Self| {
-            let promise = if is_left(asking) { None } else { asking.cache.promise(rank, blocks) };
+            let promise = if is_left(asking) { None } else { asking.cache.promise(place, blocks) };
             promise.or_else(|| asking.cache.borrow(blocks, beside?))
         };
         let mut promise = has(self);
@@ -96,7 +103,7 @@ impl Asking<'_> {
             return Some(promise);
         }
         let would_do = for_players > 0 && self.cache.pool().available() >= blocks;
-        if would_do || is_copy || pick.class == Class::Revealed || !self.has_claim_to(begun, pick.class, blocks) {
+        if would_do || is_copy || pick.class == Class::Revealed || !claims {
             return None;
         }
         let meanwhile = match beside {

@@ -41,25 +41,32 @@ impl Asking<'_> {
     }
 
     fn evict_one(&mut self, now: Time, below: EvictionRank, except: u32) -> bool {
-        self.evict_worst(now, below, false, |_, piece, _| piece != except)
+        self.evict_worst(now, below, false, |_, piece, _| piece != except).is_some()
     }
 
     /// The same for another torrent of the session. What was borrowed stays: it would come free for those who lent it.
     pub(super) fn evict_for_others(&mut self, now: Time, below: EvictionRank) -> bool {
-        self.evict_worst(now, below, true, |asking, _, slot| asking.is_own(slot))
+        let evicted = self.evict_worst(now, below, true, |asking, _, slot| asking.is_own(slot));
+        if evicted == Some(Stage::Partial) {
+            self.cache.gave(now);
+        }
+        evicted.is_some()
     }
 
+    /// Evicts the piece worth least of those that may go, and tells how far it was.
     fn evict_worst(
         &mut self,
         now: Time,
         below: EvictionRank,
         for_others: bool,
         may_go: impl Fn(&Self, u32, &PieceState) -> bool,
-    ) -> bool {
+    ) -> Option<Stage> {
         let keepers = self.admission().keepers(now, for_others);
         let worst =
             self.content.as_ref().and_then(|c| keepers.worst(c, below, |piece, slot| may_go(self, piece, slot)));
-        worst.inspect(|piece| self.evict(now, *piece)).is_some()
+        let stage = self.content.as_ref()?.store().slot(worst?)?.stage();
+        self.evict(now, worst?);
+        Some(stage)
     }
 
     /// Is memory that is promised to nobody else held by it?
@@ -130,7 +137,7 @@ impl Asking<'_> {
 
     /// Evicts the piece worth least of those that count where so many blocks are allowed.
     fn evict_for(&mut self, now: Time, blocks: u64) -> bool {
-        self.evict_worst(now, EvictionRank::Kept, false, |asking, _, slot| asking.counts(slot, blocks))
+        self.evict_worst(now, EvictionRank::Kept, false, |asking, _, slot| asking.counts(slot, blocks)).is_some()
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.

@@ -2,6 +2,7 @@
 
 mod background;
 mod blockwise;
+mod bursts;
 mod checks;
 mod crowd;
 mod duplicates;
