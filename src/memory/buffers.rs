@@ -7,19 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::BytesMut;
-
 use super::pool::BLOCK_SIZE;
+use crate::sys::pages::{self, Part};
 
 /// Blocks of a slab: two of the large pages that are common, so that little is lost at its ends.
 const SLAB_BLOCKS: u64 = 256;
-/// A slab begins where a large page may.
-const LARGE_PAGE: usize = 2 << 20;
 
 /// The memory of one block.
 #[derive(Debug)]
 pub struct Buffer {
-    bytes: BytesMut,
+    bytes: Part,
     slab: u64,
 }
 
@@ -36,21 +33,7 @@ impl Buffer {
 #[derive(Debug)]
 struct Slab {
     blocks: u64,
-    idle: Vec<BytesMut>,
-}
-
-/// Whoever allocates next gets memory without pages, not the pages that a whole session was played in.
-impl Drop for Slab {
-    fn drop(&mut self) {
-        if self.idle.len() as u64 != self.blocks {
-            return;
-        }
-        self.idle.sort_unstable_by_key(|bytes| bytes.as_ptr() as usize);
-        let mut parts = std::mem::take(&mut self.idle).into_iter();
-        let mut memory = parts.next().unwrap_or_default();
-        parts.for_each(|part| memory.unsplit(part));
-        crate::sys::large_pages::give_back(&mut memory);
-    }
+    idle: Vec<Part>,
 }
 
 /// All slabs of a pool.
@@ -68,32 +51,22 @@ impl Buffers {
     /// A buffer, an idle one if there is any. The caller has charged it: so slabs are made up to the limit of `most` blocks and not
     /// beyond, but for a limit that was lowered.
     pub fn take(&mut self, most: u64) -> Buffer {
-        let slab = self.with_idle.first().copied().unwrap_or_else(|| self.make(most));
-        let idle = self.slabs.get_mut(&slab).map(|s| &mut s.idle);
-        let bytes = idle.and_then(|idle| {
-            let bytes = idle.pop();
-            if idle.is_empty() {
-                self.with_idle.remove(&slab);
+        loop {
+            let id = self.with_idle.first().copied().unwrap_or_else(|| self.make(most));
+            let idle = self.slabs.get_mut(&id).map(|slab| &mut slab.idle);
+            let bytes = idle.and_then(|idle| Some((idle.pop()?, idle.is_empty())));
+            if bytes.as_ref().is_none_or(|(_, is_last)| *is_last) {
+                self.with_idle.remove(&id);
             }
-            bytes
-        });
-        Buffer { bytes: bytes.unwrap_or_default(), slab }
+            if let Some((bytes, _)) = bytes {
+                return Buffer { bytes, slab: id };
+            }
+        }
     }
 
     fn make(&mut self, most: u64) -> u64 {
         let blocks = most.saturating_sub(self.allocated).clamp(1, SLAB_BLOCKS);
-        let bytes = blocks as usize * BLOCK_SIZE as usize;
-        let mut memory = if bytes >= LARGE_PAGE {
-            let mut memory = BytesMut::zeroed(bytes + LARGE_PAGE);
-            let ahead = memory.as_ptr().align_offset(LARGE_PAGE).min(LARGE_PAGE);
-            drop(memory.split_to(ahead));
-            memory.truncate(bytes);
-            crate::sys::large_pages::ask_for(&mut memory);
-            memory
-        } else {
-            BytesMut::zeroed(bytes)
-        };
-        let mut idle: Vec<BytesMut> = (0..blocks).map(|_| memory.split_to(BLOCK_SIZE as usize)).collect();
+        let mut idle = pages::parts(blocks as usize, BLOCK_SIZE as usize);
         // From the last on they are taken: in their order in memory.
         idle.reverse();
         let slab = self.next;
