@@ -82,7 +82,7 @@ fn the_books_balance_whoever_lends_and_pays_back_at_once() {
             let pool = &pool;
             scope.spawn(move || {
                 let mut member = pool.join();
-                for n in 0..5_000u64 {
+                for n in 0..50_000u64 {
                     let blocks = 1 + (n * 7 + thread * 13) % 24;
                     let promise = if thread % 2 == 0 { member.promise(RANK, blocks) } else { None };
                     member.stands_idle(64);

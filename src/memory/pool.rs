@@ -226,7 +226,7 @@ impl Pool {
         if lent.is_none() {
             // What others paid back meanwhile is nobody's.
             let paid = blocks - self.pay_back(blocks);
-            self.forget_promised(paid);
+            self.take_back_promise(paid);
         }
         lent
     }
@@ -265,26 +265,34 @@ impl Pool {
         self.counts.fetch_add(Counts::PROMISED - 1, Ordering::AcqRel);
     }
 
-    /// Where it was lent, it stays with those who have it.
+    /// Where it was lent, it stays with those who have it. What was there a moment ago may be lent by now, and the other way round.
     pub(crate) fn take_back_promise(&self, blocks: u64) {
-        let lent = self.pay_back(blocks);
-        self.forget_promised(blocks - lent);
-    }
-
-    pub(super) fn forget_promised(&self, blocks: u64) {
-        let before = Counts(self.counts.fetch_sub(blocks * Counts::PROMISED, Ordering::AcqRel));
-        debug_assert!(before.promised() >= blocks, "a promise was given back twice");
-        if before.anybody_waits() {
+        let mut left = blocks;
+        let mut somebody_waits = false;
+        while left > 0 {
+            left -= self.pay_back(left);
+            let less = |counts: u64| Some(counts - Counts(counts).promised().min(left) * Counts::PROMISED);
+            let before = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+            let before = Counts(before.unwrap_or_else(|counts| counts));
+            left -= before.promised().min(left);
+            somebody_waits |= before.anybody_waits();
+        }
+        if somebody_waits {
             self.call_next();
         }
     }
 
     /// What comes free goes to those first whose own was lent.
     pub(crate) fn uncharge(&self, n: u64) {
-        let paid = self.pay_back(n);
-        let change = (paid * Counts::PROMISED).wrapping_sub(n);
+        // It is promised again before it is owed no more: who gives a promise back meanwhile finds it either there or lent.
+        let owed = self.owed().min(n);
+        let change = (owed * Counts::PROMISED).wrapping_sub(n);
         let before = Counts(self.counts.fetch_add(change, Ordering::AcqRel));
         debug_assert!(before.charged() >= n, "a block was given back twice");
+        let paid = self.pay_back(owed);
+        if paid < owed {
+            self.take_back_promise(owed - paid);
+        }
         if before.anybody_waits() {
             self.call_next();
         }
