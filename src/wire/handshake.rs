@@ -9,7 +9,8 @@ pub const HANDSHAKE_BYTES: usize = 68;
 /// Of these the first that are enough to know the torrent.
 pub const INFO_HASH_END: usize = 48;
 
-const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+/// What it begins with.
+pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// Byte and bit of `reserved`.
 const EXTENSIONS: (usize, u8) = (5, 0x10);
