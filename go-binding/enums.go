@@ -140,6 +140,7 @@ const (
 	CloseProtocolBlocked         CloseReason = capi.CloseProtocolBlocked
 	ClosePeerChurn               CloseReason = capi.ClosePeerChurn
 	CloseTooManyConnections      CloseReason = capi.CloseTooManyConnections
+	CloseEncryptionError         CloseReason = capi.CloseEncryptionError
 	CloseInvalidInfoHash         CloseReason = capi.CloseInvalidInfoHash
 	CloseSelfConnection          CloseReason = capi.CloseSelfConnection
 	CloseInvalidMetadata         CloseReason = capi.CloseInvalidMetadata
@@ -165,6 +166,7 @@ var closeReasonNames = map[CloseReason]string{
 	CloseProtocolBlocked:         "protocol_blocked",
 	ClosePeerChurn:               "peer_churn",
 	CloseTooManyConnections:      "too_many_connections",
+	CloseEncryptionError:         "encryption_error",
 	CloseInvalidInfoHash:         "invalid_info_hash",
 	CloseSelfConnection:          "self_connection",
 	CloseInvalidMetadata:         "invalid_metadata",

@@ -91,6 +91,10 @@ const (
 	PeerFlagSnubbed PeerFlags = capi.PeerSnubbed
 	// It only uploads (BEP 21).
 	PeerFlagUploadOnly PeerFlags = capi.PeerUploadOnly
+	// What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
+	PeerFlagRC4Encrypted PeerFlags = capi.PeerRc4Encrypted
+	// The handshake was encrypted (MSE), and nothing after it.
+	PeerFlagPlaintextEncrypted PeerFlags = capi.PeerPlaintextEncrypted
 )
 
 func (f PeerFlags) String() string {
@@ -106,6 +110,8 @@ func (f PeerFlags) String() string {
 		{capi.PeerOptimisticUnchoke, "optimistic_unchoke"},
 		{capi.PeerSnubbed, "snubbed"},
 		{capi.PeerUploadOnly, "upload_only"},
+		{capi.PeerRc4Encrypted, "rc4_encrypted"},
+		{capi.PeerPlaintextEncrypted, "plaintext_encrypted"},
 	})
 }
 

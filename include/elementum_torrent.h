@@ -2202,6 +2202,11 @@ typedef struct et_partial_piece_info {
 
 #define ET_CLOSE_TOO_MANY_CONNECTIONS 15
 
+/**
+ * The encrypted handshake (MSE) failed: no common method, wrong bytes.
+ */
+#define ET_CLOSE_ENCRYPTION_ERROR 256
+
 #define ET_CLOSE_INVALID_INFO_HASH 257
 
 #define ET_CLOSE_SELF_CONNECTION 258
@@ -2327,6 +2332,16 @@ typedef struct et_partial_piece_info {
 #define ET_PEER_SNUBBED 4096
 
 #define ET_PEER_UPLOAD_ONLY 8192
+
+/**
+ * What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
+ */
+#define ET_PEER_RC4_ENCRYPTED 524288
+
+/**
+ * The handshake was encrypted (MSE), and nothing after it.
+ */
+#define ET_PEER_PLAINTEXT_ENCRYPTED 1048576
 
 #define ET_PEER_SOURCE_TRACKER 1
 

@@ -228,6 +228,7 @@ pub enum CloseReason {
     ProtocolBlocked = 13,
     PeerChurn = 14,
     TooManyConnections = 15,
+    EncryptionError = 256,
     InvalidInfoHash = 257,
     SelfConnection = 258,
     InvalidMetadata = 259,

@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("settings", &["base", "alert"]),
     ("wire", &["base", "sys", "alert", "memory", "metainfo"]),
     ("disk", &["base", "memory", "metainfo"]),
-    ("net", &["base", "settings"]),
+    ("net", &["base", "settings", "wire"]),
     ("engine", &["base", "sys", "alert", "memory", "metainfo", "settings", "wire"]),
     ("discovery", &["base", "alert", "engine", "metainfo", "net", "settings", "wire"]),
     (

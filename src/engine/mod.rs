@@ -18,7 +18,7 @@
 //! use elementum_torrent::memory::pool::Pool;
 //! use elementum_torrent::metainfo::Create;
 //! use elementum_torrent::settings::Settings;
-//! use elementum_torrent::wire::{Decoder, DecoderLimits, Handshake, Message, encode_piece_header};
+//! use elementum_torrent::wire::{Decoder, DecoderLimits, Handshake, Message, StreamKind, encode_piece_header};
 //! use sha1::{Digest, Sha1};
 //!
 //! let film = vec![7; 10_000];
@@ -33,7 +33,8 @@
 //!
 //! // A seed connects, says what it has, and lets us ask. What it sends is decoded before the torrent hears of it.
 //! let handshake = Handshake::new(info.info_hashes.best(), *b"-XX0001-............", false);
-//! let (peer, credits) = torrent.peer_connected(now, "10.0.0.2:6881".parse()?, false, &handshake).expect("let in");
+//! let (address, kind) = ("10.0.0.2:6881".parse()?, StreamKind::default());
+//! let (peer, credits) = torrent.peer_connected(now, address, false, kind, &handshake).expect("let in");
 //! let mut decoder = Decoder::new(credits, DecoderLimits::default());
 //! let mut hears = |torrent: &mut Torrent, bytes: &[u8]| {
 //!     let mut received = Vec::new();

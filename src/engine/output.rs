@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::content::pieces::{HashJob, PeerKey};
+use super::swarm::dial::Dial;
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason};
 use crate::memory::pool::Block;
@@ -29,7 +30,7 @@ pub struct Output {
     /// Peers that got something to write (other than the one whose event this was).
     pub wake: Vec<PeerKey>,
     pub close: Vec<(PeerKey, CloseReason)>,
-    pub dial: Vec<SocketAddr>,
+    pub dial: Vec<Dial>,
     pub announces: Vec<AnnounceJob>,
     /// Others wait for their answers than before.
     pub urgency_changed: bool,

@@ -25,6 +25,7 @@ use crate::base::error::{Error, Operation, Status};
 use crate::base::time::Time;
 use crate::memory::credits::Credits;
 use crate::memory::pool::{BLOCK_SIZE, Block};
+use crate::wire::stream_kind::StreamKind;
 use crate::wire::{BlockRequest, Handshake, Message, Received, WireError, lt_donthave};
 
 /// While a read waits, who found no place is dialled again after this: one may be made.
@@ -42,6 +43,7 @@ impl Torrent {
         now: Time,
         address: SocketAddr,
         incoming: bool,
+        kind: StreamKind,
         handshake: &Handshake,
     ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
         if let Some(crossed) = self.torrent_view().crossing(now, incoming, &handshake.peer_id) {
@@ -57,10 +59,14 @@ impl Torrent {
         let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.source.is_unknown()).count();
         let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
+        peer.kind = kind;
         if let Some(content) = &self.content {
             peer.know_pieces(content.layout().num_pieces());
         }
         self.swarm.list_mut().connected(now, address, incoming, &limits);
+        if !incoming {
+            self.swarm.list_mut().note_encryption(address, kind.is_encrypted());
+        }
         self.swarm.let_in(address, incoming);
         self.peers.set_partial(key, true);
         self.peers.insert(key, peer);

@@ -13,6 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::metainfo::InfoHashes;
+use crate::wire::stream_kind::Encryption;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_flags_t`.
@@ -29,6 +30,8 @@ bitflags::bitflags! {
         const OPTIMISTIC_UNCHOKE = 1 << 11;
         const SNUBBED = 1 << 12;
         const UPLOAD_ONLY = 1 << 13;
+        const RC4_ENCRYPTED = 1 << 19;
+        const PLAINTEXT_ENCRYPTED = 1 << 20;
     }
 }
 
@@ -272,6 +275,8 @@ impl Torrent {
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
                 flags.set(PeerFlags::SNUBBED, p.source.is_snubbed());
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
+                flags.set(PeerFlags::RC4_ENCRYPTED, p.kind.encryption == Encryption::Rc4);
+                flags.set(PeerFlags::PLAINTEXT_ENCRYPTED, p.kind.encryption == Encryption::Plaintext);
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
                 let size = |piece, block| self.content.as_ref().map_or(0, |c| c.layout().block_size(piece, block));
                 let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));

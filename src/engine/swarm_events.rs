@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::TorrentFlags;
 use super::content::pieces::PeerKey;
-use super::swarm::dial::DialFailure;
+use super::swarm::dial::{Dial, DialFailure};
 use super::swarm::duplicates::Duplicate;
 use super::swarm::peer_list::{PeerSource, SwarmLimits};
 use super::swarm::torrent_view::TorrentView;
@@ -109,6 +109,8 @@ impl Torrent {
         }
         let (swarm, view) = self.swarm();
         let dials = swarm.next_dials(now, &view);
+        let list = self.swarm.list();
+        let dials = dials.into_iter().map(|address| Dial { address, encrypted: list.takes_encryption(address) });
         self.out.dial.extend(dials);
     }
 
@@ -263,7 +265,10 @@ impl Torrent {
         let (most, enabled) = (self.most_pex_peers(), self.pex_enabled());
         let Some(peer) = self.peers.get_mut(&key).filter(|_| enabled) else { return Ok(()) };
         if let Some(told) = pex::received(now, peer, payload, most)? {
-            self.add_peers(now, PeerSource::PEX, &told);
+            let limits = self.swarm_limits();
+            self.swarm.list_mut().add_answer(now, &told.addresses, PeerSource::PEX, &limits);
+            self.swarm.list_mut().hear_of_encryption(&told.encrypting);
+            self.dial(now);
         }
         Ok(())
     }

@@ -89,6 +89,8 @@ pub const ET_CLOSE_TIMED_OUT_REQUEST: et_close_reason = 12;
 pub const ET_CLOSE_PROTOCOL_BLOCKED: et_close_reason = 13;
 pub const ET_CLOSE_PEER_CHURN: et_close_reason = 14;
 pub const ET_CLOSE_TOO_MANY_CONNECTIONS: et_close_reason = 15;
+/// The encrypted handshake (MSE) failed: no common method, wrong bytes.
+pub const ET_CLOSE_ENCRYPTION_ERROR: et_close_reason = 256;
 pub const ET_CLOSE_INVALID_INFO_HASH: et_close_reason = 257;
 pub const ET_CLOSE_SELF_CONNECTION: et_close_reason = 258;
 pub const ET_CLOSE_INVALID_METADATA: et_close_reason = 259;
@@ -158,6 +160,10 @@ pub const ET_PEER_OPTIMISTIC_UNCHOKE: et_peer_flags = 0x800;
 /// It does not send what it was asked for.
 pub const ET_PEER_SNUBBED: et_peer_flags = 0x1000;
 pub const ET_PEER_UPLOAD_ONLY: et_peer_flags = 0x2000;
+/// What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
+pub const ET_PEER_RC4_ENCRYPTED: et_peer_flags = 0x80000;
+/// The handshake was encrypted (MSE), and nothing after it.
+pub const ET_PEER_PLAINTEXT_ENCRYPTED: et_peer_flags = 0x100000;
 
 /// How we know of a peer: `ET_PEER_SOURCE_*` bits.
 pub type et_peer_source = u32;
@@ -400,6 +406,7 @@ mod tests {
                     (&C::ProtocolBlocked, C::ProtocolBlocked as i32),
                     (&C::PeerChurn, C::PeerChurn as i32),
                     (&C::TooManyConnections, C::TooManyConnections as i32),
+                    (&C::EncryptionError, C::EncryptionError as i32),
                     (&C::InvalidInfoHash, C::InvalidInfoHash as i32),
                     (&C::SelfConnection, C::SelfConnection as i32),
                     (&C::InvalidMetadata, C::InvalidMetadata as i32),

@@ -4,4 +4,5 @@ pub(crate) mod connection_limit;
 pub mod egress;
 pub mod fetch;
 pub(crate) mod half_open;
+pub mod peer_stream;
 pub mod rate_limit;

@@ -27,8 +27,8 @@ fn act(driver: &Arc<Driver>, output: Output) {
     if !output.wake.is_empty() || !output.close.is_empty() {
         driver.tell_connections(output.wake, output.close.into_iter().map(|(key, _reason)| key));
     }
-    for address in output.dial {
-        dialer::dial(driver, address);
+    for dial in output.dial {
+        dialer::dial(driver, dial);
     }
     // Some wait for their turn already.
     if output.urgency_changed {

@@ -15,6 +15,8 @@ mod dht_search;
 mod dialer;
 mod disk_tasks;
 mod driver;
+mod encryption_policy;
+mod greeting;
 mod hash_batch;
 mod listen;
 mod listen_sockets;
@@ -31,6 +33,7 @@ mod state;
 mod stats;
 mod timer;
 mod torrent;
+mod ways;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use tokio::net::TcpStream;
-
 use super::driver::{ConnectionHandle, Driver};
 use super::receive_buffers::RECEIVE_BYTES;
 use super::{hash_batch, runtime};
@@ -22,6 +20,7 @@ use crate::engine::peer::outbox::Chunk;
 use crate::memory::credits::Credits;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::net::connection_limit::ConnectionPermit;
+use crate::net::peer_stream::{PeerStream, ReadHalf, WriteHalf};
 use crate::net::rate_limit::Standing;
 use crate::wire::{Decoder, DecoderLimits, MOST_PLACES, Received};
 
@@ -42,7 +41,7 @@ pub struct LetIn {
 }
 
 /// Starts the task of a peer that was let in.
-pub fn start(driver: &Arc<Driver>, stream: TcpStream, let_in: LetIn) {
+pub fn start(driver: &Arc<Driver>, stream: PeerStream, let_in: LetIn) {
     let LetIn { key, credits, permit } = let_in;
     let handle = driver.add_connection(key);
     let driver = driver.clone();
@@ -61,22 +60,23 @@ pub fn start(driver: &Arc<Driver>, stream: TcpStream, let_in: LetIn) {
 /// Runs the connection until either side ends it.
 async fn run(
     driver: Arc<Driver>,
-    stream: TcpStream,
+    mut stream: PeerStream,
     key: PeerKey,
     credits: Arc<Credits>,
     handle: Arc<ConnectionHandle>,
 ) {
     // Requests are small and urgent.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.set_nodelay();
     // The core may have changed its mind before the connection was known to be closed.
     if !driver.has_peer(key) {
         driver.drop_connection(key);
         return;
     }
     handle.wake.notify_one();
+    let (reader, writer) = stream.split();
     let error = tokio::select! {
-        end = receive(&driver, &stream, key, credits, &handle) => end,
-        end = transmit(&driver, &stream, key, &handle) => end,
+        end = receive(&driver, reader, key, credits, &handle) => end,
+        end = transmit(&driver, writer, key, &handle) => end,
         () = handle.close.notified() => None,
     };
     driver.drop_connection(key);
@@ -85,7 +85,7 @@ async fn run(
 
 async fn receive(
     driver: &Arc<Driver>,
-    stream: &TcpStream,
+    mut stream: ReadHalf<'_>,
     key: PeerKey,
     credits: Arc<Credits>,
     handle: &ConnectionHandle,
@@ -138,7 +138,7 @@ async fn receive(
         decoder.aim();
         let mut places = Vec::with_capacity(MOST_PLACES);
         places.extend(decoder.places(&mut buffer, granted).map(IoSliceMut::new));
-        let got = stream.try_read_vectored(&mut places);
+        let got = stream.try_read(&mut places);
         drop(places);
         let at_end = matches!(got, Ok(0)) && granted > 0;
         let n = match got {
@@ -226,7 +226,12 @@ async fn hear_again(driver: &Arc<Driver>, key: PeerKey, handle: &ConnectionHandl
     }
 }
 
-async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle: &ConnectionHandle) -> Option<Error> {
+async fn transmit(
+    driver: &Arc<Driver>,
+    mut stream: WriteHalf<'_>,
+    key: PeerKey,
+    handle: &ConnectionHandle,
+) -> Option<Error> {
     let (_, limits) = driver.rate_limits();
     let mut chunks: Vec<Chunk> = Vec::new();
     loop {
@@ -246,7 +251,7 @@ async fn transmit(driver: &Arc<Driver>, stream: &TcpStream, key: PeerKey, handle
         }
         let (mut done, mut blocked) = (0, false);
         loop {
-            match write_on(stream, &chunks, &mut done, &limits).await {
+            match write_on(&mut stream, &chunks, &mut done, &limits).await {
                 Ok(Written::All) => break,
                 Ok(Written::Granted) if !blocked => {}
                 // What is written already is free for others while the rest waits for the peer.
@@ -299,7 +304,7 @@ fn drop_written(chunks: &mut Vec<Chunk>, done: &mut usize) -> (u64, u64) {
 
 /// Writes on from `done` as the limit lets it, to the end or until the socket takes no more.
 async fn write_on(
-    stream: &TcpStream,
+    stream: &mut WriteHalf<'_>,
     chunks: &[Chunk],
     done: &mut usize,
     limits: &crate::net::rate_limit::RateLimits,
@@ -310,7 +315,7 @@ async fn write_on(
     let wanted = u32::try_from(total - *done).unwrap_or(u32::MAX);
     let mut left = if unlimited { total - *done } else { limits.acquire(wanted).await as usize };
     while left > 0 {
-        match stream.try_write_vectored(&slices(chunks, *done, left)) {
+        match stream.try_write(&slices(chunks, *done, left)) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => {
                 *done += n;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::base::error::{Error, Status};
 use crate::base::storage_index::{GENERATION_MASK, MAX_SLOTS, SLOT_BITS, StorageIndex};
 use crate::metainfo::{InfoHashes, Sha1Hash, Sha256Hash};
+use crate::wire::mse::skey_hash;
 
 /// The torrents of a session by index, and by info-hash.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Registry<T> {
     by_v1: HashMap<Sha1Hash, StorageIndex>,
     by_v2: HashMap<Sha256Hash, StorageIndex>,
     by_wire: HashMap<Sha1Hash, StorageIndex>,
+    /// The wire hashes by what an encrypted handshake names of them.
+    by_skey: HashMap<[u8; 20], Sha1Hash>,
 }
 
 impl<T: Clone> Registry<T> {
@@ -30,6 +33,7 @@ impl<T: Clone> Registry<T> {
             by_v1: HashMap::new(),
             by_v2: HashMap::new(),
             by_wire: HashMap::new(),
+            by_skey: HashMap::new(),
         }
     }
 
@@ -66,6 +70,7 @@ impl<T: Clone> Registry<T> {
             self.by_v2.entry(v2).or_insert(index);
         }
         self.by_wire.entry(hashes.best()).or_insert(index);
+        self.by_skey.insert(skey_hash(&hashes.best()), hashes.best());
     }
 
     pub fn get(&self, index: StorageIndex) -> Option<&T> {
@@ -82,6 +87,7 @@ impl<T: Clone> Registry<T> {
         self.by_v1.retain(|_, i| *i != index);
         self.by_v2.retain(|_, i| *i != index);
         self.by_wire.retain(|_, i| *i != index);
+        self.by_skey.retain(|_, hash| self.by_wire.contains_key(hash));
         Some(torrent)
     }
 
@@ -93,6 +99,11 @@ impl<T: Clone> Registry<T> {
     /// By the 20 bytes of a handshake.
     pub fn find_wire(&self, hash: &Sha1Hash) -> Option<&T> {
         self.by_wire.get(hash).and_then(|i| self.get(*i))
+    }
+
+    /// The 20 bytes of a handshake, by the hash of them that an encrypted one names.
+    pub fn find_skey(&self, hash: &[u8; 20]) -> Option<Sha1Hash> {
+        self.by_skey.get(hash).copied()
     }
 
     /// All torrents, in the order in which they were added.
@@ -149,6 +160,18 @@ mod tests {
         assert_eq!((registry.find(&hashes(1)), registry.find_wire(&Sha1Hash([1; 20]))), (Some(b), Some(&"b")));
         registry.name(b, &hashes(2));
         assert_eq!(registry.find(&hashes(2)), Some(b));
+    }
+
+    #[test]
+    fn an_encrypted_handshake_names_what_is_there() {
+        let mut registry = Registry::new(7);
+        let skey = |n| skey_hash(&Sha1Hash([n; 20]));
+        let a = registry.insert(&hashes(1), |_| "a").expect("room");
+        registry.insert(&hashes(2), |_| "b").expect("room");
+        assert_eq!(registry.find_skey(&skey(1)), Some(Sha1Hash([1; 20])));
+        assert_eq!(registry.find_skey(&skey(3)), None);
+        registry.remove(a);
+        assert_eq!((registry.find_skey(&skey(1)), registry.find_skey(&skey(2))), (None, Some(Sha1Hash([2; 20]))));
     }
 
     #[test]

@@ -30,9 +30,6 @@ const REFUSED: &[Descriptor] = &[
     refused("proxy_type", Value::Int(0), Check::Only(Value::Int(0))),
     refused("force_proxy", Value::Bool(false), Check::Only(Value::Bool(false))),
     refused("anonymous_mode", Value::Bool(false), Check::Only(Value::Bool(false))),
-    // pe_enabled (1) and pe_disabled (2) promise no encryption; pe_forced (0) does.
-    refused("out_enc_policy", Value::Int(1), Check::Range(1, 2)),
-    refused("in_enc_policy", Value::Int(1), Check::Range(1, 2)),
 ];
 
 #[rustfmt::skip]
@@ -60,14 +57,14 @@ const PLAIN: &[Descriptor] = ignored! {
     disk_disable_copy_on_write = false, dont_flush_write_cache = false, drop_skipped_requests = false,
     enable_set_file_valid_data = false, ignore_limits_on_local_network = false, ignore_resume_timestamps = false,
     incoming_starts_queued_torrents = false, lazy_bitfields = false, lock_disk_cache = false, lock_files = false,
-    no_recheck_incomplete_resume = false, piece_extent_affinity = false, prefer_rc4 = false,
+    no_recheck_incomplete_resume = false, piece_extent_affinity = false,
     prioritize_partial_pieces = false, proxy_send_host_in_connect = false, socks5_udp_send_local_ep = false,
     strict_super_seeding = false, upnp_ignore_nonrouters = false, use_dht_as_fallback = false,
     volatile_read_cache = false;
     Int:
     active_checking = 1, active_dht_limit = 88, active_downloads = 3, active_limit = 500, active_loaded_limit = 0,
     active_lsd_limit = 60, active_seeds = 5, active_tracker_limit = 1600, aio_max = 300, aio_threads = 10,
-    allowed_enc_level = 3, auto_manage_interval = 30, auto_manage_startup = 60, auto_scrape_interval = 1800,
+    auto_manage_interval = 30, auto_manage_startup = 60, auto_scrape_interval = 1800,
     auto_scrape_min_interval = 300, cache_buffer_chunk_size = 0, cache_expiry = 300, cache_size = 1024,
     cache_size_volatile = 256, checking_mem_usage = 256, choking_algorithm = 0, close_file_interval = 0,
     connect_seed_every_n_download = 10, connections_slack = 10, decrease_est_reciprocation_rate = 3,

@@ -3,7 +3,7 @@
 //! Every name of libtorrent 1.1 to 2.1 is known. Those that mean something here are fields of [`Settings`]; the rest is
 //! accepted, so that a program which set them for libtorrent still starts, checked for its type, and does nothing. Two
 //! exceptions: a name nobody knows is an error that tells the nearest one, and a setting that hides or protects its user
-//! (a proxy, an interface to go out by, forced encryption) is refused, not ignored, as long as it is not carried out.
+//! (a proxy, an interface to go out by) is refused, not ignored, as long as it is not carried out.
 
 mod changes;
 mod check;

@@ -110,6 +110,14 @@ settings! {
         "Most dials a second. (libtorrent: 30.)";
     torrent_connect_boost: Int(30), Check::Range(0, 1000), live,
         "Dials made at once for a new torrent, beyond connection_speed.";
+    out_enc_policy: Int(1), Check::Range(0, 2), live,
+        "Encryption of connections that we make (MSE). 0: forced; 1: enabled, peers are dialled in plain and encrypted, and what works is kept to; 2: none.";
+    in_enc_policy: Int(1), Check::Range(0, 2), live,
+        "Encryption of connections that come in. 0: forced, others are closed; 1: enabled; 2: none, encrypted ones are closed.";
+    allowed_enc_level: Int(3), Check::Range(1, 3), live,
+        "How an encrypted connection may go on after its handshake. 1: in plain text; 2: RC4; 3: either.";
+    prefer_rc4: Bool(false), Check::Any, live,
+        "Where a peer that comes in leaves the choice, take RC4, not plain text.";
     peer_connect_timeout: Int(15), Check::Range(1, 3600), live,
         "Seconds until a dial is given up.";
     handshake_timeout: Int(10), Check::Range(1, 3600), live,

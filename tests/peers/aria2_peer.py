@@ -16,6 +16,14 @@ from common import HOST, Program, client_arguments, fail, free_port, listens, sa
 from mini_tracker import MiniTracker
 
 
+ENCRYPTION = {
+    "usual": [],
+    "plain": ["--bt-require-crypto=false"],
+    "handshake": ["--bt-require-crypto=true", "--bt-min-crypto-level=plain"],
+    "rc4": ["--bt-force-encryption=true"],
+}
+
+
 def main():
     arguments = client_arguments("aria2c")
     program = Program()
@@ -46,6 +54,7 @@ def main():
         # Magnets: keep nothing beside the content.
         "--bt-save-metadata=false",
         "--follow-torrent=mem",
+        *ENCRYPTION[arguments.encryption],
         "--console-log-level=notice",
         "--summary-interval=0",
         arguments.torrent or arguments.magnet,

@@ -53,6 +53,12 @@ def client_arguments(description, libtorrent=False):
     parser.add_argument("--peer", action="append", default=[], metavar="IP:PORT", help="peer to connect to")
     parser.add_argument("--tracker", action="append", default=[], metavar="URL", help="tracker to announce to")
     parser.add_argument("--port", type=int, default=0, help="port to listen at; 0: any free one")
+    parser.add_argument(
+        "--encryption",
+        choices=("plain", "usual", "handshake", "rc4"),
+        default="usual",
+        help="which connections the client makes and takes; handshake: encrypted ones that go on in plain text",
+    )
     parser.add_argument("--verbose", action="store_true", help="the client's log on the standard error")
     if libtorrent:
         parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen at")

@@ -40,6 +40,21 @@ SETTINGS = {
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
 }
 
+ENCRYPTION = {
+    "usual": {},
+    "plain": {"out_enc_policy": lt.enc_policy.disabled, "in_enc_policy": lt.enc_policy.disabled},
+    "handshake": {
+        "out_enc_policy": lt.enc_policy.forced,
+        "in_enc_policy": lt.enc_policy.forced,
+        "allowed_enc_level": lt.enc_level.plaintext,
+    },
+    "rc4": {
+        "out_enc_policy": lt.enc_policy.forced,
+        "in_enc_policy": lt.enc_policy.forced,
+        "allowed_enc_level": lt.enc_level.rc4,
+    },
+}
+
 DHT_SETTINGS = dict(
     SETTINGS,
     enable_dht=True,
@@ -105,7 +120,7 @@ def make():
 
 def client():
     arguments = client_arguments("libtorrent", libtorrent=True)
-    settings = DHT_SETTINGS if arguments.dht_node else SETTINGS
+    settings = dict(DHT_SETTINGS if arguments.dht_node else SETTINGS, **ENCRYPTION[arguments.encryption])
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     session = lt.session(dict(settings, listen_interfaces=f"{host}:{arguments.port}", upload_rate_limit=arguments.upload_limit))
     for node in arguments.dht_node:

@@ -43,6 +43,9 @@ class Rpc:
         fail("transmission hands out no session id")
 
 
+ENCRYPTION = {"plain": 0, "usual": 0, "rc4": 2}
+
+
 def main():
     arguments = client_arguments("transmission-daemon")
     if arguments.peer:
@@ -57,7 +60,8 @@ def main():
         "dht-enabled": False,
         "download-dir": arguments.data,
         "download-queue-enabled": False,
-        "encryption": 0,
+        # 0: plain ones are preferred, 1: encrypted ones, 2: they are required.
+        "encryption": ENCRYPTION[arguments.encryption],
         "incomplete-dir-enabled": False,
         "lpd-enabled": False,
         "peer-port": port,

@@ -8,11 +8,11 @@ use elementum_torrent::base::error::{Error, Status};
 use elementum_torrent::base::time::Time;
 use elementum_torrent::engine::content::pieces::PeerKey;
 use elementum_torrent::engine::output::DiskJob;
-use elementum_torrent::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, DialFailure};
+use elementum_torrent::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, Dial, DialFailure};
 use elementum_torrent::engine::swarm::peer_list::PeerSource;
 use elementum_torrent::engine::trackers::{AnnounceReply, TrackerId};
 use elementum_torrent::memory::pool::BLOCK_SIZE;
-use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake};
+use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, StreamKind};
 
 use super::node::{Engine, Kind, Plug};
 use super::world::{Conn, Event, World, peer_id};
@@ -45,7 +45,7 @@ impl World {
             let port = 50_000 + (conn % 10_000) as u16;
             let address = if side == 0 { to } else { SocketAddr::new(self.nodes[from].address.ip(), port) };
             if let Kind::Engine(engine) = &mut self.nodes[node].kind {
-                match engine.torrent.peer_connected(now, address, side == 1, &handshake) {
+                match engine.torrent.peer_connected(now, address, side == 1, StreamKind::default(), &handshake) {
                     Ok((key, credits)) => {
                         let mut decoder = Decoder::new(credits, DecoderLimits::default());
                         if let Some(info) = engine.torrent.info() {
@@ -251,7 +251,7 @@ impl World {
             if let Some(generation) = out.check {
                 self.clock.after(delay, Event::Checked { node, generation });
             }
-            for to in out.dial {
+            for Dial { address: to, .. } in out.dial {
                 if self.nodes.iter().any(|n| n.address == to && n.swallows) {
                     self.clock.after(DIAL_PATIENCE, Event::Unanswered { from: node, to, since: now });
                     continue;

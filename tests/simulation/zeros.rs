@@ -13,7 +13,7 @@ use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received};
+use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received, StreamKind};
 
 /// Of `total` bytes, in so much memory.
 pub fn torrent(now: Time, total: u64, piece_length: u32, memory: u64) -> Torrent {
@@ -44,7 +44,8 @@ impl Seeder {
 
     pub fn join(torrent: &mut Torrent, now: Time, address: SocketAddr, id: [u8; 20], incoming: bool) -> Self {
         let handshake = Handshake::new(torrent.info_hashes().best(), id, false);
-        let (key, credits) = torrent.peer_connected(now, address, incoming, &handshake).expect("let in");
+        let (key, credits) =
+            torrent.peer_connected(now, address, incoming, StreamKind::default(), &handshake).expect("let in");
         let mut batch = vec![Received::Message(Message::HaveAll), Received::Message(Message::Unchoke)];
         torrent.peer_received(now, key, &mut batch, 20);
         Self { key, credits, decoder: Decoder::new(Credits::new(Pool::new(1 << 20)), DecoderLimits::default()) }

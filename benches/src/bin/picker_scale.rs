@@ -26,7 +26,7 @@ use elementum_torrent::memory::pool::{BLOCK_SIZE, Pool};
 use elementum_torrent::metainfo::Sha1Hash;
 use elementum_torrent::metainfo::create::Create;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received};
+use elementum_torrent::wire::{BlockRequest, Decoder, DecoderLimits, Handshake, Message, Received, StreamKind};
 
 const USAGE: &str = "picker-scale --pieces N --peers N --mode stream|download [--rate BYTES (a second, of all peers)] \
      [--memory BYTES] [--warm-up BLOCKS] [--blocks N (to count)] [--play BYTES (a second that the reader takes; 0: what comes)]";
@@ -138,7 +138,7 @@ impl Swarm {
         let mut peer_id = [2; 20];
         peer_id[..2].copy_from_slice(&[high, low]);
         let handshake = Handshake::new(info_hash, peer_id, false);
-        let connected = self.torrent.peer_connected(self.now, address, false, &handshake);
+        let connected = self.torrent.peer_connected(self.now, address, false, StreamKind::default(), &handshake);
         let (key, credits) = connected.map_err(|reason| format!("turned away: {reason:?}"))?;
         let decoder = Decoder::new(Credits::new(Pool::new(0)), DecoderLimits::default());
         self.seeders.push(Seeder { key, credits, decoder, asked: VecDeque::new() });

@@ -160,6 +160,7 @@ const (
 	CloseProtocolBlocked            = C.ET_CLOSE_PROTOCOL_BLOCKED
 	ClosePeerChurn                  = C.ET_CLOSE_PEER_CHURN
 	CloseTooManyConnections         = C.ET_CLOSE_TOO_MANY_CONNECTIONS
+	CloseEncryptionError            = C.ET_CLOSE_ENCRYPTION_ERROR
 	CloseInvalidInfoHash            = C.ET_CLOSE_INVALID_INFO_HASH
 	CloseSelfConnection             = C.ET_CLOSE_SELF_CONNECTION
 	CloseInvalidMetadata            = C.ET_CLOSE_INVALID_METADATA
@@ -194,6 +195,8 @@ const (
 	PeerOptimisticUnchoke           = C.ET_PEER_OPTIMISTIC_UNCHOKE
 	PeerSnubbed                     = C.ET_PEER_SNUBBED
 	PeerUploadOnly                  = C.ET_PEER_UPLOAD_ONLY
+	PeerRc4Encrypted                = C.ET_PEER_RC4_ENCRYPTED
+	PeerPlaintextEncrypted          = C.ET_PEER_PLAINTEXT_ENCRYPTED
 	PeerSourceTracker               = C.ET_PEER_SOURCE_TRACKER
 	PeerSourceDht                   = C.ET_PEER_SOURCE_DHT
 	PeerSourcePex                   = C.ET_PEER_SOURCE_PEX

@@ -620,6 +620,7 @@ const (
 	CloseProtocolBlocked            = 0xd
 	ClosePeerChurn                  = 0xe
 	CloseTooManyConnections         = 0xf
+	CloseEncryptionError            = 0x100
 	CloseInvalidInfoHash            = 0x101
 	CloseSelfConnection             = 0x102
 	CloseInvalidMetadata            = 0x103
@@ -654,6 +655,8 @@ const (
 	PeerOptimisticUnchoke           = 0x800
 	PeerSnubbed                     = 0x1000
 	PeerUploadOnly                  = 0x2000
+	PeerRc4Encrypted                = 0x80000
+	PeerPlaintextEncrypted          = 0x100000
 	PeerSourceTracker               = 0x1
 	PeerSourceDht                   = 0x2
 	PeerSourcePex                   = 0x4

@@ -11,7 +11,7 @@ use crate::memory::pool::Pool;
 use crate::metainfo::{Create, Sha1Hash, Sha256Hash};
 use crate::settings::Settings;
 use crate::wire::ut_metadata::MetadataMessage;
-use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, lt_donthave};
+use crate::wire::{ExtendedHandshake, ExtensionIds, Handshake, Message, Received, StreamKind, lt_donthave};
 
 const NOW: Time = Time::from_millis(1000);
 
@@ -35,7 +35,7 @@ fn magnet(info: &Arc<Info>) -> TorrentConfig {
 fn connect(torrent: &mut Torrent, n: u8) -> crate::engine::content::pieces::PeerKey {
     let handshake = Handshake::new(torrent.info_hashes().best(), [n; 20], false);
     let address = ([10, 0, 0, n], 6881).into();
-    torrent.peer_connected(NOW, address, true, &handshake).expect("let in").0
+    torrent.peer_connected(NOW, address, true, StreamKind::default(), &handshake).expect("let in").0
 }
 
 /// What is about to be sent to a peer, as text.
@@ -99,7 +99,7 @@ fn strangers_leave_a_torrent_that_turns_out_private() {
         torrent.add_peers(NOW, PeerSource::DHT, &[at(7), at(8)]);
         let join = |torrent: &mut Torrent, n: u8, incoming| {
             let handshake = Handshake::new(torrent.info_hashes().best(), [n; 20], false);
-            torrent.peer_connected(NOW, at(n), incoming, &handshake).map(|(key, _)| key)
+            torrent.peer_connected(NOW, at(n), incoming, StreamKind::default(), &handshake).map(|(key, _)| key)
         };
         for n in 1..=6 {
             join(&mut torrent, n, false).expect("let in");

@@ -23,6 +23,7 @@ use crate::engine::content::Content;
 use crate::engine::content::pieces::PeerKey;
 use crate::memory::credits::Credits;
 use crate::memory::pool::Block;
+use crate::wire::stream_kind::StreamKind;
 use crate::wire::{BlockRequest, Handshake, Message};
 
 /// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
@@ -43,6 +44,7 @@ pub struct Peer {
     pub source: Source,
     pub address: SocketAddr,
     pub incoming: bool,
+    pub kind: StreamKind,
     pub peer_id: [u8; 20],
     pub fast: bool,
     pub extended: bool,
@@ -98,6 +100,7 @@ impl Peer {
             source: Source::new(now, (FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE), credits),
             address,
             incoming,
+            kind: StreamKind::default(),
             peer_id: handshake.peer_id,
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),

@@ -1,5 +1,6 @@
 //! Dialling: how fast a torrent may begin connections, and when one without an answer gives way. Which addresses are next: `peer_list`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::peer_list::SwarmLimits;
@@ -13,6 +14,14 @@ use crate::settings::Settings;
 pub struct DialFailure {
     pub reason: CloseReason,
     pub error: Option<Error>,
+}
+
+/// A peer that is to be dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dial {
+    pub address: SocketAddr,
+    /// Whether it took encryption the last time, or is said to want it.
+    pub encrypted: Option<bool>,
 }
 
 /// A dial that is as old as this and has brought no answer gives way, asked again each second: by then a lost packet was sent again twice.

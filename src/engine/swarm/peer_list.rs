@@ -103,6 +103,8 @@ struct KnownPeer {
     seed: bool,
     /// A caller waits to be told how the dial goes, and named it then.
     awaited: Option<Time>,
+    /// Whether the last connection that we made was encrypted. Before there was one: others say that it wants that.
+    encrypted: Option<bool>,
 }
 
 impl KnownPeer {
@@ -389,6 +391,27 @@ impl PeerList {
         if self.connected == 1 && self.forgave.is_none_or(|at| now.since(at) >= FORGIVING) {
             self.network_is_back(now);
         }
+    }
+
+    /// The connection that we made was encrypted, or not: so it is dialled the next time.
+    pub fn note_encryption(&mut self, address: SocketAddr, encrypted: bool) {
+        if let Some(p) = self.peers.get_mut(&canonical(address)) {
+            p.encrypted = Some(encrypted);
+        }
+    }
+
+    /// Others say that these want encryption. What is known of them counts for more.
+    pub fn hear_of_encryption(&mut self, addresses: &[SocketAddr]) {
+        for address in addresses {
+            if let Some(p) = self.peers.get_mut(&canonical(*address)).filter(|p| !p.met) {
+                p.encrypted = Some(true);
+            }
+        }
+    }
+
+    /// Whether it took encryption the last time, or is said to want it.
+    pub fn takes_encryption(&self, address: SocketAddr) -> Option<bool> {
+        self.peers.get(&canonical(address)).and_then(|p| p.encrypted)
     }
 
     /// Somebody answers, and nobody did: what failed meanwhile may have failed through no fault of its own.

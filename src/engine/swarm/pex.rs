@@ -11,18 +11,27 @@ use crate::engine::peer::peers::Peers;
 use crate::wire::Message;
 use crate::wire::ut_pex::{PexMessage, flags};
 
+/// What a peer tells of others.
+pub(in crate::engine) struct Told {
+    pub addresses: Vec<SocketAddr>,
+    /// Those of them that want encryption.
+    pub encrypting: Vec<SocketAddr>,
+}
+
 /// What a peer tells of others, at most so many. None if it tells too soon again: the next message in time is heard.
 pub(in crate::engine) fn received(
     now: Time,
     peer: &mut Peer,
     payload: &[u8],
     most: usize,
-) -> Result<Option<Vec<SocketAddr>>, String> {
+) -> Result<Option<Told>, String> {
     let message = PexMessage::parse(payload).map_err(|e| format!("ut_pex: {e}"))?;
     if !peer.pex.hear(now) {
         return Ok(None);
     }
-    Ok(Some(message.added.iter().map(|(a, _)| *a).take(most).collect()))
+    let told = || message.added.iter().take(most);
+    let encrypting = told().filter(|(_, f)| f & flags::ENCRYPTION != 0).map(|(a, _)| *a);
+    Ok(Some(Told { addresses: told().map(|(a, _)| *a).collect(), encrypting: encrypting.collect() }))
 }
 
 /// Tells those whose time has come who came and went, at most so many.
@@ -33,7 +42,8 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
     let told_of = |p: &Peer| {
         let seed = if p.is_seed() || p.extensions.upload_only() { flags::SEED } else { 0 };
         let reachable = if p.incoming { 0 } else { flags::REACHABLE };
-        Some((known_by(p)?, seed | reachable))
+        let encryption = if p.kind.is_encrypted() { flags::ENCRYPTION } else { 0 };
+        Some((known_by(p)?, seed | reachable | encryption))
     };
     let connected: Vec<(SocketAddr, u8)> = peers.values().filter_map(told_of).collect();
     let here: HashSet<SocketAddr> = connected.iter().map(|(a, _)| *a).collect();

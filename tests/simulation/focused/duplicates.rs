@@ -7,7 +7,7 @@ use elementum_torrent::base::time::Time;
 use elementum_torrent::engine::Torrent;
 use elementum_torrent::engine::content::pieces::PeerKey;
 use elementum_torrent::engine::readers::reader::{ReaderId, ReaderOptions};
-use elementum_torrent::wire::{Handshake, Message, Received};
+use elementum_torrent::wire::{Handshake, Message, Received, StreamKind};
 
 use super::super::zeros::{self, Seeder};
 use super::*;
@@ -22,7 +22,7 @@ fn after(seconds: u64) -> Time {
 fn join(torrent: &mut Torrent, now: Time, host: u8, id: u8) -> Result<PeerKey, CloseReason> {
     let address = SocketAddr::from(([10, 0, 0, host], 50_000 + u16::from(id)));
     let handshake = Handshake::new(torrent.info_hashes().best(), [id; 20], false);
-    torrent.peer_connected(now, address, true, &handshake).map(|(key, _)| key)
+    torrent.peer_connected(now, address, true, StreamKind::default(), &handshake).map(|(key, _)| key)
 }
 
 fn hear(torrent: &mut Torrent, now: Time, key: PeerKey, messages: impl IntoIterator<Item = Message>) {

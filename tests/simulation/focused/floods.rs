@@ -13,7 +13,9 @@ use elementum_torrent::engine::swarm::peer_list::PeerSource;
 use elementum_torrent::memory::credits::Credits;
 use elementum_torrent::memory::pool::Pool;
 use elementum_torrent::settings::Settings;
-use elementum_torrent::wire::{BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received};
+use elementum_torrent::wire::{
+    BlockRequest, ExtendedHandshake, ExtensionIds, Handshake, Message, Received, StreamKind,
+};
 use elementum_torrent::wire::{Decoder, DecoderLimits};
 
 use super::super::flood::Flood;
@@ -78,7 +80,7 @@ fn join(torrent: &mut Torrent, now: Time, n: u32, incoming: bool) -> Option<Peer
     let mut id = [7; 20];
     id[..4].copy_from_slice(&n.to_be_bytes());
     let handshake = Handshake::new(torrent.info_hashes().best(), id, false);
-    torrent.peer_connected(now, at(n), incoming, &handshake).ok().map(|(key, _)| key)
+    torrent.peer_connected(now, at(n), incoming, StreamKind::default(), &handshake).ok().map(|(key, _)| key)
 }
 
 fn say(torrent: &mut Torrent, now: Time, key: PeerKey, messages: impl IntoIterator<Item = Message>) {
@@ -201,6 +203,11 @@ fn read_by_one(torrent: &mut Torrent) {
     let _ = torrent.read(NOW, ReaderId(1), 1000).expect("it waits");
 }
 
+/// Whom it wants dialled.
+fn dialled_by(torrent: &mut Torrent) -> Vec<SocketAddr> {
+    torrent.take_output().dial.into_iter().map(|dial| dial.address).collect()
+}
+
 /// Who came by itself and served is dialled at the port that it told when it is gone, as any other peer. Who brought nothing is not.
 #[test]
 fn a_seeder_that_came_by_itself_is_dialled_when_it_has_gone() {
@@ -208,10 +215,10 @@ fn a_seeder_that_came_by_itself_is_dialled_when_it_has_gone() {
         let mut torrent = zeros::torrent(NOW, 64 * MIB, 64 * KIB as u32, 128 * MIB);
         read_by_one(&mut torrent);
         let address = come_and_go(&mut torrent, NOW, 1, 7000, blocks);
-        let mut dialled = torrent.take_output().dial;
+        let mut dialled = dialled_by(&mut torrent);
         for half_seconds in 1..20 {
             torrent.handle_timeout(NOW + Duration::from_millis(500 * half_seconds));
-            dialled.extend(torrent.take_output().dial);
+            dialled.extend(dialled_by(&mut torrent));
         }
         assert_eq!(dialled, if blocks == 0 { vec![] } else { vec![address] });
         assert_eq!(torrent.status(NOW).list_peers, blocks as u32);
@@ -225,12 +232,12 @@ fn who_came_and_served_is_remembered_within_bounds() {
     read_by_one(&mut torrent);
     for n in 0u32..100 {
         let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(60 * u64::from(n)), 1, 7000 + n as u16, 1);
-        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+        dialled_by(&mut torrent).into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
         assert_eq!(torrent.status(NOW).list_peers, 1);
     }
     for n in 2..300 {
         let _ = come_and_go(&mut torrent, NOW + Duration::from_secs(6000), n, 7000, 1);
-        torrent.take_output().dial.into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
+        dialled_by(&mut torrent).into_iter().for_each(|a| torrent.dial_deferred(NOW, a));
     }
     assert_eq!(torrent.status(NOW).list_peers, 50);
 }
@@ -337,7 +344,7 @@ fn silent_peers_keep_nobody_out() {
     assert_eq!(silent.len(), 88, "some places are kept for dials");
     torrent.take_output();
     torrent.add_peers(NOW, PeerSource::TRACKER, &[at(1000)]);
-    assert_eq!(torrent.take_output().dial, [at(1000)], "dialled at once");
+    assert_eq!(dialled_by(&mut torrent), [at(1000)], "dialled at once");
     assert!(join(&mut torrent, NOW, 1000, false).is_some());
     assert!(join(&mut torrent, NOW, 2000, true).is_none(), "they have only just come");
     let later = NOW + Duration::from_secs(11);

@@ -1,0 +1,161 @@
+//! The first words on a connection: the handshake (BEP 3), in plain or within MSE.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::driver::Driver;
+use super::encryption_policy::EncryptionPolicy;
+use super::shared::Shared;
+use crate::alert::CloseReason;
+use crate::base::error::{Error, Operation, Status};
+use crate::engine::swarm::dial::DialFailure;
+use crate::net::peer_stream::PeerStream;
+use crate::settings::Settings;
+use crate::wire::Handshake;
+use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END, PROTOCOL};
+use crate::wire::mse::{CryptoMethods, Initiator, MseError, PRIVATE_KEY_BYTES, Responder};
+
+/// What an encrypted handshake is read with. It has some 1200 bytes at most, and an ordinary one comes in two parts.
+const READ_BYTES: usize = 1024;
+
+/// We dialled: a peer that hears nothing says nothing, so ours goes first. In plain, or encrypted by one of these methods.
+pub async fn outgoing(
+    driver: &Driver,
+    tcp: TcpStream,
+    methods: Option<CryptoMethods>,
+) -> Result<(PeerStream, Handshake), DialFailure> {
+    let ours = driver.session.handshake(driver);
+    let mut stream = match methods {
+        Some(provide) => encrypt(tcp, &ours, provide).await?,
+        None => {
+            let mut stream = PeerStream::plain(tcp);
+            stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
+            stream
+        }
+    };
+    let mut bytes = [0; HANDSHAKE_BYTES];
+    stream.read_exact(&mut bytes).await.map_err(|e| lost(Operation::Handshake, &e))?;
+    let theirs = Handshake::parse(&bytes)
+        .map_err(|e| failure(CloseReason::InvalidMessage, Operation::Handshake, e.to_string()))?;
+    // A magnet learns meanwhile by what hash its torrent goes.
+    if theirs.info_hash != ours.info_hash && theirs.info_hash != driver.session.handshake(driver).info_hash {
+        let what = format!("the peer answered for another torrent, {}", theirs.info_hash);
+        return Err(failure(CloseReason::InvalidInfoHash, Operation::Bittorrent, what));
+    }
+    Ok((stream, theirs))
+}
+
+/// The handshake of MSE. Ours goes with it, and saves a round trip.
+async fn encrypt(mut tcp: TcpStream, ours: &Handshake, provide: CryptoMethods) -> Result<PeerStream, DialFailure> {
+    let (private, mut rng) = secrets().map_err(|e| failure(CloseReason::EncryptionError, Operation::Encryption, e))?;
+    let (mut mse, mut out) = Initiator::new(private, &mut rng, ours.info_hash, provide, ours.encode().to_vec());
+    let mut bytes = [0; READ_BYTES];
+    loop {
+        tcp.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
+        out.clear();
+        let read = tcp.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
+        if read == 0 {
+            return Err(lost(Operation::Encryption, &std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        let now = bytes.get(..read).unwrap_or_default();
+        let established = mse
+            .receive(now, &mut out)
+            .map_err(|e: MseError| failure(CloseReason::EncryptionError, Operation::Encryption, e.to_string()))?;
+        if let Some(established) = established {
+            return Ok(PeerStream::encrypted(tcp, established));
+        }
+    }
+}
+
+/// A peer came: it names the torrent. None: no torrent of ours, or it is not let in so.
+pub async fn incoming(session: &Shared, mut tcp: TcpStream) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
+    let mut bytes = [0; HANDSHAKE_BYTES];
+    let mut got = 0;
+    // As soon as it cannot be a plain one any more it is an encrypted one.
+    while got < PROTOCOL.len() && bytes.get(..got) == PROTOCOL.get(..got) {
+        match tcp.read(bytes.get_mut(got..PROTOCOL.len())?).await.ok()? {
+            0 => return None,
+            read => got += read,
+        }
+    }
+    let policy = EncryptionPolicy::incoming(&session.settings());
+    if bytes.get(..got) == Some(PROTOCOL.as_slice()) {
+        if policy == EncryptionPolicy::Forced {
+            return None;
+        }
+        return plain(session, tcp, bytes).await;
+    }
+    if policy == EncryptionPolicy::Disabled {
+        return None;
+    }
+    let (driver, mut stream) = decrypt(session, tcp, bytes.get(..got)?).await?;
+    stream.write_all(&session.handshake(&driver).encode()).await.ok()?;
+    stream.read_exact(&mut bytes).await.ok()?;
+    let theirs = Handshake::parse(&bytes).ok()?;
+    let named = session.torrents.lock().find_wire(&theirs.info_hash).map(|d| d.index);
+    (named == Some(driver.index)).then_some((driver, stream, theirs))
+}
+
+/// The start of a plain handshake is here. Answers as soon as the torrent is known: who only wants to know whether we can be reached (trackers) sends
+/// no peer id before.
+async fn plain(
+    session: &Shared,
+    tcp: TcpStream,
+    mut bytes: [u8; HANDSHAKE_BYTES],
+) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
+    let mut stream = PeerStream::plain(tcp);
+    let (head, peer_id) = bytes.split_at_mut(INFO_HASH_END);
+    stream.read_exact(head.get_mut(PROTOCOL.len()..)?).await.ok()?;
+    let info_hash = Handshake::parse_info_hash(head).ok()?;
+    let driver = session.torrents.lock().find_wire(&info_hash).cloned()?;
+    stream.write_all(&session.handshake(&driver).encode()).await.ok()?;
+    stream.read_exact(peer_id).await.ok()?;
+    Some((driver, stream, Handshake::parse(&bytes).ok()?))
+}
+
+/// An encrypted handshake begins with these bytes.
+async fn decrypt(session: &Shared, mut tcp: TcpStream, start: &[u8]) -> Option<(Arc<Driver>, PeerStream)> {
+    let (private, rng) = secrets().ok()?;
+    let settings = session.settings();
+    let mut mse = Responder::new(private, rng, methods(&settings), settings.prefer_rc4);
+    let find = |hash: &[u8; 20]| session.torrents.lock().find_skey(hash);
+    let mut bytes = [0; READ_BYTES];
+    let mut out = Vec::new();
+    let mut met = mse.receive(start, find, &mut out).ok()?;
+    loop {
+        tcp.write_all(&out).await.ok()?;
+        out.clear();
+        if let Some((info_hash, established)) = met {
+            let driver = session.torrents.lock().find_wire(&info_hash).cloned()?;
+            return Some((driver, PeerStream::encrypted(tcp, established)));
+        }
+        let read = tcp.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
+        met = mse.receive(bytes.get(..read)?, find, &mut out).ok()?;
+    }
+}
+
+/// A private key that nobody can guess, and what paddings are made with.
+fn secrets() -> Result<([u8; PRIVATE_KEY_BYTES], fastrand::Rng), String> {
+    let (mut private, mut seed) = ([0; PRIVATE_KEY_BYTES], [0; 8]);
+    for bytes in [private.as_mut_slice(), &mut seed] {
+        getrandom::fill(bytes).map_err(|e| format!("no random bytes: {e}"))?;
+    }
+    Ok((private, fastrand::Rng::with_seed(u64::from_ne_bytes(seed))))
+}
+
+/// How an encrypted connection may go on.
+pub fn methods(settings: &Settings) -> CryptoMethods {
+    u32::try_from(settings.allowed_enc_level).map_or(CryptoMethods::all(), CryptoMethods::from_bits_truncate)
+}
+
+pub fn failure(reason: CloseReason, operation: Operation, what: String) -> DialFailure {
+    DialFailure { reason, error: Some(Error::new(Status::Network, what).with_operation(operation)) }
+}
+
+pub fn lost(operation: Operation, error: &std::io::Error) -> DialFailure {
+    let os_error = error.raw_os_error().unwrap_or(0);
+    let error = Error { status: Status::Network, operation, os_error, message: error.to_string() };
+    DialFailure { reason: CloseReason::None, error: Some(error) }
+}
