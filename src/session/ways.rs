@@ -51,7 +51,8 @@ pub async fn reach(driver: &Driver, dial: Dial) -> Result<(PeerStream, Handshake
             tokio::select! {
                 met = &mut usual => match met {
                     Ok(met) => return Ok(met),
-                    Err(blocked) => return other.await.map_err(|_| blocked.failure),
+                    Err(blocked) if blocked.stood => return other.await.map_err(|_| blocked.failure),
+                    Err(blocked) => return Err(blocked.failure),
                 },
                 met = &mut other => match met {
                     Ok(met) => return Ok(met),
