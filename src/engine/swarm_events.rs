@@ -55,10 +55,15 @@ impl Torrent {
     }
 
     pub fn add_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
-        let limits = self.swarm_limits();
-        let new = self.swarm.list_mut().add_answer(now, addresses, source, &limits);
+        let new = self.hear_of_peers(now, source, addresses);
         self.dial(now);
-        new as u32
+        new
+    }
+
+    /// Takes in who was named; how many are new candidates.
+    fn hear_of_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
+        let limits = self.swarm_limits();
+        self.swarm.list_mut().add_answer(now, addresses, source, &limits) as u32
     }
 
     /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
@@ -265,8 +270,7 @@ impl Torrent {
         let (most, enabled) = (self.most_pex_peers(), self.pex_enabled());
         let Some(peer) = self.peers.get_mut(&key).filter(|_| enabled) else { return Ok(()) };
         if let Some(told) = pex::received(now, peer, payload, most)? {
-            let limits = self.swarm_limits();
-            self.swarm.list_mut().add_answer(now, &told.addresses, PeerSource::PEX, &limits);
+            self.hear_of_peers(now, PeerSource::PEX, &told.addresses);
             self.swarm.list_mut().hear_of_encryption(&told.encrypting);
             self.dial(now);
         }

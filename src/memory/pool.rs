@@ -57,7 +57,7 @@ impl Counts {
 /// A session's pool of blocks.
 ///
 /// A block is charged from its request on until its last holder drops it. Before a piece is begun all its blocks are promised
-/// (see `turns`): what is charged and what is promised together stay below the limit. What is promised may be lent (see `idle`): then it is
+/// (see `queue`): what is charged and what is promised together stay below the limit. What is promised may be lent (see `idle`): then it is
 /// charged to somebody else, and owed.
 #[derive(Debug)]
 pub struct Pool {

@@ -62,10 +62,10 @@ impl Asking<'_> {
         may_go: impl Fn(&Self, u32, &PieceState) -> bool,
     ) -> Option<Stage> {
         let keepers = self.admission().keepers(now, for_others);
-        let worst =
-            self.content.as_ref().and_then(|c| keepers.worst(c, below, |piece, slot| may_go(self, piece, slot)));
-        let stage = self.content.as_ref()?.store().slot(worst?)?.stage();
-        self.evict(now, worst?);
+        let content = self.content.as_ref()?;
+        let worst = keepers.worst(content, below, |piece, slot| may_go(self, piece, slot))?;
+        let stage = content.store().slot(worst)?.stage();
+        self.evict(now, worst);
         Some(stage)
     }
 
