@@ -11,7 +11,7 @@ use super::session::{et_session, session_of, timeout};
 use super::sized::{CStruct, OutStruct, read};
 use crate::alert::record::{et_info_hashes, et_storage_index};
 use crate::base::error::{Error, Result};
-use crate::session::{StorageIndex, Torrent};
+use crate::session::{StorageIndex, TorrentHandle};
 
 /// What a torrent's metadata says; see `et_torrent_info`.
 #[repr(C)]
@@ -55,7 +55,7 @@ unsafe impl CStruct for et_torrent_limits {}
 ///
 /// # Safety
 /// `session` is NULL or a handle that is not freed while the call runs.
-pub(super) unsafe fn torrent_of(session: *const et_session, torrent: et_storage_index) -> Result<Torrent> {
+pub(super) unsafe fn torrent_of(session: *const et_session, torrent: et_storage_index) -> Result<TorrentHandle> {
     // SAFETY: as the caller promised.
     unsafe { session_of(session) }?.torrent(StorageIndex(torrent))
 }

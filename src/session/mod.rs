@@ -32,7 +32,7 @@ mod sole_task;
 mod state;
 mod stats;
 mod timer;
-mod torrent;
+mod torrent_handle;
 mod ways;
 
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub use crate::engine::trackers::TrackerStatus;
 pub use crate::session::params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
 pub use crate::session::reader::{Reader, Whence};
 pub use crate::session::stats::SessionStats;
-pub use crate::session::torrent::Torrent;
+pub use crate::session::torrent_handle::TorrentHandle;
 
 use self::alert_queue::AlertQueue;
 use self::driver::{Driver, unix_now};
@@ -235,7 +235,7 @@ impl Session {
             StorageKind::Memory => PathBuf::new(),
         };
         // Those of a torrent file or magnet may be of kinds that we do not speak; those that the caller names may not.
-        params.trackers.iter().try_for_each(|url| torrent::check_tracker(url))?;
+        params.trackers.iter().try_for_each(|url| torrent_handle::check_tracker(url))?;
         let mut parts = adding::Parts::from(params.source);
         parts.trackers.extend(params.trackers.into_iter().map(|t| vec![t]));
         parts.peers.extend(params.peers);
@@ -359,10 +359,10 @@ impl Session {
         found.ok_or_else(|| Error::new(Status::NotFound, "no torrent of this info-hash is in the session"))
     }
 
-    pub fn torrent(&self, index: StorageIndex) -> Result<Torrent> {
+    pub fn torrent(&self, index: StorageIndex) -> Result<TorrentHandle> {
         check_open(&self.shared)?;
         let driver = self.shared.torrents.lock().get(index).cloned();
-        driver.map(Torrent::new).ok_or_else(unknown_index)
+        driver.map(TorrentHandle::new).ok_or_else(unknown_index)
     }
 
     /// The state of every torrent, in the order of `torrents`.

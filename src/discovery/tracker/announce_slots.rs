@@ -85,8 +85,8 @@ struct State {
     /// In the order of their coming.
     waiting: BTreeMap<u64, Waiting>,
     /// Those of whom one has a place, or waits for one.
-    torrents: HashMap<StorageIndex, Torrent>,
-    trackers: HashMap<Arc<str>, Tracker>,
+    torrents: HashMap<StorageIndex, TorrentSlots>,
+    trackers: HashMap<Arc<str>, TrackerSlots>,
 }
 
 #[derive(Debug)]
@@ -100,14 +100,14 @@ struct Waiting {
 type Key = (u8, usize, u64);
 
 #[derive(Debug, Default)]
-struct Torrent {
+struct TorrentSlots {
     held: usize,
     /// Whom it waits for.
     line: BTreeMap<u64, Arc<str>>,
 }
 
 #[derive(Debug, Default)]
-struct Tracker {
+struct TrackerSlots {
     held: usize,
     line: BTreeSet<Key>,
 }
@@ -189,7 +189,7 @@ impl State {
         {
             return Some(*number);
         }
-        let first = |tracker: &Tracker| {
+        let first = |tracker: &TrackerSlots| {
             let (rank, _, number) = *tracker.line.first().filter(|first| self.has_place(first.0))?;
             let torrent = self.torrents.get(&self.waiting.get(&number)?.turn.torrent)?;
             Some((rank, tracker.held + torrent.held, number))

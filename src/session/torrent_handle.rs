@@ -16,11 +16,11 @@ use crate::metainfo::{Info, TorrentFile};
 
 /// A handle to a torrent. Each call checks that the torrent is still there.
 #[derive(Debug, Clone)]
-pub struct Torrent {
+pub struct TorrentHandle {
     driver: Arc<Driver>,
 }
 
-impl Torrent {
+impl TorrentHandle {
     pub(super) fn new(driver: Arc<Driver>) -> Self {
         Self { driver }
     }
