@@ -6,3 +6,4 @@ pub mod fetch;
 pub(crate) mod half_open;
 pub mod peer_stream;
 pub mod rate_limit;
+pub mod utp;
