@@ -91,6 +91,8 @@ const (
 	PeerFlagSnubbed PeerFlags = capi.PeerSnubbed
 	// It only uploads (BEP 21).
 	PeerFlagUploadOnly PeerFlags = capi.PeerUploadOnly
+	// By uTP (BEP 29), not TCP.
+	PeerFlagUTPSocket PeerFlags = capi.PeerUtpSocket
 	// What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
 	PeerFlagRC4Encrypted PeerFlags = capi.PeerRc4Encrypted
 	// The handshake was encrypted (MSE), and nothing after it.
@@ -110,6 +112,7 @@ func (f PeerFlags) String() string {
 		{capi.PeerOptimisticUnchoke, "optimistic_unchoke"},
 		{capi.PeerSnubbed, "snubbed"},
 		{capi.PeerUploadOnly, "upload_only"},
+		{capi.PeerUtpSocket, "utp_socket"},
 		{capi.PeerRc4Encrypted, "rc4_encrypted"},
 		{capi.PeerPlaintextEncrypted, "plaintext_encrypted"},
 	})

@@ -2334,6 +2334,11 @@ typedef struct et_partial_piece_info {
 #define ET_PEER_UPLOAD_ONLY 8192
 
 /**
+ * By uTP (BEP 29), not TCP.
+ */
+#define ET_PEER_UTP_SOCKET 131072
+
+/**
  * What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
  */
 #define ET_PEER_RC4_ENCRYPTED 524288

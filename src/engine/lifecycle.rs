@@ -2,10 +2,11 @@
 
 use super::config::{StorageKind, TorrentFlags};
 use super::metadata::fetch::MetadataFetch;
+use super::peer_events::socket_type;
 use super::swarm::smart_ban::SmartBan;
 use super::torrent::Torrent;
 use super::trackers::AnnounceJob;
-use crate::alert::{Alert, CloseReason, SocketType, TorrentState};
+use crate::alert::{Alert, CloseReason, TorrentState};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::time::Time;
 
@@ -122,7 +123,7 @@ impl Torrent {
             self.alert(Alert::PeerDisconnected {
                 endpoint: peer.address,
                 peer_id: peer.peer_id,
-                socket_type: SocketType::Tcp,
+                socket_type: socket_type(peer.kind),
                 operation: Operation::Exception,
                 reason: CloseReason::None,
                 error: None,

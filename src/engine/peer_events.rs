@@ -31,6 +31,11 @@ use crate::wire::{BlockRequest, Handshake, Message, Received, WireError, lt_dont
 /// While a read waits, who found no place is dialled again after this: one may be made.
 const SOON: Duration = Duration::from_secs(3);
 
+/// What a connection runs over, as alerts have it.
+pub(super) fn socket_type(kind: StreamKind) -> SocketType {
+    if kind.utp { SocketType::Utp } else { SocketType::Tcp }
+}
+
 /// It broke the protocol, or a bound.
 fn violation(what: impl Into<String>) -> Error {
     Error::new(Status::Network, what.into()).with_operation(Operation::Bittorrent)
@@ -65,7 +70,7 @@ impl Torrent {
         }
         self.swarm.list_mut().connected(now, address, incoming, &limits);
         if !incoming {
-            self.swarm.list_mut().note_encryption(address, kind.is_encrypted());
+            self.swarm.list_mut().note_kind(address, kind);
         }
         self.swarm.let_in(address, incoming);
         self.peers.set_partial(key, true);
@@ -76,7 +81,7 @@ impl Torrent {
             endpoint: address,
             peer_id: handshake.peer_id,
             outgoing: !incoming,
-            socket_type: SocketType::Tcp,
+            socket_type: socket_type(kind),
         });
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.greet(now, &self.config, self.content.as_ref());
@@ -604,7 +609,7 @@ impl Torrent {
         self.alert(Alert::PeerDisconnected {
             endpoint: peer.address,
             peer_id: peer.peer_id,
-            socket_type: SocketType::Tcp,
+            socket_type: socket_type(peer.kind),
             operation,
             reason,
             error,

@@ -30,6 +30,7 @@ bitflags::bitflags! {
         const OPTIMISTIC_UNCHOKE = 1 << 11;
         const SNUBBED = 1 << 12;
         const UPLOAD_ONLY = 1 << 13;
+        const UTP_SOCKET = 1 << 17;
         const RC4_ENCRYPTED = 1 << 19;
         const PLAINTEXT_ENCRYPTED = 1 << 20;
     }
@@ -275,6 +276,7 @@ impl Torrent {
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
                 flags.set(PeerFlags::SNUBBED, p.source.is_snubbed());
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
+                flags.set(PeerFlags::UTP_SOCKET, p.kind.utp);
                 flags.set(PeerFlags::RC4_ENCRYPTED, p.kind.encryption == Encryption::Rc4);
                 flags.set(PeerFlags::PLAINTEXT_ENCRYPTED, p.kind.encryption == Encryption::Plaintext);
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);

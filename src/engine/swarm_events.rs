@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::TorrentFlags;
 use super::content::pieces::PeerKey;
-use super::swarm::dial::{Dial, DialFailure};
+use super::swarm::dial::DialFailure;
 use super::swarm::duplicates::Duplicate;
 use super::swarm::peer_list::{PeerSource, SwarmLimits};
 use super::swarm::torrent_view::TorrentView;
@@ -115,7 +115,7 @@ impl Torrent {
         let (swarm, view) = self.swarm();
         let dials = swarm.next_dials(now, &view);
         let list = self.swarm.list();
-        let dials = dials.into_iter().map(|address| Dial { address, encrypted: list.takes_encryption(address) });
+        let dials = dials.into_iter().map(|address| list.dial(address));
         self.out.dial.extend(dials);
     }
 

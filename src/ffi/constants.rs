@@ -160,6 +160,8 @@ pub const ET_PEER_OPTIMISTIC_UNCHOKE: et_peer_flags = 0x800;
 /// It does not send what it was asked for.
 pub const ET_PEER_SNUBBED: et_peer_flags = 0x1000;
 pub const ET_PEER_UPLOAD_ONLY: et_peer_flags = 0x2000;
+/// By uTP (BEP 29), not TCP.
+pub const ET_PEER_UTP_SOCKET: et_peer_flags = 0x20000;
 /// What is sent is encrypted (MSE): this hides the protocol, not who talks to whom.
 pub const ET_PEER_RC4_ENCRYPTED: et_peer_flags = 0x80000;
 /// The handshake was encrypted (MSE), and nothing after it.

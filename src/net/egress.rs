@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host};
 
+use super::udp_port::UdpPort;
+
 const BACKLOG: i32 = 128;
 
 /// Connects by TCP, from a local address of the same family if one is named.
@@ -39,6 +41,18 @@ pub fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 /// A UDP socket.
 pub async fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::bind(local).await
+}
+
+/// A UDP socket on a listen address, as large packets are sent in trains.
+pub fn udp_port(local: SocketAddr) -> io::Result<UdpPort> {
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    if local.is_ipv6() {
+        // IPv4 has sockets of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&local.into())?;
+    UdpPort::new(UdpSocket::from_std(socket.into())?)
 }
 
 /// The port that a UDP socket would have there: one is bound for a moment. For who opens his own socket.

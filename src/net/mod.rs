@@ -6,4 +6,6 @@ pub mod fetch;
 pub(crate) mod half_open;
 pub mod peer_stream;
 pub mod rate_limit;
+pub mod transport;
+pub mod udp_port;
 pub mod utp;

@@ -1,12 +1,11 @@
-//! The byte stream of a peer: TCP, in plain or encrypted (MSE).
+//! The byte stream of a peer: TCP or uTP, in plain or encrypted (MSE).
 //!
 //! What comes in is decrypted where it lands, so payload goes straight into its block. What goes out is copied to be encrypted: its memory is
 //! shared with others.
 
 use std::io::{self, IoSlice, IoSliceMut};
 
-use tokio::net::TcpStream;
-
+use super::transport::Transport;
 use crate::wire::mse::{CryptoMethods, Established, Keystream};
 use crate::wire::stream_kind::{Encryption, StreamKind};
 
@@ -16,7 +15,7 @@ const SEALED_BYTES: usize = 64 * 1024;
 /// A peer's stream.
 #[derive(Debug)]
 pub struct PeerStream {
-    tcp: TcpStream,
+    transport: Transport,
     kind: StreamKind,
     early: Early,
     decrypt: Option<Keystream>,
@@ -40,17 +39,19 @@ struct Sealer {
 }
 
 impl PeerStream {
-    pub fn plain(tcp: TcpStream) -> Self {
-        Self { tcp, kind: StreamKind::default(), early: Early::default(), decrypt: None, sealer: None }
+    pub fn plain(transport: Transport) -> Self {
+        let kind = StreamKind { utp: transport.is_utp(), encryption: Encryption::None };
+        Self { transport, kind, early: Early::default(), decrypt: None, sealer: None }
     }
 
     /// After the handshake of MSE.
-    pub fn encrypted(tcp: TcpStream, established: Established) -> Self {
+    pub fn encrypted(transport: Transport, established: Established) -> Self {
         let Established { method, read, write, early } = established;
         let encryption = if method == CryptoMethods::RC4 { Encryption::Rc4 } else { Encryption::Plaintext };
+        let kind = StreamKind { utp: transport.is_utp(), encryption };
         Self {
-            tcp,
-            kind: StreamKind { encryption },
+            transport,
+            kind,
             early: Early { bytes: early, read: 0 },
             decrypt: read,
             sealer: write.map(|keystream| Sealer { keystream, sealed: Vec::new(), written: 0 }),
@@ -63,12 +64,12 @@ impl PeerStream {
 
     /// Small messages are sent at once.
     pub fn set_nodelay(&self) -> io::Result<()> {
-        self.tcp.set_nodelay(true)
+        self.transport.set_nodelay()
     }
 
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        let Self { tcp, early, decrypt, sealer, .. } = self;
-        (ReadHalf { tcp, early, decrypt: decrypt.as_mut() }, WriteHalf { tcp, sealer: sealer.as_mut() })
+        let Self { transport, early, decrypt, sealer, .. } = self;
+        (ReadHalf { transport, early, decrypt: decrypt.as_mut() }, WriteHalf { transport, sealer: sealer.as_mut() })
     }
 
     pub async fn read_exact(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
@@ -103,7 +104,7 @@ impl PeerStream {
 /// The half that is read from.
 #[derive(Debug)]
 pub struct ReadHalf<'a> {
-    tcp: &'a TcpStream,
+    transport: &'a Transport,
     early: &'a mut Early,
     decrypt: Option<&'a mut Keystream>,
 }
@@ -111,7 +112,7 @@ pub struct ReadHalf<'a> {
 impl ReadHalf<'_> {
     /// Waits until there may be something.
     pub async fn readable(&self) -> io::Result<()> {
-        if self.early.bytes.is_empty() { self.tcp.readable().await } else { Ok(()) }
+        if self.early.bytes.is_empty() { self.transport.readable().await } else { Ok(()) }
     }
 
     /// Reads into the places, in their order, what is there. 0: the end.
@@ -119,7 +120,7 @@ impl ReadHalf<'_> {
         if !self.early.bytes.is_empty() {
             return Ok(self.early.take(places));
         }
-        let read = self.tcp.try_read_vectored(places)?;
+        let read = self.transport.try_read_vectored(places)?;
         if let Some(keystream) = &mut self.decrypt {
             let mut left = read;
             for place in places {
@@ -153,24 +154,24 @@ impl Early {
 /// The half that is written to.
 #[derive(Debug)]
 pub struct WriteHalf<'a> {
-    tcp: &'a TcpStream,
+    transport: &'a Transport,
     sealer: Option<&'a mut Sealer>,
 }
 
 impl WriteHalf<'_> {
     /// Waits until the socket may take something.
     pub async fn writable(&self) -> io::Result<()> {
-        self.tcp.writable().await
+        self.transport.writable().await
     }
 
     /// Writes what the socket takes, and tells how much that was. What it did not take must come first in the next call, unchanged: it may be encrypted
     /// already.
     pub fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.sealer {
-            None => self.tcp.try_write_vectored(slices),
+            None => self.transport.try_write_vectored(slices),
             Some(sealer) => {
                 let sealed = sealer.seal(slices);
-                let written = self.tcp.try_write(sealed)?;
+                let written = self.transport.try_write_vectored(&[IoSlice::new(sealed)])?;
                 sealer.took(written);
                 Ok(written)
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::shared::{Shared, check_open, connections};
-use super::{dht_search, listen};
+use super::{dht_search, listen, utp_sockets};
 use crate::base::error::Result;
 use crate::engine::content::pieces::PeerKey;
 use crate::settings::Settings;
@@ -33,15 +33,29 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
     Ok(())
 }
 
-/// Listens, or stops to, as `enable_incoming_tcp` says.
+/// Listens, or stops to, as `enable_incoming_tcp` and `enable_incoming_utp` say. Who only dials by uTP has its socket, too.
 pub fn listen_as_set(session: &Arc<Shared>) {
+    let utp = session.utp_addresses();
     session.change_listening(|open| match (session.settings().enable_incoming_tcp, open) {
-        (true, None) => Some(listen::start(session)),
+        (true, None) => Some(listen::start(session, &utp)),
         (false, Some(open)) => {
             open.close();
             None
         }
         (_, same) => same,
+    });
+    let settings = session.settings();
+    let utp = settings.enable_incoming_utp || settings.enable_outgoing_utp;
+    session.change_utp(|open, tcp| match (utp, open) {
+        (true, None) => Some(utp_sockets::start(session, tcp)),
+        (false, Some(open)) => {
+            open.close();
+            None
+        }
+        (_, same) => {
+            same.iter().for_each(|open| open.set_accepts(settings.enable_incoming_utp));
+            same
+        }
     });
 }
 

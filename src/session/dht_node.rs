@@ -2,6 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use crate::net::egress;
+
+/// Ports that are tried beside the one that uTP has.
+const PORTS_BESIDE: u16 = 10;
+
 /// Where it listens, and what it begins with.
 #[derive(Debug, Default)]
 pub struct Start {
@@ -16,6 +21,13 @@ pub struct Start {
 pub fn listen_address(bound: &[SocketAddr]) -> Option<SocketAddr> {
     let both = bound.iter().find(|a| a.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     both.or_else(|| bound.first()).copied()
+}
+
+/// The next free port.
+pub fn beside(listens: SocketAddr) -> SocketAddr {
+    let next = |n| listens.port().checked_add(n).map(|port| SocketAddr::new(listens.ip(), port));
+    let free = (1..=PORTS_BESIDE).filter_map(next).find(|address| egress::probe_udp(*address).is_ok());
+    free.unwrap_or(SocketAddr::new(listens.ip(), 0))
 }
 
 #[cfg(test)]

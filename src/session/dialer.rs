@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
@@ -21,6 +20,7 @@ use crate::engine::swarm::urgency::Urgency;
 use crate::net::connection_limit::{ConnectionPermit, Kind};
 use crate::net::half_open::Guest;
 use crate::net::peer_stream::PeerStream;
+use crate::net::transport::Transport;
 use crate::wire::Handshake;
 
 /// One that was told to make room has left by then.
@@ -30,7 +30,7 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 pub fn dial(driver: &Arc<Driver>, dial: Dial) {
     let address = dial.address;
     let settings = driver.session.settings();
-    if !settings.enable_outgoing_tcp {
+    if !settings.enable_outgoing_tcp && !settings.enable_outgoing_utp {
         driver.run(|core, now| core.dial_forbidden(now, address));
         return;
     }
@@ -94,8 +94,8 @@ async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
 }
 
 /// An accepted connection: the peer names the torrent.
-pub async fn accept(session: Arc<Shared>, guest: Guest, tcp: TcpStream, address: SocketAddr) {
-    let greet = timeout(seconds(session.settings().handshake_timeout), greeting::incoming(&session, tcp));
+pub async fn accept(session: Arc<Shared>, guest: Guest, transport: Transport, address: SocketAddr) {
+    let greet = timeout(seconds(session.settings().handshake_timeout), greeting::incoming(&session, transport));
     let greeted = tokio::select! {
         greeted = greet => greeted,
         () = guest.gone.cancelled() => return,

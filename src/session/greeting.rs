@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::driver::Driver;
 use super::encryption_policy::EncryptionPolicy;
 use super::shared::Shared;
@@ -12,6 +9,7 @@ use crate::alert::CloseReason;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::DialFailure;
 use crate::net::peer_stream::PeerStream;
+use crate::net::transport::Transport;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END, PROTOCOL};
@@ -23,14 +21,14 @@ const READ_BYTES: usize = 1024;
 /// We dialled: a peer that hears nothing says nothing, so ours goes first. In plain, or encrypted by one of these methods.
 pub async fn outgoing(
     driver: &Driver,
-    tcp: TcpStream,
+    transport: Transport,
     methods: Option<CryptoMethods>,
 ) -> Result<(PeerStream, Handshake), DialFailure> {
     let ours = driver.session.handshake(driver);
     let mut stream = match methods {
-        Some(provide) => encrypt(tcp, &ours, provide).await?,
+        Some(provide) => encrypt(transport, &ours, provide).await?,
         None => {
-            let mut stream = PeerStream::plain(tcp);
+            let mut stream = PeerStream::plain(transport);
             stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
             stream
         }
@@ -48,14 +46,14 @@ pub async fn outgoing(
 }
 
 /// The handshake of MSE. Ours goes with it, and saves a round trip.
-async fn encrypt(mut tcp: TcpStream, ours: &Handshake, provide: CryptoMethods) -> Result<PeerStream, DialFailure> {
+async fn encrypt(transport: Transport, ours: &Handshake, provide: CryptoMethods) -> Result<PeerStream, DialFailure> {
     let (private, mut rng) = secrets().map_err(|e| failure(CloseReason::EncryptionError, Operation::Encryption, e))?;
     let (mut mse, mut out) = Initiator::new(private, &mut rng, ours.info_hash, provide, ours.encode().to_vec());
     let mut bytes = [0; READ_BYTES];
     loop {
-        tcp.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
+        transport.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
         out.clear();
-        let read = tcp.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
+        let read = transport.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
         if read == 0 {
             return Err(lost(Operation::Encryption, &std::io::ErrorKind::UnexpectedEof.into()));
         }
@@ -64,18 +62,18 @@ async fn encrypt(mut tcp: TcpStream, ours: &Handshake, provide: CryptoMethods) -
             .receive(now, &mut out)
             .map_err(|e: MseError| failure(CloseReason::EncryptionError, Operation::Encryption, e.to_string()))?;
         if let Some(established) = established {
-            return Ok(PeerStream::encrypted(tcp, established));
+            return Ok(PeerStream::encrypted(transport, established));
         }
     }
 }
 
 /// A peer came: it names the torrent. None: no torrent of ours, or it is not let in so.
-pub async fn incoming(session: &Shared, mut tcp: TcpStream) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
+pub async fn incoming(session: &Shared, transport: Transport) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
     let mut bytes = [0; HANDSHAKE_BYTES];
     let mut got = 0;
     // As soon as it cannot be a plain one any more it is an encrypted one.
     while got < PROTOCOL.len() && bytes.get(..got) == PROTOCOL.get(..got) {
-        match tcp.read(bytes.get_mut(got..PROTOCOL.len())?).await.ok()? {
+        match transport.read(bytes.get_mut(got..PROTOCOL.len())?).await.ok()? {
             0 => return None,
             read => got += read,
         }
@@ -85,12 +83,12 @@ pub async fn incoming(session: &Shared, mut tcp: TcpStream) -> Option<(Arc<Drive
         if policy == EncryptionPolicy::Forced {
             return None;
         }
-        return plain(session, tcp, bytes).await;
+        return plain(session, transport, bytes).await;
     }
     if policy == EncryptionPolicy::Disabled {
         return None;
     }
-    let (driver, mut stream) = decrypt(session, tcp, bytes.get(..got)?).await?;
+    let (driver, mut stream) = decrypt(session, transport, bytes.get(..got)?).await?;
     stream.write_all(&session.handshake(&driver).encode()).await.ok()?;
     stream.read_exact(&mut bytes).await.ok()?;
     let theirs = Handshake::parse(&bytes).ok()?;
@@ -102,10 +100,10 @@ pub async fn incoming(session: &Shared, mut tcp: TcpStream) -> Option<(Arc<Drive
 /// no peer id before.
 async fn plain(
     session: &Shared,
-    tcp: TcpStream,
+    transport: Transport,
     mut bytes: [u8; HANDSHAKE_BYTES],
 ) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
-    let mut stream = PeerStream::plain(tcp);
+    let mut stream = PeerStream::plain(transport);
     let (head, peer_id) = bytes.split_at_mut(INFO_HASH_END);
     stream.read_exact(head.get_mut(PROTOCOL.len()..)?).await.ok()?;
     let info_hash = Handshake::parse_info_hash(head).ok()?;
@@ -116,7 +114,7 @@ async fn plain(
 }
 
 /// An encrypted handshake begins with these bytes.
-async fn decrypt(session: &Shared, mut tcp: TcpStream, start: &[u8]) -> Option<(Arc<Driver>, PeerStream)> {
+async fn decrypt(session: &Shared, transport: Transport, start: &[u8]) -> Option<(Arc<Driver>, PeerStream)> {
     let (private, rng) = secrets().ok()?;
     let settings = session.settings();
     let mut mse = Responder::new(private, rng, methods(&settings), settings.prefer_rc4);
@@ -125,13 +123,13 @@ async fn decrypt(session: &Shared, mut tcp: TcpStream, start: &[u8]) -> Option<(
     let mut out = Vec::new();
     let mut met = mse.receive(start, find, &mut out).ok()?;
     loop {
-        tcp.write_all(&out).await.ok()?;
+        transport.write_all(&out).await.ok()?;
         out.clear();
         if let Some((info_hash, established)) = met {
             let driver = session.torrents.lock().find_wire(&info_hash).cloned()?;
-            return Some((driver, PeerStream::encrypted(tcp, established)));
+            return Some((driver, PeerStream::encrypted(transport, established)));
         }
-        let read = tcp.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
+        let read = transport.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
         met = mse.receive(bytes.get(..read)?, find, &mut out).ok()?;
     }
 }

@@ -14,9 +14,10 @@ use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};
 use crate::base::storage_index::StorageIndex;
 use crate::net::egress;
+use crate::net::transport::Transport;
 
 /// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
-const PORT_RETRIES: u16 = 10;
+pub const PORT_RETRIES: u16 = 10;
 
 /// The entries `address:port` of the setting, as far as they are such; the others as they are.
 pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
@@ -25,7 +26,8 @@ pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
 }
 
 /// Opens the listening sockets, says how it went, and starts to accept.
-pub fn start(session: &Arc<Shared>) -> Listening {
+/// `utp`: where uTP listens already. Where any port will do it is the same.
+pub fn start(session: &Arc<Shared>, utp: &[SocketAddr]) -> Listening {
     let _context = session.enter();
     let settings = session.settings();
     let mut bound = Vec::new();
@@ -33,7 +35,7 @@ pub fn start(session: &Arc<Shared>) -> Listening {
     let sockets = Arc::new(OpenSockets::default());
     for entry in parse_interfaces(&settings.listen_interfaces) {
         let outcome = match entry {
-            Ok(address) => bind(address).map_err(|e| (address.to_string(), Some(address), e)),
+            Ok(address) => bind_beside(address, utp).map_err(|e| (address.to_string(), Some(address), e)),
             Err(text) => {
                 let error = Error::new(Status::InvalidArgument, format!("{text} is not an address and a port"));
                 Err((text, None, error.with_operation(Operation::ParseAddress)))
@@ -69,6 +71,11 @@ pub fn start(session: &Arc<Shared>) -> Listening {
     Listening::new(bound, stop, sockets)
 }
 
+fn bind_beside(address: SocketAddr, utp: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), Error> {
+    let same = utp.iter().find(|u| address.port() == 0 && u.ip() == address.ip());
+    same.and_then(|same| bind(*same).ok()).map_or_else(|| bind(address), Ok)
+}
+
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let mut last = None;
     for retry in 0..=PORT_RETRIES {
@@ -97,7 +104,7 @@ async fn accept_loop(session: Arc<Shared>, listener: TcpListener, stop: Cancella
                 // In the order in which they came: else those before it could crowd out one that came last.
                 let guest = session.half_open.enter(address.ip());
                 let accepting = session.clone();
-                session.spawn(async move { dialer::accept(accepting, guest, stream, address).await });
+                session.spawn(async move { dialer::accept(accepting, guest, Transport::Tcp(stream), address).await });
             }
             // Out of descriptors, or the peer is gone already: the next one may do better.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,

@@ -36,6 +36,15 @@ impl Open {
     }
 }
 
+impl OpenSockets {
+    /// Waits until all are closed.
+    pub fn wait_closed(&self) {
+        let until = Instant::now() + CLOSE_PATIENCE;
+        let mut open = self.count.lock();
+        while *open > 0 && !self.fewer.wait_until(&mut open, until).timed_out() {}
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         *self.0.count.lock() -= 1;
@@ -56,8 +65,6 @@ impl Listening {
     /// Closes the sockets, and waits until they are closed: their ports can be taken again.
     pub fn close(self) {
         self.stop.cancel();
-        let until = Instant::now() + CLOSE_PATIENCE;
-        let mut open = self.sockets.count.lock();
-        while *open > 0 && !self.sockets.fewer.wait_until(&mut open, until).timed_out() {}
+        self.sockets.wait_closed();
     }
 }

@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod timer;
 mod torrent_handle;
+mod utp_sockets;
 mod ways;
 
 use std::path::PathBuf;
@@ -377,7 +378,7 @@ impl Session {
         Ok(statuses)
     }
 
-    /// The first bound TCP port, 0: none.
+    /// The first bound port, TCP's or else uTP's, 0: none.
     pub fn listen_port(&self) -> Result<u16> {
         check_open(&self.shared)?;
         Ok(self.shared.listen_port())

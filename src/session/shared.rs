@@ -21,6 +21,7 @@ use super::receive_buffers::ReceiveBuffers;
 use super::registry::Registry;
 use super::runtime::SignalsBlocked;
 use super::session_totals::SessionTotals;
+use super::utp_sockets::UtpSockets;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
 use crate::base::storage_index::StorageIndex;
@@ -37,6 +38,7 @@ use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::net::connection_limit::{ConnectionLimit, Kind};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
+use crate::net::utp::socket::UtpSocket;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 
@@ -76,6 +78,8 @@ pub struct Shared {
     pub connections: Arc<ConnectionLimit>,
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
+    /// Those who asked for a uTP stream, and have not answered at the address that they gave.
+    pub unproven: Arc<HalfOpen>,
     pub deletions: Arc<Deletions>,
     pub hash_batch: HashBatch,
     /// When a peer was last told to make room for another, in microseconds.
@@ -89,6 +93,7 @@ pub struct Shared {
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
     listening: Mutex<Option<Listening>>,
+    utp: Mutex<Option<UtpSockets>>,
     listen_port: AtomicU16,
     pub receive_buffers: ReceiveBuffers,
     external_ip: Mutex<ExternalIp>,
@@ -135,6 +140,7 @@ impl Shared {
             changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections(&settings)),
             half_open: Arc::default(),
+            unproven: Arc::default(),
             deletions: Arc::default(),
             hash_batch: HashBatch::default(),
             freed_place: AtomicU64::new(0),
@@ -145,6 +151,7 @@ impl Shared {
             announce_key: rng.u32(..),
             seeds: Mutex::new(rng.fork()),
             listening: Mutex::new(None),
+            utp: Mutex::new(None),
             listen_port: AtomicU16::new(0),
             receive_buffers: ReceiveBuffers::default(),
             external_ip: Mutex::new(ExternalIp::default()),
@@ -232,9 +239,33 @@ impl Shared {
         self.listen_port.store(listening.as_ref().map_or(0, Listening::port), Ordering::Release);
     }
 
-    /// Where the DHT is to listen.
+    /// As [`Self::change_listening`], for uTP's sockets. They are told where TCP listens.
+    pub fn change_utp(&self, change: impl FnOnce(Option<UtpSockets>, &[SocketAddr]) -> Option<UtpSockets>) {
+        let tcp = self.listening.lock().as_ref().map(|l| l.bound.clone()).unwrap_or_default();
+        let mut utp = self.utp.lock();
+        *utp = change(utp.take(), &tcp);
+        if tcp.is_empty() && self.settings().enable_incoming_utp {
+            self.listen_port.store(
+                utp.as_ref().and_then(|u| u.addresses().first().map(SocketAddr::port)).unwrap_or(0),
+                Ordering::Release,
+            );
+        }
+    }
+
+    /// Where uTP has its sockets.
+    pub fn utp_addresses(&self) -> Vec<SocketAddr> {
+        self.utp.lock().as_ref().map(UtpSockets::addresses).unwrap_or_default()
+    }
+
+    /// The socket by which an address is reached by uTP.
+    pub fn utp_to(&self, address: SocketAddr) -> Option<Arc<UtpSocket>> {
+        self.utp.lock().as_ref().and_then(|utp| utp.to(address))
+    }
+
+    /// Where the DHT is to listen: beside uTP, which has the port itself.
     pub fn dht_address(&self) -> Option<SocketAddr> {
-        self.listening.lock().as_ref().and_then(|l| listen_address(&l.bound))
+        let listens = self.listening.lock().as_ref().and_then(|l| listen_address(&l.bound))?;
+        Some(if self.utp.lock().is_some() { dht_node::beside(listens) } else { listens })
     }
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.

@@ -1,15 +1,17 @@
-//! The ways to a peer: in plain, and encrypted (MSE).
+//! The ways to a peer: by TCP and by uTP, in plain and encrypted (MSE).
 //!
-//! Some peers take the one only, some the other. What a peer took the last time is tried first, and the other way if that fails. Of a peer
+//! Some peers take the one only, some the other. What a peer took the last time is tried first, and the other ways if that fails. Of a peer
 //! that is not known the encrypted way is begun as soon as the plain connection stands, not when it has failed, and the first that answers
-//! wins: that costs others a connection that brings nothing, and saves us two round trips or a timeout.
+//! wins: that costs others a connection that brings nothing, and saves us two round trips or a timeout. uTP is begun when TCP has failed, or
+//! has not connected within the delay of RFC 8305: TCP is the faster one, and a gateway that lets only uTP through answers nothing.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
 use super::encryption_policy::EncryptionPolicy;
@@ -19,8 +21,15 @@ use crate::base::error::Operation;
 use crate::engine::swarm::dial::{Dial, DialFailure};
 use crate::net::egress;
 use crate::net::peer_stream::PeerStream;
+use crate::net::transport::Transport;
 use crate::wire::Handshake;
 use crate::wire::mse::CryptoMethods;
+
+/// RFC 8305's Connection Attempt Delay.
+const OTHER_TRANSPORT_AFTER: Duration = Duration::from_millis(250);
+
+/// Who lets uTP through answers within that: libtorrent's utp_connect_timeout.
+const UTP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why a way led nowhere.
 struct Blocked {
@@ -29,43 +38,90 @@ struct Blocked {
     stood: bool,
 }
 
+type Met = (PeerStream, Handshake);
+
+/// What a connection is to run over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Tcp,
+    Utp,
+}
+
 /// Connects and exchanges handshakes, one way or the other.
-pub async fn reach(driver: &Driver, dial: Dial) -> Result<(PeerStream, Handshake), DialFailure> {
+pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
+    let settings = driver.session.settings();
+    let (first, second) = if dial.utp { (Carrier::Utp, Carrier::Tcp) } else { (Carrier::Tcp, Carrier::Utp) };
+    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp);
+    if !(tcp && utp) {
+        let only = if tcp { Carrier::Tcp } else { Carrier::Utp };
+        return by(driver, dial, only, &Notify::new()).await.map_err(|b| b.failure);
+    }
+    let stands = Notify::new();
+    let mut usual = pin!(by(driver, dial, first, &stands));
+    let waited = tokio::select! {
+        biased;
+        met = &mut usual => Some(met),
+        () = sleep(OTHER_TRANSPORT_AFTER) => None,
+        () = stands.notified() => Some(usual.as_mut().await),
+    };
+    let other = by(driver, dial, second, &stands);
+    match waited {
+        Some(Ok(met)) => Ok(met),
+        // Who answers for another torrent does so by any way.
+        Some(Err(blocked)) if blocked.failure.reason == CloseReason::InvalidInfoHash => Err(blocked.failure),
+        Some(Err(blocked)) => other.await.map_err(|_| blocked.failure),
+        None => first_of(usual.as_mut(), pin!(other)).await.map_err(|b| b.failure),
+    }
+}
+
+/// The first that gets there; why the usual one does not, if neither does.
+async fn first_of(
+    mut usual: impl Future<Output = Result<Met, Blocked>> + Unpin,
+    mut other: impl Future<Output = Result<Met, Blocked>> + Unpin,
+) -> Result<Met, Blocked> {
+    tokio::select! {
+        biased;
+        met = &mut usual => match met {
+            Ok(met) => Ok(met),
+            Err(blocked) if blocked.failure.reason == CloseReason::InvalidInfoHash => Err(blocked),
+            Err(blocked) => other.await.map_err(|_| blocked),
+        },
+        met = &mut other => match met {
+            Ok(met) => Ok(met),
+            // Some let only one connection of an address say its handshake: the way may be free when that one is gone.
+            Err(_) => usual.await,
+        },
+    }
+}
+
+/// Over one carrier, in plain or encrypted. `stands`: told when there is a connection.
+async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let methods = greeting::methods(&settings);
+    let go = |methods, stands| go(driver, dial.address, carrier, methods, stands);
     let (first, second) = match EncryptionPolicy::outgoing(&settings) {
-        EncryptionPolicy::Forced => return encrypted_only(driver, dial.address, methods).await,
-        EncryptionPolicy::Disabled => {
-            return go(driver, dial.address, None, &Notify::new()).await.map_err(|b| b.failure);
-        }
+        EncryptionPolicy::Forced => return encrypted_only(driver, dial.address, carrier, methods, stands).await,
+        EncryptionPolicy::Disabled => return go(None, stands).await,
         EncryptionPolicy::Enabled if dial.encrypted == Some(true) => (Some(methods), None),
         EncryptionPolicy::Enabled => (None, Some(methods)),
     };
-    let (stands, unheard) = (Notify::new(), Notify::new());
-    let mut usual = pin!(go(driver, dial.address, first, &stands));
+    let (begun, unheard) = (Notify::new(), Notify::new());
+    let mut usual = pin!(go(first, &begun));
     let met = tokio::select! {
         biased;
         met = &mut usual => met,
-        () = stands.notified(), if dial.encrypted.is_none() => {
-            let mut other = pin!(go(driver, dial.address, second, &unheard));
-            tokio::select! {
-                met = &mut usual => match met {
-                    Ok(met) => return Ok(met),
-                    Err(blocked) if blocked.stood => return other.await.map_err(|_| blocked.failure),
-                    Err(blocked) => return Err(blocked.failure),
-                },
-                met = &mut other => match met {
-                    Ok(met) => return Ok(met),
-                    // Some let only one connection of an address say its handshake: the way may be free when that one is gone.
-                    Err(_) => usual.await,
-                },
+        () = begun.notified() => {
+            stands.notify_one();
+            match dial.encrypted {
+                // Where the plain connection stood the encrypted one may lead further, else not.
+                None => first_of(usual.as_mut(), pin!(go(second, &unheard))).await,
+                Some(_) => usual.await,
             }
         }
     };
     match met {
-        Ok(met) => Ok(met),
-        Err(blocked) if blocked.stood => go(driver, dial.address, second, &unheard).await.map_err(|_| blocked.failure),
-        Err(blocked) => Err(blocked.failure),
+        Err(blocked) if blocked.stood && dial.encrypted.is_some() => go(second, &unheard).await.map_err(|_| blocked),
+        met => met,
     }
 }
 
@@ -73,15 +129,16 @@ pub async fn reach(driver: &Driver, dial: Dial) -> Result<(PeerStream, Handshake
 async fn encrypted_only(
     driver: &Driver,
     address: SocketAddr,
+    carrier: Carrier,
     methods: CryptoMethods,
-) -> Result<(PeerStream, Handshake), DialFailure> {
-    match go(driver, address, Some(methods), &Notify::new()).await {
-        Ok(met) => Ok(met),
+    stands: &Notify,
+) -> Result<Met, Blocked> {
+    match go(driver, address, carrier, Some(methods), stands).await {
         Err(blocked) if blocked.stood && methods == CryptoMethods::all() => {
-            let again = go(driver, address, Some(CryptoMethods::RC4), &Notify::new()).await;
-            again.map_err(|_| blocked.failure)
+            let again = go(driver, address, carrier, Some(CryptoMethods::RC4), stands).await;
+            again.map_err(|_| blocked)
         }
-        Err(blocked) => Err(blocked.failure),
+        met => met,
     }
 }
 
@@ -89,22 +146,35 @@ async fn encrypted_only(
 async fn go(
     driver: &Driver,
     address: SocketAddr,
+    carrier: Carrier,
     methods: Option<CryptoMethods>,
     stands: &Notify,
-) -> Result<(PeerStream, Handshake), Blocked> {
+) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let far = |failure| Blocked { failure, stood: false };
-    let connect = timeout(seconds(settings.peer_connect_timeout), egress::connect(None, address)).await;
+    let connect = timeout(seconds(settings.peer_connect_timeout), connect(driver, address, carrier)).await;
     let connected = connect.map_err(|_| far(timed_out(Operation::Connect, CloseReason::Timeout)))?;
-    let tcp = connected.map_err(|e| far(greeting::lost(Operation::Connect, &e)))?;
+    let transport = connected.map_err(|e| far(greeting::lost(Operation::Connect, &e)))?;
     stands.notify_one();
-    let greeted = timeout(seconds(settings.handshake_timeout), greeting::outgoing(driver, tcp, methods)).await;
+    let greeted = timeout(seconds(settings.handshake_timeout), greeting::outgoing(driver, transport, methods)).await;
     let late = || Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake));
     // Who answers for another torrent does so whatever the way.
     greeted.unwrap_or_else(|_| late()).map_err(|failure| {
         let stood = failure.reason != CloseReason::InvalidInfoHash;
         Blocked { failure, stood }
     })
+}
+
+async fn connect(driver: &Driver, address: SocketAddr, carrier: Carrier) -> std::io::Result<Transport> {
+    match carrier {
+        Carrier::Tcp => egress::connect(None, address).await.map(Transport::Tcp),
+        Carrier::Utp => {
+            let socket = driver.session.utp_to(address);
+            let socket = socket.ok_or_else(|| std::io::Error::other("no UDP socket reaches this address"))?;
+            let connected = timeout(UTP_PATIENCE, socket.connect(address)).await;
+            connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map(Transport::Utp)
+        }
+    }
 }
 
 pub fn timed_out(operation: Operation, reason: CloseReason) -> DialFailure {

@@ -99,9 +99,13 @@ settings! {
 
     // connections
     enable_incoming_tcp: Bool(true), Check::Any, live,
-        "Accept TCP connections; off: no port is listened on, and connections that are there stay.";
+        "Accept TCP connections; off: no TCP port is listened on, and connections that are there stay.";
     enable_outgoing_tcp: Bool(true), Check::Any, live,
         "Dial TCP connections.";
+    enable_incoming_utp: Bool(true), Check::Any, live,
+        "Accept uTP connections (BEP 29), on the UDP port of the same number as TCP's. With enable_outgoing_utp off as well that socket is closed, and its connections end.";
+    enable_outgoing_utp: Bool(true), Check::Any, live,
+        "Dial uTP connections: to a peer that does not answer by TCP within 250 ms, or first where a peer was met by uTP.";
     connections_limit: Int(200), Check::Range(2, 65_535), live,
         "Most connections of the session, dials too. An eighth is kept for dials; who was not greeted yet is not counted. Where all are taken and a read waits, peers of no use, whichever torrent has them, give way. If it is lowered, those of least use go.";
     max_connections_per_torrent: Int(100), Check::Range(1, 65_535), live,

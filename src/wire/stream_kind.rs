@@ -13,6 +13,8 @@ pub enum Encryption {
 /// The kind of a peer's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamKind {
+    /// By uTP (BEP 29), not TCP.
+    pub utp: bool,
     pub encryption: Encryption,
 }
 

@@ -388,11 +388,12 @@ static void set_incoming(et_session *session, int32_t on)
     et_settings *settings = NULL;
     STATUS(ET_OK, et_settings_new(&settings, NULL));
     STATUS(ET_OK, et_settings_set_bool(settings, KEY("enable_incoming_tcp"), on, NULL));
+    STATUS(ET_OK, et_settings_set_bool(settings, KEY("enable_incoming_utp"), on, NULL));
     STATUS(ET_OK, et_session_apply_settings(session, settings, NULL));
     et_settings_free(settings);
 }
 
-/* enable_incoming_tcp counts at once, both ways. */
+/* enable_incoming_tcp and enable_incoming_utp count at once, both ways. */
 static void listens_as_told(void)
 {
     et_session *session = open_session();

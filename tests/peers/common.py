@@ -59,6 +59,12 @@ def client_arguments(description, libtorrent=False):
         default="usual",
         help="which connections the client makes and takes; handshake: encrypted ones that go on in plain text",
     )
+    parser.add_argument(
+        "--transport",
+        choices=("tcp", "utp", "both"),
+        default="tcp",
+        help="what connections are made and taken over; libtorrent and transmission only",
+    )
     parser.add_argument("--verbose", action="store_true", help="the client's log on the standard error")
     if libtorrent:
         parser.add_argument("--host", default=HOST, metavar="IP", help="address to listen at")

@@ -27,9 +27,6 @@ SETTINGS = {
     "enable_natpmp": False,
     # All peers of a test have one address.
     "allow_multiple_connections_per_ip": True,
-    # One transport, so that a test says which one it is about.
-    "enable_outgoing_utp": False,
-    "enable_incoming_utp": False,
     # libtorrent would ask one tracker of a tier only; a test that names several means each.
     "announce_to_all_trackers": True,
     "announce_to_all_tiers": True,
@@ -40,6 +37,11 @@ SETTINGS = {
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
 }
 
+# One transport mostly, so that a test says which one it is about.
+TRANSPORT = {
+    name: {f"enable_{way}_{kind}": name in (kind, "both") for kind in ("tcp", "utp") for way in ("incoming", "outgoing")}
+    for name in ("tcp", "utp", "both")
+}
 ENCRYPTION = {
     "usual": {},
     "plain": {"out_enc_policy": lt.enc_policy.disabled, "in_enc_policy": lt.enc_policy.disabled},
@@ -120,7 +122,11 @@ def make():
 
 def client():
     arguments = client_arguments("libtorrent", libtorrent=True)
-    settings = dict(DHT_SETTINGS if arguments.dht_node else SETTINGS, **ENCRYPTION[arguments.encryption])
+    settings = dict(
+        DHT_SETTINGS if arguments.dht_node else SETTINGS,
+        **ENCRYPTION[arguments.encryption],
+        **TRANSPORT[arguments.transport],
+    )
     host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
     session = lt.session(dict(settings, listen_interfaces=f"{host}:{arguments.port}", upload_rate_limit=arguments.upload_limit))
     for node in arguments.dht_node:

@@ -81,7 +81,9 @@ def main():
         "speed-limit-down-enabled": False,
         "speed-limit-up-enabled": False,
         "start-added-torrents": True,
-        "utp-enabled": False,
+        "preferred_transports": {"tcp": ["tcp"], "utp": ["utp"], "both": ["utp", "tcp"]}[arguments.transport],
+        "tcp-enabled": arguments.transport != "utp",
+        "utp-enabled": arguments.transport != "tcp",
     }
     with open(program.path("settings.json"), "w") as file:
         json.dump(settings, file)

@@ -195,6 +195,7 @@ const (
 	PeerOptimisticUnchoke           = C.ET_PEER_OPTIMISTIC_UNCHOKE
 	PeerSnubbed                     = C.ET_PEER_SNUBBED
 	PeerUploadOnly                  = C.ET_PEER_UPLOAD_ONLY
+	PeerUtpSocket                   = C.ET_PEER_UTP_SOCKET
 	PeerRc4Encrypted                = C.ET_PEER_RC4_ENCRYPTED
 	PeerPlaintextEncrypted          = C.ET_PEER_PLAINTEXT_ENCRYPTED
 	PeerSourceTracker               = C.ET_PEER_SOURCE_TRACKER

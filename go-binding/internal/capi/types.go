@@ -655,6 +655,7 @@ const (
 	PeerOptimisticUnchoke           = 0x800
 	PeerSnubbed                     = 0x1000
 	PeerUploadOnly                  = 0x2000
+	PeerUtpSocket                   = 0x20000
 	PeerRc4Encrypted                = 0x80000
 	PeerPlaintextEncrypted          = 0x100000
 	PeerSourceTracker               = 0x1

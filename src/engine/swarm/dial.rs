@@ -22,6 +22,8 @@ pub struct Dial {
     pub address: SocketAddr,
     /// Whether it took encryption the last time, or is said to want it.
     pub encrypted: Option<bool>,
+    /// The last connection to it was one of uTP.
+    pub utp: bool,
 }
 
 /// A dial that is as old as this and has brought no answer gives way, asked again each second: by then a lost packet was sent again twice.

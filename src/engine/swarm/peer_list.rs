@@ -24,7 +24,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use self::noted::Noted;
+use super::dial::Dial;
 use crate::base::time::Time;
+use crate::wire::stream_kind::StreamKind;
 
 bitflags::bitflags! {
     /// libtorrent's `peer_source_flags_t`, with `MANUAL` (a caller named it) of our own.
@@ -105,6 +107,8 @@ struct KnownPeer {
     awaited: Option<Time>,
     /// Whether the last connection that we made was encrypted. Before there was one: others say that it wants that.
     encrypted: Option<bool>,
+    /// The last connection that we made was one of uTP.
+    utp: bool,
 }
 
 impl KnownPeer {
@@ -393,10 +397,10 @@ impl PeerList {
         }
     }
 
-    /// The connection that we made was encrypted, or not: so it is dialled the next time.
-    pub fn note_encryption(&mut self, address: SocketAddr, encrypted: bool) {
+    /// The connection that we made was of this kind: so it is dialled the next time.
+    pub fn note_kind(&mut self, address: SocketAddr, kind: StreamKind) {
         if let Some(p) = self.peers.get_mut(&canonical(address)) {
-            p.encrypted = Some(encrypted);
+            (p.encrypted, p.utp) = (Some(kind.is_encrypted()), kind.utp);
         }
     }
 
@@ -409,9 +413,11 @@ impl PeerList {
         }
     }
 
-    /// Whether it took encryption the last time, or is said to want it.
-    pub fn takes_encryption(&self, address: SocketAddr) -> Option<bool> {
-        self.peers.get(&canonical(address)).and_then(|p| p.encrypted)
+    /// How it is to be dialled.
+    pub fn dial(&self, address: SocketAddr) -> Dial {
+        let known = self.peers.get(&canonical(address));
+        let (encrypted, utp) = known.map_or((None, false), |p| (p.encrypted, p.utp));
+        Dial { address, encrypted, utp }
     }
 
     /// Somebody answers, and nobody did: what failed meanwhile may have failed through no fault of its own.

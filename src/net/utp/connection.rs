@@ -32,6 +32,8 @@ const MOST_TOGETHER: usize = 40;
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
+    /// Nobody listens there.
+    Refused,
     Reset,
     TimedOut,
 }
@@ -214,12 +216,24 @@ impl Connection {
     pub fn close(&mut self, now: Time) {
         if self.closes_at.is_none() {
             self.closes_at = Some(now + LINGER);
-            if self.state != State::SynSent {
+            if self.state == State::Connected {
                 self.outgoing.push(Content::Fin);
             } else {
-                self.ended = Some(Ended::TimedOut);
+                self.abort();
             }
         }
+    }
+
+    /// The system heard that nobody listens there. What goes on already does not end by that: anybody can say so.
+    pub fn unreachable(&mut self) {
+        if self.state == State::SynSent {
+            self.ended.get_or_insert(Ended::Refused);
+        }
+    }
+
+    /// It is at its end, whatever the other side hears.
+    pub fn abort(&mut self) {
+        self.ended.get_or_insert(Ended::Reset);
     }
 
     /// A packet for it came at that time.

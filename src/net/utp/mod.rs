@@ -1,7 +1,8 @@
 //! uTP (BEP 29): streams over UDP that yield to other traffic.
 //!
-//! The files up to `connection.rs` are pure: packets and times in, packets out.
+//! `connection` and what it consists of is pure: packets and times in, packets out. `socket` and `stream` carry that out.
 
+mod budget;
 mod congestion;
 pub mod connection;
 mod delay;
@@ -10,5 +11,7 @@ mod path_mtu;
 mod reassembly;
 mod rtt;
 mod send_queue;
+pub mod socket;
+pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,83 @@
+//! What a peer's bytes come by: TCP or uTP.
+
+use std::io::{self, IoSlice, IoSliceMut};
+
+use tokio::net::TcpStream;
+
+use super::utp::stream::UtpStream;
+
+#[derive(Debug)]
+pub enum Transport {
+    Tcp(TcpStream),
+    Utp(UtpStream),
+}
+
+impl Transport {
+    pub fn is_utp(&self) -> bool {
+        matches!(self, Self::Utp(_))
+    }
+
+    /// Small messages are sent at once, as uTP sends them anyway.
+    pub fn set_nodelay(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.set_nodelay(true),
+            Self::Utp(_) => Ok(()),
+        }
+    }
+
+    /// Waits until there may be something to read.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.readable().await,
+            Self::Utp(utp) => utp.readable().await,
+        }
+    }
+
+    /// Reads into the places, in their order, what is there. 0: the end.
+    pub fn try_read_vectored(&self, places: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_read_vectored(places),
+            Self::Utp(utp) => utp.try_read_vectored(places),
+        }
+    }
+
+    /// Waits until something may be written.
+    pub async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.writable().await,
+            Self::Utp(utp) => utp.writable().await,
+        }
+    }
+
+    /// Writes what is taken now.
+    pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(tcp) => tcp.try_write_vectored(slices),
+            Self::Utp(utp) => utp.try_write_vectored(slices),
+        }
+    }
+
+    /// Waits for bytes, and reads some. 0: the end.
+    pub async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            match self.try_read_vectored(&mut [IoSliceMut::new(bytes)]) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.writable().await?;
+            match self.try_write_vectored(&[IoSlice::new(bytes)]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! A UDP socket whose packets come and go in trains: one system call for many.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quinn_udp::{RecvMeta, Transmit, TransportErrorPayload, UdpSocketState};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+
+/// A train of what one sender sent.
+const TRAIN_BYTES: usize = 64 * 1024;
+/// Trains taken in with one call.
+const TRAINS: usize = 8;
+/// What the system is asked to keep until we come: it may allow less.
+const SYSTEM_BYTES: usize = 2 * 1024 * 1024;
+/// A packet is not believed to have waited longer for us: the system's clock may have been set.
+const MOST_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub struct UdpPort {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    /// There are errors of packets to be taken.
+    errors: Notify,
+}
+
+/// Where packets are taken in.
+pub struct Trains {
+    buffer: Vec<u8>,
+    metas: [RecvMeta; TRAINS],
+    count: usize,
+}
+
+/// A packet that came.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    pub from: SocketAddr,
+    /// The address of ours that it was sent to, where the system tells it.
+    pub to: Option<IpAddr>,
+    /// How long ago it came.
+    pub age: Duration,
+    pub bytes: &'a [u8],
+}
+
+impl UdpPort {
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        let state = UdpSocketState::new((&socket).into())?;
+        // As much as it gives.
+        let _ = state.set_recv_buffer_size((&socket).into(), SYSTEM_BYTES);
+        let _ = state.set_send_buffer_size((&socket).into(), SYSTEM_BYTES);
+        // Where there is no such thing, who does not listen is silent.
+        let _ = state.enable_transport_errors((&socket).into());
+        let local = socket.local_addr()?;
+        Ok(Self { socket, state, local, errors: Notify::new() })
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends packets of `packet` bytes, the last one may be shorter. How many bytes the system took: less than all of them, and it takes no more
+    /// now.
+    pub fn send(&self, to: SocketAddr, from: Option<IpAddr>, packets: &[u8], packet: usize) -> io::Result<usize> {
+        // It shows by a failure that it cannot send trains.
+        let together = packet * self.state.max_gso_segments().max(1);
+        let mut sent = 0;
+        for train in packets.chunks(together.max(1)) {
+            match self.send_train(to, from, train, packet) {
+                Ok(()) => sent += train.len(),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(sent)
+    }
+
+    fn send_train(&self, to: SocketAddr, from: Option<IpAddr>, train: &[u8], packet: usize) -> io::Result<()> {
+        let segment_size = (packet < train.len()).then_some(packet);
+        let transmit = Transmit { destination: to, ecn: None, contents: train, segment_size, src_ip: from };
+        let send = || self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
+        match send() {
+            // About a packet to somebody else.
+            Err(e) if is_of_another(&e) => {
+                self.errors.notify_one();
+                send()
+            }
+            sent => sent,
+        }
+    }
+
+    /// An address where nobody listens, as an answer to a packet of ours says: anybody on the way can say so.
+    pub fn take_unreachable(&self) -> Option<SocketAddr> {
+        loop {
+            let error = self.state.recv_transport_error((&self.socket).into()).ok()??;
+            if matches!(error.payload, TransportErrorPayload::Unreachable) {
+                if let Some(address) = error.addr {
+                    return Some(canonical(address));
+                }
+            }
+        }
+    }
+
+    /// Waits until the system may take packets again.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    /// Waits for packets, and takes in what is there. It may be nothing: then there are errors.
+    pub async fn receive(&self, trains: &mut Trains) -> io::Result<()> {
+        let Trains { buffer, metas, count } = trains;
+        *count = 0;
+        if buffer.is_empty() {
+            // Pages that nothing ever came into are not there.
+            *buffer = vec![0; TRAINS * TRAIN_BYTES];
+        }
+        let receive = || {
+            let mut places: Vec<IoSliceMut<'_>> = buffer.chunks_mut(TRAIN_BYTES).map(IoSliceMut::new).collect();
+            self.state.recv((&self.socket).into(), &mut places, metas)
+        };
+        *count = tokio::select! {
+            biased;
+            () = self.errors.notified() => 0,
+            received = self.socket.async_io(Interest::READABLE, receive) => match received {
+                Err(e) if is_of_another(&e) => 0,
+                received => received?,
+            },
+        };
+        Ok(())
+    }
+}
+
+/// What came of an earlier packet, whoever sent it.
+fn is_of_another(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl Default for Trains {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), metas: [RecvMeta::default(); TRAINS], count: 0 }
+    }
+}
+
+impl Trains {
+    /// What was taken in last.
+    pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let trains = self.buffer.chunks(TRAIN_BYTES).zip(&self.metas).take(self.count);
+        trains.flat_map(move |(train, meta)| {
+            let age = meta.timestamp.map_or(Duration::ZERO, |at| clock.saturating_sub(at).min(MOST_WAIT));
+            let from = canonical(meta.addr);
+            let bytes = train.get(..meta.len).unwrap_or_default();
+            bytes.chunks(meta.stride.max(1)).map(move |bytes| Datagram { from, to: meta.dst_ip, age, bytes })
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! The UDP sockets of uTP (BEP 29): one for each address that is listened on, of the same port where that is free.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+
+use super::dialer;
+use super::listen::{PORT_RETRIES, parse_interfaces};
+use super::listen_sockets::{Open, OpenSockets};
+use super::shared::Shared;
+use crate::alert::{Alert, SocketType};
+use crate::base::error::{Error, Operation};
+use crate::base::storage_index::StorageIndex;
+use crate::net::egress;
+use crate::net::transport::Transport;
+use crate::net::udp_port::UdpPort;
+use crate::net::utp::socket::UtpSocket;
+use crate::net::utp::stream::UtpStream;
+
+#[derive(Debug)]
+pub struct UtpSockets {
+    sockets: Vec<Arc<UtpSocket>>,
+    stop: CancellationToken,
+    open: Arc<OpenSockets>,
+}
+
+impl UtpSockets {
+    /// The one that reaches an address.
+    pub fn to(&self, address: SocketAddr) -> Option<Arc<UtpSocket>> {
+        let local = address.ip().to_canonical().is_loopback();
+        let reaches = |from: IpAddr| {
+            from.is_ipv4() == address.ip().to_canonical().is_ipv4()
+                && (from.is_unspecified() || from.is_loopback() == local)
+        };
+        self.sockets.iter().find(|s| reaches(s.local().ip())).cloned()
+    }
+
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|s| s.local()).collect()
+    }
+
+    pub fn set_accepts(&self, accepts: bool) {
+        self.sockets.iter().for_each(|s| s.set_accepts(accepts));
+    }
+
+    /// Closes the sockets, with all streams, and waits until they are closed.
+    pub fn close(self) {
+        self.stop.cancel();
+        drop(self.sockets);
+        self.open.wait_closed();
+    }
+}
+
+/// Opens the sockets and says how it went. `tcp`: the addresses that are listened on by TCP.
+pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
+    let _context = session.enter();
+    let settings = session.settings();
+    let stop = CancellationToken::new();
+    let open = Arc::new(OpenSockets::default());
+    let mut sockets = Vec::new();
+    let asked: Vec<SocketAddr> = parse_interfaces(&settings.listen_interfaces).into_iter().flatten().collect();
+    let wanted = if tcp.is_empty() { asked.as_slice() } else { tcp };
+    for address in wanted.iter().copied() {
+        let bound = if tcp.is_empty() { bind(address, PORT_RETRIES) } else { bind(address, 0) };
+        // Where any port would do another one does for those that we dial.
+        let any = asked.iter().find(|a| a.ip() == address.ip() && a.port() == 0);
+        let bound = any.filter(|_| bound.is_err()).map_or(bound, |any| bind(*any, 0));
+        let alert = match bound {
+            Ok(port) => {
+                let at = port.local();
+                let (socket, asked) = UtpSocket::new(port, settings.enable_incoming_utp, stop.clone());
+                sockets.push(socket.clone());
+                let open = Open::new(&open);
+                session.spawn(async move {
+                    socket.run(|_| ()).await;
+                    drop(open);
+                });
+                session.spawn(take_streams(session.clone(), asked));
+                Alert::ListenSucceeded { address: at.ip(), port: at.port(), socket_type: SocketType::Utp }
+            }
+            Err(error) => Alert::ListenFailed {
+                interface: address.to_string(),
+                address: Some(address.ip()),
+                port: address.port(),
+                socket_type: SocketType::Utp,
+                error,
+            },
+        };
+        session.alerts.post(StorageIndex::INVALID, &alert);
+    }
+    UtpSockets { sockets, stop, open }
+}
+
+fn bind(address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
+    let mut port = address.port();
+    loop {
+        match egress::udp_port(SocketAddr::new(address.ip(), port)) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 && port - address.port() < retries => {
+                port += 1
+            }
+            bound => return bound.map_err(|e| Error::network(Operation::SockBind, &e, address)),
+        }
+    }
+}
+
+/// Who asks for a stream may have lied about his address: he is greeted when he has answered to it. Until then he takes nobody's place but that of others
+/// like him.
+async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
+    loop {
+        let stream = tokio::select! {
+            () = session.closing() => return,
+            stream = asked.recv() => stream,
+        };
+        let Some(stream) = stream else { return };
+        let address = stream.remote();
+        let unproven = session.unproven.enter(address.ip());
+        let accepting = session.clone();
+        session.spawn(async move {
+            let proven = tokio::select! {
+                readable = stream.readable() => readable.is_ok(),
+                () = unproven.gone.cancelled() => false,
+                () = tokio::time::sleep(super::ways::seconds(accepting.settings().handshake_timeout)) => false,
+            };
+            drop(unproven);
+            if proven {
+                let guest = accepting.half_open.enter(address.ip());
+                dialer::accept(accepting, guest, Transport::Utp(stream), address).await;
+            }
+        });
+    }
+}
