@@ -79,11 +79,27 @@ static inline et_settings *quiet_settings(et_error *error)
     return settings;
 }
 
+/* What else is to be set: NAME=NUMBER, NAME=true and NAME=false, with commas between them, from the environment. */
+static inline void set_more(et_settings *settings, et_error *error)
+{
+    const char *at = getenv("BENCH_SETTINGS");
+    while (at && *at) {
+        size_t length = strcspn(at, ","), name = strcspn(at, "=");
+        const char *value = at + name + 1;
+        if (*value == 't' || *value == 'f')
+            check(et_settings_set_bool(settings, at, name, *value == 't', error), error, at);
+        else
+            check(et_settings_set_int(settings, at, name, strtoll(value, NULL, 10), error), error, at);
+        at += length + (at[length] == ',');
+    }
+}
+
 /* Opens such a session with that much memory for payload. */
 static inline et_session *open_session(int64_t memory_limit, et_error *error)
 {
     et_settings *settings = quiet_settings(error);
     check(et_settings_set_int(settings, "memory_limit", ET_NUL_TERMINATED, memory_limit, error), error, "memory_limit");
+    set_more(settings, error);
     et_session *session = NULL;
     check(et_session_open(settings, NULL, 0, &session, error), error, "et_session_open");
     et_settings_free(settings);

@@ -70,7 +70,11 @@ impl UdpPort {
         for train in packets.chunks(together.max(1)) {
             match self.send_train(to, from, train, packet) {
                 Ok(()) => sent += train.len(),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    // So that the next wait is one.
+                    let _ = self.socket.try_io::<()>(Interest::WRITABLE, || Err(e));
+                    break;
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -80,7 +84,7 @@ impl UdpPort {
     fn send_train(&self, to: SocketAddr, from: Option<IpAddr>, train: &[u8], packet: usize) -> io::Result<()> {
         let segment_size = (packet < train.len()).then_some(packet);
         let transmit = Transmit { destination: to, ecn: None, contents: train, segment_size, src_ip: from };
-        let send = || self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit));
+        let send = || self.state.try_send((&self.socket).into(), &transmit);
         match send() {
             // About a packet to somebody else.
             Err(e) if is_of_another(&e) => {
@@ -91,13 +95,13 @@ impl UdpPort {
         }
     }
 
-    /// An address where nobody listens, as an answer to a packet of ours says: anybody on the way can say so.
-    pub fn take_unreachable(&self) -> Option<SocketAddr> {
+    /// An address at which a packet of ours reached nobody, as an answer says: anybody on the way can say so. The port is not told.
+    pub fn take_unreachable(&self) -> Option<IpAddr> {
         loop {
             let error = self.state.recv_transport_error((&self.socket).into()).ok()??;
             if matches!(error.payload, TransportErrorPayload::Unreachable) {
                 if let Some(address) = error.addr {
-                    return Some(canonical(address));
+                    return Some(address.ip().to_canonical());
                 }
             }
         }
@@ -123,7 +127,7 @@ impl UdpPort {
         *count = tokio::select! {
             biased;
             () = self.errors.notified() => 0,
-            received = self.socket.async_io(Interest::READABLE, receive) => match received {
+            received = self.socket.async_io(Interest::READABLE | Interest::ERROR, receive) => match received {
                 Err(e) if is_of_another(&e) => 0,
                 received => received?,
             },
@@ -159,5 +163,45 @@ impl Trains {
             let bytes = train.get(..meta.len).unwrap_or_default();
             bytes.chunks(meta.stride.max(1)).map(move |bytes| Datagram { from, to: meta.dst_ip, age, bytes })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::egress;
+
+    fn port() -> UdpPort {
+        egress::udp_port("127.0.0.1:0".parse().expect("an address")).expect("bound")
+    }
+
+    #[tokio::test]
+    async fn trains_arrive_as_the_packets_they_are_made_of() {
+        let (a, b) = (port(), port());
+        let packets: Vec<u8> = (0..10_000u32).map(|n| n as u8).collect();
+        assert_eq!(a.send(b.local(), None, &packets, 1400).expect("sent"), packets.len());
+        let (mut trains, mut got) = (Trains::default(), Vec::new());
+        while got.len() < 8 {
+            b.receive(&mut trains).await.expect("received");
+            for datagram in trains.datagrams() {
+                assert_eq!((datagram.from, datagram.to), (a.local(), Some(a.local().ip())));
+                assert!(datagram.age < MOST_WAIT);
+                got.push(datagram.bytes.to_vec());
+            }
+        }
+        assert_eq!(got.concat(), packets);
+        assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [1400, 1400, 1400, 1400, 1400, 1400, 1400, 200]);
+    }
+
+    #[tokio::test]
+    async fn an_address_where_nobody_listens_is_told() {
+        let (a, closed) = (port(), port().local());
+        a.send(closed, None, b"anybody?", 8).expect("sent");
+        let mut trains = Trains::default();
+        a.receive(&mut trains).await.expect("woken");
+        assert_eq!(
+            (trains.datagrams().count(), a.take_unreachable(), a.take_unreachable()),
+            (0, Some(closed.ip()), None)
+        );
     }
 }

@@ -78,8 +78,6 @@ pub struct Shared {
     pub connections: Arc<ConnectionLimit>,
     /// Accepted connections that have not said whom they want.
     pub half_open: Arc<HalfOpen>,
-    /// Those who asked for a uTP stream, and have not answered at the address that they gave.
-    pub unproven: Arc<HalfOpen>,
     pub deletions: Arc<Deletions>,
     pub hash_batch: HashBatch,
     /// When a peer was last told to make room for another, in microseconds.
@@ -140,7 +138,6 @@ impl Shared {
             changing: Mutex::new(()),
             connections: ConnectionLimit::new(connections(&settings)),
             half_open: Arc::default(),
-            unproven: Arc::default(),
             deletions: Arc::default(),
             hash_batch: HashBatch::default(),
             freed_place: AtomicU64::new(0),

@@ -85,6 +85,7 @@ fn torrents_know_the_port_of_now() {
     assert_eq!(told(index), session.shared.listen_port());
     let mut changes = Changes::default();
     changes.set("enable_incoming_tcp", Value::Bool(false)).expect("a bool");
+    changes.set("enable_incoming_utp", Value::Bool(false)).expect("a bool");
     session.change_settings(&changes).expect("live");
     assert_eq!((told(index), told(add(&session, 2)), session.shared.told_port()), (0, 0, 0));
     changes.set("announce_port", Value::Int(4711)).expect("in range");

@@ -105,8 +105,6 @@ fn bind(address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
     }
 }
 
-/// Who asks for a stream may have lied about his address: he is greeted when he has answered to it. Until then he takes nobody's place but that of others
-/// like him.
 async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
     loop {
         let stream = tokio::select! {
@@ -115,19 +113,9 @@ async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
         };
         let Some(stream) = stream else { return };
         let address = stream.remote();
-        let unproven = session.unproven.enter(address.ip());
+        // In the order in which they came, as with TCP.
+        let guest = session.half_open.enter(address.ip());
         let accepting = session.clone();
-        session.spawn(async move {
-            let proven = tokio::select! {
-                readable = stream.readable() => readable.is_ok(),
-                () = unproven.gone.cancelled() => false,
-                () = tokio::time::sleep(super::ways::seconds(accepting.settings().handshake_timeout)) => false,
-            };
-            drop(unproven);
-            if proven {
-                let guest = accepting.half_open.enter(address.ip());
-                dialer::accept(accepting, guest, Transport::Utp(stream), address).await;
-            }
-        });
+        session.spawn(async move { dialer::accept(accepting, guest, Transport::Utp(stream), address).await });
     }
 }

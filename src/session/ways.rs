@@ -88,7 +88,6 @@ async fn first_of(
         },
         met = &mut other => match met {
             Ok(met) => Ok(met),
-            // Some let only one connection of an address say its handshake: the way may be free when that one is gone.
             Err(_) => usual.await,
         },
     }
@@ -112,15 +111,27 @@ async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify) -> R
         met = &mut usual => met,
         () = begun.notified() => {
             stands.notify_one();
-            match dial.encrypted {
-                // Where the plain connection stood the encrypted one may lead further, else not.
-                None => first_of(usual.as_mut(), pin!(go(second, &unheard))).await,
-                Some(_) => usual.await,
+            if dial.encrypted.is_none() {
+                let mut other = pin!(go(second, &unheard));
+                tokio::select! {
+                    biased;
+                    met = &mut usual => match met {
+                        Err(blocked) if blocked.stood => return other.await.map_err(|_| blocked),
+                        met => return met,
+                    },
+                    met = &mut other => match met {
+                        Ok(met) => return Ok(met),
+                        // Some let only one connection of an address say its handshake: the way is free when that one is gone.
+                        Err(_) => usual.await,
+                    },
+                }
+            } else {
+                usual.await
             }
         }
     };
     match met {
-        Err(blocked) if blocked.stood && dial.encrypted.is_some() => go(second, &unheard).await.map_err(|_| blocked),
+        Err(blocked) if blocked.stood => go(second, &unheard).await.map_err(|_| blocked),
         met => met,
     }
 }

@@ -93,7 +93,7 @@ static inline const et_alert *wait_alert(et_session *session, et_alert_type type
     et_alert_batch batch = { .struct_size = sizeof batch };
     size_t room = 256;
 
-    while (et_session_wait_alerts(session, 5000, NULL) == ET_OK) {
+    while (et_session_wait_alerts(session, 20000, NULL) == ET_OK) {
         const et_alert *alert;
         size_t cursor = 0, cap = room;
         /* One by one, so that none is popped with another that is looked for next. */

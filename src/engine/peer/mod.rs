@@ -22,6 +22,7 @@ mod request;
 pub mod revealed;
 pub mod snub_timer;
 pub mod source;
+mod taken_back;
 pub mod upload;
 pub mod uploads;
 mod usefulness;

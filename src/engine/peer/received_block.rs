@@ -45,14 +45,14 @@ impl ReceivedBlock<'_> {
         let request = in_grid.and_then(|block| peer.source.take_request(piece, block));
         let (Some(block), Some(request)) = (in_grid, request) else {
             // Taken back while it came in.
-            peer.answers_cancelled(piece, begin / BLOCK_SIZE);
+            peer.taken_back.answers(piece, begin / BLOCK_SIZE);
             let answers = peer.stray_came(now, length);
             peer.stray_arrived(now, length);
             self.stray(length, answers);
             return Ok(BlockOutcome::Stray(in_grid));
         };
         // It may have come in while it was taken back and asked again: the second charge is of no use then.
-        if peer.took_back || peer.source.credits().count() as usize > peer.source.requests().len() {
+        if peer.taken_back.any() || peer.source.credits().count() as usize > peer.source.requests().len() {
             drop(peer.source.credits().take(piece, begin));
         }
         self.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
@@ -83,7 +83,7 @@ impl ReceivedBlock<'_> {
         self.peer.source.path_mut().stray(length);
         let answers = self.peer.stray_came(now, length);
         self.stray(length, answers);
-        Ok(begin.is_multiple_of(BLOCK_SIZE) && !self.peer.answers_cancelled(piece, begin / BLOCK_SIZE))
+        Ok(begin.is_multiple_of(BLOCK_SIZE) && !self.peer.taken_back.answers(piece, begin / BLOCK_SIZE))
     }
 
     /// A peer that answers with more or less than it was asked for will not bring the rest: it would be waited for in vain.

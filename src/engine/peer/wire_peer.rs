@@ -1,6 +1,5 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::pex::Pex;
 use super::request::Request;
 use super::revealed::Revealed;
 use super::source::Source;
+use super::taken_back::TakenBack;
 use super::upload::Upload;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::{FIRST_QUEUE, QueueTime};
@@ -33,9 +33,6 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const MIN_QUEUE: usize = 2;
 /// Bytes of answers that wait to be written to a peer; it is not read from while there are more.
 const MOST_ANSWERS: usize = 64 * 1024;
-/// Requests taken back that are remembered.
-const MAX_CANCELLED: usize = 4096;
-
 /// One connected peer of a torrent.
 #[derive(Debug)]
 pub struct Peer {
@@ -53,12 +50,7 @@ pub struct Peer {
 
     pub choking: Choking,
 
-    /// A request was taken back from it, at any time.
-    pub took_back: bool,
-    /// Requests taken back that a peer with the fast extension still answers: with the block, or a reject.
-    pub cancelled: VecDeque<(u32, u32)>,
-    /// How many more were taken back, before those.
-    forgotten: u32,
+    pub taken_back: TakenBack,
     pub parole: Parole,
     pub revealed: Revealed,
 
@@ -80,8 +72,6 @@ pub struct Peer {
     pub pex: Pex,
     /// What its messages may cost.
     pub budget: Budget,
-    /// Requests that were taken back: so many blocks may come that nobody waits for any more.
-    pub taken_back: usize,
 }
 
 impl Peer {
@@ -107,9 +97,7 @@ impl Peer {
             extensions: Extensions::default(),
             haves: Haves::default(),
             choking: Choking::default(),
-            took_back: false,
-            cancelled: VecDeque::new(),
-            forgotten: 0,
+            taken_back: TakenBack::default(),
             parole: Parole::default(),
             revealed: Revealed::default(),
             upload,
@@ -125,7 +113,6 @@ impl Peer {
             of_no_use: false,
             pex: Pex::new(now),
             budget: Budget::new(now),
-            taken_back: 0,
         }
     }
 
@@ -158,6 +145,7 @@ impl Peer {
     /// So many bytes came from its socket.
     pub(in crate::engine) fn received(&mut self, now: Time, bytes: u64) {
         self.last_received = now;
+        self.taken_back.heard();
         self.protocol_down.add(now, bytes);
         self.budget.charge_bytes(now, bytes);
     }
@@ -178,7 +166,7 @@ impl Peer {
 
     /// Bytes held for what it said and was answered: its outbox without payload, and the lists that it fills.
     pub(in crate::engine) fn held_for_it(&self) -> usize {
-        let lists = self.upload.len() * 12 + self.pex.num_told() * 32 + self.cancelled.len() * 8;
+        let lists = self.upload.len() * 12 + self.pex.num_told() * 32 + self.taken_back.num_remembered() * 8;
         self.outbox.message_bytes() + lists + self.haves.early().bytes()
     }
 
@@ -203,46 +191,24 @@ impl Peer {
     }
 
     /// A request was taken back, and the peer told so.
-    pub fn note_cancelled(&mut self, piece: u32, block: u32) {
-        self.took_back = true;
-        if self.fast {
-            if self.cancelled.len() >= MAX_CANCELLED {
-                self.cancelled.pop_front();
-                self.forgotten = self.forgotten.saturating_add(1);
-            }
-            self.cancelled.push_back((piece, block));
-        }
-    }
-
-    /// A request will not be waited for any more; its block may be on its way.
-    pub fn note_taken_back(&mut self) {
-        self.taken_back = (self.taken_back + 1).min(MAX_CANCELLED);
+    pub fn note_cancelled(&mut self, now: Time, piece: u32, block: u32) {
+        self.taken_back.cancel(now, piece, block, self.fast);
     }
 
     /// A block came that nobody waits for. It is free if it was asked for once. Was it?
     pub fn stray_came(&mut self, now: Time, length: u32) -> bool {
         self.choking.stray_came();
-        let Some(left) = self.taken_back.checked_sub(1) else { return false };
-        self.taken_back = left;
+        if !self.taken_back.came() {
+            return false;
+        }
         self.budget.block(u64::from(length));
         self.source.brought(now, true);
         true
     }
 
-    /// Is this the answer to a request that was taken back?
-    pub fn answers_cancelled(&mut self, piece: u32, block: u32) -> bool {
-        if let Some(at) = self.cancelled.iter().position(|c| *c == (piece, block)) {
-            return self.cancelled.remove(at).is_some();
-        }
-        // Which one is not known any more. If it was the answer to a request made since, that one is late soon.
-        let one_of_them = self.forgotten > 0;
-        self.forgotten = self.forgotten.saturating_sub(1);
-        one_of_them
-    }
-
     /// How many blocks to keep asked of it: while its speed is still being found out twice as many with each round trip.
     pub fn target_queue(&self, time: QueueTime, share: f64, max: usize) -> usize {
-        if self.source.is_snubbed() || self.source.refusals().are_many() {
+        if self.source.is_snubbed() || self.source.refusals().are_many() || self.taken_back.is_far_behind() {
             return 1;
         }
         let queue = self.source.queue(time, share);

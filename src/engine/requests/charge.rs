@@ -131,7 +131,7 @@ impl Asking<'_> {
         self.queues().send_cancel(now, late, piece, block);
         let (peer, content) = (self.peers.get_mut(&late)?, self.content.as_mut()?);
         peer.source.take_request(piece, block)?;
-        peer.note_taken_back();
+        peer.taken_back.leave();
         // Now that its queue is empty it would seem to be the quickest, and be asked again.
         peer.source.refusals_mut().note_late(now, piece);
         self.requests.forgive_at(peer.source.refusals().next());

@@ -25,7 +25,7 @@ impl Queues<'_> {
     pub(in crate::engine) fn release(&mut self, key: PeerKey, piece: u32, block: u32) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.source.take_request(piece, block).is_some() {
-            peer.note_taken_back();
+            peer.taken_back.leave();
             let charge = peer.source.credits().take(piece, block * BLOCK_SIZE);
             if let Some(content) = &mut *self.content {
                 content.store_mut().unmark_asked(piece, block, key);
@@ -41,7 +41,7 @@ impl Queues<'_> {
         if let Some(peer) = self.peers.get_mut(&key)
             && peer.source.take_request(piece, block).is_some()
         {
-            peer.note_taken_back();
+            peer.taken_back.leave();
             drop(peer.source.credits().take(piece, block * BLOCK_SIZE));
             self.requests.note_open(peer);
         }
@@ -52,7 +52,7 @@ impl Queues<'_> {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &*self.content) else { return };
         let length = content.layout().block_size(piece, block);
         peer.send(now, &Message::Cancel(BlockRequest { piece, begin: block * BLOCK_SIZE, length }));
-        peer.note_cancelled(piece, block);
+        peer.note_cancelled(now, piece, block);
         self.requests.cancelled_blocks += 1;
         wake(self.woken, peer);
     }
@@ -96,7 +96,7 @@ impl Queues<'_> {
         let block = request.begin / BLOCK_SIZE;
         let Some(peer) = self.peers.get_mut(&key) else { return false };
         // The answer to a cancel is no answer to a request made after it.
-        if peer.answers_cancelled(request.piece, block) {
+        if peer.taken_back.answers(request.piece, block) {
             return false;
         }
         let Some(held) = peer.source.requests().iter().position(|r| r.piece == request.piece && r.block == block)

@@ -13,6 +13,7 @@ use super::path_mtu::PathMtu;
 use super::reassembly::{Reassembly, Taken};
 use super::rtt::RoundTrip;
 use super::send_queue::{Content, SendQueue};
+use super::syn_cookie::Begin;
 use crate::base::time::Time;
 
 /// Bytes that are kept for who reads, at most.
@@ -42,8 +43,6 @@ pub enum Ended {
 enum State {
     /// We asked.
     SynSent,
-    /// We were asked, and have heard nothing more: whoever it is may have lied about his address.
-    SynReceived,
     Connected,
 }
 
@@ -76,6 +75,8 @@ pub struct Connection {
     /// One packet may go out though the other side has no room: to hear whether it has some now.
     asks_for_room: bool,
     last_sent: Time,
+    /// Packets of ours arrived.
+    is_heard: bool,
     closes_at: Option<Time>,
 }
 
@@ -97,14 +98,18 @@ impl Connection {
         connection
     }
 
-    /// Answers one that asks.
-    pub fn accept(now: Time, remote: std::net::SocketAddr, syn: &Header, rng: &mut fastrand::Rng) -> Self {
-        let mut connection = Self::new(now, remote, State::SynReceived, syn.connection_id.wrapping_add(1), rng);
-        connection.send_id = syn.connection_id;
-        connection.incoming = Reassembly::new(syn.seq_nr.plus(1));
-        connection.their_room = syn.wnd_size as usize;
-        connection.difference = micros(now).wrapping_sub(syn.timestamp);
-        connection.must_ack = true;
+    /// Takes one that asked, was answered, and sends its first data with this. `begin`: where packets begin, as it was told.
+    pub fn accept(
+        now: Time,
+        remote: std::net::SocketAddr,
+        data: &Header,
+        begin: Begin,
+        rng: &mut fastrand::Rng,
+    ) -> Self {
+        let mut connection = Self::new(now, remote, State::Connected, data.connection_id, rng);
+        connection.send_id = data.connection_id.wrapping_sub(1);
+        connection.incoming = Reassembly::new(begin.theirs);
+        connection.outgoing = SendQueue::new(begin.ours);
         connection
     }
 
@@ -131,6 +136,7 @@ impl Connection {
             probed: false,
             asks_for_room: false,
             last_sent: now,
+            is_heard: false,
             closes_at: None,
         }
     }
@@ -146,11 +152,6 @@ impl Connection {
 
     pub fn is_connecting(&self) -> bool {
         self.state == State::SynSent && self.ended.is_none()
-    }
-
-    /// We were asked, and nothing more was heard.
-    pub fn is_half_open(&self) -> bool {
-        self.state == State::SynReceived
     }
 
     /// Nothing more comes of it: it may be forgotten.
@@ -250,7 +251,7 @@ impl Connection {
             self.difference = micros(now).wrapping_sub(header.timestamp);
         }
         match (self.state, header.kind) {
-            // It did not hear our answer.
+            // It did not hear that it was answered.
             (_, PacketType::Syn) => {
                 self.must_ack = true;
                 return;
@@ -261,7 +262,6 @@ impl Connection {
             }
             // Our question is asked again, and the answer comes with it.
             (State::SynSent, _) => return,
-            (State::SynReceived, _) => self.state = State::Connected,
             (State::Connected, _) => {}
         }
         self.hear(now, packet);
@@ -306,6 +306,8 @@ impl Connection {
             self.mtu.failed(size);
         }
         if heard.bytes > 0 {
+            // More than the question for a connection.
+            self.is_heard |= before > HEADER_BYTES;
             (self.waits_since, self.probed) = (now, false);
             // What others say of their clock does not count for more than what our own shows.
             let most = self.rtt.latest().saturating_sub(self.rtt.least());
@@ -345,8 +347,8 @@ impl Connection {
         if self.ended.is_some() {
             return None;
         }
-        // Which packets are missing has no room beside a full payload; and where ours begin is told first.
-        let alone = self.must_ack && (self.incoming.has_holes() || self.is_half_open());
+        // Which packets are missing has no room beside a full payload.
+        let alone = self.must_ack && self.incoming.has_holes();
         let together = if alone { None } else { self.send_segments(now, out) };
         let says = together.is_none() && (self.must_ack || self.is_quiet(now));
         let together = if says { Some(self.send_state(now, out)) } else { together };
@@ -359,8 +361,7 @@ impl Connection {
     fn send_state(&mut self, now: Time, out: &mut Vec<u8>) -> Together {
         let begin = out.len();
         let sack = self.incoming.sack();
-        let next = if self.is_half_open() { self.outgoing.first_nr() } else { self.outgoing.next_nr() };
-        self.header(now, PacketType::State, next).encode(&sack, 0, out);
+        self.header(now, PacketType::State, self.outgoing.next_nr()).encode(&sack, 0, out);
         Together { packet: out.len() - begin, tries: false }
     }
 
@@ -369,7 +370,8 @@ impl Connection {
         for _ in 0..MOST_TOGETHER {
             let Some(size) = self.may_send() else { break };
             let whole = HEADER_BYTES + size;
-            if packet.is_none() && whole >= self.mtu.size() && self.outgoing.next_is_new() {
+            let may_try = self.is_heard && whole >= self.mtu.size() && self.outgoing.next_is_new();
+            if packet.is_none() && may_try {
                 if let Some(tries) = self.mtu.next_try() {
                     self.send_next(now, Some(tries), out);
                     return Some(Together { packet: tries, tries: true });
@@ -399,7 +401,7 @@ impl Connection {
     }
 
     fn send_next(&mut self, now: Time, tries: Option<usize>, out: &mut Vec<u8>) {
-        if self.outgoing.in_flight() == 0 {
+        if !self.outgoing.awaits_any() {
             (self.waits_since, self.probed) = (now, false);
         }
         self.asks_for_room = false;

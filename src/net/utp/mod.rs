@@ -13,5 +13,6 @@ mod rtt;
 mod send_queue;
 pub mod socket;
 pub mod stream;
+mod syn_cookie;
 #[cfg(test)]
 mod tests;

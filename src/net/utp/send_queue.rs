@@ -99,11 +99,6 @@ impl SendQueue {
         }
     }
 
-    /// The number of the first packet that is not known to have arrived.
-    pub fn first_nr(&self) -> SeqNr {
-        self.first
-    }
-
     /// The number that the next new packet will have.
     pub fn next_nr(&self) -> SeqNr {
         self.first.plus(self.begun as u16)
@@ -112,6 +107,11 @@ impl SendQueue {
     /// All arrived.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
+    }
+
+    /// There are packets that were sent, and are not known to have arrived with all before them.
+    pub fn awaits_any(&self) -> bool {
+        self.begun > 0
     }
 
     /// Bytes that were not sent yet.

@@ -18,6 +18,7 @@ use super::budget::Budget;
 use super::connection::Connection;
 use super::packet::{Header, Packet, PacketType, SeqNr};
 use super::stream::{Shared, UtpStream};
+use super::syn_cookie::{Begin, SynCookies};
 use crate::base::time::Time;
 use crate::net::udp_port::{Datagram, Trains, UdpPort};
 
@@ -38,6 +39,7 @@ pub struct UtpSocket {
     epoch: Instant,
     streams: Mutex<Streams>,
     accepts: AtomicBool,
+    cookies: SynCookies,
     asked: mpsc::Sender<UtpStream>,
     /// All ends.
     stop: CancellationToken,
@@ -63,6 +65,7 @@ impl UtpSocket {
             epoch: Instant::now(),
             streams: Mutex::new(streams),
             accepts: AtomicBool::new(accepts),
+            cookies: SynCookies::default(),
             asked,
             stop,
         };
@@ -134,10 +137,12 @@ impl UtpSocket {
 
     fn take_in(self: &Arc<Self>, trains: &Trains, others: &impl Fn(Datagram<'_>)) {
         for address in std::iter::from_fn(|| self.port.take_unreachable()).take(MOST_ERRORS) {
-            let of_it =
-                |((to, _), stream): (&(SocketAddr, u16), &Arc<Shared>)| (*to == address).then(|| stream.clone());
-            let streams: Vec<Arc<Shared>> = self.streams.lock().by_id.iter().filter_map(of_it).collect();
-            streams.iter().for_each(|stream| stream.with(self, |connection, _| connection.unreachable()));
+            let of_it = |stream: &&Arc<Shared>| stream.remote.ip() == address;
+            let streams: Vec<Arc<Shared>> = self.streams.lock().by_id.values().filter(of_it).cloned().collect();
+            // Of several at one address it could be any.
+            if let [only] = streams.as_slice() {
+                only.with(self, |connection, _| connection.unreachable());
+            }
         }
         let now = self.now();
         let mut last: Option<((SocketAddr, u16), Arc<Shared>)> = None;
@@ -183,17 +188,34 @@ impl UtpSocket {
     fn stranger(self: &Arc<Self>, datagram: &Datagram<'_>, packet: &Packet<'_>) {
         match packet.header.kind {
             PacketType::Syn if self.accepts.load(Ordering::Relaxed) => {
-                let Ok(place) = self.asked.try_reserve() else { return };
-                let (remote, header) = (datagram.from, packet.header);
-                let accept =
-                    |streams: &mut Streams, now| Some(Connection::accept(now, remote, &header, &mut streams.rng));
-                if let Some(stream) = self.begin(remote, datagram.to, accept) {
-                    place.send(stream);
-                }
+                self.answer(datagram, &self.cookies.answer(self.now(), datagram.from, &packet.header));
             }
             PacketType::Syn | PacketType::Reset => {}
-            PacketType::Data | PacketType::Fin | PacketType::State => self.reset(datagram, &packet.header),
+            PacketType::Data | PacketType::Fin | PacketType::State => {
+                match self.cookies.check(datagram.from, &packet.header) {
+                    Some(begin) => self.accept(datagram, packet, begin),
+                    None => self.reset(datagram, &packet.header),
+                }
+            }
         }
+    }
+
+    /// One who asked and was answered goes on. Where there is no room now he tries again.
+    fn accept(self: &Arc<Self>, datagram: &Datagram<'_>, packet: &Packet<'_>, begin: Begin) {
+        let Ok(place) = self.asked.try_reserve() else { return };
+        let (remote, header, at) = (datagram.from, packet.header, self.now() - datagram.age);
+        let accept =
+            |streams: &mut Streams, now| Some(Connection::accept(now, remote, &header, begin, &mut streams.rng));
+        if let Some(stream) = self.begin(remote, datagram.to, accept) {
+            stream.hear(at, packet);
+            place.send(stream);
+        }
+    }
+
+    fn answer(&self, datagram: &Datagram<'_>, header: &Header) {
+        let mut bytes = Vec::new();
+        header.encode(&[], 0, &mut bytes);
+        let _ = self.port.send(datagram.from, datagram.to, &bytes, bytes.len());
     }
 
     fn reset(&self, datagram: &Datagram<'_>, header: &Header) {
@@ -208,7 +230,6 @@ impl UtpSocket {
                 return;
             }
         }
-        let mut bytes = Vec::new();
         let reset = Header {
             kind: PacketType::Reset,
             connection_id: header.connection_id,
@@ -218,8 +239,7 @@ impl UtpSocket {
             seq_nr: SeqNr(0),
             ack_nr: header.seq_nr,
         };
-        reset.encode(&[], 0, &mut bytes);
-        let _ = self.port.send(datagram.from, datagram.to, &bytes, bytes.len());
+        self.answer(datagram, &reset);
     }
 
     fn forget(&self, remote: SocketAddr, id: u16) {

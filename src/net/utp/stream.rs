@@ -162,6 +162,12 @@ impl UtpStream {
         self.shared.remote
     }
 
+    /// The packet that it began with.
+    pub(super) fn hear(&self, at: Time, packet: &Packet<'_>) {
+        self.shared.hear(&self.socket, at, packet);
+        self.shared.with(&self.socket, |_, _| ());
+    }
+
     /// Waits until the other side has answered.
     pub(super) async fn connected(&self) -> io::Result<()> {
         loop {

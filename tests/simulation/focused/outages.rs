@@ -484,3 +484,29 @@ fn a_seed_that_was_silent_for_a_while_is_asked_as_before() {
         assert!(beside < most, "beside a slow one, silent for {silent} s: {beside:?} of 30 s");
     }
 }
+
+/// A viewer drags the slider while the only seed says nothing: what it is asked for meanwhile stands before what is wanted when it is back.
+#[test]
+fn seeks_while_the_only_seed_is_silent_do_not_pile_up() {
+    let mut world = World::new(89, Content::single(89, 64 * MIB, 256 * KIB as u32));
+    let node = world.add_engine(Setup { tracker: true, ..Setup::memory(4 * MIB) }, fast());
+    let seed = world.add_script(Manner::Honest, fast());
+    world.introduce(node, &[seed]);
+    let mut rng = fastrand::Rng::with_seed(5);
+    let mut steps = vec![Step::Read(MIB)];
+    for _ in 0..400 {
+        steps.extend([Step::Seek(rng.u64(0..64) * MIB), Step::ReadFor(Duration::from_millis(20))]);
+    }
+    steps.extend([Step::Seek(32 * MIB), Step::Read(MIB)]);
+    world.add_driver(node, Driver::new(1, 0, steps));
+    world.act(seconds(2), |w| w.script(1).manner = Manner::Staller);
+    world.run_for(seconds(2));
+    let before = world.engine(0).torrent.counters().cancelled_blocks;
+    world.run_for(seconds(6));
+    let cancelled = world.engine(0).torrent.counters().cancelled_blocks - before;
+    println!("{cancelled} requests taken back");
+    assert!(cancelled < 2500, "{cancelled}");
+    world.script(1).manner = Manner::Honest;
+    assert!(world.finish(seconds(20)), "it goes on");
+    world.end();
+}

@@ -80,8 +80,8 @@ pub fn measure(plan: &Plan, results: &mut Results) {
 fn compare(plan: &Plan, seeder: &Seeder, figures: &Figures, results: &mut Results) {
     let peer = &seeder.address.to_string();
     let clients = [
-        Client { name: "ours", wanted: true, run: &|_| ours(plan, peer, plan.size, &[torrent(plan)]) },
-        Client { name: "libtorrent", wanted: true, run: &|_| libtorrent(plan, peer) },
+        Client { name: "ours", wanted: true, run: &|_| ours(plan, peer, plan.size, &[torrent(plan)], "") },
+        Client { name: "libtorrent", wanted: true, run: &|_| libtorrent(plan, peer, &[]) },
         Client { name: "librqbit", wanted: true, run: &|_| librqbit(plan, peer) },
         Client { name: "floor", wanted: figures.cpu_vs_floor.is_some(), run: &|_| floor(plan, peer) },
     ];
@@ -115,10 +115,11 @@ fn stated(
     results.put_or_skip(figure, ours.as_ref().map_err(Clone::clone).and_then(|runs| runs.iter().map(of).collect()));
 }
 
-/// Streams torrents of so many bytes each, all at once. `peers`: addresses with commas between them.
-pub fn ours(plan: &Plan, peers: &str, size: u64, torrents: &[PathBuf]) -> Result<Measured, String> {
+/// Streams torrents of so many bytes each, all at once. `peers`: addresses with commas between them. `settings`: what else is set, likewise.
+pub fn ours(plan: &Plan, peers: &str, size: u64, torrents: &[PathBuf], settings: &str) -> Result<Measured, String> {
     let mut command = c_program(plan, "download")?;
     command.args([&CONTENT_SEED.to_string(), &size.to_string(), &MEMORY_LIMIT.to_string(), peers]).args(torrents);
+    command.env("BENCH_SETTINGS", settings);
     let measured = Measured::run("ours", &mut command)?;
     // The program stops at the first wrong byte; this is for one that would stop without a word.
     if measured.number("verified_bytes")? != (size * torrents.len() as u64) as f64 {
@@ -127,9 +128,11 @@ pub fn ours(plan: &Plan, peers: &str, size: u64, torrents: &[PathBuf]) -> Result
     Ok(measured)
 }
 
-fn libtorrent(plan: &Plan, peer: &str) -> Result<Measured, String> {
+/// libtorrent, with other settings than the script's.
+pub fn libtorrent(plan: &Plan, peer: &str, settings: &[&str]) -> Result<Measured, String> {
     let mut command = Command::new(python()?);
     command.arg("benches/peers/libtorrent_leech.py").args(["--peer", peer]);
+    command.args(settings.iter().flat_map(|setting| ["--setting", setting]));
     to_files(plan, "libtorrent", command.arg("--torrent").arg(torrent(plan)))
 }
 

@@ -19,6 +19,7 @@ mod seeders;
 mod stream;
 mod swarm;
 mod wake;
+mod ways;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ const LOOPBACK: &[Measure] = &[
     many::measure,
     wake::measure,
     scale::measure,
+    ways::measure,
 ];
 const EMULATED: &[Measure] = &[stream::measure, play::measure];
 

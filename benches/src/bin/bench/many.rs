@@ -37,7 +37,7 @@ fn seeders(plan: &Plan) -> Result<[Runs<Measured>; 2], String> {
     let seeders =
         (0..SEEDERS).map(|_| Seeder::plain(plan, SEEDERS_PIECE_LENGTH, false)).collect::<Result<Vec<_>, _>>()?;
     let addresses: Vec<String> = seeders.iter().map(|seeder| seeder.address.to_string()).collect();
-    let from = |peers: &[String]| ours(plan, &peers.join(","), plan.size, &[torrent(plan)]);
+    let from = |peers: &[String]| ours(plan, &peers.join(","), plan.size, &[torrent(plan)], "");
     let clients = [
         Client { name: "1 seeder", wanted: true, run: &|_| from(&addresses[..1]) },
         Client { name: "4 seeders", wanted: true, run: &|_| from(&addresses) },
@@ -53,9 +53,9 @@ fn torrents(plan: &Plan) -> Result<[Runs<Measured>; 2], String> {
         Client {
             name: "1 torrent",
             wanted: true,
-            run: &|_| ours(plan, &one.address.to_string(), plan.size, &[torrent(plan)]),
+            run: &|_| ours(plan, &one.address.to_string(), plan.size, &[torrent(plan)], ""),
         },
-        Client { name: "64 torrents", wanted: true, run: &|_| ours(plan, &many.address.to_string(), size, &paths) },
+        Client { name: "64 torrents", wanted: true, run: &|_| ours(plan, &many.address.to_string(), size, &paths, "") },
     ];
     Ok(take_turns(0..=plan.pairs, &clients, report))
 }

@@ -16,7 +16,7 @@ pub struct Seeder {
 }
 
 impl Seeder {
-    fn start(name: &str, command: &mut Command) -> Result<Self, String> {
+    pub fn start(name: &str, command: &mut Command) -> Result<Self, String> {
         let program = Program::start(name, command)?;
         Ok(Self { address: SocketAddr::from(([127, 0, 0, 1], program.port()?)), _program: program })
     }
@@ -40,8 +40,13 @@ impl Seeder {
 
     /// libtorrent, seeding what [`Seeder::plain`] wrote.
     pub fn libtorrent(plan: &Plan) -> Result<Self, String> {
+        Self::libtorrent_by(plan, &[])
+    }
+
+    /// The same, which takes connections of one kind only, as `options` say.
+    pub fn libtorrent_by(plan: &Plan, options: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(python()?);
-        command.args(["tests/peers/lt_peer.py", "seed"]).arg("--torrent").arg(torrent(plan));
+        command.args(["tests/peers/lt_peer.py", "seed"]).args(options).arg("--torrent").arg(torrent(plan));
         Self::start("libtorrent seeding", command.arg("--data").arg(&plan.scratch))
     }
 }
