@@ -100,6 +100,14 @@ fn packet(kind: u8, id: u16) -> Vec<u8> {
     bytes
 }
 
+struct Stop<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 /// Questions without an answer to ours, answers to nothing, and no packets at all: who means it is served, and whom it does not concern as well.
 #[test]
 fn a_flood_of_questions_keeps_nobody_out() {
@@ -125,15 +133,18 @@ fn a_flood_of_questions_keeps_nobody_out() {
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
         });
+        // However this ends.
+        let flooding = Stop(&stop);
         for ours in [only_utp as fn(&mut Settings), as_it_comes] {
             let session = ours::open_with(ours);
             let mut params = ours::params(&torrent, Source::Magnet);
             params.peers = vec![to];
             let index = session.add_torrent(params).unwrap();
+            Alerts::default().wait(&session, "metadata_received", "");
             ours::stream_all(&session, index, &torrent);
             session.close(CLOSE).unwrap();
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(flooding);
     });
     seed.close(CLOSE).unwrap();
 }

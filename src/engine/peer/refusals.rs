@@ -15,7 +15,7 @@ const MOST: usize = 1024;
 const SOON: Duration = Duration::from_millis(50);
 /// The first wait otherwise, and how often that is doubled.
 const LATER: Duration = Duration::from_secs(1);
-const MOST_DOUBLED: u32 = 6;
+const MOST_DOUBLED: u32 = 3;
 /// Refusals in a row are no chance if they are so many times more than the odds let expect.
 const PATIENCE: u32 = 8;
 /// The odds are those of the last requests, so many or half of it, and no worse than this.
@@ -179,7 +179,7 @@ mod tests {
     fn who_never_served_is_asked_later_each_time() {
         let mut refusals = Refusals::default();
         let seconds: Vec<u64> = waits(&mut refusals, Time::BEGINNING, 1, 9).iter().map(Duration::as_secs).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        assert_eq!(seconds, [1, 2, 4, 8, 8, 8, 8, 8, 8]);
         assert!(refusals.are_many() && !refusals.are_over());
     }
 
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(short, soon, "{served} of {}", served + refused);
             assert!(refusals.are_many());
             let long: u64 = waits.iter().skip(short).take(8).map(Duration::as_secs).sum();
-            assert_eq!(long, 1 + 2 + 4 + 8 + 16 + 32 + 64 + 64);
+            assert_eq!(long, 1 + 2 + 4 + 5 * 8);
         }
     }
 

@@ -18,7 +18,9 @@ use crate::engine::trackers::Hurried;
 /// The pause after a call for a read; it grows by this, up to the longest.
 const READ_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_READ_PAUSE: Duration = Duration::from_secs(5);
-/// The same for a download that nobody watches, and for metadata.
+/// Who waits for metadata mostly wants to read: so many calls are as frequent. That is about three minutes.
+const CALLS_FOR_METADATA: u32 = 40;
+/// The same for a download that nobody watches, and for metadata that did not come.
 const DOWNLOAD_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_DOWNLOAD_PAUSE: Duration = Duration::from_secs(60);
 /// Peers dialled with one call.
@@ -94,6 +96,9 @@ impl Shortage {
         let need = need.filter(|_| self.next <= now)?;
         let (step, longest, called) = match need {
             Need::Read => (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_READ),
+            Need::Metadata if self.calls < CALLS_FOR_METADATA => {
+                (READ_PAUSE, LONGEST_READ_PAUSE, CALLED_FOR_A_DOWNLOAD)
+            }
             Need::MoreForARead | Need::Metadata | Need::Download => {
                 (DOWNLOAD_PAUSE, LONGEST_DOWNLOAD_PAUSE, CALLED_FOR_A_DOWNLOAD)
             }
