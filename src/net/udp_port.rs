@@ -99,10 +99,8 @@ impl UdpPort {
     pub fn take_unreachable(&self) -> Option<IpAddr> {
         loop {
             let error = self.state.recv_transport_error((&self.socket).into()).ok()??;
-            if matches!(error.payload, TransportErrorPayload::Unreachable) {
-                if let Some(address) = error.addr {
-                    return Some(address.ip().to_canonical());
-                }
+            if let (TransportErrorPayload::Unreachable, Some(address)) = (error.payload, error.addr) {
+                return Some(address.ip().to_canonical());
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::shared::{Shared, check_open, connections};
-use super::{dht_search, listen, utp_sockets};
+use super::{dht_search, listen, utp_listen};
 use crate::base::error::Result;
 use crate::engine::content::pieces::PeerKey;
 use crate::settings::Settings;
@@ -47,7 +47,7 @@ pub fn listen_as_set(session: &Arc<Shared>) {
     let settings = session.settings();
     let utp = settings.enable_incoming_utp || settings.enable_outgoing_utp;
     session.change_utp(|open, tcp| match (utp, open) {
-        (true, None) => Some(utp_sockets::start(session, tcp)),
+        (true, None) => Some(utp_listen::start(session, tcp)),
         (false, Some(open)) => {
             open.close();
             None

@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod timer;
 mod torrent_handle;
+mod utp_listen;
 mod utp_sockets;
 mod ways;
 

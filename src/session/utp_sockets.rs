@@ -1,23 +1,12 @@
-//! The UDP sockets of uTP (BEP 29): one for each address that is listened on, of the same port where that is free.
+//! The UDP sockets of uTP that are open.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use super::dialer;
-use super::listen::{PORT_RETRIES, parse_interfaces};
-use super::listen_sockets::{Open, OpenSockets};
-use super::shared::Shared;
-use crate::alert::{Alert, SocketType};
-use crate::base::error::{Error, Operation};
-use crate::base::storage_index::StorageIndex;
-use crate::net::egress;
-use crate::net::transport::Transport;
-use crate::net::udp_port::UdpPort;
+use super::listen_sockets::OpenSockets;
 use crate::net::utp::socket::UtpSocket;
-use crate::net::utp::stream::UtpStream;
 
 #[derive(Debug)]
 pub struct UtpSockets {
@@ -27,6 +16,10 @@ pub struct UtpSockets {
 }
 
 impl UtpSockets {
+    pub fn new(sockets: Vec<Arc<UtpSocket>>, stop: CancellationToken, open: Arc<OpenSockets>) -> Self {
+        Self { sockets, stop, open }
+    }
+
     /// The one that reaches an address.
     pub fn to(&self, address: SocketAddr) -> Option<Arc<UtpSocket>> {
         let local = address.ip().to_canonical().is_loopback();
@@ -50,72 +43,5 @@ impl UtpSockets {
         self.stop.cancel();
         drop(self.sockets);
         self.open.wait_closed();
-    }
-}
-
-/// Opens the sockets and says how it went. `tcp`: the addresses that are listened on by TCP.
-pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
-    let _context = session.enter();
-    let settings = session.settings();
-    let stop = CancellationToken::new();
-    let open = Arc::new(OpenSockets::default());
-    let mut sockets = Vec::new();
-    let asked: Vec<SocketAddr> = parse_interfaces(&settings.listen_interfaces).into_iter().flatten().collect();
-    let wanted = if tcp.is_empty() { asked.as_slice() } else { tcp };
-    for address in wanted.iter().copied() {
-        let bound = if tcp.is_empty() { bind(address, PORT_RETRIES) } else { bind(address, 0) };
-        // Where any port would do another one does for those that we dial.
-        let any = asked.iter().find(|a| a.ip() == address.ip() && a.port() == 0);
-        let bound = any.filter(|_| bound.is_err()).map_or(bound, |any| bind(*any, 0));
-        let alert = match bound {
-            Ok(port) => {
-                let at = port.local();
-                let (socket, asked) = UtpSocket::new(port, settings.enable_incoming_utp, stop.clone());
-                sockets.push(socket.clone());
-                let open = Open::new(&open);
-                session.spawn(async move {
-                    socket.run(|_| ()).await;
-                    drop(open);
-                });
-                session.spawn(take_streams(session.clone(), asked));
-                Alert::ListenSucceeded { address: at.ip(), port: at.port(), socket_type: SocketType::Utp }
-            }
-            Err(error) => Alert::ListenFailed {
-                interface: address.to_string(),
-                address: Some(address.ip()),
-                port: address.port(),
-                socket_type: SocketType::Utp,
-                error,
-            },
-        };
-        session.alerts.post(StorageIndex::INVALID, &alert);
-    }
-    UtpSockets { sockets, stop, open }
-}
-
-fn bind(address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
-    let mut port = address.port();
-    loop {
-        match egress::udp_port(SocketAddr::new(address.ip(), port)) {
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 && port - address.port() < retries => {
-                port += 1
-            }
-            bound => return bound.map_err(|e| Error::network(Operation::SockBind, &e, address)),
-        }
-    }
-}
-
-async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
-    loop {
-        let stream = tokio::select! {
-            () = session.closing() => return,
-            stream = asked.recv() => stream,
-        };
-        let Some(stream) = stream else { return };
-        let address = stream.remote();
-        // In the order in which they came, as with TCP.
-        let guest = session.half_open.enter(address.ip());
-        let accepting = session.clone();
-        session.spawn(async move { dialer::accept(accepting, guest, Transport::Utp(stream), address).await });
     }
 }

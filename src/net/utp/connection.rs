@@ -84,8 +84,6 @@ pub struct Connection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Together {
     pub packet: usize,
-    /// It tries whether this size passes.
-    pub tries: bool,
 }
 
 impl Connection {
@@ -362,7 +360,7 @@ impl Connection {
         let begin = out.len();
         let sack = self.incoming.sack();
         self.header(now, PacketType::State, self.outgoing.next_nr()).encode(&sack, 0, out);
-        Together { packet: out.len() - begin, tries: false }
+        Together { packet: out.len() - begin }
     }
 
     fn send_segments(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Together> {
@@ -371,11 +369,10 @@ impl Connection {
             let Some(size) = self.may_send() else { break };
             let whole = HEADER_BYTES + size;
             let may_try = self.is_heard && whole >= self.mtu.size() && self.outgoing.next_is_new();
-            if packet.is_none() && may_try {
-                if let Some(tries) = self.mtu.next_try() {
-                    self.send_next(now, Some(tries), out);
-                    return Some(Together { packet: tries, tries: true });
-                }
+            let tries = if packet.is_none() && may_try { self.mtu.next_try() } else { None };
+            if let Some(size) = tries {
+                self.send_next(now, tries, out);
+                return Some(Together { packet: size });
             }
             let first = *packet.get_or_insert(whole);
             if whole > first {
@@ -386,7 +383,7 @@ impl Connection {
                 break;
             }
         }
-        packet.map(|packet| Together { packet, tries: false })
+        packet.map(|packet| Together { packet })
     }
 
     /// The size of the next payload, if it may be sent.

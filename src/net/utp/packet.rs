@@ -120,7 +120,6 @@ impl<'a> Packet<'a> {
 
 impl Header {
     /// Appends the header and its extensions; the payload comes behind it. `padding`: so many bytes more, as extensions that nobody knows.
-
     pub fn encode(&self, sack: &[u8], padding: usize, out: &mut Vec<u8>) {
         let sack = sack.get(..MOST_SACK_BYTES).unwrap_or(sack);
         let after = if padding >= EXTENSION_HEAD { PADDING } else { 0 };

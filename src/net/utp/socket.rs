@@ -56,7 +56,7 @@ struct Streams {
 
 impl UtpSocket {
     /// Streams that others ask for come out of the receiver, while `accepts` says so.
-    pub fn new(port: UdpPort, accepts: bool, stop: CancellationToken) -> (Arc<Self>, mpsc::Receiver<UtpStream>) {
+    pub fn over(port: UdpPort, accepts: bool, stop: CancellationToken) -> (Arc<Self>, mpsc::Receiver<UtpStream>) {
         let (asked, incoming) = mpsc::channel(MOST_WAITING);
         let streams = Streams { by_id: HashMap::new(), rng: fastrand::Rng::new(), resets: 0, resets_since: Time::ZERO };
         let socket = Self {

@@ -437,8 +437,8 @@ fn a_quiet_connection_is_kept_open_in_gateways() {
     let before = world.sent;
     let until = world.now + ms(300_000);
     while world.step(until) {}
-    for end in 0..2 {
-        let sent = world.sent[end] - before[end];
+    for (end, before) in before.into_iter().enumerate() {
+        let sent = world.sent[end] - before;
         assert!((10..=14).contains(&sent), "{sent}");
         assert_eq!(world.ends[end].connection.as_ref().expect("one").ended(), None);
     }
