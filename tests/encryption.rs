@@ -1,16 +1,15 @@
-//! Encrypted connections (MSE) with real clients, each way, under every policy of ours.
+//! Policies of encryption (MSE), and two of ours. Which clients are met how: `ways.rs`.
 
 mod common;
 
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Client, Source, Torrent};
-use common::temp::{TempDir, assert_same};
+use common::temp::TempDir;
 use elementum_torrent::session::{PeerFlags, Session, StorageIndex};
 use elementum_torrent::settings::Settings;
 
 /// libtorrent's numbers of a policy.
 const FORCED: i64 = 0;
-const ENABLED: i64 = 1;
 const DISABLED: i64 = 2;
 
 fn policy(settings: &mut Settings, policy: i64) {
@@ -25,75 +24,7 @@ fn encryption(session: &Session, index: StorageIndex) -> PeerFlags {
     peers()[0].flags & (PeerFlags::RC4_ENCRYPTED | PeerFlags::PLAINTEXT_ENCRYPTED)
 }
 
-/// A client that takes only such connections seeds to us.
-fn streams_from(client: Client, theirs: &str, ours: i64, expected: PeerFlags) {
-    println!("{client:?} seeds, {theirs}; ours {ours}");
-    let torrent = Torrent::make("encrypted", 2_000_000, 1, &[]);
-    let mut seeder = client.seed(&torrent, &["--encryption", theirs]);
-    let session = ours::open_with(|s| policy(s, ours));
-    let mut params = ours::params(&torrent, Source::Magnet);
-    params.peers = vec![seeder.address()];
-    let index = session.add_torrent(params).unwrap();
-    Alerts::default().wait(&session, "metadata_received", "");
-    assert_eq!(encryption(&session, index), expected);
-    ours::stream_all(&session, index, &torrent);
-    session.close(CLOSE).unwrap();
-}
-
-/// A client that makes only such connections downloads from us.
-fn seeds_to(client: Client, theirs: &str, ours: i64, expected: PeerFlags) {
-    println!("{client:?} downloads, {theirs}; ours {ours}");
-    let torrent = Torrent::make("encrypted", 2_000_000, 1, &[]);
-    // Slow enough that it is there when it is looked at.
-    let (session, index) = ours::seed_with(&torrent, |s| {
-        policy(s, ours);
-        s.set_int("upload_rate_limit", 500_000).unwrap();
-    });
-    let out = TempDir::new();
-    let address = ours::address(&session).to_string();
-    let options = ["--encryption", theirs, "--peer", &address];
-    let mut leecher = client.leech(&torrent, Source::Magnet, &out.dir("to"), &options);
-    leecher.wait("metadata");
-    assert_eq!(encryption(&session, index), expected);
-    leecher.wait("done");
-    assert_same(&torrent.content(), &out.path().join("to").join(&torrent.name));
-    session.close(CLOSE).unwrap();
-}
-
-const NONE: PeerFlags = PeerFlags::empty();
 const RC4: PeerFlags = PeerFlags::RC4_ENCRYPTED;
-const PLAINTEXT: PeerFlags = PeerFlags::PLAINTEXT_ENCRYPTED;
-
-#[test]
-fn whoever_takes_one_way_only_seeds_to_us_by_that() {
-    streams_from(Client::Libtorrent, "rc4", ENABLED, RC4);
-    streams_from(Client::Libtorrent, "handshake", ENABLED, PLAINTEXT);
-    streams_from(Client::Libtorrent, "plain", ENABLED, NONE);
-    streams_from(Client::Transmission, "rc4", ENABLED, RC4);
-    streams_from(Client::Aria2, "rc4", ENABLED, RC4);
-    streams_from(Client::Aria2, "handshake", ENABLED, PLAINTEXT);
-}
-
-#[test]
-fn our_own_policy_holds_for_connections_that_we_make() {
-    streams_from(Client::Libtorrent, "rc4", FORCED, RC4);
-    streams_from(Client::Libtorrent, "plain", DISABLED, NONE);
-    // Either would do there.
-    streams_from(Client::Libtorrent, "usual", DISABLED, NONE);
-    streams_from(Client::Libtorrent, "usual", ENABLED, NONE);
-    // It would choose plain text, and cannot go on with it.
-    streams_from(Client::Transmission, "usual", FORCED, RC4);
-}
-
-#[test]
-fn whoever_makes_one_kind_of_connection_only_downloads_from_us() {
-    seeds_to(Client::Libtorrent, "rc4", ENABLED, RC4);
-    seeds_to(Client::Libtorrent, "handshake", ENABLED, PLAINTEXT);
-    seeds_to(Client::Libtorrent, "plain", ENABLED, NONE);
-    seeds_to(Client::Libtorrent, "rc4", FORCED, RC4);
-    seeds_to(Client::Libtorrent, "plain", DISABLED, NONE);
-    seeds_to(Client::Aria2, "rc4", ENABLED, RC4);
-}
 
 /// Nobody is let in whom the policy keeps out, and nobody is reached that way.
 #[test]

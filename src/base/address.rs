@@ -1,6 +1,11 @@
 //! What IP addresses say of who is behind them.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// An IPv4 address as such, also where a socket of both families tells it: it is one peer.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
 
 /// Whoever has one IPv6 address has a network of them.
 pub fn household(ip: IpAddr) -> IpAddr {

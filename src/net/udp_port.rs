@@ -9,6 +9,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
+use crate::base::address::canonical;
+
 /// A train of what one sender sent.
 const TRAIN_BYTES: usize = 64 * 1024;
 /// Trains taken in with one call.
@@ -138,10 +140,6 @@ impl UdpPort {
 fn is_of_another(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl Default for Trains {

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use self::noted::Noted;
 use super::dial::Dial;
+use crate::base::address::canonical;
 use crate::base::time::Time;
 use crate::wire::stream_kind::StreamKind;
 
@@ -600,11 +601,6 @@ impl PeerList {
     pub fn num_candidates(&self) -> usize {
         self.peers.values().filter(|p| p.is_idle()).count()
     }
-}
-
-/// An IPv4 peer is one peer, whether it came over an IPv4 or a dual-stack socket.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]

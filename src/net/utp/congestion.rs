@@ -23,7 +23,7 @@ const NEARLY_EMPTY: f64 = 0.25;
 /// What a loss leaves of the window.
 const AFTER_LOSS: f64 = 0.5;
 /// The most that is ever under way.
-const MOST_BYTES: f64 = 16.0 * 1024.0 * 1024.0;
+const MOST_BYTES: f64 = 4.0 * 1024.0 * 1024.0;
 
 #[derive(Debug, Clone)]
 pub struct Congestion {

@@ -18,8 +18,11 @@ use crate::base::time::Time;
 
 /// Bytes that are kept for who reads, at most.
 pub const RECEIVE_BYTES: usize = 2 * 1024 * 1024;
-/// Bytes that are kept beside what may be under way.
+/// Bytes that are kept and not under way yet, at least and at most.
 const SEND_BYTES: usize = 64 * 1024;
+const MOST_SEND_BYTES: usize = 320 * 1024;
+/// Packets under way, however small: others keep no more than 1024 ahead of one that is missing.
+const MOST_PACKETS: usize = 1000;
 /// Nothing was heard in so many timeouts in a row: there is nobody.
 const MOST_TIMEOUTS: u32 = 7;
 const MOST_SYN_TIMEOUTS: u32 = 4;
@@ -185,14 +188,15 @@ impl Connection {
         }
         // Who was told of little room is told when there is much again.
         let free = self.free_room();
-        if self.told_room < RECEIVE_BYTES / 4 && free >= self.told_room + RECEIVE_BYTES / 4 {
+        if self.told_room < self.room / 4 && free >= self.told_room + self.room / 4 {
             self.must_ack = true;
         }
         Some(read)
     }
 
     fn send_room(&self) -> usize {
-        (self.congestion.window() + SEND_BYTES).saturating_sub(self.outgoing.unsent_bytes())
+        let most = (self.congestion.window() + SEND_BYTES).min(MOST_SEND_BYTES);
+        most.saturating_sub(self.outgoing.unsent_bytes())
     }
 
     pub fn is_writable(&self) -> bool {
@@ -331,11 +335,6 @@ impl Connection {
         debug_assert!(taken != Taken::Refused || self.incoming.held() <= RECEIVE_BYTES);
     }
 
-    /// There is something to send, if it may be sent.
-    pub fn wants_to_send(&self, now: Time) -> bool {
-        self.ended.is_none() && (self.must_ack || self.may_send().is_some() || self.is_quiet(now))
-    }
-
     fn is_quiet(&self, now: Time) -> bool {
         self.state == State::Connected && now.since(self.last_sent) >= KEEPALIVE
     }
@@ -389,6 +388,9 @@ impl Connection {
     /// The size of the next payload, if it may be sent.
     fn may_send(&self) -> Option<usize> {
         let size = self.outgoing.next_size()?;
+        if self.outgoing.next_is_new() && self.outgoing.num_awaited() >= MOST_PACKETS {
+            return None;
+        }
         let in_flight = self.outgoing.in_flight();
         let whole = HEADER_BYTES + size;
         let has_room = size == 0 || self.asks_for_room || in_flight + size <= self.their_room;
@@ -398,7 +400,7 @@ impl Connection {
     }
 
     fn send_next(&mut self, now: Time, tries: Option<usize>, out: &mut Vec<u8>) {
-        if !self.outgoing.awaits_any() {
+        if self.outgoing.num_awaited() == 0 {
             (self.waits_since, self.probed) = (now, false);
         }
         self.asks_for_room = false;

@@ -109,9 +109,9 @@ impl SendQueue {
         self.segments.is_empty()
     }
 
-    /// There are packets that were sent, and are not known to have arrived with all before them.
-    pub fn awaits_any(&self) -> bool {
-        self.begun > 0
+    /// Packets that were sent, from the first on that is not known to have arrived.
+    pub fn num_awaited(&self) -> usize {
+        self.begun
     }
 
     /// Bytes that were not sent yet.

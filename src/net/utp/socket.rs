@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::packet::{Header, Packet, PacketType, SeqNr};
 use super::stream::{Shared, UtpStream};
 use super::syn_cookie::{Begin, SynCookies};
+use crate::base::address::canonical;
 use crate::base::time::Time;
 use crate::net::udp_port::{Datagram, Trains, UdpPort};
 
@@ -86,6 +87,7 @@ impl UtpSocket {
 
     /// Connects. Whoever calls bounds the time.
     pub async fn connect(self: &Arc<Self>, remote: SocketAddr) -> io::Result<UtpStream> {
+        let remote = canonical(remote);
         let stream = self.begin(remote, None, |streams, now| Some(Connection::connect(now, remote, &mut streams.rng)));
         let stream = stream.ok_or_else(|| io::Error::other("no more uTP streams fit on this socket"))?;
         stream.connected().await?;

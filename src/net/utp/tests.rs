@@ -444,6 +444,25 @@ fn a_quiet_connection_is_kept_open_in_gateways() {
     }
 }
 
+/// However many small messages there are, their packets stay within what others keep, and within half of the numbers.
+#[test]
+fn small_messages_have_a_bound() {
+    let line = Line::new(1e9, ms(100));
+    let mut world = World::new(line.clone(), line, [2 * MB, 0], 1);
+    world.transfer(ms(10_000));
+    // What is under way yet arrives.
+    let until = world.now + ms(1000);
+    while world.step(until) {}
+    let (now, mut out) = (world.now, Vec::new());
+    let c = world.ends[0].connection.as_mut().expect("one");
+    for _ in 0..20_000 {
+        c.write(now, &[IoSlice::new(&[1])]);
+        while c.transmit(now, &mut out).is_some() {}
+    }
+    // A byte each, behind a header.
+    assert_eq!(out.len(), 1000 * 21);
+}
+
 #[test]
 fn packets_of_others_change_nothing() {
     let line = Line::new(8e6, ms(15));
