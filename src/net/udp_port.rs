@@ -4,7 +4,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use quinn_udp::{RecvMeta, Transmit, TransportErrorPayload, UdpSocketState};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, TransportErrorPayload, UdpSocketState};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
@@ -13,8 +13,8 @@ use crate::base::address::canonical;
 
 /// A train of what one sender sent.
 const TRAIN_BYTES: usize = 64 * 1024;
-/// Trains taken in with one call.
-const TRAINS: usize = 8;
+/// Trains taken in with one call. Of what comes packet by packet each touches one page of its place.
+const TRAINS: usize = BATCH_SIZE;
 /// What the system is asked to keep until we come: it may allow less.
 const SYSTEM_BYTES: usize = 2 * 1024 * 1024;
 /// A packet is not believed to have waited longer for us: the system's clock may have been set.

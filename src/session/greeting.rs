@@ -1,6 +1,12 @@
 //! The first words on a connection: the handshake (BEP 3), in plain or within MSE.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::driver::Driver;
 use super::encryption_policy::EncryptionPolicy;
@@ -13,26 +19,71 @@ use crate::net::transport::Transport;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END, PROTOCOL};
-use crate::wire::mse::{CryptoMethods, Initiator, MseError, PRIVATE_KEY_BYTES, Responder};
+use crate::wire::mse::{CryptoMethods, Established, Initiator, MseError, PRIVATE_KEY_BYTES, Responder};
 
 /// What an encrypted handshake is read with. It has some 1200 bytes at most, and an ordinary one comes in two parts.
 const READ_BYTES: usize = 1024;
+/// A handshake without an answer for so long lets another way say its own.
+const UNANSWERED: Duration = Duration::from_secs(1);
+
+/// Who may say the handshake of a dial that goes several ways at once. A peer that heard it twice would close one connection as a duplicate, and not the one
+/// that we would: both would be lost. So one says it at a time, and the next when that has failed, or has had no answer for a while.
+#[derive(Debug)]
+pub struct Word(Semaphore);
+
+impl Word {
+    pub fn new() -> Self {
+        Self(Semaphore::new(1))
+    }
+
+    /// Says it in turn: `say` begins when it may.
+    async fn say<T>(&self, say: impl Future<Output = T>) -> T {
+        // It is never closed.
+        let turn = self.0.acquire().await.ok();
+        let mut say = pin!(say);
+        tokio::select! {
+            biased;
+            said = &mut say => return said,
+            () = sleep(UNANSWERED) => drop(turn),
+        }
+        say.await
+    }
+}
 
 /// We dialled: a peer that hears nothing says nothing, so ours goes first. In plain, or encrypted by one of these methods.
 pub async fn outgoing(
     driver: &Driver,
     transport: Transport,
     methods: Option<CryptoMethods>,
+    word: &Word,
 ) -> Result<(PeerStream, Handshake), DialFailure> {
     let ours = driver.session.handshake(driver);
-    let mut stream = match methods {
-        Some(provide) => encrypt(transport, &ours, provide).await?,
-        None => {
-            let mut stream = PeerStream::plain(transport);
-            stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
-            stream
+    match methods {
+        Some(provide) => {
+            let (mse, answer) = meet_encrypted(&transport, &ours, provide).await?;
+            word.say(async {
+                let stream = encrypt(transport, mse, answer).await?;
+                answered(driver, stream, &ours).await
+            })
+            .await
         }
-    };
+        None => {
+            word.say(async {
+                let mut stream = PeerStream::plain(transport);
+                stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
+                answered(driver, stream, &ours).await
+            })
+            .await
+        }
+    }
+}
+
+/// The peer's handshake.
+async fn answered(
+    driver: &Driver,
+    mut stream: PeerStream,
+    ours: &Handshake,
+) -> Result<(PeerStream, Handshake), DialFailure> {
     let mut bytes = [0; HANDSHAKE_BYTES];
     stream.read_exact(&mut bytes).await.map_err(|e| lost(Operation::Handshake, &e))?;
     let theirs = Handshake::parse(&bytes)
@@ -45,26 +96,46 @@ pub async fn outgoing(
     Ok((stream, theirs))
 }
 
-/// The handshake of MSE. Ours goes with it, and saves a round trip.
-async fn encrypt(transport: Transport, ours: &Handshake, provide: CryptoMethods) -> Result<PeerStream, DialFailure> {
+/// The first half of MSE's handshake: the keys are exchanged, and no torrent is named yet. What is to be written next.
+async fn meet_encrypted(
+    transport: &Transport,
+    ours: &Handshake,
+    provide: CryptoMethods,
+) -> Result<(Initiator, Vec<u8>), DialFailure> {
     let (private, mut rng) = secrets().map_err(|e| failure(CloseReason::EncryptionError, Operation::Encryption, e))?;
     let (mut mse, mut out) = Initiator::new(private, &mut rng, ours.info_hash, provide, ours.encode().to_vec());
-    let mut bytes = [0; READ_BYTES];
+    transport.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
+    out.clear();
+    while out.is_empty() {
+        // Before ours is said nothing can be established.
+        receive(transport, &mut mse, &mut out).await?;
+    }
+    Ok((mse, out))
+}
+
+/// The second half. Our handshake goes with it, and saves a round trip.
+async fn encrypt(transport: Transport, mut mse: Initiator, mut out: Vec<u8>) -> Result<PeerStream, DialFailure> {
     loop {
         transport.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
         out.clear();
-        let read = transport.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
-        if read == 0 {
-            return Err(lost(Operation::Encryption, &std::io::ErrorKind::UnexpectedEof.into()));
-        }
-        let now = bytes.get(..read).unwrap_or_default();
-        let established = mse
-            .receive(now, &mut out)
-            .map_err(|e: MseError| failure(CloseReason::EncryptionError, Operation::Encryption, e.to_string()))?;
-        if let Some(established) = established {
+        if let Some(established) = receive(&transport, &mut mse, &mut out).await? {
             return Ok(PeerStream::encrypted(transport, established));
         }
     }
+}
+
+async fn receive(
+    transport: &Transport,
+    mse: &mut Initiator,
+    out: &mut Vec<u8>,
+) -> Result<Option<Established>, DialFailure> {
+    let mut bytes = [0; READ_BYTES];
+    let read = transport.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
+    if read == 0 {
+        return Err(lost(Operation::Encryption, &std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    let failed = |e: MseError| failure(CloseReason::EncryptionError, Operation::Encryption, e.to_string());
+    mse.receive(bytes.get(..read).unwrap_or_default(), out).map_err(failed)
 }
 
 /// A peer came: it names the torrent. None: no torrent of ours, or it is not let in so.

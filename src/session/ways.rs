@@ -3,7 +3,8 @@
 //! Some peers take the one only, some the other. What a peer took the last time is tried first, and the other ways if that fails. Of a peer
 //! that is not known the encrypted way is begun as soon as the plain connection stands, not when it has failed, and the first that answers
 //! wins: that costs others a connection that brings nothing, and saves us two round trips or a timeout. uTP is begun when TCP has failed, or
-//! has not connected within the delay of RFC 8305: TCP is the faster one, and a gateway that lets only uTP through answers nothing.
+//! has not connected within the delay of RFC 8305: TCP is the faster one, and a gateway that lets only uTP through answers nothing. Several ways may
+//! connect, but one says the handshake at a time.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::driver::Driver;
 use super::encryption_policy::EncryptionPolicy;
-use super::greeting;
+use super::greeting::{self, Word};
 use crate::alert::CloseReason;
 use crate::base::error::Operation;
 use crate::engine::swarm::dial::{Dial, DialFailure};
@@ -54,17 +55,17 @@ pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
     let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp);
     if !(tcp && utp) {
         let only = if tcp { Carrier::Tcp } else { Carrier::Utp };
-        return by(driver, dial, only, &Notify::new()).await.map_err(|b| b.failure);
+        return by(driver, dial, only, &Notify::new(), &Word::new()).await.map_err(|b| b.failure);
     }
-    let stands = Notify::new();
-    let mut usual = pin!(by(driver, dial, first, &stands));
+    let (stands, word) = (Notify::new(), Word::new());
+    let mut usual = pin!(by(driver, dial, first, &stands, &word));
     let waited = tokio::select! {
         biased;
         met = &mut usual => Some(met),
         () = sleep(OTHER_TRANSPORT_AFTER) => None,
         () = stands.notified() => Some(usual.as_mut().await),
     };
-    let other = by(driver, dial, second, &stands);
+    let other = by(driver, dial, second, &stands, &word);
     match waited {
         Some(Ok(met)) => Ok(met),
         // Who answers for another torrent does so by any way.
@@ -94,12 +95,14 @@ async fn first_of(
 }
 
 /// Over one carrier, in plain or encrypted. `stands`: told when there is a connection.
-async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify) -> Result<Met, Blocked> {
+async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify, word: &Word) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let methods = greeting::methods(&settings);
-    let go = |methods, stands| go(driver, dial.address, carrier, methods, stands);
+    let go = |methods, stands| go(driver, dial.address, carrier, methods, (stands, word));
     let (first, second) = match EncryptionPolicy::outgoing(&settings) {
-        EncryptionPolicy::Forced => return encrypted_only(driver, dial.address, carrier, methods, stands).await,
+        EncryptionPolicy::Forced => {
+            return encrypted_only(driver, dial.address, carrier, methods, (stands, word)).await;
+        }
         EncryptionPolicy::Disabled => return go(None, stands).await,
         EncryptionPolicy::Enabled if dial.encrypted == Some(true) => (Some(methods), None),
         EncryptionPolicy::Enabled => (None, Some(methods)),
@@ -142,11 +145,11 @@ async fn encrypted_only(
     address: SocketAddr,
     carrier: Carrier,
     methods: CryptoMethods,
-    stands: &Notify,
+    told: (&Notify, &Word),
 ) -> Result<Met, Blocked> {
-    match go(driver, address, carrier, Some(methods), stands).await {
+    match go(driver, address, carrier, Some(methods), told).await {
         Err(blocked) if blocked.stood && methods == CryptoMethods::all() => {
-            let again = go(driver, address, carrier, Some(CryptoMethods::RC4), stands).await;
+            let again = go(driver, address, carrier, Some(CryptoMethods::RC4), told).await;
             again.map_err(|_| blocked)
         }
         met => met,
@@ -159,7 +162,7 @@ async fn go(
     address: SocketAddr,
     carrier: Carrier,
     methods: Option<CryptoMethods>,
-    stands: &Notify,
+    (stands, word): (&Notify, &Word),
 ) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let far = |failure| Blocked { failure, stood: false };
@@ -167,7 +170,8 @@ async fn go(
     let connected = connect.map_err(|_| far(timed_out(Operation::Connect, CloseReason::Timeout)))?;
     let transport = connected.map_err(|e| far(greeting::lost(Operation::Connect, &e)))?;
     stands.notify_one();
-    let greeted = timeout(seconds(settings.handshake_timeout), greeting::outgoing(driver, transport, methods)).await;
+    let greeted =
+        timeout(seconds(settings.handshake_timeout), greeting::outgoing(driver, transport, methods, word)).await;
     let late = || Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake));
     // Who answers for another torrent does so whatever the way.
     greeted.unwrap_or_else(|_| late()).map_err(|failure| {

@@ -38,6 +38,7 @@ export async function loadPeers(index) {
     ["Asked for", (p) => String(p.requests), true],
     ["Delay", (p) => (p.rtt_ms ? `${p.rtt_ms} ms` : "–"), true],
     ["From", (p) => p.source.join(", ")],
+    ["By", (p) => [p.flags.includes("utp_socket") ? "uTP" : "TCP", p.flags.includes("rc4_encrypted") && "encrypted"].filter(Boolean).join(", ")],
     ["Flags", (p) => p.flags.filter((f) => ["remote_choked", "snubbed", "seed", "on_parole"].includes(f)).join(", ").replaceAll("_", " ")],
   ], peers, "No peers are connected.");
 }
