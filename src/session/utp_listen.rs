@@ -37,7 +37,9 @@ pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
         let alert = match bound {
             Ok(port) => {
                 let at = port.local();
-                let (socket, asked) = UtpSocket::over(port, settings.enable_incoming_utp, stop.clone());
+                // Not of this thread, which is a caller's: nothing of ours is to be left behind in it.
+                let rng = session.seeds.lock().fork();
+                let (socket, asked) = UtpSocket::over(port, settings.enable_incoming_utp, rng, stop.clone());
                 sockets.push(socket.clone());
                 let open = Open::new(&open);
                 session.spawn(async move {

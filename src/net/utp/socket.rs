@@ -57,9 +57,14 @@ struct Streams {
 
 impl UtpSocket {
     /// Streams that others ask for come out of the receiver, while `accepts` says so.
-    pub fn over(port: UdpPort, accepts: bool, stop: CancellationToken) -> (Arc<Self>, mpsc::Receiver<UtpStream>) {
+    pub fn over(
+        port: UdpPort,
+        accepts: bool,
+        rng: fastrand::Rng,
+        stop: CancellationToken,
+    ) -> (Arc<Self>, mpsc::Receiver<UtpStream>) {
         let (asked, incoming) = mpsc::channel(MOST_WAITING);
-        let streams = Streams { by_id: HashMap::new(), rng: fastrand::Rng::new(), resets: 0, resets_since: Time::ZERO };
+        let streams = Streams { by_id: HashMap::new(), rng, resets: 0, resets_since: Time::ZERO };
         let socket = Self {
             port,
             budget: Budget::default(),
