@@ -8,15 +8,17 @@ use std::time::Duration;
 use super::rtt::RoundTrip;
 use crate::base::time::Time;
 
-/// So long may our packets stand in queues: RFC 6817 allows 100 ms. Less yields where queues are short.
-pub const TARGET: Duration = Duration::from_millis(60);
+/// So long may our packets stand in queues: RFC 6817 allows 100 ms. Less yields where queues are short, and where TCP leaves them half full.
+pub const TARGET: Duration = Duration::from_millis(25);
 /// The first growth ends at this part of the target: what is under way then still comes.
 const SLOW_START_ENDS: f64 = 0.75;
 /// Packets that begin (RFC 6928), and that are always allowed.
 const FIRST_PACKETS: usize = 10;
 const LEAST_PACKETS: usize = 2;
 /// Packets by which the window grows in a round trip with empty queues.
-const GAIN: f64 = 1.5;
+const GAIN: f64 = 1.0;
+/// After a loss others may be there, who grow by a packet a round trip: for so long we do no more.
+const CAREFUL: Duration = Duration::from_secs(10);
 /// The part of itself by which it grows at least while queues are nearly empty, as they are on a path that is not full.
 const SPEED_UP: f64 = 0.06;
 const NEARLY_EMPTY: f64 = 0.25;
@@ -99,7 +101,8 @@ impl Congestion {
         } else if off > 1.0 {
             self.drain(now, off, rtt);
         } else if full {
-            let speed_up = if off < NEARLY_EMPTY { SPEED_UP * self.window } else { 0.0 };
+            let careful = self.reduced_at.is_some_and(|at| now.since(at) < CAREFUL);
+            let speed_up = if off < NEARLY_EMPTY && !careful { SPEED_UP * self.window } else { 0.0 };
             self.window += (GAIN * (1.0 - off) * self.packet).max(speed_up) * bytes as f64 / self.window;
         }
         self.window = self.window.clamp(LEAST_PACKETS as f64 * self.packet, MOST_BYTES);
