@@ -23,19 +23,25 @@ pub async fn connect(local: Option<IpAddr>, address: SocketAddr) -> io::Result<T
 
 /// Listens for TCP connections. One socket serves one family.
 pub fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        // IPv4 has sockets of its own.
-        socket.set_only_v6(true)?;
-    }
+    let socket = of_one_family(address, Type::STREAM, Protocol::TCP)?;
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     let listener = TcpListener::from_std(socket.into())?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
+}
+
+/// A socket for this address's family alone, to be bound.
+fn of_one_family(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // IPv4 has sockets of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// A UDP socket.
@@ -45,12 +51,7 @@ pub async fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
 
 /// A UDP socket on a listen address, as large packets are sent in trains.
 pub fn udp_port(local: SocketAddr) -> io::Result<UdpPort> {
-    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
-    if local.is_ipv6() {
-        // IPv4 has sockets of its own.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
+    let socket = of_one_family(local, Type::DGRAM, Protocol::UDP)?;
     socket.bind(&local.into())?;
     UdpPort::new(UdpSocket::from_std(socket.into())?)
 }

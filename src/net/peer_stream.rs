@@ -44,14 +44,13 @@ impl PeerStream {
         Self { transport, kind, early: Early::default(), decrypt: None, sealer: None }
     }
 
-    /// After the handshake of MSE.
-    pub fn encrypted(transport: Transport, established: Established) -> Self {
+    /// It goes on as the handshake of MSE, which was exchanged on it in plain, says.
+    pub fn encrypted(self, established: Established) -> Self {
         let Established { method, read, write, early } = established;
         let encryption = if method == CryptoMethods::RC4 { Encryption::Rc4 } else { Encryption::Plaintext };
-        let kind = StreamKind { utp: transport.is_utp(), encryption };
         Self {
-            transport,
-            kind,
+            transport: self.transport,
+            kind: StreamKind { encryption, ..self.kind },
             early: Early { bytes: early, read: 0 },
             decrypt: read,
             sealer: write.map(|keystream| Sealer { keystream, sealed: Vec::new(), written: 0 }),
@@ -72,16 +71,23 @@ impl PeerStream {
         (ReadHalf { transport, early, decrypt: decrypt.as_mut() }, WriteHalf { transport, sealer: sealer.as_mut() })
     }
 
-    pub async fn read_exact(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
+    /// Waits for bytes, and reads some. The end is an error.
+    pub async fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let (mut reader, _) = self.split();
-        while !bytes.is_empty() {
+        loop {
             reader.readable().await?;
             match reader.try_read(&mut [IoSliceMut::new(bytes)]) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(n) => bytes = bytes.get_mut(n..).unwrap_or_default(),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
+                done => return done,
             }
+        }
+    }
+
+    pub async fn read_exact(&mut self, mut bytes: &mut [u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let read = self.read(bytes).await?;
+            bytes = bytes.get_mut(read..).unwrap_or_default();
         }
         Ok(())
     }

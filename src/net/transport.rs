@@ -56,28 +56,4 @@ impl Transport {
             Self::Utp(utp) => utp.try_write_vectored(slices),
         }
     }
-
-    /// Waits for bytes, and reads some. 0: the end.
-    pub async fn read(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.readable().await?;
-            match self.try_read_vectored(&mut [IoSliceMut::new(bytes)]) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-        }
-    }
-
-    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            self.writable().await?;
-            match self.try_write_vectored(&[IoSlice::new(bytes)]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
-    }
 }

@@ -93,9 +93,16 @@ async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
     }
 }
 
+/// A connection came, by whichever way. It is noted now, in the order of coming: else those before it could crowd out one that came last.
+pub fn accept(session: &Arc<Shared>, transport: Transport, address: SocketAddr) {
+    let guest = session.half_open.enter(address.ip());
+    let accepting = session.clone();
+    session.spawn(async move { greet(accepting, guest, PeerStream::plain(transport), address).await });
+}
+
 /// An accepted connection: the peer names the torrent.
-pub async fn accept(session: Arc<Shared>, guest: Guest, transport: Transport, address: SocketAddr) {
-    let greet = timeout(seconds(session.settings().handshake_timeout), greeting::incoming(&session, transport));
+async fn greet(session: Arc<Shared>, guest: Guest, stream: PeerStream, address: SocketAddr) {
+    let greet = timeout(seconds(session.settings().handshake_timeout), greeting::incoming(&session, stream));
     let greeted = tokio::select! {
         greeted = greet => greeted,
         () = guest.gone.cancelled() => return,

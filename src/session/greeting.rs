@@ -15,7 +15,6 @@ use crate::alert::CloseReason;
 use crate::base::error::{Error, Operation, Status};
 use crate::engine::swarm::dial::DialFailure;
 use crate::net::peer_stream::PeerStream;
-use crate::net::transport::Transport;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 use crate::wire::handshake::{HANDSHAKE_BYTES, INFO_HASH_END, PROTOCOL};
@@ -53,23 +52,22 @@ impl Word {
 /// We dialled: a peer that hears nothing says nothing, so ours goes first. In plain, or encrypted by one of these methods.
 pub async fn outgoing(
     driver: &Driver,
-    transport: Transport,
+    mut stream: PeerStream,
     methods: Option<CryptoMethods>,
     word: &Word,
 ) -> Result<(PeerStream, Handshake), DialFailure> {
     let ours = driver.session.handshake(driver);
     match methods {
         Some(provide) => {
-            let (mse, answer) = meet_encrypted(&transport, &ours, provide).await?;
+            let (mse, answer) = meet_encrypted(&mut stream, &ours, provide).await?;
             word.say(async {
-                let stream = encrypt(transport, mse, answer).await?;
+                let stream = encrypt(stream, mse, answer).await?;
                 answered(driver, stream, &ours).await
             })
             .await
         }
         None => {
             word.say(async {
-                let mut stream = PeerStream::plain(transport);
                 stream.write_all(&ours.encode()).await.map_err(|e| lost(Operation::SockWrite, &e))?;
                 answered(driver, stream, &ours).await
             })
@@ -98,68 +96,62 @@ async fn answered(
 
 /// The first half of MSE's handshake: the keys are exchanged, and no torrent is named yet. What is to be written next.
 async fn meet_encrypted(
-    transport: &Transport,
+    stream: &mut PeerStream,
     ours: &Handshake,
     provide: CryptoMethods,
 ) -> Result<(Initiator, Vec<u8>), DialFailure> {
     let (private, mut rng) = secrets().map_err(|e| failure(CloseReason::EncryptionError, Operation::Encryption, e))?;
     let (mut mse, mut out) = Initiator::new(private, &mut rng, ours.info_hash, provide, ours.encode().to_vec());
-    transport.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
+    stream.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
     out.clear();
     while out.is_empty() {
         // Before ours is said nothing can be established.
-        receive(transport, &mut mse, &mut out).await?;
+        receive(stream, &mut mse, &mut out).await?;
     }
     Ok((mse, out))
 }
 
 /// The second half. Our handshake goes with it, and saves a round trip.
-async fn encrypt(transport: Transport, mut mse: Initiator, mut out: Vec<u8>) -> Result<PeerStream, DialFailure> {
+async fn encrypt(mut stream: PeerStream, mut mse: Initiator, mut out: Vec<u8>) -> Result<PeerStream, DialFailure> {
     loop {
-        transport.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
+        stream.write_all(&out).await.map_err(|e| lost(Operation::Encryption, &e))?;
         out.clear();
-        if let Some(established) = receive(&transport, &mut mse, &mut out).await? {
-            return Ok(PeerStream::encrypted(transport, established));
+        if let Some(established) = receive(&mut stream, &mut mse, &mut out).await? {
+            return Ok(stream.encrypted(established));
         }
     }
 }
 
 async fn receive(
-    transport: &Transport,
+    stream: &mut PeerStream,
     mse: &mut Initiator,
     out: &mut Vec<u8>,
 ) -> Result<Option<Established>, DialFailure> {
     let mut bytes = [0; READ_BYTES];
-    let read = transport.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
-    if read == 0 {
-        return Err(lost(Operation::Encryption, &std::io::ErrorKind::UnexpectedEof.into()));
-    }
+    let read = stream.read(&mut bytes).await.map_err(|e| lost(Operation::Encryption, &e))?;
     let failed = |e: MseError| failure(CloseReason::EncryptionError, Operation::Encryption, e.to_string());
     mse.receive(bytes.get(..read).unwrap_or_default(), out).map_err(failed)
 }
 
 /// A peer came: it names the torrent. None: no torrent of ours, or it is not let in so.
-pub async fn incoming(session: &Shared, transport: Transport) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
+pub async fn incoming(session: &Shared, mut stream: PeerStream) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
     let mut bytes = [0; HANDSHAKE_BYTES];
     let mut got = 0;
     // As soon as it cannot be a plain one any more it is an encrypted one.
     while got < PROTOCOL.len() && bytes.get(..got) == PROTOCOL.get(..got) {
-        match transport.read(bytes.get_mut(got..PROTOCOL.len())?).await.ok()? {
-            0 => return None,
-            read => got += read,
-        }
+        got += stream.read(bytes.get_mut(got..PROTOCOL.len())?).await.ok()?;
     }
     let policy = EncryptionPolicy::incoming(&session.settings());
     if bytes.get(..got) == Some(PROTOCOL.as_slice()) {
         if policy == EncryptionPolicy::Forced {
             return None;
         }
-        return plain(session, transport, bytes).await;
+        return plain(session, stream, bytes).await;
     }
     if policy == EncryptionPolicy::Disabled {
         return None;
     }
-    let (driver, mut stream) = decrypt(session, transport, bytes.get(..got)?).await?;
+    let (driver, mut stream) = decrypt(session, stream, bytes.get(..got)?).await?;
     stream.write_all(&session.handshake(&driver).encode()).await.ok()?;
     stream.read_exact(&mut bytes).await.ok()?;
     let theirs = Handshake::parse(&bytes).ok()?;
@@ -171,10 +163,9 @@ pub async fn incoming(session: &Shared, transport: Transport) -> Option<(Arc<Dri
 /// no peer id before.
 async fn plain(
     session: &Shared,
-    transport: Transport,
+    mut stream: PeerStream,
     mut bytes: [u8; HANDSHAKE_BYTES],
 ) -> Option<(Arc<Driver>, PeerStream, Handshake)> {
-    let mut stream = PeerStream::plain(transport);
     let (head, peer_id) = bytes.split_at_mut(INFO_HASH_END);
     stream.read_exact(head.get_mut(PROTOCOL.len()..)?).await.ok()?;
     let info_hash = Handshake::parse_info_hash(head).ok()?;
@@ -185,7 +176,7 @@ async fn plain(
 }
 
 /// An encrypted handshake begins with these bytes.
-async fn decrypt(session: &Shared, transport: Transport, start: &[u8]) -> Option<(Arc<Driver>, PeerStream)> {
+async fn decrypt(session: &Shared, mut stream: PeerStream, start: &[u8]) -> Option<(Arc<Driver>, PeerStream)> {
     let (private, rng) = secrets().ok()?;
     let settings = session.settings();
     let mut mse = Responder::new(private, rng, methods(&settings), settings.prefer_rc4);
@@ -194,13 +185,13 @@ async fn decrypt(session: &Shared, transport: Transport, start: &[u8]) -> Option
     let mut out = Vec::new();
     let mut met = mse.receive(start, find, &mut out).ok()?;
     loop {
-        transport.write_all(&out).await.ok()?;
+        stream.write_all(&out).await.ok()?;
         out.clear();
         if let Some((info_hash, established)) = met {
             let driver = session.torrents.lock().find_wire(&info_hash).cloned()?;
-            return Some((driver, PeerStream::encrypted(transport, established)));
+            return Some((driver, stream.encrypted(established)));
         }
-        let read = transport.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
+        let read = stream.read(&mut bytes).await.ok()?;
         met = mse.receive(bytes.get(..read)?, find, &mut out).ok()?;
     }
 }

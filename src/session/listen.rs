@@ -77,11 +77,20 @@ fn bind_beside(address: SocketAddr, utp: &[SocketAddr]) -> Result<(TcpListener, 
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    open_near(address, PORT_RETRIES, egress::listen)
+}
+
+/// Opens a socket at this port, or where that is taken at one of so many next ones.
+pub fn open_near<T>(
+    address: SocketAddr,
+    retries: u16,
+    open: impl Fn(SocketAddr) -> std::io::Result<T>,
+) -> Result<T, Error> {
     let mut last = None;
-    for retry in 0..=PORT_RETRIES {
+    for retry in 0..=retries {
         let port = if address.port() == 0 { 0 } else { address.port().saturating_add(retry) };
-        match egress::listen(SocketAddr::new(address.ip(), port)) {
-            Ok(listener) => return Ok(listener),
+        match open(SocketAddr::new(address.ip(), port)) {
+            Ok(socket) => return Ok(socket),
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 => last = Some(e),
             Err(e) => return Err(Error::network(Operation::SockBind, &e, address)),
         }
@@ -100,12 +109,7 @@ async fn accept_loop(session: Arc<Shared>, listener: TcpListener, stop: Cancella
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => {
-                // In the order in which they came: else those before it could crowd out one that came last.
-                let guest = session.half_open.enter(address.ip());
-                let accepting = session.clone();
-                session.spawn(async move { dialer::accept(accepting, guest, Transport::Tcp(stream), address).await });
-            }
+            Ok((stream, address)) => dialer::accept(&session, Transport::Tcp(stream), address),
             // Out of descriptors, or the peer is gone already: the next one may do better.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

@@ -7,12 +7,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer;
-use super::listen::{PORT_RETRIES, parse_interfaces};
+use super::listen::{PORT_RETRIES, open_near, parse_interfaces};
 use super::listen_sockets::{Open, OpenSockets};
 use super::shared::Shared;
 use super::utp_sockets::UtpSockets;
 use crate::alert::{Alert, SocketType};
-use crate::base::error::{Error, Operation};
+use crate::base::error::Error;
 use crate::base::storage_index::StorageIndex;
 use crate::net::egress;
 use crate::net::transport::Transport;
@@ -63,15 +63,7 @@ pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
 }
 
 fn bind(address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
-    let mut port = address.port();
-    loop {
-        match egress::udp_port(SocketAddr::new(address.ip(), port)) {
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && port != 0 && port - address.port() < retries => {
-                port += 1
-            }
-            bound => return bound.map_err(|e| Error::network(Operation::SockBind, &e, address)),
-        }
-    }
+    open_near(address, retries, egress::udp_port)
 }
 
 async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
@@ -82,9 +74,6 @@ async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {
         };
         let Some(stream) = stream else { return };
         let address = stream.remote();
-        // In the order in which they came, as with TCP.
-        let guest = session.half_open.enter(address.ip());
-        let accepting = session.clone();
-        session.spawn(async move { dialer::accept(accepting, guest, Transport::Utp(stream), address).await });
+        dialer::accept(&session, Transport::Utp(stream), address);
     }
 }

@@ -170,8 +170,11 @@ async fn go(
     let connected = connect.map_err(|_| far(timed_out(Operation::Connect, CloseReason::Timeout)))?;
     let transport = connected.map_err(|e| far(greeting::lost(Operation::Connect, &e)))?;
     stands.notify_one();
-    let greeted =
-        timeout(seconds(settings.handshake_timeout), greeting::outgoing(driver, transport, methods, word)).await;
+    let greeted = timeout(
+        seconds(settings.handshake_timeout),
+        greeting::outgoing(driver, PeerStream::plain(transport), methods, word),
+    )
+    .await;
     let late = || Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake));
     // Who answers for another torrent does so whatever the way.
     greeted.unwrap_or_else(|_| late()).map_err(|failure| {

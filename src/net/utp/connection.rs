@@ -10,7 +10,7 @@ use super::congestion::Congestion;
 use super::delay::DelayHistory;
 use super::packet::{HEADER_BYTES, Header, Packet, PacketType, SeqNr};
 use super::path_mtu::PathMtu;
-use super::reassembly::{Reassembly, Taken};
+use super::reassembly::Reassembly;
 use super::rtt::RoundTrip;
 use super::send_queue::{Content, SendQueue};
 use super::syn_cookie::Begin;
@@ -81,12 +81,6 @@ pub struct Connection {
     /// Packets of ours arrived.
     is_heard: bool,
     closes_at: Option<Time>,
-}
-
-/// Packets of one size that go out together; the last one may be shorter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Together {
-    pub packet: usize,
 }
 
 impl Connection {
@@ -330,39 +324,38 @@ impl Connection {
         }
         let payload = if fin { &[] } else { packet.payload };
         // What is refused comes again: the answer says what is here.
-        let taken = self.incoming.take(packet.header.seq_nr, payload, fin, self.free_room());
+        self.incoming.take(packet.header.seq_nr, payload, fin, self.free_room());
         self.must_ack = true;
-        debug_assert!(taken != Taken::Refused || self.incoming.held() <= RECEIVE_BYTES);
     }
 
     fn is_quiet(&self, now: Time) -> bool {
         self.state == State::Connected && now.since(self.last_sent) >= KEEPALIVE
     }
 
-    /// Appends what is to be sent now, as packets of one size. None: nothing. Called until there is nothing.
-    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Together> {
+    /// Appends what is to be sent now, as packets of one size, which it tells; the last one may be shorter. None: nothing. Called until there is nothing.
+    pub fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<usize> {
         if self.ended.is_some() {
             return None;
         }
         // Which packets are missing has no room beside a full payload.
         let alone = self.must_ack && self.incoming.has_holes();
-        let together = if alone { None } else { self.send_segments(now, out) };
-        let says = together.is_none() && (self.must_ack || self.is_quiet(now));
-        let together = if says { Some(self.send_state(now, out)) } else { together };
-        if together.is_some() {
+        let packet = if alone { None } else { self.send_segments(now, out) };
+        let says = packet.is_none() && (self.must_ack || self.is_quiet(now));
+        let packet = if says { Some(self.send_state(now, out)) } else { packet };
+        if packet.is_some() {
             (self.must_ack, self.last_sent) = (false, now);
         }
-        together
+        packet
     }
 
-    fn send_state(&mut self, now: Time, out: &mut Vec<u8>) -> Together {
+    fn send_state(&mut self, now: Time, out: &mut Vec<u8>) -> usize {
         let begin = out.len();
         let sack = self.incoming.sack();
         self.header(now, PacketType::State, self.outgoing.next_nr()).encode(&sack, 0, out);
-        Together { packet: out.len() - begin }
+        out.len() - begin
     }
 
-    fn send_segments(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Together> {
+    fn send_segments(&mut self, now: Time, out: &mut Vec<u8>) -> Option<usize> {
         let mut packet = None;
         for _ in 0..MOST_TOGETHER {
             let Some(size) = self.may_send() else { break };
@@ -371,7 +364,7 @@ impl Connection {
             let tries = if packet.is_none() && may_try { self.mtu.next_try() } else { None };
             if let Some(size) = tries {
                 self.send_next(now, tries, out);
-                return Some(Together { packet: size });
+                return Some(size);
             }
             let first = *packet.get_or_insert(whole);
             if whole > first {
@@ -382,7 +375,7 @@ impl Connection {
                 break;
             }
         }
-        packet.map(|packet| Together { packet })
+        packet
     }
 
     /// The size of the next payload, if it may be sent.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::budget::Budget;
-use super::connection::{Connection, Ended, Together};
+use super::connection::{Connection, Ended};
 use super::packet::Packet;
 use super::socket::UtpSocket;
 use crate::base::time::Time;
@@ -32,7 +32,7 @@ struct State {
     /// So much of it is counted in the budget.
     counted: usize,
     /// Packets that the system did not take.
-    stuck: Option<(Vec<u8>, Together)>,
+    stuck: Option<(Vec<u8>, usize)>,
     reads: bool,
     writes: bool,
     /// When the timer looks again.
@@ -130,22 +130,22 @@ impl State {
     /// Sends what is to be sent. False: the system takes no more now.
     fn send(&mut self, socket: &UtpSocket, shared: &Shared, now: Time) -> bool {
         loop {
-            let (mut bytes, together) = match self.stuck.take() {
+            let (mut bytes, packet) = match self.stuck.take() {
                 Some(stuck) => stuck,
                 None => {
                     let mut bytes = Vec::new();
-                    let Some(together) = self.connection.transmit(now, &mut bytes) else { return true };
-                    (bytes, together)
+                    let Some(packet) = self.connection.transmit(now, &mut bytes) else { return true };
+                    (bytes, packet)
                 }
             };
-            match socket.port.send(shared.remote, shared.local, &bytes, together.packet) {
+            match socket.port.send(shared.remote, shared.local, &bytes, packet) {
                 Ok(sent) if sent == bytes.len() => {}
                 Ok(sent) => {
-                    self.stuck = Some((bytes.split_off(sent), together));
+                    self.stuck = Some((bytes.split_off(sent), packet));
                     shared.sooner.notify_one();
                     return false;
                 }
-                Err(e) if quinn_udp::is_msg_size_err(&e) => self.connection.refused(together.packet),
+                Err(e) if quinn_udp::is_msg_size_err(&e) => self.connection.refused(packet),
                 // They are lost, as on the way.
                 Err(_) => {}
             }
@@ -170,44 +170,40 @@ impl UtpStream {
 
     /// Waits until the other side has answered.
     pub(super) async fn connected(&self) -> io::Result<()> {
-        loop {
-            {
-                let mut state = self.shared.state.lock();
-                if let Some(ended) = state.connection.ended() {
-                    return Err(error(ended));
-                }
-                if !state.connection.is_connecting() {
-                    return Ok(());
-                }
+        let done = |state: &mut State| match state.connection.ended() {
+            Some(ended) => Some(Err(error(ended))),
+            None if state.connection.is_connecting() => {
                 state.writes = true;
+                None
             }
-            self.shared.writable.notified().await;
-        }
+            None => Some(Ok(())),
+        };
+        self.wait(&self.shared.writable, done).await
     }
 
     pub async fn readable(&self) -> io::Result<()> {
-        loop {
-            {
-                let mut state = self.shared.state.lock();
-                if state.connection.is_readable() {
-                    return Ok(());
-                }
-                state.reads = true;
-            }
-            self.shared.readable.notified().await;
-        }
+        let is = |state: &mut State| {
+            state.reads = !state.connection.is_readable();
+            (!state.reads).then_some(Ok(()))
+        };
+        self.wait(&self.shared.readable, is).await
     }
 
     pub async fn writable(&self) -> io::Result<()> {
+        let is = |state: &mut State| {
+            state.writes = !state.connection.is_writable();
+            (!state.writes).then_some(Ok(()))
+        };
+        self.wait(&self.shared.writable, is).await
+    }
+
+    /// Waits until `done` says so, which notes otherwise what is waited for.
+    async fn wait<T>(&self, woken: &Notify, done: impl Fn(&mut State) -> Option<T>) -> T {
         loop {
-            {
-                let mut state = self.shared.state.lock();
-                if state.connection.is_writable() {
-                    return Ok(());
-                }
-                state.writes = true;
+            if let Some(done) = done(&mut self.shared.state.lock()) {
+                return done;
             }
-            self.shared.writable.notified().await;
+            woken.notified().await;
         }
     }
 

@@ -170,9 +170,9 @@ impl World {
         let time = self.ends[from].time(self.now);
         let Some(c) = &mut self.ends[from].connection else { return };
         let (mut out, mut packets) = (Vec::new(), Vec::new());
-        while let Some(together) = c.transmit(time, &mut out) {
+        while let Some(size) = c.transmit(time, &mut out) {
             assert!(out.len() <= 64 * 1024 && !out.is_empty());
-            for packet in out.chunks(together.packet) {
+            for packet in out.chunks(size) {
                 packets.push(packet.to_vec());
             }
             out.clear();
