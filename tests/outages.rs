@@ -270,9 +270,12 @@ fn dials_that_come_to_nothing_are_told_of() {
     assert_eq!(ends(address), CloseReason::DuplicatePeerId as i32);
     drop(answering.join().unwrap());
     let mut settings = session.settings().unwrap();
+    let (later, address) = listener();
     settings.set_bool("enable_outgoing_tcp", false).unwrap();
     session.apply_settings(&settings).unwrap();
-    let (later, address) = listener();
+    assert_eq!(ends(address), CloseReason::None as i32, "by uTP nobody is there");
+    settings.set_bool("enable_outgoing_utp", false).unwrap();
+    session.apply_settings(&settings).unwrap();
     assert_eq!(ends(address), CloseReason::ProtocolBlocked as i32);
     // It is not forgotten for that.
     settings.set_bool("enable_outgoing_tcp", true).unwrap();
