@@ -133,27 +133,27 @@ impl Torrent {
         }
         for peer in self.peers.values() {
             let requests: BTreeSet<(u32, u32)> = peer.source.requests().iter().map(|r| (r.piece, r.block)).collect();
-            let marked = asked.remove(&peer.key).unwrap_or_default();
+            let marked = asked.remove(&peer.key()).unwrap_or_default();
             if requests.len() != peer.source.requests().len() {
-                return Err(format!("a block is asked twice of {}", peer.address));
+                return Err(format!("a block is asked twice of {}", peer.address()));
             }
             if requests != marked {
-                return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address));
+                return Err(format!("asked of {}: {requests:?}, marked {marked:?}", peer.address()));
             }
             let offers = peer.haves.pieces().iter().filter(|p| !content.has(*p)).count() as u32;
             if offers != peer.offers(self.content.as_ref()) {
                 return Err(format!(
                     "{} offers {offers} pieces, counted {}",
-                    peer.address,
+                    peer.address(),
                     peer.offers(self.content.as_ref())
                 ));
             }
-            if peer.haves.needs_look(self.config.keeps_pieces()) && !self.peers.is_partial(peer.key) {
-                return Err(format!("{} lacks pieces, and is not looked at", peer.address));
+            if peer.haves.needs_look(self.config.keeps_pieces()) && !self.peers.is_partial(peer.key()) {
+                return Err(format!("{} lacks pieces, and is not looked at", peer.address()));
             }
             let interest = Interest { config: &self.config, content: Some(content), readers: &self.readers };
             if interest.is_interesting(peer) != peer.choking.am_interested() {
-                return Err(format!("interest in {} is stale: {}", peer.address, peer.choking.am_interested()));
+                return Err(format!("interest in {} is stale: {}", peer.address(), peer.choking.am_interested()));
             }
         }
         if let Some((key, blocks)) = asked.into_iter().next() {
@@ -198,8 +198,8 @@ impl Torrent {
             .map(|p| {
                 format!(
                     "{:?} {}: choking {} interested {} snubbed {} parole {} refused {:?} requests {} queue {} have {}",
-                    p.key,
-                    p.address,
+                    p.key(),
+                    p.address(),
                     p.choking.peer_choking(),
                     p.choking.am_interested(),
                     p.source.is_snubbed(),

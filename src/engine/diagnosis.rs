@@ -229,7 +229,7 @@ impl Facts<'_> {
         let requests = asked.askees.iter().filter_map(|key| {
             let peer = self.peers.get(key)?;
             let request = peer.source.requests().iter().find(|r| r.piece == piece && r.block == asked.block)?;
-            Some((request.sent, peer.address))
+            Some((request.sent, peer.address()))
         });
         requests.min_by_key(|(sent, _)| *sent).map(|(_, address)| address)
     }

@@ -121,14 +121,14 @@ impl Torrent {
         for peer in self.peers.take_all() {
             peer.source.credits().clear();
             self.alert(Alert::PeerDisconnected {
-                endpoint: peer.address,
-                peer_id: peer.peer_id,
-                socket_type: socket_type(peer.kind),
+                endpoint: peer.address(),
+                peer_id: peer.peer_id(),
+                socket_type: socket_type(peer.kind()),
                 operation: Operation::Exception,
                 reason: CloseReason::None,
                 error: None,
             });
-            self.out.close.push((peer.key, CloseReason::None));
+            self.out.close.push((peer.key(), CloseReason::None));
         }
         self.choker.peers_gone();
         self.requests.start_over();

@@ -56,7 +56,7 @@ impl Torrent {
         }
         self.fetch.expire(now);
         let knows = self.peers.values().filter(|p| p.extensions.ids().ut_metadata.is_some());
-        let mut keys: Vec<PeerKey> = knows.map(|p| p.key).collect();
+        let mut keys: Vec<PeerKey> = knows.map(|p| p.key()).collect();
         // Who has not let us wait comes before those who have.
         keys.sort_by_key(|key| self.fetch.times_failed(*key));
         for key in keys {
@@ -151,7 +151,7 @@ impl Torrent {
         self.alert(Alert::MetadataFailed { error: error.clone() });
         if let [only] = senders {
             if let Some(peer) = self.peers.get(only) {
-                let (endpoint, peer_id) = (peer.address, peer.peer_id);
+                let (endpoint, peer_id) = (peer.address(), peer.peer_id());
                 self.ban_sender(endpoint, peer_id);
             }
             self.close(now, *only, CloseReason::InvalidMetadata, Some(error));
@@ -161,7 +161,7 @@ impl Torrent {
 
     /// Peers that came when we had no metadata learn that we have it now.
     pub(super) fn offer_metadata(&mut self, now: Time) {
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.extended).map(|p| p.key).collect();
+        let keys: Vec<PeerKey> = self.peers.values().filter(|p| p.supports_extensions()).map(|p| p.key()).collect();
         for key in keys {
             self.send_extended_handshake(now, key);
         }

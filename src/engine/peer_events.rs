@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::content::bitfield::Bitfield;
 use super::content::pieces::PeerKey;
-use super::peer::Peer;
 use super::peer::availability::{Audience, Have, tell_have};
 use super::peer::budget::{self, Reading};
 use super::peer::extensions::{LT_DONTHAVE, UT_METADATA, UT_PEX};
@@ -14,6 +13,7 @@ use super::peer::messages::wake;
 use super::peer::outbox::Chunk;
 use super::peer::peers::ReviewRules;
 use super::peer::uploads::{Serving, Uploads};
+use super::peer::{Identity, Peer};
 use super::requests::super_seeds::end_lingering;
 use super::swarm::choker::ChokerRules;
 use super::swarm::dial::DialFailure;
@@ -63,8 +63,8 @@ impl Torrent {
         let credits = Credits::new(self.cache.pool().clone());
         let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
         let unknown = 1 + dialling + self.peers.values().filter(|p| p.source.is_unknown()).count();
-        let mut peer = Peer::new(now, key, address, incoming, handshake, credits.clone(), unknown);
-        peer.kind = kind;
+        let identity = Identity::new(key, address, incoming, kind, handshake);
+        let mut peer = Peer::new(now, identity, credits.clone(), unknown);
         if let Some(content) = &self.content {
             peer.know_pieces(content.layout().num_pieces());
         }
@@ -143,7 +143,7 @@ impl Torrent {
     fn extended_hello(&mut self, now: Time, key: PeerKey, payload: &[u8]) -> Result<(), String> {
         let limits = self.swarm_limits();
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        let (seen_by, heard) = (peer.address.ip(), peer.extended_handshake(payload)?);
+        let (seen_by, heard) = (peer.address().ip(), peer.extended_handshake(payload)?);
         if let Some(address) = heard.listens {
             // The same peer by the address that it listens on: not to be dialled while it is here.
             let list = self.swarm.list_mut();
@@ -265,7 +265,7 @@ impl Torrent {
                 if let Some(peer) = self.peers.get_mut(&key)
                     && peer.extensions.hear_dht_port(port)
                 {
-                    self.out.dht_nodes.push(SocketAddr::new(peer.address.ip(), port));
+                    self.out.dht_nodes.push(SocketAddr::new(peer.address().ip(), port));
                 }
             }
             Message::Extended { id: 0, payload } => self.extended_hello(now, key, &payload)?,
@@ -288,7 +288,7 @@ impl Torrent {
             Have::RevealedAgain => self.asking().heard_of_pieces(now),
             Have::News => {
                 if peer.is_seed() {
-                    self.swarm.list_mut().set_seed(peer.address, true);
+                    self.swarm.list_mut().set_seed(peer.address(), true);
                 }
                 self.asking().update_interest(now, key);
                 self.asking().heard_of_pieces(now);
@@ -303,7 +303,7 @@ impl Torrent {
         let Some(content) = &mut self.content else { return peer.haves.early_mut().lost(piece) };
         let Some(lost) = peer.lost_piece(content, piece) else { return Ok(()) };
         if lost.was.seed {
-            self.swarm.list_mut().set_seed(peer.address, false);
+            self.swarm.list_mut().set_seed(peer.address(), false);
         }
         if content.has(piece) {
             // It was not told while it had it itself.
@@ -333,7 +333,7 @@ impl Torrent {
 
     pub(super) fn peer_has_all(&mut self, now: Time, key: PeerKey) -> Result<(), String> {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(()) };
-        if !peer.fast {
+        if !peer.supports_fast() {
             return Err("HAVE_ALL without the fast extension".into());
         }
         let Some(content) = &self.content else {
@@ -349,7 +349,7 @@ impl Torrent {
         let (Some(peer), Some(content)) = (self.peers.get_mut(&key), &mut self.content) else { return Ok(()) };
         peer.states(content, field)?;
         let needs_look = peer.haves.needs_look(stays);
-        self.swarm.list_mut().set_seed(peer.address, peer.is_seed());
+        self.swarm.list_mut().set_seed(peer.address(), peer.is_seed());
         self.peers.set_partial(key, needs_look);
         self.asking().update_interest(now, key);
         self.asking().heard_of_pieces(now);
@@ -392,7 +392,7 @@ impl Torrent {
     /// How far the block is that comes in from the peer now.
     pub fn peer_receiving(&mut self, key: PeerKey, block: Option<(u32, u32, u32)>) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.receiving = block;
+            peer.set_receiving(block);
         }
     }
 
@@ -598,7 +598,7 @@ impl Torrent {
             }
         }
         self.queues().give_up_exclusive(key, !peer.parole.is_on());
-        self.smart_ban.note_departed(Departed { key, address: peer.address, peer_id: peer.peer_id });
+        self.smart_ban.note_departed(Departed { key, address: peer.address(), peer_id: peer.peer_id() });
         if !peer.source.requests().is_empty() {
             self.requests.came_free();
         }
@@ -607,9 +607,9 @@ impl Torrent {
         self.swarm.parted(now, &peer, reason, parting, &limits);
         let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
         self.alert(Alert::PeerDisconnected {
-            endpoint: peer.address,
-            peer_id: peer.peer_id,
-            socket_type: socket_type(peer.kind),
+            endpoint: peer.address(),
+            peer_id: peer.peer_id(),
+            socket_type: socket_type(peer.kind()),
             operation,
             reason,
             error,

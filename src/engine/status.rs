@@ -269,31 +269,31 @@ impl Torrent {
                 flags.set(PeerFlags::CHOKED, p.choking.am_choking());
                 flags.set(PeerFlags::REMOTE_INTERESTED, p.choking.peer_interested());
                 flags.set(PeerFlags::REMOTE_CHOKED, p.choking.peer_choking());
-                flags.set(PeerFlags::SUPPORTS_EXTENSIONS, p.extended);
-                flags.set(PeerFlags::OUTGOING, !p.incoming);
+                flags.set(PeerFlags::SUPPORTS_EXTENSIONS, p.supports_extensions());
+                flags.set(PeerFlags::OUTGOING, !p.is_incoming());
                 flags.set(PeerFlags::ON_PAROLE, p.parole.is_on());
                 flags.set(PeerFlags::SEED, p.is_seed());
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
                 flags.set(PeerFlags::SNUBBED, p.source.is_snubbed());
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
-                flags.set(PeerFlags::UTP_SOCKET, p.kind.utp);
-                flags.set(PeerFlags::RC4_ENCRYPTED, p.kind.encryption == Encryption::Rc4);
-                flags.set(PeerFlags::PLAINTEXT_ENCRYPTED, p.kind.encryption == Encryption::Plaintext);
+                flags.set(PeerFlags::UTP_SOCKET, p.kind().utp);
+                flags.set(PeerFlags::RC4_ENCRYPTED, p.kind().encryption == Encryption::Rc4);
+                flags.set(PeerFlags::PLAINTEXT_ENCRYPTED, p.kind().encryption == Encryption::Plaintext);
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);
                 let size = |piece, block| self.content.as_ref().map_or(0, |c| c.layout().block_size(piece, block));
-                let receiving = p.receiving.map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
+                let receiving = p.activity().receiving().map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
-                    endpoint: p.address,
-                    peer_id: p.peer_id,
+                    endpoint: p.address(),
+                    peer_id: p.peer_id(),
                     client: p.extensions.client().to_owned(),
                     flags,
-                    source: self.swarm.list().source(p.address)
-                        | if p.incoming { PeerSource::INCOMING } else { PeerSource::empty() },
-                    down_speed: p.protocol_down.at(now),
+                    source: self.swarm.list().source(p.address())
+                        | if p.is_incoming() { PeerSource::INCOMING } else { PeerSource::empty() },
+                    down_speed: p.activity().protocol().at(now),
                     up_speed: p.upload.protocol().at(now),
-                    payload_down_speed: p.down.at(now),
+                    payload_down_speed: p.activity().payload().at(now),
                     payload_up_speed: p.upload.payload().at(now),
-                    total_download: p.down.total(),
+                    total_download: p.activity().payload().total(),
                     total_upload: p.upload.payload().total(),
                     num_pieces: p.haves.pieces().count(),
                     progress_ppm: p.haves.progress_ppm(),
@@ -304,9 +304,9 @@ impl Torrent {
                     send_buffer_bytes: u32::try_from(p.outbox.bytes()).unwrap_or(u32::MAX),
                     rtt_ms: p.source.path().rtt().as_millis().min(u128::from(u32::MAX)) as u32,
                     num_hashfails: p.parole.hash_fails(),
-                    last_active_ms: millis(p.last_received),
-                    last_useful_ms: millis(p.last_useful),
-                    last_request_ms: millis(p.last_request),
+                    last_active_ms: millis(p.activity().last_received()),
+                    last_useful_ms: millis(p.activity().last_useful()),
+                    last_request_ms: millis(p.activity().last_request()),
                     downloading_piece: receiving.map_or(-1, |(piece, ..)| number(piece)),
                     downloading_block: receiving.map_or(-1, |(_, block, _)| number(block)),
                     downloading_progress: receiving.map_or(0, |(.., got)| got),

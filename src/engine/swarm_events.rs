@@ -136,8 +136,8 @@ impl Torrent {
         let awaited = self.swarm.list_mut().ban_ip(ip);
         self.tell_banned(awaited);
         let ip = ip.to_canonical();
-        let of_it = self.peers.values().filter(|p| p.address.ip().to_canonical() == ip);
-        let peers: Vec<_> = of_it.map(|p| (p.key, p.address, p.peer_id)).collect();
+        let of_it = self.peers.values().filter(|p| p.address().ip().to_canonical() == ip);
+        let peers: Vec<_> = of_it.map(|p| (p.key(), p.address(), p.peer_id())).collect();
         for (key, endpoint, peer_id) in peers {
             self.alert(Alert::PeerBan { endpoint, peer_id });
             self.close(now, key, CloseReason::Blocked, None);
@@ -213,7 +213,7 @@ impl Torrent {
         let (swarm, view) = self.swarm();
         let Some(leaver) = swarm.leaver(now, newcomer, &view) else { return false };
         if let Some(peer) = self.peers.get_mut(&leaver.key).filter(|_| leaver.why == Why::OfNoUseToARead) {
-            peer.of_no_use = true;
+            peer.found_useless();
         }
         self.close(now, leaver.key, leaver.reason(), None);
         self.swarm.left(now, &leaver);
@@ -286,8 +286,8 @@ impl Torrent {
 
     /// Where the torrent turns out to be private, those go who are known from elsewhere than a private torrent's peers may be.
     pub(super) fn part_with_strangers(&mut self, now: Time) {
-        let strangers = self.peers.values().filter(|p| !p.incoming && self.is_stranger(p.address));
-        let keys: Vec<PeerKey> = strangers.map(|p| p.key).collect();
+        let strangers = self.peers.values().filter(|p| !p.is_incoming() && self.is_stranger(p.address()));
+        let keys: Vec<PeerKey> = strangers.map(|p| p.key()).collect();
         self.close_each(now, &keys, CloseReason::Blocked);
         if self.is_private() {
             self.swarm.list_mut().keep_only(PeerSource::OF_PRIVATE);

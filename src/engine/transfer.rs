@@ -282,8 +282,8 @@ impl Torrent {
         self.requests.demand_changed();
         // It may have come back meanwhile.
         let again = |torrent: &Self| {
-            let banned = torrent.peers.values().find(|p| torrent.swarm.list().is_banned(p.address));
-            banned.map(|p| p.key)
+            let banned = torrent.peers.values().find(|p| torrent.swarm.list().is_banned(p.address()));
+            banned.map(|p| p.key())
         };
         let mut goes = Some(key);
         while let Some(key) = goes {

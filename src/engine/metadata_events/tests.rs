@@ -107,7 +107,7 @@ fn strangers_leave_a_torrent_that_turns_out_private() {
         join(&mut torrent, 9, true).expect("let in");
         torrent.dial_deferred(NOW, at(7));
         torrent.merge(NOW, Some(&info), &[], &[]);
-        let mut here: Vec<u8> = torrent.peers.values().map(|p| p.peer_id[0]).collect();
+        let mut here: Vec<u8> = torrent.peers.values().map(|p| p.peer_id()[0]).collect();
         here.sort_unstable();
         assert_eq!(here, if private { vec![1, 2, 6, 9] } else { vec![1, 2, 3, 4, 5, 6, 9] });
         assert_eq!(torrent.swarm.list().len(), if private { 4 } else { 9 });

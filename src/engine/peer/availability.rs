@@ -100,15 +100,15 @@ impl Peers {
         self.for_each_partial(|peer| {
             let Some(left) = peer.haves.ours_changed(piece, had) else { return };
             if had && peer.revealed.take(piece) && left == 0 {
-                offers.showed.push(peer.key);
+                offers.showed.push(peer.key());
             }
             if left <= 1 {
-                offers.changed.push(peer.key);
+                offers.changed.push(peer.key());
             }
         });
         // Seeds have something for us until we have everything.
         if content.num_missing() == u32::from(!had) {
-            offers.changed.extend(self.values().filter(|p| p.haves.is_counted_seed()).map(|p| p.key));
+            offers.changed.extend(self.values().filter(|p| p.haves.is_counted_seed()).map(|p| p.key()));
         }
         offers
     }

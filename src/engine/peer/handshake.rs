@@ -26,19 +26,19 @@ impl Peer {
     /// What we have: it must come before anything else (BEP 3), so the extended handshake follows it.
     pub(in crate::engine) fn greet(&mut self, now: Time, config: &Config, content: Option<&Content>) {
         let Some(content) = content else {
-            if self.fast {
+            if self.supports_fast() {
                 self.send(now, &Message::HaveNone);
             }
             return;
         };
         let (have, stays) = (content.have(), config.keeps_pieces());
         // Pieces in memory may leave any time: they are told one by one, to peers that understand that they went.
-        let message = if stays && have.is_full() && self.fast {
+        let message = if stays && have.is_full() && self.supports_fast() {
             Some(Message::HaveAll)
         } else if stays && !have.is_empty() {
             Some(Message::Bitfield(have.as_bytes().to_vec()))
         } else {
-            self.fast.then_some(Message::HaveNone)
+            self.supports_fast().then_some(Message::HaveNone)
         };
         if stays {
             self.haves.tell_all(have);
@@ -46,9 +46,9 @@ impl Peer {
         if let Some(message) = message {
             self.send(now, &message);
         }
-        if self.fast
-            && let IpAddr::V4(ip) = self.address.ip().to_canonical()
-            && !self.incoming
+        if self.supports_fast()
+            && let IpAddr::V4(ip) = self.address().ip().to_canonical()
+            && !self.is_incoming()
         {
             let pieces = content.layout().num_pieces();
             let n = usize::try_from(config.settings.allowed_fast_set_size).unwrap_or(0).min(pieces as usize);
@@ -82,7 +82,7 @@ impl Peer {
             p: Some(config.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(config.settings.max_allowed_in_request_queue).ok(),
             metadata_size: open.and_then(|c| u32::try_from(c.info().bytes.len()).ok()),
-            yourip: Some(self.address.ip().to_canonical()),
+            yourip: Some(self.address().ip().to_canonical()),
             upload_only: content.map(Content::has_all),
             ..Default::default()
         };

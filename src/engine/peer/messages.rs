@@ -27,8 +27,11 @@ impl Peer {
 
     /// What it was asked for and will not send any more: one with the fast extension rejects that, one by one.
     pub(in crate::engine) fn choked(&mut self, now: Time) -> Vec<(u32, u32)> {
-        let lost: Vec<(u32, u32)> =
-            if self.fast { Vec::new() } else { self.source.requests().iter().map(|r| (r.piece, r.block)).collect() };
+        let lost: Vec<(u32, u32)> = if self.supports_fast() {
+            Vec::new()
+        } else {
+            self.source.requests().iter().map(|r| (r.piece, r.block)).collect()
+        };
         self.choking.choked(now, lost.len());
         lost
     }
@@ -44,6 +47,6 @@ impl Peer {
 /// Reports a peer as having something to write, once until the shell took it.
 pub(in crate::engine) fn wake(list: &mut Vec<PeerKey>, peer: &mut Peer) {
     if peer.outbox.wake() {
-        list.push(peer.key);
+        list.push(peer.key());
     }
 }

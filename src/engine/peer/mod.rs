@@ -1,5 +1,6 @@
 //! Peers: what is known of each, what it is told and what it is sent.
 
+pub mod activity;
 pub(crate) mod availability;
 pub mod block_intervals;
 pub mod budget;
@@ -9,6 +10,7 @@ pub mod early_haves;
 pub mod extensions;
 pub mod handshake;
 pub mod haves;
+pub mod identity;
 pub mod messages;
 pub mod outbox;
 pub(crate) mod outgoing;
@@ -28,5 +30,6 @@ pub mod uploads;
 mod usefulness;
 mod wire_peer;
 
+pub use self::identity::Identity;
 pub use self::request::Request;
 pub use self::wire_peer::Peer;

@@ -141,23 +141,22 @@ impl Peers {
     pub(in crate::engine) fn review(&mut self, now: Time, rules: &ReviewRules, woken: &mut Vec<PeerKey>) -> Review {
         let mut review = Review::default();
         for peer in self.map.values_mut() {
-            peer.down.update(now);
-            peer.protocol_down.update(now);
+            peer.activity.update_rates(now);
             peer.upload.update_rates(now);
             peer.source.review(now);
             if peer.choking.review(now) {
-                review.believed.push(peer.key);
+                review.believed.push(peer.key());
             }
-            let useless = now.since(peer.last_useful.max(peer.connected_at));
-            if now.since(peer.last_received) > rules.peer_timeout {
-                review.gone.push((peer.key, CloseReason::TimedOutActivity));
+            let useless = now.since(peer.activity().last_useful().max(peer.activity().connected_at()));
+            if now.since(peer.activity().last_received()) > rules.peer_timeout {
+                review.gone.push((peer.key(), CloseReason::TimedOutActivity));
             } else if rules.close_seeds && (peer.is_seed() || peer.extensions.upload_only()) {
-                review.gone.push((peer.key, CloseReason::UploadToUpload));
+                review.gone.push((peer.key(), CloseReason::UploadToUpload));
             } else if rules.crowded && peer.is_idle() && useless > rules.inactivity_timeout {
-                review.gone.push((peer.key, CloseReason::TimedOutInterest));
+                review.gone.push((peer.key(), CloseReason::TimedOutInterest));
             }
             if !peer.source.is_snubbed() && peer.source.silent_for(now) > rules.request_timeout {
-                review.snubbed.push(peer.key);
+                review.snubbed.push(peer.key());
             }
             if peer.outbox.keep_alive(now) {
                 wake(woken, peer);
@@ -173,17 +172,17 @@ impl Peers {
 
     /// Those who do not read. There are so many pieces.
     pub(in crate::engine) fn deaf(&self, pieces: u32) -> Vec<PeerKey> {
-        self.map.values().filter(|p| p.outbox.is_deaf(pieces)).map(|p| p.key).collect()
+        self.map.values().filter(|p| p.outbox.is_deaf(pieces)).map(|p| p.key()).collect()
     }
 
     /// Those who do not take what they asked for, and is lent to them.
     pub(in crate::engine) fn stalled(&self, now: Time) -> Vec<PeerKey> {
-        self.map.values().filter(|p| p.upload.outgoing().is_stalled(now)).map(|p| p.key).collect()
+        self.map.values().filter(|p| p.upload.outgoing().is_stalled(now)).map(|p| p.key()).collect()
     }
 
     /// What each has dropped.
     pub(in crate::engine) fn find_dropped(&mut self, now: Time) -> Vec<(PeerKey, Vec<(u32, u32)>)> {
-        let found = self.map.values_mut().map(|p| (p.key, p.find_dropped(now)));
+        let found = self.map.values_mut().map(|p| (p.key(), p.find_dropped(now)));
         found.filter(|(_, blocks)| !blocks.is_empty()).collect()
     }
 

@@ -57,9 +57,8 @@ impl ReceivedBlock<'_> {
         }
         self.aggregate.path.answered(now, length, request.sent, request.delivered_by_all);
         peer.block_arrived(now, length, &request);
-        peer.last_useful = now;
         peer.budget.block(u64::from(length));
-        let arrival = content.store_mut().receive(now, piece, block, data, peer.key);
+        let arrival = content.store_mut().receive(now, piece, block, data, peer.key());
         self.unsnub();
         Ok(match arrival {
             Arrival::Stored { others } => BlockOutcome::Stored { block, others },
@@ -113,7 +112,7 @@ impl ReceivedBlock<'_> {
     /// It brings something again.
     fn unsnub(&mut self) {
         if self.peer.source.unsnub() {
-            self.alerts.push(Alert::PeerUnsnubbed { endpoint: self.peer.address, peer_id: self.peer.peer_id });
+            self.alerts.push(Alert::PeerUnsnubbed { endpoint: self.peer.address(), peer_id: self.peer.peer_id() });
         }
     }
 }

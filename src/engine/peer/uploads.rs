@@ -71,7 +71,7 @@ impl Uploads {
         let blocks = layout.piece_length().div_ceil(BLOCK_SIZE) as usize;
         let allowed = peer.choking.takes_request(request.piece, blocks);
         if !allowed || !content.has(request.piece) || peer.upload.len() >= most {
-            if peer.fast {
+            if peer.supports_fast() {
                 peer.answer(now, &Message::Reject(request));
                 wake(&mut rest.out.wake, peer);
             }
@@ -109,7 +109,7 @@ impl Uploads {
     pub(in crate::engine) fn serve_waiting(&mut self, now: Time, rest: &mut Serving<'_>) {
         self.serve_line(now, rest);
         let waits = |p: &&Peer| !p.upload.is_empty() && p.upload.outgoing().blocks() == 0;
-        let keys: Vec<PeerKey> = rest.peers.values().filter(waits).map(|p| p.key).collect();
+        let keys: Vec<PeerKey> = rest.peers.values().filter(waits).map(|p| p.key()).collect();
         keys.into_iter().for_each(|key| self.serve(now, key, rest));
     }
 }
@@ -138,7 +138,7 @@ impl Serving<'_> {
             }
             if !content.has(request.piece) {
                 peer.upload.take_first();
-                if peer.fast {
+                if peer.supports_fast() {
                     peer.answer(now, &Message::Reject(request));
                 }
                 continue;
@@ -168,7 +168,7 @@ impl Serving<'_> {
 impl Peer {
     /// A request is taken back.
     pub(in crate::engine) fn upload_cancelled(&mut self, now: Time, request: BlockRequest, woken: &mut Vec<PeerKey>) {
-        if self.upload.cancel(request) && self.fast {
+        if self.upload.cancel(request) && self.supports_fast() {
             self.answer(now, &Message::Reject(request));
             wake(woken, self);
         }
@@ -188,7 +188,7 @@ impl Peer {
         match data {
             Some(parts) => self.push_piece(now, request, parts),
             None if self.choking.allows(request.piece) => self.upload.put_back(request),
-            None if self.fast => self.answer(now, &Message::Reject(request)),
+            None if self.supports_fast() => self.answer(now, &Message::Reject(request)),
             None => {}
         }
     }
@@ -198,7 +198,7 @@ impl Peer {
         self.choking.choke();
         self.answer(now, &Message::Choke);
         let dropped = self.upload.drop_all_but(|r| self.choking.allows_choked(r.piece));
-        if self.fast {
+        if self.supports_fast() {
             dropped.into_iter().for_each(|request| self.answer(now, &Message::Reject(request)));
         }
     }

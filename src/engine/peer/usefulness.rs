@@ -15,12 +15,12 @@ const TRICKLES: Duration = Duration::from_secs(1);
 impl Peer {
     /// More comes in of it than nothing, whole blocks or parts of one.
     pub fn pours(&self) -> bool {
-        self.protocol_down.per_second() >= LEAST_RATE
+        self.activity().protocol().per_second() >= LEAST_RATE
     }
 
     /// The same at this moment.
     pub fn trickles(&self, now: Time) -> bool {
-        self.pours() && now.since(self.last_received) < TRICKLES
+        self.pours() && now.since(self.activity().last_received()) < TRICKLES
     }
 
     /// It has a queue that is empty, and nothing is known against it.
@@ -34,7 +34,7 @@ impl Peer {
     /// It is asked for a block.
     pub fn ask(&mut self, request: Request) {
         let ready = self.is_ready();
-        self.last_request = request.sent;
+        self.activity.requested(request.sent);
         self.source.ask(request, ready);
         self.choking.asked();
     }

@@ -1,13 +1,14 @@
 //! One connection's protocol state: who chokes whom, who has what, what was asked, how fast it answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::activity::Activity;
 use super::budget::{Budget, Reading};
 use super::choking::Choking;
 use super::extensions::Extensions;
 use super::haves::Haves;
+use super::identity::Identity;
 use super::outbox::Outbox;
 use super::parole::Parole;
 use super::pex::Pex;
@@ -18,13 +19,10 @@ use super::taken_back::TakenBack;
 use super::upload::Upload;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::{FIRST_QUEUE, QueueTime};
-use crate::engine::bandwidth::rate::Rate;
 use crate::engine::content::Content;
-use crate::engine::content::pieces::PeerKey;
 use crate::memory::credits::Credits;
 use crate::memory::pool::Block;
-use crate::wire::stream_kind::StreamKind;
-use crate::wire::{BlockRequest, Handshake, Message};
+use crate::wire::{BlockRequest, Message};
 
 /// Where many peers are there at once whose speed nobody knows yet each is asked for so few blocks at first: what is wanted first is to
 /// come from all of them.
@@ -33,67 +31,34 @@ const LEAST_FIRST_QUEUE: usize = 4;
 const MIN_QUEUE: usize = 2;
 /// Bytes of answers that wait to be written to a peer; it is not read from while there are more.
 const MOST_ANSWERS: usize = 64 * 1024;
+
 /// One connected peer of a torrent.
 #[derive(Debug)]
 pub struct Peer {
-    pub key: PeerKey,
+    pub(super) identity: Identity,
     /// It as one who brings blocks.
     pub source: Source,
-    pub address: SocketAddr,
-    pub incoming: bool,
-    pub kind: StreamKind,
-    pub peer_id: [u8; 20],
-    pub fast: bool,
-    pub extended: bool,
     pub extensions: Extensions,
     pub haves: Haves,
-
     pub choking: Choking,
-
     pub taken_back: TakenBack,
     pub parole: Parole,
     pub revealed: Revealed,
-
     pub upload: Upload,
     pub outbox: Outbox,
-
-    pub down: Rate,
-    pub protocol_down: Rate,
-    pub connected_at: Time,
-    pub last_received: Time,
-    pub last_request: Time,
-    /// The block that is coming in: piece, begin, bytes here.
-    pub receiving: Option<(u32, u32, u32)>,
-    pub last_useful: Time,
-    /// It brought a block that it was asked for.
-    pub has_served: bool,
-    /// It is parted with since it is of no use.
-    pub of_no_use: bool,
+    pub(super) activity: Activity,
     pub pex: Pex,
     /// What its messages may cost.
     pub budget: Budget,
 }
 
 impl Peer {
-    pub fn new(
-        now: Time,
-        key: PeerKey,
-        address: SocketAddr,
-        incoming: bool,
-        handshake: &Handshake,
-        credits: Arc<Credits>,
-        unknown: usize,
-    ) -> Self {
+    /// One that has just connected. `unknown`: of so many nobody knows yet how fast they are.
+    pub fn new(now: Time, identity: Identity, credits: Arc<Credits>, unknown: usize) -> Self {
         let upload = Upload::new(credits.pool().clone());
         Self {
-            key,
+            identity,
             source: Source::new(now, (FIRST_QUEUE / unknown.max(1)).max(LEAST_FIRST_QUEUE), credits),
-            address,
-            incoming,
-            kind: StreamKind::default(),
-            peer_id: handshake.peer_id,
-            fast: handshake.supports_fast(),
-            extended: handshake.supports_extensions(),
             extensions: Extensions::default(),
             haves: Haves::default(),
             choking: Choking::default(),
@@ -102,15 +67,7 @@ impl Peer {
             revealed: Revealed::default(),
             upload,
             outbox: Outbox::new(now),
-            down: Rate::default(),
-            protocol_down: Rate::default(),
-            connected_at: now,
-            last_received: now,
-            last_request: now,
-            receiving: None,
-            last_useful: now,
-            has_served: false,
-            of_no_use: false,
+            activity: Activity::new(now),
             pex: Pex::new(now),
             budget: Budget::new(now),
         }
@@ -130,7 +87,7 @@ impl Peer {
         self.budget.served(u64::from(request.length));
         self.upload.outgoing_mut().push(now, parts.iter().map(|(.., len)| *len));
         self.outbox.push_piece(now, request, parts);
-        self.last_useful = now;
+        self.activity.took_a_block(now);
     }
 
     /// Tells it whether we want something of it. True: that changed.
@@ -144,9 +101,8 @@ impl Peer {
 
     /// So many bytes came from its socket.
     pub(in crate::engine) fn received(&mut self, now: Time, bytes: u64) {
-        self.last_received = now;
+        self.activity.received(now, bytes);
         self.taken_back.heard();
-        self.protocol_down.add(now, bytes);
         self.budget.charge_bytes(now, bytes);
     }
 
@@ -170,12 +126,6 @@ impl Peer {
         self.outbox.message_bytes() + lists + self.haves.early().bytes()
     }
 
-    /// Where one listens that came to us, if it told.
-    pub fn listens(&self) -> Option<SocketAddr> {
-        let port = self.extensions.listen_port().filter(|_| self.incoming)?;
-        Some(SocketAddr::new(self.address.ip(), port))
-    }
-
     /// May it be asked for this piece now?
     pub fn serves(&self, piece: u32) -> bool {
         self.haves.has(piece) && self.choking.lets_us_ask(piece) && self.source.refusals().allow(piece)
@@ -192,7 +142,7 @@ impl Peer {
 
     /// A request was taken back, and the peer told so.
     pub fn note_cancelled(&mut self, now: Time, piece: u32, block: u32) {
-        self.taken_back.cancel(now, piece, block, self.fast);
+        self.taken_back.cancel(now, piece, block, self.supports_fast());
     }
 
     /// A block came that nobody waits for. It is free if it was asked for once. Was it?
@@ -225,15 +175,14 @@ impl Peer {
     /// Adapts the queue after a block arrived.
     pub fn block_arrived(&mut self, now: Time, bytes: u32, request: &Request) {
         self.source.answered(now, bytes, request);
-        self.down.add(now, u64::from(bytes));
-        self.has_served = true;
+        self.activity.served(now, bytes);
         self.choking.brought_a_block();
     }
 
     /// Bytes came for a request that was taken back.
     pub fn stray_arrived(&mut self, now: Time, bytes: u32) {
         self.source.path_mut().stray(bytes);
-        self.down.add(now, u64::from(bytes));
+        self.activity.stray(now, bytes);
     }
 
     /// May it be asked for anything, and is it expected to answer?
@@ -273,7 +222,7 @@ impl Peer {
         if self.choking.peer_choking() {
             return Vec::new();
         }
-        self.source.find_dropped(now, self.last_received, self.pours())
+        self.source.find_dropped(now, self.activity.last_received(), self.pours())
     }
 
     /// And it has brought nothing yet.
@@ -294,9 +243,15 @@ impl Peer {
 #[cfg(test)]
 impl Peer {
     /// One that came to us and has said nothing.
-    pub(in crate::engine) fn silent(now: Time, key: PeerKey) -> Self {
-        let handshake = Handshake::new(crate::metainfo::Sha1Hash([1; 20]), [2; 20], false);
-        let credits = Credits::new(crate::memory::pool::Pool::new(1 << 20));
-        Self::new(now, key, ([10, 0, 0, 1], 6881).into(), true, &handshake, credits, 1)
+    pub(in crate::engine) fn silent(now: Time, key: crate::engine::content::pieces::PeerKey) -> Self {
+        let handshake = crate::wire::Handshake::new(crate::metainfo::Sha1Hash([1; 20]), [2; 20], false);
+        let identity = Identity::new(
+            key,
+            ([10, 0, 0, 1], 6881).into(),
+            true,
+            crate::wire::stream_kind::StreamKind::default(),
+            &handshake,
+        );
+        Self::new(now, identity, Credits::new(crate::memory::pool::Pool::new(1 << 20)), 1)
     }
 }

@@ -32,7 +32,7 @@ impl Asking<'_> {
 
     fn cancel_of_all(&mut self, now: Time, which: impl Fn(u32) -> bool) {
         let keys: Vec<PeerKey> =
-            self.peers.values().filter(|p| !p.source.requests().is_empty()).map(|p| p.key).collect();
+            self.peers.values().filter(|p| !p.source.requests().is_empty()).map(|p| p.key()).collect();
         for key in keys {
             self.queues().cancel_where(now, key, &which);
         }
@@ -61,7 +61,7 @@ impl Asking<'_> {
         let queue = self.queue(now);
         let all_wait = queue.most().is_some_and(|most| self.outstanding() > most * MUCH_TOO_LONG as u64);
         let waits = |p: &&Peer| p.source.requests().len() > queue.target(p) * MUCH_TOO_LONG;
-        let keys: Vec<PeerKey> = self.peers.values().filter(|p| all_wait || waits(p)).map(|p| p.key).collect();
+        let keys: Vec<PeerKey> = self.peers.values().filter(|p| all_wait || waits(p)).map(|p| p.key()).collect();
         if keys.is_empty() {
             return;
         }
@@ -78,6 +78,6 @@ fn asked_beyond(readers: &Readers, demand: &[Want], peers: &Peers) -> Vec<(PeerK
         demand.iter().any(|w| w.piece == piece && (w.from..w.until).contains(&block))
             || !readers.is_read_by_blocks(piece)
     };
-    let requests = peers.values().flat_map(|p| p.source.requests().iter().map(|r| (p.key, r.piece, r.block)));
+    let requests = peers.values().flat_map(|p| p.source.requests().iter().map(|r| (p.key(), r.piece, r.block)));
     requests.filter(|(_, p, b)| !wanted(*p, *b)).collect()
 }

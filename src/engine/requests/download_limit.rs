@@ -79,12 +79,12 @@ impl DownloadLimit {
     fn silent_blocks(&mut self, now: Time, asked: u64, peers: &Peers, content: Option<&Content>) -> u64 {
         if self.looked_at.is_none_or(|at| now.since(at) >= LOOK_AGAIN) {
             self.looked_at = Some(now);
-            self.silent = peers.values().filter(|p| p.is_silent(now)).map(|p| p.key).collect();
+            self.silent = peers.values().filter(|p| p.is_silent(now)).map(|p| p.key()).collect();
         }
         let Some(content) = content else { return 0 };
         let is_silent = |key: &PeerKey| self.silent.contains(key) && peers.get(key).is_some_and(|p| p.is_silent(now));
         let silent = self.silent.iter().filter(|key| is_silent(key)).filter_map(|key| peers.get(key));
-        let blocks = silent.flat_map(|p| p.source.requests().iter().map(|r| (p.key, r.piece, r.block))).filter(
+        let blocks = silent.flat_map(|p| p.source.requests().iter().map(|r| (p.key(), r.piece, r.block))).filter(
             |(key, piece, block)| {
                 let slot = content.store().slot(*piece);
                 let block = slot.and_then(|s| s.blocks().get(*block as usize));

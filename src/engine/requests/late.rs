@@ -156,7 +156,7 @@ impl Asking<'_> {
         let key = self.requests.ranking.order().iter().find_map(helps)?;
         let instead_of = match silent {
             _ if !all_asked => None,
-            Some(silent) => Some(Given::Silent(silent.key)),
+            Some(silent) => Some(Given::Silent(silent.key())),
             None => Some(Given::Slow(self.slowest_askee(now, piece, block)?)),
         };
         Some(Helper { key, instead_of })
@@ -170,7 +170,7 @@ impl Asking<'_> {
         // Nobody is asked in place of one who was asked just now, or many would take the block from each other.
         let slowest = askees.max_by_key(|p| p.time_left(now, share, piece, block))?;
         let request = slowest.source.requests().iter().find(|r| (r.piece, r.block) == (piece, block))?;
-        (now.since(request.sent) >= ITS_TIME).then_some(slowest.key)
+        (now.since(request.sent) >= ITS_TIME).then_some(slowest.key())
     }
 
     /// Gives a peer that has room copies of urgent blocks that it would bring much sooner than those who were asked.

@@ -121,7 +121,7 @@ impl Queues<'_> {
         peer.source.snub();
         self.requests.abandoned.left_with(&peer.source);
         self.requests.rank_again();
-        let (endpoint, peer_id) = (peer.address, peer.peer_id);
+        let (endpoint, peer_id) = (peer.address(), peer.peer_id());
         self.suspect_stops(key);
         self.cancel_where(now, key, |_| true);
         Some(Alert::PeerSnubbed { endpoint, peer_id })

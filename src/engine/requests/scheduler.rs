@@ -286,7 +286,7 @@ impl Asking<'_> {
             .peers
             .values()
             .filter(|p| p.source.is_unresponsive() && p.source.requests().is_empty() && p.may_be_asked());
-        let keys: Vec<PeerKey> = idle.map(|p| p.key).take(MOST_TRIED).collect();
+        let keys: Vec<PeerKey> = idle.map(|p| p.key()).take(MOST_TRIED).collect();
         if keys.is_empty() {
             return;
         }
@@ -341,6 +341,6 @@ impl Asking<'_> {
         let waits = self.peers.values().filter(|p| p.may_be_asked() || p.source.is_snubbed());
         self.requests
             .ranking
-            .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key)));
+            .count(now, waits.map(|p| (p.standing_wait(now, queue.time, queue.share, queue.max), p.key())));
     }
 }

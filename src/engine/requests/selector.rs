@@ -43,7 +43,7 @@ impl Asking<'_> {
         match self.content.as_ref().and_then(|c| c.store().slot(piece)) {
             None => true,
             Some(slot) if slot.stage() != Stage::Partial => false,
-            Some(slot) if slot.exclusive() != PeerKey::NOBODY => slot.exclusive() == peer.key,
+            Some(slot) if slot.exclusive() != PeerKey::NOBODY => slot.exclusive() == peer.key(),
             Some(_) => !peer.parole.is_on() || !self.has_trusted(piece),
         }
     }
@@ -77,7 +77,10 @@ impl Asking<'_> {
     /// What the fastest of the others bring, bytes a second.
     fn brought_beside(&self, peer: &Peer) -> f64 {
         let quick = self.requests.ranking.quick().iter().filter_map(|key| self.peers.get(key));
-        quick.filter(|p| p.key != peer.key && !p.source.is_unresponsive()).map(|p| p.source.path().bandwidth()).sum()
+        quick
+            .filter(|p| p.key() != peer.key() && !p.source.is_unresponsive())
+            .map(|p| p.source.path().bandwidth())
+            .sum()
     }
 
     /// Of the first so many wants.

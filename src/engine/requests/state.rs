@@ -113,12 +113,12 @@ impl Requests {
 
     /// The peer has room for more.
     pub(in crate::engine) fn note_open(&mut self, peer: &Peer) {
-        self.open.insert(peer.key, peer.source.least_wait(self.aggregate.share()));
+        self.open.insert(peer.key(), peer.source.least_wait(self.aggregate.share()));
     }
 
     pub(in crate::engine) fn peer_gone(&mut self, peer: &Peer) {
-        self.open.remove(peer.key);
-        self.limit.peer_gone(peer.key);
+        self.open.remove(peer.key());
+        self.limit.peer_gone(peer.key());
         self.ranking.outdated();
         self.abandoned.left_with(&peer.source);
     }

@@ -95,7 +95,7 @@ pub(in crate::engine) fn end_lingering(now: Time, peers: &mut Peers) -> Vec<Peer
     let mut over = Vec::new();
     for peer in peers.values_mut().filter(|p| p.revealed.lingers.is_some_and(|until| until <= now)) {
         peer.revealed.lingers = None;
-        over.push(peer.key);
+        over.push(peer.key());
     }
     over
 }

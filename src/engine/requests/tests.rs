@@ -14,8 +14,8 @@ use crate::engine::content::bitfield::Bitfield;
 use crate::engine::content::hashing::Hashing;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::output::Output;
-use crate::engine::peer::Peer;
 use crate::engine::peer::peers::Peers;
+use crate::engine::peer::{Identity, Peer};
 use crate::engine::readers::Readers;
 use crate::engine::run_state::RunState;
 use crate::memory::credits::Credits;
@@ -23,6 +23,7 @@ use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::metainfo::{Create, Sha1Hash};
 use crate::settings::Settings;
 use crate::wire::Handshake;
+use crate::wire::stream_kind::StreamKind;
 
 pub(in crate::engine) const NOW: Time = Time::from_millis(1000);
 pub(in crate::engine) const PIECES: u32 = 4;
@@ -99,7 +100,8 @@ impl Parts {
         let (key, address) = (PeerKey(key), SocketAddr::from(([10, 0, 0, key as u8], 6881)));
         let handshake = Handshake::new(Sha1Hash([0; 20]), [key.0 as u8; 20], false);
         let credits = Credits::new(self.cache.pool().clone());
-        let mut peer = Peer::new(NOW, key, address, false, &handshake, credits, 1);
+        let mut peer =
+            Peer::new(NOW, Identity::new(key, address, false, StreamKind::default(), &handshake), credits, 1);
         assert!(peer.choking.unchoked(NOW));
         let content = self.content();
         peer.haves.know_pieces(PIECES);

@@ -134,7 +134,7 @@ impl Choker {
             self.unchoked = self.unchoked.saturating_sub(1);
             self.slot_freed();
         }
-        if self.optimistic == peer.key {
+        if self.optimistic == peer.key() {
             self.optimistic = PeerKey::NOBODY;
         }
     }
@@ -191,8 +191,8 @@ impl Choker {
         let optimistic = (self.optimistic != PeerKey::NOBODY).then_some(self.optimistic);
         let chosen: BTreeSet<PeerKey> = unchoke(candidates, rules.slots, optimistic).into_iter().collect();
         for peer in peers.values_mut() {
-            peer.choking.set_optimistic(Some(peer.key) == optimistic);
-            self.set_choking(now, peer, !chosen.contains(&peer.key), woken);
+            peer.choking.set_optimistic(Some(peer.key()) == optimistic);
+            self.set_choking(now, peer, !chosen.contains(&peer.key()), woken);
         }
     }
 
@@ -213,9 +213,10 @@ impl Choker {
 
 /// Those who are interested, as far as `which` says.
 fn candidates(peers: &Peers, rules: &ChokerRules, which: impl Fn(&Peer) -> bool) -> Vec<Candidate<PeerKey>> {
-    let rate = |p: &Peer| if rules.seeding { p.upload.payload().per_second() } else { p.down.per_second() };
+    let rate =
+        |p: &Peer| if rules.seeding { p.upload.payload().per_second() } else { p.activity().payload().per_second() };
     let interested = peers.values().filter(|p| p.choking.peer_interested() && which(p));
-    interested.map(|p| Candidate { key: p.key, rate: rate(p), last_unchoked: p.choking.last_unchoked() }).collect()
+    interested.map(|p| Candidate { key: p.key(), rate: rate(p), last_unchoked: p.choking.last_unchoked() }).collect()
 }
 
 #[cfg(test)]

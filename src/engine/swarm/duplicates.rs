@@ -33,9 +33,10 @@ impl TorrentView<'_> {
     /// Where both sides dialled at the same time, each would turn the other's connection away as a duplicate and none would be
     /// left. So both keep the one that the greater peer id began: this one ends, if it is the one that stands.
     pub(in crate::engine) fn crossing(&self, now: Time, incoming: bool, peer_id: &[u8; 20]) -> Option<PeerKey> {
-        let crosses =
-            |p: &&Peer| p.peer_id == *peer_id && p.incoming != incoming && now.since(p.connected_at) < CROSSING;
-        let crossed = self.peers.values().find(crosses).map(|p| p.key);
+        let crosses = |p: &&Peer| {
+            p.peer_id() == *peer_id && p.is_incoming() != incoming && now.since(p.activity().connected_at()) < CROSSING
+        };
+        let crossed = self.peers.values().find(crosses).map(|p| p.key());
         crossed.filter(|_| incoming == (*peer_id > self.config.peer_id))
     }
 
@@ -44,27 +45,27 @@ impl TorrentView<'_> {
         let ip = address.ip().to_canonical();
         let one_each = !self.config.settings.allow_multiple_connections_per_ip && !ip.is_loopback();
         let same = |p: &&Peer| {
-            let same_ip = p.address.ip().to_canonical() == ip;
-            p.peer_id == *peer_id || same_ip && (one_each || p.address.port() == address.port())
+            let same_ip = p.address().ip().to_canonical() == ip;
+            p.peer_id() == *peer_id || same_ip && (one_each || p.address().port() == address.port())
         };
         let here: Vec<&Peer> = self.peers.values().filter(same).collect();
         if here.iter().all(|p| self.is_mute(now, p)) {
-            Duplicate::Of(here.iter().map(|p| p.key).collect())
+            Duplicate::Of(here.iter().map(|p| p.key()).collect())
         } else {
             Duplicate::Stands
         }
     }
 
     fn is_mute(&self, now: Time, peer: &Peer) -> bool {
-        let silent = now.since(peer.last_received);
+        let silent = now.since(peer.activity().last_received());
         let patience = if self.a_read_waits() { MUTE_BEFORE_A_READ } else { MUTE };
         let useless = Duration::from_secs(u64::try_from(self.config.settings.request_timeout).unwrap_or(0));
         if peer.source.is_snubbed() {
             // Whatever else it says.
-            return silent >= patience || now.since(peer.last_useful) >= useless.max(patience);
+            return silent >= patience || now.since(peer.activity().last_useful()) >= useless.max(patience);
         }
         let owes_blocks = peer.source.overdue(now) >= patience;
-        let owes_metadata = self.content.is_none() && self.fetch.was_asked(peer.key);
+        let owes_metadata = self.content.is_none() && self.fetch.was_asked(peer.key());
         owes_blocks && silent >= patience
             || owes_metadata && silent >= MUTE
             || silent >= MUTE_AT_REST

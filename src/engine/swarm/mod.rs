@@ -82,13 +82,13 @@ impl Swarm {
     ) {
         if reason == CloseReason::UploadToUpload {
             // Or it would be dialled again, for the same end.
-            self.list.set_seed(peer.address, true);
+            self.list.set_seed(peer.address(), true);
         }
         let listens = peer.listens();
-        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.has_served) {
+        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.activity().has_served()) {
             self.list.remember(address);
         }
-        self.list.disconnected(now, peer.address, parting, limits);
+        self.list.disconnected(now, peer.address(), parting, limits);
         if let Some(address) = listens {
             self.list.disconnected(now, address, parting, limits);
         }

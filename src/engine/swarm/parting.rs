@@ -14,9 +14,9 @@ const HUNG_UP: Duration = Duration::from_secs(10);
 impl Peer {
     /// `wanted`: a read waits, or a download.
     pub(in crate::engine) fn parting(&self, now: Time, reason: CloseReason, wanted: bool) -> Parting {
-        let useless = self.down.total() == 0 && self.upload.payload().total() == 0;
-        let hung_up = useless && now.since(self.connected_at) < HUNG_UP;
-        if reason.is_misconduct() || self.of_no_use || (hung_up && wanted) {
+        let useless = self.activity().payload().total() == 0 && self.upload.payload().total() == 0;
+        let hung_up = useless && now.since(self.activity().connected_at()) < HUNG_UP;
+        if reason.is_misconduct() || self.activity().is_useless() || (hung_up && wanted) {
             Parting::Failed
         } else if hung_up {
             Parting::Idle
@@ -43,7 +43,7 @@ mod tests {
         assert_eq!(peer.parting(NOW + HUNG_UP, CloseReason::InvalidMessage, false), Parting::Failed);
         peer.sent(NOW, 1, 1);
         assert_eq!(peer.parting(NOW, reason, true), Parting::Fair);
-        peer.of_no_use = true;
+        peer.found_useless();
         assert_eq!(peer.parting(NOW, reason, false), Parting::Failed);
     }
 }

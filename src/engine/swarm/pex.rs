@@ -41,9 +41,9 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
     }
     let told_of = |p: &Peer| {
         let seed = if p.is_seed() || p.extensions.upload_only() { flags::SEED } else { 0 };
-        let reachable = if p.incoming { 0 } else { flags::REACHABLE };
-        let encryption = if p.kind.is_encrypted() { flags::ENCRYPTION } else { 0 };
-        let utp = if p.kind.utp { flags::UTP } else { 0 };
+        let reachable = if p.is_incoming() { 0 } else { flags::REACHABLE };
+        let encryption = if p.kind().is_encrypted() { flags::ENCRYPTION } else { 0 };
+        let utp = if p.kind().utp { flags::UTP } else { 0 };
         Some((known_by(p)?, seed | reachable | encryption | utp))
     };
     let connected: Vec<(SocketAddr, u8)> = peers.values().filter_map(told_of).collect();
@@ -60,6 +60,6 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
 
 /// The address at which others can dial the peer: of one that came to us with the port that it told.
 fn known_by(peer: &Peer) -> Option<SocketAddr> {
-    let address = if peer.incoming { peer.listens()? } else { peer.address };
+    let address = if peer.is_incoming() { peer.listens()? } else { peer.address() };
     Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
 }

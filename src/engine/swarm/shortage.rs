@@ -140,7 +140,8 @@ fn need(now: Time, list: &PeerList, slots: &ConnectionSlots, view: &TorrentView<
     }
     let Some(content) = view.content else {
         // They are given time to answer.
-        let new = |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.connected_at) < PATIENCE;
+        let new =
+            |p: &Peer| p.extensions.ids().ut_metadata.is_some() && now.since(p.activity().connected_at()) < PATIENCE;
         let comes = view.fetch.came_within(now, PATIENCE) || view.peers.values().any(new);
         return (!comes).then_some(Need::Metadata);
     };

@@ -80,7 +80,7 @@ impl SmartBan {
         }
         let gone: Vec<SocketAddr> =
             self.departed.iter().filter(|d| suspects.contains(&d.key)).map(|d| d.address).collect();
-        suspects.extend(peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address))).map(|p| p.key));
+        suspects.extend(peers.values().filter(|p| gone.iter().any(|a| same_host(*a, p.address()))).map(|p| p.key()));
         suspects.sort_unstable();
         suspects.dedup();
         suspects
@@ -127,7 +127,7 @@ impl SmartBan {
 
     /// Who has that key, or had it.
     pub(in crate::engine) fn who(&self, key: PeerKey, peers: &Peers) -> Option<Departed> {
-        let here = peers.get(&key).map(|p| Departed { key, address: p.address, peer_id: p.peer_id });
+        let here = peers.get(&key).map(|p| Departed { key, address: p.address(), peer_id: p.peer_id() });
         here.or_else(|| self.departed.iter().find(|d| d.key == key).copied())
     }
 

@@ -129,7 +129,7 @@ pub(in crate::engine) enum Why {
 
 impl Leaver {
     fn new(peer: &Peer, why: Why) -> Self {
-        Self { key: peer.key, address: peer.address, why }
+        Self { key: peer.key(), address: peer.address(), why }
     }
 
     pub fn reason(&self) -> CloseReason {
@@ -140,7 +140,7 @@ impl Leaver {
 impl Peer {
     /// So long one that has served and chokes us now may be of no use: it has others to serve, and comes back to us.
     fn time_between_turns(&self, all_served: bool) -> Duration {
-        match self.has_served && self.choking.peer_choking() {
+        match self.activity().has_served() && self.choking.peer_choking() {
             true if all_served => SOONEST_TURN,
             true => LAST_TURN,
             false => Duration::ZERO,
@@ -149,7 +149,7 @@ impl Peer {
 
     /// Bytes of payload a second, in both directions.
     fn rate(&self) -> u32 {
-        self.down.per_second().saturating_add(self.upload.payload().per_second())
+        self.activity().payload().per_second().saturating_add(self.upload.payload().per_second())
     }
 
     /// What the connection is worth.
@@ -160,14 +160,14 @@ impl Peer {
             offers,
             serves: offers && !self.choking.peer_choking() && !self.source.is_snubbed(),
             rate: self.rate(),
-            last_useful: self.last_useful,
+            last_useful: self.activity().last_useful(),
         }
     }
 }
 
 impl TorrentView<'_> {
     fn may_go(&self, newcomer: Newcomer) -> impl Iterator<Item = &Peer> {
-        self.peers.values().filter(move |p| p.incoming || !newcomer.for_one_that_came)
+        self.peers.values().filter(move |p| p.is_incoming() || !newcomer.for_one_that_came)
     }
 
     fn rank(&self, peer: &Peer) -> PeerRank {
@@ -176,7 +176,7 @@ impl TorrentView<'_> {
 
     /// All peers and what they are worth.
     pub fn peer_ranks(&self) -> Vec<(PeerRank, PeerKey)> {
-        self.peers.values().map(|p| (self.rank(p), p.key)).collect()
+        self.peers.values().map(|p| (self.rank(p), p.key())).collect()
     }
 
     /// More peers than the torrent may have, those of least worth.
@@ -190,7 +190,7 @@ impl TorrentView<'_> {
     /// All places are taken that a newcomer may have. Of those who came: only theirs.
     pub fn is_full_for(&self, incoming: bool) -> Option<Newcomer> {
         let limit = self.config.connection_limit();
-        let came = self.peers.values().filter(|p| p.incoming).count();
+        let came = self.peers.values().filter(|p| p.is_incoming()).count();
         let for_one_that_came = incoming && came >= limit - limit / KEPT_FOR_DIALS;
         let full = self.peers.len() >= limit || for_one_that_came;
         full.then_some(Newcomer { incoming, for_one_that_came, need: Need::Ours })
@@ -204,8 +204,10 @@ impl TorrentView<'_> {
             if self.undelivered_metadata(p).is_some() {
                 return false;
             }
-            let age = now.since(p.connected_at);
-            let never = p.down.total() == 0 && p.upload.payload().total() == 0 && p.source.requests().is_empty();
+            let age = now.since(p.activity().connected_at());
+            let never = p.activity().payload().total() == 0
+                && p.upload.payload().total() == 0
+                && p.source.requests().is_empty();
             p.is_idle() && age > IDLE || never && !self.rank(p).serves && age > chance
         };
         self.may_go(newcomer).filter(useless).min_by_key(|p| self.rank(p))
@@ -216,7 +218,8 @@ impl TorrentView<'_> {
     fn spared(&self, now: Time, newcomer: Newcomer) -> Option<&Peer> {
         let at_rest = !self.somebody_waits() && self.readers.values().all(|r| !r.is_active(now));
         let rests = |p: &&Peer| at_rest && p.source.requests().is_empty() && !p.choking.peer_interested();
-        let done = |p: &&Peer| now.since(p.last_useful) > IDLE && now.since(p.connected_at) > IDLE;
+        let done =
+            |p: &&Peer| now.since(p.activity().last_useful()) > IDLE && now.since(p.activity().connected_at()) > IDLE;
         match newcomer.need {
             Need::Ours | Need::Any => None,
             Need::Bytes => self.may_go(newcomer).filter(|p| rests(p) && done(p)).min_by_key(|p| self.rank(p)),
@@ -228,7 +231,7 @@ impl TorrentView<'_> {
 
     /// Of one that was asked for metadata that is missing still: whether it ever brought a piece, and since when none.
     fn undelivered_metadata(&self, peer: &Peer) -> Option<(bool, Time)> {
-        self.fetch.undelivered(peer.key).filter(|_| self.content.is_none())
+        self.fetch.undelivered(peer.key()).filter(|_| self.content.is_none())
     }
 }
 
@@ -307,11 +310,11 @@ impl Swarm {
         let read = sinces.into_iter().min()?;
         let longer = self.slots.fair_time(FAIR, read, view.peers.len());
         let fair = if self.is_for_a_named_one(newcomer, read) { FAIR } else { longer };
-        let all_served = self.list.num_dialling() == 0 && view.peers.values().all(|p| p.has_served);
+        let all_served = self.list.num_dialling() == 0 && view.peers.values().all(|p| p.activity().has_served());
         let gives_way = |p: &'a Peer| {
             let since = p.of_no_use_since(now, &pieces)?;
             let chance = fair.max(p.time_between_turns(all_served)) + p.source.path().rtt().min(LONGEST_ROUND_TRIP);
-            (now.since(since) >= chance).then_some((p.has_served, since, p))
+            (now.since(since) >= chance).then_some((p.activity().has_served(), since, p))
         };
         first(view.may_go(newcomer).filter_map(gives_way))
     }
@@ -352,18 +355,18 @@ impl Swarm {
         if newcomer.need != Need::Ours || !self.slots.is_short(now, view) || self.slots.vacant || !tries {
             return None;
         }
-        let new = || view.peers.values().filter(|p| now.since(p.connected_at) < SETTLED).count();
+        let new = || view.peers.values().filter(|p| now.since(p.activity().connected_at()) < SETTLED).count();
         let settled = named || new() <= view.config.connection_limit() / UNSETTLED;
         let slow = |p: &'a Peer| {
-            let age = now.since(p.connected_at);
+            let age = now.since(p.activity().connected_at());
             // Of one that serves us now and then, what it brings in the long run.
             let rate = |r: &Rate| u64::from(r.per_second()).max(r.total() / age.as_secs().max(1));
             let asked = !p.source.requests().is_empty() && !p.source.is_held() && p.source.asked_for(now) >= PROVEN;
-            let drips = !newcomer.incoming && asked && rate(&p.protocol_down) < DRIPS;
-            let goes = drips || settled && age >= PROVEN && rate(&p.down) < SLOW;
-            goes.then_some((rate(&p.down), p))
+            let drips = !newcomer.incoming && asked && rate(p.activity().protocol()) < DRIPS;
+            let goes = drips || settled && age >= PROVEN && rate(p.activity().payload()) < SLOW;
+            goes.then_some((rate(p.activity().payload()), p))
         };
-        let slowest = view.may_go(newcomer).filter_map(slow).min_by_key(|(rate, p)| (*rate, p.key));
+        let slowest = view.may_go(newcomer).filter_map(slow).min_by_key(|(rate, p)| (*rate, p.key()));
         slowest.map(|(_, peer)| peer)
     }
 
@@ -399,9 +402,10 @@ impl Swarm {
         }
         let most = (peers.len() * percent).div_ceil(100).min(waiting);
         // Who brings much is not parted with for somebody who may be dead.
-        let serves = |p: &Peer| !p.source.requests().is_empty() && u64::from(p.down.per_second()) >= SLOW;
-        let settled = peers.values().filter(|p| now.since(p.connected_at) > SETTLED && !serves(p));
-        let mut worst: Vec<_> = settled.map(|p| (p.rate(), p.last_useful, p.key)).collect();
+        let serves =
+            |p: &Peer| !p.source.requests().is_empty() && u64::from(p.activity().payload().per_second()) >= SLOW;
+        let settled = peers.values().filter(|p| now.since(p.activity().connected_at()) > SETTLED && !serves(p));
+        let mut worst: Vec<_> = settled.map(|p| (p.rate(), p.activity().last_useful(), p.key())).collect();
         worst.sort_unstable();
         worst.into_iter().take(most).map(|(_, _, key)| key).collect()
     }
@@ -409,5 +413,5 @@ impl Swarm {
 
 /// Those who never served come first, among equals who is longest of no use.
 fn first<'a>(candidates: impl Iterator<Item = (bool, Time, &'a Peer)>) -> Option<&'a Peer> {
-    candidates.min_by_key(|(served, since, peer)| (*served, *since, peer.key)).map(|(.., peer)| peer)
+    candidates.min_by_key(|(served, since, peer)| (*served, *since, peer.key())).map(|(.., peer)| peer)
 }
