@@ -2,8 +2,8 @@
 
 use super::config::{StorageKind, TorrentFlags};
 use super::metadata::fetch::MetadataFetch;
-use super::peer_events::socket_type;
 use super::swarm::smart_ban::SmartBan;
+use super::swarm_events::socket_type;
 use super::torrent::Torrent;
 use super::trackers::AnnounceJob;
 use crate::alert::{Alert, CloseReason, TorrentState};

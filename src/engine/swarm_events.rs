@@ -1,13 +1,17 @@
-//! What happens between a torrent and its swarm: who is named, dialled, called for, parted with.
+//! What happens between a torrent and its swarm: who is named, dialled, called for, let in, turned away, parted with.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::TorrentFlags;
 use super::content::pieces::PeerKey;
+use super::peer::{Identity, Peer};
+use super::peer_events::violation;
 use super::swarm::dial::DialFailure;
 use super::swarm::duplicates::Duplicate;
 use super::swarm::peer_list::{PeerSource, SwarmLimits};
+use super::swarm::smart_ban::Departed;
 use super::swarm::torrent_view::TorrentView;
 use super::swarm::turnover::{Need, Newcomer, PeerRank, Why};
 use super::swarm::urgency::Urgency;
@@ -16,11 +20,108 @@ use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason, SocketType};
 use crate::base::error::{Error, Operation};
 use crate::base::time::Time;
+use crate::memory::credits::Credits;
+use crate::memory::pool::BLOCK_SIZE;
+use crate::wire::Handshake;
+use crate::wire::stream_kind::StreamKind;
 
 /// A dial that found no place with the session is made again after this.
 const DEFERRED: Duration = Duration::from_millis(200);
 
+/// While a read waits, who found no place is dialled again after this: one may be made.
+const SOON: Duration = Duration::from_secs(3);
+
+/// What a connection runs over, as alerts have it.
+pub(super) fn socket_type(kind: StreamKind) -> SocketType {
+    if kind.utp { SocketType::Utp } else { SocketType::Tcp }
+}
+
 impl Torrent {
+    /// A handshake was exchanged with a peer: it is let in, or turned away with a reason.
+    pub fn peer_connected(
+        &mut self,
+        now: Time,
+        address: SocketAddr,
+        incoming: bool,
+        kind: StreamKind,
+        handshake: &Handshake,
+    ) -> Result<(PeerKey, Arc<Credits>), CloseReason> {
+        if let Some(crossed) = self.torrent_view().crossing(now, incoming, &handshake.peer_id) {
+            self.close(now, crossed, CloseReason::DuplicatePeerId, None);
+        }
+        if let Some(reason) = self.refusal(now, address, incoming, &handshake.peer_id) {
+            self.turn_away(now, address, incoming, reason);
+            return Err(reason);
+        }
+        let limits = self.swarm_limits();
+        let key = self.peers.next_key();
+        let credits = Credits::new(self.cache.pool().clone());
+        let dialling = self.swarm.list().num_dialling().saturating_sub(usize::from(!incoming));
+        let unknown = 1 + dialling + self.peers.values().filter(|p| p.source.is_unknown()).count();
+        let identity = Identity::new(key, address, incoming, kind, handshake);
+        let mut peer = Peer::new(now, identity, credits.clone(), unknown);
+        if let Some(content) = &self.content {
+            peer.know_pieces(content.layout().num_pieces());
+        }
+        self.swarm.list_mut().connected(now, address, incoming, &limits);
+        if !incoming {
+            self.swarm.list_mut().note_kind(address, kind);
+        }
+        self.swarm.let_in(address, incoming);
+        self.peers.set_partial(key, true);
+        self.peers.insert(key, peer);
+        self.peers.set_parole(key, self.smart_ban.was_suspect(address));
+        self.requests.rank_again();
+        self.alert(Alert::PeerConnect {
+            endpoint: address,
+            peer_id: handshake.peer_id,
+            outgoing: !incoming,
+            socket_type: socket_type(kind),
+        });
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.greet(now, &self.config, self.content.as_ref());
+        }
+        if handshake.supports_extensions() {
+            self.send_extended_handshake(now, key);
+        }
+        if self.requests.is_to_refill() {
+            self.asking().fill_all(now);
+        }
+        Ok((key, credits))
+    }
+
+    /// Why a peer is not let in.
+    fn refusal(&mut self, now: Time, address: SocketAddr, incoming: bool, peer_id: &[u8; 20]) -> Option<CloseReason> {
+        if !self.is_active() {
+            Some(CloseReason::TorrentRemoved)
+        } else if self.swarm.list().is_banned(address) || !incoming && self.is_stranger(address) {
+            Some(CloseReason::Blocked)
+        } else if *peer_id == self.config.peer_id {
+            Some(CloseReason::SelfConnection)
+        } else if self.is_duplicate(now, address, peer_id) {
+            Some(CloseReason::DuplicatePeerId)
+        } else if !self.has_place(now, incoming) {
+            Some(CloseReason::TooManyConnections)
+        } else {
+            None
+        }
+    }
+
+    fn turn_away(&mut self, now: Time, address: SocketAddr, incoming: bool, reason: CloseReason) {
+        let limits = self.swarm_limits();
+        if !incoming {
+            self.tell_awaited(address, DialFailure { reason, error: None });
+        }
+        match reason {
+            // Through no fault of its own.
+            CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
+                let rest = if self.a_read_waits() { SOON.min(limits.min_reconnect) } else { limits.min_reconnect };
+                self.swarm.list_mut().dial_deferred(now + rest, address);
+            }
+            _ => self.swarm.list_mut().dial_failed(now, address, &limits),
+        }
+    }
+
     /// The swarm, and what it is judged by.
     fn swarm(&mut self) -> (&mut Swarm, TorrentView<'_>) {
         let active = self.is_active();
@@ -297,5 +398,68 @@ impl Torrent {
     /// May a private torrent not know the peer?
     pub(super) fn is_stranger(&self, address: SocketAddr) -> bool {
         self.is_private() && !self.swarm.list().source(address).intersects(PeerSource::OF_PRIVATE)
+    }
+
+    /// Ends the connection of a peer that has long ceased to read.
+    pub(super) fn close_deaf(&mut self, now: Time, key: PeerKey) {
+        let pieces = self.num_pieces();
+        if self.peers.get(&key).is_some_and(|p| p.outbox.is_deaf(pieces)) {
+            self.close(now, key, CloseReason::NoMemory, Some(violation("it does not read what it is sent")));
+        }
+    }
+
+    /// Ends the connections of those who do not read what waits for them, where somebody has use for the memory.
+    pub(super) fn close_stalled(&mut self, now: Time) {
+        if !self.uploads.anybody_waits() && !self.cache.pool().anybody_waits() {
+            return;
+        }
+        for key in self.peers.stalled(now) {
+            let what = "it does not read what it asked for, and others need the memory";
+            self.close(now, key, CloseReason::NoMemory, Some(violation(what)));
+        }
+    }
+
+    pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
+        self.cache.leave_line();
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        self.close_each(now, &keys, reason);
+    }
+
+    /// Ends a connection: what was asked of it is free again, what it has no longer counts.
+    pub(in crate::engine) fn close(&mut self, now: Time, key: PeerKey, reason: CloseReason, error: Option<Error>) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.requests.peer_gone(&peer);
+        self.hashing.set_burst(key, false);
+        self.choker.peer_gone(&peer);
+        self.uploads.peer_gone(key);
+        self.fetch.peer_gone(key);
+        if let Some(content) = &mut self.content {
+            peer.forget_pieces(content);
+            for r in peer.source.requests() {
+                let charge = peer.source.credits().take(r.piece, r.block * BLOCK_SIZE);
+                content.store_mut().unmark_asked(r.piece, r.block, key);
+                content.store_mut().take_in(r.piece, charge);
+            }
+        }
+        self.queues().give_up_exclusive(key, !peer.parole.is_on());
+        self.smart_ban.note_departed(Departed { key, address: peer.address(), peer_id: peer.peer_id() });
+        if !peer.source.requests().is_empty() {
+            self.requests.came_free();
+        }
+        peer.source.credits().clear();
+        let (parting, limits) = (peer.parting(now, reason, self.somebody_waits()), self.swarm_limits());
+        self.swarm.parted(now, &peer, reason, parting, &limits);
+        let operation = error.as_ref().map_or(Operation::Bittorrent, |e| e.operation);
+        self.alert(Alert::PeerDisconnected {
+            endpoint: peer.address(),
+            peer_id: peer.peer_id(),
+            socket_type: socket_type(peer.kind()),
+            operation,
+            reason,
+            error,
+        });
+        self.out.wake.retain(|k| *k != key);
+        self.out.close.push((key, reason));
+        self.requests.refill_all();
     }
 }

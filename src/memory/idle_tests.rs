@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::idle::Recall;
 use super::pool::{BLOCK_SIZE, Pool};
-use super::queue::{Promise, QueueMember, Rank};
+use super::promise::Promise;
+use super::queue::{QueueMember, Rank};
 
 const SECOND: u64 = 1_000_000;
 const RANK: Rank = Rank { urgency: 1, since: 0 };

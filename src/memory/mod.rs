@@ -9,4 +9,7 @@ pub(crate) mod interlude;
 pub mod outgoing;
 pub(crate) mod overtaking;
 pub mod pool;
+pub mod promise;
 pub mod queue;
+#[cfg(test)]
+mod queue_tests;

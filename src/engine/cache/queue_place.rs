@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::base::time::Time;
 use crate::engine::content::want::Class;
 use crate::memory::idle::Recall;
-use crate::memory::queue::{Promise, QueueMember, Rank, WaiterState};
+use crate::memory::promise::Promise;
+use crate::memory::queue::{QueueMember, Rank, WaiterState};
 
 /// Who had memory and brought nothing into it stands there for so long, twice as long each time.
 const BEHIND: Duration = Duration::from_secs(10);

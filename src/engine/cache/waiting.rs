@@ -10,7 +10,8 @@ use crate::engine::content::want::{Class, Pick, Want};
 use crate::engine::readers::Readers;
 use crate::engine::readers::reader::{PATIENT, Reader};
 use crate::memory::idle::Recall;
-use crate::memory::queue::{HeadNeed, Promise, Rank, WaiterState};
+use crate::memory::promise::Promise;
+use crate::memory::queue::{HeadNeed, Rank, WaiterState};
 
 /// In line, who wants all memory at once stands as if he had come later by so many times what his last turn took, who wants a part of it, by
 /// that part of the time: a turn keeps from others what they could read meanwhile, so those that cost more come more seldom.

@@ -20,7 +20,7 @@ use self::pieces::{Stage, Store};
 use self::verifier::Verifier;
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Pool};
-use crate::memory::queue::Promise;
+use crate::memory::promise::Promise;
 use crate::metainfo::{FileLayout, Info};
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::piece_hash::PieceHash;
 use super::pieces::{MAX_COPIES, PeerKey};
 use crate::base::time::Time;
 use crate::memory::pool::{Block, Blocks, Pool};
-use crate::memory::queue::Promise;
+use crate::memory::promise::Promise;
 
 /// One block of a piece on its way.
 #[derive(Debug, Clone, Default)]

@@ -14,7 +14,7 @@ pub use super::piece::{BlockState, PieceState, Stage};
 use super::piece_hash::PieceHash;
 use crate::base::time::Time;
 use crate::memory::pool::Block;
-use crate::memory::queue::Promise;
+use crate::memory::promise::Promise;
 
 /// A connection of a torrent. Numbers are not used twice in a torrent's life; 0 is nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -7,7 +7,8 @@ use crate::engine::content::want::{Class, Pick};
 use crate::engine::readers::reader::PATIENT;
 use crate::memory::idle::Recall;
 use crate::memory::pool::{BLOCK_SIZE, Reservation};
-use crate::memory::queue::{Promise, Rank, WaiterState};
+use crate::memory::promise::Promise;
+use crate::memory::queue::{Rank, WaiterState};
 
 /// The charge for one block, and what is set aside for the rest of its piece if that is begun with it.
 pub(in crate::engine) type Charge = (Reservation, Option<Promise>);

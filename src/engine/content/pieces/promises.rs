@@ -2,7 +2,7 @@
 
 use super::{PieceState, Store};
 use crate::memory::pool::Reservation;
-use crate::memory::queue::Promise;
+use crate::memory::promise::Promise;
 
 impl Store {
     /// Changes what is set aside for a piece, and keeps count of it.
