@@ -18,7 +18,7 @@ use super::readers::explanation::{Explanation, MemoryUse, PeerCounts, PieceBlock
 use super::readers::reader::{Reader, ReaderId};
 use super::readers::stored::Stored;
 use super::readers::{Readers, gone};
-use super::requests::scheduler::Queue;
+use super::requests::dispatch::Queue;
 use super::swarm::Swarm;
 use crate::base::error::Result;
 use crate::base::time::Time;
@@ -298,7 +298,7 @@ impl Facts<'_> {
         for piece in content.store().present() {
             let Some(slot) = content.store().slot(*piece) else { continue };
             let wanted = |r: &Reader| {
-                r.window().contains(*piece) || r.probes().iter().any(|p| r.span().piece_at(p.offset) == *piece)
+                r.window().contains(*piece) || r.reads_at().iter().any(|p| r.span().piece_at(p.offset) == *piece)
             };
             let part = if slot.stage() == Stage::Writing {
                 &mut used.held

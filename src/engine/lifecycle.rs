@@ -216,7 +216,7 @@ impl Torrent {
         if self.run_state.checking {
             return;
         }
-        self.asking().review_interests(now);
+        self.scheduler().review_interests(now);
         let Some(content) = &self.content else { return };
         if self.run_state.review(content, self.config.storage, &mut self.out.alerts) {
             self.trackers.completed(now);

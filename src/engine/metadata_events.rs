@@ -193,7 +193,7 @@ impl Torrent {
         self.part_with_strangers(now);
         self.offer_metadata(now);
         self.readers_changed();
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// In the form that the metadata asks for: those of several files are directories.

@@ -106,7 +106,7 @@ impl Torrent {
             if let Err(what) = outcome {
                 self.close(now, key, CloseReason::InvalidMessage, Some(violation(what)));
                 // What it was asked for is asked of others now.
-                self.asking().fill_all(now);
+                self.scheduler().fill_all(now);
                 return;
             }
         }
@@ -116,9 +116,9 @@ impl Torrent {
         if let Some(content) = &self.content {
             self.requests.prune_late(content);
         }
-        self.asking().fill(now, key);
+        self.scheduler().fill(now, key);
         if self.requests.is_to_refill() {
-            self.asking().fill_all(now)
+            self.scheduler().fill_all(now)
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             // Its own task looks at the outbox after this; only what comes later needs a wake.
@@ -186,13 +186,13 @@ impl Torrent {
         let Some(content) = &mut self.content else { return peer.has_early(piece) };
         match peer.has_piece(content, piece)? {
             Have::Known => {}
-            Have::RevealedAgain => self.asking().heard_of_pieces(now),
+            Have::RevealedAgain => self.scheduler().heard_of_pieces(now),
             Have::News => {
                 if peer.is_seed() {
                     self.swarm.list_mut().set_seed(peer.address(), true);
                 }
-                self.asking().update_interest(now, key);
-                self.asking().heard_of_pieces(now);
+                self.scheduler().update_interest(now, key);
+                self.scheduler().heard_of_pieces(now);
             }
         }
         Ok(())
@@ -218,7 +218,7 @@ impl Torrent {
             self.requests.refill_all();
         }
         self.queues().suspect_stops(key);
-        self.asking().update_interest(now, key);
+        self.scheduler().update_interest(now, key);
         Ok(())
     }
 
@@ -252,8 +252,8 @@ impl Torrent {
         let needs_look = peer.haves.needs_look(stays);
         self.swarm.list_mut().set_seed(peer.address(), peer.is_seed());
         self.peers.set_partial(key, needs_look);
-        self.asking().update_interest(now, key);
-        self.asking().heard_of_pieces(now);
+        self.scheduler().update_interest(now, key);
+        self.scheduler().heard_of_pieces(now);
         Ok(())
     }
 
@@ -324,7 +324,7 @@ impl Torrent {
     /// The stream of a peer broke the protocol.
     pub fn peer_violated(&mut self, now: Time, key: PeerKey, error: &WireError) {
         self.close(now, key, error.close_reason(), Some(violation(error.to_string())));
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// The connection ended under it.
@@ -332,7 +332,7 @@ impl Torrent {
         self.close(now, key, CloseReason::None, error);
         self.peer_paused(now, key);
         self.call_for_peers(now);
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
         self.out.close.retain(|(k, _)| *k != key);
     }
 
@@ -420,7 +420,7 @@ impl Torrent {
         }
         self.close_stalled(now);
         for key in end_lingering(now, &mut self.peers) {
-            self.asking().update_interest(now, key);
+            self.scheduler().update_interest(now, key);
         }
         self.requests.aggregate_mut().note_silent(self.peers.silent_requests(now));
         let review = self.peers.review(now, &rules, &mut self.out.wake);
@@ -450,7 +450,7 @@ impl Torrent {
             }
             self.requests.refill_all();
         }
-        self.asking().try_those_who_are_out(now);
+        self.scheduler().try_those_who_are_out(now);
     }
 
     pub(super) fn num_pieces(&self) -> u32 {

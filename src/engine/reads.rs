@@ -43,9 +43,9 @@ impl Torrent {
         let (readers, stored) = self.readers();
         let size = readers.open(now, id, file, options, &stored)?;
         self.requests.demand_changed();
-        self.asking().clear_the_way(now);
-        self.asking().review_interests(now);
-        self.asking().fill_all(now);
+        self.scheduler().clear_the_way(now);
+        self.scheduler().review_interests(now);
+        self.scheduler().fill_all(now);
         Ok(size)
     }
 
@@ -54,10 +54,10 @@ impl Torrent {
             self.requests.demand_changed();
             // Without its reader a window is wanted no more: what was asked for it is taken back.
             if self.content.as_ref().is_some_and(|c| !c.picker().has_wanted()) {
-                self.asking().cancel_unwanted(now);
+                self.scheduler().cancel_unwanted(now);
             }
-            self.asking().review_interests(now);
-            self.asking().fill_all(now);
+            self.scheduler().review_interests(now);
+            self.scheduler().fill_all(now);
         }
     }
 
@@ -104,8 +104,8 @@ impl Torrent {
     pub fn follow_up(&mut self, now: Time) {
         if self.readers.owes_follow_up() {
             self.call_for_peers(now);
-            self.asking().clear_the_way(now);
-            self.asking().fill_all(now);
+            self.scheduler().clear_the_way(now);
+            self.scheduler().fill_all(now);
         }
     }
 
@@ -116,7 +116,7 @@ impl Torrent {
             self.readers.begin_probe(now, id, offset);
             self.requests.demand_changed();
             self.call_for_peers(now);
-            self.asking().fill_all(now);
+            self.scheduler().fill_all(now);
         }
         Ok(outcome)
     }
@@ -139,11 +139,11 @@ impl Torrent {
         let near = self.readers.seek(now, id, position)?;
         self.requests.demand_changed();
         if !near {
-            self.asking().cancel_unwanted(now);
-            self.asking().cancel_beyond(now);
-            self.asking().clear_the_way(now);
+            self.scheduler().cancel_unwanted(now);
+            self.scheduler().cancel_beyond(now);
+            self.scheduler().clear_the_way(now);
         }
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
         self.readers_changed();
         Ok(())
     }
@@ -153,9 +153,9 @@ impl Torrent {
     pub fn set_reader_options(&mut self, now: Time, id: ReaderId, options: ReaderOptions) -> Result<()> {
         self.readers.set_options(now, id, options)?;
         self.requests.demand_changed();
-        self.asking().cancel_unwanted(now);
-        self.asking().clear_the_way(now);
-        self.asking().fill_all(now);
+        self.scheduler().cancel_unwanted(now);
+        self.scheduler().clear_the_way(now);
+        self.scheduler().fill_all(now);
         self.readers_changed();
         Ok(())
     }
@@ -175,8 +175,8 @@ impl Torrent {
         self.readers.prebuffer(id, head, tail)?;
         self.requests.demand_changed();
         // How much it is follows from the window, which is cut anew for it.
-        self.asking().refresh_wants(now);
-        self.asking().fill_all(now);
+        self.scheduler().refresh_wants(now);
+        self.scheduler().fill_all(now);
         self.prebuffer_progress();
         Ok(())
     }
@@ -323,9 +323,9 @@ impl Torrent {
     }
 
     fn wants_changed(&mut self, now: Time) {
-        self.asking().review_interests(now);
-        let mut asking = self.asking();
-        asking.cancel_unpicked(now);
-        asking.fill_all(now);
+        self.scheduler().review_interests(now);
+        let mut scheduler = self.scheduler();
+        scheduler.cancel_unpicked(now);
+        scheduler.fill_all(now);
     }
 }

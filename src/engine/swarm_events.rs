@@ -85,7 +85,7 @@ impl Torrent {
             self.send_extended_handshake(now, key);
         }
         if self.requests.is_to_refill() {
-            self.asking().fill_all(now);
+            self.scheduler().fill_all(now);
         }
         Ok((key, credits))
     }
@@ -331,7 +331,7 @@ impl Torrent {
         self.close_each(now, keys, CloseReason::TooManyConnections);
         // What they were asked for is asked of others.
         if self.requests.is_to_refill() {
-            self.asking().fill_all(now);
+            self.scheduler().fill_all(now);
         }
     }
 

@@ -209,7 +209,7 @@ impl Torrent {
         self.choker.rules_changed(now, &self.choker_rules());
         self.part_with_surplus(now);
         self.requests.demand_changed();
-        self.asking().fill_everybody(now);
+        self.scheduler().fill_everybody(now);
     }
 
     pub fn set_listen_port(&mut self, port: u16) {
@@ -256,8 +256,8 @@ impl Torrent {
         if flags.contains(TorrentFlags::UPLOAD_MODE) && on {
             self.queues().cancel_all(now);
         }
-        self.asking().review_interests(now);
-        self.asking().fill_everybody(now);
+        self.scheduler().review_interests(now);
+        self.scheduler().fill_everybody(now);
     }
 
     pub fn set_limits(&mut self, now: Time, max_connections: Option<u32>, max_uploads: Option<u32>) {
@@ -313,13 +313,13 @@ impl Torrent {
         self.collect_hashes(now);
         let late = self.requests.next_late().is_some_and(|at| at <= now) && self.may_ask();
         if late {
-            let mut asking = self.asking();
-            asking.ask_late(now);
-            asking.fill_all(now);
+            let mut scheduler = self.scheduler();
+            scheduler.ask_late(now);
+            scheduler.fill_all(now);
         }
         let refused = self.requests.forgive_refusals(now, &mut self.peers);
         if refused {
-            self.asking().fill_all(now);
+            self.scheduler().fill_all(now);
         }
         let early =
             now < self.run_state.last_tick + self.pulse() && self.trackers.next_timeout().is_none_or(|at| at > now);
@@ -354,13 +354,13 @@ impl Torrent {
         self.choker.fill_slots(now, &rules, &mut self.peers, &mut self.out.wake);
         self.metadata_timeouts(now);
         self.send_pex(now);
-        self.asking().update_shares(now);
+        self.scheduler().update_shares(now);
         if self.run_state.checking {
             return;
         }
         self.cache.pool().review_line(now.micros());
-        if self.asking().give_up_stuck(now) {
-            self.asking().fill_everybody(now);
+        if self.scheduler().give_up_stuck(now) {
+            self.scheduler().fill_everybody(now);
         }
         // While it waits, a reader of its own may have fallen asleep.
         if self.cache.is_in_line() {
@@ -373,9 +373,9 @@ impl Torrent {
         self.cache.leave_line();
         let (uploads, mut rest) = self.serving();
         uploads.serve_waiting(now, &mut rest);
-        let mut asking = self.asking();
-        asking.review_revealed(now);
-        asking.fill_everybody(now);
+        let mut scheduler = self.scheduler();
+        scheduler.review_revealed(now);
+        scheduler.fill_everybody(now);
         self.yield_memory(now);
         self.tell_pressure(now);
     }

@@ -10,8 +10,8 @@ use super::content::pieces::{HashJob, PeerKey};
 use super::output::DiskJob;
 use super::peer::availability::tell_have;
 use super::peer::received_block::{BlockOutcome, ReceivedBlock};
-use super::requests::asking::Asking;
 use super::requests::queues::Queues;
+use super::requests::scheduler::Scheduler;
 use super::torrent::Torrent;
 use crate::alert::{Alert, CloseReason};
 use crate::base::error::{Error, Result};
@@ -20,8 +20,8 @@ use crate::memory::pool::{BLOCK_SIZE, Block};
 
 impl Torrent {
     /// What is touched when peers are asked for blocks, and when memory is taken or given back.
-    pub(super) fn asking(&mut self) -> Asking<'_> {
-        Asking {
+    pub(super) fn scheduler(&mut self) -> Scheduler<'_> {
+        Scheduler {
             config: &self.config,
             run_state: &mut self.run_state,
             content: &mut self.content,
@@ -167,7 +167,7 @@ impl Torrent {
         }
         self.acquit(now, piece);
         if self.requests.is_to_refill() {
-            self.asking().fill_all(now);
+            self.scheduler().fill_all(now);
         }
     }
 
@@ -183,7 +183,7 @@ impl Torrent {
                 self.disk_failed(now, generation, error, filename);
             }
         }
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// From now on a reader gets the piece.
@@ -217,7 +217,7 @@ impl Torrent {
         let offers = self.peers.offer_changed(content, piece, true);
         self.requests.linger(now, &offers.showed, &mut self.peers, content);
         for key in offers.changed {
-            self.asking().update_interest(now, key);
+            self.scheduler().update_interest(now, key);
         }
     }
 
@@ -229,7 +229,7 @@ impl Torrent {
         for piece in found {
             self.announce_piece(now, piece);
         }
-        self.asking().update_interests(now);
+        self.scheduler().update_interests(now);
     }
 
     fn piece_failed(&mut self, now: Time, piece: u32) {
@@ -257,7 +257,7 @@ impl Torrent {
             }
         }
         self.requests.demand_changed();
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// The piece came right: who sent other bytes for it before is banned, the rest are innocent.
@@ -309,14 +309,14 @@ impl Torrent {
     pub fn memory_came(&mut self, now: Time) {
         self.cache.leave_line();
         self.requests.came_free();
-        self.asking().fill_everybody(now);
+        self.scheduler().fill_everybody(now);
     }
 
     /// At the end of an event: what others wait for is given back as soon as it is not needed, and a place in line that is of no use
     /// any more is left.
     pub fn settle_memory(&mut self, now: Time) {
-        self.asking().enforce_limit(now);
-        self.asking().give_up_what_is_called_in(now);
+        self.scheduler().enforce_limit(now);
+        self.scheduler().give_up_what_is_called_in(now);
         self.cache.note_held(self.content.as_ref().map_or(0, Content::blocks_held));
         if self.requests.demand().is_outdated() && self.cache.pool().anybody_waits() {
             self.review_memory(now);
@@ -326,7 +326,7 @@ impl Torrent {
 
     /// Others wait for memory: gives the first of them what it lacks, as far as it can be spared.
     pub fn yield_memory(&mut self, now: Time) {
-        self.asking().give_up_what_is_called_in(now);
+        self.scheduler().give_up_what_is_called_in(now);
         // Where nothing goes on, nobody asks again.
         let asked_lately = self.cache.was_asked_lately(now) && self.is_running();
         if !asked_lately && self.cache.others_lack().is_some() {
@@ -340,44 +340,44 @@ impl Torrent {
     pub(super) fn rest_from_memory(&mut self, now: Time) {
         self.cache.leave_line();
         self.requests.demand_changed();
-        self.asking().update_shares(now);
+        self.scheduler().update_shares(now);
         self.yield_memory(now);
     }
 
     /// Wants it all anew, which leaves the line, takes its place again, and gives what it can spare.
     fn review_memory(&mut self, now: Time) {
         let waited = self.cache.is_in_line();
-        let mut asking = self.asking();
-        asking.refresh_wants(now);
+        let mut scheduler = self.scheduler();
+        scheduler.refresh_wants(now);
         if waited {
-            asking.fill_everybody(now);
+            scheduler.fill_everybody(now);
         } else {
-            asking.fill_all(now);
+            scheduler.fill_all(now);
         }
-        asking.give_back(now);
+        scheduler.give_back(now);
     }
 
     /// The session's limit is about to be so many bytes: what can be spared goes, here as in its other torrents, before any of them loses
     /// what it needs.
     pub fn spare(&mut self, now: Time, limit_bytes: u64) {
-        self.asking().evict_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
+        self.scheduler().evict_down_to(now, limit_bytes / u64::from(BLOCK_SIZE));
     }
 
     /// The session's limit was set: the windows follow, and what is beyond it goes.
     pub fn enforce_limit(&mut self, now: Time) {
         self.requests.demand_changed();
-        self.asking().refresh_wants(now);
-        self.asking().enforce_limit(now);
+        self.scheduler().refresh_wants(now);
+        self.scheduler().enforce_limit(now);
         self.requests.demand_changed();
         // A read of a piece that does not fit any more fails.
         self.readers_changed();
-        self.asking().fill_everybody(now);
+        self.scheduler().fill_everybody(now);
     }
 
     /// Shares of the session changed: the windows follow.
     pub fn shares_changed(&mut self, now: Time) {
         self.requests.demand_changed();
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// Protects these pieces, and no others, from eviction. Refused beyond half the session's limit.
@@ -402,7 +402,7 @@ impl Torrent {
             self.out.shares_changed |= self.cache.keep_protected(content, self.config.storage);
         }
         self.requests.demand_changed();
-        self.asking().fill_all(now);
+        self.scheduler().fill_all(now);
     }
 
     /// Can the piece be read back now, without the network?

@@ -1,4 +1,4 @@
-//! Asking a node for its number.
+//! Scheduler a node for its number.
 //!
 //! The crate learns nodes from what others tell it, and never puts the nodes that it was given as addresses into its table: a
 //! bootstrap node that knows nobody would lead nowhere, and a node added by hand nowhere but to its acquaintances. So these

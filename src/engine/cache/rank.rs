@@ -67,7 +67,7 @@ impl Keepers<'_> {
                 waits_at(w.offset)
                     || (window.ahead.contains(&piece) && reader.span().pieces_of(w.offset, w.len).contains(&piece))
             });
-            let by_this = if !halted && (waits || reader.probes().iter().any(|p| waits_at(p.offset))) {
+            let by_this = if !halted && (waits || reader.reads_at().iter().any(|p| waits_at(p.offset))) {
                 EvictionRank::Kept
             } else if !window.contains(piece) {
                 continue;

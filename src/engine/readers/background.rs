@@ -25,7 +25,7 @@ impl Reader {
     /// Does it take what those in front leave, where that is so many pieces? A `read_at` is urgent, and needs its window.
     pub(in crate::engine) fn stands_behind(&self, now: Time, room: Option<u64>) -> bool {
         self.options.background
-            && self.probes.is_empty()
+            && self.reads_at.is_empty()
             && room.is_some_and(|pieces| pieces > 0 || !self.is_impatient(now))
     }
 

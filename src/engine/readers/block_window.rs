@@ -6,7 +6,7 @@ use super::span::Span;
 use crate::memory::pool::BLOCK_SIZE;
 
 /// Blocks fetched for a `read_at` that waits, where half of the share holds so many.
-pub(super) const PROBE_BLOCKS: u64 = 8;
+pub(super) const READ_AT_BLOCKS: u64 = 8;
 
 /// Blocks, numbered through the torrent as if all pieces had as many as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct BlockWindow {
     pub at: u64,
     pub(super) per_piece: u64,
     /// Blocks fetched for a `read_at`.
-    pub(super) probe: u32,
+    pub(super) read_at: u32,
 }
 
 impl BlockWindow {
@@ -29,13 +29,13 @@ impl BlockWindow {
             u64::from(piece) * per_piece + u64::from(block)
         };
         let (first, end) = (number(0), number(until.saturating_sub(1)) + 1);
-        let probe = PROBE_BLOCKS.min((blocks / 2).max(1)) as u32;
+        let read_at = READ_AT_BLOCKS.min((blocks / 2).max(1)) as u32;
         if position >= until {
-            return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece, probe };
+            return Self { keep: end.saturating_sub(blocks).max(first)..end, at: end, per_piece, read_at };
         }
         let at = number(position);
         let until = (at + (blocks - behind).min(ahead).max(1)).min(end);
-        Self { keep: at.saturating_sub(behind).max(first)..until, at, per_piece, probe }
+        Self { keep: at.saturating_sub(behind).max(first)..until, at, per_piece, read_at }
     }
 
     pub(super) fn number(&self, piece: u32, block: u32) -> u64 {

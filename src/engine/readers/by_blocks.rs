@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::block_window::{BlockWindow, PROBE_BLOCKS};
+use super::block_window::{BlockWindow, READ_AT_BLOCKS};
 use super::open_readers::Readers;
 use super::reader::Reader;
 use crate::memory::pool::BLOCK_SIZE;
@@ -35,18 +35,18 @@ impl Reader {
     /// Memory for what is read elsewhere, beside the window.
     pub(in crate::engine) fn probes_cost(&self, share: u64) -> u64 {
         if self.reads_by_blocks(share) {
-            let (probes, block) = (self.probes.len() as u64, u64::from(BLOCK_SIZE));
-            return probes * block * PROBE_BLOCKS.min((share / block / 2 / probes.max(1)).max(1));
+            let (reads_at, block) = (self.reads_at.len() as u64, u64::from(BLOCK_SIZE));
+            return reads_at * block * READ_AT_BLOCKS.min((share / block / 2 / reads_at.max(1)).max(1));
         }
         let pieces: std::collections::BTreeSet<u32> =
-            self.probes.iter().map(|p| self.span.piece_at(p.offset)).collect();
+            self.reads_at.iter().map(|p| self.span.piece_at(p.offset)).collect();
         self.span.piece_cost() * pieces.len() as u64
     }
 
     /// The blocks that a waiting `read_at` needs of its piece.
-    pub(in crate::engine) fn probe_blocks(&self, offset: u64) -> (u32, Range<u32>) {
+    pub(in crate::engine) fn read_at_blocks(&self, offset: u64) -> (u32, Range<u32>) {
         let (piece, block) = self.span.block_at(offset);
-        (piece, block..block + self.window.block_window.as_ref().map_or(PROBE_BLOCKS as u32, |s| s.probe))
+        (piece, block..block + self.window.block_window.as_ref().map_or(READ_AT_BLOCKS as u32, |s| s.read_at))
     }
 
     /// What the reader keeps and fetches around its position, in the file.
@@ -82,13 +82,13 @@ impl Reader {
 
     /// How far the block lies outside all that the reader needs; `None`: it needs it, or the whole piece.
     pub(in crate::engine) fn spares(&self, piece: u32, block: u32) -> Option<u64> {
-        let probed = self.probes.iter().map(|p| self.probe_blocks(p.offset)).filter(|(p, _)| *p == piece);
+        let read_at = self.reads_at.iter().map(|p| self.read_at_blocks(p.offset)).filter(|(p, _)| *p == piece);
         match &self.window.block_window {
             Some(stretch) => {
                 let beyond = stretch.beyond(stretch.number(piece, block));
-                (beyond > 0 && !probed.into_iter().any(|(_, blocks)| blocks.contains(&block))).then_some(beyond)
+                (beyond > 0 && !read_at.into_iter().any(|(_, blocks)| blocks.contains(&block))).then_some(beyond)
             }
-            None => (!self.window.contains(piece) && probed.count() == 0).then_some(u64::MAX),
+            None => (!self.window.contains(piece) && read_at.count() == 0).then_some(u64::MAX),
         }
     }
 }
@@ -101,8 +101,8 @@ impl Readers {
 
     /// Is the piece read block by block?
     pub(in crate::engine) fn is_read_by_blocks(&self, piece: u32) -> bool {
-        let probed = |r: &Reader| r.probes.iter().any(|p| r.span.piece_at(p.offset) == piece);
-        self.map.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || probed(r)))
+        let read_at = |r: &Reader| r.reads_at.iter().any(|p| r.span.piece_at(p.offset) == piece);
+        self.map.values().any(|r| r.window.block_window.is_some() && (r.window.contains(piece) || read_at(r)))
     }
 }
 

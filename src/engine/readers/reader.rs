@@ -77,7 +77,7 @@ pub struct Waiting {
 
 /// A `read_at` that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Probe {
+pub struct ReadAt {
     /// In the file.
     pub offset: u64,
     /// Since when its bytes are waited for, by this call and by those before it that were given up.
@@ -97,7 +97,7 @@ pub struct Reader {
     /// The last read that was given up, and when.
     given_up: Option<(Waiting, Time)>,
     /// What `read_at` calls wait for.
-    pub(super) probes: Vec<Probe>,
+    pub(super) reads_at: Vec<ReadAt>,
     retries: Retries,
     pub(super) prebuffer: Option<Prebuffer>,
     pub(super) window: Window,
@@ -126,7 +126,7 @@ impl Reader {
             options,
             waiting: None,
             given_up: None,
-            probes: Vec::new(),
+            reads_at: Vec::new(),
             retries: Retries::default(),
             prebuffer: None,
             window: Window::default(),
@@ -161,8 +161,8 @@ impl Reader {
     }
 
     /// What `read_at` calls wait for.
-    pub fn probes(&self) -> &[Probe] {
-        &self.probes
+    pub fn reads_at(&self) -> &[ReadAt] {
+        &self.reads_at
     }
 
     pub fn prebuffer(&self) -> Option<&Prebuffer> {
@@ -233,7 +233,7 @@ impl Reader {
     /// Where reads wait, and since when each is wanted.
     pub fn waits(&self) -> impl Iterator<Item = (u64, Time)> {
         let read = self.waiting().into_iter().map(|w| (w.offset, w.wanted_since));
-        read.chain(self.probes.iter().map(|p| (p.offset, p.since)))
+        read.chain(self.reads_at.iter().map(|p| (p.offset, p.since)))
     }
 
     pub fn seek(&mut self, now: Time, position: u64) {
@@ -285,7 +285,7 @@ impl Reader {
 
     /// Does any read wait, at its position or elsewhere?
     pub fn reads_wait(&self) -> bool {
-        self.waiting().is_some() || !self.probes.is_empty()
+        self.waiting().is_some() || !self.reads_at.is_empty()
     }
 
     /// The read at the position that waits.
@@ -345,14 +345,14 @@ impl Reader {
     /// A `read_at` found nothing, and waits.
     pub fn begin_probe(&mut self, now: Time, offset: u64) {
         let since = self.retries.begun(now, Place::Offset(offset));
-        self.probes.push(Probe { offset, since });
+        self.reads_at.push(ReadAt { offset, since });
     }
 
     /// Its caller got it, or gave up. False: there is none.
     pub fn stop_probe(&mut self, now: Time, offset: u64) -> bool {
-        let Some(at) = self.probes.iter().position(|p| p.offset == offset) else { return false };
-        let probe = self.probes.swap_remove(at);
-        self.retries.gave_up(now, Place::Offset(offset), probe.since);
+        let Some(at) = self.reads_at.iter().position(|p| p.offset == offset) else { return false };
+        let read_at = self.reads_at.swap_remove(at);
+        self.retries.gave_up(now, Place::Offset(offset), read_at.since);
         true
     }
 
@@ -444,7 +444,7 @@ mod tests {
         for try_ in 8..20 {
             r.begin_probe(at(try_ * 1000), MIB);
             r.begin_probe(at(try_ * 1000 + 1), try_ * MIB);
-            assert_eq!(r.probes[0].since, at(8000));
+            assert_eq!(r.reads_at[0].since, at(8000));
             assert!(r.stop_probe(at(try_ * 1000 + 990), MIB) && r.stop_probe(at(try_ * 1000 + 999), try_ * MIB));
             assert!(!r.stop_probe(at(try_ * 1000 + 999), MIB));
         }

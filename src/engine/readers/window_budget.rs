@@ -70,7 +70,7 @@ impl Readers {
             let rest = each.saturating_sub(reader.probes_cost(each));
             reader.window = reader.compute_window(Some(rest), percent);
             reader.window.asleep = all;
-            reader.window.tight = !reader.probes.is_empty() && rest < reader.span.piece_cost();
+            reader.window.tight = !reader.reads_at.is_empty() && rest < reader.span.piece_cost();
         }
     }
 }

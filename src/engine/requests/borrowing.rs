@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::content::want::{Class, Pick};
 use crate::memory::idle::Recall;
@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// The last of so many parts of memory is lent only for what is played at once.
 const FOR_THE_LAST: u64 = 4;
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// May a piece of so many blocks be begun in memory that others were promised and do not use? If it plays, and is here soon. How much
     /// is to stand idle beside it: what is not played at once takes the last of it from nobody, nor does who had to give some back a moment ago.
     pub(super) fn may_borrow(&self, now: Time, pick: Pick, blocks: u64) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::bandwidth::path::QueueTime;
 use crate::engine::content::pieces::PeerKey;
@@ -14,7 +14,7 @@ use crate::engine::readers::Readers;
 /// A queue so many times as long as what keeps a way full was asked for when nobody played.
 const MUCH_TOO_LONG: usize = 2;
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// After a seek: what stands before the new window in the peers' queues is taken back.
     pub(in crate::engine) fn cancel_unwanted(&mut self, now: Time) {
         self.refresh_wants(now);

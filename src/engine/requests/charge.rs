@@ -1,6 +1,6 @@
 //! The charge for a block: from what was set aside for its piece, from memory that is free, or from what has to go for it.
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::cache::queue_place::urgency_of;
 use crate::engine::content::want::{Class, Pick};
@@ -26,7 +26,7 @@ struct Need {
     beside: Option<u64>,
 }
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// Charges the block. `None`: there is no memory for it now.
     pub(in crate::engine) fn charge(&mut self, now: Time, pick: Pick) -> Option<Charge> {
         let content = self.content.as_ref()?;
@@ -83,10 +83,10 @@ impl Asking<'_> {
         let claims = self.has_claim_to(begun, pick.class, blocks);
         let place = if claims { rank } else { rank.after_all() };
         let for_players = if whole { self.left_to_players(now, pick.class, rank) } else { 0 };
-        let is_left = |asking: &Self| for_players > 0 && asking.cache.pool().available() < blocks + for_players;
-        let has = |asking: &mut Self| {
-            let promise = if is_left(asking) { None } else { asking.cache.promise(place, blocks) };
-            promise.or_else(|| asking.cache.borrow(blocks, beside?))
+        let is_left = |scheduler: &Self| for_players > 0 && scheduler.cache.pool().available() < blocks + for_players;
+        let has = |scheduler: &mut Self| {
+            let promise = if is_left(scheduler) { None } else { scheduler.cache.promise(place, blocks) };
+            promise.or_else(|| scheduler.cache.borrow(blocks, beside?))
         };
         let mut promise = has(self);
         let mut made_room = false;

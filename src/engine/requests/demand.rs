@@ -45,9 +45,9 @@ pub fn order(
         let bitrate = if reader.bitrate() == 0 { ASSUMED_BITRATE } else { reader.bitrate() };
         let span_time = |bytes: u64| Duration::from_micros(bytes.saturating_mul(1_000_000) / bitrate);
         if let Some(stretch) = &reader.window().block_window {
-            for probe in reader.probes() {
-                let (piece, blocks) = reader.probe_blocks(probe.offset);
-                push(Want { class: Class::Blocked, due: probe.since, piece, from: blocks.start, until: blocks.end });
+            for read_at in reader.reads_at() {
+                let (piece, blocks) = reader.read_at_blocks(read_at.offset);
+                push(Want { class: Class::Blocked, due: read_at.since, piece, from: blocks.start, until: blocks.end });
             }
             for (piece, blocks, ahead) in stretch.wanted() {
                 let (class, due) = match reader.wait_at(now) {
@@ -67,10 +67,10 @@ pub fn order(
                 push(Want { from: first(piece), ..Want::whole(class, waiting.wanted_since, piece) });
             }
         }
-        for probe in reader.probes() {
-            let (piece, block) = reader.span().block_at(probe.offset);
+        for read_at in reader.reads_at() {
+            let (piece, block) = reader.span().block_at(read_at.offset);
             let from = if unverified { block } else { 0 };
-            push(Want { from, ..Want::whole(Class::Blocked, probe.since, piece) });
+            push(Want { from, ..Want::whole(Class::Blocked, read_at.since, piece) });
             if from > 0 {
                 push(Want::whole(base, now, piece));
             }

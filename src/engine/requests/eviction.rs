@@ -3,7 +3,7 @@
 //! A piece leaves memory storage all at once: its blocks, the have-map, the picker, the peers' view of us. Nobody is to
 //! blame for it and it can be wanted again at once.
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::alert::Alert;
 use crate::base::time::Time;
 use crate::engine::cache::rank::{EvictionRank, evictable_by};
@@ -12,7 +12,7 @@ use crate::engine::content::pieces::{PieceState, Stage};
 use crate::engine::content::want::{Class, Pick};
 use crate::engine::peer::availability::withdraw;
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// Evicts the piece worth least, if it is worth less than the request. What a read waits for may also push out what was begun for
     /// wants behind it, or a memory full of beginnings would never end. False: there is nothing that may go.
     pub(super) fn evict_for_request(&mut self, now: Time, pick: Pick) -> bool {
@@ -46,7 +46,7 @@ impl Asking<'_> {
 
     /// The same for another torrent of the session. What was borrowed stays: it would come free for those who lent it.
     pub(super) fn evict_for_others(&mut self, now: Time, below: EvictionRank) -> bool {
-        let evicted = self.evict_worst(now, below, true, |asking, _, slot| asking.is_own(slot));
+        let evicted = self.evict_worst(now, below, true, |scheduler, _, slot| scheduler.is_own(slot));
         if evicted == Some(Stage::Partial) {
             self.cache.gave(now);
         }
@@ -137,7 +137,7 @@ impl Asking<'_> {
 
     /// Evicts the piece worth least of those that count where so many blocks are allowed.
     fn evict_for(&mut self, now: Time, blocks: u64) -> bool {
-        self.evict_worst(now, EvictionRank::Kept, false, |asking, _, slot| asking.counts(slot, blocks)).is_some()
+        self.evict_worst(now, EvictionRank::Kept, false, |scheduler, _, slot| scheduler.counts(slot, blocks)).is_some()
     }
 
     /// More is charged than the limit, which was lowered, allows: what is worth least goes, then what was used longest ago, wanted or not.

@@ -46,7 +46,7 @@ fn a_seed_is_interesting_again_when_something_went() {
     (0..4).for_each(|piece| parts.keep(piece));
     let seed = parts.seed(1);
     assert!(parts.peers.get(&seed).is_some_and(|p| !p.choking.am_interested()));
-    parts.asking().evict_down_to(NOW, 6);
+    parts.scheduler().evict_down_to(NOW, 6);
     assert_eq!((evicted(&mut parts), parts.content().blocks_held()), (vec![0], 6));
     assert!(parts.peers.get(&seed).is_some_and(|p| p.choking.am_interested()));
 }

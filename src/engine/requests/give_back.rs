@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::cache::queue_place::urgency_of;
 use crate::engine::cache::rank::EvictionRank;
@@ -16,7 +16,7 @@ const STUCK: Duration = Duration::from_secs(3);
 /// A piece for the background that takes longer than this to come in makes way for a player.
 const LONG_TURN: Duration = Duration::from_secs(4);
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// What nobody wants goes first, then what lies beyond this torrent's share. Within its share it gives only for what is more urgent, or two
     /// would take the same memory from each other for ever.
     pub(in crate::engine) fn give_back(&mut self, now: Time) {

@@ -1,6 +1,6 @@
 //! Interest (BEP 3): whether there is anything that we want of a peer, and who of them is told so.
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::config::{Config, StorageKind, TorrentFlags};
 use crate::engine::content::Content;
@@ -34,7 +34,7 @@ impl Interest<'_> {
     }
 }
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     fn interest(&self) -> Interest<'_> {
         Interest { config: self.config, content: self.content.as_ref(), readers: self.readers }
     }

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::asking::Asking;
+use super::dispatch::max_requests;
 use super::late_heap::Due;
-use super::scheduler::max_requests;
+use super::scheduler::Scheduler;
 use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::content::Content;
@@ -59,7 +59,7 @@ impl Requests {
     }
 }
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// Asks others for what is late, the most urgent first.
     pub(in crate::engine) fn ask_late(&mut self, now: Time) {
         self.refresh_wants(now);

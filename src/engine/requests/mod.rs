@@ -1,11 +1,11 @@
 //! Requests: sent, answered, refused, taken back. A block's memory is charged before its request goes out.
 
 pub mod abandoned_blocks;
-pub(crate) mod asking;
 mod borrowing;
 pub(crate) mod cancels;
 mod charge;
 pub mod demand;
+pub mod dispatch;
 pub mod download_limit;
 mod eviction;
 #[cfg(test)]
@@ -18,7 +18,7 @@ pub mod open_slots;
 pub(crate) mod queues;
 pub mod ranking;
 pub mod revealed_picks;
-pub mod scheduler;
+pub(crate) mod scheduler;
 pub mod selector;
 mod state;
 pub(crate) mod super_seeds;

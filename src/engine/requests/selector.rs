@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::asking::Asking;
-use super::scheduler::max_requests;
+use super::dispatch::max_requests;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::config::{StorageKind, TorrentFlags};
 use crate::engine::content::Content;
@@ -20,7 +20,7 @@ const PICKER_SCAN: usize = 2048;
 /// What comes next is not asked of a silent peer, where others have it.
 const LEFT_BY_SILENT: u32 = 16;
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     pub(super) fn pick(&mut self, now: Time, key: PeerKey) -> Option<Pick> {
         self.pass_full_wants();
         self.pick_wanted(now, key, usize::MAX)

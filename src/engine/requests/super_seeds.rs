@@ -6,7 +6,7 @@
 //! While somebody waits for what no peer has, what such a peer showed last is taken though nobody wants it: behind all else, a few
 //! pieces at once, into memory that is free or holds what nobody wants. It ends as soon as anybody has what is waited for.
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::content::Content;
@@ -27,7 +27,7 @@ fn wait_for_what_nobody_has(readers: &Readers, content: &Content) -> bool {
     reads.chain(readers.deadlines().keys().copied()).any(nobody_has)
 }
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     /// Looks whether what is shown is to be taken.
     pub(in crate::engine) fn review_revealed(&mut self, now: Time) {
         let content = self.content.as_ref();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use super::state::Requests;
 use crate::base::time::Time;
 use crate::engine::cache::Cache;
@@ -81,8 +81,8 @@ impl Parts {
         self.content.as_mut().expect("the metadata")
     }
 
-    pub(in crate::engine) fn asking(&mut self) -> Asking<'_> {
-        Asking {
+    pub(in crate::engine) fn scheduler(&mut self) -> Scheduler<'_> {
+        Scheduler {
             config: &self.config,
             run_state: &mut self.run_state,
             content: &mut self.content,
@@ -108,7 +108,7 @@ impl Parts {
         peer.states(content, Bitfield::full(PIECES)).expect("the first");
         self.peers.insert(key, peer);
         self.peers.set_partial(key, true);
-        self.asking().update_interest(NOW, key);
+        self.scheduler().update_interest(NOW, key);
         key
     }
 
@@ -129,7 +129,7 @@ impl Parts {
     pub(in crate::engine) fn want(&mut self, piece: u32) {
         self.readers.set_deadline(piece, NOW);
         self.requests.demand_changed();
-        self.asking().fill_all(NOW);
+        self.scheduler().fill_all(NOW);
     }
 
     /// What the peer is asked for.
@@ -149,7 +149,7 @@ fn what_is_wanted_is_asked_for_and_paid_until_it_is_taken_back() {
     assert_eq!((parts.content().blocks_held(), parts.cache.pool().charged()), (2, 2));
     parts.readers.clear_deadlines();
     parts.requests.demand_changed();
-    parts.asking().cancel_unwanted(NOW);
+    parts.scheduler().cancel_unwanted(NOW);
     assert_eq!((parts.asked(seed), parts.requests.cancelled_blocks()), (vec![], 2));
     assert_eq!((parts.content().blocks_held(), parts.cache.pool().charged()), (0, 0));
 }
@@ -162,7 +162,7 @@ fn nobody_is_asked_while_it_does_not_run() {
     parts.want(0);
     assert_eq!(parts.asked(seed), []);
     parts.run_state.session_paused = false;
-    parts.asking().fill_everybody(NOW);
+    parts.scheduler().fill_everybody(NOW);
     assert_eq!(parts.asked(seed), [(0, 0), (0, 1)]);
 }
 
@@ -171,7 +171,7 @@ fn who_is_snubbed_loses_what_it_was_asked_for() {
     let mut parts = Parts::new(16);
     let seed = parts.seed(1);
     parts.want(0);
-    let told = parts.asking().queues().snub(NOW, seed);
+    let told = parts.scheduler().queues().snub(NOW, seed);
     assert!(matches!(told, Some(crate::alert::Alert::PeerSnubbed { .. })));
     assert_eq!(parts.asked(seed), []);
     assert_eq!(parts.content().store().asked_blocks(), 0);
@@ -182,7 +182,7 @@ fn what_was_counted_and_the_limit_stay_when_requests_start_over() {
     let mut parts = Parts::new(16);
     let seed = parts.seed(1);
     parts.want(0);
-    parts.asking().queues().cancel_all(NOW);
+    parts.scheduler().queues().cancel_all(NOW);
     parts.requests.set_download_limit(1000);
     parts.requests.peer_held(seed, true);
     parts.requests.start_over();

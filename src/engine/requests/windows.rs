@@ -1,6 +1,6 @@
 //! The torrent's share of memory, and the readers' windows, which follow from it.
 
-use super::asking::Asking;
+use super::scheduler::Scheduler;
 use crate::base::time::Time;
 use crate::engine::cache::claims::piece_blocks;
 use crate::engine::config::StorageKind;
@@ -8,7 +8,7 @@ use crate::engine::content::Content;
 use crate::engine::readers::stored::Stored;
 use crate::engine::readers::window_budget::WindowBudget;
 
-impl Asking<'_> {
+impl Scheduler<'_> {
     pub(super) fn blocks_held(&self) -> u64 {
         self.content.as_ref().map_or(0, Content::blocks_held)
     }
