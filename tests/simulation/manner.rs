@@ -91,6 +91,8 @@ pub struct Quirks {
     pub metadata_rejects: u32,
     /// It offers metadata without a size.
     pub hides_size: bool,
+    /// It tells on which port it listens.
+    pub tells_port: bool,
     /// It sends so many pieces of metadata, and then no more.
     pub metadata_answers: Option<usize>,
     /// Of the metadata that it sends so many bytes go out a second.

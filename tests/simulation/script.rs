@@ -143,6 +143,7 @@ impl Script {
             v: Some(format!("{:?}", self.manner)),
             reqq: self.reqq.or(Some(if self.rng.bool() { 250 } else { 8 })),
             metadata_size: (!self.quirks.hides_size).then_some(size),
+            p: self.quirks.tells_port.then_some(super::world::PORT),
             ..Default::default()
         };
         self.send(conn, &Message::Extended { id: 0, payload: extended.encode() });

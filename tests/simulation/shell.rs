@@ -77,6 +77,7 @@ impl World {
             payload: [0; 2],
             taken: [0; 2],
             unread: [Vec::new(), Vec::new()],
+            dead: false,
         });
         for node in nodes {
             if let Kind::Script(script) = &mut self.nodes[node].kind {

@@ -123,6 +123,8 @@ pub struct Conn {
     pub taken: [u64; 2],
     /// What came to a side and is not read yet.
     pub unread: [Vec<u8>; 2],
+    /// It carries nothing any more, and nobody is told.
+    pub dead: bool,
 }
 
 #[derive(Debug)]
@@ -342,6 +344,8 @@ impl World {
                     self.deliver(conn, side, &[]);
                 }
             }
+            Event::Arrive { conn, .. } | Event::Deliver { conn, .. } | Event::Closed { conn, .. }
+                if self.conns[conn].dead => {}
             Event::Arrive { conn, side, bytes } => self.arrive(conn, side, bytes),
             Event::Deliver { conn, side, bytes } => self.deliver(conn, side, &bytes),
             Event::Closed { conn, side } if self.conns[conn].through[side] > now => {
@@ -467,6 +471,11 @@ impl World {
             }
         }
         self.settle(node);
+    }
+
+    /// A NAT forgets all connections of a node, or a VPN begins anew: they carry nothing any more. Others can be made.
+    pub fn forget_connections(&mut self, node: usize) {
+        self.conns.iter_mut().filter(|c| c.nodes.contains(&node)).for_each(|c| c.dead = true);
     }
 
     /// The node leaves for good.

@@ -56,7 +56,8 @@ impl TorrentView<'_> {
         }
     }
 
-    fn is_mute(&self, now: Time, peer: &Peer) -> bool {
+    /// Its connection may be dead: a newcomer that is the same peer takes its place.
+    pub(super) fn is_mute(&self, now: Time, peer: &Peer) -> bool {
         let silent = now.since(peer.activity().last_received());
         let patience = if self.a_read_waits() { MUTE_BEFORE_A_READ } else { MUTE };
         let useless = Duration::from_secs(u64::try_from(self.config.settings.request_timeout).unwrap_or(0));

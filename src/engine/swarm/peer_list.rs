@@ -7,7 +7,7 @@
 //! * a source names the peer again (`named_again`): a tracker soon, others no sooner than after a first failure;
 //! * somebody answers after nobody was there: what failed meanwhile failed with the network (`network_is_back`);
 //! * the torrent is resumed (`forgive_all`);
-//! * somebody waits and there is nobody to ask (`call`).
+//! * somebody waits and there is nobody to ask (`call`, and `call_beside` for those whose connection may be dead).
 //!
 //! That a connection ended is no failure in itself. It is one if the peer misbehaved, or hung up on us as soon as it was there though
 //! something was wanted of it. Where nothing was, it just has no use for connections that idle: it is called less and less often
@@ -59,6 +59,8 @@ const NAMED_RETRY: Duration = Duration::from_secs(5);
 const CALLED_RETRY: Duration = Duration::from_secs(3);
 /// The same of one whose last connection ended without a failure: between two calls.
 const CALLED_AGAIN: Duration = Duration::from_secs(1);
+/// Who answered when it was dialled beside a connection that said nothing, and says nothing again, is not dialled so for so long: it lives.
+const BESIDE_AGAIN: Duration = Duration::from_secs(120);
 /// What failed with the network is forgiven once in this time: one peer that comes and goes must not have all others dialled.
 const FORGIVING: Duration = Duration::from_secs(60);
 /// Over so long those who are forgiven together are dialled again.
@@ -99,6 +101,10 @@ struct KnownPeer {
     called: Option<Time>,
     connected: bool,
     dialling: bool,
+    /// The connection with it may be dead: it may be dialled beside that.
+    beside: bool,
+    /// That brought a connection: it is not done again before this.
+    beside_again: Time,
     /// There was a connection once: who was there before is called first.
     met: bool,
     /// It came to us, told that it listens here, and brought a block: it stays known when it goes.
@@ -115,6 +121,10 @@ struct KnownPeer {
 impl KnownPeer {
     fn is_idle(&self) -> bool {
         !self.connected && !self.dialling
+    }
+
+    fn may_be_dialled(&self) -> bool {
+        !self.dialling && (!self.connected || self.beside)
     }
 
     /// Is there anything to dial it for? Of two seeds neither has what the other wants, but a caller may want them to meet.
@@ -296,7 +306,7 @@ impl PeerList {
         if n == 0 {
             return Vec::new();
         }
-        let ready = |p: &KnownPeer| p.is_idle() && p.not_before <= now && p.is_of_use(we_are_seed);
+        let ready = |p: &KnownPeer| p.may_be_dialled() && p.not_before <= now && p.is_of_use(we_are_seed);
         let mut candidates: Vec<_> = self
             .peers
             .iter()
@@ -331,16 +341,21 @@ impl PeerList {
 
     /// When a peer that is only waiting for its time may be dialled.
     pub fn next_dial_time(&self, we_are_seed: bool) -> Option<Time> {
-        let waiting = self.peers.values().filter(|p| p.is_idle() && p.is_of_use(we_are_seed));
+        let waiting = self.peers.values().filter(|p| p.may_be_dialled() && p.is_of_use(we_are_seed));
         waiting.map(|p| p.not_before).min()
     }
 
     /// A dial ended without a connection.
     pub fn dial_failed(&mut self, now: Time, address: SocketAddr, limits: &SwarmLimits) {
         let address = canonical(address);
-        if self.peers.get_mut(&address).is_some_and(|p| std::mem::take(&mut p.dialling)) {
+        let Some(p) = self.peers.get_mut(&address) else { return };
+        if std::mem::take(&mut p.dialling) {
             self.dialling -= 1;
-            self.rest(now, address, Parting::Failed, limits);
+            if p.connected {
+                (p.tried, p.beside) = (now, false);
+            } else {
+                self.rest(now, address, Parting::Failed, limits);
+            }
         }
     }
 
@@ -356,11 +371,12 @@ impl PeerList {
 
     /// A try ended: the peer is left alone for a while, or, if it was banned meanwhile, for good.
     fn rest(&mut self, now: Time, address: SocketAddr, parting: Parting, limits: &SwarmLimits) {
-        if self.is_banned(address) {
+        let banned = self.is_banned(address);
+        let Some(p) = self.peers.get_mut(&address) else { return };
+        if banned && p.is_idle() {
             self.peers.remove(&address);
             return;
         }
-        let Some(p) = self.peers.get_mut(&address) else { return };
         (p.fails, p.idle_ends) = match parting {
             Parting::Fair => (0, 0),
             Parting::Idle => (0, p.idle_ends.saturating_add(1)),
@@ -386,6 +402,9 @@ impl PeerList {
             entry.source |= PeerSource::INCOMING;
         }
         entry.met = true;
+        if std::mem::take(&mut entry.beside) {
+            entry.beside_again = now + BESIDE_AGAIN;
+        }
         if std::mem::take(&mut entry.dialling) {
             self.dialling -= 1;
         }
@@ -464,6 +483,15 @@ impl PeerList {
         }
     }
 
+    /// Somebody waits, and the connection with this one says nothing: it may be dead without a word (a NAT or a VPN began anew), and the
+    /// peer may be dialled beside it. If it answers, the old connection ends (`duplicates`).
+    pub fn call_beside(&mut self, now: Time, address: SocketAddr) {
+        let Some(p) = self.peers.get_mut(&canonical(address)) else { return };
+        if p.connected && !p.dialling && p.beside_again <= now && now.since(p.tried) >= CALLED_RETRY {
+            (p.beside, p.not_before) = (true, now);
+        }
+    }
+
     /// Who came to us listens at this address, and brought a block: it is known when it goes, and dialled as others are. Of one IP
     /// that is one port (behind a loopback address sit many), and of all so many: who failed most, then who was tried first, goes.
     pub fn remember(&mut self, address: SocketAddr) {
@@ -505,7 +533,7 @@ impl PeerList {
                 self.alone_since = now;
             }
         }
-        if p.is_passing() {
+        if p.is_passing() && p.is_idle() {
             self.peers.remove(&address);
             return;
         }
@@ -515,7 +543,7 @@ impl PeerList {
     /// Nobody is connected or being dialled any more.
     pub fn forget_connections(&mut self) {
         self.peers.retain(|_, p| !p.is_passing() && !p.source.is_empty());
-        self.peers.values_mut().for_each(|p| (p.connected, p.dialling) = (false, false));
+        self.peers.values_mut().for_each(|p| (p.connected, p.dialling, p.beside) = (false, false, false));
         (self.connected, self.dialling) = (0, 0);
     }
 

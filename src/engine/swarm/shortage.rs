@@ -58,13 +58,14 @@ pub struct Shortage {
     /// When somebody was there to ask again.
     over: Time,
     next: Time,
-    next_search: Time,
+    /// When the DHT was searched last.
+    searched: Time,
 }
 
 impl Shortage {
     /// A search of the DHT begins with the torrent.
     pub fn new(now: Time) -> Self {
-        Self { need: None, looked: Time::ZERO, calls: 0, over: Time::ZERO, next: now, next_search: now + DHT_SPACING }
+        Self { need: None, looked: Time::ZERO, calls: 0, over: Time::ZERO, next: now, searched: now }
     }
 
     /// Who begins to read does not wait for the pace of what nobody watched. Where somebody came only to leave again it goes on.
@@ -107,14 +108,22 @@ impl Shortage {
         let pause = list.about(step.saturating_mul(self.calls).min(longest));
         self.next = now + pause;
         list.call(now, called);
+        if matches!(need, Need::Read | Need::Metadata) {
+            let mute = view
+                .peers
+                .values()
+                .filter(|p| now.since(p.activity().last_received()) >= PATIENCE && view.is_mute(now, p));
+            let listen = mute.filter_map(|p| if p.is_incoming() { p.listens() } else { Some(p.address()) });
+            listen.take(called).for_each(|address| list.call_beside(now, address));
+        }
         let (hurried, spacing) = match need {
             Need::Read => (Hurried::ByRead, DHT_SPACING),
             Need::MoreForARead | Need::Metadata => (Hurried::Gently, RARE_DHT_SPACING),
             Need::Download => return Some(PeerSearch { trackers: None, search_dht: false }),
         };
-        let search_dht = self.next_search <= now;
+        let search_dht = now.since(self.searched) >= spacing;
         if search_dht {
-            self.next_search = now + spacing;
+            self.searched = now;
         }
         Some(PeerSearch { trackers: Some((hurried, self.calls == 1)), search_dht })
     }

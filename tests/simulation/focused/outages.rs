@@ -510,3 +510,30 @@ fn seeks_while_the_only_seed_is_silent_do_not_pile_up() {
     assert!(world.finish(seconds(20)), "it goes on");
     world.end();
 }
+
+/// The connection with the only seed dies without a word (a NAT forgot it, a VPN began anew), while the seed can be dialled: at once, or after
+/// a while. It dialled us, or we it.
+#[test]
+fn a_seed_whose_connection_died_silently_is_dialled_beside_it() {
+    for (seed, away, came) in [(97, 0, false), (98, 0, true), (99, 40, false), (100, 90, false)] {
+        let mut world = World::new(seed, Content::single(seed, 256 * MIB, 512 * KIB as u32));
+        world.audit_every = 5000;
+        let node = world.add_engine(Setup::memory(16 * MIB), fast());
+        let other = world.add_script(Manner::Honest, fast());
+        if came {
+            world.script(other).quirks.tells_port = true;
+            world.dial(other, node);
+        } else {
+            world.introduce(node, &[other]);
+        }
+        world.add_driver(node, Driver::new(1, 0, [Step::ReadFor(seconds(900))]).at_rate(MIB));
+        world.run_for(seconds(20));
+        world.forget_connections(other);
+        world.nodes[other].swallows = away > 0;
+        world.run_for(seconds(away));
+        world.nodes[other].swallows = false;
+        let before = world.engine(node).drivers[0].bytes_read;
+        let plays = |w: &mut World| w.engine(node).drivers[0].bytes_read >= before + 20 * MIB;
+        assert!(world.run(seconds(20 + 25), plays), "away for {away} s, came {came}: it stands");
+    }
+}

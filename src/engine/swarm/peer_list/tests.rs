@@ -420,3 +420,34 @@ fn whom_a_caller_named_and_others_take_turns() {
     assert!(swarm.has_named_since(Time::from_millis(2)));
     assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [6, 4, 12, 3, 13].map(addr));
 }
+
+/// A connection that may be dead: the peer is dialled beside it, once, and not again soon if it answers.
+#[test]
+fn who_says_nothing_is_dialled_beside_its_connection() {
+    let mut swarm = with(&[(1, PeerSource::TRACKER)]);
+    swarm.call_beside(Time::ZERO, addr(1));
+    assert_eq!(swarm.next_dials(Time::ZERO, 9, false), [addr(1)], "an ordinary dial");
+    swarm.connected(Time::ZERO, addr(1), false, &LIMITS);
+    swarm.call_beside(at(20), addr(1));
+    assert_eq!((swarm.next_dial_time(false), swarm.next_dials(at(20), 9, false)), (Some(at(20)), vec![addr(1)]));
+    swarm.call_beside(at(20), addr(1));
+    assert!(swarm.next_dials(at(20), 9, false).is_empty(), "it is being dialled");
+    swarm.dial_failed(at(21), addr(1), &LIMITS);
+    swarm.call_beside(at(22), addr(1));
+    assert!(swarm.next_dials(at(22), 9, false).is_empty());
+    swarm.call_beside(at(24), addr(1));
+    assert_eq!(swarm.next_dials(at(24), 9, false), [addr(1)]);
+    swarm.disconnected(at(25), addr(1), Parting::Fair, &LIMITS);
+    swarm.connected(at(25), addr(1), false, &LIMITS);
+    assert_eq!((swarm.num_dialling(), swarm.num_candidates()), (0, 0));
+    swarm.call_beside(at(40), addr(1));
+    assert!(swarm.next_dials(at(40), 9, false).is_empty(), "it answered a moment ago, and was silent again");
+    swarm.call_beside(at(150), addr(1));
+    assert_eq!(swarm.next_dials(at(150), 9, false), [addr(1)]);
+    // Banned meanwhile: the connection ends before the dial does, or after it.
+    assert_eq!(swarm.ban(addr(1)), []);
+    swarm.disconnected(at(151), addr(1), Parting::Fair, &LIMITS);
+    assert_eq!((swarm.len(), swarm.num_dialling()), (1, 1));
+    swarm.dial_failed(at(152), addr(1), &LIMITS);
+    assert_eq!((swarm.len(), swarm.num_dialling()), (0, 0));
+}
