@@ -7,8 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pool::BLOCK_SIZE;
 use crate::sys::pages::{self, Part};
+
+/// Bytes of a block: what one request asks for (BEP 3).
+pub const BLOCK_SIZE: u32 = 16 * 1024;
 
 /// Blocks of a slab: two of the large pages that are common, so that little is lost at its ends.
 const SLAB_BLOCKS: u64 = 256;

@@ -16,11 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+pub use super::buffers::BLOCK_SIZE;
 use super::buffers::{Buffer, Buffers};
 use super::queue::MemoryQueue;
-
-/// Bytes of a block: what one request asks for (BEP 3).
-pub const BLOCK_SIZE: u32 = 16 * 1024;
 
 /// What padding reads as.
 static ZEROS: [u8; BLOCK_SIZE as usize] = [0; BLOCK_SIZE as usize];
