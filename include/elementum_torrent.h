@@ -1372,6 +1372,15 @@ typedef struct et_metadata_failed_alert {
 } et_metadata_failed_alert;
 
 /**
+ * `ET_ALERT_SOCKS5`: the proxy, of whichever `proxy_type`, does not work: it cannot be reached, or refuses us. It is tried again, after
+ * half a second and then ever less often, up to each five seconds, and nothing goes out round it. Told once until it works again.
+ */
+typedef struct et_socks5_alert {
+    struct et_alert base;
+    struct et_alert_error error;
+} et_socks5_alert;
+
+/**
  * `ET_ALERT_FILE_COMPLETED`: all pieces of a file are there.
  */
 typedef struct et_file_completed_alert {
@@ -2496,6 +2505,8 @@ typedef struct et_partial_piece_info {
 
 #define ET_ALERT_ALERTS_DROPPED 95
 
+#define ET_ALERT_SOCKS5 96
+
 #define ET_ALERT_READER_READY 1000
 
 #define ET_ALERT_READER_STALLED 1001
@@ -2718,7 +2729,7 @@ void et_settings_free(struct et_settings *settings);
  * Sets an integer.
  *
  * Errors: `ET_ERR_UNKNOWN_SETTING` (the message tells the nearest name), `ET_ERR_INVALID_ARGUMENT` for another type or a
- * value out of range, `ET_ERR_UNSUPPORTED` where doing nothing would expose the user (a proxy, say). Any thread.
+ * value out of range, `ET_ERR_UNSUPPORTED` where doing nothing would expose the user (I2P for `proxy_type`, say). Any thread.
  */
 et_status et_settings_set_int(struct et_settings *settings,
                               const char *key,

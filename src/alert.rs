@@ -117,6 +117,10 @@ pub enum Alert {
         num_peers: u32,
     },
     DhtBootstrap,
+    /// The proxy does not work.
+    Socks5 {
+        error: Error,
+    },
     // session
     ListenSucceeded {
         address: IpAddr,

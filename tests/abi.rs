@@ -425,7 +425,7 @@ fn rust_has_the_same_sizes() {
             et_piece_evicted_alert et_peer_connect_alert et_peer_disconnected_alert et_peer_ban_alert
             et_peer_snubbed_alert et_peer_unsnubbed_alert et_tracker_announce_alert et_tracker_reply_alert
             et_tracker_warning_alert et_tracker_error_alert et_dht_reply_alert et_dht_bootstrap_alert
-            et_listen_succeeded_alert et_listen_failed_alert et_external_ip_alert et_performance_alert
+            et_listen_succeeded_alert et_listen_failed_alert et_external_ip_alert et_socks5_alert et_performance_alert
             et_reader_ready_alert et_reader_stalled_alert et_prebuffer_progress_alert et_memory_pressure_alert
             et_alerts_dropped_alert;
     };

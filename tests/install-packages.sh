@@ -34,9 +34,9 @@ apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Time
 
 # The packages of servers start them. Nobody asked for these here but the tests, which start their own.
 if [ -d /run/systemd/system ]; then
-    for service in transmission-daemon opentracker; do
+    for service in transmission-daemon opentracker danted; do
         case " ${missing[*]} " in
-            *" $service "*) "${root[@]}" systemctl disable --quiet --now "$service" ;;
+            *" $service "* | *"dante-server"*) "${root[@]}" systemctl disable --quiet --now "$service" ;;
         esac
     done
 fi

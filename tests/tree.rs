@@ -39,7 +39,7 @@ const OPENS: [&str; 7] = [
     "lookup_host",
     "to_socket_addrs",
 ];
-const EGRESS: &str = "net/egress.rs";
+const EGRESS: &str = "net/egress/mod.rs";
 
 struct Source {
     /// Within `src/`.

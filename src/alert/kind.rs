@@ -90,6 +90,7 @@ kinds! {
     TORRENT_ERROR = high(64, c"torrent_error", category::STATUS | category::ERROR);
     ADD_TORRENT = critical(67, c"add_torrent", category::STATUS);
     ALERTS_DROPPED = Kind { priority: Priority::Meta, ..critical(95, c"alerts_dropped", category::ERROR) };
+    SOCKS5 = high(96, c"socks5", category::ERROR);
     READER_READY = high(1000, c"reader_ready", category::READER);
     READER_STALLED = high(1001, c"reader_stalled", category::READER);
     PREBUFFER_PROGRESS = normal(1002, c"prebuffer_progress", category::READER);
@@ -158,6 +159,7 @@ impl Alert {
             Self::TrackerError { .. } => &TRACKER_ERROR,
             Self::DhtReply { .. } => &DHT_REPLY,
             Self::DhtBootstrap => &DHT_BOOTSTRAP,
+            Self::Socks5 { .. } => &SOCKS5,
             Self::ListenSucceeded { .. } => &LISTEN_SUCCEEDED,
             Self::ListenFailed { .. } => &LISTEN_FAILED,
             Self::ExternalIp { .. } => &EXTERNAL_IP,

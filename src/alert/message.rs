@@ -170,7 +170,7 @@ impl Fields<'_, '_, '_> {
                 self.error(r.error)
             }
             36 => self.read::<et_torrent_delete_failed_alert>().and_then(|r| self.error(r.error)),
-            44 => self.read::<et_metadata_failed_alert>().and_then(|r| self.error(r.error)),
+            44 | 96 => self.read::<et_metadata_failed_alert>().and_then(|r| self.error(r.error)),
             43 | 64 => {
                 // Both have the same fields.
                 let r: et_file_error_alert = self.read()?;

@@ -149,6 +149,7 @@ pub fn pack(out: &mut Vec<u8>, stamp: Stamp, alert: &Alert) {
             error: s.error(error),
             filename: s.text(filename),
         }),
+        Alert::Socks5 { error } => record(out, stamp, kind, |base, s| et_socks5_alert { base, error: s.error(error) }),
         Alert::MetadataFailed { error } => {
             record(out, stamp, kind, |base, s| et_metadata_failed_alert { base, error: s.error(error) });
         }

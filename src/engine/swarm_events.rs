@@ -419,6 +419,12 @@ impl Torrent {
         }
     }
 
+    /// All connections end; dials are told of by who made them.
+    pub fn disconnect_all(&mut self, now: Time, reason: CloseReason) {
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        self.close_each(now, &keys, reason);
+    }
+
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
         self.cache.leave_line();
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();

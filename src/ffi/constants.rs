@@ -247,6 +247,7 @@ pub const ET_ALERT_DHT_BOOTSTRAP: et_alert_type = 62;
 pub const ET_ALERT_TORRENT_ERROR: et_alert_type = 64;
 pub const ET_ALERT_ADD_TORRENT: et_alert_type = 67;
 pub const ET_ALERT_ALERTS_DROPPED: et_alert_type = 95;
+pub const ET_ALERT_SOCKS5: et_alert_type = 96;
 pub const ET_ALERT_READER_READY: et_alert_type = 1000;
 pub const ET_ALERT_READER_STALLED: et_alert_type = 1001;
 pub const ET_ALERT_PREBUFFER_PROGRESS: et_alert_type = 1002;

@@ -114,7 +114,7 @@ unsafe fn name_of(key: *const c_char, key_len: usize) -> Result<&'static str> {
 /// Sets an integer.
 ///
 /// Errors: `ET_ERR_UNKNOWN_SETTING` (the message tells the nearest name), `ET_ERR_INVALID_ARGUMENT` for another type or a
-/// value out of range, `ET_ERR_UNSUPPORTED` where doing nothing would expose the user (a proxy, say). Any thread.
+/// value out of range, `ET_ERR_UNSUPPORTED` where doing nothing would expose the user (I2P for `proxy_type`, say). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_settings_set_int(
     settings: *mut et_settings,

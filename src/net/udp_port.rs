@@ -168,7 +168,7 @@ mod tests {
     use crate::net::egress;
 
     fn port() -> UdpPort {
-        egress::udp_port("127.0.0.1:0".parse().expect("an address")).expect("bound")
+        egress::direct().udp_port("127.0.0.1:0".parse().expect("an address")).expect("bound")
     }
 
     #[tokio::test]

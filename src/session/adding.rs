@@ -11,7 +11,7 @@ use super::params::TorrentSource;
 use crate::engine::config::TorrentFlags;
 use crate::engine::swarm::peer_list::PeerSource;
 use crate::metainfo::{Info, Magnet, TorrentFile};
-use crate::net::egress;
+use crate::net::egress::route::Traffic;
 
 /// A name that is not found by then is not waited for.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -107,7 +107,8 @@ pub fn look_up_peers(driver: &Arc<Driver>, peers: Vec<(String, u16)>) {
     let looking = driver.clone();
     driver.spawn(async move {
         for (host, port) in peers {
-            let lookup = egress::resolve((host.as_str(), port));
+            let egress = looking.session.egress();
+            let lookup = egress.resolve(Traffic::Peers, &host, port);
             if let Ok(Ok(mut found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
                 found.truncate(MAX_LOOKUP_ADDRESSES);
                 looking.run(|core, now| core.add_peers(now, PeerSource::MANUAL, &found));

@@ -83,7 +83,8 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
         url: job.url.clone(),
         info_hash: hash,
         peer_id: session.peer_id,
-        port: session.told_port(),
+        // Many trackers refuse 0. At 1 nobody listens.
+        port: session.told_port().max(1),
         uploaded,
         downloaded,
         left,

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::shared::{Shared, check_open, connections};
 use super::{dht_search, listen, utp_listen};
+use crate::alert::CloseReason;
 use crate::base::error::Result;
 use crate::engine::content::pieces::PeerKey;
+use crate::net::egress::route::{Route, Traffic};
 use crate::settings::Settings;
 
 /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
@@ -17,7 +19,14 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
     change(&mut settings)?;
     before.check_live_change(&settings)?;
     let told = session.told_port();
+    let new_way = Route::of(&settings) != *session.egress().route();
     session.put_settings(settings)?;
+    if new_way {
+        // What went by the old way ends, before anything goes by the new one.
+        for driver in session.drivers() {
+            driver.run(|core, now| core.disconnect_all(now, CloseReason::None));
+        }
+    }
     listen_as_set(session);
     let told_anew = session.told_port() != told;
     for driver in session.drivers() {
@@ -36,7 +45,10 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
 /// Listens, or stops to, as `enable_incoming_tcp` and `enable_incoming_utp` say. Who only dials by uTP has its socket, too.
 pub fn listen_as_set(session: &Arc<Shared>) {
     let utp = session.utp_addresses();
-    session.change_listening(|open| match (session.settings().enable_incoming_tcp, open) {
+    let settings = session.settings();
+    // No proxy brings anybody.
+    let direct = session.egress().route().is_direct(Traffic::Peers);
+    session.change_listening(|open| match (settings.enable_incoming_tcp && direct, open) {
         (true, None) => Some(listen::start(session, &utp)),
         (false, Some(open)) => {
             open.close();
@@ -44,8 +56,7 @@ pub fn listen_as_set(session: &Arc<Shared>) {
         }
         (_, same) => same,
     });
-    let settings = session.settings();
-    let utp = settings.enable_incoming_utp || settings.enable_outgoing_utp;
+    let utp = direct && (settings.enable_incoming_utp || settings.enable_outgoing_utp);
     session.change_utp(|open, tcp| match (utp, open) {
         (true, None) => Some(utp_listen::start(session, tcp)),
         (false, Some(open)) => {

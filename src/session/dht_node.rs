@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use crate::net::egress;
+use crate::net::egress::Egress;
+use crate::net::egress::route::Traffic;
 
 /// Ports that are tried beside the one that uTP has.
 const PORTS_BESIDE: u16 = 10;
@@ -24,9 +25,9 @@ pub fn listen_address(bound: &[SocketAddr]) -> Option<SocketAddr> {
 }
 
 /// The next free port.
-pub fn beside(listens: SocketAddr) -> SocketAddr {
+pub fn beside(egress: &Egress, listens: SocketAddr) -> SocketAddr {
     let next = |n| listens.port().checked_add(n).map(|port| SocketAddr::new(listens.ip(), port));
-    let free = (1..=PORTS_BESIDE).filter_map(next).find(|address| egress::probe_udp(*address).is_ok());
+    let free = (1..=PORTS_BESIDE).filter_map(next).find(|address| egress.probe_udp(Traffic::Dht, *address).is_ok());
     free.unwrap_or(SocketAddr::new(listens.ip(), 0))
 }
 

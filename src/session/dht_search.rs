@@ -12,6 +12,7 @@ use crate::base::storage_index::StorageIndex;
 use crate::discovery::dht::librqbit::LibrqbitDht;
 use crate::discovery::dht::{Dht, DhtOptions};
 use crate::engine::swarm::peer_list::PeerSource;
+use crate::net::egress::route::Traffic;
 use crate::settings::Settings;
 
 /// Nodes remembered while there is no DHT.
@@ -27,10 +28,15 @@ pub fn start(session: &Arc<Shared>, state: Vec<u8>, listen: Option<SocketAddr>) 
     settings_changed(session);
 }
 
-/// Starts or stops the node as `enable_dht` says.
+/// Is there to be a node? No proxy carries it.
+fn is_wanted(session: &Shared) -> bool {
+    session.settings().enable_dht && session.egress().route().is_direct(Traffic::Dht)
+}
+
+/// Starts or stops the node as `enable_dht` and the proxy say.
 pub fn settings_changed(session: &Arc<Shared>) {
     let settings = session.settings();
-    if !settings.enable_dht {
+    if !is_wanted(session) {
         if let Some(dht) = session.dht.lock().take() {
             session.dht_start.lock().state = dht.save_state();
             session.spawn(async move { dht.shutdown().await });
@@ -58,7 +64,7 @@ pub fn settings_changed(session: &Arc<Shared>) {
             }
             // Changed, or switched off, while it was starting.
             settings_changed(&session);
-            if !session.settings().enable_dht {
+            if !is_wanted(&session) {
                 return;
             }
             // Torrents that were there before it begin their search.
@@ -81,7 +87,7 @@ async fn launch(session: &Arc<Shared>) -> Result<LibrqbitDht> {
         (start.listen, start.state.clone())
     };
     let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-    let mut options = DhtOptions::new(listen);
+    let mut options = DhtOptions::new(listen, session.egress());
     options.bootstrap_nodes =
         settings.dht_bootstrap_nodes.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     options.state = state;

@@ -18,6 +18,8 @@ use crate::base::error::Operation;
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, Dial};
 use crate::engine::swarm::urgency::Urgency;
 use crate::net::connection_limit::{ConnectionPermit, Kind};
+use crate::net::egress::Egress;
+use crate::net::egress::route::Traffic;
 use crate::net::half_open::Guest;
 use crate::net::peer_stream::PeerStream;
 use crate::net::transport::Transport;
@@ -64,7 +66,10 @@ async fn dial_first(driver: Arc<Driver>, dial: Dial) {
 /// Dials under a place of the session's.
 async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
     let address = dial.address;
-    let mut met = pin!(ways::reach(&driver, dial));
+    let egress = driver.session.egress();
+    let changed = || timed_out(Operation::Connect, CloseReason::None);
+    let reach = async { egress.while_it_lasts(ways::reach(&driver, dial)).await.unwrap_or_else(|| Err(changed())) };
+    let mut met = pin!(reach);
     let mut patience = DIAL_PATIENCE;
     let met = loop {
         tokio::select! {
@@ -83,7 +88,7 @@ async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
         Ok(_) if driver.session.connections.is_over() => driver.run(|core, now| core.dial_deferred(now, address)),
         Ok((stream, theirs)) => {
             permit.answered();
-            admit(&driver, stream, address, false, &theirs, permit);
+            admit(&driver, &egress, stream, address, false, &theirs, permit);
         }
         Err(failure) => {
             // The next one finds the place free.
@@ -102,16 +107,22 @@ pub fn accept(session: &Arc<Shared>, transport: Transport, address: SocketAddr) 
 
 /// An accepted connection: the peer names the torrent.
 async fn greet(session: Arc<Shared>, guest: Guest, stream: PeerStream, address: SocketAddr) {
-    let greet = timeout(seconds(session.settings().handshake_timeout), greeting::incoming(&session, stream));
+    let egress = session.egress();
+    // The socket that it came by is about to be closed.
+    if !egress.route().is_direct(Traffic::Peers) {
+        return;
+    }
+    let greeting = egress.while_it_lasts(greeting::incoming(&session, stream));
+    let greet = timeout(seconds(session.settings().handshake_timeout), greeting);
     let greeted = tokio::select! {
         greeted = greet => greeted,
         () = guest.gone.cancelled() => return,
     };
-    let Ok(Some((driver, stream, theirs))) = greeted else { return };
+    let Ok(Some(Some((driver, stream, theirs)))) = greeted else { return };
     let Ok(Some(permit)) = timeout(ROOM_PATIENCE, place(&session, &driver, Kind::Incoming)).await else { return };
     drop(guest);
     if !session.is_closed() {
-        admit(&driver, stream, address, true, &theirs, permit);
+        admit(&driver, &egress, stream, address, true, &theirs, permit);
     }
 }
 
@@ -134,16 +145,24 @@ async fn place(session: &Shared, driver: &Arc<Driver>, kind: Kind) -> Option<Con
     }
 }
 
+/// `egress`: by which way out it was met. One that has ended admits nobody.
 fn admit(
     driver: &Arc<Driver>,
+    egress: &Egress,
     stream: PeerStream,
     address: SocketAddr,
     incoming: bool,
     theirs: &Handshake,
     permit: ConnectionPermit,
 ) {
-    let outcome = driver.attempt(|core, now| core.peer_connected(now, address, incoming, stream.kind(), theirs));
-    if let Ok(Ok((key, credits))) = outcome {
+    let outcome = driver.attempt(|core, now| {
+        if egress.is_ended() {
+            core.dial_deferred(now, address);
+            return None;
+        }
+        core.peer_connected(now, address, incoming, stream.kind(), theirs).ok()
+    });
+    if let Ok(Some((key, credits))) = outcome {
         peer_io::start(driver, stream, LetIn { key, credits, permit });
     }
 }

@@ -13,11 +13,9 @@ use super::shared::Shared;
 use crate::alert::{Alert, SocketType};
 use crate::base::error::{Error, Operation, Status};
 use crate::base::storage_index::StorageIndex;
-use crate::net::egress;
+use crate::net::egress::Egress;
 use crate::net::transport::Transport;
-
-/// A port that is taken gives way to the next ones, as libtorrent's `max_retry_port_bind` does.
-pub const PORT_RETRIES: u16 = 10;
+use crate::settings::Settings;
 
 /// The entries `address:port` of the setting, as far as they are such; the others as they are.
 pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
@@ -29,13 +27,14 @@ pub fn parse_interfaces(setting: &str) -> Vec<Result<SocketAddr, String>> {
 /// `utp`: where uTP listens already. Where any port will do it is the same.
 pub fn start(session: &Arc<Shared>, utp: &[SocketAddr]) -> Listening {
     let _context = session.enter();
-    let settings = session.settings();
+    let (settings, egress) = (session.settings(), session.egress());
     let mut bound = Vec::new();
     let stop = CancellationToken::new();
     let sockets = Arc::new(OpenSockets::default());
     for entry in parse_interfaces(&settings.listen_interfaces) {
         let outcome = match entry {
-            Ok(address) => bind_beside(address, utp).map_err(|e| (address.to_string(), Some(address), e)),
+            Ok(address) => bind_beside(&egress, address, utp, retries(&settings))
+                .map_err(|e| (address.to_string(), Some(address), e)),
             Err(text) => {
                 let error = Error::new(Status::InvalidArgument, format!("{text} is not an address and a port"));
                 Err((text, None, error.with_operation(Operation::ParseAddress)))
@@ -71,13 +70,23 @@ pub fn start(session: &Arc<Shared>, utp: &[SocketAddr]) -> Listening {
     Listening::new(bound, stop, sockets)
 }
 
-fn bind_beside(address: SocketAddr, utp: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), Error> {
+fn bind_beside(
+    egress: &Egress,
+    address: SocketAddr,
+    utp: &[SocketAddr],
+    retries: u16,
+) -> Result<(TcpListener, SocketAddr), Error> {
     let same = utp.iter().find(|u| address.port() == 0 && u.ip() == address.ip());
-    same.and_then(|same| bind(*same).ok()).map_or_else(|| bind(address), Ok)
+    same.and_then(|same| bind(egress, *same, retries).ok()).map_or_else(|| bind(egress, address, retries), Ok)
 }
 
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
-    open_near(address, PORT_RETRIES, egress::listen)
+/// How many of the next ports are tried where one is taken.
+pub fn retries(settings: &Settings) -> u16 {
+    u16::try_from(settings.max_retry_port_bind).unwrap_or(u16::MAX)
+}
+
+fn bind(egress: &Egress, address: SocketAddr, retries: u16) -> Result<(TcpListener, SocketAddr), Error> {
+    open_near(address, retries, |address| egress.listen(address))
 }
 
 /// Opens a socket at this port, or where that is taken at one of so many next ones.
@@ -131,8 +140,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_gives_way_to_the_next() {
-        let (_first, one) = bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
-        let (_second, two) = bind(one).expect("bound beside it");
-        assert!(two.port() > one.port() && two.port() <= one.port() + PORT_RETRIES);
+        let egress = crate::net::egress::direct();
+        let (_first, one) = bind(&egress, "127.0.0.1:0".parse().expect("an address"), 10).expect("bound");
+        let (_second, two) = bind(&egress, one, 10).expect("bound beside it");
+        assert!(two.port() > one.port() && two.port() <= one.port() + 10);
+        assert!(bind(&egress, one, 0).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 use super::alert_queue::AlertQueue;
@@ -23,7 +24,7 @@ use super::runtime::SignalsBlocked;
 use super::session_totals::SessionTotals;
 use super::utp_sockets::UtpSockets;
 use crate::alert::Alert;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
 use crate::discovery::dht::Dht;
@@ -36,6 +37,9 @@ use crate::engine::swarm::external_ip::{ExternalIp, Voter};
 use crate::engine::swarm::turnover::{Need, Newcomer};
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::net::connection_limit::{ConnectionLimit, Kind};
+use crate::net::egress::options::SocketOptions;
+use crate::net::egress::route::Route;
+use crate::net::egress::{Egress, ProxyFailure};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
 use crate::net::utp::socket::UtpSocket;
@@ -82,6 +86,7 @@ pub struct Shared {
     pub hash_batch: HashBatch,
     /// When a peer was last told to make room for another, in microseconds.
     freed_place: AtomicU64,
+    egress: Mutex<Arc<Egress>>,
     trackers: Mutex<Arc<TrackerClient>>,
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
@@ -118,11 +123,13 @@ impl Shared {
         for (i, byte) in peer_id.iter_mut().enumerate() {
             *byte = settings.peer_fingerprint.as_bytes().get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8);
         }
+        let (egress, failures) = Egress::new(Route::of(&settings), SocketOptions::of(&settings));
+        let egress = Arc::new(egress);
         let trackers = {
             let _context = runtime.enter();
-            TrackerClient::new(&tracker_options(&settings))?
+            TrackerClient::new(&tracker_options(&settings), egress.clone())?
         };
-        Ok(Arc::new(Self {
+        let session = Arc::new(Self {
             clock: Clock::new(),
             runtime,
             alerts: AlertQueue::new(usize::try_from(settings.alert_queue_size).unwrap_or(1), alert_mask(&settings)),
@@ -158,8 +165,11 @@ impl Shared {
             memory_asked: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: watch::channel(false).0,
+            egress: Mutex::new(egress),
             settings: RwLock::new(Arc::new(settings)),
-        }))
+        });
+        session.tell_proxy_failures(failures);
+        Ok(session)
     }
 
     pub fn now(&self) -> Time {
@@ -168,6 +178,23 @@ impl Shared {
 
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.read().clone()
+    }
+
+    /// The way out, as the settings say now.
+    pub fn egress(&self) -> Arc<Egress> {
+        self.egress.lock().clone()
+    }
+
+    /// Posts what is said of the proxy, as long as that way out is the session's.
+    fn tell_proxy_failures(self: &Arc<Self>, mut failures: Receiver<ProxyFailure>) {
+        let session = Arc::downgrade(self);
+        self.spawn(async move {
+            while let Some(ProxyFailure { message, os_error }) = failures.recv().await {
+                let Some(session) = session.upgrade() else { return };
+                let error = Error { status: Status::Network, operation: Operation::Connect, os_error, message };
+                session.alerts.post(StorageIndex::INVALID, &Alert::Socks5 { error });
+            }
+        });
     }
 
     pub fn is_closed(&self) -> bool {
@@ -209,10 +236,20 @@ impl Shared {
     }
 
     /// Takes the settings in, and with them each limit that is kept beside them.
-    pub fn put_settings(&self, settings: Settings) -> Result<()> {
-        if tracker_options(&settings) != tracker_options(&self.settings()) {
+    pub fn put_settings(self: &Arc<Self>, settings: Settings) -> Result<()> {
+        let new_way = Some(Route::of(&settings)).filter(|route| route != self.egress().route());
+        let options = SocketOptions::of(&settings);
+        let egress = new_way.map(|route| Egress::new(route, options));
+        let egress = egress.map(|(egress, failures)| (Arc::new(egress), failures));
+        if egress.is_some() || tracker_options(&settings) != tracker_options(&self.settings()) {
             let _context = self.runtime.enter();
-            *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings))?);
+            let egress = egress.as_ref().map_or_else(|| self.egress(), |(egress, _)| egress.clone());
+            *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings), egress)?);
+        }
+        self.egress().set_options(options);
+        if let Some((egress, failures)) = egress {
+            std::mem::replace(&mut *self.egress.lock(), egress).end();
+            self.tell_proxy_failures(failures);
         }
         self.download_limit.set_rate(u32::try_from(settings.download_rate_limit).unwrap_or(0));
         self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));
@@ -262,7 +299,7 @@ impl Shared {
     /// Where the DHT is to listen: beside uTP, which has the port itself.
     pub fn dht_address(&self) -> Option<SocketAddr> {
         let listens = self.listening.lock().as_ref().and_then(|l| listen_address(&l.bound))?;
-        Some(if self.utp.lock().is_some() { dht_node::beside(listens) } else { listens })
+        Some(if self.utp.lock().is_some() { dht_node::beside(&self.egress(), listens) } else { listens })
     }
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.

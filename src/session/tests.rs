@@ -230,7 +230,7 @@ fn effective_settings_are_read() {
         }
     }
     let mut source = String::new();
-    for dir in ["engine", "session"] {
+    for dir in ["engine", "net", "session"] {
         sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(dir), &mut source);
     }
     for d in crate::settings::descriptors().iter().filter(|d| d.effective) {

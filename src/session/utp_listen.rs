@@ -7,14 +7,14 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::dialer;
-use super::listen::{PORT_RETRIES, open_near, parse_interfaces};
+use super::listen::{open_near, parse_interfaces, retries};
 use super::listen_sockets::{Open, OpenSockets};
 use super::shared::Shared;
 use super::utp_sockets::UtpSockets;
 use crate::alert::{Alert, SocketType};
 use crate::base::error::Error;
 use crate::base::storage_index::StorageIndex;
-use crate::net::egress;
+use crate::net::egress::Egress;
 use crate::net::transport::Transport;
 use crate::net::udp_port::UdpPort;
 use crate::net::utp::socket::UtpSocket;
@@ -23,17 +23,17 @@ use crate::net::utp::stream::UtpStream;
 /// Opens the sockets and says how it went. `tcp`: the addresses that are listened on by TCP.
 pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
     let _context = session.enter();
-    let settings = session.settings();
+    let (settings, egress) = (session.settings(), session.egress());
     let stop = CancellationToken::new();
     let open = Arc::new(OpenSockets::default());
     let mut sockets = Vec::new();
     let asked: Vec<SocketAddr> = parse_interfaces(&settings.listen_interfaces).into_iter().flatten().collect();
     let wanted = if tcp.is_empty() { asked.as_slice() } else { tcp };
     for address in wanted.iter().copied() {
-        let bound = if tcp.is_empty() { bind(address, PORT_RETRIES) } else { bind(address, 0) };
+        let bound = if tcp.is_empty() { bind(&egress, address, retries(&settings)) } else { bind(&egress, address, 0) };
         // Where any port would do another one does for those that we dial.
         let any = asked.iter().find(|a| a.ip() == address.ip() && a.port() == 0);
-        let bound = any.filter(|_| bound.is_err()).map_or(bound, |any| bind(*any, 0));
+        let bound = any.filter(|_| bound.is_err()).map_or(bound, |any| bind(&egress, *any, 0));
         let alert = match bound {
             Ok(port) => {
                 let at = port.local();
@@ -62,8 +62,8 @@ pub fn start(session: &Arc<Shared>, tcp: &[SocketAddr]) -> UtpSockets {
     UtpSockets::new(sockets, stop, open)
 }
 
-fn bind(address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
-    open_near(address, retries, egress::udp_port)
+fn bind(egress: &Egress, address: SocketAddr, retries: u16) -> Result<UdpPort, Error> {
+    open_near(address, retries, |address| egress.udp_port(address))
 }
 
 async fn take_streams(session: Arc<Shared>, mut asked: Receiver<UtpStream>) {

@@ -20,7 +20,8 @@ use super::greeting::{self, Word};
 use crate::alert::CloseReason;
 use crate::base::error::Operation;
 use crate::engine::swarm::dial::{Dial, DialFailure};
-use crate::net::egress;
+use crate::net::egress::proxy::Destination;
+use crate::net::egress::route::Traffic;
 use crate::net::peer_stream::PeerStream;
 use crate::net::transport::Transport;
 use crate::wire::Handshake;
@@ -51,8 +52,10 @@ enum Carrier {
 /// Connects and exchanges handshakes, one way or the other.
 pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
     let settings = driver.session.settings();
+    // No proxy carries uTP.
+    let direct = driver.session.egress().route().is_direct(Traffic::Peers);
     let (first, second) = if dial.utp { (Carrier::Utp, Carrier::Tcp) } else { (Carrier::Tcp, Carrier::Utp) };
-    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp);
+    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && direct);
     if !(tcp && utp) {
         let only = if tcp { Carrier::Tcp } else { Carrier::Utp };
         return by(driver, dial, only, &Notify::new(), &Word::new()).await.map_err(|b| b.failure);
@@ -98,24 +101,25 @@ async fn first_of(
 async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify, word: &Word) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let methods = greeting::methods(&settings);
-    let go = |methods, stands| go(driver, dial.address, carrier, methods, (stands, word));
+    // Apart, each: all ways in one future are a hundred kilobytes, and there are hundreds of dials.
+    let go = |methods, stands| Box::pin(go(driver, dial.address, carrier, methods, (stands, word)));
     let (first, second) = match EncryptionPolicy::outgoing(&settings) {
         EncryptionPolicy::Forced => {
-            return encrypted_only(driver, dial.address, carrier, methods, (stands, word)).await;
+            return Box::pin(encrypted_only(driver, dial.address, carrier, methods, (stands, word))).await;
         }
         EncryptionPolicy::Disabled => return go(None, stands).await,
         EncryptionPolicy::Enabled if dial.encrypted == Some(true) => (Some(methods), None),
         EncryptionPolicy::Enabled => (None, Some(methods)),
     };
     let (begun, unheard) = (Notify::new(), Notify::new());
-    let mut usual = pin!(go(first, &begun));
+    let mut usual = go(first, &begun);
     let met = tokio::select! {
         biased;
         met = &mut usual => met,
         () = begun.notified() => {
             stands.notify_one();
             if dial.encrypted.is_none() {
-                let mut other = pin!(go(second, &unheard));
+                let mut other = go(second, &unheard);
                 tokio::select! {
                     biased;
                     met = &mut usual => match met {
@@ -185,7 +189,11 @@ async fn go(
 
 async fn connect(driver: &Driver, address: SocketAddr, carrier: Carrier) -> std::io::Result<Transport> {
     match carrier {
-        Carrier::Tcp => egress::connect(None, address).await.map(Transport::Tcp),
+        Carrier::Tcp => {
+            let egress = driver.session.egress();
+            let connected = egress.connect(Traffic::Peers, None, Destination::Address(address)).await;
+            connected.map(Transport::Tcp)
+        }
         Carrier::Utp => {
             let socket = driver.session.utp_to(address);
             let socket = socket.ok_or_else(|| std::io::Error::other("no UDP socket reaches this address"))?;

@@ -19,9 +19,13 @@ pub enum Check {
     IpOrEmpty,
     ListenInterfaces,
     HostPorts,
+    /// libtorrent's `proxy_type_t`; there is no I2P.
+    ProxyType,
     /// Not carried out here, and a caller who asked for it must not believe that it is: any value but this one is refused.
     Only(Value<'static>),
 }
+
+const I2P: i64 = 6;
 
 /// Longest text that any setting takes, in bytes.
 pub const MAX_TEXT: usize = 8192;
@@ -31,6 +35,7 @@ impl Check {
     pub fn range(&self) -> (i64, i64) {
         match self {
             Self::Range(min, max) => (*min, *max),
+            Self::ProxyType => (0, I2P - 1),
             Self::Only(Value::Int(v)) => (*v, *v),
             _ => (i64::MIN, i64::MAX),
         }
@@ -43,6 +48,10 @@ impl Check {
             (Self::Range(min, max), Value::Int(v)) if v < *min || v > *max => {
                 Err(Error::invalid(format!("{name} is {v}, allowed is {min} to {max}")))
             }
+            (Self::ProxyType, Value::Int(I2P)) => {
+                Err(Error::new(Status::Unsupported, format!("{name} is {I2P}, and I2P is not supported")))
+            }
+            (Self::ProxyType, value) => Self::Range(0, I2P - 1).check(name, value),
             (_, Value::Str(s)) => self.check_text(name, s),
             _ => Ok(()),
         }
@@ -102,6 +111,7 @@ mod tests {
             (Check::IpOrEmpty, Value::Str("::1"), Value::Str("localhost")),
             (Check::ListenInterfaces, Value::Str("0.0.0.0:0"), Value::Str("0.0.0.0")),
             (Check::HostPorts, Value::Str("a.b:1"), Value::Str("a.b:0")),
+            (Check::ProxyType, Value::Int(5), Value::Int(7)),
             (Check::Only(Value::Int(0)), Value::Int(0), Value::Int(1)),
             (Check::Only(Value::Bool(false)), Value::Bool(false), Value::Bool(true)),
         ];

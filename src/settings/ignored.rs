@@ -27,16 +27,13 @@ const fn refused(name: &'static str, default: Value<'static>, check: Check) -> D
 
 const REFUSED: &[Descriptor] = &[
     refused("outgoing_interfaces", Value::Str(""), Check::Only(Value::Str(""))),
-    refused("proxy_type", Value::Int(0), Check::Only(Value::Int(0))),
-    refused("force_proxy", Value::Bool(false), Check::Only(Value::Bool(false))),
     refused("anonymous_mode", Value::Bool(false), Check::Only(Value::Bool(false))),
 ];
 
 #[rustfmt::skip]
 const PLAIN: &[Descriptor] = ignored! {
     Str:
-    i2p_hostname = "", mmap_cache = "", proxy_hostname = "", proxy_password = "", proxy_username = "",
-    webtorrent_stun_server = "";
+    i2p_hostname = "", mmap_cache = "", webtorrent_stun_server = "";
     Bool:
     allow_partial_disk_writes = true, allow_reordered_disk_operations = true, announce_crypto_support = true,
     apply_filter_to_dht = true, apply_ip_filter_to_trackers = true, auto_sequential = true, ban_web_seeds = true,
@@ -45,7 +42,6 @@ const PLAIN: &[Descriptor] = ignored! {
     dont_count_slow_torrents = true, enable_ip_notifier = true, enable_lsd = true,
     enable_natpmp = true, enable_upnp = true, guided_read_cache = true,
     listen_system_port_fallback = true, low_prio_disk = true, no_atime_storage = true, prefer_udp_trackers = true,
-    proxy_hostnames = true, proxy_peer_connections = true, proxy_tracker_connections = true,
     rate_limit_ip_overhead = true, rate_limit_utp = true, report_redundant_bytes = true,
     report_true_downloaded = true, report_web_seed_downloads = true, seeding_outgoing_connections = true,
     send_redundant_have = true, smooth_connects = true, support_merkle_torrents = true,
@@ -78,17 +74,17 @@ const PLAIN: &[Descriptor] = ignored! {
     i2p_inbound_length_variance = 0, i2p_inbound_quantity = 3, i2p_outbound_length = 3,
     i2p_outbound_length_variance = 0, i2p_outbound_quantity = 3, i2p_port = 0, inactive_down_rate = 2048,
     inactive_up_rate = 2048, increase_est_reciprocation_rate = 20, initial_picker_threshold = 4,
-    listen_queue_size = 5, local_download_rate_limit = 0, local_service_announce_interval = 300,
+    local_download_rate_limit = 0, local_service_announce_interval = 300,
     local_upload_rate_limit = 0, max_paused_peerlist_size = 1000, max_peer_recv_buffer_size = 2097152,
-    max_queued_disk_bytes = 104857600, max_rejects = 50, max_retry_port_bind = 10, max_sparse_regions = 0,
+    max_queued_disk_bytes = 104857600, max_rejects = 50, max_sparse_regions = 0,
     max_suggest_pieces = 16, max_web_seed_connections = 3, metadata_token_limit = 2500000,
     min_websocket_announce_interval = 60, mixed_mode_algorithm = 1, mmap_file_size_cutoff = 40, network_threads = 0,
-    num_optimistic_unchoke_slots = 0, num_outgoing_ports = 0, optimistic_disk_retry = 600, outgoing_port = 0,
-    peer_dscp = 4, peer_tos = 4, piece_timeout = 20, predictive_piece_announce = 0, proxy_port = 0,
+    num_optimistic_unchoke_slots = 0, optimistic_disk_retry = 600,
+    peer_tos = 4, piece_timeout = 20, predictive_piece_announce = 0,
     rate_choker_initial_threshold = 1024, read_cache_line_size = 32,
-    read_job_every = 10, recv_socket_buffer_size = 0, resolver_cache_timeout = 1200, seed_choking_algorithm = 0,
+    read_job_every = 10, resolver_cache_timeout = 1200, seed_choking_algorithm = 0,
     seed_time_limit = 86400, seed_time_ratio_limit = 700, seeding_piece_quota = 20, send_buffer_low_watermark = 10240,
-    send_buffer_watermark_factor = 50, send_not_sent_low_watermark = 16384, send_socket_buffer_size = 0,
+    send_buffer_watermark_factor = 50, send_not_sent_low_watermark = 16384,
     share_mode_target = 3, share_ratio_limit = 200, ssl_listen = 0, suggest_mode = 0, tick_interval = 500,
     tracker_maximum_response_length = 1048576, udp_socket_buffer_size = 0, udp_tracker_token_expiry = 60,
     upnp_lease_duration = 3600, urlseed_max_request_bytes = 16777216, urlseed_pipeline_size = 5, urlseed_timeout = 20,

@@ -195,15 +195,10 @@ mod tests {
     #[test]
     fn protection_is_never_silently_absent() {
         let mut settings = Settings::default();
-        for (key, value) in [
-            ("proxy_type", Value::Int(2)),
-            ("force_proxy", Value::Bool(true)),
-            ("anonymous_mode", Value::Bool(true)),
-            ("outgoing_interfaces", Value::Str("tun0")),
-        ] {
+        for (key, value) in [("anonymous_mode", Value::Bool(true)), ("outgoing_interfaces", Value::Str("tun0"))] {
             assert_eq!(settings.set(key, value).expect_err(key).status, Status::Unsupported);
         }
-        settings.set_int("proxy_type", 0).expect("none is what there is");
+        settings.set_str("outgoing_interfaces", "").expect("none is what there is");
     }
 
     #[test]

@@ -95,7 +95,7 @@ settings! {
     announce_ip: Str(""), Check::IpOrEmpty, live,
         "Our own address, told to trackers; empty: they take the one they see.";
     announce_port: Int(0), Check::Range(0, 65_535), live,
-        "The port told to trackers, the DHT and new peers; 0: the one we listen on. (libtorrent: not to peers.)";
+        "The port told to trackers, the DHT and new peers; 0: the one we listen on. Where none is, trackers are told 1, since many refuse 0. (libtorrent: not to peers.)";
 
     // connections
     enable_incoming_tcp: Bool(true), Check::Any, live,
@@ -152,6 +152,42 @@ settings! {
         "Allow more than one peer of a torrent at one address.";
     no_connect_privileged_ports: Bool(false), Check::Any, live,
         "Never dial ports below 1024.";
+
+    // sockets
+    max_retry_port_bind: Int(10), Check::Range(0, 1000), live,
+        "Where a port of listen_interfaces is taken, so many of the next ones are tried.";
+    listen_queue_size: Int(128), Check::Range(1, 65_535), live,
+        "Connections that may wait to be accepted, of sockets that are opened later. (libtorrent: 5.)";
+    outgoing_port: Int(0), Check::Range(0, 65_535), live,
+        "First local port of TCP connections that we make; 0: any. Each goes to one address once.";
+    num_outgoing_ports: Int(0), Check::Range(0, 65_535), live,
+        "So many ports more, taken in turn.";
+    peer_dscp: Int(4), Check::Range(0, 63), live,
+        "DSCP (RFC 2474) of what is sent to peers by TCP, of sockets that are opened later.";
+    recv_socket_buffer_size: Int(0), Check::Range(0, 1 << 30), live,
+        "Bytes of the system's receive buffer of a peer's TCP socket that is opened later; 0: as the system has it, which mostly grows with need.";
+    send_socket_buffer_size: Int(0), Check::Range(0, 1 << 30), live,
+        "The same of its send buffer.";
+
+    // the way out
+    proxy_type: Int(0), Check::ProxyType, live,
+        "0: no proxy; 1: SOCKS4, with names as in 4a; 2: SOCKS5; 3: SOCKS5 with user name and password; 4: HTTP (CONNECT); 5: HTTP with both. What it is to carry and cannot (uTP, UDP trackers, with peers the DHT) does not go out.";
+    proxy_hostname: Str(""), Check::Text(253), live,
+        "Name or address of the proxy. An address is not looked up in the DNS.";
+    proxy_port: Int(0), Check::Range(0, 65_535), live,
+        "Its port.";
+    proxy_username: Str(""), Check::Text(255), live,
+        "User name for proxy_type 1, 3 and 5.";
+    proxy_password: Str(""), Check::Text(255), live,
+        "Password for proxy_type 3 and 5. It is part of the saved state, as it is.";
+    proxy_peer_connections: Bool(true), Check::Any, live,
+        "Dial peers through the proxy, by TCP, and listen for none; uTP and the DHT rest then.";
+    proxy_tracker_connections: Bool(true), Check::Any, live,
+        "Ask HTTP trackers through the proxy; UDP trackers are not asked then.";
+    proxy_hostnames: Bool(true), Check::Any, live,
+        "Let the proxy look names up, of what goes through it. Off: they are looked up here.";
+    force_proxy: Bool(false), Check::Any, live,
+        "Nothing goes out but through the proxy, names included; without a proxy nothing at all. (libtorrent before 2.0; since then it is always so.)";
 
     // requests
     request_queue_time: Int(1), Check::Range(1, 60), live,

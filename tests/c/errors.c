@@ -59,7 +59,7 @@ static void of_no_session(void)
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_set_int, settings, KEY("memory_limits"), 1);
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_set_int, settings, KEY("memory_limit"), 1);
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_set_int, settings, KEY("enable_dht"), 1);
-    GETS(ET_ERR_UNSUPPORTED, et_settings_set_int, settings, KEY("proxy_type"), 2);
+    GETS(ET_ERR_UNSUPPORTED, et_settings_set_int, settings, KEY("proxy_type"), 6);
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_set_bool, settings, KEY("enable_dhts"), 1);
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_set_bool, settings, KEY("enable_dht"), 2);
     GETS(ET_ERR_UNSUPPORTED, et_settings_set_bool, settings, KEY("anonymous_mode"), 1);

@@ -6,4 +6,5 @@
 pub mod alone;
 pub mod ours;
 pub mod peers;
+pub mod proxies;
 pub mod temp;

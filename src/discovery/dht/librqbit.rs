@@ -29,7 +29,8 @@ use super::state::{DhtState, MAX_NODES, NodeAddr};
 use super::{Dht, DhtOptions, Wait, lookup, probe};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::metainfo::info_hash::Sha1Hash;
-use crate::net::egress;
+use crate::net::egress::Egress;
+use crate::net::egress::route::Traffic;
 use crate::wire::compact;
 
 /// Stands in for an empty bootstrap list: nobody answers there, and the node goes on asking, ever more rarely.
@@ -116,6 +117,7 @@ struct Shared {
     announce_interval: watch::Sender<Duration>,
     /// The nodes of when no node ran.
     remembered: Mutex<Vec<NodeAddr>>,
+    egress: Arc<Egress>,
 }
 
 /// The DHT of a session.
@@ -139,6 +141,7 @@ impl LibrqbitDht {
             bootstrap_nodes: options.bootstrap_nodes,
             announce_interval: watch::channel(options.announce_interval).0,
             remembered: Mutex::new(nodes),
+            egress: options.egress,
         });
         let any_v6 = options.listen.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         let first = match start_node(&shared).await {
@@ -239,7 +242,7 @@ async fn start_node(shared: &Shared) -> Result<Arc<Node>> {
     let wanted = *shared.listen.lock();
     let bind_error = |e: &std::io::Error| Error::io(Operation::SockBind, e, format_args!("DHT on {wanted}"));
     // Bound for a moment, alone; from here comes the port, too, where any will do.
-    let listen = egress::probe_udp(wanted).map_err(|e| bind_error(&e))?;
+    let listen = shared.egress.probe_udp(Traffic::Dht, wanted).map_err(|e| bind_error(&e))?;
     let known = shared.remembered.lock().clone();
     let id = Id20::new(shared.id);
     let cancel = CancellationToken::new();
@@ -361,7 +364,8 @@ impl Supervisor {
         let mut probes = JoinSet::new();
         let probe = |probes: &mut JoinSet<Vec<NodeAddr>>, host: String| {
             if probes.len() < MAX_ADDING {
-                probes.spawn(async move { probe::probe_host(&host, local).await });
+                let egress = self.shared.egress.clone();
+                probes.spawn(async move { probe::probe_host(&egress, &host, local).await });
             }
         };
         let mut look = tokio::time::interval(LOOK);

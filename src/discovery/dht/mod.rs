@@ -10,11 +10,13 @@ pub mod state;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::metainfo::info_hash::Sha1Hash;
+use crate::net::egress::Egress;
 
 /// A node of the table, with its number.
 pub use super::dht::state::{DhtState, NodeAddr};
@@ -62,10 +64,12 @@ pub struct DhtOptions {
     pub state: Vec<u8>,
     /// Between lookups of one torrent, after the first ones (`dht_announce_interval`).
     pub announce_interval: Duration,
+    pub egress: Arc<Egress>,
 }
 
 impl DhtOptions {
-    pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, bootstrap_nodes: Vec::new(), state: Vec::new(), announce_interval: Duration::from_secs(900) }
+    pub fn new(listen: SocketAddr, egress: Arc<Egress>) -> Self {
+        let announce_interval = Duration::from_secs(900);
+        Self { listen, bootstrap_nodes: Vec::new(), state: Vec::new(), announce_interval, egress }
     }
 }

@@ -1,4 +1,4 @@
-//! Scheduler a node for its number.
+//! Asks a node for its number.
 //!
 //! The crate learns nodes from what others tell it, and never puts the nodes that it was given as addresses into its table: a
 //! bootstrap node that knows nobody would lead nowhere, and a node added by hand nowhere but to its acquaintances. So these
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::state::NodeAddr;
 use crate::metainfo::bencode::{Document, Limits};
-use crate::net::egress;
+use crate::net::egress::Egress;
+use crate::net::egress::route::Traffic;
 
 const PATIENCE: Duration = Duration::from_millis(1500);
 const TRIES: usize = 2;
@@ -19,22 +20,27 @@ const MAX_ADDRESSES: usize = 4;
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
-pub async fn probe_host(host: &str, local: IpAddr) -> Vec<NodeAddr> {
-    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, egress::resolve(host)).await else {
+pub async fn probe_host(egress: &Egress, host: &str, local: IpAddr) -> Vec<NodeAddr> {
+    let Some((name, port)) = host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?))) else {
+        return Vec::new();
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let lookup = egress.resolve(Traffic::Dht, name, port);
+    let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, lookup).await else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for addr in addrs.into_iter().take(MAX_ADDRESSES) {
-        found.extend(probe(SocketAddr::new(addr.ip().to_canonical(), addr.port()), local).await);
+        found.extend(probe(egress, SocketAddr::new(addr.ip().to_canonical(), addr.port()), local).await);
     }
     found
 }
 
 /// Pings a node, from the DHT's own local address where that is of the right family.
-async fn probe(addr: SocketAddr, local: IpAddr) -> Option<NodeAddr> {
+async fn probe(egress: &Egress, addr: SocketAddr, local: IpAddr) -> Option<NodeAddr> {
     let any = if addr.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
     let local = if local.is_ipv4() == addr.is_ipv4() { local } else { any };
-    let socket = egress::udp(SocketAddr::new(local, 0)).await.ok()?;
+    let socket = egress.udp(Traffic::Dht, SocketAddr::new(local, 0)).await.ok()?;
     // Connected: the system drops what comes from elsewhere.
     socket.connect(addr).await.ok()?;
     let tid: [u8; 4] = fastrand::u32(..).to_be_bytes();

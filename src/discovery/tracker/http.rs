@@ -1,5 +1,6 @@
 //! HTTP and HTTPS trackers (BEP 3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -10,6 +11,7 @@ use super::reply;
 use crate::alert::AnnounceEvent;
 use crate::base::error::{Error, Operation};
 use crate::engine::trackers::{AnnounceReply, RetryIn};
+use crate::net::egress::Egress;
 use crate::net::fetch::FetchError;
 use crate::net::fetch::http::{Client, Get, Options};
 use crate::net::fetch::ssrf::Purpose;
@@ -27,7 +29,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    pub fn new(options: &TrackerOptions) -> Result<Self, Error> {
+    pub fn new(options: &TrackerOptions, egress: Arc<Egress>) -> Result<Self, Error> {
         let options = Options {
             validate_https: options.validate_https,
             ssrf_mitigation: options.ssrf_mitigation,
@@ -36,7 +38,7 @@ impl HttpClient {
             connect_timeout: CONNECT_TIMEOUT,
             max_redirects: MAX_REDIRECTS,
         };
-        Ok(Self { client: Client::new(options)? })
+        Ok(Self { client: Client::new(options, egress)? })
     }
 
     pub(super) async fn announce(

@@ -13,6 +13,8 @@ mod fake;
 #[cfg(test)]
 mod opentracker_test;
 
+use std::sync::Arc;
+
 pub use self::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, MAX_PEERS, TrackerOptions};
 pub use self::redact::redact_url;
 pub use crate::engine::trackers::{AnnounceReply, RetryIn};
@@ -21,6 +23,7 @@ use self::http::HttpClient;
 use self::redact::scrub;
 use self::udp::UdpClient;
 use crate::base::error::{Error, Operation};
+use crate::net::egress::Egress;
 
 /// A session's tracker clients: HTTP(S), and UDP with one socket an address family. Dropped, it closes them; announces
 /// under way fail.
@@ -28,11 +31,13 @@ use crate::base::error::{Error, Operation};
 pub struct TrackerClient {
     http: HttpClient,
     udp: UdpClient,
+    egress: Arc<Egress>,
 }
 
 impl TrackerClient {
-    pub fn new(options: &TrackerOptions) -> Result<Self, Error> {
-        Ok(Self { http: HttpClient::new(options)?, udp: UdpClient::new(options) })
+    pub fn new(options: &TrackerOptions, egress: Arc<Egress>) -> Result<Self, Error> {
+        let udp = UdpClient::new(options, egress.clone());
+        Ok(Self { http: HttpClient::new(options, egress.clone())?, udp, egress })
     }
 
     /// Announces once, within the limits' time. To be called inside a tokio runtime; dropped, it is cancelled.
@@ -50,8 +55,9 @@ impl TrackerClient {
                 _ => Err(AnnounceFailure::new(Operation::ParseAddress, "unsupported tracker protocol")),
             }
         };
-        match tokio::time::timeout(timeout, announce).await {
-            Ok(result) => result,
+        match tokio::time::timeout(timeout, self.egress.while_it_lasts(announce)).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(AnnounceFailure::new(Operation::SockRead, "the way out was changed meanwhile")),
             Err(_) => Err(AnnounceFailure::timed_out(Operation::SockRead, timeout)),
         }
         .map_err(|mut failure| {

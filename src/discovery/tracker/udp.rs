@@ -25,7 +25,8 @@ use super::announce_slots::AnnounceSlots;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
 use crate::base::error::Operation;
 use crate::engine::trackers::AnnounceReply;
-use crate::net::egress;
+use crate::net::egress::Egress;
+use crate::net::egress::route::Traffic;
 
 /// A connection id is good for a minute after it came.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ const MAX_REPETITIONS: u32 = 8;
 /// Announces over UDP.
 #[derive(Debug)]
 pub struct UdpClient {
+    egress: Arc<Egress>,
     v4: Family,
     v6: Family,
     /// Where transaction numbers come from: a keyed hash of a counter.
@@ -112,9 +114,9 @@ impl Family {
         Self { bind: bind.into(), socket: OnceCell::new() }
     }
 
-    async fn shared(&self) -> Result<Arc<Shared>, AnnounceFailure> {
+    async fn shared(&self, egress: &Egress) -> Result<Arc<Shared>, AnnounceFailure> {
         let open = async || -> io::Result<Socket> {
-            let socket = egress::udp(SocketAddr::new(self.bind, 0)).await?;
+            let socket = egress.udp(Traffic::Trackers, SocketAddr::new(self.bind, 0)).await?;
             let shared = Arc::new(Shared { socket, pending: Mutex::new(HashMap::new()) });
             let receiver = tokio::spawn(receive(shared.clone())).abort_handle();
             Ok(Socket { shared, receiver })
@@ -194,8 +196,9 @@ fn target_of(url: &str) -> Result<Target, AnnounceFailure> {
 }
 
 impl UdpClient {
-    pub fn new(options: &TrackerOptions) -> Self {
+    pub fn new(options: &TrackerOptions, egress: Arc<Egress>) -> Self {
         Self {
+            egress,
             v4: Family::new(options.bind_v4.unwrap_or(Ipv4Addr::UNSPECIFIED)),
             v6: Family::new(options.bind_v6.unwrap_or(Ipv6Addr::UNSPECIFIED)),
             keys: RandomState::new(),
@@ -211,6 +214,9 @@ impl UdpClient {
         limits: &AnnounceLimits,
     ) -> Result<AnnounceReply, AnnounceFailure> {
         let target = target_of(&request.url)?;
+        if !self.egress.route().is_direct(Traffic::Trackers) {
+            return Err(AnnounceFailure::new(Operation::SockOpen, "UDP trackers are not asked through a proxy"));
+        }
         let (mut v4, mut v6): (Vec<_>, Vec<_>) = self.look_up(&target, request).await?.partition(SocketAddr::is_ipv4);
         v4.truncate(MAX_ADDRESSES);
         v6.truncate(MAX_ADDRESSES);
@@ -233,7 +239,7 @@ impl UdpClient {
     ) -> Result<impl Iterator<Item = SocketAddr> + use<>, AnnounceFailure> {
         let is_name = target.host.parse::<IpAddr>().is_err();
         let _turn = if is_name { self.lookups.take(request.turn.clone()).await } else { None };
-        let found = egress::resolve((target.host.as_str(), target.port)).await;
+        let found = self.egress.resolve(Traffic::Trackers, &target.host, target.port).await;
         let found = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?;
         Ok(found.into_iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
     }
@@ -247,7 +253,7 @@ impl UdpClient {
         url_data: &str,
         retry: Duration,
     ) -> Result<AnnounceReply, AnnounceFailure> {
-        let shared = family.shared().await?;
+        let shared = family.shared(&self.egress).await?;
         let mut patience = retry;
         let mut failed = 0;
         let begin = Instant::now();

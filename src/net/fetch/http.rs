@@ -32,10 +32,12 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use url::{Host, Position, Url};
 
-use super::ssrf::{Guard, Purpose};
+use super::ssrf::{Guard, Purpose, Reach};
 use super::{FetchError, tls};
 use crate::base::error::{Error, Operation, Status};
-use crate::net::egress;
+use crate::net::egress::proxy::Destination;
+use crate::net::egress::route::{Proxy, Traffic};
+use crate::net::egress::{Egress, http_connect};
 
 /// Most bytes of an answer's head, and most fields in it.
 const MAX_HEAD: usize = 64 * 1024;
@@ -95,6 +97,7 @@ pub struct Fetched {
 pub struct Client {
     options: Options,
     tls: TlsConnector,
+    egress: Arc<Egress>,
 }
 
 impl std::fmt::Debug for Client {
@@ -104,10 +107,10 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    pub fn new(options: Options) -> Result<Self, Error> {
+    pub fn new(options: Options, egress: Arc<Egress>) -> Result<Self, Error> {
         let config = tls::config(options.validate_https)
             .map_err(|e| Error::new(Status::Network, format!("HTTP client: {e}")))?;
-        Ok(Self { options, tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { options, tls: TlsConnector::from(Arc::new(config)), egress })
     }
 
     /// Fetches, along redirects. How long all of it may take is for the caller to say.
@@ -119,22 +122,37 @@ impl Client {
                 "blocked by ssrf_mitigation: the URL has arguments of an announce in it",
             ));
         }
+        let traffic = match get.purpose {
+            Purpose::Tracker => Traffic::Trackers,
+            Purpose::WebSeed => Traffic::Peers,
+        };
         let mut url = get.url.clone();
         for _ in 0..=self.options.max_redirects {
-            let (stream, ip) = self.connect(&url, &guard).await?;
-            guard.went(ip);
+            let proxy = self.egress.takes_requests(traffic).filter(|_| url.scheme() == "http");
+            let (stream, reach) = match proxy {
+                Some(proxy) => self.connect_proxy(proxy, &url, &guard).await?,
+                None => self.connect(&url, &guard, traffic).await?,
+            };
+            guard.went(reach);
             let after_head = Arc::new(AtomicUsize::new(0));
             let last_bytes = LastBytes::now();
             let stream = Counted { stream, read: 0, after_head: after_head.clone(), last_bytes: last_bytes.clone() };
             let answer = async {
                 if url.scheme() == "https" {
                     let stream = self.tls.connect(server_name(&url)?, stream).await;
-                    ask(stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?, &url, get.user_agent).await
+                    let stream = stream.map_err(|e| FetchError::io(Operation::SslHandshake, &e))?;
+                    ask(stream, request(&url, get.user_agent, None)?).await
                 } else {
-                    ask(stream, &url, get.user_agent).await
+                    ask(stream, request(&url, get.user_agent, proxy)?).await
                 }
             };
             let (response, _connection) = last_bytes.unless_silent(get.silence, answer).await?;
+            if proxy.is_some() {
+                if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+                    return Err(FetchError::io(Operation::Connect, &self.egress.proxy_refused()));
+                }
+                self.egress.proxy_answered();
+            }
             let around = BODY_FRAMES.saturating_mul(get.max_body).saturating_add(MAX_AROUND_BODY);
             after_head.store(around, Ordering::Relaxed);
             match redirect(&response, &url)? {
@@ -146,7 +164,7 @@ impl Client {
     }
 
     /// Connects to the host of a URL, at an address that the rules allow.
-    async fn connect(&self, url: &Url, guard: &Guard) -> Result<(TcpStream, IpAddr), FetchError> {
+    async fn connect(&self, url: &Url, guard: &Guard, traffic: Traffic) -> Result<(TcpStream, Reach), FetchError> {
         let failed = |what: &str| FetchError::new(Operation::ParseAddress, format!("invalid URL: {what}"));
         if !matches!(url.scheme(), "http" | "https") {
             return Err(failed("neither http nor https"));
@@ -155,7 +173,12 @@ impl Client {
         let found: Vec<SocketAddr> = match url.host().ok_or_else(|| failed("no host"))? {
             Host::Ipv4(ip) => vec![(ip, port).into()],
             Host::Ipv6(ip) => vec![(ip, port).into()],
-            Host::Domain(name) => egress::resolve((name, port))
+            Host::Domain(name) if !self.egress.route().resolves(traffic) => {
+                return self.connect_by_name(url, (name, port), guard, traffic).await;
+            }
+            Host::Domain(name) => self
+                .egress
+                .resolve(traffic, name, port)
                 .await
                 .map_err(|e| FetchError::io(Operation::HostnameLookup, &e))?
                 .into_iter()
@@ -165,29 +188,62 @@ impl Client {
         if found.is_empty() {
             return Err(FetchError::new(Operation::HostnameLookup, "the name has no address"));
         }
-        let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| guard.admits(url, a.ip())).collect();
+        let allowed: Vec<SocketAddr> = found.into_iter().filter(|a| guard.admits(url, Reach::of(a.ip()))).collect();
         if allowed.is_empty() {
-            return Err(FetchError::new(
-                Operation::Bittorrent,
-                "blocked by ssrf_mitigation: the address is of this host or network, which others' words do not open",
-            ));
+            return Err(too_near());
         }
+        let (stream, ip) = self.in_time(self.reach(&allowed, traffic)).await?;
+        Ok((stream, Reach::of(ip)))
+    }
+
+    /// The proxy is asked for it, and looks its name up.
+    async fn connect_proxy(&self, proxy: &Proxy, url: &Url, guard: &Guard) -> Result<(TcpStream, Reach), FetchError> {
+        let reach = match url.host() {
+            Some(Host::Ipv4(ip)) => Reach::of(ip.into()),
+            Some(Host::Ipv6(ip)) => Reach::of(ip.into()),
+            Some(Host::Domain(name)) => Reach::of_name(name),
+            None => return Err(FetchError::new(Operation::ParseAddress, "invalid URL: no host")),
+        };
+        if !guard.admits(url, reach) {
+            return Err(too_near());
+        }
+        let connect = self.egress.connect_proxy(proxy);
+        let stream = self.in_time(async { connect.await.map_err(|e| FetchError::io(Operation::Connect, &e)) }).await?;
+        Ok((stream, reach))
+    }
+
+    /// The proxy looks the name up.
+    async fn connect_by_name(
+        &self,
+        url: &Url,
+        (name, port): (&str, u16),
+        guard: &Guard,
+        traffic: Traffic,
+    ) -> Result<(TcpStream, Reach), FetchError> {
+        let reach = Reach::of_name(name);
+        if !guard.admits(url, reach) {
+            return Err(too_near());
+        }
+        let connect = self.egress.connect(traffic, None, Destination::Name(name, port));
+        let stream = self.in_time(async { connect.await.map_err(|e| FetchError::io(Operation::Connect, &e)) }).await?;
+        Ok((stream, reach))
+    }
+
+    async fn in_time<T>(&self, connect: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
         let timeout = self.options.connect_timeout;
-        match tokio::time::timeout(timeout, self.reach(&allowed)).await {
-            Ok(reached) => reached,
-            Err(_) => Err(FetchError::timed_out(Operation::Connect, timeout)),
-        }
+        let connected = tokio::time::timeout(timeout, connect).await;
+        connected.unwrap_or_else(|_| Err(FetchError::timed_out(Operation::Connect, timeout)))
     }
 
     /// The first address that answers. Where a name has addresses of both families, that of the first is given a head start.
-    async fn reach(&self, addresses: &[SocketAddr]) -> Result<(TcpStream, IpAddr), FetchError> {
+    async fn reach(&self, addresses: &[SocketAddr], traffic: Traffic) -> Result<(TcpStream, IpAddr), FetchError> {
         let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
         let (first, second): (Vec<_>, Vec<_>) = addresses.iter().partition(|a| a.is_ipv4() == first_is_v4);
-        let first = self.try_in_turn(first);
+        let first = self.try_in_turn(first, traffic);
         if second.is_empty() {
             return first.await;
         }
-        let second = self.try_in_turn(second);
+        let second = self.try_in_turn(second, traffic);
         tokio::pin!(first, second);
         match tokio::time::timeout(HEAD_START, &mut first).await {
             Ok(Ok(reached)) => return Ok(reached),
@@ -206,12 +262,16 @@ impl Client {
         }
     }
 
-    async fn try_in_turn(&self, addresses: Vec<SocketAddr>) -> Result<(TcpStream, IpAddr), FetchError> {
+    async fn try_in_turn(
+        &self,
+        addresses: Vec<SocketAddr>,
+        traffic: Traffic,
+    ) -> Result<(TcpStream, IpAddr), FetchError> {
         // None of them may use up the others' time.
         let patience = self.options.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
         let mut last = FetchError::timed_out(Operation::Connect, patience);
         for address in addresses {
-            match tokio::time::timeout(patience, self.dial(address)).await {
+            match tokio::time::timeout(patience, self.dial(address, traffic)).await {
                 Ok(Ok(stream)) => return Ok((stream, address.ip())),
                 Ok(Err(e)) => last = FetchError::io(Operation::Connect, &e),
                 Err(_) => {}
@@ -220,13 +280,20 @@ impl Client {
         Err(last)
     }
 
-    async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn dial(&self, address: SocketAddr, traffic: Traffic) -> io::Result<TcpStream> {
         let local = match address {
             SocketAddr::V4(_) => self.options.bind_v4.map(IpAddr::from),
             SocketAddr::V6(_) => self.options.bind_v6.map(IpAddr::from),
         };
-        egress::connect(local, address).await
+        self.egress.connect(traffic, local, Destination::Address(address)).await
     }
+}
+
+fn too_near() -> FetchError {
+    FetchError::new(
+        Operation::Bittorrent,
+        "blocked by ssrf_mitigation: the address is of this host or network, which others' words do not open",
+    )
 }
 
 fn server_name(url: &Url) -> Result<ServerName<'static>, FetchError> {
@@ -276,7 +343,7 @@ impl Drop for Connection {
 }
 
 /// Sends the request and waits for the head of the answer.
-async fn ask<S>(stream: S, url: &Url, user_agent: &str) -> Result<(Response<Incoming>, Connection), FetchError>
+async fn ask<S>(stream: S, request: Request<String>) -> Result<(Response<Incoming>, Connection), FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -291,12 +358,18 @@ where
         .await
         .map_err(|e| answer_error(&e))?;
     let connection = Connection(tokio::spawn(async move { _ = connection.await }).abort_handle());
-    let response = sender.send_request(request(url, user_agent)?).await.map_err(|e| answer_error(&e))?;
+    let response = sender.send_request(request).await.map_err(|e| answer_error(&e))?;
     Ok((response, connection))
 }
 
-fn request(url: &Url, user_agent: &str) -> Result<Request<String>, FetchError> {
-    let mut request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
+/// `proxy`: it is asked, for the whole URL (RFC 9112, 3.2.2).
+fn request(url: &Url, user_agent: &str, proxy: Option<&Proxy>) -> Result<Request<String>, FetchError> {
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let target = match proxy {
+        Some(_) => format!("{}://{}{path}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort]),
+        None => path.to_owned(),
+    };
+    let mut request = Request::get(target)
         .header(header::HOST, &url[Position::BeforeHost..Position::AfterPort])
         .header(header::ACCEPT, "*/*")
         .header(header::ACCEPT_ENCODING, "gzip")
@@ -305,6 +378,9 @@ fn request(url: &Url, user_agent: &str) -> Result<Request<String>, FetchError> {
         && !user_agent.is_empty()
     {
         request = request.header(header::USER_AGENT, user_agent);
+    }
+    if let Some(login) = proxy.and_then(http_connect::login) {
+        request = request.header(header::PROXY_AUTHORIZATION, login);
     }
     if !url.username().is_empty() || url.password().is_some() {
         let mut login: Vec<u8> = percent_decode_str(url.username()).collect();

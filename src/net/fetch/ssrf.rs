@@ -7,7 +7,7 @@
 //! * A redirect leads no nearer than where it came from: not from the internet into this network, nor from there to this host.
 //!
 //! They are asked with the address that is about to be connected to, so that no name, and no way to write an address, leads
-//! round them.
+//! round them. Only a name that a proxy looks up is judged by itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,6 +37,12 @@ impl Reach {
             IpAddr::V4(ip) => Self::of_v4(ip),
             IpAddr::V6(ip) => Self::of_v6(ip),
         }
+    }
+
+    /// Of a name that the proxy looks up: we do not learn where it leads. This host is the proxy's then.
+    pub fn of_name(name: &str) -> Self {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        if name == "localhost" || name.ends_with(".localhost") { Self::Host } else { Self::Global }
     }
 
     fn of_v4(ip: Ipv4Addr) -> Self {
@@ -95,11 +101,10 @@ impl Guard {
     }
 
     /// May this be fetched from this address?
-    pub fn admits(&self, url: &Url, ip: IpAddr) -> bool {
+    pub fn admits(&self, url: &Url, reach: Reach) -> bool {
         if !self.enabled {
             return true;
         }
-        let reach = Reach::of(ip);
         if reach < self.farthest {
             return false;
         }
@@ -110,8 +115,8 @@ impl Guard {
     }
 
     /// It was fetched from there, and may go on to where a redirect leads.
-    pub fn went(&mut self, ip: IpAddr) {
-        self.farthest = self.farthest.max(Reach::of(ip));
+    pub fn went(&mut self, reach: Reach) {
+        self.farthest = self.farthest.max(reach);
     }
 }
 
@@ -132,6 +137,16 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
+    }
+
+    fn at(address: &str) -> Reach {
+        Reach::of(ip(address))
+    }
+
+    #[test]
+    fn names_of_this_host_are_known() {
+        let names = ["localhost", "LOCALHOST.", "a.localhost", "localhost.example", "tracker.example"];
+        assert_eq!(names.map(Reach::of_name), [Reach::Host, Reach::Host, Reach::Host, Reach::Global, Reach::Global]);
     }
 
     #[test]
@@ -222,10 +237,10 @@ mod tests {
         ] {
             let url = url(&format!("http://localhost{path}"));
             for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0"] {
-                assert_eq!(guard.admits(&url, ip(here)), allowed, "{path} at {here}");
-                assert!(off.admits(&url, ip(here)));
+                assert_eq!(guard.admits(&url, at(here)), allowed, "{path} at {here}");
+                assert!(off.admits(&url, at(here)));
             }
-            assert!(guard.admits(&url, ip("192.168.0.1")) && guard.admits(&url, ip("1.1.1.1")));
+            assert!(guard.admits(&url, at("192.168.0.1")) && guard.admits(&url, at("1.1.1.1")));
         }
     }
 
@@ -234,10 +249,10 @@ mod tests {
         let guard = Guard::new(true, Purpose::WebSeed);
         for near in ["127.0.0.1", "10.0.0.1", "fe80::1"] {
             assert!(
-                guard.admits(&url("http://h/files/"), ip(near)) && !guard.admits(&url("http://h/files?x"), ip(near))
+                guard.admits(&url("http://h/files/"), at(near)) && !guard.admits(&url("http://h/files?x"), at(near))
             );
         }
-        assert!(guard.admits(&url("http://h/files?x"), ip("1.1.1.1")));
+        assert!(guard.admits(&url("http://h/files?x"), at("1.1.1.1")));
     }
 
     #[test]
@@ -245,16 +260,16 @@ mod tests {
         let announce = url("http://h/announce");
         for purpose in [Purpose::Tracker, Purpose::WebSeed] {
             let mut guard = Guard::new(true, purpose);
-            assert!(guard.admits(&announce, ip("127.0.0.1")));
-            guard.went(ip("127.0.0.1"));
-            assert!(guard.admits(&announce, ip("127.0.0.1")) && guard.admits(&announce, ip("10.0.0.1")));
-            guard.went(ip("10.0.0.1"));
-            assert!(!guard.admits(&announce, ip("127.0.0.1")) && guard.admits(&announce, ip("10.0.0.2")));
-            guard.went(ip("1.1.1.1"));
-            assert!(!guard.admits(&announce, ip("10.0.0.1")) && guard.admits(&announce, ip("8.8.8.8")));
+            assert!(guard.admits(&announce, at("127.0.0.1")));
+            guard.went(at("127.0.0.1"));
+            assert!(guard.admits(&announce, at("127.0.0.1")) && guard.admits(&announce, at("10.0.0.1")));
+            guard.went(at("10.0.0.1"));
+            assert!(!guard.admits(&announce, at("127.0.0.1")) && guard.admits(&announce, at("10.0.0.2")));
+            guard.went(at("1.1.1.1"));
+            assert!(!guard.admits(&announce, at("10.0.0.1")) && guard.admits(&announce, at("8.8.8.8")));
             // Not by way of a nearer one either.
-            guard.went(ip("127.0.0.1"));
-            assert!(!guard.admits(&announce, ip("127.0.0.1")));
+            guard.went(at("127.0.0.1"));
+            assert!(!guard.admits(&announce, at("127.0.0.1")));
         }
     }
 

@@ -1,6 +1,7 @@
 use tokio::net::UdpSocket;
 
 use super::*;
+use crate::net::egress;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,7 +16,9 @@ fn near(n: u8) -> Vec<u8> {
 
 async fn start(listen: SocketAddr, state: Vec<u8>, bootstrap: &[SocketAddr]) -> LibrqbitDht {
     let bootstrap_nodes = bootstrap.iter().map(SocketAddr::to_string).collect();
-    LibrqbitDht::start(DhtOptions { bootstrap_nodes, state, ..DhtOptions::new(listen) }).await.expect("started")
+    LibrqbitDht::start(DhtOptions { bootstrap_nodes, state, ..DhtOptions::new(listen, egress::direct()) })
+        .await
+        .expect("started")
 }
 
 async fn bootstrapped(dht: &LibrqbitDht) {
@@ -36,7 +39,7 @@ async fn finds(dht: &LibrqbitDht, port: u16) {
 }
 
 async fn answers_ping(addr: SocketAddr) -> bool {
-    !probe::probe_host(&addr.to_string(), addr.ip()).await.is_empty()
+    !probe::probe_host(&egress::direct(), &addr.to_string(), addr.ip()).await.is_empty()
 }
 
 async fn small_network(listen: SocketAddr) {
@@ -178,7 +181,7 @@ async fn damaged_state_is_a_new_beginning() {
 async fn shutdown_frees_the_port_and_ends_searches() {
     let dht = start(LOOPBACK, Vec::new(), &[]).await;
     let addr = dht.listen_addr();
-    let taken = LibrqbitDht::start(DhtOptions::new(addr)).await.err().expect("taken");
+    let taken = LibrqbitDht::start(DhtOptions::new(addr, egress::direct())).await.err().expect("taken");
     assert_eq!((taken.operation, taken.os_error), (Operation::SockBind, rustix::io::Errno::ADDRINUSE.raw_os_error()));
     let mut search = dht.get_peers(HASH, Some(1));
     let begin = Instant::now();

@@ -8,7 +8,7 @@ use crate::discovery::tracker::fake::{UdpTracker, honest, request};
 const PEER: &[u8] = &[1, 2, 3, 4, 5, 6];
 
 fn client() -> TrackerClient {
-    TrackerClient::new(&TrackerOptions::default()).expect("a client")
+    TrackerClient::new(&TrackerOptions::default(), crate::net::egress::direct()).expect("a client")
 }
 
 fn quick() -> AnnounceLimits {
@@ -173,7 +173,7 @@ async fn answers_count_only_from_the_address_that_was_asked() {
         if n == 0 { vec![] } else { vec![honest(packet, PEER)] }
     })
     .await;
-    let shared = client.udp.v4.shared().await.expect("a socket");
+    let shared = client.udp.v4.shared(&crate::net::egress::direct()).await.expect("a socket");
     let port = shared.socket.local_addr().expect("an address").port();
     *to.lock() = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let reply = client.announce(&request(&tracker.url()), &quick()).await.expect("a reply");
@@ -194,7 +194,7 @@ async fn many_announces_share_one_socket() {
     for task in tasks {
         task.await.expect("no panic").expect("a reply");
     }
-    assert!(client.udp.v4.shared().await.expect("a socket").pending.lock().is_empty());
+    assert!(client.udp.v4.shared(&crate::net::egress::direct()).await.expect("a socket").pending.lock().is_empty());
     assert_eq!(client.udp.connections.lock().len(), 1);
 }
 
