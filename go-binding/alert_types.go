@@ -39,6 +39,7 @@ const (
 	TypeListenSucceeded     AlertType = capi.AlertListenSucceeded
 	TypeListenFailed        AlertType = capi.AlertListenFailed
 	TypeExternalIP          AlertType = capi.AlertExternalIp
+	TypeSocks5              AlertType = capi.AlertSocks5
 	TypePerformance         AlertType = capi.AlertPerformance
 	TypeReaderReady         AlertType = capi.AlertReaderReady
 	TypeReaderStalled       AlertType = capi.AlertReaderStalled
@@ -80,6 +81,7 @@ var alertKinds = map[AlertType]func() decoder{
 	TypeListenSucceeded:     func() decoder { return new(ListenSucceeded) },
 	TypeListenFailed:        func() decoder { return new(ListenFailed) },
 	TypeExternalIP:          func() decoder { return new(ExternalIP) },
+	TypeSocks5:              func() decoder { return new(Socks5) },
 	TypePerformance:         func() decoder { return new(Performance) },
 	TypeReaderReady:         func() decoder { return new(ReaderReady) },
 	TypeReaderStalled:       func() decoder { return new(ReaderStalled) },
@@ -476,6 +478,19 @@ func (a *ListenFailed) decode(record capi.Record) {
 	a.Endpoint = endpoint(&r.Endpoint)
 	a.SocketType = SocketType(r.Socket_type)
 	a.Interface = record.Text(r.Interface_name)
+	a.Err = alertError(record, &r.Error)
+}
+
+// Socks5 tells that the proxy, of whichever proxy_type, does not work: it cannot be reached, or refuses us. It is tried again, after half a
+// second and then ever less often, up to each five seconds, and nothing goes out round it. Told once until it works again.
+type Socks5 struct {
+	AlertBase
+	Err error
+}
+
+func (a *Socks5) decode(record capi.Record) {
+	r := capi.View[capi.Socks5Alert](record)
+	a.record = record
 	a.Err = alertError(record, &r.Error)
 }
 

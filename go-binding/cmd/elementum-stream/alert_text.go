@@ -120,6 +120,8 @@ func sessionPhrase(alert torrent.Alert) string {
 		return fmt.Sprintf("peers can connect to port %d", a.Endpoint.Port())
 	case *torrent.ListenFailed:
 		return fmt.Sprintf("peers cannot connect to %s, and so fewer may be found: %s", plain(a.Interface), reason(a.Err))
+	case *torrent.Socks5:
+		return fmt.Sprintf("the proxy does not work, and nobody is reached without it: %s", reason(a.Err))
 	case *torrent.ExternalIP:
 		return fmt.Sprintf("peers see this service at %s", a.Endpoint.Addr())
 	case *torrent.Performance:
@@ -139,7 +141,7 @@ func isNews(alert torrent.Alert) bool {
 	case *torrent.AddTorrent:
 		// One that is there already takes in what is new to it, and nothing failed.
 		return a.Err != nil && !errors.Is(a.Err, torrent.ErrDuplicateTorrent)
-	case *torrent.TorrentError, *torrent.FileError, *torrent.TorrentDeleteFailed, *torrent.MemoryPressure, *torrent.ListenFailed:
+	case *torrent.TorrentError, *torrent.FileError, *torrent.TorrentDeleteFailed, *torrent.MemoryPressure, *torrent.ListenFailed, *torrent.Socks5:
 		return true
 	}
 	return false

@@ -77,6 +77,7 @@ func parseConfig(args []string, output io.Writer) (*config, error) {
 	flags.DurationVar(&config.streamIdle, "stream-idle", 10*time.Minute, "how long a stream may stand still until it is ended")
 	flags.IntVar(&config.maxStreams, "max-streams", 128, "how many streams may be open at once, idle ones too; one more gets 503. Memory may allow fewer")
 	flags.Func("trusted-proxy", "an `address` or network whose X-Forwarded-For and X-Forwarded-Proto are believed; may be repeated", config.trust)
+	flags.Func("proxy", "go out by this proxy and in no other way: `scheme://user:password@host:port`, of socks4, socks5 or http; the DHT rests then", config.useProxy)
 	flags.Func("set", "a further setting of the session, `name=value`; may be repeated", config.set)
 	if err := flags.Parse(args); err != nil {
 		return nil, err

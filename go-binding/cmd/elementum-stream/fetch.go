@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"elementum.example/torrent"
 )
 
 const (
@@ -39,25 +41,32 @@ type fetcher struct {
 	open, guarded *http.Client
 }
 
-func newFetcher(allowPrivate bool) *fetcher {
-	f := &fetcher{open: newFetchClient(true)}
+// settings: those of the session, whose proxy torrent files are fetched by, too.
+func newFetcher(allowPrivate bool, settings torrent.Settings) *fetcher {
+	f := &fetcher{open: newFetchClient(true, settings)}
 	f.guarded = f.open
 	if !allowPrivate {
-		f.guarded = newFetchClient(false)
+		f.guarded = newFetchClient(false, settings)
 	}
 	return f
 }
 
-func newFetchClient(allowPrivate bool) *http.Client {
+func newFetchClient(allowPrivate bool, settings torrent.Settings) *http.Client {
 	check := func(ctx context.Context, _, address string, _ syscall.RawConn) error {
 		trail, _ := ctx.Value(trailKey{}).(*trail)
 		return trail.follow(address, allowPrivate)
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, ControlContext: check}
+	// No proxy of the environment: the check would see its address alone.
+	var through func(*http.Request) (*url.URL, error)
+	if proxy, err := fetchProxy(settings); proxy != nil || err != nil {
+		dialer.ControlContext = nil
+		through = throughProxy(proxy, err, allowPrivate)
+	}
 	return &http.Client{
 		Timeout: fetchTimeout,
-		// No proxy of the environment: the check would see its address alone.
 		Transport: &http.Transport{
+			Proxy:                  through,
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    10 * time.Second,
 			ResponseHeaderTimeout:  20 * time.Second,
@@ -176,7 +185,14 @@ func (t *trail) follow(address string, allowPrivate bool) error {
 	if err != nil || t == nil {
 		return errPrivateURL
 	}
-	public := isPublic(at.Addr())
+	return t.step(isPublic(at.Addr()), allowPrivate)
+}
+
+// step is asked whether the next address may be one of the internet, or of the local network.
+func (t *trail) step(public, allowPrivate bool) error {
+	if t == nil {
+		return errPrivateURL
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

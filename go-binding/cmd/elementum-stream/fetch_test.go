@@ -51,7 +51,7 @@ func TestLocalAddressesByAnyName(t *testing.T) {
 	}))
 	defer origin.Close()
 	_, port, _ := net.SplitHostPort(origin.Listener.Addr().String())
-	f := newFetcher(false)
+	f := newFetcher(false, nil)
 	defer f.close()
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "127.0.0.1.", "user@127.0.0.1"} {
 		_, _, err := f.fetch(context.Background(), "http://"+host+":"+port+"/announce?x=1", false)

@@ -103,7 +103,7 @@ func newService(config *config, stderr io.Writer) (*service, error) {
 		config:  config,
 		session: session,
 		feed:    feed,
-		fetcher: newFetcher(config.allowPrivateURLs),
+		fetcher: newFetcher(config.allowPrivateURLs, config.settings),
 		log:     log.New(logWriter{stderr}, "", log.LstdFlags),
 		secrets: secrets,
 		guesses: newGuesses(),

@@ -58,6 +58,7 @@ type (
 	ListenSucceededAlert     C.et_listen_succeeded_alert
 	ListenFailedAlert        C.et_listen_failed_alert
 	ExternalIPAlert          C.et_external_ip_alert
+	Socks5Alert              C.et_socks5_alert
 	PerformanceAlert         C.et_performance_alert
 	ReaderReadyAlert         C.et_reader_ready_alert
 	ReaderStalledAlert       C.et_reader_stalled_alert
@@ -260,6 +261,7 @@ const (
 	AlertTorrentError               = C.ET_ALERT_TORRENT_ERROR
 	AlertAddTorrent                 = C.ET_ALERT_ADD_TORRENT
 	AlertAlertsDropped              = C.ET_ALERT_ALERTS_DROPPED
+	AlertSocks5                     = C.ET_ALERT_SOCKS5
 	AlertReaderReady                = C.ET_ALERT_READER_READY
 	AlertReaderStalled              = C.ET_ALERT_READER_STALLED
 	AlertPrebufferProgress          = C.ET_ALERT_PREBUFFER_PROGRESS

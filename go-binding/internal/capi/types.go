@@ -419,6 +419,10 @@ type (
 		Base     Alert
 		Endpoint Endpoint
 	}
+	Socks5Alert struct {
+		Base  Alert
+		Error AlertError
+	}
 	PerformanceAlert struct {
 		Base     Alert
 		Warning  int32
@@ -720,6 +724,7 @@ const (
 	AlertTorrentError               = 0x40
 	AlertAddTorrent                 = 0x43
 	AlertAlertsDropped              = 0x5f
+	AlertSocks5                     = 0x60
 	AlertReaderReady                = 0x3e8
 	AlertReaderStalled              = 0x3e9
 	AlertPrebufferProgress          = 0x3ea
