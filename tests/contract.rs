@@ -431,7 +431,10 @@ fn each_setting_at_the_ends_of_its_range() {
             };
             let index =
                 session.add_torrent(AddTorrentParams { peers: vec![ours::address(&seeder)], ..params }).unwrap();
-            ours::stream(&session, index, 0, &torrent.content());
+            // By a proxy that is not there nobody is reached.
+            if d.name != "proxy_type" || value == 0 {
+                ours::stream(&session, index, 0, &torrent.content());
+            }
             let again = Session::open(None, &session.save_state().unwrap());
             again.unwrap_or_else(|e| panic!("{} {value}: {e}", d.name)).close(CLOSE).unwrap();
             session.close(CLOSE).unwrap();

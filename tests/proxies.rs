@@ -362,10 +362,15 @@ fn nothing_goes_round_a_dead_proxy() {
         ] {
             assert!(seen.iter().any(|p| p == wanted), "{wanted} is not seen: {seen:?}");
         }
-        // It changes while the session runs.
+        // It changes while the session runs, and many names wait to be looked up.
+        let trackers: String = (0..60).map(|n| format!("&tr=http%3A%2F%2Ft{n}.example%2Fannounce")).collect();
+        let magnet = format!("magnet:?xt=urn:btih:{:040x}{trackers}", 99);
+        let params = AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&magnet).unwrap()));
+        session.add_torrent(params).unwrap();
+        packets(&mut capture, Duration::from_millis(200));
         change(&session, |s| dead_proxy(s, SOCKS5));
-        // What the kernel had in hand, and a name that is being looked up.
-        packets(&mut capture, A_WHILE);
+        // What the kernel had in hand, and the names that are just being looked up: a second each.
+        packets(&mut capture, Duration::from_millis(1300));
         want_everything(&session, 1);
         assert_eq!(packets(&mut capture, A_WHILE), [""; 0], "after the change");
         assert_eq!(session.listen_port().unwrap(), 0);

@@ -419,10 +419,16 @@ impl Torrent {
         }
     }
 
-    /// All connections end; dials are told of by who made them.
-    pub fn disconnect_all(&mut self, now: Time, reason: CloseReason) {
+    /// All goes out by another way from now on: connections end, and what failed by the old way is tried anew. Dials are told of by who made
+    /// them.
+    pub fn way_out_changed(&mut self, now: Time) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        self.close_each(now, &keys, reason);
+        self.close_each(now, &keys, CloseReason::None);
+        if self.is_active() {
+            self.trackers.restart(now);
+            self.swarm.started();
+            self.handle_timeout(now);
+        }
     }
 
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::shared::{Shared, check_open, connections};
 use super::{dht_search, listen, utp_listen};
-use crate::alert::CloseReason;
 use crate::base::error::Result;
+use crate::engine::Torrent;
 use crate::engine::content::pieces::PeerKey;
 use crate::net::egress::route::{Route, Traffic};
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
     if new_way {
         // What went by the old way ends, before anything goes by the new one.
         for driver in session.drivers() {
-            driver.run(|core, now| core.disconnect_all(now, CloseReason::None));
+            driver.run(Torrent::way_out_changed);
         }
     }
     listen_as_set(session);

@@ -475,6 +475,7 @@ impl Ending {
             }
             // Ends every task, and waits for its threads: the disk may hold one up, or a name server.
             drop(runtime);
+            shared.drop_sockets();
         }
         self.finish();
     }

@@ -286,6 +286,11 @@ impl Shared {
         }
     }
 
+    /// The session is over: so are its sockets, whoever still holds it.
+    pub fn drop_sockets(&self) {
+        *self.utp.lock() = None;
+    }
+
     /// Where uTP has its sockets.
     pub fn utp_addresses(&self) -> Vec<SocketAddr> {
         self.utp.lock().as_ref().map(UtpSockets::addresses).unwrap_or_default()

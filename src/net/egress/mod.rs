@@ -10,7 +10,7 @@ pub mod route;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -276,7 +276,13 @@ impl Egress {
         if !self.route.resolves(traffic) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "names are looked up by the proxy alone"));
         }
-        Ok(lookup_host((host, port)).await?.collect())
+        let (name, ended) = (host.to_owned(), self.ended.clone());
+        // It waits for a thread, and others before it for their answers: meanwhile it may be too late to ask.
+        let lookup = move || match ended.is_cancelled() {
+            true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the way out was changed meanwhile")),
+            false => Ok((name.as_str(), port).to_socket_addrs()?.collect()),
+        };
+        tokio::task::spawn_blocking(lookup).await.unwrap_or_else(|e| Err(io::Error::other(e)))
     }
 
     /// No proxy carries it.
