@@ -109,10 +109,11 @@ impl Shortage {
         self.next = now + pause;
         list.call(now, called);
         if matches!(need, Need::Read | Need::Metadata) {
-            let mute = view
-                .peers
-                .values()
-                .filter(|p| now.since(p.activity().last_received()) >= PATIENCE && view.is_mute(now, p));
+            // Who brings a block now and then is silent in between, and has to begin anew on another connection.
+            let served = |p: &Peer| p.activity().has_served() || view.content.is_none();
+            let late = |p: &Peer| served(p) && (p.source.requests().is_empty() || p.source.overdue(now) >= PATIENCE);
+            let silent = |p: &Peer| now.since(p.activity().last_received()) >= PATIENCE;
+            let mute = view.peers.values().filter(|p| silent(p) && late(p) && view.is_mute(now, p));
             let listen = mute.filter_map(|p| if p.is_incoming() { p.listens() } else { Some(p.address()) });
             listen.take(called).for_each(|address| list.call_beside(now, address));
         }
