@@ -282,7 +282,8 @@ fn ten_thousand_torrents_come_and_go() {
         let (before, began) = (footprint(), Instant::now());
         (2000..12_000).for_each(cycle);
         let took = began.elapsed();
-        assert_flat(before, 4 << 20);
+        // Beside other loads more of what was just ended is still there. A kilobyte lost with each would be ten megabytes.
+        assert_flat(before, 8 << 20);
         println!("measured 10,000 torrents in {took:.1?}: {before:?} then {:?}", footprint());
         assert_eq!(session.torrents().unwrap(), []);
         session.close(CLOSE).unwrap();
