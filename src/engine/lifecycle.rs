@@ -191,10 +191,15 @@ impl Torrent {
         if !self.is_running() {
             return;
         }
-        self.trackers.restart(now);
-        self.swarm.started();
+        self.begin_anew(now);
         self.alert(Alert::TorrentResumed);
         self.handle_timeout(now);
+    }
+
+    /// What failed before counts no more: trackers are announced to, and everybody may be dialled.
+    pub(super) fn begin_anew(&mut self, now: Time) {
+        self.trackers.restart(now);
+        self.swarm.started();
     }
 
     /// The torrent goes away: the last announces, and nobody waits any more.

@@ -422,17 +422,19 @@ impl Torrent {
     /// All goes out by another way from now on: connections end, and what failed by the old way is tried anew. Dials are told of by who made
     /// them.
     pub fn way_out_changed(&mut self, now: Time) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        self.close_each(now, &keys, CloseReason::None);
+        self.close_connections(now, CloseReason::None);
         if self.is_active() {
-            self.trackers.restart(now);
-            self.swarm.started();
+            self.begin_anew(now);
             self.handle_timeout(now);
         }
     }
 
     pub(super) fn close_all(&mut self, now: Time, reason: CloseReason) {
         self.cache.leave_line();
+        self.close_connections(now, reason);
+    }
+
+    fn close_connections(&mut self, now: Time, reason: CloseReason) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         self.close_each(now, &keys, reason);
     }

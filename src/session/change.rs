@@ -7,7 +7,7 @@ use super::{dht_search, listen, utp_listen};
 use crate::base::error::Result;
 use crate::engine::Torrent;
 use crate::engine::content::pieces::PeerKey;
-use crate::net::egress::route::{Route, Traffic};
+use crate::net::egress::route::Traffic;
 use crate::settings::Settings;
 
 /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
@@ -19,9 +19,9 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
     change(&mut settings)?;
     before.check_live_change(&settings)?;
     let told = session.told_port();
-    let new_way = Route::of(&settings) != *session.egress().route();
+    let way_out = session.egress();
     session.put_settings(settings)?;
-    if new_way {
+    if way_out.is_ended() {
         // What went by the old way ends, before anything goes by the new one.
         for driver in session.drivers() {
             driver.run(Torrent::way_out_changed);

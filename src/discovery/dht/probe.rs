@@ -11,6 +11,7 @@ use super::state::NodeAddr;
 use crate::metainfo::bencode::{Document, Limits};
 use crate::net::egress::Egress;
 use crate::net::egress::route::Traffic;
+use crate::settings::parse_host_ports;
 
 const PATIENCE: Duration = Duration::from_millis(1500);
 const TRIES: usize = 2;
@@ -21,11 +22,10 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
 pub async fn probe_host(egress: &Egress, host: &str, local: IpAddr) -> Vec<NodeAddr> {
-    let Some((name, port)) = host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?))) else {
+    let Some((name, port)) = parse_host_ports(host).ok().and_then(|mut hosts| hosts.pop()) else {
         return Vec::new();
     };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let lookup = egress.resolve(Traffic::Dht, name, port);
+    let lookup = egress.resolve(Traffic::Dht, &name, port);
     let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, lookup).await else {
         return Vec::new();
     };

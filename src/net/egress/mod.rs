@@ -149,8 +149,10 @@ impl Egress {
         if !self.health.lock().may_try(self.now()) {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the proxy failed a moment ago"));
         }
-        let failed =
-            |e: io::Error| self.proxy_failed(io::Error::new(e.kind(), format!("the proxy cannot be reached: {e}")), &e);
+        let failed = |e: io::Error| {
+            let error = io::Error::new(e.kind(), format!("the proxy cannot be reached: {e}"));
+            self.proxy_failed(error, e.raw_os_error())
+        };
         match timeout(PROXY_PATIENCE * 2, self.reach(proxy)).await {
             Ok(reached) => reached.map_err(failed),
             Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
@@ -164,26 +166,16 @@ impl Egress {
 
     /// It refuses us.
     pub fn proxy_refused(&self) -> io::Error {
-        let error: io::Error = ProxyError::of_proxy(http_connect::WRONG_LOGIN).into();
-        self.proxy_failed(error, &io::Error::other(http_connect::WRONG_LOGIN))
+        self.proxy_failed(ProxyError::of_proxy(http_connect::WRONG_LOGIN).into(), None)
     }
 
     async fn through(&self, proxy: &Proxy, to: Destination<'_>) -> io::Result<TcpStream> {
         let stream = self.connect_proxy(proxy).await?;
         match proxy.pass(stream, to).await {
-            Ok(stream) => {
-                self.health.lock().works();
-                Ok(stream)
-            }
-            Err(error) if error.of_proxy => {
-                let error: io::Error = error.into();
-                let message = error.to_string();
-                Err(self.proxy_failed(error, &io::Error::other(message)))
-            }
-            Err(error) => {
-                // It answered.
-                self.health.lock().works();
-                Err(error.into())
+            Err(error) if error.of_proxy => Err(self.proxy_failed(error.into(), None)),
+            passed => {
+                self.proxy_answered();
+                Ok(passed?)
             }
         }
     }
@@ -220,11 +212,11 @@ impl Egress {
         Err(last)
     }
 
-    fn proxy_failed(&self, error: io::Error, cause: &io::Error) -> io::Error {
+    fn proxy_failed(&self, error: io::Error, os_error: Option<i32>) -> io::Error {
         if self.health.lock().failed(self.now()) {
-            let os_error = cause.raw_os_error().unwrap_or(0);
+            let failure = ProxyFailure { message: error.to_string(), os_error: os_error.unwrap_or(0) };
             // Who has not heard of the last ones needs no more.
-            let _ = self.failures.try_send(ProxyFailure { message: error.to_string(), os_error });
+            let _ = self.failures.try_send(failure);
         }
         error
     }

@@ -174,7 +174,8 @@ impl Client {
             Host::Ipv4(ip) => vec![(ip, port).into()],
             Host::Ipv6(ip) => vec![(ip, port).into()],
             Host::Domain(name) if !self.egress.route().resolves(traffic) => {
-                return self.connect_by_name(url, (name, port), guard, traffic).await;
+                let connect = self.egress.connect(traffic, None, Destination::Name(name, port));
+                return self.connect_unresolved(url, Reach::of_name(name), guard, connect).await;
             }
             Host::Domain(name) => self
                 .egress
@@ -204,27 +205,20 @@ impl Client {
             Some(Host::Domain(name)) => Reach::of_name(name),
             None => return Err(FetchError::new(Operation::ParseAddress, "invalid URL: no host")),
         };
-        if !guard.admits(url, reach) {
-            return Err(too_near());
-        }
-        let connect = self.egress.connect_proxy(proxy);
-        let stream = self.in_time(async { connect.await.map_err(|e| FetchError::io(Operation::Connect, &e)) }).await?;
-        Ok((stream, reach))
+        self.connect_unresolved(url, reach, guard, self.egress.connect_proxy(proxy)).await
     }
 
-    /// The proxy looks the name up.
-    async fn connect_by_name(
+    /// The proxy looks the name up: of where it leads only so much is known.
+    async fn connect_unresolved(
         &self,
         url: &Url,
-        (name, port): (&str, u16),
+        reach: Reach,
         guard: &Guard,
-        traffic: Traffic,
+        connect: impl Future<Output = io::Result<TcpStream>>,
     ) -> Result<(TcpStream, Reach), FetchError> {
-        let reach = Reach::of_name(name);
         if !guard.admits(url, reach) {
             return Err(too_near());
         }
-        let connect = self.egress.connect(traffic, None, Destination::Name(name, port));
         let stream = self.in_time(async { connect.await.map_err(|e| FetchError::io(Operation::Connect, &e)) }).await?;
         Ok((stream, reach))
     }
