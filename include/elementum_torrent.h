@@ -2740,7 +2740,7 @@ et_status et_settings_set_int(struct et_settings *settings,
 /**
  * Sets a bool: 0 or 1, anything else is refused.
  *
- * Errors: as `et_settings_set_int`. Any thread.
+ * Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT`, as `et_settings_set_int`. Any thread.
  */
 et_status et_settings_set_bool(struct et_settings *settings,
                                const char *key,
@@ -2751,7 +2751,7 @@ et_status et_settings_set_bool(struct et_settings *settings,
 /**
  * Sets a string.
  *
- * Errors: as `et_settings_set_int`. Any thread.
+ * Errors: as `et_settings_set_int`; `ET_ERR_UNSUPPORTED` for a listener of SSL. Any thread.
  */
 et_status et_settings_set_str(struct et_settings *settings,
                               const char *key,

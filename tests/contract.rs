@@ -326,6 +326,55 @@ fn peers_hear_of_settings_at_once() {
     session.close(CLOSE).unwrap();
 }
 
+/// `anonymous_mode`: no client version, no address, no fingerprint, and a user agent that many have. Each torrent has a peer id of its own.
+#[test]
+fn an_anonymous_session_does_not_say_which_client_it_is() {
+    let tracker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (session, named) = tracked_by(&tracker);
+    let head = answer(&tracker);
+    assert!(head.contains("&peer_id=-EL") && head.contains("libelementum_torrent/"), "{head}");
+    change(&session, "announce_ip", Value::Str("192.0.2.7"));
+    change(&session, "anonymous_mode", Value::Bool(true));
+    let head = announce_again(&session, named, &tracker);
+    let known = head.contains("libelementum") || head.contains("192.0.2.7");
+    assert!(!known && head.to_ascii_lowercase().contains("user-agent: curl/"), "{head}");
+    // A torrent that is there keeps its id: trackers know it by that.
+    assert!(head.contains("&peer_id=-EL"), "{head}");
+
+    let hello_of = |torrent: &Torrent| {
+        let index = session.add_torrent(ours::params(torrent, Source::File)).unwrap();
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        session.torrent(index).unwrap().connect_peer(peer.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = peer.accept().unwrap();
+        let mut hello = [0; 68];
+        stream.read_exact(&mut hello).unwrap();
+        let id: [u8; 20] = hello[48..].try_into().unwrap();
+        hello[48..].fill(b'x');
+        stream.write_all(&hello).unwrap();
+        let mut heard = Vec::new();
+        // The extended handshake's last entry.
+        while !heard.windows(8).any(|w| w == b"6:yourip") {
+            let mut more = [0; 1024];
+            let n = stream.read(&mut more).unwrap();
+            assert!(n > 0);
+            heard.extend_from_slice(&more[..n]);
+        }
+        (id, String::from_utf8_lossy(&heard).into_owned())
+    };
+    let torrents = ["one.bin", "two.bin"].map(|name| Torrent::make(name, 100_000, 1, &[]));
+    let told = torrents.each_ref().map(hello_of);
+    for (id, heard) in &told {
+        assert!(!id.starts_with(b"-EL") && !heard.contains("1:v"), "{id:?} {heard}");
+    }
+    assert_ne!(told[0].0, told[1].0);
+    // Private trackers tell clients by it.
+    let (id, _) = hello_of(&Torrent::make("three.bin", 100_000, 1, &["--private"]));
+    assert!(id.starts_with(b"-EL"), "{id:?}");
+    session.close(Some(Duration::ZERO)).ok();
+    drop(tracker);
+    session.close(CLOSE).unwrap();
+}
+
 /// The number of announces under way is the setting's, while it changes.
 #[test]
 fn announces_at_once_are_as_many_as_allowed_now() {

@@ -4,10 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::network::{A_WHILE, in_own_network, packets, want_everything, wanting};
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Peer, Source, Torrent, opentracker};
 use common::proxies::{HTTP, HTTP_PASSWORD, Program, Proxy, SOCKS4, SOCKS5, SOCKS5_PASSWORD};
@@ -273,62 +273,6 @@ fn faulty_proxy(fault: Fault) -> SocketAddr {
     address
 }
 
-/// Set in a process that runs where nothing but what it makes itself is to be reached.
-const OWN_NETWORK: &str = "ELEMENTUM_TEST_OWN_NETWORK";
-
-/// Runs the test `name` in a network namespace of its own, with name servers that are nowhere.
-fn in_own_network(name: &str, body: impl FnOnce(Peer)) {
-    if std::env::var(OWN_NETWORK).is_ok() {
-        let mut python = Command::new("python3");
-        python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/capture.py"));
-        let mut capture = Peer::start("capture", python);
-        capture.wait("way out");
-        return body(capture);
-    }
-    let script = "printf 'nameserver 10.7.0.53\\noptions timeout:1 attempts:1\\n' > \"$0\" && mount --bind \"$0\" /etc/resolv.conf \
-                  && exec \"$@\"";
-    let unshare = || {
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--net", "--mount"]);
-        command
-    };
-    // Some systems let nobody but root make one.
-    if !unshare().arg("true").status().unwrap().success() {
-        return eprintln!("{name} was NOT run: no network namespace can be made here");
-    }
-    let dir = common::temp::TempDir::new();
-    let mut command = unshare();
-    command.args(["sh", "-c", script]);
-    command.arg(dir.path().join("resolv.conf")).arg(std::env::current_exe().unwrap());
-    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(OWN_NETWORK, "1");
-    let output = command.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("1 passed"), "{name}: {}\n{said}", output.status);
-}
-
-/// All that a session may want of the network, at once.
-fn want_everything(session: &Session, n: u8) -> StorageIndex {
-    let magnet = format!(
-        "magnet:?xt=urn:btih:{:040x}&tr=http%3A%2F%2Ftracker.example%2Fannounce&tr=http%3A%2F%2F10.7.0.1%2Fannounce\
-         &tr=udp%3A%2F%2Ftracker.example%3A80%2Fannounce&tr=udp%3A%2F%2F10.7.0.2%3A80%2Fannounce\
-         &x.pe=10.7.0.3%3A6881&x.pe=peer.example%3A6881",
-        u64::from(n) + 1
-    );
-    let params = AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&magnet).unwrap()));
-    let index = session.add_torrent(params).unwrap();
-    session.torrent(index).unwrap().connect_peer("10.7.0.4:6881".parse().unwrap()).unwrap();
-    session.add_dht_node("10.7.0.5", 6881).unwrap();
-    session.add_dht_node("node.example", 6881).unwrap();
-    index
-}
-
-fn wanting(settings: &mut Settings) {
-    settings.set_str("listen_interfaces", "0.0.0.0:0").unwrap();
-    settings.set_bool("enable_dht", true).unwrap();
-    settings.set_str("dht_bootstrap_nodes", "10.7.0.6:6881,router.example:6881").unwrap();
-    settings.set_int("stop_tracker_timeout", 1).unwrap();
-}
-
 /// A proxy at which nobody is.
 fn dead_proxy(settings: &mut Settings, kind: i64) {
     settings.set_int("proxy_type", kind).unwrap();
@@ -336,29 +280,22 @@ fn dead_proxy(settings: &mut Settings, kind: i64) {
     settings.set_int("proxy_port", 9).unwrap();
 }
 
-fn packets(capture: &mut Peer, time: Duration) -> Vec<String> {
-    let until = Instant::now() + time;
-    std::iter::from_fn(|| capture.wait_within("packet", until.saturating_duration_since(Instant::now()))).collect()
-}
-
-const A_WHILE: Duration = Duration::from_secs(3);
-
 /// Where a proxy is set and dead, or none is and one is forced, no packet goes out by any other way: at the start, for trackers, names, peers, the
 /// DHT, at a change while the session runs, at the close.
 #[test]
 fn nothing_goes_round_a_dead_proxy() {
-    in_own_network("nothing_goes_round_a_dead_proxy", |mut capture| {
+    in_own_network("nothing_goes_round_a_dead_proxy", &[("out0", 9)], |mut capture| {
         // What is captured, without a proxy.
         let session = ours::open_with(wanting);
         want_everything(&session, 0);
         let seen = packets(&mut capture, A_WHILE);
         for wanted in [
-            "tcp 10.7.0.1 80",
-            "udp 10.7.0.2 80",
-            "tcp 10.7.0.3 6881",
-            "tcp 10.7.0.4 6881",
-            "udp 10.7.0.6 6881",
-            "udp 10.7.0.53 53",
+            "out0 tcp 10.7.0.1 80",
+            "out0 udp 10.7.0.2 80",
+            "out0 tcp 10.7.0.3 6881",
+            "out0 tcp 10.7.0.4 6881",
+            "out0 udp 10.7.0.6 6881",
+            "out0 udp 10.7.0.53 53",
         ] {
             assert!(seen.iter().any(|p| p == wanted), "{wanted} is not seen: {seen:?}");
         }

@@ -14,3 +14,11 @@ pub fn household(ip: IpAddr) -> IpAddr {
         v4 => v4,
     }
 }
+
+/// Is it of a network that is not routed beyond: private, of the link, of the site (RFC 1918, 3927, 4193, 4291)? This host's own are, too.
+pub fn is_of_local_network(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
+    }
+}

@@ -423,6 +423,34 @@ impl Torrent {
     /// them.
     pub fn way_out_changed(&mut self, now: Time) {
         self.close_connections(now, CloseReason::None);
+        self.reachable_anew(now);
+    }
+
+    /// A peer's connection has our end there.
+    pub fn connected_by(&mut self, key: PeerKey, local: IpAddr) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.set_local(local);
+        }
+    }
+
+    /// This host has these addresses no more: connections that have our end there bring nothing any more.
+    pub fn addresses_gone(&mut self, now: Time, gone: &[IpAddr]) {
+        let of_them = self.peers.values().filter(|peer| peer.local().is_some_and(|local| gone.contains(&local)));
+        let keys: Vec<PeerKey> = of_them.map(Peer::key).collect();
+        self.close_each(now, &keys, CloseReason::None);
+    }
+
+    pub fn peer_id(&self) -> [u8; 20] {
+        self.config.peer_id
+    }
+
+    /// What peers know us by from now on.
+    pub fn set_peer_id(&mut self, id: [u8; 20]) {
+        self.config.peer_id = id;
+    }
+
+    /// There is a new way to others: what failed before may work by it.
+    pub fn reachable_anew(&mut self, now: Time) {
         if self.is_active() {
             self.begin_anew(now);
             self.handle_timeout(now);

@@ -129,7 +129,7 @@ pub unsafe extern "C" fn et_settings_set_int(
 
 /// Sets a bool: 0 or 1, anything else is refused.
 ///
-/// Errors: as `et_settings_set_int`. Any thread.
+/// Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT`, as `et_settings_set_int`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_settings_set_bool(
     settings: *mut et_settings,
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn et_settings_set_bool(
 
 /// Sets a string.
 ///
-/// Errors: as `et_settings_set_int`. Any thread.
+/// Errors: as `et_settings_set_int`; `ET_ERR_UNSUPPORTED` for a listener of SSL. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_settings_set_str(
     settings: *mut et_settings,

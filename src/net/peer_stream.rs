@@ -4,6 +4,7 @@
 //! shared with others.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
 
 use super::transport::Transport;
 use crate::wire::mse::{CryptoMethods, Established, Keystream};
@@ -59,6 +60,11 @@ impl PeerStream {
 
     pub fn kind(&self) -> StreamKind {
         self.kind
+    }
+
+    /// The address of our end, where it is bound to one.
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.transport.local_ip()
     }
 
     /// Small messages are sent at once.

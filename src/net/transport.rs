@@ -1,6 +1,7 @@
 //! What a peer's bytes come by: TCP or uTP.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::IpAddr;
 
 use tokio::net::TcpStream;
 
@@ -15,6 +16,15 @@ pub enum Transport {
 impl Transport {
     pub fn is_utp(&self) -> bool {
         matches!(self, Self::Utp(_))
+    }
+
+    /// The address of our end, where it is bound to one.
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        let local = match self {
+            Self::Tcp(tcp) => tcp.local_addr().ok()?.ip(),
+            Self::Utp(utp) => utp.local_ip(),
+        };
+        Some(local.to_canonical()).filter(|ip| !ip.is_unspecified())
     }
 
     /// Small messages are sent at once, as uTP sends them anyway.

@@ -165,10 +165,11 @@ impl Trains {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::egress;
+    use crate::net::egress::{self, route::Traffic};
 
     fn port() -> UdpPort {
-        egress::direct().udp_port("127.0.0.1:0".parse().expect("an address")).expect("bound")
+        let here = std::net::IpAddr::from(std::net::Ipv4Addr::LOCALHOST).into();
+        egress::direct().udp_port(Traffic::Peers, &here, 0).expect("bound")
     }
 
     #[tokio::test]

@@ -74,15 +74,19 @@ fn limits(session: &Shared) -> AnnounceLimits {
     }
 }
 
+/// A user agent that many have, libtorrent's anonymous ones among them. Some trackers answer none who has none.
+const ANYBODY: &str = "curl/7.81.0";
+
 fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
     let session = &driver.session;
     let settings = session.settings();
     // Asked of the core even while the torrent is being removed: the goodbye carries the last numbers.
     let (hash, left, (downloaded, uploaded, corrupt)) = driver.totals();
+    let private = driver.look(|core, _| core.is_private()).unwrap_or(false);
     AnnounceRequest {
         url: job.url.clone(),
         info_hash: hash,
-        peer_id: session.peer_id,
+        peer_id: driver.announced_id,
         // Many trackers refuse 0. At 1 nobody listens.
         port: session.told_port().max(1),
         uploaded,
@@ -97,9 +101,9 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
             i32::try_from(settings.num_want).unwrap_or(i32::MAX)
         },
         key: session.announce_key,
-        ip: (!settings.announce_ip.is_empty()).then(|| settings.announce_ip.clone()),
+        ip: Some(settings.announce_ip.clone()).filter(|ip| !ip.is_empty() && !settings.anonymous_mode),
         tracker_id: job.tracker_id.clone(),
-        user_agent: settings.user_agent.clone(),
+        user_agent: if settings.anonymous_mode && !private { ANYBODY.to_owned() } else { settings.user_agent.clone() },
         turn: turn(driver, job),
     }
 }

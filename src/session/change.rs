@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::shared::{Shared, check_open, connections};
-use super::{dht_search, listen, utp_listen};
+use super::{dht_search, listening};
 use crate::base::error::Result;
 use crate::engine::Torrent;
 use crate::engine::content::pieces::PeerKey;
-use crate::net::egress::route::Traffic;
 use crate::settings::Settings;
 
 /// Changes settings that can change while the session runs: all that `change` changes or, on an error, none.
@@ -23,11 +22,28 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
     session.put_settings(settings)?;
     if way_out.is_ended() {
         // What went by the old way ends, before anything goes by the new one.
+        session.udp_ports.close_spare(None);
         for driver in session.drivers() {
             driver.run(Torrent::way_out_changed);
         }
     }
-    listen_as_set(session);
+    listening::listen_as_set(session);
+    tell_settings(session, told);
+    part_with_surplus(session);
+    dht_search::settings_changed(session);
+    Ok(())
+}
+
+/// Listens as settings and addresses say now. Torrents and the DHT hear of what is new of it.
+pub fn listen_anew(session: &Arc<Shared>) {
+    let told = session.told_port();
+    listening::listen_as_set(session);
+    tell_settings(session, told);
+    dht_search::settings_changed(session);
+}
+
+/// `told`: the port that others were told before.
+fn tell_settings(session: &Arc<Shared>, told: u16) {
     let told_anew = session.told_port() != told;
     for driver in session.drivers() {
         driver.keep_up();
@@ -37,37 +53,6 @@ pub fn change(session: &Arc<Shared>, change: impl FnOnce(&mut Settings) -> Resul
             driver.look_at_time();
         }
     }
-    part_with_surplus(session);
-    dht_search::settings_changed(session);
-    Ok(())
-}
-
-/// Listens, or stops to, as `enable_incoming_tcp` and `enable_incoming_utp` say. Who only dials by uTP has its socket, too.
-pub fn listen_as_set(session: &Arc<Shared>) {
-    let utp = session.utp_addresses();
-    let settings = session.settings();
-    // No proxy brings anybody.
-    let direct = session.egress().route().is_direct(Traffic::Peers);
-    session.change_listening(|open| match (settings.enable_incoming_tcp && direct, open) {
-        (true, None) => Some(listen::start(session, &utp)),
-        (false, Some(open)) => {
-            open.close();
-            None
-        }
-        (_, same) => same,
-    });
-    let utp = direct && (settings.enable_incoming_utp || settings.enable_outgoing_utp);
-    session.change_utp(|open, tcp| match (utp, open) {
-        (true, None) => Some(utp_listen::start(session, tcp)),
-        (false, Some(open)) => {
-            open.close();
-            None
-        }
-        (_, same) => {
-            same.iter().for_each(|open| open.set_accepts(settings.enable_incoming_utp));
-            same
-        }
-    });
 }
 
 /// The limit on connections may be lower than it was: the surplus goes, those of least worth first, of whichever torrent.

@@ -1,9 +1,10 @@
 //! The DHT at work: a session's node is started and stopped as the settings say, and each torrent looks for its peers there.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dht_node;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::alert::Alert;
@@ -12,6 +13,8 @@ use crate::base::storage_index::StorageIndex;
 use crate::discovery::dht::librqbit::LibrqbitDht;
 use crate::discovery::dht::{Dht, DhtOptions};
 use crate::engine::swarm::peer_list::PeerSource;
+use crate::net::egress::any_source;
+use crate::net::egress::interfaces::Source;
 use crate::net::egress::route::Traffic;
 use crate::settings::Settings;
 
@@ -19,32 +22,53 @@ use crate::settings::Settings;
 const MAX_EARLY_NODES: usize = 100;
 
 /// Starts the session's node, if it is to have one.
-pub fn start(session: &Arc<Shared>, state: Vec<u8>, listen: Option<SocketAddr>) {
-    {
-        let mut start = session.dht_start.lock();
-        start.listen = listen;
-        start.state = state;
-    }
+pub fn start(session: &Arc<Shared>, state: Vec<u8>) {
+    session.dht_start.lock().state = state;
     settings_changed(session);
 }
 
-/// Is there to be a node? No proxy carries it.
-fn is_wanted(session: &Shared) -> bool {
-    session.settings().enable_dht && session.egress().route().is_direct(Traffic::Dht)
+/// Where the node is to be bound, with the port that peers have there. None: there is to be none, as the settings say, or as no proxy carries
+/// it, or as there is no way out.
+fn place(session: &Shared) -> Option<(Source, u16)> {
+    let egress = session.egress();
+    if !session.settings().enable_dht || !egress.route().is_direct(Traffic::Dht) {
+        return None;
+    }
+    let sources = egress.sources();
+    session.listening.dht_place(sources.as_deref()).or_else(|| match sources {
+        None => Some((any_source(false), 0)),
+        Some(sources) => sources.into_iter().min_by_key(|source| source.address.is_ipv6()).map(|source| (source, 0)),
+    })
 }
 
-/// Starts or stops the node as `enable_dht` and the proxy say.
+/// Ends the node, if there is one. What it knew is kept.
+fn stop(session: &Arc<Shared>) -> Option<Arc<dyn Dht>> {
+    let dht = session.dht.lock().take()?;
+    session.dht_start.lock().state = dht.save_state();
+    Some(dht)
+}
+
+/// Starts or stops the node as the settings, the proxy and the addresses of this host say.
 pub fn settings_changed(session: &Arc<Shared>) {
     let settings = session.settings();
-    if !is_wanted(session) {
-        if let Some(dht) = session.dht.lock().take() {
-            session.dht_start.lock().state = dht.save_state();
+    let Some((source, _)) = place(session) else {
+        if let Some(dht) = stop(session) {
             session.spawn(async move { dht.shutdown().await });
         }
         return;
-    }
-    if let Some(dht) = session.dht.lock().clone() {
-        dht.set_announce_interval(announce_interval(&settings));
+    };
+    let running = session.dht.lock().clone();
+    if let Some(dht) = running {
+        let elsewhere = session.dht_start.lock().bound.as_ref().is_some_and(|bound| *bound != source);
+        if !elsewhere {
+            dht.set_announce_interval(announce_interval(&settings));
+        } else if let Some(dht) = stop(session) {
+            let session = session.clone();
+            session.clone().spawn(async move {
+                dht.shutdown().await;
+                settings_changed(&session);
+            });
+        }
         return;
     }
     if std::mem::replace(&mut session.dht_start.lock().starting, true) {
@@ -52,7 +76,7 @@ pub fn settings_changed(session: &Arc<Shared>) {
     }
     let session = session.clone();
     session.clone().spawn(async move {
-        if let Ok(dht) = launch(&session).await {
+        if let Ok((dht, bound)) = launch(&session).await {
             let dht: Arc<dyn Dht> = Arc::new(dht);
             {
                 // At once, so that whoever names a node finds the one or the other.
@@ -60,11 +84,12 @@ pub fn settings_changed(session: &Arc<Shared>) {
                 let mut start = session.dht_start.lock();
                 start.nodes.drain(..).for_each(|(host, port)| dht.add_node(&host, port));
                 start.starting = false;
+                start.bound = Some(bound);
                 *running = Some(dht.clone());
             }
             // Changed, or switched off, while it was starting.
             settings_changed(&session);
-            if !is_wanted(&session) {
+            if session.dht.lock().as_ref().is_none_or(|running| !Arc::ptr_eq(running, &dht)) {
                 return;
             }
             // Torrents that were there before it begin their search.
@@ -79,23 +104,26 @@ pub fn settings_changed(session: &Arc<Shared>) {
     });
 }
 
-/// On the port of the peers if it is free for UDP, else on any.
-async fn launch(session: &Arc<Shared>) -> Result<LibrqbitDht> {
-    let settings = session.settings();
-    let (listen, state) = {
-        let start = session.dht_start.lock();
-        (start.listen, start.state.clone())
+/// Near the port of the peers if one is free for UDP, else on any. Also where it is bound.
+async fn launch(session: &Arc<Shared>) -> Result<(LibrqbitDht, Source)> {
+    let (settings, egress) = (session.settings(), session.egress());
+    let (source, port) = place(session).ok_or_else(|| Error::invalid("there is to be no DHT node"))?;
+    let near = if session.udp_ports.is_at(&source, port) {
+        dht_node::beside(&egress, &source, port)
+    } else {
+        SocketAddr::new(source.address, port)
     };
-    let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-    let mut options = DhtOptions::new(listen, session.egress());
+    let mut options = DhtOptions::new(near, egress);
+    options.device = source.device.clone();
+    options.state = session.dht_start.lock().state.clone();
     options.bootstrap_nodes =
         settings.dht_bootstrap_nodes.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    options.state = state;
     options.announce_interval = announce_interval(&settings);
-    match LibrqbitDht::start(options.clone()).await {
-        Ok(dht) => Ok(dht),
-        Err(_) => LibrqbitDht::start(DhtOptions { listen: SocketAddr::new(listen.ip(), 0), ..options }).await,
-    }
+    let dht = match LibrqbitDht::start(options.clone()).await {
+        Ok(dht) => dht,
+        Err(_) => LibrqbitDht::start(DhtOptions { listen: SocketAddr::new(source.address, 0), ..options }).await?,
+    };
+    Ok((dht, source))
 }
 
 fn announce_interval(settings: &Settings) -> Duration {

@@ -160,7 +160,11 @@ fn admit(
             core.dial_deferred(now, address);
             return None;
         }
-        core.peer_connected(now, address, incoming, stream.kind(), theirs).ok()
+        let let_in = core.peer_connected(now, address, incoming, stream.kind(), theirs).ok()?;
+        if let Some(local) = stream.local_ip() {
+            core.connected_by(let_in.0, local);
+        }
+        Some(let_in)
     });
     if let Ok(Some((key, credits))) = outcome {
         peer_io::start(driver, stream, LetIn { key, credits, permit });

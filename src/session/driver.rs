@@ -55,6 +55,8 @@ pub type CarryOut = fn(&Arc<Driver>, Output);
 pub struct Driver {
     pub session: Arc<Shared>,
     pub index: StorageIndex,
+    /// What trackers know us by. Peers know us by the same, until an address of ours is gone.
+    pub announced_id: [u8; 20],
     core: Mutex<Torrent>,
     carry_out: CarryOut,
     /// Readers' threads wait here, on the core's lock.
@@ -104,6 +106,7 @@ impl Driver {
         let driver = Arc::new(Self {
             session,
             index,
+            announced_id: core.peer_id(),
             core: Mutex::new(core),
             carry_out,
             readable: Condvar::new(),
@@ -216,7 +219,7 @@ impl Driver {
     pub fn keep_up(self: &Arc<Self>) {
         // One that is removed meanwhile need not.
         let _ = self.command(|core, now| {
-            core.set_listen_port(self.session.listen_port());
+            core.set_listen_port(self.session.listening.port());
             self.tell_limit(core);
             core.set_settings(now, self.session.settings());
             core.set_session_paused(now, self.session.paused.load(Ordering::Acquire));
@@ -367,6 +370,12 @@ impl Driver {
     pub fn totals(&self) -> (crate::metainfo::Sha1Hash, u64, (u64, u64, u64)) {
         let core = self.core.lock();
         (core.info_hashes().best(), core.bytes_left(), core.totals())
+    }
+
+    /// What peers are told: the hash on the wire, and who we are. Good after the removal too.
+    pub fn introduction(&self) -> (crate::metainfo::Sha1Hash, [u8; 20]) {
+        let core = self.core.lock();
+        (core.info_hashes().best(), core.peer_id())
     }
 
     pub fn num_pieces(&self) -> Option<u32> {

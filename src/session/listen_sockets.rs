@@ -1,70 +1,114 @@
-//! Sockets that are open, and how they are closed.
+//! The sockets that a session listens on, as they are.
 
-use std::net::SocketAddr;
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// How long sockets may take to close; then the next ones find their ports taken, and take others.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+use crate::alert::SocketType;
+use crate::net::egress::endpoints::{Absent, Endpoint};
+use crate::net::egress::interfaces::Source;
+use crate::net::open_sockets::OpenSockets;
+use crate::net::udp_ports::Listens;
 
-/// The sockets that a session listens on.
-#[derive(Debug)]
-pub struct Listening {
-    /// The addresses that were bound, with their ports.
-    pub bound: Vec<SocketAddr>,
-    stop: CancellationToken,
-    sockets: Arc<OpenSockets>,
-}
-
-/// How many are open. The standard library's channels would leave something of theirs in the thread of a caller that waits.
+/// What is open.
 #[derive(Debug, Default)]
-pub struct OpenSockets {
-    count: Mutex<usize>,
-    fewer: Condvar,
+pub struct Listening {
+    pub open: Mutex<Sockets>,
+    /// The port to tell others, 0 where there is none.
+    pub port: AtomicU16,
 }
 
-/// One open socket.
-pub struct Open(Arc<OpenSockets>);
-
-impl Open {
-    pub fn new(sockets: &Arc<OpenSockets>) -> Self {
-        *sockets.count.lock() += 1;
-        Self(sockets.clone())
-    }
+#[derive(Debug, Default)]
+pub struct Sockets {
+    pub places: Vec<Place>,
+    /// Failures that were told, and go on.
+    pub told: HashSet<Failure>,
 }
 
-impl OpenSockets {
-    /// Waits until all are closed.
-    pub fn wait_closed(&self) {
-        let until = Instant::now() + CLOSE_PATIENCE;
-        let mut open = self.count.lock();
-        while *open > 0 && !self.fewer.wait_until(&mut open, until).timed_out() {}
-    }
+/// The sockets of a place.
+#[derive(Debug)]
+pub struct Place {
+    pub endpoint: Endpoint,
+    pub tcp: Option<Tcp>,
+    pub udp: Option<Listens>,
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        *self.0.count.lock() -= 1;
-        self.0.fewer.notify_all();
-    }
+#[derive(Debug)]
+pub struct Tcp {
+    pub bound: SocketAddr,
+    pub stop: CancellationToken,
+    pub open: Arc<OpenSockets>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    Socket(Endpoint, SocketType),
+    Entry(Absent),
 }
 
 impl Listening {
-    pub fn new(bound: Vec<SocketAddr>, stop: CancellationToken, sockets: Arc<OpenSockets>) -> Self {
-        Self { bound, stop, sockets }
-    }
-
-    /// The port to tell others, 0 where there is none.
     pub fn port(&self) -> u16 {
-        self.bound.first().map_or(0, SocketAddr::port)
+        self.port.load(Ordering::Acquire)
     }
 
-    /// Closes the sockets, and waits until they are closed: their ports can be taken again.
-    pub fn close(self) {
-        self.stop.cancel();
-        self.sockets.wait_closed();
+    /// Where the DHT listens, of the places there are: it has one socket. All of IPv6's serves IPv4, too. `sources`: those that lead out, if not
+    /// all do.
+    pub fn dht_place(&self, sources: Option<&[Source]>) -> Option<(Source, u16)> {
+        let open = self.open.lock();
+        let leads = |place: &Place| {
+            let source = &place.endpoint.source;
+            source.address.is_loopback() || sources.is_none_or(|sources| sources.contains(source))
+        };
+        let known = open.places.iter().filter(|place| !place.endpoint.local && leads(place) && place.port().is_some());
+        let v6 = |place: &&Place| place.endpoint.source.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let place = known.clone().find(v6).or_else(|| known.clone().next())?;
+        Some((place.endpoint.source.clone(), place.port()?))
+    }
+}
+
+impl Place {
+    pub fn port(&self) -> Option<u16> {
+        let udp = || self.udp.as_ref().map(|udp| udp.socket.local().port());
+        self.tcp.as_ref().map(|tcp| tcp.bound.port()).or_else(udp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(address: &str, local: bool) -> Place {
+        let address: SocketAddr = address.parse().expect("an address");
+        let (source, port) = (address.ip().into(), address.port());
+        let tcp = Tcp { bound: address, stop: CancellationToken::new(), open: Arc::default() };
+        let endpoint = Endpoint { entry: address.to_string(), source, port, local };
+        Place { endpoint, tcp: Some(tcp), udp: None }
+    }
+
+    #[test]
+    fn the_one_socket_of_the_dht_is_where_both_families_reach_it() {
+        let dht = |open: &[&str], local, sources: Option<&[&str]>| {
+            let places = open.iter().map(|address| place(address, local)).collect();
+            let listening =
+                Listening { open: Mutex::new(Sockets { places, ..Sockets::default() }), ..Listening::default() };
+            let source = |ip: &&str| Source::from(ip.parse::<IpAddr>().expect("an address"));
+            let sources: Option<Vec<Source>> = sources.map(|ips| ips.iter().map(source).collect());
+            listening
+                .dht_place(sources.as_deref())
+                .map(|(source, port)| SocketAddr::new(source.address, port).to_string())
+        };
+        assert_eq!(dht(&["0.0.0.0:6881", "[::]:6882"], false, None).as_deref(), Some("[::]:6882"));
+        assert_eq!(dht(&["192.0.2.1:1", "[2001:db8::1]:2"], false, None).as_deref(), Some("192.0.2.1:1"));
+        assert_eq!(dht(&["[2001:db8::1]:2", "192.0.2.1:1"], false, None).as_deref(), Some("[2001:db8::1]:2"));
+        assert_eq!(
+            dht(&["[2001:db8::1]:2", "192.0.2.1:1"], false, Some(&["192.0.2.1"])).as_deref(),
+            Some("192.0.2.1:1")
+        );
+        assert_eq!(dht(&["192.0.2.1:1"], false, Some(&["192.0.2.9"])), None);
+        assert_eq!((dht(&["192.0.2.1:1"], true, None), dht(&[], false, None)), (None, None));
     }
 }

@@ -10,7 +10,7 @@ mod carry_out;
 mod change;
 mod clock;
 mod deletions;
-pub(crate) mod dht_node;
+mod dht_node;
 mod dht_search;
 mod dialer;
 mod disk_tasks;
@@ -18,8 +18,9 @@ mod driver;
 mod encryption_policy;
 mod greeting;
 mod hash_batch;
-mod listen;
+mod host_addresses;
 mod listen_sockets;
+mod listening;
 pub mod params;
 mod peer_io;
 mod reader;
@@ -33,8 +34,6 @@ mod state;
 mod stats;
 mod timer;
 mod torrent_handle;
-mod utp_listen;
-mod utp_sockets;
 mod ways;
 
 use std::path::PathBuf;
@@ -131,8 +130,9 @@ impl Session {
             }),
         };
         shared.totals.lock().begin(saved.counters);
-        change::listen_as_set(&shared);
-        dht_search::start(&shared, saved.dht, shared.dht_address());
+        listening::listen_as_set(&shared);
+        dht_search::start(&shared, saved.dht);
+        host_addresses::follow(&shared);
         Ok(session)
     }
 
@@ -254,8 +254,8 @@ impl Session {
             piece_priorities: params.piece_priorities,
             max_connections: params.max_connections,
             max_uploads: params.max_uploads,
-            peer_id: self.shared.peer_id,
-            listen_port: self.shared.listen_port(),
+            peer_id: self.shared.new_peer_id(parts.info.as_ref().is_some_and(|info| info.private)),
+            listen_port: self.shared.listening.port(),
             hash_lanes: crate::engine::content::piece_hash::lanes(),
             added_time: unix_now(),
         };
@@ -382,7 +382,7 @@ impl Session {
     /// The first bound port, TCP's or else uTP's, 0: none.
     pub fn listen_port(&self) -> Result<u16> {
         check_open(&self.shared)?;
-        Ok(self.shared.listen_port())
+        Ok(self.shared.listening.port())
     }
 
     /// Makes a node known to the DHT. Names are looked up in the background.
@@ -475,7 +475,7 @@ impl Ending {
             }
             // Ends every task, and waits for its threads: the disk may hold one up, or a name server.
             drop(runtime);
-            shared.drop_sockets();
+            shared.udp_ports.close_all();
         }
         self.finish();
     }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -14,7 +14,6 @@ use super::alert_queue::AlertQueue;
 use super::clock::Clock;
 use super::deletions::Deletions;
 use super::dht_node;
-use super::dht_node::listen_address;
 use super::driver::Driver;
 use super::hash_batch::HashBatch;
 use super::listen_sockets::Listening;
@@ -22,7 +21,6 @@ use super::receive_buffers::ReceiveBuffers;
 use super::registry::Registry;
 use super::runtime::SignalsBlocked;
 use super::session_totals::SessionTotals;
-use super::utp_sockets::UtpSockets;
 use crate::alert::Alert;
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::storage_index::StorageIndex;
@@ -42,7 +40,7 @@ use crate::net::egress::route::Route;
 use crate::net::egress::{Egress, ProxyFailure};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
-use crate::net::utp::socket::UtpSocket;
+use crate::net::udp_ports::UdpPorts;
 use crate::settings::Settings;
 use crate::wire::Handshake;
 
@@ -91,13 +89,11 @@ pub struct Shared {
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
     pub dht_start: Mutex<dht_node::Start>,
-    pub peer_id: [u8; 20],
     pub announce_key: u32,
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
-    listening: Mutex<Option<Listening>>,
-    utp: Mutex<Option<UtpSockets>>,
-    listen_port: AtomicU16,
+    pub listening: Listening,
+    pub udp_ports: Arc<UdpPorts>,
     pub receive_buffers: ReceiveBuffers,
     external_ip: Mutex<ExternalIp>,
     pub next_reader: AtomicU64,
@@ -119,15 +115,12 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     pub fn new(runtime: Handle, settings: Settings, rng: &mut fastrand::Rng) -> Result<Arc<Self>> {
         let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
-        let mut peer_id = [0; 20];
-        for (i, byte) in peer_id.iter_mut().enumerate() {
-            *byte = settings.peer_fingerprint.as_bytes().get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8);
-        }
         let (egress, failures) = Egress::new(Route::of(&settings), SocketOptions::of(&settings));
         let egress = Arc::new(egress);
+        let udp_ports = UdpPorts::new(rng.fork());
         let trackers = {
             let _context = runtime.enter();
-            TrackerClient::new(&tracker_options(&settings), egress.clone())?
+            TrackerClient::new(&tracker_options(&settings), egress.clone(), udp_ports.clone())?
         };
         let session = Arc::new(Self {
             clock: Clock::new(),
@@ -151,12 +144,10 @@ impl Shared {
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
             dht_start: Mutex::new(dht_node::Start::default()),
-            peer_id,
             announce_key: rng.u32(..),
             seeds: Mutex::new(rng.fork()),
-            listening: Mutex::new(None),
-            utp: Mutex::new(None),
-            listen_port: AtomicU16::new(0),
+            listening: Listening::default(),
+            udp_ports,
             receive_buffers: ReceiveBuffers::default(),
             external_ip: Mutex::new(ExternalIp::default()),
             next_reader: AtomicU64::new(1),
@@ -241,10 +232,14 @@ impl Shared {
         let options = SocketOptions::of(&settings);
         let egress = new_way.map(|route| Egress::new(route, options));
         let egress = egress.map(|(egress, failures)| (Arc::new(egress), failures));
-        if egress.is_some() || tracker_options(&settings) != tracker_options(&self.settings()) {
+        let (asked, ask) = (tracker_options(&self.settings()), tracker_options(&settings));
+        if let Some((egress, _)) = &egress {
             let _context = self.runtime.enter();
-            let egress = egress.as_ref().map_or_else(|| self.egress(), |(egress, _)| egress.clone());
-            *self.trackers.lock() = Arc::new(TrackerClient::new(&tracker_options(&settings), egress)?);
+            let client = TrackerClient::new(&ask, egress.clone(), self.udp_ports.clone())?;
+            *self.trackers.lock() = Arc::new(client);
+        } else if asked != ask {
+            let client = self.tracker_client().with_options(&ask)?;
+            *self.trackers.lock() = Arc::new(client);
         }
         self.egress().set_options(options);
         if let Some((egress, failures)) = egress {
@@ -264,47 +259,6 @@ impl Shared {
         self.pool.set_limit(memory);
         *self.settings.write() = Arc::new(settings);
         Ok(())
-    }
-
-    /// Opens or closes the sockets that it listens on: `change` makes of what is open what is to be.
-    pub fn change_listening(&self, change: impl FnOnce(Option<Listening>) -> Option<Listening>) {
-        let mut listening = self.listening.lock();
-        *listening = change(listening.take());
-        self.listen_port.store(listening.as_ref().map_or(0, Listening::port), Ordering::Release);
-    }
-
-    /// As [`Self::change_listening`], for uTP's sockets. They are told where TCP listens.
-    pub fn change_utp(&self, change: impl FnOnce(Option<UtpSockets>, &[SocketAddr]) -> Option<UtpSockets>) {
-        let tcp = self.listening.lock().as_ref().map(|l| l.bound.clone()).unwrap_or_default();
-        let mut utp = self.utp.lock();
-        *utp = change(utp.take(), &tcp);
-        if tcp.is_empty() && self.settings().enable_incoming_utp {
-            self.listen_port.store(
-                utp.as_ref().and_then(|u| u.addresses().first().map(SocketAddr::port)).unwrap_or(0),
-                Ordering::Release,
-            );
-        }
-    }
-
-    /// The session is over: so are its sockets, whoever still holds it.
-    pub fn drop_sockets(&self) {
-        *self.utp.lock() = None;
-    }
-
-    /// Where uTP has its sockets.
-    pub fn utp_addresses(&self) -> Vec<SocketAddr> {
-        self.utp.lock().as_ref().map(UtpSockets::addresses).unwrap_or_default()
-    }
-
-    /// The socket by which an address is reached by uTP.
-    pub fn utp_to(&self, address: SocketAddr) -> Option<Arc<UtpSocket>> {
-        self.utp.lock().as_ref().and_then(|utp| utp.to(address))
-    }
-
-    /// Where the DHT is to listen: beside uTP, which has the port itself.
-    pub fn dht_address(&self) -> Option<SocketAddr> {
-        let listens = self.listening.lock().as_ref().and_then(|l| listen_address(&l.bound))?;
-        Some(if self.utp.lock().is_some() { dht_node::beside(&self.egress(), listens) } else { listens })
     }
 
     /// All places are taken: ends a connection that is of no use, of this torrent or of another. Not from within a core's lock.
@@ -341,20 +295,25 @@ impl Shared {
         self.torrents.lock().all().into_iter().map(|(_, d)| d).collect()
     }
 
-    pub fn listen_port(&self) -> u16 {
-        self.listen_port.load(Ordering::Acquire)
-    }
-
     /// The port that trackers and the DHT are told: `announce_port`, or the one we listen on. 0: none.
     pub fn told_port(&self) -> u16 {
         let set = u16::try_from(self.settings().announce_port).unwrap_or(0);
-        if set == 0 { self.listen_port() } else { set }
+        if set == 0 { self.listening.port() } else { set }
     }
 
     /// Our side of a handshake for a torrent.
     pub fn handshake(&self, driver: &Driver) -> Handshake {
-        let (hash, ..) = driver.totals();
-        Handshake::new(hash, self.peer_id, self.dht.lock().is_some())
+        let (hash, peer_id) = driver.introduction();
+        Handshake::new(hash, peer_id, self.dht.lock().is_some())
+    }
+
+    /// Who we are to a torrent's peers: the fingerprint and chance, and in `anonymous_mode` nothing but chance. Private trackers look at it.
+    pub fn new_peer_id(&self, private: bool) -> [u8; 20] {
+        let settings = self.settings();
+        let named = private || !settings.anonymous_mode;
+        let fingerprint = if named { settings.peer_fingerprint.as_bytes() } else { &[] };
+        let mut rng = self.seeds.lock();
+        std::array::from_fn(|i| fingerprint.get(i).copied().unwrap_or_else(|| rng.alphanumeric() as u8))
     }
 
     /// Without torrents no buffer is needed: the memory goes back.
@@ -430,11 +389,7 @@ fn announces(settings: &Settings) -> usize {
 }
 
 fn tracker_options(settings: &Settings) -> TrackerOptions {
-    TrackerOptions {
-        validate_https: settings.validate_https_trackers,
-        ssrf_mitigation: settings.ssrf_mitigation,
-        ..TrackerOptions::default()
-    }
+    TrackerOptions { validate_https: settings.validate_https_trackers, ssrf_mitigation: settings.ssrf_mitigation }
 }
 
 /// What a closed session answers.

@@ -82,7 +82,7 @@ fn torrents_know_the_port_of_now() {
         let driver = session.shared.torrents.lock().get(index).cloned().expect("there");
         driver.look(|core, _| core.told_port()).expect("there")
     };
-    assert_eq!(told(index), session.shared.listen_port());
+    assert_eq!(told(index), session.shared.listening.port());
     let mut changes = Changes::default();
     changes.set("enable_incoming_tcp", Value::Bool(false)).expect("a bool");
     changes.set("enable_incoming_utp", Value::Bool(false)).expect("a bool");
@@ -94,7 +94,7 @@ fn torrents_know_the_port_of_now() {
     changes.set("enable_incoming_tcp", Value::Bool(true)).expect("a bool");
     changes.set("announce_port", Value::Int(0)).expect("in range");
     session.change_settings(&changes).expect("live");
-    assert!(told(index) != 0 && told(index) == session.shared.listen_port());
+    assert!(told(index) != 0 && told(index) == session.shared.listening.port());
     session.close(None).expect("closed");
 }
 
@@ -154,7 +154,7 @@ fn the_dht_hears_of_new_settings() {
     changes.set("enable_dht", Value::Bool(true)).expect("a bool");
     session.change_settings(&changes).expect("live");
     add(&session, 1);
-    let mut expected = vec![Some(session.shared.listen_port())];
+    let mut expected = vec![Some(session.shared.listening.port())];
     for (port, interval) in [(0, 60), (4711, 300), (4712, 300), (4712, 400), (0, 400)] {
         changes.set("announce_port", Value::Int(port)).expect("in range");
         changes.set("dht_announce_interval", Value::Int(interval)).expect("in range");
@@ -190,7 +190,7 @@ fn the_dht_is_told_when_asked_to() {
             assert!(Instant::now() < until, "{} searches, not {expected}", dht.ports.lock().len());
             thread::sleep(Duration::from_millis(5));
         }
-        assert_eq!(*dht.ports.lock(), vec![Some(session.shared.listen_port()); expected]);
+        assert_eq!(*dht.ports.lock(), vec![Some(session.shared.listening.port()); expected]);
         torrent.force_dht_announce().expect("open");
     }
     session.close(None).expect("closed");

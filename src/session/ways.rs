@@ -191,12 +191,12 @@ async fn connect(driver: &Driver, address: SocketAddr, carrier: Carrier) -> std:
     match carrier {
         Carrier::Tcp => {
             let egress = driver.session.egress();
-            let connected = egress.connect(Traffic::Peers, None, Destination::Address(address)).await;
+            let connected = egress.connect(Traffic::Peers, Destination::Address(address)).await;
             connected.map(Transport::Tcp)
         }
         Carrier::Utp => {
-            let socket = driver.session.utp_to(address);
-            let socket = socket.ok_or_else(|| std::io::Error::other("no UDP socket reaches this address"))?;
+            let session = &driver.session;
+            let socket = session.udp_ports.to(&session.egress(), Traffic::Peers, address)?;
             let connected = timeout(UTP_PATIENCE, socket.connect(address)).await;
             connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map(Transport::Utp)
         }

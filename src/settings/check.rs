@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::parse::{parse_host_ports, parse_listen_interfaces};
+use super::parse::{parse_host_ports, parse_listen_interfaces, parse_outgoing_interfaces};
 use super::value::Value;
 use crate::base::error::{Error, Result, Status};
 
@@ -18,11 +18,10 @@ pub enum Check {
     Fingerprint,
     IpOrEmpty,
     ListenInterfaces,
+    OutgoingInterfaces,
     HostPorts,
     /// libtorrent's `proxy_type_t`; there is no I2P.
     ProxyType,
-    /// Not carried out here, and a caller who asked for it must not believe that it is: any value but this one is refused.
-    Only(Value<'static>),
 }
 
 const I2P: i64 = 6;
@@ -36,7 +35,6 @@ impl Check {
         match self {
             Self::Range(min, max) => (*min, *max),
             Self::ProxyType => (0, I2P - 1),
-            Self::Only(Value::Int(v)) => (*v, *v),
             _ => (i64::MIN, i64::MAX),
         }
     }
@@ -44,7 +42,6 @@ impl Check {
     /// Is the value allowed for this setting? It is of the right kind.
     pub fn check(&self, name: &str, value: Value<'_>) -> Result<()> {
         match (self, value) {
-            (Self::Only(only), value) => only_neutral(name, *only, value),
             (Self::Range(min, max), Value::Int(v)) if v < *min || v > *max => {
                 Err(Error::invalid(format!("{name} is {v}, allowed is {min} to {max}")))
             }
@@ -76,6 +73,7 @@ impl Check {
                 Err(Error::invalid(format!("{name} is {text:?}, allowed is an IP address or nothing")))
             }
             Self::ListenInterfaces => parse_listen_interfaces(text).map(drop).map_err(|e| named(name, e)),
+            Self::OutgoingInterfaces => parse_outgoing_interfaces(text).map(drop).map_err(|e| named(name, e)),
             Self::HostPorts => parse_host_ports(text).map(drop).map_err(|e| named(name, e)),
             _ => Ok(()),
         }
@@ -85,14 +83,6 @@ impl Check {
 fn named(name: &str, mut error: Error) -> Error {
     error.message = format!("{name}: {}", error.message);
     error
-}
-
-fn only_neutral(name: &str, only: Value<'_>, value: Value<'_>) -> Result<()> {
-    if only == value {
-        return Ok(());
-    }
-    let message = format!("{name} is not carried out by this version; it can only be left at {only}");
-    Err(Error::new(Status::Unsupported, message))
 }
 
 #[cfg(test)]
@@ -112,8 +102,6 @@ mod tests {
             (Check::ListenInterfaces, Value::Str("0.0.0.0:0"), Value::Str("0.0.0.0")),
             (Check::HostPorts, Value::Str("a.b:1"), Value::Str("a.b:0")),
             (Check::ProxyType, Value::Int(5), Value::Int(7)),
-            (Check::Only(Value::Int(0)), Value::Int(0), Value::Int(1)),
-            (Check::Only(Value::Bool(false)), Value::Bool(false), Value::Bool(true)),
         ];
         for (check, good, bad) in cases {
             assert_eq!(check.check("key", good), Ok(()), "{check:?}");

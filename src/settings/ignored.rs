@@ -5,7 +5,6 @@ use super::descriptor::Descriptor;
 use super::value::Value;
 
 const DOC: &str = "Accepted and does nothing here.";
-const NOT_HIDDEN: &str = "Not carried out by this version: refused, unless it is left as it is.";
 
 macro_rules! ignored {
     ($($kind:ident: $($name:ident = $default:expr),+;)+) => {
@@ -20,18 +19,9 @@ macro_rules! ignored {
     };
 }
 
-/// A setting that its user relies on for not being seen: ignoring it in silence would do harm.
-const fn refused(name: &'static str, default: Value<'static>, check: Check) -> Descriptor {
-    Descriptor { name, default, check, doc: NOT_HIDDEN, live: true, effective: false }
-}
-
-const REFUSED: &[Descriptor] = &[
-    refused("outgoing_interfaces", Value::Str(""), Check::Only(Value::Str(""))),
-    refused("anonymous_mode", Value::Bool(false), Check::Only(Value::Bool(false))),
-];
-
+/// All of them, in no special order.
 #[rustfmt::skip]
-const PLAIN: &[Descriptor] = ignored! {
+pub(super) const IGNORED: &[Descriptor] = ignored! {
     Str:
     i2p_hostname = "", mmap_cache = "", webtorrent_stun_server = "";
     Bool:
@@ -39,7 +29,7 @@ const PLAIN: &[Descriptor] = ignored! {
     apply_filter_to_dht = true, apply_ip_filter_to_trackers = true, auto_sequential = true, ban_web_seeds = true,
     contiguous_recv_buffer = true, dht_aggressive_lookups = true, dht_extended_routing_table = true,
     dht_prefer_verified_node_ids = true, dht_restrict_routing_ips = true, dht_restrict_search_ips = true,
-    dont_count_slow_torrents = true, enable_ip_notifier = true, enable_lsd = true,
+    dont_count_slow_torrents = true, enable_lsd = true,
     enable_natpmp = true, enable_upnp = true, guided_read_cache = true,
     listen_system_port_fallback = true, low_prio_disk = true, no_atime_storage = true, prefer_udp_trackers = true,
     rate_limit_ip_overhead = true, rate_limit_utp = true, report_redundant_bytes = true,
@@ -93,15 +83,4 @@ const PLAIN: &[Descriptor] = ignored! {
     utp_min_timeout = 500, utp_num_resends = 3, utp_syn_resends = 2, utp_target_delay = 100,
     web_seed_name_lookup_retry = 1800, webtorrent_connection_timeout = 120, whole_pieces_threshold = 20,
     write_cache_line_size = 16;
-};
-
-/// All of them, in no special order.
-pub(super) const IGNORED: &[Descriptor] = &{
-    let mut all = [REFUSED[0]; REFUSED.len() + PLAIN.len()];
-    let mut i = 0;
-    while i < REFUSED.len() + PLAIN.len() {
-        all[i] = if i < REFUSED.len() { REFUSED[i] } else { PLAIN[i - REFUSED.len()] };
-        i += 1;
-    }
-    all
 };

@@ -4,21 +4,35 @@ use std::net::IpAddr;
 
 use crate::base::error::{Error, Result, Status};
 
+/// Where a socket is bound: at an address, or at a network device, whatever addresses that has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Interface {
+    Address(IpAddr),
+    Device(String),
+}
+
 /// One entry of `listen_interfaces`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenInterface {
-    /// An address, or the name of a network device.
-    pub host: String,
-    /// The address, where `host` is one.
-    pub address: Option<IpAddr>,
+    /// As it is written.
+    pub entry: String,
+    pub interface: Interface,
     /// 0: any free port.
     pub port: u16,
+    /// Of the local network alone: others are not told of it, and not reached by it.
+    pub local: bool,
+}
+
+impl Interface {
+    fn of(host: &str) -> Self {
+        host.parse().map_or_else(|_| Self::Device(host.to_owned()), Self::Address)
+    }
 }
 
 /// Parses `listen_interfaces`: `address:port`, `[v6]:port` or `device:port`, separated by commas.
 ///
-/// libtorrent's suffix `l` (local network only) is accepted; `s` (SSL torrents) is refused, since a listener that speaks
-/// no SSL there would be a surprise.
+/// libtorrent's suffix `l` (local network only) may follow; `s` (SSL torrents) is refused, since a listener that speaks no SSL there would
+/// be a surprise.
 pub fn parse_listen_interfaces(text: &str) -> Result<Vec<ListenInterface>> {
     entries(text).map(listen_interface).collect()
 }
@@ -27,15 +41,37 @@ fn listen_interface(entry: &str) -> Result<ListenInterface> {
     let digits_end = entry.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let has_port = digits_end.ends_with(|c: char| c.is_ascii_digit());
     let (plain, suffix) = if has_port { entry.split_at(digits_end.len()) } else { (entry, "") };
-    match suffix {
-        "" | "l" => {}
+    let local = match suffix {
+        "" => false,
+        "l" => true,
         s if s.contains('s') => {
             return Err(Error::new(Status::Unsupported, format!("{entry:?}: SSL listeners are not supported")));
         }
         _ => return Err(Error::invalid(format!("{entry:?}: {suffix:?} is no known suffix"))),
-    }
+    };
     let (host, port) = host_port(plain)?;
-    Ok(ListenInterface { host: host.to_owned(), address: host.parse().ok(), port })
+    Ok(ListenInterface { entry: entry.to_owned(), interface: Interface::of(host), port, local })
+}
+
+/// Parses `outgoing_interfaces`: addresses and device names, separated by commas.
+pub fn parse_outgoing_interfaces(text: &str) -> Result<Vec<Interface>> {
+    entries(text)
+        .map(|entry| {
+            let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']')).unwrap_or(entry);
+            let interface = Interface::of(bare);
+            match &interface {
+                Interface::Address(ip) if ip.is_unspecified() => {
+                    Err(Error::invalid(format!("{entry:?}: leave outgoing_interfaces empty for any")))
+                }
+                Interface::Device(name)
+                    if name.len() > 255 || name.contains(|c: char| c.is_whitespace() || "[]/@:".contains(c)) =>
+                {
+                    Err(Error::invalid(format!("{entry:?} is neither an address nor the name of a device")))
+                }
+                _ => Ok(interface),
+            }
+        })
+        .collect()
 }
 
 /// Parses `host:port` pairs separated by commas. Ports are 1 to 65535.
@@ -81,8 +117,17 @@ mod tests {
     #[test]
     fn listen_interfaces() {
         let parsed = parse_listen_interfaces("0.0.0.0:6881, [::]:6882,eth0:0,127.0.0.1:7000l").expect("valid");
-        let flat: Vec<_> = parsed.iter().map(|i| (i.host.as_str(), i.address.is_some(), i.port)).collect();
-        assert_eq!(flat, [("0.0.0.0", true, 6881), ("::", true, 6882), ("eth0", false, 0), ("127.0.0.1", true, 7000)]);
+        let flat: Vec<_> = parsed.iter().map(|i| (i.interface.clone(), i.port, i.local)).collect();
+        let address = |ip: &str| Interface::Address(ip.parse().expect("an address"));
+        let device = Interface::Device("eth0".into());
+        let wanted = [
+            (address("0.0.0.0"), 6881, false),
+            (address("::"), 6882, false),
+            (device, 0, false),
+            (address("127.0.0.1"), 7000, true),
+        ];
+        assert_eq!(flat, wanted);
+        assert_eq!(parsed[3].entry, "127.0.0.1:7000l");
         assert_eq!(parse_listen_interfaces("").expect("empty is allowed"), []);
     }
 
@@ -97,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn outgoing_interfaces() {
+        let parsed = parse_outgoing_interfaces("tun0, 192.0.2.1,,[2001:db8::1],2001:db8::2").expect("valid");
+        let address = |ip: &str| Interface::Address(ip.parse().expect("an address"));
+        let wanted =
+            [Interface::Device("tun0".into()), address("192.0.2.1"), address("2001:db8::1"), address("2001:db8::2")];
+        assert_eq!(parsed, wanted);
+        assert_eq!(parse_outgoing_interfaces("").expect("any"), []);
+        for bad in ["0.0.0.0", "::", "tun 0", "tun0:1", "tun0/24", "192.0.2.1:80", "[tun0]x"] {
+            assert_eq!(parse_outgoing_interfaces(bad).expect_err(bad).status, Status::InvalidArgument, "{bad}");
+        }
+    }
+
+    #[test]
     fn host_ports() {
         let parsed = parse_host_ports("router.example:6881,[2001:db8::1]:1").expect("valid");
         assert_eq!(parsed, [("router.example".to_owned(), 6881), ("2001:db8::1".to_owned(), 1)]);
@@ -107,6 +165,7 @@ mod tests {
         #[test]
         fn any_text_gets_an_answer(text in "\\PC*") {
             let _ = parse_listen_interfaces(&text);
+            let _ = parse_outgoing_interfaces(&text);
             let _ = parse_host_ports(&text);
         }
 

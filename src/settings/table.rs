@@ -84,14 +84,20 @@ const MAX_U32: i64 = u32::MAX as i64;
 
 settings! {
     // who and where we are
-    listen_interfaces: Str("0.0.0.0:6881,[::]:6881"), Check::ListenInterfaces, start,
-        "Comma-separated address:port pairs to listen on; [v6]:port; a port of 0 takes any; empty: do not listen.";
+    listen_interfaces: Str("0.0.0.0:6881,[::]:6881"), Check::ListenInterfaces, live,
+        "Comma-separated address:port, [v6]:port or device:port to listen on, by TCP and UDP; port 0: any; empty: do not listen. A device: at each of its addresses. An `l` behind the port: for the local network, told to nobody. (`s`, SSL, is refused.)";
+    outgoing_interfaces: Str(""), Check::OutgoingInterfaces, live,
+        "Comma-separated addresses and devices that all goes out by, in turn; empty: any. While none of them is there, nothing does, and no name is looked up. To this host itself all may go. (libtorrent: TCP alone.)";
+    enable_ip_notifier: Bool(true), Check::Any, live,
+        "Follow the addresses of this host: sockets are opened and closed as they come and go, and what failed is tried anew when there is a new way out.";
     user_agent: Str(concat!("libelementum_torrent/", env!("CARGO_PKG_VERSION"))), Check::Text(128), live,
         "User-Agent of HTTP trackers, and the client version told to peers where handshake_client_version is empty.";
-    peer_fingerprint: Str("-EL0100-"), Check::Fingerprint, start,
-        "First bytes of the peer id, at most 20; the rest is random.";
+    peer_fingerprint: Str("-EL0100-"), Check::Fingerprint, live,
+        "First bytes of the peer ids of torrents that are added later, at most 20; the rest is random. Each torrent has its own.";
     handshake_client_version: Str(""), Check::Text(128), live,
         "Client name and version told to peers in the extension handshake; empty: user_agent.";
+    anonymous_mode: Bool(false), Check::Any, live,
+        "Tell nobody which client this is, nor announce_ip. New torrents have peer ids without fingerprint, peers hear no client version, trackers a user agent that many have; private trackers get fingerprint and user agent all the same. Hides no address.";
     announce_ip: Str(""), Check::IpOrEmpty, live,
         "Our own address, told to trackers; empty: they take the one they see.";
     announce_port: Int(0), Check::Range(0, 65_535), live,
@@ -244,7 +250,7 @@ settings! {
 
     // DHT and peer exchange
     enable_dht: Bool(true), Check::Any, live,
-        "Take part in the DHT. It has one socket: on [::], for IPv4 and IPv6, where listen_interfaces has that; else on the first address, for its family.";
+        "Take part in the DHT. It has one socket, beside the port of uTP: on [::], for IPv4 and IPv6, where listen_interfaces has that; else on the first address, for its family.";
     dht_bootstrap_nodes: Str(
         "dht.libtorrent.org:25401,router.bittorrent.com:6881,router.utorrent.com:6881,dht.transmissionbt.com:6881"
     ), Check::HostPorts, start,

@@ -62,10 +62,9 @@ static void of_no_session(void)
     GETS(ET_ERR_UNSUPPORTED, et_settings_set_int, settings, KEY("proxy_type"), 6);
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_set_bool, settings, KEY("enable_dhts"), 1);
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_set_bool, settings, KEY("enable_dht"), 2);
-    GETS(ET_ERR_UNSUPPORTED, et_settings_set_bool, settings, KEY("anonymous_mode"), 1);
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_set_str, settings, KEY("user_agents"), KEY("x"));
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_set_str, settings, KEY("enable_dht"), KEY("1"));
-    GETS(ET_ERR_UNSUPPORTED, et_settings_set_str, settings, KEY("outgoing_interfaces"), KEY("tun0"));
+    GETS(ET_ERR_UNSUPPORTED, et_settings_set_str, settings, KEY("listen_interfaces"), KEY("0.0.0.0:1s"));
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_get_int, settings, KEY("memory_limits"), &integer);
     GETS(ET_ERR_INVALID_ARGUMENT, et_settings_get_int, settings, KEY("enable_dht"), &integer);
     GETS(ET_ERR_UNKNOWN_SETTING, et_settings_get_bool, settings, KEY("enable_dhts"), &number);

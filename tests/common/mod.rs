@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod alone;
+pub mod network;
 pub mod ours;
 pub mod peers;
 pub mod proxies;

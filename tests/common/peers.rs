@@ -107,6 +107,11 @@ impl Peer {
         said.unwrap_or_else(|| self.wait("port").parse().unwrap())
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the client without a goodbye, in the middle of whatever it does.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -171,9 +176,14 @@ impl Client {
 
     /// Seeds the torrent's content. It is ready when it says its port ([`Peer::address`]).
     pub fn seed(self, torrent: &Torrent, options: &[&str]) -> Peer {
+        Peer::start(&format!("{self:?} seeding"), self.seeding(torrent, options))
+    }
+
+    /// What is run to seed.
+    pub fn seeding(self, torrent: &Torrent, options: &[&str]) -> Command {
         let mut command = self.command();
         command.arg("seed").arg("--torrent").arg(&torrent.file).arg("--data").arg(torrent.dir.path()).args(options);
-        Peer::start(&format!("{self:?} seeding"), command)
+        command
     }
 
     /// Downloads the torrent to the directory `to`; says `metadata` (from a magnet) and `done`.

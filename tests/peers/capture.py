@@ -1,10 +1,12 @@
-"""Makes a way out of this network namespace at which nobody is, and counts what goes out by it.
+"""Makes ways out of this network namespace at which nobody is, and counts what goes out by them.
 
-`way out` is said when it stands, then each packet: its protocol, and where to. What the kernel says by itself (neighbours, groups) is no
-packet of anybody's.
+They are named as arguments, `NAME NUMBER`: a network device, and the 10.NUMBER.0.0/24 that it leads to, where this host is .1. By the first one
+everything else is routed. `ways out` is said when they stand, then each packet: the device that it left by, its protocol, and where to. What the
+kernel says by itself (neighbours, groups) is no packet of anybody's.
 """
 
 import ipaddress
+import os
 import socket
 import subprocess
 import sys
@@ -12,15 +14,13 @@ import threading
 
 GATEWAY = "02:00:00:00:00:02"
 COMMANDS = """
-ip link set lo up
-ip link add out0 type veth peer name far0
-ip link set out0 addrgenmode none
-ip link set far0 addrgenmode none
-ip link set far0 arp off up
-ip link set out0 up
-ip addr add 10.9.0.1/24 dev out0
-ip neigh add 10.9.0.2 lladdr GATEWAY dev out0 nud permanent
-ip route add default via 10.9.0.2
+ip link add NAME type veth peer name far-NAME
+ip link set NAME addrgenmode none
+ip link set far-NAME addrgenmode none
+ip link set far-NAME arp off up
+ip link set NAME up
+ip addr add 10.NUMBER.0.1/24 dev NAME
+ip neigh add 10.NUMBER.0.2 lladdr GATEWAY dev NAME nud permanent
 """.replace("GATEWAY", GATEWAY)
 
 
@@ -36,23 +36,32 @@ def describe(packet):
     if protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
         return None
     name = "tcp" if protocol == socket.IPPROTO_TCP else "udp"
-    return f"packet {name} {to} {int.from_bytes(rest[2:4], 'big')}"
+    return f"{name} {to} {int.from_bytes(rest[2:4], 'big')}"
 
 
-def capture(wire):
+def capture(name, wire):
     while True:
         said = describe(wire.recv(65536))
         if said:
-            print(said, flush=True)
+            # One write a line: the devices' threads share the output.
+            os.write(1, f"packet {name} {said}\n".encode())
+
+
+def run(commands):
+    for command in commands.strip().splitlines():
+        subprocess.run(command.split(), check=True)
 
 
 def main():
-    for command in COMMANDS.strip().splitlines():
-        subprocess.run(command.split(), check=True)
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    wire.bind(("far0", 0))
-    threading.Thread(target=capture, args=(wire,), daemon=True).start()
-    print("way out", flush=True)
+    ways = list(zip(sys.argv[1::2], sys.argv[2::2]))
+    run("ip link set lo up")
+    for name, number in ways:
+        run(COMMANDS.replace("NAME", name).replace("NUMBER", number))
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        wire.bind((f"far-{name}", 0))
+        threading.Thread(target=capture, args=(name, wire), daemon=True).start()
+    run(f"ip route add default via 10.{ways[0][1]}.0.2")
+    print("ways out", flush=True)
     sys.stdin.read()
 
 

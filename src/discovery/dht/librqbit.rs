@@ -8,6 +8,7 @@
 //!   (`lookup.rs`).
 //! * Its socket is bound with SO_REUSEADDR, with which Linux lets two nodes listen on one port, and each steal the other's
 //!   packets: whether the port is free is found out before.
+//! * It looks names up by itself, whatever way out there is to be: it is given addresses alone.
 //! * Its default number is the same 64-bit prefix for everybody: it is always given ours.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,13 +17,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use librqbit_dht::{DhtBuilder, DhtConfig, DhtState as CrateState, Id20};
+use librqbit_dualstack_sockets::BindDevice;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::state::{DhtState, MAX_NODES, NodeAddr};
@@ -30,13 +32,20 @@ use super::{Dht, DhtOptions, Wait, lookup, probe};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::metainfo::info_hash::Sha1Hash;
 use crate::net::egress::Egress;
+use crate::net::egress::interfaces::Source;
 use crate::net::egress::route::Traffic;
+use crate::settings::parse_host_ports;
 use crate::wire::compact;
 
 /// Stands in for an empty bootstrap list: nobody answers there, and the node goes on asking, ever more rarely.
 const NOBODY: &str = "127.0.0.1:1";
 /// Of the nodes known from last time, so many are asked beside the bootstrap nodes, whose names may not resolve.
 const RESTORED_BOOTSTRAP: usize = 8;
+/// Of one host name.
+const MAX_ADDRESSES: usize = 4;
+/// How long the bootstrap nodes' names are waited for; less where other nodes are known.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
+const LOOKUP_PATIENCE_KNOWING: Duration = Duration::from_secs(1);
 /// How often the node is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// With no node in the table, the bootstrap nodes are probed after this long, and then ever more rarely.
@@ -113,11 +122,18 @@ impl Drop for Node {
 struct Shared {
     id: [u8; 20],
     listen: Mutex<SocketAddr>,
+    device: Option<String>,
     bootstrap_nodes: Vec<String>,
     announce_interval: watch::Sender<Duration>,
     /// The nodes of when no node ran.
     remembered: Mutex<Vec<NodeAddr>>,
     egress: Arc<Egress>,
+}
+
+impl Shared {
+    fn source(&self) -> Source {
+        Source { address: self.listen.lock().ip(), device: self.device.clone() }
+    }
 }
 
 /// The DHT of a session.
@@ -138,6 +154,7 @@ impl LibrqbitDht {
         let shared = Arc::new(Shared {
             id,
             listen: Mutex::new(options.listen),
+            device: options.device,
             bootstrap_nodes: options.bootstrap_nodes,
             announce_interval: watch::channel(options.announce_interval).0,
             remembered: Mutex::new(nodes),
@@ -226,7 +243,7 @@ impl Dht for LibrqbitDht {
         self.cancel.cancel();
         let mut ended = self.ended.clone();
         Box::pin(async move {
-            let _ = tokio::time::timeout(CLOSE_PATIENCE * 2, ended.wait_for(|e| *e)).await;
+            let _ = timeout(CLOSE_PATIENCE * 2, ended.wait_for(|e| *e)).await;
         })
     }
 }
@@ -242,11 +259,14 @@ async fn start_node(shared: &Shared) -> Result<Arc<Node>> {
     let wanted = *shared.listen.lock();
     let bind_error = |e: &std::io::Error| Error::io(Operation::SockBind, e, format_args!("DHT on {wanted}"));
     // Bound for a moment, alone; from here comes the port, too, where any will do.
-    let listen = shared.egress.probe_udp(Traffic::Dht, wanted).map_err(|e| bind_error(&e))?;
+    let listen = shared.egress.probe_udp(&shared.source(), wanted.port()).map_err(|e| bind_error(&e))?;
+    let device = shared.device.as_deref().map(BindDevice::new_from_name).transpose();
+    let device = device.map_err(|e| Error::new(Status::Network, format!("DHT on {wanted}: {e}")))?;
     let known = shared.remembered.lock().clone();
     let id = Id20::new(shared.id);
     let cancel = CancellationToken::new();
-    let mut bootstrap: Vec<String> = shared.bootstrap_nodes.clone();
+    let patience = if known.is_empty() { LOOKUP_PATIENCE } else { LOOKUP_PATIENCE_KNOWING };
+    let mut bootstrap = look_up(shared, patience).await;
     bootstrap.extend(known.iter().take(RESTORED_BOOTSTRAP).map(|n| n.addr.to_string()));
     if bootstrap.is_empty() {
         bootstrap.push(NOBODY.to_owned());
@@ -268,13 +288,32 @@ async fn start_node(shared: &Shared) -> Result<Arc<Node>> {
         }
     }
     // In a task of its own, as it panics on an environment variable that it does not like.
-    let state = tokio::spawn(DhtBuilder::with_config(config))
-        .await
-        .map_err(|e| Error::new(Status::Network, format!("DHT: {e}")))?
-        .map_err(|e| {
+    let start = async move { DhtBuilder::with_config(DhtConfig { bind_device: device.as_ref(), ..config }).await };
+    let state =
+        tokio::spawn(start).await.map_err(|e| Error::new(Status::Network, format!("DHT: {e}")))?.map_err(|e| {
             Error::new(Status::Network, format!("DHT on {listen}: {e}")).with_operation(Operation::SockBind)
         })?;
     Ok(Arc::new(Node { state, searches: AtomicUsize::new(0), cancel, since: Instant::now() }))
+}
+
+/// The addresses of the bootstrap nodes, as far as they are known in time. The crate is given no names: it would ask for them by itself, and by
+/// any way. Names that come later are asked for where the table stays empty.
+async fn look_up(shared: &Shared, patience: Duration) -> Vec<String> {
+    let hosts = shared.bootstrap_nodes.iter().filter_map(|host| parse_host_ports(host).ok()?.pop());
+    let mut lookups = JoinSet::new();
+    for (name, port) in hosts.take(MAX_ADDING) {
+        let egress = shared.egress.clone();
+        lookups.spawn(async move { egress.resolve(Traffic::Dht, &name, port).await });
+    }
+    let mut found = Vec::new();
+    let all = async {
+        while let Some(addresses) = lookups.join_next().await {
+            let addresses = addresses.ok().and_then(Result::ok).unwrap_or_default();
+            found.extend(addresses.into_iter().take(MAX_ADDRESSES).map(|address| address.to_string()));
+        }
+    };
+    let _ = timeout(patience, all).await;
+    found
 }
 
 /// The crate's form of a table without nodes.
@@ -360,12 +399,11 @@ impl Supervisor {
 
     /// Stays with a node until it is to end, and returns the nodes to add to its table.
     async fn watch(&mut self, node: &Arc<Node>) -> (End, Vec<NodeAddr>) {
-        let local = self.shared.listen.lock().ip();
         let mut probes = JoinSet::new();
         let probe = |probes: &mut JoinSet<Vec<NodeAddr>>, host: String| {
             if probes.len() < MAX_ADDING {
-                let egress = self.shared.egress.clone();
-                probes.spawn(async move { probe::probe_host(&egress, &host, local).await });
+                let (egress, local) = (self.shared.egress.clone(), self.shared.source());
+                probes.spawn(async move { probe::probe_host(&egress, &host, &local).await });
             }
         };
         let mut look = tokio::time::interval(LOOK);

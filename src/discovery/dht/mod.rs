@@ -58,6 +58,8 @@ pub trait Dht: Send + Sync {
 pub struct DhtOptions {
     /// Where to listen; `[::]` serves IPv4 too (and where there is no IPv6, IPv4 only). Port 0: any.
     pub listen: SocketAddr,
+    /// The device that its packets leave by, if by one alone.
+    pub device: Option<String>,
     /// `host:port` of nodes to begin with.
     pub bootstrap_nodes: Vec<String>,
     /// Of [`Dht::save_state`]; empty or damaged: a new number and no nodes.
@@ -70,6 +72,6 @@ pub struct DhtOptions {
 impl DhtOptions {
     pub fn new(listen: SocketAddr, egress: Arc<Egress>) -> Self {
         let announce_interval = Duration::from_secs(900);
-        Self { listen, bootstrap_nodes: Vec::new(), state: Vec::new(), announce_interval, egress }
+        Self { listen, device: None, bootstrap_nodes: Vec::new(), state: Vec::new(), announce_interval, egress }
     }
 }

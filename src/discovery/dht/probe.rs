@@ -4,13 +4,14 @@
 //! bootstrap node that knows nobody would lead nowhere, and a node added by hand nowhere but to its acquaintances. So these
 //! are pinged from here, and put into the table with the number that they answer with.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::state::NodeAddr;
 use crate::metainfo::bencode::{Document, Limits};
-use crate::net::egress::Egress;
+use crate::net::egress::interfaces::Source;
 use crate::net::egress::route::Traffic;
+use crate::net::egress::{Egress, any_source};
 use crate::settings::parse_host_ports;
 
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -21,7 +22,7 @@ const MAX_ADDRESSES: usize = 4;
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
-pub async fn probe_host(egress: &Egress, host: &str, local: IpAddr) -> Vec<NodeAddr> {
+pub async fn probe_host(egress: &Egress, host: &str, local: &Source) -> Vec<NodeAddr> {
     let Some((name, port)) = parse_host_ports(host).ok().and_then(|mut hosts| hosts.pop()) else {
         return Vec::new();
     };
@@ -37,10 +38,12 @@ pub async fn probe_host(egress: &Egress, host: &str, local: IpAddr) -> Vec<NodeA
 }
 
 /// Pings a node, from the DHT's own local address where that is of the right family.
-async fn probe(egress: &Egress, addr: SocketAddr, local: IpAddr) -> Option<NodeAddr> {
-    let any = if addr.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-    let local = if local.is_ipv4() == addr.is_ipv4() { local } else { any };
-    let socket = egress.udp(Traffic::Dht, SocketAddr::new(local, 0)).await.ok()?;
+async fn probe(egress: &Egress, addr: SocketAddr, local: &Source) -> Option<NodeAddr> {
+    let other = match egress.source_to(addr.ip()).ok()? {
+        Some(source) => source,
+        None => any_source(addr.is_ipv6()),
+    };
+    let socket = egress.udp(if local.address.is_ipv4() == addr.is_ipv4() { local } else { &other }).ok()?;
     // Connected: the system drops what comes from elsewhere.
     socket.connect(addr).await.ok()?;
     let tid: [u8; 4] = fastrand::u32(..).to_be_bytes();

@@ -1,6 +1,5 @@
 //! What one announce says, how long it may take, and why it failed.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::announce_slots::Claim;
@@ -133,13 +132,10 @@ pub struct TrackerOptions {
     pub validate_https: bool,
     /// Keep strangers' URLs out of this host's and network's services (`ssrf_mitigation`).
     pub ssrf_mitigation: bool,
-    /// Local addresses to announce from; None: as the routing table says.
-    pub bind_v4: Option<Ipv4Addr>,
-    pub bind_v6: Option<Ipv6Addr>,
 }
 
 impl Default for TrackerOptions {
     fn default() -> Self {
-        Self { validate_https: true, ssrf_mitigation: true, bind_v4: None, bind_v6: None }
+        Self { validate_https: true, ssrf_mitigation: true }
     }
 }

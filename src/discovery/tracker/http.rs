@@ -33,8 +33,6 @@ impl HttpClient {
         let options = Options {
             validate_https: options.validate_https,
             ssrf_mitigation: options.ssrf_mitigation,
-            bind_v4: options.bind_v4,
-            bind_v6: options.bind_v6,
             connect_timeout: CONNECT_TIMEOUT,
             max_redirects: MAX_REDIRECTS,
         };

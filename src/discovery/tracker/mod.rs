@@ -24,20 +24,34 @@ use self::redact::scrub;
 use self::udp::UdpClient;
 use crate::base::error::{Error, Operation};
 use crate::net::egress::Egress;
+use crate::net::udp_ports::UdpPorts;
 
-/// A session's tracker clients: HTTP(S), and UDP with one socket an address family. Dropped, it closes them; announces
-/// under way fail.
+/// A session's tracker clients: HTTP(S), and UDP.
 #[derive(Debug)]
 pub struct TrackerClient {
     http: HttpClient,
-    udp: UdpClient,
+    udp: Arc<UdpClient>,
     egress: Arc<Egress>,
 }
 
 impl TrackerClient {
-    pub fn new(options: &TrackerOptions, egress: Arc<Egress>) -> Result<Self, Error> {
-        let udp = UdpClient::new(options, egress.clone());
+    /// `ports`: where UDP trackers are asked from.
+    pub fn new(options: &TrackerOptions, egress: Arc<Egress>, ports: Arc<UdpPorts>) -> Result<Self, Error> {
+        let udp = Arc::new(UdpClient::new(egress.clone(), ports));
         Ok(Self { http: HttpClient::new(options, egress.clone())?, udp, egress })
+    }
+
+    /// One with other options, by the same way out. UDP trackers that are being asked answer it.
+    pub fn with_options(&self, options: &TrackerOptions) -> Result<Self, Error> {
+        let http = HttpClient::new(options, self.egress.clone())?;
+        Ok(Self { http, udp: self.udp.clone(), egress: self.egress.clone() })
+    }
+
+    /// As without any settings.
+    #[cfg(test)]
+    fn direct(options: &TrackerOptions) -> Self {
+        let ports = UdpPorts::new(fastrand::Rng::new());
+        Self::new(options, crate::net::egress::direct(), ports).expect("a client")
     }
 
     /// Announces once, within the limits' time. To be called inside a tokio runtime; dropped, it is cancelled.

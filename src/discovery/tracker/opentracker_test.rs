@@ -62,7 +62,7 @@ async fn a_real_tracker() {
         .spawn()
         .expect("started");
     let _tracker = OpenTracker(child);
-    let client = TrackerClient::new(&TrackerOptions::default(), crate::net::egress::direct()).expect("a client");
+    let client = TrackerClient::direct(&TrackerOptions::default());
     let limits = AnnounceLimits {
         completion_timeout: Duration::from_secs(5),
         udp_retry: Duration::from_millis(500),

@@ -1,32 +1,31 @@
 //! UDP trackers (BEP 15).
 //!
-//! One socket an address family serves all of a session's trackers; a task hands each answer to the announce that waits for
-//! its transaction. Transaction numbers are not to be guessed, and an answer counts only from the address that was asked.
+//! Packets go by the session's UDP sockets, those of uTP; each answer is handed to the announce that waits for its transaction.
+//! Transaction numbers are not to be guessed, and an answer counts only from the address that was asked.
 //!
 //! An announce goes out over IPv4 and IPv6 at once where the tracker has both: each tells us, and its peers, another half
 //! of the swarm. The second half is waited for briefly.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::net::UdpSocket;
-use tokio::sync::{OnceCell, oneshot};
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, MAX_PEERS, TrackerOptions};
+use super::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, MAX_PEERS};
 use super::announce_slots::AnnounceSlots;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
 use crate::base::error::Operation;
 use crate::engine::trackers::AnnounceReply;
 use crate::net::egress::Egress;
 use crate::net::egress::route::Traffic;
+use crate::net::udp_port::Datagram;
+use crate::net::udp_ports::{Hears, UdpPorts};
 
 /// A connection id is good for a minute after it came.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
@@ -48,8 +47,8 @@ const MAX_REPETITIONS: u32 = 8;
 #[derive(Debug)]
 pub struct UdpClient {
     egress: Arc<Egress>,
-    v4: Family,
-    v6: Family,
+    ports: Arc<UdpPorts>,
+    waiting: Arc<Waiting>,
     /// Where transaction numbers come from: a keyed hash of a counter.
     keys: RandomState,
     counter: AtomicU64,
@@ -63,24 +62,9 @@ struct Connection {
     since: Instant,
 }
 
-/// The socket of one address family, opened when it is first needed.
-#[derive(Debug)]
-struct Family {
-    bind: IpAddr,
-    socket: OnceCell<Socket>,
-}
-
-#[derive(Debug)]
-struct Socket {
-    shared: Arc<Shared>,
-    receiver: AbortHandle,
-}
-
-#[derive(Debug)]
-struct Shared {
-    socket: UdpSocket,
-    pending: Mutex<HashMap<u32, Pending>>,
-}
+/// The announces that wait for an answer, by their transactions.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<HashMap<u32, Pending>>);
 
 #[derive(Debug)]
 struct Pending {
@@ -103,48 +87,15 @@ impl Pending {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        self.receiver.abort();
-    }
-}
-
-impl Family {
-    fn new(bind: impl Into<IpAddr>) -> Self {
-        Self { bind: bind.into(), socket: OnceCell::new() }
-    }
-
-    async fn shared(&self, egress: &Egress) -> Result<Arc<Shared>, AnnounceFailure> {
-        let open = async || -> io::Result<Socket> {
-            let socket = egress.udp(Traffic::Trackers, SocketAddr::new(self.bind, 0)).await?;
-            let shared = Arc::new(Shared { socket, pending: Mutex::new(HashMap::new()) });
-            let receiver = tokio::spawn(receive(shared.clone())).abort_handle();
-            Ok(Socket { shared, receiver })
-        };
-        let socket = self.socket.get_or_try_init(open).await;
-        socket.map(|s| s.shared.clone()).map_err(|e| AnnounceFailure::io(Operation::SockBind, &e))
-    }
-}
-
-/// Hands answers to those who wait for them; what nobody asked for is dropped.
-async fn receive(shared: Arc<Shared>) {
-    let mut buf = vec![0; 65_536];
-    loop {
-        let (n, from) = match shared.socket.recv_from(&mut buf).await {
-            Ok(received) => received,
-            Err(_) => {
-                // About some earlier packet. The pause is for an error that stays.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Some(packet) = buf.get(..n) else { continue };
-        let Some(tid) = transaction_of(packet) else { continue };
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+impl Hears for Waiting {
+    /// Hands an answer to whoever waits for it; what nobody asked for is dropped.
+    fn hear(&self, datagram: Datagram<'_>) {
+        let Datagram { from, bytes, .. } = datagram;
+        let Some(tid) = transaction_of(bytes) else { return };
         let answered = {
-            let mut pending = shared.pending.lock();
+            let mut pending = self.0.lock();
             // What is too short, or answers something else, ends nobody's wait: the answer may be behind it.
-            let answer = pending.get(&tid).filter(|p| p.addr == from).and_then(|p| p.answer_in(packet));
+            let answer = pending.get(&tid).filter(|p| p.addr == from).and_then(|p| p.answer_in(bytes));
             answer.and_then(|answer| Some((pending.remove(&tid)?, answer)))
         };
         if let Some((pending, answer)) = answered {
@@ -155,13 +106,13 @@ async fn receive(shared: Arc<Shared>) {
 
 /// A place in the table of those who wait, given up however the wait ends.
 struct Place<'a> {
-    shared: &'a Shared,
+    waiting: &'a Waiting,
     tid: u32,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.shared.pending.lock().remove(&self.tid);
+        self.waiting.0.lock().remove(&self.tid);
     }
 }
 
@@ -196,11 +147,15 @@ fn target_of(url: &str) -> Result<Target, AnnounceFailure> {
 }
 
 impl UdpClient {
-    pub fn new(options: &TrackerOptions, egress: Arc<Egress>) -> Self {
+    /// What comes by those sockets is for this one from now on.
+    pub fn new(egress: Arc<Egress>, ports: Arc<UdpPorts>) -> Self {
+        let waiting: Arc<Waiting> = Arc::default();
+        let hears: Arc<dyn Hears> = waiting.clone();
+        ports.tell_others(Arc::downgrade(&hears));
         Self {
             egress,
-            v4: Family::new(options.bind_v4.unwrap_or(Ipv4Addr::UNSPECIFIED)),
-            v6: Family::new(options.bind_v6.unwrap_or(Ipv6Addr::UNSPECIFIED)),
+            ports,
+            waiting,
             keys: RandomState::new(),
             counter: AtomicU64::new(0),
             connections: Mutex::new(HashMap::new()),
@@ -220,14 +175,14 @@ impl UdpClient {
         let (mut v4, mut v6): (Vec<_>, Vec<_>) = self.look_up(&target, request).await?.partition(SocketAddr::is_ipv4);
         v4.truncate(MAX_ADDRESSES);
         v6.truncate(MAX_ADDRESSES);
-        let ask = async |family: &Family, addrs: &[SocketAddr]| -> Result<AnnounceReply, AnnounceFailure> {
-            self.exchange(family, addrs, request, &target.url_data, limits.udp_retry).await
+        let ask = async |addrs: &[SocketAddr]| -> Result<AnnounceReply, AnnounceFailure> {
+            self.exchange(addrs, request, &target.url_data, limits.udp_retry).await
         };
         match (v4.is_empty(), v6.is_empty()) {
             (true, true) => Err(AnnounceFailure::new(Operation::HostnameLookup, "the tracker's name has no address")),
-            (false, true) => ask(&self.v4, &v4).await,
-            (true, false) => ask(&self.v6, &v6).await,
-            (false, false) => both(ask(&self.v4, &v4), ask(&self.v6, &v6)).await,
+            (false, true) => ask(&v4).await,
+            (true, false) => ask(&v6).await,
+            (false, false) => both(ask(&v4), ask(&v6)).await,
         }
     }
 
@@ -247,18 +202,16 @@ impl UdpClient {
     /// Asks the addresses of one family in turn, each time with twice the patience.
     async fn exchange(
         &self,
-        family: &Family,
         addrs: &[SocketAddr],
         request: &AnnounceRequest,
         url_data: &str,
         retry: Duration,
     ) -> Result<AnnounceReply, AnnounceFailure> {
-        let shared = family.shared(&self.egress).await?;
         let mut patience = retry;
         let mut failed = 0;
         let begin = Instant::now();
         for (addr, repetition) in addrs.iter().cycle().zip(0..=MAX_REPETITIONS) {
-            match tokio::time::timeout(patience, self.ask(&shared, *addr, request, url_data)).await {
+            match tokio::time::timeout(patience, self.ask(*addr, request, url_data)).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 // It was reached, or there is no other address to try.
                 Ok(Err(failure)) if failure.failure_reason.is_some() || failed + 1 >= addrs.len() => {
@@ -282,7 +235,6 @@ impl UdpClient {
     /// Connects, if need be, and announces, once.
     async fn ask(
         &self,
-        shared: &Shared,
         addr: SocketAddr,
         request: &AnnounceRequest,
         url_data: &str,
@@ -291,13 +243,13 @@ impl UdpClient {
         loop {
             let (connection, remembered) = match self.connection(addr) {
                 Some(connection) => (connection, true),
-                None => match self.call(shared, addr, true, |tid| encode_connect(tid).to_vec()).await? {
+                None => match self.call(addr, true, |tid| encode_connect(tid).to_vec()).await? {
                     Answer::Connect { connection } => self.remember(addr, connection),
                     Answer::Error { message } => return Err(AnnounceFailure::refused(message, None)),
                     Answer::Announce(_) => return Err(unexpected()),
                 },
             };
-            match self.call(shared, addr, false, |tid| encode_announce(connection, tid, request, url_data)).await? {
+            match self.call(addr, false, |tid| encode_announce(connection, tid, request, url_data)).await? {
                 Answer::Announce(reply) => return Ok(reply),
                 // Perhaps it was restarted and does not know the connection: once more with a new one.
                 Answer::Error { .. } if remembered => {
@@ -328,14 +280,13 @@ impl UdpClient {
     /// Sends a packet and waits for its answer, for as long as it is polled.
     async fn call(
         &self,
-        shared: &Shared,
         addr: SocketAddr,
         connecting: bool,
         packet: impl FnOnce(u32) -> Vec<u8>,
     ) -> Result<Answer, AnnounceFailure> {
         let (answer, answered) = oneshot::channel();
         let place = {
-            let mut pending = shared.pending.lock();
+            let mut pending = self.waiting.0.lock();
             if pending.len() >= MAX_PENDING {
                 return Err(AnnounceFailure::new(Operation::SockWrite, "too many announces to UDP trackers at once"));
             }
@@ -344,13 +295,12 @@ impl UdpClient {
                 tid = self.transaction();
             }
             pending.insert(tid, Pending { addr, connecting, answer });
-            Place { shared, tid }
+            Place { waiting: &self.waiting, tid }
         };
-        shared
-            .socket
-            .send_to(&packet(place.tid), addr)
-            .await
-            .map_err(|e| AnnounceFailure::io(Operation::SockWrite, &e))?;
+        let socket = self.ports.to(&self.egress, Traffic::Trackers, addr);
+        let socket = socket.map_err(|e| AnnounceFailure::io(Operation::SockBind, &e))?;
+        let sent = socket.send_other(addr, &packet(place.tid));
+        sent.map_err(|e| AnnounceFailure::io(Operation::SockWrite, &e))?;
         answered.await.map_err(|_| AnnounceFailure::new(Operation::SockRead, "the session is closed"))
     }
 

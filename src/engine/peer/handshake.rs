@@ -78,7 +78,7 @@ impl Peer {
         };
         let hello = ExtendedHandshake {
             m,
-            v: Some(agent.clone()),
+            v: (!config.settings.anonymous_mode).then(|| agent.clone()),
             p: Some(config.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(config.settings.max_allowed_in_request_queue).ok(),
             metadata_size: open.and_then(|c| u32::try_from(c.info().bytes.len()).ok()),

@@ -1,6 +1,6 @@
-//! Who a peer is: what is known from the handshake on, and does not change.
+//! Who a peer is: what is known once it is let in, and does not change.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::wire_peer::Peer;
 use crate::engine::content::pieces::PeerKey;
@@ -11,6 +11,8 @@ use crate::wire::stream_kind::StreamKind;
 pub struct Identity {
     key: PeerKey,
     address: SocketAddr,
+    /// Our end, where it is known.
+    local: Option<IpAddr>,
     incoming: bool,
     kind: StreamKind,
     peer_id: [u8; 20],
@@ -23,6 +25,7 @@ impl Identity {
         Self {
             key,
             address,
+            local: None,
             incoming,
             kind,
             peer_id: handshake.peer_id,
@@ -40,6 +43,15 @@ impl Peer {
     /// The other end of its connection: where it listens, unless it came to us.
     pub fn address(&self) -> SocketAddr {
         self.identity.address
+    }
+
+    /// Our end of its connection, where it is known.
+    pub fn local(&self) -> Option<IpAddr> {
+        self.identity.local
+    }
+
+    pub fn set_local(&mut self, local: IpAddr) {
+        self.identity.local = Some(local);
     }
 
     pub fn is_incoming(&self) -> bool {

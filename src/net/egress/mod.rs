@@ -2,25 +2,30 @@
 //!
 //! What may not go directly is refused here, whoever asks. When the route changes, [`Egress::end`] ends what went by the old one.
 
+pub mod address_changes;
+pub mod endpoints;
 pub mod http_connect;
+pub mod interfaces;
 pub mod options;
 pub mod proxy;
 mod proxy_health;
 pub mod route;
+mod sockets;
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::endpoints::outgoing;
+use self::interfaces::{Interfaces, Source};
 use self::options::SocketOptions;
 use self::proxy::{Destination, ProxyError};
 use self::proxy_health::ProxyHealth;
@@ -35,6 +40,9 @@ const MOST_PORTS_TRIED: usize = 100;
 /// So long its name is not looked up again, and so many of its addresses are tried.
 const NAME_LIFE: Duration = Duration::from_secs(60);
 const MAX_ADDRESSES: usize = 4;
+/// Somebody far away, of each family (RFC 5737, 3849): there is no such host, and nothing is sent to it.
+const FAR: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 /// Failures of the proxy that wait to be told.
 const MOST_FAILURES: usize = 4;
 
@@ -45,6 +53,8 @@ pub struct Egress {
     options: Mutex<SocketOptions>,
     /// The port of our side of the next connection, where those are of a range.
     next_port: AtomicU16,
+    /// The source of the next one, where those are of several.
+    next_source: AtomicUsize,
     health: Mutex<ProxyHealth>,
     /// Where the proxy is, and when it was looked up. Who asks while that is being done waits for it.
     proxy_at: tokio::sync::Mutex<Option<(Instant, Vec<SocketAddr>)>>,
@@ -69,6 +79,7 @@ impl Egress {
             route,
             options: Mutex::new(options),
             next_port: AtomicU16::new(0),
+            next_source: AtomicUsize::new(0),
             health: Mutex::default(),
             proxy_at: tokio::sync::Mutex::default(),
             epoch: Instant::now(),
@@ -105,13 +116,47 @@ impl Egress {
         }
     }
 
-    /// Connects by TCP, from a local address of the same family if one is named. A name is for the proxy to look up.
-    pub async fn connect(&self, traffic: Traffic, local: Option<IpAddr>, to: Destination<'_>) -> io::Result<TcpStream> {
+    /// The sources that what goes out may have: those of `outgoing_interfaces` that are there. None: any.
+    pub fn sources(&self) -> Option<Vec<Source>> {
+        let given = self.route.outgoing();
+        // Where the system does not tell there is none.
+        (!given.is_empty()).then(|| Interfaces::now().map(|present| outgoing(given, &present)).unwrap_or_default())
+    }
+
+    /// Is there a way out? While `outgoing_interfaces` are gone there is none.
+    pub fn leads_out(&self) -> bool {
+        self.sources().is_none_or(|sources| !sources.is_empty())
+    }
+
+    /// The addresses of ours that others see what goes out come from, or what is before a translator of addresses. Nothing is sent.
+    pub fn ways_out(&self) -> Vec<IpAddr> {
+        match self.sources() {
+            Some(sources) => sources.into_iter().map(|source| source.address).collect(),
+            None => FAR.into_iter().filter_map(|to| sockets::address_towards((to, 9).into()).ok()).collect(),
+        }
+    }
+
+    /// The source of what goes to an address next, in turn. None: any. What stays on this host may have any, too.
+    pub fn source_to(&self, to: IpAddr) -> io::Result<Option<Source>> {
+        if to.to_canonical().is_loopback() {
+            return Ok(None);
+        }
+        let Some(mut sources) = self.sources() else { return Ok(None) };
+        sources.retain(|source| source.address.is_ipv4() == to.is_ipv4());
+        let turn = self.next_source.fetch_add(1, Ordering::Relaxed);
+        match turn.checked_rem(sources.len()) {
+            Some(turn) => Ok(sources.into_iter().nth(turn)),
+            None => Err(gone()),
+        }
+    }
+
+    /// Connects by TCP. A name is for the proxy to look up.
+    pub async fn connect(&self, traffic: Traffic, to: Destination<'_>) -> io::Result<TcpStream> {
         match (self.route.way(traffic), to) {
             (Way::Direct, Destination::Address(address)) if traffic == Traffic::Peers => {
-                self.connect_peer(local, address).await
+                self.connect_peer(address).await
             }
-            (Way::Direct, Destination::Address(address)) => connect(local, address).await,
+            (Way::Direct, Destination::Address(address)) => self.connect_directly(address).await,
             (Way::Direct, Destination::Name(..)) => Err(io::Error::other("the name was not resolved")),
             // Apart: it is large, and those who dial hold several.
             (Way::Through(proxy), to) => Box::pin(self.through(proxy, to)).await,
@@ -119,16 +164,23 @@ impl Egress {
         }
     }
 
+    async fn connect_directly(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        sockets::connect(self.source_to(address.ip())?.as_ref(), 0, address, None).await
+    }
+
     /// From a port of the range, if there is one.
-    async fn connect_peer(&self, local: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect_peer(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let options = *self.options.lock();
-        let Some(ports) = options.ports() else { return connect_from(local, 0, address, Some(&options)).await };
+        let source = self.source_to(address.ip())?;
+        let Some(ports) = options.ports() else {
+            return sockets::connect(source.as_ref(), 0, address, Some(&options)).await;
+        };
         let (first, number) = (*ports.start(), ports.len().max(1));
         let mut last = io::ErrorKind::AddrInUse.into();
         for _ in 0..number.min(MOST_PORTS_TRIED) {
             let next = usize::from(self.next_port.fetch_add(1, Ordering::Relaxed)) % number;
             let port = first.saturating_add(u16::try_from(next).unwrap_or(0));
-            match connect_from(local, port, address, Some(&options)).await {
+            match sockets::connect(source.as_ref(), port, address, Some(&options)).await {
                 Err(e) if matches!(e.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) => last = e,
                 outcome => return outcome,
             }
@@ -187,8 +239,8 @@ impl Egress {
             match known.as_ref() {
                 Some((at, addresses)) if at.elapsed() < NAME_LIFE => addresses.clone(),
                 _ => {
-                    let found = lookup_host((proxy.host.as_str(), proxy.port)).await?;
-                    let found: Vec<SocketAddr> = found.take(MAX_ADDRESSES).collect();
+                    let mut found = self.look_up(&proxy.host, proxy.port).await?;
+                    found.truncate(MAX_ADDRESSES);
                     *known = Some((Instant::now(), found.clone()));
                     found
                 }
@@ -198,7 +250,7 @@ impl Egress {
         // None of them may use up the others' time.
         let patience = PROXY_PATIENCE / u32::try_from(addresses.len().max(1)).unwrap_or(1);
         for address in addresses {
-            match timeout(patience, connect(None, address)).await {
+            match timeout(patience, self.connect_directly(address)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);
@@ -226,38 +278,36 @@ impl Egress {
     }
 
     /// Listens for peers by TCP. One socket serves one family.
-    pub fn listen(&self, address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    pub fn listen(&self, at: &Source, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
         self.directly(Traffic::Peers)?;
-        let socket = of_one_family(address, Type::STREAM, Protocol::TCP)?;
-        #[cfg(unix)]
-        socket.set_reuse_address(true)?;
         let options = *self.options.lock();
-        options.set_on((&socket).into(), address.is_ipv6());
-        socket.bind(&address.into())?;
-        socket.listen(options.backlog)?;
-        let listener = TcpListener::from_std(socket.into())?;
+        let listener = sockets::listen(at, port, &options)?;
         let bound = listener.local_addr()?;
         Ok((listener, bound))
     }
 
-    /// A UDP socket.
-    pub async fn udp(&self, traffic: Traffic, local: SocketAddr) -> io::Result<UdpSocket> {
+    /// A UDP socket that large packets are sent by in trains.
+    pub fn udp_port(&self, traffic: Traffic, at: &Source, port: u16) -> io::Result<UdpPort> {
         self.directly(traffic)?;
-        UdpSocket::bind(local).await
+        UdpPort::new(sockets::udp(at, port)?)
     }
 
-    /// A UDP socket for peers on a listen address, as large packets are sent in trains.
-    pub fn udp_port(&self, local: SocketAddr) -> io::Result<UdpPort> {
-        self.directly(Traffic::Peers)?;
-        let socket = of_one_family(local, Type::DGRAM, Protocol::UDP)?;
-        socket.bind(&local.into())?;
-        UdpPort::new(UdpSocket::from_std(socket.into())?)
+    /// A UDP socket of the DHT.
+    pub fn udp(&self, at: &Source) -> io::Result<UdpSocket> {
+        self.directly(Traffic::Dht)?;
+        sockets::udp(at, 0)
     }
 
-    /// The port that a UDP socket would have there: one is bound for a moment. For who opens his own socket.
-    pub fn probe_udp(&self, traffic: Traffic, local: SocketAddr) -> io::Result<SocketAddr> {
-        self.directly(traffic)?;
-        std::net::UdpSocket::bind(local)?.local_addr()
+    /// The port that the DHT's UDP socket would have there: one is bound for a moment, as the DHT opens its own. On `[::]` it is of both
+    /// families.
+    pub fn probe_udp(&self, at: &Source, port: u16) -> io::Result<SocketAddr> {
+        self.directly(Traffic::Dht)?;
+        let probe = sockets::udp(at, port)?;
+        let bound = probe.local_addr()?;
+        if at.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            sockets::udp(&any_source(false), bound.port())?;
+        }
+        Ok(bound)
     }
 
     /// The addresses of a host and port. Whoever calls bounds the time, and how many are used.
@@ -268,11 +318,22 @@ impl Egress {
         if !self.route.resolves(traffic) {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "names are looked up by the proxy alone"));
         }
+        self.look_up(host, port).await
+    }
+
+    /// Asks the system, which asks by its own ways: not while ours are gone.
+    async fn look_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let (name, ended) = (host.to_owned(), self.ended.clone());
+        let given = self.route.outgoing().to_vec();
         // It waits for a thread, and others before it for their answers: meanwhile it may be too late to ask.
-        let lookup = move || match ended.is_cancelled() {
-            true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the way out was changed meanwhile")),
-            false => Ok((name.as_str(), port).to_socket_addrs()?.collect()),
+        let lookup = move || {
+            if ended.is_cancelled() {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the way out was changed meanwhile"));
+            }
+            if !given.is_empty() && outgoing(&given, &Interfaces::now()?).is_empty() {
+                return Err(gone());
+            }
+            sockets::look_up(&name, port)
         };
         tokio::task::spawn_blocking(lookup).await.unwrap_or_else(|e| Err(io::Error::other(e)))
     }
@@ -291,41 +352,14 @@ fn nowhere() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "force_proxy keeps it from going out directly")
 }
 
-async fn connect(local: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
-    connect_from(local, 0, address, None).await
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NetworkUnreachable, "none of outgoing_interfaces is there")
 }
 
-/// From a local address and port, if they are named.
-async fn connect_from(
-    local: Option<IpAddr>,
-    port: u16,
-    address: SocketAddr,
-    options: Option<&SocketOptions>,
-) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(options) = options {
-        options.set_on((&socket).into(), address.is_ipv6());
-    }
-    if port > 0 {
-        // Others go elsewhere from the same port.
-        socket.set_reuseaddr(true)?;
-    }
-    if local.is_some() || port > 0 {
-        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        socket.bind(SocketAddr::new(local.unwrap_or(any), port))?;
-    }
-    socket.connect(address).await
-}
-
-/// A socket for this address's family alone, to be bound.
-fn of_one_family(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    if address.is_ipv6() {
-        // IPv4 has sockets of its own.
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// Any address of a family.
+pub fn any_source(v6: bool) -> Source {
+    let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    any.into()
 }
 
 /// As without any settings.
@@ -347,16 +381,20 @@ mod tests {
         Egress::new(Route::of(&settings), SocketOptions::of(&settings)).0
     }
 
+    fn here() -> Source {
+        IpAddr::from(Ipv4Addr::LOCALHOST).into()
+    }
+
     async fn dial(egress: &Egress, to: SocketAddr) -> io::Result<TcpStream> {
-        egress.connect(Traffic::Peers, None, Destination::Address(to)).await
+        egress.connect(Traffic::Peers, Destination::Address(to)).await
     }
 
     #[tokio::test]
     async fn connections_come_from_the_ports_that_are_set() {
         let other = direct();
-        let (listener, to) = other.listen("127.0.0.1:0".parse().expect("an address")).expect("listens");
+        let (listener, to) = other.listen(&here(), 0).expect("listens");
         // Free ones, one after the other: whose, the system says.
-        let (_probe, at) = other.listen("127.0.0.1:0".parse().expect("an address")).expect("listens");
+        let (_probe, at) = other.listen(&here(), 0).expect("listens");
         let first = at.port().min(65_000) + 1;
         let egress = egress(|s| (s.outgoing_port, s.num_outgoing_ports) = (i64::from(first), 9));
         let mut kept = Vec::new();
@@ -378,7 +416,7 @@ mod tests {
         let egress = egress(|s| {
             (s.peer_dscp, s.recv_socket_buffer_size, s.send_socket_buffer_size) = (8, 100_000, 50_000);
         });
-        let (listener, to) = egress.listen("127.0.0.1:0".parse().expect("an address")).expect("listens");
+        let (listener, to) = egress.listen(&here(), 0).expect("listens");
         let dialled = dial(&egress, to).await.expect("connects");
         let (accepted, _) = listener.accept().await.expect("came");
         for socket in [SockRef::from(&dialled), SockRef::from(&accepted)] {
@@ -395,10 +433,23 @@ mod tests {
     #[tokio::test]
     async fn what_is_to_go_through_a_proxy_opens_no_socket_of_its_own() {
         let egress = egress(|s| (s.proxy_type, s.proxy_hostname) = (2, "127.0.0.1".into()));
-        let here = "127.0.0.1:0".parse().expect("an address");
-        assert!(egress.listen(here).is_err() && egress.udp_port(here).is_err());
-        assert!(egress.udp(Traffic::Trackers, here).await.is_err() && egress.udp(Traffic::Dht, here).await.is_err());
+        assert!(egress.listen(&here(), 0).is_err() && egress.udp(&here()).is_err());
+        assert!([Traffic::Peers, Traffic::Trackers].iter().all(|t| egress.udp_port(*t, &here(), 0).is_err()));
         assert!(egress.resolve(Traffic::Peers, "localhost", 1).await.is_err());
         assert_eq!(egress.resolve(Traffic::Peers, "127.0.0.1", 1).await.expect("no name").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_out_while_the_outgoing_interfaces_are_gone() {
+        let egress = egress(|s| s.outgoing_interfaces = "tun-that-is-not-there".into());
+        let far: SocketAddr = "192.0.2.1:1".parse().expect("an address");
+        let refused = dial(&egress, far).await.expect_err("gone");
+        assert_eq!(refused.kind(), io::ErrorKind::NetworkUnreachable);
+        assert!(!egress.leads_out() && egress.source_to(far.ip()).is_err());
+        let lookup = egress.resolve(Traffic::Trackers, "localhost", 1).await;
+        assert_eq!(lookup.expect_err("gone").kind(), io::ErrorKind::NetworkUnreachable);
+        // What stays here goes.
+        let (_listener, to) = egress.listen(&here(), 0).expect("listens");
+        dial(&egress, to).await.expect("connects");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! There is no way back: what is to go through a proxy that does not work, or that cannot carry it, does not go.
 
-use crate::settings::Settings;
+use crate::settings::{Interface, Settings, parse_outgoing_interfaces};
 
 /// What goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub struct Route {
     trackers: bool,
     names: bool,
     forced: bool,
+    outgoing: Vec<Interface>,
 }
 
 impl ProxyType {
@@ -98,7 +99,14 @@ impl Route {
             trackers: settings.proxy_tracker_connections,
             names: settings.proxy_hostnames,
             forced: settings.force_proxy,
+            // It was checked.
+            outgoing: parse_outgoing_interfaces(&settings.outgoing_interfaces).unwrap_or_default(),
         }
+    }
+
+    /// What goes out goes by these alone; none: by any.
+    pub fn outgoing(&self) -> &[Interface] {
+        &self.outgoing
     }
 
     pub fn way(&self, traffic: Traffic) -> Way<'_> {

@@ -8,7 +8,7 @@
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,9 +59,6 @@ pub struct Options {
     /// Check certificates.
     pub validate_https: bool,
     pub ssrf_mitigation: bool,
-    /// Local addresses to connect from; None: as the routing table says.
-    pub bind_v4: Option<Ipv4Addr>,
-    pub bind_v6: Option<Ipv6Addr>,
     pub connect_timeout: Duration,
     pub max_redirects: usize,
 }
@@ -174,7 +171,7 @@ impl Client {
             Host::Ipv4(ip) => vec![(ip, port).into()],
             Host::Ipv6(ip) => vec![(ip, port).into()],
             Host::Domain(name) if !self.egress.route().resolves(traffic) => {
-                let connect = self.egress.connect(traffic, None, Destination::Name(name, port));
+                let connect = self.egress.connect(traffic, Destination::Name(name, port));
                 return self.connect_unresolved(url, Reach::of_name(name), guard, connect).await;
             }
             Host::Domain(name) => self
@@ -265,21 +262,13 @@ impl Client {
         let patience = self.options.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
         let mut last = FetchError::timed_out(Operation::Connect, patience);
         for address in addresses {
-            match tokio::time::timeout(patience, self.dial(address, traffic)).await {
+            match tokio::time::timeout(patience, self.egress.connect(traffic, Destination::Address(address))).await {
                 Ok(Ok(stream)) => return Ok((stream, address.ip())),
                 Ok(Err(e)) => last = FetchError::io(Operation::Connect, &e),
                 Err(_) => {}
             }
         }
         Err(last)
-    }
-
-    async fn dial(&self, address: SocketAddr, traffic: Traffic) -> io::Result<TcpStream> {
-        let local = match address {
-            SocketAddr::V4(_) => self.options.bind_v4.map(IpAddr::from),
-            SocketAddr::V6(_) => self.options.bind_v6.map(IpAddr::from),
-        };
-        self.egress.connect(traffic, local, Destination::Address(address)).await
     }
 }
 

@@ -90,6 +90,11 @@ impl UtpSocket {
         Time::BEGINNING + self.epoch.elapsed()
     }
 
+    /// Sends a packet that is not of uTP. One that the system has no room for is lost, as others are on the way.
+    pub fn send_other(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.port.send(to, None, packet, packet.len()).map(drop)
+    }
+
     /// Connects. Whoever calls bounds the time.
     pub async fn connect(self: &Arc<Self>, remote: SocketAddr) -> io::Result<UtpStream> {
         let remote = canonical(remote);

@@ -158,6 +158,11 @@ impl UtpStream {
         Self { socket, shared }
     }
 
+    /// The address of our end. Unspecified: any.
+    pub fn local_ip(&self) -> IpAddr {
+        self.shared.local.unwrap_or(self.socket.local().ip())
+    }
+
     pub fn remote(&self) -> SocketAddr {
         self.shared.remote
     }

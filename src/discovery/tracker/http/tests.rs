@@ -5,16 +5,12 @@ use crate::discovery::tracker::fake::{HttpTracker, REPLY, gzip, reply_with, requ
 use crate::discovery::tracker::{TrackerClient, redact_url};
 
 fn client() -> TrackerClient {
-    TrackerClient::new(&TrackerOptions::default(), crate::net::egress::direct()).expect("a client")
+    TrackerClient::direct(&TrackerOptions::default())
 }
 
 /// One that keeps strangers' URLs out of nothing.
 fn anywhere() -> TrackerClient {
-    TrackerClient::new(
-        &TrackerOptions { ssrf_mitigation: false, ..TrackerOptions::default() },
-        crate::net::egress::direct(),
-    )
-    .expect("a client")
+    TrackerClient::direct(&TrackerOptions { ssrf_mitigation: false, ..TrackerOptions::default() })
 }
 
 fn quick() -> AnnounceLimits {
@@ -399,7 +395,7 @@ async fn https_is_validated_unless_told_not_to() {
     assert_eq!(failure.operation, Operation::SslHandshake, "{failure:?}");
     assert!(tracker.requests().is_empty());
     let trusting = TrackerOptions { validate_https: false, ..TrackerOptions::default() };
-    let client = TrackerClient::new(&trusting, crate::net::egress::direct()).expect("a client");
+    let client = TrackerClient::direct(&trusting);
     let reply = client.announce(&request(&tracker.url("/announce")), &quick()).await.expect("a reply");
     assert_eq!(reply.interval_s, 1800);
     assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "nothing is installed for the process");

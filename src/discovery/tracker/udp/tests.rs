@@ -1,14 +1,17 @@
+use std::net::Ipv4Addr;
 use std::sync::atomic::AtomicUsize;
+
+use tokio::net::UdpSocket;
 
 use super::*;
 use crate::alert::AnnounceEvent;
-use crate::discovery::tracker::TrackerClient;
 use crate::discovery::tracker::fake::{UdpTracker, honest, request};
+use crate::discovery::tracker::{TrackerClient, TrackerOptions};
 
 const PEER: &[u8] = &[1, 2, 3, 4, 5, 6];
 
 fn client() -> TrackerClient {
-    TrackerClient::new(&TrackerOptions::default(), crate::net::egress::direct()).expect("a client")
+    TrackerClient::direct(&TrackerOptions::default())
 }
 
 fn quick() -> AnnounceLimits {
@@ -173,12 +176,13 @@ async fn answers_count_only_from_the_address_that_was_asked() {
         if n == 0 { vec![] } else { vec![honest(packet, PEER)] }
     })
     .await;
-    let shared = client.udp.v4.shared(&crate::net::egress::direct()).await.expect("a socket");
-    let port = shared.socket.local_addr().expect("an address").port();
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let socket = client.udp.ports.to(&client.udp.egress, Traffic::Trackers, loopback).expect("a socket");
+    let port = socket.local().port();
     *to.lock() = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let reply = client.announce(&request(&tracker.url()), &quick()).await.expect("a reply");
     assert_eq!(reply.peers, ["1.2.3.4:1286".parse().expect("an address")]);
-    assert!(shared.pending.lock().is_empty(), "every place is given up");
+    assert!(client.udp.waiting.0.lock().is_empty(), "every place is given up");
 }
 
 #[tokio::test]
@@ -194,7 +198,8 @@ async fn many_announces_share_one_socket() {
     for task in tasks {
         task.await.expect("no panic").expect("a reply");
     }
-    assert!(client.udp.v4.shared(&crate::net::egress::direct()).await.expect("a socket").pending.lock().is_empty());
+    assert!(client.udp.waiting.0.lock().is_empty());
+    assert_eq!(client.udp.ports.addresses().len(), 1);
     assert_eq!(client.udp.connections.lock().len(), 1);
 }
 
@@ -215,14 +220,14 @@ async fn over_ipv6_and_over_both() {
     let request = request(&v4.url());
     let retry = Duration::from_millis(100);
     let (v4s, v6s) = ([v4.addr], [v6.addr]);
-    let ask = |family, addrs| client.udp.exchange(family, addrs, &request, "", retry);
-    let reply = both(ask(&client.udp.v4, &v4s), ask(&client.udp.v6, &v6s)).await.expect("a reply");
+    let ask = |addrs| client.udp.exchange(addrs, &request, "", retry);
+    let reply = both(ask(&v4s), ask(&v6s)).await.expect("a reply");
     assert_eq!(reply.peers.len(), 2);
     // one of them dead: the other's answer, after a short grace
     let dead = UdpTracker::start(|_, _| vec![]).await;
     let dead = [dead.addr];
     let begin = Instant::now();
-    let reply = both(ask(&client.udp.v4, &dead), ask(&client.udp.v6, &v6s)).await.expect("a reply");
+    let reply = both(ask(&dead), ask(&v6s)).await.expect("a reply");
     assert_eq!(reply.peers, [six]);
     assert!(begin.elapsed() < OTHER_FAMILY_GRACE + Duration::from_secs(1));
 }

@@ -1,0 +1,220 @@
+//! The UDP sockets of a session. Peers by uTP and UDP trackers share them: what is answered comes to the port that others know.
+//!
+//! Those of the addresses that are listened on are opened by who listens. Where none of them leads to an address another one is opened, of any
+//! port, and kept.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+
+use super::egress::interfaces::{Interfaces, Source};
+use super::egress::route::Traffic;
+use super::egress::{Egress, any_source};
+use super::open_sockets::{Open, OpenSockets};
+use super::udp_port::{Datagram, UdpPort};
+use super::utp::socket::UtpSocket;
+use super::utp::stream::UtpStream;
+use crate::base::address::{canonical, is_of_local_network};
+
+/// What others than uTP make of a packet.
+pub trait Hears: Send + Sync + std::fmt::Debug {
+    fn hear(&self, datagram: Datagram<'_>);
+}
+
+/// Whom a socket reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach {
+    from: IpAddr,
+    /// The local network alone.
+    local: bool,
+    /// It is none of `outgoing_interfaces`: nothing leaves this host by it but answers.
+    stays: bool,
+}
+
+/// One that is open.
+#[derive(Debug)]
+struct Place {
+    socket: Arc<UtpSocket>,
+    reach: Reach,
+    stop: CancellationToken,
+    /// Nobody listens by it.
+    spare: bool,
+}
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub struct Listens {
+    pub socket: Arc<UtpSocket>,
+    pub stop: CancellationToken,
+    pub open: Arc<OpenSockets>,
+}
+
+#[derive(Debug)]
+pub struct UdpPorts {
+    places: Mutex<Vec<Place>>,
+    others: RwLock<Option<Weak<dyn Hears>>>,
+    rng: Mutex<fastrand::Rng>,
+}
+
+impl Reach {
+    /// `sources`: what may leave this host by, if not by all.
+    pub fn of(from: &Source, local: bool, sources: Option<&[Source]>) -> Self {
+        Self { from: from.address, local, stays: sources.is_some_and(|all| !all.contains(from)) }
+    }
+
+    fn reaches(self, to: IpAddr) -> bool {
+        let here = to.is_loopback();
+        self.from.is_ipv4() == to.is_ipv4()
+            && (self.from.is_unspecified() || self.from.is_loopback() == here)
+            && (here || !self.stays)
+            && (!self.local || is_of_local_network(to))
+    }
+}
+
+impl UdpPorts {
+    pub fn new(rng: fastrand::Rng) -> Arc<Self> {
+        Arc::new(Self { places: Mutex::default(), others: RwLock::new(None), rng: Mutex::new(rng) })
+    }
+
+    /// Who hears what is not of uTP from now on.
+    pub fn tell_others(&self, others: Weak<dyn Hears>) {
+        *self.others.write() = Some(others);
+    }
+
+    /// Takes a socket in that is listened on. What peers ask for by it comes out of the receiver. Inside a tokio runtime.
+    pub fn listen(self: &Arc<Self>, port: UdpPort, reach: Reach, accepts: bool) -> (Listens, Receiver<UtpStream>) {
+        self.open(&mut self.places.lock(), port, reach, accepts, false)
+    }
+
+    /// The socket by which an address is reached. Inside a tokio runtime.
+    pub fn to(self: &Arc<Self>, egress: &Egress, traffic: Traffic, address: SocketAddr) -> io::Result<Arc<UtpSocket>> {
+        let to = canonical(address).ip();
+        let mut places = self.places.lock();
+        if let Some(known) = places.iter().find(|place| place.reach.reaches(to)) {
+            return Ok(known.socket.clone());
+        }
+        let sources = egress.sources();
+        let source = egress.source_to(to)?.unwrap_or_else(|| any_source(to.is_ipv6()));
+        let port = egress.udp_port(traffic, &source, 0)?;
+        let (opened, _) = self.open(&mut places, port, Reach::of(&source, false, sources.as_deref()), false, true);
+        Ok(opened.socket)
+    }
+
+    fn open(
+        self: &Arc<Self>,
+        places: &mut Vec<Place>,
+        port: UdpPort,
+        reach: Reach,
+        accepts: bool,
+        spare: bool,
+    ) -> (Listens, Receiver<UtpStream>) {
+        let (stop, open) = (CancellationToken::new(), Arc::new(OpenSockets::default()));
+        // Not of this thread, which may be a caller's: nothing of ours is to be left behind in it.
+        let rng = self.rng.lock().fork();
+        let (socket, asked) = UtpSocket::over(port, accepts, rng, stop.clone());
+        places.push(Place { socket: socket.clone(), reach, stop: stop.clone(), spare });
+        let (ports, running, is_open) = (Arc::downgrade(self), socket.clone(), Open::new(&open));
+        tokio::spawn(async move {
+            let others = |datagram: Datagram<'_>| {
+                let ports = ports.upgrade();
+                let others = ports.and_then(|ports| ports.others.read().as_ref().and_then(Weak::upgrade));
+                others.iter().for_each(|others| others.hear(datagram));
+            };
+            running.run(others).await;
+            drop(is_open);
+        });
+        (Listens { socket, stop, open }, asked)
+    }
+
+    /// Is this port taken by one of them?
+    pub fn is_at(&self, source: &Source, port: u16) -> bool {
+        self.addresses().contains(&SocketAddr::new(source.address, port))
+    }
+
+    /// Where its sockets are.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.places.lock().iter().map(|place| place.socket.local()).collect()
+    }
+
+    /// Closes one that is listened on, with all its streams, and waits until it is closed.
+    pub fn close(&self, listens: Listens) {
+        let Listens { socket, stop, open } = listens;
+        stop.cancel();
+        self.places.lock().retain(|place| !Arc::ptr_eq(&place.socket, &socket));
+        drop(socket);
+        open.wait_closed();
+    }
+
+    /// Closes those that nobody listens by, and that are bound to what is not there any more. None: all of them.
+    pub fn close_spare(&self, present: Option<&Interfaces>) {
+        let goes = |place: &Place| {
+            let from = place.reach.from;
+            place.spare && present.is_none_or(|present| !from.is_unspecified() && !present.has(from))
+        };
+        self.end(goes);
+    }
+
+    /// Closes all.
+    pub fn close_all(&self) {
+        self.end(|_| true);
+    }
+
+    fn end(&self, goes: impl Fn(&Place) -> bool) {
+        for place in self.places.lock().extract_if(.., |place| goes(place)) {
+            place.stop.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::egress;
+
+    #[test]
+    fn a_socket_reaches_those_of_its_family_and_kind() {
+        let reach = |from: &str, local, out: Option<&[&str]>| {
+            let source = |ip: &&str| Source::from(ip.parse::<IpAddr>().expect("an address"));
+            let out: Option<Vec<Source>> = out.map(|out| out.iter().map(source).collect());
+            Reach::of(&source(&from), local, out.as_deref())
+        };
+        let to = |reach: Reach| {
+            let all = ["127.0.0.1", "192.168.0.9", "192.0.2.9", "::1", "fd00::9", "2001:db8::9"];
+            all.map(|ip| u8::from(reach.reaches(ip.parse().expect("an address"))))
+        };
+        assert_eq!(to(reach("0.0.0.0", false, None)), [1, 1, 1, 0, 0, 0]);
+        assert_eq!(to(reach("::", false, None)), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(to(reach("192.168.0.1", false, None)), [0, 1, 1, 0, 0, 0]);
+        assert_eq!(to(reach("127.0.0.1", false, None)), [1, 0, 0, 0, 0, 0]);
+        assert_eq!(to(reach("192.168.0.1", true, None)), [0, 1, 0, 0, 0, 0]);
+        assert_eq!(to(reach("0.0.0.0", false, Some(&[]))), [1, 0, 0, 0, 0, 0]);
+        assert_eq!(to(reach("192.0.2.1", false, Some(&["192.0.2.1"]))), [0, 1, 1, 0, 0, 0]);
+        assert_eq!(to(reach("127.0.0.1", false, Some(&["192.0.2.1"]))), [1, 0, 0, 0, 0, 0]);
+    }
+
+    #[tokio::test]
+    async fn sockets_are_shared_and_a_spare_one_is_opened_where_none_leads() {
+        let (egress, ports) = (egress::direct(), UdpPorts::new(fastrand::Rng::with_seed(1)));
+        let here = Source::from("127.0.0.1".parse::<IpAddr>().expect("an address"));
+        let port = egress.udp_port(Traffic::Peers, &here, 0).expect("bound");
+        let (listens, _) = ports.listen(port, Reach::of(&here, false, None), true);
+        let to = |address: &str| {
+            ports.to(&egress, Traffic::Trackers, address.parse().expect("an address")).expect("a socket").local()
+        };
+        assert_eq!(to("127.0.0.1:1"), listens.socket.local());
+        let spare = to("192.0.2.1:1");
+        assert!(spare.ip().is_unspecified() && spare == to("198.51.100.1:1") && ports.addresses().len() == 2);
+        ports.close_spare(Some(&Interfaces::default()));
+        assert_eq!(ports.addresses().len(), 2, "any address is always there");
+        ports.close_spare(None);
+        let at = listens.socket.local();
+        assert_eq!(ports.addresses(), [at]);
+        let closing = ports.clone();
+        tokio::task::spawn_blocking(move || closing.close(listens)).await.expect("closed");
+        egress.udp_port(Traffic::Peers, &here, at.port()).expect("its port is free");
+    }
+}
