@@ -12,7 +12,7 @@ use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Peer, Source, Torrent, opentracker};
 use common::proxies::{HTTP, HTTP_PASSWORD, Program, Proxy, SOCKS4, SOCKS5, SOCKS5_PASSWORD};
 use elementum_torrent::metainfo::Magnet;
-use elementum_torrent::session::{AddTorrentParams, Session, StorageIndex, TorrentSource};
+use elementum_torrent::session::{AddTorrentParams, PeerFlags, Session, StorageIndex, TorrentSource};
 use elementum_torrent::settings::Settings;
 
 /// A seed that a tracker knows, and that tracker's address over HTTP.
@@ -73,6 +73,51 @@ fn each_proxy_carries_a_stream() {
     }
 }
 
+/// By the relay of a SOCKS5 proxy go uTP and UDP trackers, names included. When the proxy is gone so is the relay, and it is asked for again.
+#[test]
+fn a_relay_carries_utp_and_udp_trackers() {
+    let torrent = Torrent::make("relayed.bin", 3_000_000, 1, &[]);
+    let mut tracker = opentracker(&[&torrent]);
+    let url = tracker.wait("udp");
+    let seed = ours::open_with(|s| s.set_bool("enable_incoming_tcp", false).unwrap());
+    let mut params = ours::disk_params(&torrent, Source::File, torrent.dir.path());
+    params.trackers = vec![url.clone()];
+    let seeded = seed.add_torrent(params).unwrap();
+    Alerts::default().wait(&seed, "tracker_reply", &url);
+    let mut proxy = Proxy::start(Program::Dante, false);
+    for (host, names) in [("127.0.0.1", false), ("localhost", true)] {
+        let session = ours::open_with(|s| {
+            proxy.set(s, SOCKS5);
+            s.set_bool("force_proxy", true).unwrap();
+            s.set_bool("proxy_hostnames", names).unwrap();
+        });
+        let index = session.add_torrent(magnet(&torrent, &url.replace("127.0.0.1", host))).unwrap();
+        let mut alerts = Alerts::default();
+        alerts.wait(&session, "tracker_reply", "");
+        alerts.wait(&session, "metadata_received", "");
+        ours::stream_all(&session, index, &torrent);
+        let peers = session.torrent(index).unwrap().peers().unwrap();
+        assert!(peers.iter().any(|p| p.flags.contains(PeerFlags::UTP_SOCKET)), "{peers:?}");
+        let seen = seed.torrent(seeded).unwrap().peers().unwrap();
+        assert!(seen.iter().any(|p| p.endpoint.ip() == proxy.goes_out_from), "{seen:?}");
+        assert!(seen.iter().all(|p| p.endpoint.ip() == proxy.goes_out_from), "{seen:?}");
+        session.close(CLOSE).unwrap();
+    }
+
+    let session = ours::open_with(|s| proxy.set(s, SOCKS5));
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    let handle = session.torrent(index).unwrap();
+    handle.connect_peer(ours::address(&seed)).unwrap();
+    ours::until("they meet", || ours::status(&session, index).num_peers == 1);
+    proxy.stop();
+    ours::until("the relay is gone", || ours::status(&session, index).num_peers == 0);
+    proxy.run();
+    handle.connect_peer(ours::address(&seed)).unwrap();
+    ours::stream_all(&session, index, &torrent);
+    session.close(CLOSE).unwrap();
+    seed.close(CLOSE).unwrap();
+}
+
 /// A name is looked up by the proxy, or here, as the setting says. The proxy may be told by name itself.
 #[test]
 fn names_are_looked_up_by_whoever_is_to() {
@@ -119,7 +164,7 @@ fn a_proxy_for_trackers_alone_leaves_peers_as_they_are() {
     params.trackers.push(udp.clone());
     let index = session.add_torrent(params).unwrap();
     let mut alerts = Alerts::default();
-    alerts.wait(&session, "tracker_error", "UDP trackers are not asked through a proxy");
+    alerts.wait(&session, "tracker_error", "the SOCKS proxy does not connect: it does not know the command");
     alerts.wait(&session, "metadata_received", "");
     ours::stream_all(&session, index, &torrent);
     let peers = seed.torrent(seeded).unwrap().peers().unwrap();
@@ -182,6 +227,16 @@ fn a_proxy_that_comes_and_goes() {
     ours::until("it goes on", || ours::status(&session, index).num_peers > 0);
     alerts.wait(&session, "metadata_received", "");
     ours::stream_all(&session, index, &torrent);
+    session.close(CLOSE).unwrap();
+
+    // Only a tracker knows the seed: that it failed with the proxy does not keep it from being asked when that is back.
+    proxy.stop();
+    let session = ours::open_with(|s| proxy.set(s, SOCKS5));
+    let index = session.add_torrent(magnet(&torrent, &url)).unwrap();
+    thread::sleep(Duration::from_secs(20));
+    proxy.run();
+    let found = ours::within(Duration::from_secs(15), || ours::status(&session, index).has_metadata);
+    assert!(found, "{}", ours::describe(&session, index));
     session.close(CLOSE).unwrap();
     seed.close(CLOSE).unwrap();
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::config::TorrentFlags;
 use super::content::pieces::PeerKey;
+use super::peer::messages::wake;
 use super::peer::{Identity, Peer};
 use super::peer_events::violation;
 use super::swarm::dial::DialFailure;
@@ -295,7 +296,16 @@ impl Torrent {
     /// Of two connections with one peer one ends: that which crossed a newcomer's, and those of it that are mute. Is it here still?
     pub(super) fn is_duplicate(&mut self, now: Time, address: SocketAddr, peer_id: &[u8; 20]) -> bool {
         match self.torrent_view().duplicate(now, address, peer_id) {
-            Duplicate::Stands => true,
+            Duplicate::Stands { silent } => {
+                for key in silent {
+                    if let Some(peer) = self.peers.get_mut(&key)
+                        && peer.outbox.ask_whether_there(now)
+                    {
+                        wake(&mut self.out.wake, peer);
+                    }
+                }
+                true
+            }
             Duplicate::Of(mute) => {
                 self.close_each(now, &mute, CloseReason::DuplicatePeerId);
                 false

@@ -1,4 +1,4 @@
-//! A UDP socket whose packets come and go in trains: one system call for many.
+//! A UDP socket whose packets come and go in trains: one system call for many. They may go by the relay of a SOCKS5 proxy.
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +9,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
+use super::egress::proxy::Destination;
+use super::egress::udp_associate;
 use crate::base::address::canonical;
 
 /// A train of what one sender sent.
@@ -25,6 +27,8 @@ pub struct UdpPort {
     socket: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// Packets go to it and come from it, whoever they are of.
+    relay: Option<SocketAddr>,
     /// There are errors of packets to be taken.
     errors: Notify,
 }
@@ -34,6 +38,7 @@ pub struct Trains {
     buffer: Vec<u8>,
     metas: [RecvMeta; TRAINS],
     count: usize,
+    relay: Option<SocketAddr>,
 }
 
 /// A packet that came.
@@ -48,7 +53,8 @@ pub struct Datagram<'a> {
 }
 
 impl UdpPort {
-    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+    /// `relay`: by whom all packets go.
+    pub fn new(socket: UdpSocket, relay: Option<SocketAddr>) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
         // As much as it gives.
         let _ = state.set_recv_buffer_size((&socket).into(), SYSTEM_BYTES);
@@ -56,7 +62,7 @@ impl UdpPort {
         // Where there is no such thing, who does not listen is silent.
         let _ = state.enable_transport_errors((&socket).into());
         let local = socket.local_addr()?;
-        Ok(Self { socket, state, local, errors: Notify::new() })
+        Ok(Self { socket, state, local, relay, errors: Notify::new() })
     }
 
     pub fn local(&self) -> SocketAddr {
@@ -70,7 +76,14 @@ impl UdpPort {
         let together = packet * self.state.max_gso_segments().max(1);
         let mut sent = 0;
         for train in packets.chunks(together.max(1)) {
-            match self.send_train(to, from, train, packet) {
+            let outcome = match self.relay {
+                None => self.send_train(to, from, train, packet),
+                Some(relay) => {
+                    let (train, packet) = relayed(Destination::Address(to), train, packet);
+                    self.send_train(relay, None, &train, packet)
+                }
+            };
+            match outcome {
                 Ok(()) => sent += train.len(),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     // So that the next wait is one.
@@ -81,6 +94,13 @@ impl UdpPort {
             }
         }
         Ok(sent)
+    }
+
+    /// Sends a packet to a host by its name, which the relay looks up. There is one.
+    pub fn send_by_name(&self, name: &str, port: u16, packet: &[u8]) -> io::Result<()> {
+        let relay = self.relay.ok_or(io::ErrorKind::Unsupported)?;
+        let (train, len) = relayed(Destination::Name(name, port), packet, packet.len().max(1));
+        self.send_train(relay, None, &train, len)
     }
 
     fn send_train(&self, to: SocketAddr, from: Option<IpAddr>, train: &[u8], packet: usize) -> io::Result<()> {
@@ -101,7 +121,8 @@ impl UdpPort {
     pub fn take_unreachable(&self) -> Option<IpAddr> {
         loop {
             let error = self.state.recv_transport_error((&self.socket).into()).ok()??;
-            if let (TransportErrorPayload::Unreachable, Some(address)) = (error.payload, error.addr) {
+            // Of a relay it says nothing of anybody behind it.
+            if let (TransportErrorPayload::Unreachable, Some(address), None) = (error.payload, error.addr, self.relay) {
                 return Some(address.ip().to_canonical());
             }
         }
@@ -114,8 +135,8 @@ impl UdpPort {
 
     /// Waits for packets, and takes in what is there. It may be nothing: then there are errors.
     pub async fn receive(&self, trains: &mut Trains) -> io::Result<()> {
-        let Trains { buffer, metas, count } = trains;
-        *count = 0;
+        let Trains { buffer, metas, count, relay } = trains;
+        (*count, *relay) = (0, self.relay);
         if buffer.is_empty() {
             // Pages that nothing ever came into are not there.
             *buffer = vec![0; TRAINS * TRAIN_BYTES];
@@ -144,7 +165,7 @@ fn is_of_another(error: &io::Error) -> bool {
 
 impl Default for Trains {
     fn default() -> Self {
-        Self { buffer: Vec::new(), metas: [RecvMeta::default(); TRAINS], count: 0 }
+        Self { buffer: Vec::new(), metas: [RecvMeta::default(); TRAINS], count: 0, relay: None }
     }
 }
 
@@ -157,9 +178,30 @@ impl Trains {
             let age = meta.timestamp.map_or(Duration::ZERO, |at| clock.saturating_sub(at).min(MOST_WAIT));
             let from = canonical(meta.addr);
             let bytes = train.get(..meta.len).unwrap_or_default();
-            bytes.chunks(meta.stride.max(1)).map(move |bytes| Datagram { from, to: meta.dst_ip, age, bytes })
+            let packets = bytes.chunks(meta.stride.max(1));
+            packets.filter_map(move |bytes| match self.relay {
+                None => Some(Datagram { from, to: meta.dst_ip, age, bytes }),
+                // Nobody reaches us but by it.
+                Some(relay) if relay == from => {
+                    let (from, bytes) = udp_associate::parse(bytes)?;
+                    Some(Datagram { from, to: None, age, bytes })
+                }
+                Some(_) => None,
+            })
         })
     }
+}
+
+/// The packets of a train, each with what the relay needs to know before it, and their length. The last one may be shorter.
+fn relayed(to: Destination<'_>, train: &[u8], packet: usize) -> (Vec<u8>, usize) {
+    let header = udp_associate::header(to);
+    let packets = train.len().div_ceil(packet.max(1));
+    let mut out = Vec::with_capacity(train.len() + packets * header.len());
+    for packet in train.chunks(packet.max(1)) {
+        out.extend_from_slice(&header);
+        out.extend_from_slice(packet);
+    }
+    (out, packet + header.len())
 }
 
 #[cfg(test)]
@@ -188,6 +230,39 @@ mod tests {
         }
         assert_eq!(got.concat(), packets);
         assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [1400, 1400, 1400, 1400, 1400, 1400, 1400, 200]);
+    }
+
+    #[tokio::test]
+    async fn a_relay_carries_trains_and_only_what_comes_by_it_is_taken() {
+        let relay = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let port = UdpPort::new(socket, Some(relay.local_addr().expect("bound"))).expect("a port");
+        let to: SocketAddr = "192.0.2.1:6881".parse().expect("an address");
+        let packets: Vec<u8> = (0..3000u32).map(|n| n as u8).collect();
+        assert_eq!(port.send(to, None, &packets, 1400).expect("sent"), packets.len());
+        let (mut got, mut buf) = (Vec::new(), [0; 2000]);
+        while got.len() < packets.len() {
+            let n = relay.recv(&mut buf).await.expect("came");
+            let (at, payload) = udp_associate::parse(&buf[..n]).expect("of the form");
+            assert_eq!(at, to);
+            got.extend_from_slice(payload);
+        }
+        assert_eq!(got, packets);
+        port.send_by_name("t.example", 80, b"hello").expect("sent");
+        let n = relay.recv(&mut buf).await.expect("came");
+        assert!(buf[..n].ends_with(b"t.example\0\x50hello"));
+
+        // Somebody else, then a fragment, and then a packet.
+        let stranger = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        stranger.send_to(b"\0\0\0\x01\xc0\0\x02\x01\0\x50bad", port.local()).await.expect("sent");
+        relay.send_to(b"\0\0\x01\x01\xc0\0\x02\x01\0\x50bad", port.local()).await.expect("sent");
+        relay.send_to(b"\0\0\0\x01\xc0\0\x02\x01\0\x50good", port.local()).await.expect("sent");
+        let (mut trains, mut heard) = (Trains::default(), Vec::new());
+        while heard.is_empty() {
+            port.receive(&mut trains).await.expect("received");
+            heard.extend(trains.datagrams().map(|d| (d.from.to_string(), d.bytes.to_vec())));
+        }
+        assert_eq!(heard, [("192.0.2.1:80".to_owned(), b"good".to_vec())]);
     }
 
     #[tokio::test]

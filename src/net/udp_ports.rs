@@ -1,11 +1,12 @@
 //! The UDP sockets of a session. Peers by uTP and UDP trackers share them: what is answered comes to the port that others know.
 //!
 //! Those of the addresses that are listened on are opened by who listens. Where none of them leads to an address another one is opened, of any
-//! port, and kept.
+//! port, and kept. What is to go through a SOCKS5 proxy has one by its relay, as long as that stands.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc::Receiver;
@@ -19,6 +20,9 @@ use super::udp_port::{Datagram, UdpPort};
 use super::utp::socket::UtpSocket;
 use super::utp::stream::UtpStream;
 use crate::base::address::{canonical, is_of_local_network};
+
+/// Until a proxy that relays no UDP is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
 
 /// What others than uTP make of a packet.
 pub trait Hears: Send + Sync + std::fmt::Debug {
@@ -53,9 +57,18 @@ pub struct Listens {
     pub open: Arc<OpenSockets>,
 }
 
+#[derive(Debug, Default)]
+struct Relayed {
+    open: Option<(Arc<UtpSocket>, CancellationToken)>,
+    /// The proxy relays nothing: it is not asked again before.
+    not_before: Option<Instant>,
+}
+
 #[derive(Debug)]
 pub struct UdpPorts {
     places: Mutex<Vec<Place>>,
+    /// By the proxy's relay. Who wants it while it is asked for waits for that.
+    relayed: tokio::sync::Mutex<Relayed>,
     others: RwLock<Option<Weak<dyn Hears>>>,
     rng: Mutex<fastrand::Rng>,
 }
@@ -77,7 +90,12 @@ impl Reach {
 
 impl UdpPorts {
     pub fn new(rng: fastrand::Rng) -> Arc<Self> {
-        Arc::new(Self { places: Mutex::default(), others: RwLock::new(None), rng: Mutex::new(rng) })
+        Arc::new(Self {
+            places: Mutex::default(),
+            relayed: Default::default(),
+            others: RwLock::new(None),
+            rng: Mutex::new(rng),
+        })
     }
 
     /// Who hears what is not of uTP from now on.
@@ -91,7 +109,25 @@ impl UdpPorts {
     }
 
     /// The socket by which an address is reached. Inside a tokio runtime.
-    pub fn to(self: &Arc<Self>, egress: &Egress, traffic: Traffic, address: SocketAddr) -> io::Result<Arc<UtpSocket>> {
+    pub async fn to(
+        self: &Arc<Self>,
+        egress: &Arc<Egress>,
+        traffic: Traffic,
+        address: SocketAddr,
+    ) -> io::Result<Arc<UtpSocket>> {
+        if egress.route().is_direct(traffic) {
+            self.directly_to(egress, traffic, address)
+        } else {
+            self.relayed(egress, traffic).await
+        }
+    }
+
+    fn directly_to(
+        self: &Arc<Self>,
+        egress: &Egress,
+        traffic: Traffic,
+        address: SocketAddr,
+    ) -> io::Result<Arc<UtpSocket>> {
         let to = canonical(address).ip();
         let mut places = self.places.lock();
         if let Some(known) = places.iter().find(|place| place.reach.reaches(to)) {
@@ -104,6 +140,31 @@ impl UdpPorts {
         Ok(opened.socket)
     }
 
+    /// The socket by the proxy's relay. It ends with the relay, or with the way out.
+    pub async fn relayed(self: &Arc<Self>, egress: &Arc<Egress>, traffic: Traffic) -> io::Result<Arc<UtpSocket>> {
+        let mut relayed = self.relayed.lock().await;
+        if let Some((socket, _)) = relayed.open.as_ref().filter(|(_, stop)| !stop.is_cancelled()) {
+            return Ok(socket.clone());
+        }
+        relayed.open = None;
+        if relayed.not_before.is_some_and(|at| Instant::now() < at) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the proxy relays no UDP"));
+        }
+        let (port, association) = egress.relayed_port(traffic).await.inspect_err(|e| {
+            relayed.not_before = (e.kind() == io::ErrorKind::Unsupported).then(|| Instant::now() + ASK_AGAIN);
+        })?;
+        let (Listens { socket, stop, .. }, _) = self.start(port, false);
+        relayed.open = Some((socket.clone(), stop.clone()));
+        let egress = egress.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = egress.while_it_lasts(association.ended()) => stop.cancel(),
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(socket)
+    }
+
     fn open(
         self: &Arc<Self>,
         places: &mut Vec<Place>,
@@ -112,11 +173,18 @@ impl UdpPorts {
         accepts: bool,
         spare: bool,
     ) -> (Listens, Receiver<UtpStream>) {
+        let (listens, asked) = self.start(port, accepts);
+        let Listens { socket, stop, .. } = &listens;
+        places.push(Place { socket: socket.clone(), reach, stop: stop.clone(), spare });
+        (listens, asked)
+    }
+
+    /// Takes in what comes by a port, as long as nobody stops it.
+    fn start(self: &Arc<Self>, port: UdpPort, accepts: bool) -> (Listens, Receiver<UtpStream>) {
         let (stop, open) = (CancellationToken::new(), Arc::new(OpenSockets::default()));
         // Not of this thread, which may be a caller's: nothing of ours is to be left behind in it.
         let rng = self.rng.lock().fork();
         let (socket, asked) = UtpSocket::over(port, accepts, rng, stop.clone());
-        places.push(Place { socket: socket.clone(), reach, stop: stop.clone(), spare });
         let (ports, running, is_open) = (Arc::downgrade(self), socket.clone(), Open::new(&open));
         tokio::spawn(async move {
             let others = |datagram: Datagram<'_>| {
@@ -161,6 +229,12 @@ impl UdpPorts {
     /// Closes all.
     pub fn close_all(&self) {
         self.end(|_| true);
+        // Nobody asks for it any more.
+        if let Ok(mut relayed) = self.relayed.try_lock()
+            && let Some((_, stop)) = relayed.open.take()
+        {
+            stop.cancel();
+        }
     }
 
     fn end(&self, goes: impl Fn(&Place) -> bool) {
@@ -203,7 +277,8 @@ mod tests {
         let port = egress.udp_port(Traffic::Peers, &here, 0).expect("bound");
         let (listens, _) = ports.listen(port, Reach::of(&here, false, None), true);
         let to = |address: &str| {
-            ports.to(&egress, Traffic::Trackers, address.parse().expect("an address")).expect("a socket").local()
+            let address = address.parse().expect("an address");
+            ports.directly_to(&egress, Traffic::Trackers, address).expect("a socket").local()
         };
         assert_eq!(to("127.0.0.1:1"), listens.socket.local());
         let spare = to("192.0.2.1:1");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::alert_queue::AlertQueue;
 use super::clock::Clock;
@@ -58,6 +58,9 @@ pub enum Freed {
     /// Somebody looked only just now.
     NotYet,
 }
+
+/// All is tried anew by a proxy no more often.
+const ANEW_AGAIN: Duration = Duration::from_secs(30);
 
 /// A session's common ground.
 pub struct Shared {
@@ -159,7 +162,7 @@ impl Shared {
             egress: Mutex::new(egress),
             settings: RwLock::new(Arc::new(settings)),
         });
-        session.tell_proxy_failures(failures);
+        session.follow_proxy(&session.egress(), failures);
         Ok(session)
     }
 
@@ -176,16 +179,38 @@ impl Shared {
         self.egress.lock().clone()
     }
 
-    /// Posts what is said of the proxy, as long as that way out is the session's.
-    fn tell_proxy_failures(self: &Arc<Self>, mut failures: Receiver<ProxyFailure>) {
-        let session = Arc::downgrade(self);
+    /// Posts what is said of the proxy, as long as that way out is the session's, and has somebody look when it works again.
+    fn follow_proxy(self: &Arc<Self>, egress: &Arc<Egress>, mut failures: Receiver<ProxyFailure>) {
+        let (session, failed) = (Arc::downgrade(self), Arc::new(Notify::new()));
+        self.spawn(Self::look_after_proxy(self.clone(), egress.clone(), failed.clone()));
         self.spawn(async move {
-            while let Some(ProxyFailure { message, os_error }) = failures.recv().await {
+            while let Some(ProxyFailure { message, os_error, tell }) = failures.recv().await {
+                failed.notify_one();
                 let Some(session) = session.upgrade() else { return };
-                let error = Error { status: Status::Network, operation: Operation::Connect, os_error, message };
-                session.alerts.post(StorageIndex::INVALID, &Alert::Socks5 { error });
+                if tell {
+                    let error = Error { status: Status::Network, operation: Operation::Connect, os_error, message };
+                    session.alerts.post(StorageIndex::INVALID, &Alert::Socks5 { error });
+                }
             }
         });
+    }
+
+    /// When a proxy works again that failed, what failed by it is tried anew.
+    async fn look_after_proxy(self: Arc<Self>, egress: Arc<Egress>, failed: Arc<Notify>) {
+        let look = async {
+            loop {
+                failed.notified().await;
+                if egress.until_proxy_works().await {
+                    self.drivers().iter().for_each(|driver| driver.run(Torrent::reachable_anew));
+                }
+                // One that only seems to work is not put to the test by all torrents all the time.
+                tokio::time::sleep(ANEW_AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = self.closing() => {}
+            _ = egress.while_it_lasts(look) => {}
+        }
     }
 
     pub fn is_closed(&self) -> bool {
@@ -243,8 +268,8 @@ impl Shared {
         }
         self.egress().set_options(options);
         if let Some((egress, failures)) = egress {
-            std::mem::replace(&mut *self.egress.lock(), egress).end();
-            self.tell_proxy_failures(failures);
+            std::mem::replace(&mut *self.egress.lock(), egress.clone()).end();
+            self.follow_proxy(&egress, failures);
         }
         self.download_limit.set_rate(u32::try_from(settings.download_rate_limit).unwrap_or(0));
         self.upload_limit.set_rate(u32::try_from(settings.upload_rate_limit).unwrap_or(0));

@@ -52,10 +52,9 @@ enum Carrier {
 /// Connects and exchanges handshakes, one way or the other.
 pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
     let settings = driver.session.settings();
-    // No proxy carries uTP.
-    let direct = driver.session.egress().route().is_direct(Traffic::Peers);
+    let by_udp = driver.session.egress().route().carries_udp(Traffic::Peers);
     let (first, second) = if dial.utp { (Carrier::Utp, Carrier::Tcp) } else { (Carrier::Tcp, Carrier::Utp) };
-    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && direct);
+    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && by_udp);
     if !(tcp && utp) {
         let only = if tcp { Carrier::Tcp } else { Carrier::Utp };
         return by(driver, dial, only, &Notify::new(), &Word::new()).await.map_err(|b| b.failure);
@@ -196,7 +195,7 @@ async fn connect(driver: &Driver, address: SocketAddr, carrier: Carrier) -> std:
         }
         Carrier::Utp => {
             let session = &driver.session;
-            let socket = session.udp_ports.to(&session.egress(), Traffic::Peers, address)?;
+            let socket = session.udp_ports.to(&session.egress(), Traffic::Peers, address).await?;
             let connected = timeout(UTP_PATIENCE, socket.connect(address)).await;
             connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map(Transport::Utp)
         }

@@ -165,11 +165,11 @@ settings! {
     listen_queue_size: Int(128), Check::Range(1, 65_535), live,
         "Connections that may wait to be accepted, of sockets that are opened later. (libtorrent: 5.)";
     outgoing_port: Int(0), Check::Range(0, 65_535), live,
-        "First local port of TCP connections that we make; 0: any. Each goes to one address once.";
+        "First local port of TCP connections that we make to peers; 0: any. Each goes to one address once. Not through a proxy.";
     num_outgoing_ports: Int(0), Check::Range(0, 65_535), live,
         "So many ports more, taken in turn.";
     peer_dscp: Int(4), Check::Range(0, 63), live,
-        "DSCP (RFC 2474) of what is sent to peers by TCP, of sockets that are opened later.";
+        "DSCP (RFC 2474) of what is sent to peers by TCP, not through a proxy, of sockets that are opened later.";
     recv_socket_buffer_size: Int(0), Check::Range(0, 1 << 30), live,
         "Bytes of the system's receive buffer of a peer's TCP socket that is opened later; 0: as the system has it, which mostly grows with need.";
     send_socket_buffer_size: Int(0), Check::Range(0, 1 << 30), live,
@@ -177,7 +177,7 @@ settings! {
 
     // the way out
     proxy_type: Int(0), Check::ProxyType, live,
-        "0: no proxy; 1: SOCKS4, with names as in 4a; 2: SOCKS5; 3: SOCKS5 with user name and password; 4: HTTP (CONNECT); 5: HTTP with both. What it is to carry and cannot (uTP, UDP trackers, with peers the DHT) does not go out.";
+        "0: no proxy; 1: SOCKS4, with names as in 4a; 2: SOCKS5; 3: SOCKS5 with user name and password; 4: HTTP (CONNECT); 5: HTTP with both. By SOCKS5 goes UDP, too. What it is to carry and cannot (UDP otherwise, with peers the DHT) does not go out.";
     proxy_hostname: Str(""), Check::Text(253), live,
         "Name or address of the proxy. An address is not looked up in the DNS.";
     proxy_port: Int(0), Check::Range(0, 65_535), live,

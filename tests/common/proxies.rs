@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use elementum_torrent::settings::Settings;
@@ -86,7 +87,7 @@ impl Proxy {
                 command
             }
         };
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         self.child = Some(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}: run `make deps`")));
         let address = self.address;
         ours::until("the proxy listens", || TcpStream::connect(address).is_ok());
@@ -94,7 +95,9 @@ impl Proxy {
 
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
+            // Some have children, who hold the connections.
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
             let _ = child.wait();
         }
     }

@@ -53,15 +53,24 @@ impl Seeder {
 
     /// What it is asked for now.
     pub fn requests(&mut self, torrent: &mut Torrent, now: Time) -> Vec<BlockRequest> {
+        let request = |message| match message {
+            Message::Request(request) => Some(request),
+            _ => None,
+        };
+        self.said(torrent, now).into_iter().filter_map(request).collect()
+    }
+
+    /// All that it is told.
+    pub fn said(&mut self, torrent: &mut Torrent, now: Time) -> Vec<Message> {
         let mut received = Vec::new();
         while let Some(chunk) = torrent.take_chunk(now, self.key) {
             self.decoder.push(chunk.as_slice(), &mut received).expect("sound");
         }
-        let request = |received| match received {
-            Received::Message(Message::Request(request)) => Some(request),
+        let message = |received| match received {
+            Received::Message(message) => Some(message),
             _ => None,
         };
-        received.into_iter().filter_map(request).collect()
+        received.into_iter().filter_map(message).collect()
     }
 
     /// Its answers.

@@ -20,9 +20,11 @@ use tokio::time::Instant;
 use super::announce::{AnnounceFailure, AnnounceLimits, AnnounceRequest, MAX_PEERS};
 use super::announce_slots::AnnounceSlots;
 use super::udp_packet::{Answer, encode_announce, encode_connect, parse, transaction_of};
+use crate::base::address::canonical;
 use crate::base::error::Operation;
 use crate::engine::trackers::AnnounceReply;
 use crate::net::egress::Egress;
+use crate::net::egress::proxy::Destination;
 use crate::net::egress::route::Traffic;
 use crate::net::udp_port::Datagram;
 use crate::net::udp_ports::{Hears, UdpPorts};
@@ -52,8 +54,16 @@ pub struct UdpClient {
     /// Where transaction numbers come from: a keyed hash of a counter.
     keys: RandomState,
     counter: AtomicU64,
-    connections: Mutex<HashMap<SocketAddr, Connection>>,
+    connections: Mutex<HashMap<At, Connection>>,
     lookups: Arc<AnnounceSlots>,
+}
+
+/// Where a tracker is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum At {
+    Address(SocketAddr),
+    /// A name and a port, for the proxy.
+    Name(String, u16),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +78,7 @@ struct Waiting(Mutex<HashMap<u32, Pending>>);
 
 #[derive(Debug)]
 struct Pending {
-    addr: SocketAddr,
+    at: At,
     /// What it was sent is a connect, and no announce.
     connecting: bool,
     answer: oneshot::Sender<Answer>,
@@ -76,8 +86,12 @@ struct Pending {
 
 impl Pending {
     /// The answer in a packet, if it is one to what was asked.
-    fn answer_in(&self, packet: &[u8]) -> Option<Answer> {
-        let answer = parse(packet, self.addr.is_ipv6())?;
+    fn answer_in(&self, packet: &[u8], from: SocketAddr) -> Option<Answer> {
+        // Of a name the proxy alone knows the address.
+        if matches!(self.at, At::Address(at) if at != from) {
+            return None;
+        }
+        let answer = parse(packet, from.is_ipv6())?;
         match &answer {
             Answer::Connect { .. } if self.connecting => Some(answer),
             Answer::Announce(_) if !self.connecting => Some(answer),
@@ -95,7 +109,7 @@ impl Hears for Waiting {
         let answered = {
             let mut pending = self.0.lock();
             // What is too short, or answers something else, ends nobody's wait: the answer may be behind it.
-            let answer = pending.get(&tid).filter(|p| p.addr == from).and_then(|p| p.answer_in(bytes));
+            let answer = pending.get(&tid).and_then(|p| p.answer_in(bytes, from));
             answer.and_then(|answer| Some((pending.remove(&tid)?, answer)))
         };
         if let Some((pending, answer)) = answered {
@@ -169,13 +183,15 @@ impl UdpClient {
         limits: &AnnounceLimits,
     ) -> Result<AnnounceReply, AnnounceFailure> {
         let target = target_of(&request.url)?;
-        if !self.egress.route().is_direct(Traffic::Trackers) {
-            return Err(AnnounceFailure::new(Operation::SockOpen, "UDP trackers are not asked through a proxy"));
+        if !self.egress.route().carries_udp(Traffic::Trackers) {
+            let why = "the proxy carries no UDP: SOCKS5 would be needed";
+            return Err(AnnounceFailure::new(Operation::SockOpen, why));
         }
-        let (mut v4, mut v6): (Vec<_>, Vec<_>) = self.look_up(&target, request).await?.partition(SocketAddr::is_ipv4);
+        let found = self.look_up(&target, request).await?.into_iter();
+        let (mut v6, mut v4): (Vec<_>, Vec<_>) = found.partition(|at| matches!(at, At::Address(SocketAddr::V6(_))));
         v4.truncate(MAX_ADDRESSES);
         v6.truncate(MAX_ADDRESSES);
-        let ask = async |addrs: &[SocketAddr]| -> Result<AnnounceReply, AnnounceFailure> {
+        let ask = async |addrs: &[At]| -> Result<AnnounceReply, AnnounceFailure> {
             self.exchange(addrs, request, &target.url_data, limits.udp_retry).await
         };
         match (v4.is_empty(), v6.is_empty()) {
@@ -187,22 +203,21 @@ impl UdpClient {
     }
 
     /// The addresses of a tracker. Names wait for each other.
-    async fn look_up(
-        &self,
-        target: &Target,
-        request: &AnnounceRequest,
-    ) -> Result<impl Iterator<Item = SocketAddr> + use<>, AnnounceFailure> {
+    async fn look_up(&self, target: &Target, request: &AnnounceRequest) -> Result<Vec<At>, AnnounceFailure> {
         let is_name = target.host.parse::<IpAddr>().is_err();
+        if is_name && !self.egress.route().resolves(Traffic::Trackers) {
+            return Ok(vec![At::Name(target.host.clone(), target.port)]);
+        }
         let _turn = if is_name { self.lookups.take(request.turn.clone()).await } else { None };
         let found = self.egress.resolve(Traffic::Trackers, &target.host, target.port).await;
         let found = found.map_err(|e| AnnounceFailure::io(Operation::HostnameLookup, &e))?;
-        Ok(found.into_iter().map(|a| SocketAddr::new(a.ip().to_canonical(), a.port())))
+        Ok(found.into_iter().map(|address| At::Address(canonical(address))).collect())
     }
 
     /// Asks the addresses of one family in turn, each time with twice the patience.
     async fn exchange(
         &self,
-        addrs: &[SocketAddr],
+        addrs: &[At],
         request: &AnnounceRequest,
         url_data: &str,
         retry: Duration,
@@ -211,7 +226,7 @@ impl UdpClient {
         let mut failed = 0;
         let begin = Instant::now();
         for (addr, repetition) in addrs.iter().cycle().zip(0..=MAX_REPETITIONS) {
-            match tokio::time::timeout(patience, self.ask(*addr, request, url_data)).await {
+            match tokio::time::timeout(patience, self.ask(addr, request, url_data)).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 // It was reached, or there is no other address to try.
                 Ok(Err(failure)) if failure.failure_reason.is_some() || failed + 1 >= addrs.len() => {
@@ -233,27 +248,22 @@ impl UdpClient {
     }
 
     /// Connects, if need be, and announces, once.
-    async fn ask(
-        &self,
-        addr: SocketAddr,
-        request: &AnnounceRequest,
-        url_data: &str,
-    ) -> Result<AnnounceReply, AnnounceFailure> {
+    async fn ask(&self, at: &At, request: &AnnounceRequest, url_data: &str) -> Result<AnnounceReply, AnnounceFailure> {
         let unexpected = || AnnounceFailure::new(Operation::Bittorrent, "the tracker's answer makes no sense");
         loop {
-            let (connection, remembered) = match self.connection(addr) {
+            let (connection, remembered) = match self.connection(at) {
                 Some(connection) => (connection, true),
-                None => match self.call(addr, true, |tid| encode_connect(tid).to_vec()).await? {
-                    Answer::Connect { connection } => self.remember(addr, connection),
+                None => match self.call(at, true, |tid| encode_connect(tid).to_vec()).await? {
+                    Answer::Connect { connection } => self.remember(at, connection),
                     Answer::Error { message } => return Err(AnnounceFailure::refused(message, None)),
                     Answer::Announce(_) => return Err(unexpected()),
                 },
             };
-            match self.call(addr, false, |tid| encode_announce(connection, tid, request, url_data)).await? {
+            match self.call(at, false, |tid| encode_announce(connection, tid, request, url_data)).await? {
                 Answer::Announce(reply) => return Ok(reply),
                 // Perhaps it was restarted and does not know the connection: once more with a new one.
                 Answer::Error { .. } if remembered => {
-                    self.connections.lock().remove(&addr);
+                    self.connections.lock().remove(at);
                 }
                 Answer::Error { message } => return Err(AnnounceFailure::refused(message, None)),
                 Answer::Connect { .. } => return Err(unexpected()),
@@ -261,18 +271,18 @@ impl UdpClient {
         }
     }
 
-    fn connection(&self, addr: SocketAddr) -> Option<u64> {
+    fn connection(&self, at: &At) -> Option<u64> {
         let connections = self.connections.lock();
-        connections.get(&addr).filter(|c| c.since.elapsed() < CONNECTION_LIFE).map(|c| c.id)
+        connections.get(at).filter(|c| c.since.elapsed() < CONNECTION_LIFE).map(|c| c.id)
     }
 
-    fn remember(&self, addr: SocketAddr, id: u64) -> (u64, bool) {
+    fn remember(&self, at: &At, id: u64) -> (u64, bool) {
         let mut connections = self.connections.lock();
         if connections.len() >= MAX_CONNECTIONS {
             connections.retain(|_, c| c.since.elapsed() < CONNECTION_LIFE);
         }
         if connections.len() < MAX_CONNECTIONS {
-            connections.insert(addr, Connection { id, since: Instant::now() });
+            connections.insert(at.clone(), Connection { id, since: Instant::now() });
         }
         (id, false)
     }
@@ -280,7 +290,7 @@ impl UdpClient {
     /// Sends a packet and waits for its answer, for as long as it is polled.
     async fn call(
         &self,
-        addr: SocketAddr,
+        at: &At,
         connecting: bool,
         packet: impl FnOnce(u32) -> Vec<u8>,
     ) -> Result<Answer, AnnounceFailure> {
@@ -294,12 +304,19 @@ impl UdpClient {
             while pending.contains_key(&tid) {
                 tid = self.transaction();
             }
-            pending.insert(tid, Pending { addr, connecting, answer });
+            pending.insert(tid, Pending { at: at.clone(), connecting, answer });
             Place { waiting: &self.waiting, tid }
         };
-        let socket = self.ports.to(&self.egress, Traffic::Trackers, addr);
+        let (socket, to) = match at {
+            At::Address(address) => {
+                (self.ports.to(&self.egress, Traffic::Trackers, *address).await, Destination::Address(*address))
+            }
+            At::Name(name, port) => {
+                (self.ports.relayed(&self.egress, Traffic::Trackers).await, Destination::Name(name, *port))
+            }
+        };
         let socket = socket.map_err(|e| AnnounceFailure::io(Operation::SockBind, &e))?;
-        let sent = socket.send_other(addr, &packet(place.tid));
+        let sent = socket.send_other(to, &packet(place.tid));
         sent.map_err(|e| AnnounceFailure::io(Operation::SockWrite, &e))?;
         answered.await.map_err(|_| AnnounceFailure::new(Operation::SockRead, "the session is closed"))
     }

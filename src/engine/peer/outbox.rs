@@ -14,6 +14,8 @@ const MOST_UNWRITTEN: usize = 1 << 20;
 const UNWRITTEN_A_PIECE: usize = 16;
 /// After this a peer to which nothing is said hears that we are still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// One that may be gone is sent something no more often.
+const ASKED_AGAIN: Duration = Duration::from_secs(2);
 /// Bytes that a batch of requests mostly has.
 const BATCH: usize = 512;
 
@@ -142,6 +144,15 @@ impl Outbox {
     /// Says that we are still there, if nothing was said for long. True: there is something to write with that.
     pub fn keep_alive(&mut self, now: Time) -> bool {
         let due = now.since(self.last_sent) > KEEP_ALIVE;
+        if due {
+            self.push(now, &Message::KeepAlive);
+        }
+        due
+    }
+
+    /// Says that we are there, so that the system finds out whether the other side is. True: as for [`Self::keep_alive`].
+    pub fn ask_whether_there(&mut self, now: Time) -> bool {
+        let due = now.since(self.last_sent) > ASKED_AGAIN;
         if due {
             self.push(now, &Message::KeepAlive);
         }

@@ -4,6 +4,9 @@
 //! without a word (a router forgets it, a machine is switched off), and who comes back must not wait until that is noticed. Mute is who
 //! owes us something and sends nothing at all: soon where a read waits, later otherwise. From who owes us nothing nothing need come
 //! but keep-alives; but while a read waits that he is of no use to (he may have choked us before he died), his silence is as good as any.
+//!
+//! One that stands and is silent is sent something: if its other end is gone the system finds that out, and the newcomer is let in when he comes
+//! again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +18,8 @@ use crate::engine::peer::Peer;
 
 /// Two connections with one peer, one from each side, made within this time: they crossed.
 const CROSSING: Duration = Duration::from_secs(5);
+/// Who sent nothing for so long may be gone.
+const SILENT: Duration = Duration::from_secs(2);
 /// One that owes us something and is silent for so long is mute, where a read waits and where none does.
 const MUTE_BEFORE_A_READ: Duration = Duration::from_secs(5);
 const MUTE: Duration = Duration::from_secs(20);
@@ -26,7 +31,8 @@ const MUTE_AT_REST: Duration = Duration::from_secs(100);
 pub(in crate::engine) enum Duplicate {
     /// It is not, or by connections that are mute, which are to end.
     Of(Vec<PeerKey>),
-    Stands,
+    /// By others, too. Of these nothing was heard for a while.
+    Stands { silent: Vec<PeerKey> },
 }
 
 impl TorrentView<'_> {
@@ -52,7 +58,8 @@ impl TorrentView<'_> {
         if here.iter().all(|p| self.is_mute(now, p)) {
             Duplicate::Of(here.iter().map(|p| p.key()).collect())
         } else {
-            Duplicate::Stands
+            let silent = |p: &&&Peer| now.since(p.activity().last_received()) >= SILENT;
+            Duplicate::Stands { silent: here.iter().filter(silent).map(|p| p.key()).collect() }
         }
     }
 

@@ -11,6 +11,8 @@ pub mod proxy;
 mod proxy_health;
 pub mod route;
 mod sockets;
+mod socks;
+pub mod udp_associate;
 
 use std::future::Future;
 use std::io;
@@ -21,15 +23,16 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::endpoints::outgoing;
 use self::interfaces::{Interfaces, Source};
 use self::options::SocketOptions;
 use self::proxy::{Destination, ProxyError};
-use self::proxy_health::ProxyHealth;
+use self::proxy_health::{Failed, ProxyHealth};
 use self::route::{Proxy, Route, Traffic, Way};
+use self::udp_associate::Association;
 use super::udp_port::UdpPort;
 use crate::base::time::Time;
 
@@ -43,6 +46,8 @@ const MAX_ADDRESSES: usize = 4;
 /// Somebody far away, of each family (RFC 5737, 3849): there is no such host, and nothing is sent to it.
 const FAR: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+/// How often it is looked whether a proxy that failed works again.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Failures of the proxy that wait to be told.
 const MOST_FAILURES: usize = 4;
 
@@ -63,12 +68,14 @@ pub struct Egress {
     ended: CancellationToken,
 }
 
-/// The proxy does not work: told once until it works again.
+/// The proxy does not work.
 #[derive(Debug)]
 pub struct ProxyFailure {
     pub message: String,
     /// 0: none.
     pub os_error: i32,
+    /// The program is to hear of it, once until it works again.
+    pub tell: bool,
 }
 
 impl Egress {
@@ -211,6 +218,23 @@ impl Egress {
         }
     }
 
+    /// Waits until the proxy takes connections again, and greets us. Another way out ends the wait: false.
+    pub async fn until_proxy_works(&self) -> bool {
+        let works = async {
+            let Some(proxy) = self.route.proxy() else { return false };
+            loop {
+                sleep(LOOK_AGAIN).await;
+                let Ok(stream) = self.reach(proxy).await else { continue };
+                if proxy.greets(stream).await {
+                    // Nobody needs to wait any longer.
+                    self.health.lock().works();
+                    return true;
+                }
+            }
+        };
+        self.while_it_lasts(works).await.unwrap_or(false)
+    }
+
     /// It answered what was asked on such a connection.
     pub fn proxy_answered(&self) {
         self.health.lock().works();
@@ -265,8 +289,9 @@ impl Egress {
     }
 
     fn proxy_failed(&self, error: io::Error, os_error: Option<i32>) -> io::Error {
-        if self.health.lock().failed(self.now()) {
-            let failure = ProxyFailure { message: error.to_string(), os_error: os_error.unwrap_or(0) };
+        let Failed { first, tell } = self.health.lock().failed(self.now());
+        if first || tell {
+            let failure = ProxyFailure { message: error.to_string(), os_error: os_error.unwrap_or(0), tell };
             // Who has not heard of the last ones needs no more.
             let _ = self.failures.try_send(failure);
         }
@@ -289,7 +314,28 @@ impl Egress {
     /// A UDP socket that large packets are sent by in trains.
     pub fn udp_port(&self, traffic: Traffic, at: &Source, port: u16) -> io::Result<UdpPort> {
         self.directly(traffic)?;
-        UdpPort::new(sockets::udp(at, port)?)
+        UdpPort::new(sockets::udp(at, port)?, None)
+    }
+
+    /// A UDP socket by the relay of a SOCKS5 proxy, good as long as what comes with it.
+    pub async fn relayed_port(&self, traffic: Traffic) -> io::Result<(UdpPort, Association)> {
+        let Way::Through(proxy) = self.route.way(traffic) else { return Err(nowhere()) };
+        if !self.route.carries_udp(traffic) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this proxy carries no UDP"));
+        }
+        let stream = self.connect_proxy(proxy).await?;
+        let silent = || Err(ProxyError::of_proxy("the SOCKS proxy does not answer"));
+        let asked = timeout(PROXY_PATIENCE, Association::ask(stream, proxy)).await;
+        match asked.unwrap_or_else(|_| silent()) {
+            Err(error) if error.of_proxy => Err(self.proxy_failed(error.into(), None)),
+            associated => {
+                self.proxy_answered();
+                let association = associated?;
+                let relay = association.relay;
+                let source = self.source_to(relay.ip())?.unwrap_or_else(|| any_source(relay.is_ipv6()));
+                Ok((UdpPort::new(sockets::udp(&source, 0)?, Some(relay))?, association))
+            }
+        }
     }
 
     /// A UDP socket of the DHT.
@@ -338,11 +384,11 @@ impl Egress {
         tokio::task::spawn_blocking(lookup).await.unwrap_or_else(|e| Err(io::Error::other(e)))
     }
 
-    /// No proxy carries it.
+    /// It may not go through a proxy.
     fn directly(&self, traffic: Traffic) -> io::Result<()> {
         match self.route.way(traffic) {
             Way::Direct => Ok(()),
-            Way::Through(_) => Err(io::Error::new(io::ErrorKind::PermissionDenied, "this does not go through a proxy")),
+            Way::Through(_) => Err(io::Error::new(io::ErrorKind::PermissionDenied, "this is to go through the proxy")),
             Way::Nowhere => Err(nowhere()),
         }
     }

@@ -10,7 +10,7 @@ pub enum Traffic {
     /// Connections with peers, those that come included.
     Peers,
     Trackers,
-    /// It belongs to no torrent alone, and no proxy carries it.
+    /// It belongs to no torrent alone, and has a socket of its own, which no proxy carries.
     Dht,
 }
 
@@ -109,6 +109,10 @@ impl Route {
         &self.outgoing
     }
 
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
     pub fn way(&self, traffic: Traffic) -> Way<'_> {
         let through = self.forced
             || match traffic {
@@ -123,6 +127,15 @@ impl Route {
             Some(_) if !through => Way::Direct,
             Some(_) if traffic == Traffic::Dht => Way::Nowhere,
             Some(proxy) => Way::Through(proxy),
+        }
+    }
+
+    /// Does UDP go that way? Of proxies those of SOCKS5 can carry it.
+    pub fn carries_udp(&self, traffic: Traffic) -> bool {
+        match self.way(traffic) {
+            Way::Direct => true,
+            Way::Through(proxy) => matches!(proxy.kind, ProxyType::Socks5 | ProxyType::Socks5Password),
+            Way::Nowhere => false,
         }
     }
 

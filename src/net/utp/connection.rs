@@ -25,6 +25,8 @@ const MOST_SEND_BYTES: usize = 320 * 1024;
 const MOST_PACKETS: usize = 1000;
 /// Nothing was heard in so many timeouts in a row: there is nobody.
 const MOST_TIMEOUTS: u32 = 7;
+/// As many do where packets are answered with the word that nobody listens.
+const MOST_TIMEOUTS_UNREACHABLE: u32 = 2;
 const MOST_SYN_TIMEOUTS: u32 = 4;
 /// A gateway forgets the way back after some 30 s.
 const KEEPALIVE: Duration = Duration::from_secs(25);
@@ -71,6 +73,8 @@ pub struct Connection {
     /// Something came that was not acknowledged yet.
     must_ack: bool,
     timeouts: u32,
+    /// It is said that nobody listens, and nothing was heard since.
+    unreachable: bool,
     /// What is under way is waited for since then: it began, or some of it arrived.
     waits_since: Time,
     /// The first that is under way was sent again since.
@@ -127,6 +131,7 @@ impl Connection {
             difference: 0,
             must_ack: false,
             timeouts: 0,
+            unreachable: false,
             waits_since: now,
             probed: false,
             asks_for_room: false,
@@ -221,11 +226,12 @@ impl Connection {
         }
     }
 
-    /// The system heard that nobody listens there. What goes on already does not end by that: anybody can say so.
+    /// The system heard that nobody listens there. Anybody can say so: what goes on already ends by that only if it is silent, too.
     pub fn unreachable(&mut self) {
         if self.state == State::SynSent {
             self.ended.get_or_insert(Ended::Refused);
         }
+        self.unreachable = true;
     }
 
     /// It is at its end, whatever the other side hears.
@@ -283,6 +289,7 @@ impl Connection {
     fn hear(&mut self, now: Time, packet: &Packet<'_>) {
         let header = &packet.header;
         let before = self.outgoing.in_flight();
+        self.unreachable = false;
         let heard = self.outgoing.acknowledge(now, header.ack_nr, packet.sack, &self.rtt);
         if let Some(rtt) = heard.rtt {
             self.rtt.sample(rtt);
@@ -460,7 +467,11 @@ impl Connection {
         if now >= self.waits_since + self.rtt.timeout(self.timeouts) {
             self.timeouts += 1;
             self.waits_since = now;
-            let most = if self.state == State::SynSent { MOST_SYN_TIMEOUTS } else { MOST_TIMEOUTS };
+            let most = match self.state {
+                State::SynSent => MOST_SYN_TIMEOUTS,
+                _ if self.unreachable => MOST_TIMEOUTS_UNREACHABLE,
+                _ => MOST_TIMEOUTS,
+            };
             if self.timeouts > most {
                 self.ended = Some(Ended::TimedOut);
             }

@@ -21,6 +21,7 @@ use super::stream::{Shared, UtpStream};
 use super::syn_cookie::{Begin, SynCookies};
 use crate::base::address::canonical;
 use crate::base::time::Time;
+use crate::net::egress::proxy::Destination;
 use crate::net::udp_port::{Datagram, Trains, UdpPort};
 
 /// Streams of a socket, those that end included.
@@ -91,8 +92,11 @@ impl UtpSocket {
     }
 
     /// Sends a packet that is not of uTP. One that the system has no room for is lost, as others are on the way.
-    pub fn send_other(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        self.port.send(to, None, packet, packet.len()).map(drop)
+    pub fn send_other(&self, to: Destination<'_>, packet: &[u8]) -> io::Result<()> {
+        match to {
+            Destination::Address(to) => self.port.send(to, None, packet, packet.len()).map(drop),
+            Destination::Name(name, port) => self.port.send_by_name(name, port, packet),
+        }
     }
 
     /// Connects. Whoever calls bounds the time.

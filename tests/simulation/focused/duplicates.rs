@@ -160,3 +160,22 @@ fn one_that_chokes_us_and_lives_stays() {
     pass(&mut torrent, 90..94, None);
     assert!(refused(&mut torrent, after(94)) && torrent.has_peer(seeder.key));
 }
+
+/// One that stands and is silent is sent something at most each two seconds: its system tells ours if there is nobody.
+#[test]
+fn one_that_may_be_gone_is_asked() {
+    let (mut torrent, mut seeder) = streaming(false);
+    let mut keep_alives = |torrent: &mut Torrent, at| {
+        let said = seeder.said(torrent, at);
+        said.iter().filter(|message| **message == Message::KeepAlive).count()
+    };
+    pass(&mut torrent, 0..10, None);
+    keep_alives(&mut torrent, after(10));
+    let mut asked = 0;
+    for tenth in 0..100 {
+        let at = after(10) + Duration::from_millis(tenth * 100);
+        assert_eq!(join(&mut torrent, at, 9, 2), Err(CloseReason::DuplicatePeerId));
+        asked += keep_alives(&mut torrent, at);
+    }
+    assert!((4..=6).contains(&asked), "{asked}");
+}

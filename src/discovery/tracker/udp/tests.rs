@@ -177,7 +177,7 @@ async fn answers_count_only_from_the_address_that_was_asked() {
     })
     .await;
     let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let socket = client.udp.ports.to(&client.udp.egress, Traffic::Trackers, loopback).expect("a socket");
+    let socket = client.udp.ports.to(&client.udp.egress, Traffic::Trackers, loopback).await.expect("a socket");
     let port = socket.local().port();
     *to.lock() = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let reply = client.announce(&request(&tracker.url()), &quick()).await.expect("a reply");
@@ -219,13 +219,13 @@ async fn over_ipv6_and_over_both() {
     let v4 = UdpTracker::start(|_, packet| vec![honest(packet, PEER)]).await;
     let request = request(&v4.url());
     let retry = Duration::from_millis(100);
-    let (v4s, v6s) = ([v4.addr], [v6.addr]);
+    let (v4s, v6s) = ([At::Address(v4.addr)], [At::Address(v6.addr)]);
     let ask = |addrs| client.udp.exchange(addrs, &request, "", retry);
     let reply = both(ask(&v4s), ask(&v6s)).await.expect("a reply");
     assert_eq!(reply.peers.len(), 2);
     // one of them dead: the other's answer, after a short grace
     let dead = UdpTracker::start(|_, _| vec![]).await;
-    let dead = [dead.addr];
+    let dead = [At::Address(dead.addr)];
     let begin = Instant::now();
     let reply = both(ask(&dead), ask(&v6s)).await.expect("a reply");
     assert_eq!(reply.peers, [six]);
