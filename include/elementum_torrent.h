@@ -2740,7 +2740,7 @@ et_status et_settings_set_int(struct et_settings *settings,
 /**
  * Sets a bool: 0 or 1, anything else is refused.
  *
- * Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT`, as `et_settings_set_int`. Any thread.
+ * Errors: `ET_ERR_UNKNOWN_SETTING` (the message tells the nearest name), `ET_ERR_INVALID_ARGUMENT` for another type or value. Any thread.
  */
 et_status et_settings_set_bool(struct et_settings *settings,
                                const char *key,

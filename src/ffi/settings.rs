@@ -129,7 +129,7 @@ pub unsafe extern "C" fn et_settings_set_int(
 
 /// Sets a bool: 0 or 1, anything else is refused.
 ///
-/// Errors: `ET_ERR_UNKNOWN_SETTING`, `ET_ERR_INVALID_ARGUMENT`, as `et_settings_set_int`. Any thread.
+/// Errors: `ET_ERR_UNKNOWN_SETTING` (the message tells the nearest name), `ET_ERR_INVALID_ARGUMENT` for another type or value. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn et_settings_set_bool(
     settings: *mut et_settings,
