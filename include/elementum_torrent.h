@@ -2145,10 +2145,19 @@ typedef struct et_partial_piece_info {
 
 #define ET_SOCKET_TCP 0
 
+/**
+ * TCP by a SOCKS proxy, of whichever version.
+ */
 #define ET_SOCKET_SOCKS5 1
 
+/**
+ * TCP by an HTTP proxy.
+ */
 #define ET_SOCKET_HTTP 2
 
+/**
+ * uTP (BEP 29), by a SOCKS5 proxy or not.
+ */
 #define ET_SOCKET_UTP 3
 
 /**

@@ -63,6 +63,8 @@ fn each_proxy_carries_a_stream() {
         let index = session.add_torrent(magnet(&torrent, &url)).unwrap();
         let mut alerts = Alerts::default();
         assert_eq!(alerts.wait_within(&session, "socks5", "", Duration::ZERO), None);
+        let by = if kind >= HTTP { "http" } else { "socks5" };
+        alerts.wait(&session, "peer_connect", &format!("direction=out by={by}"));
         alerts.wait(&session, "metadata_received", "");
         ours::stream_all(&session, index, &torrent);
         let peers = seed.torrent(seeded).unwrap().peers().unwrap();

@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use super::kind;
 use super::record::{et_alert, et_alert_error, et_endpoint, et_text};
 use super::records::*;
+use super::types::et_socket_type;
 use crate::base::out_buffer::OutBuffer;
 use crate::base::text::sanitise;
 
@@ -183,11 +184,16 @@ impl Fields<'_, '_, '_> {
             11 | 12 | 15 | 17 => self.tracker(id),
             16 => self.read::<et_dht_reply_alert>().and_then(|r| self.number("peers", r.num_peers)),
             47 => self.read::<et_external_ip_alert>().and_then(|r| self.endpoint(r.endpoint)),
-            49 => self.read::<et_listen_succeeded_alert>().and_then(|r| self.endpoint(r.endpoint)),
+            49 => {
+                let r: et_listen_succeeded_alert = self.read()?;
+                self.endpoint(r.endpoint)?;
+                self.word("by", carrier(r.socket_type))
+            }
             48 => {
                 let r: et_listen_failed_alert = self.read()?;
                 self.text("interface", r.interface_name)?;
                 self.endpoint(r.endpoint)?;
+                self.word("by", carrier(r.socket_type))?;
                 self.error(r.error)
             }
             9 => self.read::<et_performance_alert>().and_then(|r| self.number("warning", r.warning)),
@@ -203,7 +209,8 @@ impl Fields<'_, '_, '_> {
         match id {
             23 => {
                 let r: et_peer_connect_alert = self.read()?;
-                self.word("direction", if r.direction == 0 { "in" } else { "out" })
+                self.word("direction", if r.direction == 0 { "in" } else { "out" })?;
+                self.word("by", carrier(r.socket_type))
             }
             24 => {
                 let r: et_peer_disconnected_alert = self.read()?;
@@ -273,6 +280,17 @@ fn event(number: i32) -> &'static str {
         2 => "started",
         3 => "stopped",
         _ => "unknown",
+    }
+}
+
+/// What a connection runs over.
+fn carrier(socket_type: et_socket_type) -> &'static str {
+    match socket_type {
+        0 => "tcp",
+        1 => "socks5",
+        2 => "http",
+        3 => "utp",
+        _ => "?",
     }
 }
 

@@ -276,7 +276,7 @@ impl Torrent {
                 flags.set(PeerFlags::OPTIMISTIC_UNCHOKE, p.choking.is_optimistic());
                 flags.set(PeerFlags::SNUBBED, p.source.is_snubbed());
                 flags.set(PeerFlags::UPLOAD_ONLY, p.extensions.upload_only());
-                flags.set(PeerFlags::UTP_SOCKET, p.kind().utp);
+                flags.set(PeerFlags::UTP_SOCKET, p.kind().is_utp());
                 flags.set(PeerFlags::RC4_ENCRYPTED, p.kind().encryption == Encryption::Rc4);
                 flags.set(PeerFlags::PLAINTEXT_ENCRYPTED, p.kind().encryption == Encryption::Plaintext);
                 let number = |n: u32| i32::try_from(n).unwrap_or(-1);

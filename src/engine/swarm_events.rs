@@ -24,7 +24,7 @@ use crate::base::time::Time;
 use crate::memory::credits::Credits;
 use crate::memory::pool::BLOCK_SIZE;
 use crate::wire::Handshake;
-use crate::wire::stream_kind::StreamKind;
+use crate::wire::stream_kind::{Carrier, StreamKind};
 
 /// A dial that found no place with the session is made again after this.
 const DEFERRED: Duration = Duration::from_millis(200);
@@ -34,7 +34,12 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// What a connection runs over, as alerts have it.
 pub(super) fn socket_type(kind: StreamKind) -> SocketType {
-    if kind.utp { SocketType::Utp } else { SocketType::Tcp }
+    match kind.carrier {
+        Carrier::Tcp => SocketType::Tcp,
+        Carrier::Socks => SocketType::Socks5,
+        Carrier::Http => SocketType::Http,
+        Carrier::Utp => SocketType::Utp,
+    }
 }
 
 impl Torrent {

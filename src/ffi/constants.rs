@@ -54,8 +54,11 @@ pub const ET_TORRENT_STATE_FINISHED: et_torrent_state = 4;
 pub const ET_TORRENT_STATE_SEEDING: et_torrent_state = 5;
 
 pub const ET_SOCKET_TCP: et_socket_type = 0;
+/// TCP by a SOCKS proxy, of whichever version.
 pub const ET_SOCKET_SOCKS5: et_socket_type = 1;
+/// TCP by an HTTP proxy.
 pub const ET_SOCKET_HTTP: et_socket_type = 2;
+/// uTP (BEP 29), by a SOCKS5 proxy or not.
 pub const ET_SOCKET_UTP: et_socket_type = 3;
 
 /// A peer came to us.

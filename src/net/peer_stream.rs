@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::transport::Transport;
 use crate::wire::mse::{CryptoMethods, Established, Keystream};
-use crate::wire::stream_kind::{Encryption, StreamKind};
+use crate::wire::stream_kind::{Carrier, Encryption, StreamKind};
 
 /// So much is encrypted at a time: it is held beside the payload until the socket takes it.
 const SEALED_BYTES: usize = 64 * 1024;
@@ -40,8 +40,8 @@ struct Sealer {
 }
 
 impl PeerStream {
-    pub fn plain(transport: Transport) -> Self {
-        let kind = StreamKind { utp: transport.is_utp(), encryption: Encryption::None };
+    pub fn plain(transport: Transport, carrier: Carrier) -> Self {
+        let kind = StreamKind { carrier, encryption: Encryption::None };
         Self { transport, kind, early: Early::default(), decrypt: None, sealer: None }
     }
 

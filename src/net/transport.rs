@@ -14,10 +14,6 @@ pub enum Transport {
 }
 
 impl Transport {
-    pub fn is_utp(&self) -> bool {
-        matches!(self, Self::Utp(_))
-    }
-
     /// The address of our end, where it is bound to one.
     pub fn local_ip(&self) -> Option<IpAddr> {
         let local = match self {

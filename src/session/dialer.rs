@@ -24,6 +24,7 @@ use crate::net::half_open::Guest;
 use crate::net::peer_stream::PeerStream;
 use crate::net::transport::Transport;
 use crate::wire::Handshake;
+use crate::wire::stream_kind::Carrier;
 
 /// One that was told to make room has left by then.
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
@@ -102,7 +103,8 @@ async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
 pub fn accept(session: &Arc<Shared>, transport: Transport, address: SocketAddr) {
     let guest = session.half_open.enter(address.ip());
     let accepting = session.clone();
-    session.spawn(async move { greet(accepting, guest, PeerStream::plain(transport), address).await });
+    let carrier = if matches!(transport, Transport::Utp(_)) { Carrier::Utp } else { Carrier::Tcp };
+    session.spawn(async move { greet(accepting, guest, PeerStream::plain(transport, carrier), address).await });
 }
 
 /// An accepted connection: the peer names the torrent.

@@ -26,6 +26,7 @@ use crate::net::peer_stream::PeerStream;
 use crate::net::transport::Transport;
 use crate::wire::Handshake;
 use crate::wire::mse::CryptoMethods;
+use crate::wire::stream_kind::Carrier;
 
 /// RFC 8305's Connection Attempt Delay.
 const OTHER_TRANSPORT_AFTER: Duration = Duration::from_millis(250);
@@ -42,9 +43,9 @@ struct Blocked {
 
 type Met = (PeerStream, Handshake);
 
-/// What a connection is to run over.
+/// What a connection is to be made by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Carrier {
+enum Protocol {
     Tcp,
     Utp,
 }
@@ -53,10 +54,10 @@ enum Carrier {
 pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
     let settings = driver.session.settings();
     let by_udp = driver.session.egress().route().carries_udp(Traffic::Peers);
-    let (first, second) = if dial.utp { (Carrier::Utp, Carrier::Tcp) } else { (Carrier::Tcp, Carrier::Utp) };
+    let (first, second) = if dial.utp { (Protocol::Utp, Protocol::Tcp) } else { (Protocol::Tcp, Protocol::Utp) };
     let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && by_udp);
     if !(tcp && utp) {
-        let only = if tcp { Carrier::Tcp } else { Carrier::Utp };
+        let only = if tcp { Protocol::Tcp } else { Protocol::Utp };
         return by(driver, dial, only, &Notify::new(), &Word::new()).await.map_err(|b| b.failure);
     }
     let (stands, word) = (Notify::new(), Word::new());
@@ -96,15 +97,15 @@ async fn first_of(
     }
 }
 
-/// Over one carrier, in plain or encrypted. `stands`: told when there is a connection.
-async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify, word: &Word) -> Result<Met, Blocked> {
+/// Over one protocol, in plain or encrypted. `stands`: told when there is a connection.
+async fn by(driver: &Driver, dial: Dial, protocol: Protocol, stands: &Notify, word: &Word) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let methods = greeting::methods(&settings);
     // Apart, each: all ways in one future are a hundred kilobytes, and there are hundreds of dials.
-    let go = |methods, stands| Box::pin(go(driver, dial.address, carrier, methods, (stands, word)));
+    let go = |methods, stands| Box::pin(go(driver, dial.address, protocol, methods, (stands, word)));
     let (first, second) = match EncryptionPolicy::outgoing(&settings) {
         EncryptionPolicy::Forced => {
-            return Box::pin(encrypted_only(driver, dial.address, carrier, methods, (stands, word))).await;
+            return Box::pin(encrypted_only(driver, dial.address, protocol, methods, (stands, word))).await;
         }
         EncryptionPolicy::Disabled => return go(None, stands).await,
         EncryptionPolicy::Enabled if dial.encrypted == Some(true) => (Some(methods), None),
@@ -146,13 +147,13 @@ async fn by(driver: &Driver, dial: Dial, carrier: Carrier, stands: &Notify, word
 async fn encrypted_only(
     driver: &Driver,
     address: SocketAddr,
-    carrier: Carrier,
+    protocol: Protocol,
     methods: CryptoMethods,
     told: (&Notify, &Word),
 ) -> Result<Met, Blocked> {
-    match go(driver, address, carrier, Some(methods), told).await {
+    match go(driver, address, protocol, Some(methods), told).await {
         Err(blocked) if blocked.stood && methods == CryptoMethods::all() => {
-            let again = go(driver, address, carrier, Some(CryptoMethods::RC4), told).await;
+            let again = go(driver, address, protocol, Some(CryptoMethods::RC4), told).await;
             again.map_err(|_| blocked)
         }
         met => met,
@@ -163,19 +164,23 @@ async fn encrypted_only(
 async fn go(
     driver: &Driver,
     address: SocketAddr,
-    carrier: Carrier,
+    protocol: Protocol,
     methods: Option<CryptoMethods>,
     (stands, word): (&Notify, &Word),
 ) -> Result<Met, Blocked> {
     let settings = driver.session.settings();
     let far = |failure| Blocked { failure, stood: false };
-    let connect = timeout(seconds(settings.peer_connect_timeout), connect(driver, address, carrier)).await;
+    let connect = timeout(seconds(settings.peer_connect_timeout), connect(driver, address, protocol)).await;
     let connected = connect.map_err(|_| far(timed_out(Operation::Connect, CloseReason::Timeout)))?;
     let transport = connected.map_err(|e| far(greeting::lost(Operation::Connect, &e)))?;
     stands.notify_one();
+    let carrier = match protocol {
+        Protocol::Tcp => driver.session.egress().route().carrier(Traffic::Peers),
+        Protocol::Utp => Carrier::Utp,
+    };
     let greeted = timeout(
         seconds(settings.handshake_timeout),
-        greeting::outgoing(driver, PeerStream::plain(transport), methods, word),
+        greeting::outgoing(driver, PeerStream::plain(transport, carrier), methods, word),
     )
     .await;
     let late = || Err(timed_out(Operation::Handshake, CloseReason::TimedOutHandshake));
@@ -186,14 +191,14 @@ async fn go(
     })
 }
 
-async fn connect(driver: &Driver, address: SocketAddr, carrier: Carrier) -> std::io::Result<Transport> {
-    match carrier {
-        Carrier::Tcp => {
+async fn connect(driver: &Driver, address: SocketAddr, protocol: Protocol) -> std::io::Result<Transport> {
+    match protocol {
+        Protocol::Tcp => {
             let egress = driver.session.egress();
             let connected = egress.connect(Traffic::Peers, Destination::Address(address)).await;
             connected.map(Transport::Tcp)
         }
-        Carrier::Utp => {
+        Protocol::Utp => {
             let session = &driver.session;
             let socket = session.udp_ports.to(&session.egress(), Traffic::Peers, address).await?;
             let connected = timeout(UTP_PATIENCE, socket.connect(address)).await;

@@ -420,7 +420,7 @@ impl PeerList {
     /// The connection that we made was of this kind: so it is dialled the next time.
     pub fn note_kind(&mut self, address: SocketAddr, kind: StreamKind) {
         if let Some(p) = self.peers.get_mut(&canonical(address)) {
-            (p.encrypted, p.utp) = (Some(kind.is_encrypted()), kind.utp);
+            (p.encrypted, p.utp) = (Some(kind.is_encrypted()), kind.is_utp());
         }
     }
 

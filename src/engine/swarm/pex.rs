@@ -43,7 +43,7 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
         let seed = if p.is_seed() || p.extensions.upload_only() { flags::SEED } else { 0 };
         let reachable = if p.is_incoming() { 0 } else { flags::REACHABLE };
         let encryption = if p.kind().is_encrypted() { flags::ENCRYPTION } else { 0 };
-        let utp = if p.kind().utp { flags::UTP } else { 0 };
+        let utp = if p.kind().is_utp() { flags::UTP } else { 0 };
         Some((known_by(p)?, seed | reachable | encryption | utp))
     };
     let connected: Vec<(SocketAddr, u8)> = peers.values().filter_map(told_of).collect();

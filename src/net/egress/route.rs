@@ -3,6 +3,7 @@
 //! There is no way back: what is to go through a proxy that does not work, or that cannot carry it, does not go.
 
 use crate::settings::{Interface, Settings, parse_outgoing_interfaces};
+use crate::wire::stream_kind::Carrier;
 
 /// What goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +128,15 @@ impl Route {
             Some(_) if !through => Way::Direct,
             Some(_) if traffic == Traffic::Dht => Way::Nowhere,
             Some(proxy) => Way::Through(proxy),
+        }
+    }
+
+    /// What a TCP connection that way runs over.
+    pub fn carrier(&self, traffic: Traffic) -> Carrier {
+        match self.way(traffic) {
+            Way::Through(proxy) if proxy.kind.is_http() => Carrier::Http,
+            Way::Through(_) => Carrier::Socks,
+            Way::Direct | Way::Nowhere => Carrier::Tcp,
         }
     }
 
