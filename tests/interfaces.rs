@@ -202,3 +202,64 @@ fn a_stream_goes_on_when_the_address_changes() {
         }
     });
 }
+
+/// The local addresses that sockets of this network have, each with its protocol. The DHT's, which has its own port, and those of any port and address are left out.
+fn bound() -> Vec<String> {
+    let mut found = Vec::new();
+    for (protocol, file) in [("tcp", "/proc/net/tcp"), ("udp", "/proc/net/udp")] {
+        for line in std::fs::read_to_string(file).unwrap().lines().skip(1) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (ip, port) = fields[1].split_once(':').unwrap();
+            let ip = std::net::Ipv4Addr::from(u32::from_str_radix(ip, 16).unwrap().to_be());
+            let port = u16::from_str_radix(port, 16).unwrap();
+            // Of TCP those that listen.
+            let listens = protocol == "udp" || fields[3] == "0A";
+            if listens && !ip.is_unspecified() && !(7000..7020).contains(&port) {
+                found.push(format!("{protocol} {ip}:{port}"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn bound_within_a_moment(wanted: &[&str]) {
+    let same = ours::within(Duration::from_secs(3), || bound() == wanted);
+    assert!(same, "{:?}, not {wanted:?}", bound());
+}
+
+/// While the DHT, trackers and dials use its sockets they are opened and closed at once, by settings and as devices go and come.
+#[test]
+fn sockets_in_use_follow_settings_and_devices() {
+    in_own_network("sockets_in_use_follow_settings_and_devices", &[("out0", 9), ("dx", 8)], |_capture| {
+        let session = ours::open_with(|s| {
+            wanting(s);
+            s.set_str("listen_interfaces", "out0:6999").unwrap();
+        });
+        want_everything(&session, 0);
+        let lists = ["0.0.0.0:0", "out0:0", "dx:6881,out0:6999l", "", "out0:6999,dx:6881", "127.0.0.1:6881", "dx:6881"];
+        for round in 0..60 {
+            let begin = std::time::Instant::now();
+            set(&session, "listen_interfaces", lists[round * 5 % lists.len()]);
+            // What it waits for at most, for each of several sockets, is longer.
+            assert!(begin.elapsed() < Duration::from_millis(1500), "{round}: {:?}", begin.elapsed());
+            std::thread::sleep(Duration::from_millis(20 * (round as u64 % 4)));
+        }
+        // The DHT is at one of them, beside peers' port.
+        set(&session, "listen_interfaces", "out0:6999,dx:6881");
+        let both = ["tcp 10.8.0.1:6881", "tcp 10.9.0.1:6999", "udp 10.8.0.1:6881", "udp 10.9.0.1:6999"];
+        bound_within_a_moment(&both);
+        for gone in ["link set dx down", "addr del 10.8.0.1/24 dev dx", "link del dx"] {
+            ip(gone);
+            bound_within_a_moment(&["tcp 10.9.0.1:6999", "udp 10.9.0.1:6999"]);
+            match gone {
+                "link set dx down" => ip("link set dx up"),
+                "addr del 10.8.0.1/24 dev dx" => ip("addr add 10.8.0.1/24 dev dx"),
+                _ => break,
+            }
+            bound_within_a_moment(&both);
+        }
+        session.close(CLOSE).unwrap();
+        bound_within_a_moment(&[]);
+    });
+}

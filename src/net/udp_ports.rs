@@ -130,7 +130,10 @@ impl UdpPorts {
     ) -> io::Result<Arc<UtpSocket>> {
         let to = canonical(address).ip();
         let mut places = self.places.lock();
-        if let Some(known) = places.iter().find(|place| place.reach.reaches(to)) {
+        // One for the local network is told to no tracker, and to peers there only if need be.
+        let mut leading = places.iter().filter(|place| place.reach.reaches(to));
+        let all = leading.clone().find(|place| !place.reach.local);
+        if let Some(known) = all.or_else(|| leading.find(|_| traffic == Traffic::Peers)) {
             return Ok(known.socket.clone());
         }
         let sources = egress.sources();
@@ -283,6 +286,11 @@ mod tests {
         assert_eq!(to("127.0.0.1:1"), listens.socket.local());
         let spare = to("192.0.2.1:1");
         assert!(spare.ip().is_unspecified() && spare == to("198.51.100.1:1") && ports.addresses().len() == 2);
+        // One for the local network alone comes last, and for trackers never.
+        let port = egress.udp_port(Traffic::Peers, &here, 0).expect("bound");
+        let (local, _) = ports.listen(port, Reach::of(&here, true, None), true);
+        assert_eq!(to("127.0.0.1:1"), listens.socket.local());
+        ports.places.lock().retain(|place| !Arc::ptr_eq(&place.socket, &local.socket));
         ports.close_spare(Some(&Interfaces::default()));
         assert_eq!(ports.addresses().len(), 2, "any address is always there");
         ports.close_spare(None);

@@ -100,7 +100,7 @@ fn request(driver: &Driver, job: &AnnounceJob) -> AnnounceRequest {
         } else {
             i32::try_from(settings.num_want).unwrap_or(i32::MAX)
         },
-        key: session.announce_key,
+        key: driver.announce_key,
         ip: Some(settings.announce_ip.clone()).filter(|ip| !ip.is_empty() && !settings.anonymous_mode),
         tracker_id: job.tracker_id.clone(),
         user_agent: if settings.anonymous_mode && !private { ANYBODY.to_owned() } else { settings.user_agent.clone() },

@@ -57,6 +57,8 @@ pub struct Driver {
     pub index: StorageIndex,
     /// What trackers know us by. Peers know us by the same, until an address of ours is gone.
     pub announced_id: [u8; 20],
+    /// By which a tracker knows that we are the same at another address.
+    pub announce_key: u32,
     core: Mutex<Torrent>,
     carry_out: CarryOut,
     /// Readers' threads wait here, on the core's lock.
@@ -103,7 +105,9 @@ impl Driver {
         save_path: std::path::PathBuf,
         limits: (u32, u32),
     ) -> Arc<Self> {
+        let announce_key = session.seeds.lock().u32(..);
         let driver = Arc::new(Self {
+            announce_key,
             session,
             index,
             announced_id: core.peer_id(),

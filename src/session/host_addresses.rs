@@ -39,14 +39,19 @@ async fn watch(session: &Arc<Shared>) {
         }
         // Where it cannot be told, as there are no more file descriptors, all stays as it is.
         let Ok(present) = Known::now(session) else { continue };
-        if present != known && session.settings().enable_ip_notifier {
-            changed(session, &known, &present);
-            known = present;
+        if present == known || !session.settings().enable_ip_notifier {
+            continue;
         }
+        let (session, before, now) = (session.clone(), known, present.clone());
+        // It waits for sockets to close, which takes a worker of the runtime.
+        if tokio::task::spawn_blocking(move || changed(&session, &before, &now)).await.is_err() {
+            return;
+        }
+        known = present;
     }
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Known {
     interfaces: Interfaces,
     ways_out: Vec<IpAddr>,

@@ -17,7 +17,10 @@ use crate::net::udp_ports::Listens;
 /// What is open.
 #[derive(Debug, Default)]
 pub struct Listening {
+    /// Held while sockets are closed and opened, which tasks are waited for: no task may take it.
     pub open: Mutex<Sockets>,
+    /// The places that others know, with the ports that are open there.
+    known: Mutex<Vec<(Source, u16)>>,
     /// The port to tell others, 0 where there is none.
     pub port: AtomicU16,
 }
@@ -55,18 +58,28 @@ impl Listening {
         self.port.load(Ordering::Acquire)
     }
 
+    /// The sockets are these now. `port`: of what others may come by.
+    pub fn set(&self, sockets: &Sockets, port: u16) {
+        let known = sockets.places.iter().filter(|place| !place.endpoint.local);
+        *self.known.lock() = known.filter_map(|place| Some((place.endpoint.source.clone(), place.port()?))).collect();
+        self.port.store(port, Ordering::Release);
+    }
+
+    /// The session is over: so are its sockets, whoever still holds it.
+    pub fn drop_all(&self) {
+        self.open.lock().places.clear();
+    }
+
     /// Where the DHT listens, of the places there are: it has one socket. All of IPv6's serves IPv4, too. `sources`: those that lead out, if not
     /// all do.
     pub fn dht_place(&self, sources: Option<&[Source]>) -> Option<(Source, u16)> {
-        let open = self.open.lock();
-        let leads = |place: &Place| {
-            let source = &place.endpoint.source;
-            source.address.is_loopback() || sources.is_none_or(|sources| sources.contains(source))
+        let known = self.known.lock();
+        let leads = |place: &&(Source, u16)| {
+            place.0.address.is_loopback() || sources.is_none_or(|sources| sources.contains(&place.0))
         };
-        let known = open.places.iter().filter(|place| !place.endpoint.local && leads(place) && place.port().is_some());
-        let v6 = |place: &&Place| place.endpoint.source.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let place = known.clone().find(v6).or_else(|| known.clone().next())?;
-        Some((place.endpoint.source.clone(), place.port()?))
+        let mut leading = known.iter().filter(leads);
+        let v6 = |place: &&(Source, u16)| place.0.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        leading.clone().find(v6).or_else(|| leading.next()).cloned()
     }
 }
 
@@ -92,9 +105,10 @@ mod tests {
     #[test]
     fn the_one_socket_of_the_dht_is_where_both_families_reach_it() {
         let dht = |open: &[&str], local, sources: Option<&[&str]>| {
-            let places = open.iter().map(|address| place(address, local)).collect();
-            let listening =
-                Listening { open: Mutex::new(Sockets { places, ..Sockets::default() }), ..Listening::default() };
+            let sockets =
+                Sockets { places: open.iter().map(|address| place(address, local)).collect(), ..Sockets::default() };
+            let listening = Listening::default();
+            listening.set(&sockets, 0);
             let source = |ip: &&str| Source::from(ip.parse::<IpAddr>().expect("an address"));
             let sources: Option<Vec<Source>> = sources.map(|ips| ips.iter().map(source).collect());
             listening

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -107,7 +106,7 @@ pub fn listen_as_set(session: &Arc<Shared>) {
         !place.endpoint.local && (place.tcp.is_some() || (place.udp.is_some() && settings.enable_incoming_utp))
     };
     let port = places.iter().find(others_come).and_then(Place::port);
-    session.listening.port.store(port.unwrap_or(0), Ordering::Release);
+    session.listening.set(&open, port.unwrap_or(0));
 }
 
 fn listen_failed(endpoint: &Endpoint, socket_type: SocketType, error: Error) -> Alert {

@@ -476,6 +476,7 @@ impl Ending {
             // Ends every task, and waits for its threads: the disk may hold one up, or a name server.
             drop(runtime);
             shared.udp_ports.close_all();
+            shared.listening.drop_all();
         }
         self.finish();
     }

@@ -92,7 +92,6 @@ pub struct Shared {
     pub dht: Mutex<Option<Arc<dyn Dht>>>,
     /// Where the DHT listens, what it was restored from, and whether it is being started.
     pub dht_start: Mutex<dht_node::Start>,
-    pub announce_key: u32,
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
     pub listening: Listening,
@@ -147,7 +146,6 @@ impl Shared {
             trackers: Mutex::new(Arc::new(trackers)),
             dht: Mutex::new(None),
             dht_start: Mutex::new(dht_node::Start::default()),
-            announce_key: rng.u32(..),
             seeds: Mutex::new(rng.fork()),
             listening: Listening::default(),
             udp_ports,

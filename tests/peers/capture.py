@@ -41,7 +41,13 @@ def describe(packet):
 
 def capture(name, wire):
     while True:
-        said = describe(wire.recv(65536))
+        try:
+            said = describe(wire.recv(65536))
+        except OSError:
+            # It is down: there may be more later, unless it is gone.
+            if not os.path.exists(f"/proc/sys/net/ipv4/conf/far-{name}"):
+                return
+            continue
         if said:
             # One write a line: the devices' threads share the output.
             os.write(1, f"packet {name} {said}\n".encode())

@@ -317,6 +317,8 @@ impl UdpClient {
         };
         let socket = socket.map_err(|e| AnnounceFailure::io(Operation::SockBind, &e))?;
         let sent = socket.send_other(to, &packet(place.tid));
+        // It may have to close meanwhile.
+        drop(socket);
         sent.map_err(|e| AnnounceFailure::io(Operation::SockWrite, &e))?;
         answered.await.map_err(|_| AnnounceFailure::new(Operation::SockRead, "the session is closed"))
     }
