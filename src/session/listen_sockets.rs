@@ -22,7 +22,7 @@ pub struct Listening {
     /// The places that others know, with the ports that are open there.
     known: Mutex<Vec<(Source, u16)>>,
     /// The port to tell others, 0 where there is none.
-    pub port: AtomicU16,
+    port: AtomicU16,
 }
 
 #[derive(Debug, Default)]

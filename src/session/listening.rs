@@ -40,7 +40,7 @@ pub fn listen_as_set(session: &Arc<Shared>) {
     let (settings, egress) = (session.settings(), session.egress());
     // Where the system does not tell, devices have no addresses.
     let present = Interfaces::now().unwrap_or_default();
-    let sources = egress.sources();
+    let sources = egress.sources_of(&present);
     // It was checked.
     let listen = parse_listen_interfaces(&settings.listen_interfaces).unwrap_or_default();
     let (wanted_places, absent) = endpoints(&listen, sources.as_deref(), &present);

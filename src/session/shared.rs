@@ -179,6 +179,9 @@ impl Shared {
 
     /// Posts what is said of the proxy, as long as that way out is the session's, and has somebody look when it works again.
     fn follow_proxy(self: &Arc<Self>, egress: &Arc<Egress>, mut failures: Receiver<ProxyFailure>) {
+        if egress.route().proxy().is_none() {
+            return;
+        }
         let (session, failed) = (Arc::downgrade(self), Arc::new(Notify::new()));
         self.spawn(Self::look_after_proxy(self.clone(), egress.clone(), failed.clone()));
         self.spawn(async move {

@@ -33,16 +33,12 @@ use crate::base::error::{Error, Operation, Result, Status};
 use crate::metainfo::info_hash::Sha1Hash;
 use crate::net::egress::Egress;
 use crate::net::egress::interfaces::Source;
-use crate::net::egress::route::Traffic;
-use crate::settings::parse_host_ports;
 use crate::wire::compact;
 
 /// Stands in for an empty bootstrap list: nobody answers there, and the node goes on asking, ever more rarely.
 const NOBODY: &str = "127.0.0.1:1";
 /// Of the nodes known from last time, so many are asked beside the bootstrap nodes, whose names may not resolve.
 const RESTORED_BOOTSTRAP: usize = 8;
-/// Of one host name.
-const MAX_ADDRESSES: usize = 4;
 /// How long the bootstrap nodes' names are waited for; less where other nodes are known.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
 const LOOKUP_PATIENCE_KNOWING: Duration = Duration::from_secs(1);
@@ -299,17 +295,15 @@ async fn start_node(shared: &Shared) -> Result<Arc<Node>> {
 /// The addresses of the bootstrap nodes, as far as they are known in time. The crate is given no names: it would ask for them by itself, and by
 /// any way. Names that come later are asked for where the table stays empty.
 async fn look_up(shared: &Shared, patience: Duration) -> Vec<String> {
-    let hosts = shared.bootstrap_nodes.iter().filter_map(|host| parse_host_ports(host).ok()?.pop());
     let mut lookups = JoinSet::new();
-    for (name, port) in hosts.take(MAX_ADDING) {
-        let egress = shared.egress.clone();
-        lookups.spawn(async move { egress.resolve(Traffic::Dht, &name, port).await });
+    for host in shared.bootstrap_nodes.iter().take(MAX_ADDING) {
+        let (egress, host) = (shared.egress.clone(), host.clone());
+        lookups.spawn(async move { probe::look_up(&egress, &host).await });
     }
     let mut found = Vec::new();
     let all = async {
         while let Some(addresses) = lookups.join_next().await {
-            let addresses = addresses.ok().and_then(Result::ok).unwrap_or_default();
-            found.extend(addresses.into_iter().take(MAX_ADDRESSES).map(|address| address.to_string()));
+            found.extend(addresses.into_iter().flatten().map(|address| address.to_string()));
         }
     };
     let _ = timeout(patience, all).await;

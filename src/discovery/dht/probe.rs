@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::state::NodeAddr;
+use crate::base::address::canonical;
 use crate::metainfo::bencode::{Document, Limits};
 use crate::net::egress::interfaces::Source;
 use crate::net::egress::route::Traffic;
@@ -23,6 +24,15 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The nodes behind a `host:port` that answer.
 pub async fn probe_host(egress: &Egress, host: &str, local: &Source) -> Vec<NodeAddr> {
+    let mut found = Vec::new();
+    for addr in look_up(egress, host).await {
+        found.extend(probe(egress, addr, local).await);
+    }
+    found
+}
+
+/// The addresses of a `host:port`, not too many; none where they are not told in time.
+pub async fn look_up(egress: &Egress, host: &str) -> Vec<SocketAddr> {
     let Some((name, port)) = parse_host_ports(host).ok().and_then(|mut hosts| hosts.pop()) else {
         return Vec::new();
     };
@@ -30,11 +40,7 @@ pub async fn probe_host(egress: &Egress, host: &str, local: &Source) -> Vec<Node
     let Ok(Ok(addrs)) = tokio::time::timeout(LOOKUP_PATIENCE, lookup).await else {
         return Vec::new();
     };
-    let mut found = Vec::new();
-    for addr in addrs.into_iter().take(MAX_ADDRESSES) {
-        found.extend(probe(egress, SocketAddr::new(addr.ip().to_canonical(), addr.port()), local).await);
-    }
-    found
+    addrs.into_iter().take(MAX_ADDRESSES).map(canonical).collect()
 }
 
 /// Pings a node, from the DHT's own local address where that is of the right family.

@@ -125,14 +125,17 @@ impl Egress {
 
     /// The sources that what goes out may have: those of `outgoing_interfaces` that are there. None: any.
     pub fn sources(&self) -> Option<Vec<Source>> {
-        let given = self.route.outgoing();
+        if self.route.outgoing().is_empty() {
+            return None;
+        }
         // Where the system does not tell there is none.
-        (!given.is_empty()).then(|| Interfaces::now().map(|present| outgoing(given, &present)).unwrap_or_default())
+        self.sources_of(&Interfaces::now().unwrap_or_default())
     }
 
-    /// Is there a way out? While `outgoing_interfaces` are gone there is none.
-    pub fn leads_out(&self) -> bool {
-        self.sources().is_none_or(|sources| !sources.is_empty())
+    /// The same, of interfaces that are known.
+    pub fn sources_of(&self, present: &Interfaces) -> Option<Vec<Source>> {
+        let given = self.route.outgoing();
+        (!given.is_empty()).then(|| outgoing(given, present))
     }
 
     /// The addresses of ours that others see what goes out come from, or what is before a translator of addresses. Nothing is sent.
@@ -491,7 +494,7 @@ mod tests {
         let far: SocketAddr = "192.0.2.1:1".parse().expect("an address");
         let refused = dial(&egress, far).await.expect_err("gone");
         assert_eq!(refused.kind(), io::ErrorKind::NetworkUnreachable);
-        assert!(!egress.leads_out() && egress.source_to(far.ip()).is_err());
+        assert!(egress.sources() == Some(Vec::new()) && egress.source_to(far.ip()).is_err());
         let lookup = egress.resolve(Traffic::Trackers, "localhost", 1).await;
         assert_eq!(lookup.expect_err("gone").kind(), io::ErrorKind::NetworkUnreachable);
         // What stays here goes.
