@@ -133,7 +133,7 @@ fn a_reader_is_served_by_who_hung_up_on_us() {
     let torrent = make();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let session = ours::open();
+    let session = ours::open_for_one_way(|_| ());
     let mut params = ours::params(&torrent, Source::File);
     params.peers = vec![address];
     let index = session.add_torrent(params).unwrap();
@@ -194,8 +194,7 @@ fn the_first_48_bytes_of_a_handshake_are_answered() {
 #[test]
 fn dials_that_were_asked_for_are_told_of() {
     let torrent = make();
-    // Whom it meets here takes one connection after the other: there is no second way.
-    let session = ours::open_with(|s| s.set_int("out_enc_policy", 2).unwrap());
+    let session = ours::open_for_one_way(|_| ());
     let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
     let handle = session.torrent(index).unwrap();
     let mut alerts = Alerts::default();

@@ -45,6 +45,15 @@ pub fn open_with(change: impl FnOnce(&mut Settings)) -> Session {
     Session::open(Some(settings), &[]).unwrap()
 }
 
+/// A session that dials each peer in one way: whom it meets takes one connection after the other, and a slow machine is given the
+/// second way before the first has been answered.
+pub fn open_for_one_way(change: impl FnOnce(&mut Settings)) -> Session {
+    open_with(|s| {
+        s.set_int("out_enc_policy", 2).unwrap();
+        change(s);
+    })
+}
+
 /// Where others reach the session.
 pub fn address(session: &Session) -> SocketAddr {
     ([127, 0, 0, 1], session.listen_port().unwrap()).into()
