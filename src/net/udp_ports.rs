@@ -26,7 +26,23 @@ const ASK_AGAIN: Duration = Duration::from_secs(300);
 
 /// What others than uTP make of a packet.
 pub trait Hears: Send + Sync + std::fmt::Debug {
-    fn hear(&self, datagram: Datagram<'_>);
+    /// `by`: where it came.
+    fn hear(&self, by: &UtpSocket, datagram: Datagram<'_>);
+}
+
+/// Who hears what is not of uTP.
+#[derive(Debug, Default)]
+struct Others {
+    /// A dictionary, bencoded, is of a node.
+    dht: Option<Weak<dyn Hears>>,
+    trackers: Option<Weak<dyn Hears>>,
+}
+
+impl Others {
+    fn of(&self, packet: &[u8]) -> Option<Arc<dyn Hears>> {
+        let hears = if packet.first() == Some(&b'd') { &self.dht } else { &self.trackers };
+        hears.as_ref().and_then(Weak::upgrade)
+    }
 }
 
 /// Whom a socket reaches.
@@ -69,7 +85,7 @@ pub struct UdpPorts {
     places: Mutex<Vec<Place>>,
     /// By the proxy's relay. Who wants it while it is asked for waits for that.
     relayed: tokio::sync::Mutex<Relayed>,
-    others: RwLock<Option<Weak<dyn Hears>>>,
+    others: RwLock<Others>,
     rng: Mutex<fastrand::Rng>,
 }
 
@@ -93,14 +109,19 @@ impl UdpPorts {
         Arc::new(Self {
             places: Mutex::default(),
             relayed: Default::default(),
-            others: RwLock::new(None),
+            others: RwLock::default(),
             rng: Mutex::new(rng),
         })
     }
 
-    /// Who hears what is not of uTP from now on.
-    pub fn tell_others(&self, others: Weak<dyn Hears>) {
-        *self.others.write() = Some(others);
+    /// Who hears from now on what trackers send.
+    pub fn tell_trackers(&self, hears: Weak<dyn Hears>) {
+        self.others.write().trackers = Some(hears);
+    }
+
+    /// Who hears from now on what nodes of the DHT send.
+    pub fn tell_dht(&self, hears: Weak<dyn Hears>) {
+        self.others.write().dht = Some(hears);
     }
 
     /// Takes a socket in that is listened on. What peers ask for by it comes out of the receiver. Inside a tokio runtime.
@@ -141,6 +162,41 @@ impl UdpPorts {
         let port = egress.udp_port(traffic, &source, 0)?;
         let (opened, _) = self.open(&mut places, port, Reach::of(&source, false, sources.as_deref()), false, true);
         Ok(opened.socket)
+    }
+
+    /// The socket by which a node of the DHT is reached, or of none its relay: one that is listened on, where the node finds us again. Where
+    /// nobody listens it is any.
+    pub async fn to_node(
+        self: &Arc<Self>,
+        egress: &Arc<Egress>,
+        node: Option<SocketAddr>,
+    ) -> io::Result<Arc<UtpSocket>> {
+        if !egress.route().is_direct(Traffic::Dht) {
+            return self.relayed(egress, Traffic::Dht).await;
+        }
+        // Names are for a proxy.
+        let address = node.ok_or(io::ErrorKind::Unsupported)?;
+        let to = canonical(address).ip();
+        let is_listened_on = {
+            let places = self.places.lock();
+            let mut listened = places.iter().filter(|place| !place.spare);
+            let leading = || listened.clone().filter(|place| place.reach.reaches(to));
+            if let Some(known) = leading().find(|place| !place.reach.local).or_else(|| leading().next()) {
+                return Ok(known.socket.clone());
+            }
+            listened.next().is_some()
+        };
+        if is_listened_on && egress.sources().is_none() {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
+        self.directly_to(egress, Traffic::Dht, address)
+    }
+
+    /// Of which address families sockets are listened on: IPv4, IPv6.
+    pub fn listened_families(&self) -> (bool, bool) {
+        let places = self.places.lock();
+        let any = |v6| places.iter().any(|place| !place.spare && place.reach.from.is_ipv6() == v6);
+        (any(false), any(true))
     }
 
     /// The socket by the proxy's relay. It ends with the relay, or with the way out.
@@ -191,19 +247,13 @@ impl UdpPorts {
         let (ports, running, is_open) = (Arc::downgrade(self), socket.clone(), Open::new(&open));
         tokio::spawn(async move {
             let others = |datagram: Datagram<'_>| {
-                let ports = ports.upgrade();
-                let others = ports.and_then(|ports| ports.others.read().as_ref().and_then(Weak::upgrade));
-                others.iter().for_each(|others| others.hear(datagram));
+                let others = ports.upgrade().and_then(|ports| ports.others.read().of(datagram.bytes));
+                others.iter().for_each(|others| others.hear(&running, datagram));
             };
-            running.run(others).await;
+            running.clone().run(others).await;
             drop(is_open);
         });
         (Listens { socket, stop, open }, asked)
-    }
-
-    /// Is this port taken by one of them?
-    pub fn is_at(&self, source: &Source, port: u16) -> bool {
-        self.addresses().contains(&SocketAddr::new(source.address, port))
     }
 
     /// Where its sockets are.

@@ -1,139 +1,99 @@
 //! The DHT at work: a session's node is started and stopped as the settings say, and each torrent looks for its peers there.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dht_node;
 use super::driver::Driver;
 use super::shared::Shared;
 use crate::alert::Alert;
 use crate::base::error::{Error, Result};
 use crate::base::storage_index::StorageIndex;
-use crate::discovery::dht::librqbit::LibrqbitDht;
+use crate::discovery::dht::lookup::LookupLimits;
+use crate::discovery::dht::node::{Announcement, NodeConfig};
+use crate::discovery::dht::peer_store::StoreLimits;
+use crate::discovery::dht::service::DhtService;
 use crate::discovery::dht::{Dht, DhtOptions};
 use crate::engine::swarm::peer_list::PeerSource;
-use crate::net::egress::any_source;
-use crate::net::egress::interfaces::Source;
+use crate::net::egress::Egress;
 use crate::net::egress::route::Traffic;
 use crate::settings::Settings;
 
-/// Nodes remembered while there is no DHT.
-const MAX_EARLY_NODES: usize = 100;
-
 /// Starts the session's node, if it is to have one.
 pub fn start(session: &Arc<Shared>, state: Vec<u8>) {
-    session.dht_start.lock().state = state;
+    session.dht.lock().restore(state);
     settings_changed(session);
 }
 
-/// Where the node is to be bound, with the port that peers have there. None: there is to be none, as the settings say, or as no proxy carries
-/// it, or as there is no way out.
-fn place(session: &Shared) -> Option<(Source, u16)> {
-    let egress = session.egress();
-    if !session.settings().enable_dht || !egress.route().is_direct(Traffic::Dht) {
-        return None;
-    }
-    let sources = egress.sources();
-    session.listening.dht_place(sources.as_deref()).or_else(|| match sources {
-        None => Some((any_source(false), 0)),
-        Some(sources) => sources.into_iter().min_by_key(|source| source.address.is_ipv6()).map(|source| (source, 0)),
-    })
-}
-
-/// Ends the node, if there is one. What it knew is kept.
-fn stop(session: &Arc<Shared>) -> Option<Arc<dyn Dht>> {
-    let dht = session.dht.lock().take()?;
-    session.dht_start.lock().state = dht.save_state();
-    Some(dht)
-}
-
-/// Starts or stops the node as the settings, the proxy and the addresses of this host say.
+/// Starts, changes or stops the node as the settings, the way out and the listening sockets say.
 pub fn settings_changed(session: &Arc<Shared>) {
-    let settings = session.settings();
-    let Some((source, _)) = place(session) else {
-        if let Some(dht) = stop(session) {
-            session.spawn(async move { dht.shutdown().await });
-        }
-        return;
-    };
-    let running = session.dht.lock().clone();
-    if let Some(dht) = running {
-        let elsewhere = session.dht_start.lock().bound.as_ref().is_some_and(|bound| *bound != source);
-        if !elsewhere {
-            dht.set_announce_interval(announce_interval(&settings));
-        } else if let Some(dht) = stop(session) {
-            let session = session.clone();
-            session.clone().spawn(async move {
-                dht.shutdown().await;
-                settings_changed(&session);
-            });
-        }
-        return;
+    let (settings, egress) = (session.settings(), session.egress());
+    let mut dht = session.dht.lock();
+    if dht.goes_elsewhere(&egress) {
+        dht.stop();
+        dht.take_another_id(&mut session.seeds.lock());
     }
-    if std::mem::replace(&mut session.dht_start.lock().starting, true) {
-        return;
+    if !settings.enable_dht || !egress.route().carries_udp(Traffic::Dht) || session.is_closed() {
+        return dht.stop();
     }
-    let session = session.clone();
-    session.clone().spawn(async move {
-        if let Ok((dht, bound)) = launch(&session).await {
-            let dht: Arc<dyn Dht> = Arc::new(dht);
-            {
-                // At once, so that whoever names a node finds the one or the other.
-                let mut running = session.dht.lock();
-                let mut start = session.dht_start.lock();
-                start.nodes.drain(..).for_each(|(host, port)| dht.add_node(&host, port));
-                start.starting = false;
-                start.bound = Some(bound);
-                *running = Some(dht.clone());
-            }
-            // Changed, or switched off, while it was starting.
-            settings_changed(&session);
-            if session.dht.lock().as_ref().is_none_or(|running| !Arc::ptr_eq(running, &dht)) {
-                return;
-            }
-            // Torrents that were there before it begin their search.
-            session.drivers().iter().for_each(|d| d.look_at_time());
-            tokio::select! {
-                () = dht.wait_bootstrapped() => session.alerts.post(StorageIndex::INVALID, &Alert::DhtBootstrap),
-                () = session.closing() => {}
-            }
-        } else {
-            session.dht_start.lock().starting = false;
+    let options = options(session, &settings, &egress);
+    if let Some(running) = dht.running() {
+        return running.apply(&options);
+    }
+    let _context = session.enter();
+    let told = Arc::downgrade(session);
+    let tell_our_ip = Box::new(move |voter, ip| {
+        if let Some(session) = told.upgrade() {
+            session.external_ip_vote(voter, ip);
+        }
+    });
+    let (ports, rng) = (session.udp_ports.clone(), session.seeds.lock().fork());
+    let started = DhtService::start(&options, dht.state(), egress.clone(), ports, tell_our_ip, rng);
+    let started: Arc<dyn Dht> = Arc::new(started);
+    dht.run(started.clone(), egress);
+    drop(dht);
+    let telling = session.clone();
+    session.spawn(async move {
+        // Torrents that were there before it begin their search.
+        telling.drivers().iter().for_each(|d| d.look_at_time());
+        tokio::select! {
+            () = started.wait_bootstrapped() => telling.alerts.post(StorageIndex::INVALID, &Alert::DhtBootstrap),
+            () = telling.closing() => {}
         }
     });
 }
 
-/// Near the port of the peers if one is free for UDP, else on any. Also where it is bound.
-async fn launch(session: &Arc<Shared>) -> Result<(LibrqbitDht, Source)> {
-    let (settings, egress) = (session.settings(), session.egress());
-    let (source, port) = place(session).ok_or_else(|| Error::invalid("there is to be no DHT node"))?;
-    let near = if session.udp_ports.is_at(&source, port) {
-        dht_node::beside(&egress, &source, port)
-    } else {
-        SocketAddr::new(source.address, port)
-    };
-    let mut options = DhtOptions::new(near, egress);
-    options.device = source.device.clone();
-    options.state = session.dht_start.lock().state.clone();
-    options.bootstrap_nodes =
-        settings.dht_bootstrap_nodes.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    options.announce_interval = announce_interval(&settings);
-    let dht = match LibrqbitDht::start(options.clone()).await {
-        Ok(dht) => dht,
-        Err(_) => LibrqbitDht::start(DhtOptions { listen: SocketAddr::new(source.address, 0), ..options }).await?,
-    };
-    Ok((dht, source))
-}
-
-fn announce_interval(settings: &Settings) -> Duration {
-    Duration::from_secs(u64::try_from(settings.dht_announce_interval).unwrap_or(900))
-}
-
-/// Nodes and identity, for the next session.
-pub fn save(session: &Shared) -> Vec<u8> {
-    let running = session.dht.lock().clone();
-    running.map_or_else(|| session.dht_start.lock().state.clone(), |dht| dht.save_state())
+fn options(session: &Shared, settings: &Settings, egress: &Egress) -> DhtOptions {
+    let is_direct = egress.route().is_direct(Traffic::Dht);
+    let listened = session.udp_ports.listened_families();
+    let number = |setting: i64| usize::try_from(setting).unwrap_or(0);
+    DhtOptions {
+        node: NodeConfig {
+            // Nobody reaches us by a relay, nor where nobody listens.
+            read_only: settings.dht_read_only || !is_direct || listened == (false, false),
+            lookups: LookupLimits {
+                branching: number(settings.dht_search_branching),
+                restrict_ips: settings.dht_restrict_search_ips,
+            },
+            restrict_routing_ips: settings.dht_restrict_routing_ips,
+            enforce_node_id: settings.dht_enforce_node_id,
+            upload_rate: number(settings.dht_upload_rate_limit) as u64,
+            block_rate: u32::try_from(settings.dht_block_ratelimit).unwrap_or(0),
+            store: StoreLimits { torrents: number(settings.dht_max_torrents), peers: number(settings.dht_max_peers) },
+        },
+        families: match (is_direct, listened) {
+            (true, families) if families != (false, false) => families,
+            _ => (true, true),
+        },
+        external_ips: session.external_ips(),
+        bootstrap_nodes: settings
+            .dht_bootstrap_nodes
+            .split(',')
+            .map(str::trim)
+            .filter(|node| !node.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        announce_interval: Duration::from_secs(number(settings.dht_announce_interval) as u64),
+    }
 }
 
 pub fn add_node(session: &Shared, host: &str, port: u16) -> Result<()> {
@@ -142,23 +102,14 @@ pub fn add_node(session: &Shared, host: &str, port: u16) -> Result<()> {
             "a DHT node has a host name or address of 1 to 255 bytes, and a port from 1 to 65535",
         ));
     }
-    let running = session.dht.lock();
-    match running.as_ref() {
-        Some(dht) => dht.add_node(host, port),
-        None => {
-            let mut start = session.dht_start.lock();
-            if start.nodes.len() < MAX_EARLY_NODES {
-                start.nodes.push((host.to_owned(), port));
-            }
-        }
-    }
+    session.dht.lock().add_node(host, port);
     Ok(())
 }
 
 /// Begins or ends a torrent's search as the torrent wants it.
 pub fn update(driver: &Arc<Driver>) {
     let wanted = driver.look(|core, _| core.wants_dht()).unwrap_or(false);
-    let Some(dht) = driver.session.dht.lock().clone().filter(|_| wanted) else { return driver.dht.stop() };
+    let Some(dht) = driver.session.dht.lock().running().filter(|_| wanted) else { return driver.dht.stop() };
     driver.dht.run(|| {
         let searching = driver.clone();
         driver.session.spawn(async move { search(searching, dht).await })
@@ -167,8 +118,7 @@ pub fn update(driver: &Arc<Driver>) {
 
 async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
     let (hash, ..) = driver.totals();
-    let port = driver.session.told_port();
-    let mut peers = dht.get_peers(hash, (port != 0).then_some(port));
+    let mut peers = dht.get_peers(hash, announcement(&driver));
     while let Some(batch) = peers.recv().await {
         if driver.check().is_err() {
             return;
@@ -182,4 +132,14 @@ async fn search(driver: Arc<Driver>, dht: Arc<dyn Dht>) {
         });
         driver.look_at_time();
     }
+}
+
+/// What others are told of us; None where nobody listens.
+fn announcement(driver: &Driver) -> Option<Announcement> {
+    let session = &driver.session;
+    let (settings, port) = (session.settings(), session.told_port());
+    let seed = driver.look(|core, now| core.status(now).is_seeding).unwrap_or(false);
+    // The DHT's packets come from the port of uTP. One that was set is meant.
+    let implied_port = settings.enable_incoming_utp && settings.announce_port == 0;
+    (port != 0).then_some(Announcement { port, implied_port, seed })
 }

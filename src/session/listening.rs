@@ -48,8 +48,8 @@ pub fn listen_as_set(session: &Arc<Shared>) {
     let direct = egress.route().is_direct(Traffic::Peers);
     let wanted = Wanted {
         tcp: direct && settings.enable_incoming_tcp,
-        // Who only dials by uTP has its socket, too.
-        udp: direct && (settings.enable_incoming_utp || settings.enable_outgoing_utp),
+        // Who only dials by uTP, or has nothing but the DHT there, has its socket, too.
+        udp: direct && (settings.enable_incoming_utp || settings.enable_outgoing_utp || settings.enable_dht),
     };
     let mut open = session.listening.open.lock();
     let Sockets { places, told } = &mut *open;
@@ -106,7 +106,7 @@ pub fn listen_as_set(session: &Arc<Shared>) {
         !place.endpoint.local && (place.tcp.is_some() || (place.udp.is_some() && settings.enable_incoming_utp))
     };
     let port = places.iter().find(others_come).and_then(Place::port);
-    session.listening.set(&open, port.unwrap_or(0));
+    session.listening.set_port(port.unwrap_or(0));
 }
 
 fn listen_failed(endpoint: &Endpoint, socket_type: SocketType, error: Error) -> Alert {

@@ -10,7 +10,6 @@ mod carry_out;
 mod change;
 mod clock;
 mod deletions;
-mod dht_node;
 mod dht_search;
 mod dialer;
 mod disk_tasks;
@@ -27,6 +26,7 @@ mod reader;
 mod receive_buffers;
 mod registry;
 mod runtime;
+mod session_dht;
 mod session_totals;
 mod shared;
 mod sole_task;
@@ -97,9 +97,6 @@ struct Ending {
 fn random_seed() -> Result<u64> {
     getrandom::u64().map_err(|e| Error::new(Status::Io, format!("no random numbers: {e}")))
 }
-
-/// How long the DHT may take to close its socket.
-const DHT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a session that is dropped without a close waits for its threads.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -177,7 +174,7 @@ impl Session {
     pub fn save_state(&self) -> Result<Vec<u8>> {
         let stats = self.stats()?;
         let counters = SavedCounters { download: stats.all_time_download, upload: stats.all_time_upload };
-        Ok(state::encode(&self.shared.settings(), &dht_search::save(&self.shared), counters))
+        Ok(state::encode(&self.shared.settings(), &self.shared.dht.lock().save(), counters))
     }
 
     /// Pauses every torrent, without touching what each has been told.
@@ -468,11 +465,7 @@ impl Ending {
                 // Trackers that do not answer in time find out by themselves.
                 runtime.block_on(async { tokio::time::timeout(wait, farewell).await.ok() });
             }
-            let dht = shared.dht.lock().take();
-            if let Some(dht) = dht {
-                let wait = DHT_TIMEOUT.min(left());
-                runtime.block_on(async { tokio::time::timeout(wait, dht.shutdown()).await.ok() });
-            }
+            shared.dht.lock().stop();
             // Ends every task, and waits for its threads: the disk may hold one up, or a name server.
             drop(runtime);
             shared.udp_ports.close_all();

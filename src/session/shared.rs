@@ -13,19 +13,18 @@ use tokio::sync::{Notify, watch};
 use super::alert_queue::AlertQueue;
 use super::clock::Clock;
 use super::deletions::Deletions;
-use super::dht_node;
 use super::driver::Driver;
 use super::hash_batch::HashBatch;
 use super::listen_sockets::Listening;
 use super::receive_buffers::ReceiveBuffers;
 use super::registry::Registry;
 use super::runtime::SignalsBlocked;
+use super::session_dht::SessionDht;
 use super::session_totals::SessionTotals;
 use crate::alert::Alert;
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
-use crate::discovery::dht::Dht;
 use crate::discovery::tracker::announce_slots::AnnounceSlots;
 use crate::discovery::tracker::{TrackerClient, TrackerOptions};
 use crate::disk::file_pool::FilePool;
@@ -89,9 +88,7 @@ pub struct Shared {
     freed_place: AtomicU64,
     egress: Mutex<Arc<Egress>>,
     trackers: Mutex<Arc<TrackerClient>>,
-    pub dht: Mutex<Option<Arc<dyn Dht>>>,
-    /// Where the DHT listens, what it was restored from, and whether it is being started.
-    pub dht_start: Mutex<dht_node::Start>,
+    pub dht: Mutex<SessionDht>,
     /// Seeds for the torrents. Not of the thread that adds one: nothing of ours is to be left behind in a caller's thread.
     pub seeds: Mutex<fastrand::Rng>,
     pub listening: Listening,
@@ -144,8 +141,7 @@ impl Shared {
             hash_batch: HashBatch::default(),
             freed_place: AtomicU64::new(0),
             trackers: Mutex::new(Arc::new(trackers)),
-            dht: Mutex::new(None),
-            dht_start: Mutex::new(dht_node::Start::default()),
+            dht: Mutex::default(),
             seeds: Mutex::new(rng.fork()),
             listening: Listening::default(),
             udp_ports,
@@ -330,7 +326,7 @@ impl Shared {
     /// Our side of a handshake for a torrent.
     pub fn handshake(&self, driver: &Driver) -> Handshake {
         let (hash, peer_id) = driver.introduction();
-        Handshake::new(hash, peer_id, self.dht.lock().is_some())
+        Handshake::new(hash, peer_id, self.dht.lock().running().is_some())
     }
 
     /// Who we are to a torrent's peers: the fingerprint and chance, and in `anonymous_mode` nothing but chance. Private trackers look at it.
@@ -354,12 +350,21 @@ impl Shared {
     pub fn external_ip_vote(&self, voter: Voter, ip: IpAddr) {
         if self.external_ip.lock().vote(voter, ip) {
             self.alerts.post(StorageIndex::INVALID, &Alert::ExternalIp { address: ip });
+            // Our id in the DHT is one of our address (BEP 42).
+            if let Some(dht) = self.dht.lock().running() {
+                dht.set_external_ip(ip);
+            }
         }
+    }
+
+    /// Where the world sees us, of each address family at most one.
+    pub fn external_ips(&self) -> Vec<IpAddr> {
+        self.external_ip.lock().elected()
     }
 
     /// A peer told where its DHT node listens.
     pub fn add_dht_endpoint(&self, node: SocketAddr) {
-        if let Some(dht) = self.dht.lock().clone() {
+        if let Some(dht) = self.dht.lock().running() {
             dht.add_node(&node.ip().to_string(), node.port());
         }
     }

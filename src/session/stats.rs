@@ -51,7 +51,7 @@ impl SessionStats {
             alerts_posted,
             alerts_dropped,
             uptime_ms: session.now().since(Time::BEGINNING).as_millis() as u64,
-            dht_nodes: session.dht.lock().as_ref().map_or(0, |d| d.node_count() as u32),
+            dht_nodes: session.dht.lock().running().map_or(0, |dht| dht.node_count() as u32),
             ..Self::default()
         };
         let totals = session.totals.lock();

@@ -1,13 +1,14 @@
 //! What only the session's inside shows.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Barrier;
 use std::thread;
 
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::discovery::dht::{Dht, Wait};
+use crate::discovery::dht::node::Announcement;
+use crate::discovery::dht::{Dht, DhtOptions, Wait};
 use crate::metainfo::{Magnet, Sha1Hash};
 use crate::settings::Value;
 
@@ -108,10 +109,10 @@ struct Told {
 }
 
 impl Dht for Told {
-    fn get_peers(&self, _: Sha1Hash, announce_port: Option<u16>) -> mpsc::Receiver<Vec<SocketAddr>> {
+    fn get_peers(&self, _: Sha1Hash, announcement: Option<Announcement>) -> mpsc::Receiver<Vec<SocketAddr>> {
         let (sender, peers) = mpsc::channel(1);
         self.searches.lock().push(sender);
-        self.ports.lock().push(announce_port);
+        self.ports.lock().push(announcement.map(|announcement| announcement.port));
         peers
     }
 
@@ -123,12 +124,10 @@ impl Dht for Told {
         self.nodes.lock().len()
     }
 
-    fn listen_addr(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 1))
-    }
+    fn set_external_ip(&self, _: IpAddr) {}
 
-    fn set_announce_interval(&self, interval: Duration) {
-        self.intervals.lock().push(interval);
+    fn apply(&self, options: &DhtOptions) {
+        self.intervals.lock().push(options.announce_interval);
     }
 
     fn save_state(&self) -> Vec<u8> {
@@ -139,9 +138,7 @@ impl Dht for Told {
         Box::pin(std::future::pending())
     }
 
-    fn shutdown(&self) -> Wait<'_> {
-        Box::pin(std::future::ready(()))
-    }
+    fn stop(&self) {}
 }
 
 /// The DHT is told the port that others are to dial, and how often to tell it, as the settings are now.
@@ -149,7 +146,7 @@ impl Dht for Told {
 fn the_dht_hears_of_new_settings() {
     let session = open();
     let dht = Arc::new(Told::default());
-    *session.shared.dht.lock() = Some(dht.clone());
+    session.shared.dht.lock().run(dht.clone(), session.shared.egress());
     let mut changes = Changes::default();
     changes.set("enable_dht", Value::Bool(true)).expect("a bool");
     session.change_settings(&changes).expect("live");
@@ -179,7 +176,7 @@ fn the_dht_hears_of_new_settings() {
 fn the_dht_is_told_when_asked_to() {
     let session = open();
     let dht = Arc::new(Told::default());
-    *session.shared.dht.lock() = Some(dht.clone());
+    session.shared.dht.lock().run(dht.clone(), session.shared.egress());
     let mut changes = Changes::default();
     changes.set("enable_dht", Value::Bool(true)).expect("a bool");
     session.change_settings(&changes).expect("live");

@@ -250,13 +250,31 @@ settings! {
 
     // DHT and peer exchange
     enable_dht: Bool(true), Check::Any, live,
-        "Take part in the DHT. It has one socket, beside the port of uTP: on [::], for IPv4 and IPv6, where listen_interfaces has that; else on the first address, for its family.";
+        "Take part in the DHT (BEP 5, 32, 33, 42, 43), by the UDP sockets of listen_interfaces, which uTP and UDP trackers use, too.";
     dht_bootstrap_nodes: Str(
         "dht.libtorrent.org:25401,router.bittorrent.com:6881,router.utorrent.com:6881,dht.transmissionbt.com:6881"
-    ), Check::HostPorts, start,
+    ), Check::HostPorts, live,
         "Comma-separated host:port pairs to enter the DHT by. (libtorrent: the first of ours alone.)";
     dht_announce_interval: Int(900), Check::Range(10, SECONDS_A_DAY), live,
-        "Seconds from one round of a torrent's DHT announces to the next; a round takes 150 seconds, and announces each minute.";
+        "Seconds from one search of a torrent in the DHT, which announces it, to the next. After the first one it is 20 and 60 seconds.";
+    dht_search_branching: Int(5), Check::Range(1, 100), live,
+        "Nodes that a DHT lookup asks at once.";
+    dht_upload_rate_limit: Int(8000), Check::Range(0, 1 << 30), live,
+        "Bytes a second that the DHT sends: beyond it no queries are answered. Our own count, and are sent all the same.";
+    dht_block_ratelimit: Int(5), Check::Range(0, 1 << 30), live,
+        "Queries a second that the DHT answers of one address, over ten seconds; who asks more is not answered for five minutes. Not of this host.";
+    dht_read_only: Bool(false), Check::Any, live,
+        "Answer no DHT queries, and ask to be in nobody's table (BEP 43). Through a proxy, and where nobody listens, it is so in any case.";
+    dht_enforce_node_id: Bool(false), Check::Any, live,
+        "Have nothing to do with DHT nodes whose id is not one of their address (BEP 42).";
+    dht_restrict_routing_ips: Bool(true), Check::Any, live,
+        "Keep one DHT node an address (IPv6: a /64), and in each bucket one a network (IPv4: a /24). Not of this host.";
+    dht_restrict_search_ips: Bool(true), Check::Any, live,
+        "Ask one DHT node an address (IPv6: a /64) in a lookup. Not of this host.";
+    dht_max_torrents: Int(2000), Check::Range(0, 100_000), live,
+        "Torrents that the DHT keeps peers of, for others; of all together 20,000 peers.";
+    dht_max_peers: Int(500), Check::Range(0, 10_000), live,
+        "Peers of one torrent that the DHT keeps, for others.";
     enable_pex: Bool(true), Check::Any, live,
         "Exchange peers with peers (ut_pex), except for private torrents. (Not libtorrent's: there it is a plugin.)";
     max_pex_peers: Int(50), Check::Range(0, 1000), live,

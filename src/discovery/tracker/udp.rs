@@ -28,6 +28,7 @@ use crate::net::egress::proxy::Destination;
 use crate::net::egress::route::Traffic;
 use crate::net::udp_port::Datagram;
 use crate::net::udp_ports::{Hears, UdpPorts};
+use crate::net::utp::socket::UtpSocket;
 
 /// A connection id is good for a minute after it came.
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
@@ -103,7 +104,7 @@ impl Pending {
 
 impl Hears for Waiting {
     /// Hands an answer to whoever waits for it; what nobody asked for is dropped.
-    fn hear(&self, datagram: Datagram<'_>) {
+    fn hear(&self, _: &UtpSocket, datagram: Datagram<'_>) {
         let Datagram { from, bytes, .. } = datagram;
         let Some(tid) = transaction_of(bytes) else { return };
         let answered = {
@@ -165,7 +166,7 @@ impl UdpClient {
     pub fn new(egress: Arc<Egress>, ports: Arc<UdpPorts>) -> Self {
         let waiting: Arc<Waiting> = Arc::default();
         let hears: Arc<dyn Hears> = waiting.clone();
-        ports.tell_others(Arc::downgrade(&hears));
+        ports.tell_trackers(Arc::downgrade(&hears));
         Self {
             egress,
             ports,

@@ -66,6 +66,11 @@ impl ExternalIp {
         };
         ballot.vote(voter, ip)
     }
+
+    /// Who won, of each family.
+    pub fn elected(&self) -> Vec<IpAddr> {
+        [&self.v4, &self.v6].into_iter().filter_map(|ballot| ballot.elected).collect()
+    }
 }
 
 /// Can an address be reached from anywhere? Not private, shared (RFC 6598), local ones, nor those of many.

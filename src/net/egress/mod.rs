@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -341,24 +341,6 @@ impl Egress {
         }
     }
 
-    /// A UDP socket of the DHT.
-    pub fn udp(&self, at: &Source) -> io::Result<UdpSocket> {
-        self.directly(Traffic::Dht)?;
-        sockets::udp(at, 0)
-    }
-
-    /// The port that the DHT's UDP socket would have there: one is bound for a moment, as the DHT opens its own. On `[::]` it is of both
-    /// families.
-    pub fn probe_udp(&self, at: &Source, port: u16) -> io::Result<SocketAddr> {
-        self.directly(Traffic::Dht)?;
-        let probe = sockets::udp(at, port)?;
-        let bound = probe.local_addr()?;
-        if at.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-            sockets::udp(&any_source(false), bound.port())?;
-        }
-        Ok(bound)
-    }
-
     /// The addresses of a host and port. Whoever calls bounds the time, and how many are used.
     pub async fn resolve(&self, traffic: Traffic, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
@@ -482,7 +464,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_to_go_through_a_proxy_opens_no_socket_of_its_own() {
         let egress = egress(|s| (s.proxy_type, s.proxy_hostname) = (2, "127.0.0.1".into()));
-        assert!(egress.listen(&here(), 0).is_err() && egress.udp(&here()).is_err());
+        assert!(egress.listen(&here(), 0).is_err());
         assert!([Traffic::Peers, Traffic::Trackers].iter().all(|t| egress.udp_port(*t, &here(), 0).is_err()));
         assert!(egress.resolve(Traffic::Peers, "localhost", 1).await.is_err());
         assert_eq!(egress.resolve(Traffic::Peers, "127.0.0.1", 1).await.expect("no name").len(), 1);

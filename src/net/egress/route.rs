@@ -11,7 +11,7 @@ pub enum Traffic {
     /// Connections with peers, those that come included.
     Peers,
     Trackers,
-    /// It belongs to no torrent alone, and has a socket of its own, which no proxy carries.
+    /// It is of no torrent alone. Of proxies those of SOCKS5 carry it.
     Dht,
 }
 
@@ -126,7 +126,6 @@ impl Route {
             None if self.forced => Way::Nowhere,
             None => Way::Direct,
             Some(_) if !through => Way::Direct,
-            Some(_) if traffic == Traffic::Dht => Way::Nowhere,
             Some(proxy) => Way::Through(proxy),
         }
     }
@@ -191,9 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_carries_what_it_is_to_and_the_dht_rests() {
+    fn a_proxy_carries_what_it_is_to() {
         let all = route(|s| s.proxy_type = 2);
-        assert_eq!((direct(&all), through(&all)), (vec![], vec![Peers, Trackers]));
+        assert_eq!((direct(&all), through(&all)), (vec![], vec![Peers, Trackers, Dht]));
+        assert!(all.carries_udp(Dht) && !route(|s| s.proxy_type = 4).carries_udp(Dht));
         assert!(!all.resolves(Peers) && !all.resolves(Trackers) && !all.resolves(Dht));
         let some = route(|s| (s.proxy_type, s.proxy_peer_connections, s.proxy_hostnames) = (5, false, false));
         assert_eq!((direct(&some), through(&some)), (vec![Peers, Dht], vec![Trackers]));
@@ -204,7 +204,7 @@ mod tests {
         });
         assert_eq!(
             (direct(&forced), through(&forced), forced.resolves(Trackers)),
-            (vec![], vec![Peers, Trackers], false)
+            (vec![], vec![Peers, Trackers, Dht], false)
         );
     }
 

@@ -99,6 +99,11 @@ impl UtpSocket {
         }
     }
 
+    /// Answers a packet that is not of uTP, from where it came to.
+    pub fn answer_other(&self, datagram: &Datagram<'_>, packet: &[u8]) -> io::Result<()> {
+        self.port.send(datagram.from, datagram.to, packet, packet.len()).map(drop)
+    }
+
     /// Connects. Whoever calls bounds the time.
     pub async fn connect(self: &Arc<Self>, remote: SocketAddr) -> io::Result<UtpStream> {
         let remote = canonical(remote);
