@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use common::network::{A_WHILE, in_own_network, packets, want_everything, wanting};
 use common::ours::{self, Alerts, CLOSE};
-use common::peers::{Peer, Source, Torrent, opentracker};
+use common::peers::{Peer, Source, Torrent, dht, opentracker};
 use common::proxies::{HTTP, HTTP_PASSWORD, Program, Proxy, SOCKS4, SOCKS5, SOCKS5_PASSWORD};
 use elementum_torrent::metainfo::Magnet;
 use elementum_torrent::session::{AddTorrentParams, PeerFlags, Session, StorageIndex, TorrentSource};
@@ -118,6 +118,39 @@ fn a_relay_carries_utp_and_udp_trackers() {
     ours::stream_all(&session, index, &torrent);
     session.close(CLOSE).unwrap();
     seed.close(CLOSE).unwrap();
+}
+
+/// The DHT goes by the relay of a SOCKS5 proxy: nodes are asked by it, also those that the proxy alone can look up.
+#[test]
+fn a_relay_carries_the_dht() {
+    let torrent = Torrent::make("found.bin", 1_000_000, 1, &[]);
+    let mut network = dht(6, Some(&torrent));
+    let node = network.wait("node");
+    network.wait("announced");
+    let mut proxy = Proxy::start(Program::Dante, false);
+    for (host, names) in [("127.0.0.1", false), ("localhost", true)] {
+        let session = ours::open_with(|s| {
+            proxy.set(s, SOCKS5);
+            s.set_bool("force_proxy", true).unwrap();
+            s.set_bool("proxy_hostnames", names).unwrap();
+            s.set_bool("enable_dht", true).unwrap();
+            s.set_str("dht_bootstrap_nodes", &node.replace("127.0.0.1", host)).unwrap();
+        });
+        let index = session.add_torrent(ours::params(&torrent, Source::Magnet)).unwrap();
+        let mut alerts = Alerts::default();
+        alerts.wait(&session, "dht_bootstrap", "");
+        alerts.wait(&session, "metadata_received", "");
+        ours::stream_all(&session, index, &torrent);
+        // It comes back with the proxy.
+        proxy.stop();
+        proxy.run();
+        let mut params = ours::params(&torrent, Source::Magnet);
+        session.remove_torrent(index, Default::default()).unwrap();
+        params.trackers.clear();
+        session.add_torrent(params).unwrap();
+        alerts.wait(&session, "metadata_received", "");
+        session.close(CLOSE).unwrap();
+    }
 }
 
 /// A name is looked up by the proxy, or here, as the setting says. The proxy may be told by name itself.

@@ -187,9 +187,9 @@ settings! {
     proxy_password: Str(""), Check::Text(255), live,
         "Password for proxy_type 3 and 5. It is part of the saved state, as it is.";
     proxy_peer_connections: Bool(true), Check::Any, live,
-        "Dial peers through the proxy, by TCP, and listen for none; uTP and the DHT rest then.";
+        "Dial peers and ask DHT nodes through the proxy, and listen for none. uTP and the DHT go by SOCKS5 alone.";
     proxy_tracker_connections: Bool(true), Check::Any, live,
-        "Ask HTTP trackers through the proxy; UDP trackers are not asked then.";
+        "Ask trackers through the proxy; those of UDP by SOCKS5 alone.";
     proxy_hostnames: Bool(true), Check::Any, live,
         "Let the proxy look names up, of what goes through it. Off: they are looked up here.";
     force_proxy: Bool(false), Check::Any, live,
