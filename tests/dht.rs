@@ -148,6 +148,27 @@ fn it_answers_at_the_listen_port_while_it_is_on() {
     session.close(CLOSE).unwrap();
 }
 
+/// Peers tell each other where their nodes are: who meets a peer needs nobody else to enter the DHT.
+#[test]
+fn a_peer_leads_in() {
+    let torrent = Torrent::make("met.bin", 300_000, 1, &[]);
+    let [seed, session] = [(); 2].map(|()| session_at("127.0.0.1:0", ""));
+    seed.add_torrent(ours::disk_params(&torrent, Source::File, torrent.dir.path())).unwrap();
+    let index = session.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    session.torrent(index).unwrap().connect_peer(ours::address(&seed)).unwrap();
+    for session in [&seed, &session] {
+        Alerts::default().wait(session, "dht_bootstrap", "");
+        ours::until("it knows the other", || session.stats().unwrap().dht_nodes == 1);
+    }
+    // So does libtorrent.
+    let other = session_at("127.0.0.1:0", "");
+    let mut peer = Client::Libtorrent.seed(&torrent, &["--dht-node", "127.0.0.1:1"]);
+    let index = other.add_torrent(ours::params(&torrent, Source::File)).unwrap();
+    other.torrent(index).unwrap().connect_peer(peer.address()).unwrap();
+    Alerts::default().wait(&other, "dht_bootstrap", "");
+    [seed, session, other].into_iter().for_each(|session| session.close(CLOSE).unwrap());
+}
+
 /// What is no message, nested too deep, or has numbers beyond all bounds, is dropped.
 #[test]
 fn hostile_packets_do_not_end_it() {

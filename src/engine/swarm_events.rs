@@ -86,6 +86,7 @@ impl Torrent {
         });
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.greet(now, &self.config, self.content.as_ref());
+            peer.tell_dht_port(now, &self.config, self.content.as_ref());
         }
         if handshake.supports_extensions() {
             self.send_extended_handshake(now, key);

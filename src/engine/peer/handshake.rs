@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::extensions::{LT_DONTHAVE, UT_PEX};
 use super::wire_peer::Peer;
 use crate::base::time::Time;
-use crate::engine::config::Config;
+use crate::engine::config::{Config, TorrentFlags};
 use crate::engine::content::Content;
 use crate::wire::{ExtendedHandshake, ExtensionIds, Message, allowed_fast};
 
@@ -57,6 +57,17 @@ impl Peer {
                 self.send(now, &Message::AllowedFast(piece));
                 self.choking.allow_to_peer(piece);
             }
+        }
+    }
+
+    /// Where our node of the DHT is, to who has one itself (BEP 5): it is a way into the network for each other.
+    pub(in crate::engine) fn tell_dht_port(&mut self, now: Time, config: &Config, content: Option<&Content>) {
+        let settings = &config.settings;
+        let is_private = content.is_some_and(|c| c.info().private) || config.flags.contains(TorrentFlags::DISABLE_DHT);
+        // Nobody is led to one that answers nobody.
+        let is_open = settings.enable_dht && !settings.dht_read_only && config.listen_port != 0;
+        if self.supports_dht() && is_open && !is_private {
+            self.send(now, &Message::Port(config.told_port()));
         }
     }
 

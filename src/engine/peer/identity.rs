@@ -18,6 +18,7 @@ pub struct Identity {
     peer_id: [u8; 20],
     fast: bool,
     extended: bool,
+    dht: bool,
 }
 
 impl Identity {
@@ -31,6 +32,7 @@ impl Identity {
             peer_id: handshake.peer_id,
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
+            dht: handshake.supports_dht(),
         }
     }
 }
@@ -75,6 +77,11 @@ impl Peer {
     /// The extension protocol (BEP 10).
     pub fn supports_extensions(&self) -> bool {
         self.identity.extended
+    }
+
+    /// It has a node in the DHT (BEP 5).
+    pub fn supports_dht(&self) -> bool {
+        self.identity.dht
     }
 
     /// Where one listens that came to us, if it told.
