@@ -31,6 +31,16 @@ impl Transport {
         }
     }
 
+    /// What was read is acknowledged now, as uTP does it anyway: Linux would wait up to 40 ms for something to send with it, and a sender that
+    /// holds small messages back until then (Nagle) as long.
+    pub fn acknowledge(&self) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(tcp) = self {
+            // Without it all goes on as well, only later.
+            let _ = socket2::SockRef::from(tcp).set_tcp_quickack(true);
+        }
+    }
+
     /// Waits until there may be something to read.
     pub async fn readable(&self) -> io::Result<()> {
         match self {
