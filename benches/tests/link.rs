@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use elementum_bench::link::{Pauses, Road, Shape, TcpLink, UdpLink};
 
 const DELAY: Duration = Duration::from_millis(20);
-const SHAPE: Shape = Shape { delay: DELAY, rate: 0, loss_ppm: 0, pauses: None };
+const SHAPE: Shape = Shape { delay: DELAY, rate: 0, loss_ppm: 0, pauses: None, fills_queue: false };
 
 /// A server that answers one byte with `bytes` of them.
 fn answering(bytes: usize) -> SocketAddr {
@@ -67,6 +67,19 @@ fn links_share_a_road_and_a_slow_link_is_slow_alone() {
     });
     assert!(both >= Duration::from_secs_f64(2.0 * bytes as f64 / 8e6), "two at once: {both:?}");
     assert!(alone >= Duration::from_secs_f64(bytes as f64 / 1e6), "the slow one: {alone:?}");
+}
+
+#[test]
+fn two_that_fill_the_queue_share_the_road_and_lose_nothing() {
+    let (bytes, filling) = (3 << 20, Shape { fills_queue: true, ..SHAPE });
+    let (down, up) = (Road::new(8_000_000), Road::new(8_000_000));
+    let server = answering(bytes);
+    let links = [(); 2].map(|()| TcpLink::open(server, filling, &down, &up).expect("a link"));
+    let took = thread::scope(|scope| {
+        links.each_ref().map(|link| scope.spawn(|| ask(link, bytes).1)).map(|t| t.join().expect("all"))
+    });
+    let both = took[0].max(took[1]);
+    assert!(both >= Duration::from_secs_f64(2.0 * bytes as f64 / 8e6), "{both:?}");
 }
 
 #[test]

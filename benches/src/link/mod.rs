@@ -2,9 +2,12 @@
 //! [`Road`]. For machines whose kernel has no netem.
 //!
 //! A relay stands in front of one server. Each direction has its own road; a link may be slower than its road. TCP loses nothing,
-//! and takes from the sender no more than the road carries; UDP drops what finds the queue full, and as much more as it is told to.
+//! and takes from the sender no more than the road carries, or fills the road's queue and is dropped where that is full, as it is told;
+//! UDP drops what finds the queue full, and as much more as it is told to.
 
+mod filling;
 mod pace;
+mod reno;
 mod tcp;
 mod udp;
 
@@ -17,6 +20,9 @@ pub use pace::Pace;
 pub use tcp::TcpLink;
 pub use udp::UdpLink;
 
+/// What finds the road booked further ahead than this is dropped, as a router's queue does.
+const QUEUE: Duration = Duration::from_millis(100);
+
 /// What one link does to what passes through it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shape {
@@ -28,6 +34,8 @@ pub struct Shape {
     pub loss_ppm: u32,
     /// A server that falls silent at times. TCP only.
     pub pauses: Option<Pauses>,
+    /// Towards the client it stands in the road's queue, as a Reno sender does that always has more to send. TCP only, without pauses.
+    pub fills_queue: bool,
 }
 
 /// When the way towards the client is shut: turn and turn about from each connection's beginning, open first. What has set out
@@ -88,6 +96,10 @@ impl Way {
 
     fn backlog(&self) -> Duration {
         self.0.iter().map(Road::backlog).max().unwrap_or_default()
+    }
+
+    fn is_full(&self) -> bool {
+        self.backlog() > QUEUE
     }
 }
 

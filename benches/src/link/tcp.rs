@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Pauses, Road, Shape, Way, sleep_until, spawn};
+use super::{Pauses, Road, Shape, Way, filling, sleep_until, spawn};
 
 /// Taken from a sender at once: what one packet's worth of turns between links is made of.
 const CHUNK: usize = 4096;
@@ -82,14 +82,18 @@ fn join(state: &State, client: TcpStream, server: SocketAddr, shape: Shape, down
         stream.set_nodelay(true)?;
     }
     state.streams.lock().unwrap_or_else(PoisonError::into_inner).extend([client.try_clone()?, server.try_clone()?]);
-    carry(server.try_clone()?, client.try_clone()?, shape.delay, shape.pauses, down.clone())?;
-    carry(client, server, shape.delay, None, up.clone())
+    carry(server.try_clone()?, client.try_clone()?, shape, down.clone())?;
+    carry(client, server, Shape { pauses: None, fills_queue: false, ..shape }, up.clone())
 }
 
 /// Carries one direction.
-fn carry(from: TcpStream, to: TcpStream, delay: Duration, pauses: Option<Pauses>, way: Way) -> io::Result<()> {
+fn carry(from: TcpStream, to: TcpStream, shape: Shape, way: Way) -> io::Result<()> {
     let (sender, receiver) = sync_channel(IN_FLIGHT);
-    spawn("link in", move || take(from, &sender, delay, pauses, &way))?;
+    if shape.fills_queue {
+        spawn("link in", move || filling::take(from, &sender, shape.delay, &way))?;
+    } else {
+        spawn("link in", move || take(from, &sender, shape.delay, shape.pauses, &way))?;
+    }
     spawn("link out", move || deliver(to, &receiver))
 }
 
@@ -103,7 +107,13 @@ fn take(
     let began = Instant::now();
     loop {
         let mut chunk = vec![0; CHUNK];
-        let Ok(n @ 1..) = from.read(&mut chunk) else { return };
+        let read = from.read(&mut chunk);
+        acknowledge(&from);
+        let Ok(n @ 1..) = read else {
+            // The end takes its time, too.
+            let _ = sender.send((Instant::now() + delay, Vec::new()));
+            return;
+        };
         chunk.truncate(n);
         if let Some(pauses) = pauses {
             thread::sleep(pauses.left(began.elapsed()));
@@ -114,6 +124,12 @@ fn take(
         }
         sleep_until(through.checked_sub(AHEAD).unwrap_or(through));
     }
+}
+
+/// A relay answers nothing itself, so the system would wait 40 ms for what to acknowledge with, and a sender of small messages as long.
+fn acknowledge(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
 }
 
 fn deliver(mut to: TcpStream, receiver: &Receiver<(Instant, Vec<u8>)>) {
