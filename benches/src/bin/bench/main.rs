@@ -10,6 +10,7 @@ mod go;
 mod http;
 mod machine;
 mod many;
+mod mse;
 mod play;
 mod program;
 mod results;
@@ -18,8 +19,10 @@ mod scale;
 mod seeders;
 mod stream;
 mod swarm;
+mod utp;
 mod wake;
 mod ways;
+mod yielding;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +43,13 @@ pub struct Plan {
     pub size: u64,
 }
 
+impl Plan {
+    /// The same with less content.
+    fn smaller(&self, size: u64) -> Self {
+        Self { size, target: self.target.clone(), scratch: self.scratch.clone(), pairs: self.pairs }
+    }
+}
+
 type Measure = fn(&Plan, &mut Results);
 
 const LOOPBACK: &[Measure] = &[
@@ -53,7 +63,7 @@ const LOOPBACK: &[Measure] = &[
     scale::measure,
     ways::measure,
 ];
-const EMULATED: &[Measure] = &[stream::measure, play::measure];
+const EMULATED: &[Measure] = &[stream::measure, play::measure, utp::measure, yielding::measure, mse::measure];
 
 fn main() -> ExitCode {
     match run() {

@@ -17,7 +17,7 @@ use crate::swarm::{RATE, ROUND_TRIP, Swarm};
 const LENGTH: u64 = 1 << 20;
 const SEEKS_A_RUN: u64 = 12;
 
-const IDEAL: &str = "a round trip + the transfer of the covering pieces";
+pub const IDEAL: &str = "a round trip + the transfer of the covering pieces";
 pub const LIBTORRENT: &str = "libtorrent 2.1.1 with piece deadlines";
 pub const PRIORITIES: &str = "libtorrent 2.1.1 with deadlines for what is waited for, and priorities";
 pub const LIBRQBIT: &str = "librqbit 9.1's stream";
@@ -127,20 +127,42 @@ impl Case {
             .chain(&self.waste)
             .chain(first)
     }
+}
 
-    /// Milliseconds for the pieces that cover a read from there on.
-    fn transfer(&self, offset: u64) -> f64 {
-        let pieces = (offset + LENGTH - 1) / self.piece_length - offset / self.piece_length + 1;
-        (pieces * self.piece_length) as f64 * 1e3 / RATE as f64
-    }
+/// Milliseconds for the pieces that cover a read from there on.
+fn transfer(piece_length: u64, offset: u64) -> f64 {
+    let pieces = (offset + LENGTH - 1) / piece_length - offset / piece_length + 1;
+    (pieces * piece_length) as f64 * 1e3 / RATE as f64
+}
+
+fn trip() -> f64 {
+    ROUND_TRIP.as_secs_f64() * 1e3
 }
 
 /// What one run of one client took.
-struct Run {
+pub struct Run {
     first: f64,
     seeks: Vec<f64>,
     payload: f64,
     redundant: f64,
+}
+
+impl Run {
+    pub fn seek(&self) -> Result<f64, String> {
+        median(&self.seeks).ok_or_else(|| "no seeks".to_owned())
+    }
+}
+
+pub fn tell(name: &str, round: usize, run: &Run) {
+    let seek = median(&run.seeks).unwrap_or(f64::NAN);
+    eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
+}
+
+/// Each seek of ours to the least that it can take.
+pub fn over_ideal(plan: &Plan, piece_length: u64, ours: &[Run]) -> Vec<f64> {
+    let of = |offset| trip() + transfer(piece_length, offset);
+    let runs = ours.iter().zip(1..);
+    runs.flat_map(|(run, round)| run.seeks.iter().zip(offsets(plan, round)).map(|(took, at)| took / of(at))).collect()
 }
 
 pub fn measure(plan: &Plan, results: &mut Results) {
@@ -172,13 +194,9 @@ fn offsets(plan: &Plan, round: u64) -> Vec<u64> {
 
 fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
     let first = |figure: fn(&First) -> &Figure| case.first.as_ref().is_some_and(|f| results.wants(figure(f)));
-    let length = LENGTH.to_string();
-    let drive = |way: &str, round: usize| {
-        let options = ["--ahead", way, "--seeks", &seeks(plan, round), "--length", &length];
-        run(&libtorrent(plan, swarm, &options)?)
-    };
+    let drive = |way: &str, round: usize| seek_libtorrent(plan, swarm, way, round, &[]);
     let clients = [
-        Client { name: "ours", wanted: true, run: &|round| ours(plan, swarm, &seeks(plan, round)) },
+        Client { name: "ours", wanted: true, run: &|round| ours(plan, swarm, &seeks(plan, round), "") },
         Client {
             name: "libtorrent",
             wanted: results.wants(&case.vs_libtorrent) || first(|f| &f.vs_libtorrent),
@@ -192,30 +210,22 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
         Client {
             name: "librqbit",
             wanted: results.wants(&case.vs_librqbit) || first(|f| &f.vs_librqbit),
-            run: &|round| run(&librqbit(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &length])?),
+            run: &|round| {
+                run(&librqbit(plan, swarm, &["--seeks", &seeks(plan, round), "--length", &LENGTH.to_string()])?)
+            },
         },
     ];
-    let [ours, libtorrent, priorities, librqbit] = take_turns(0..=plan.pairs, &clients, |name, round, run| {
-        let seek = median(&run.seeks).unwrap_or(f64::NAN);
-        eprintln!("round {round} {name:10} first {:8.1} ms, seek {seek:8.1} ms", run.first);
-    });
-    let seek = |run: &Run| median(&run.seeks).ok_or_else(|| "no seeks".to_owned());
-    ratio(results, &case.vs_libtorrent, &ours, &libtorrent, seek);
+    let [ours, libtorrent, priorities, librqbit] = take_turns(0..=plan.pairs, &clients, tell);
+    ratio(results, &case.vs_libtorrent, &ours, &libtorrent, Run::seek);
     if let Some(figure) = &case.vs_priorities {
-        ratio(results, figure, &ours, &priorities, seek);
+        ratio(results, figure, &ours, &priorities, Run::seek);
     }
-    ratio(results, &case.vs_librqbit, &ours, &librqbit, seek);
+    ratio(results, &case.vs_librqbit, &ours, &librqbit, Run::seek);
     let ours = match ours {
         Ok(ours) => ours,
         Err(reason) => return case.figures().for_each(|figure| results.skip(figure, &reason)),
     };
-    let trip = ROUND_TRIP.as_secs_f64() * 1e3;
-    let over: Vec<f64> = ours
-        .iter()
-        .zip(1..)
-        .flat_map(|(run, round)| run.seeks.iter().zip(offsets(plan, round)))
-        .map(|(took, offset)| took / (trip + case.transfer(offset)))
-        .collect();
+    let over = over_ideal(plan, case.piece_length, &ours);
     results.put(&case.over_ideal, &over);
     if let (Some(figure), Some(middle), Some(p90)) = (&case.p90_over_median, median(&over), quantile(&over, 0.9)) {
         results.put(figure, &[p90 / middle]);
@@ -229,21 +239,31 @@ fn compare(plan: &Plan, case: &Case, swarm: &Swarm, results: &mut Results) {
         let ours = Ok(ours);
         ratio(results, &first.vs_libtorrent, &ours, &libtorrent, took);
         ratio(results, &first.vs_librqbit, &ours, &librqbit, took);
-        let ideal = 3.0 * trip + case.transfer(0);
+        let ideal = 3.0 * trip() + transfer(case.piece_length, 0);
         let beyond: Vec<f64> = ours.iter().flatten().map(|run| run.first - ideal).collect();
         results.put(&first.beyond_ideal, &beyond);
     }
 }
 
 /// The offsets of a round, as clients take them.
-fn seeks(plan: &Plan, round: usize) -> String {
+pub fn seeks(plan: &Plan, round: usize) -> String {
     offsets(plan, round as u64).iter().map(u64::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn ours(plan: &Plan, swarm: &Swarm, seeks: &str) -> Result<Run, String> {
+/// `settings`: what else is set.
+pub fn ours(plan: &Plan, swarm: &Swarm, seeks: &str, settings: &str) -> Result<Run, String> {
     let mut command = c_program(plan, "stream")?;
     command.arg(torrent(plan)).args([CONTENT_SEED.to_string(), LENGTH.to_string(), MEMORY_LIMIT.to_string()]);
+    command.env("BENCH_SETTINGS", settings);
     run(&Measured::run("ours", command.arg(seeks).args(swarm.addresses()))?)
+}
+
+/// libtorrent's seeks of a round, driven in one of its ways.
+pub fn seek_libtorrent(plan: &Plan, swarm: &Swarm, way: &str, round: usize, settings: &[&str]) -> Result<Run, String> {
+    let (seeks, length) = (seeks(plan, round), LENGTH.to_string());
+    let mut options = vec!["--ahead", way, "--seeks", &seeks, "--length", &length];
+    options.extend(settings.iter().flat_map(|setting| ["--setting", setting]));
+    run(&libtorrent(plan, swarm, &options)?)
 }
 
 /// The peers' clients write files. They compare what they read with the content by themselves.

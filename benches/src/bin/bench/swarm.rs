@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use elementum_bench::link::{Road, Shape, TcpLink};
+use elementum_bench::link::{Road, Shape, TcpLink, UdpLink};
 
 use crate::Plan;
 use crate::seeders::Seeder;
@@ -16,8 +16,13 @@ const TRIES: u32 = 5;
 
 /// Seeders behind links that share one road.
 pub struct Swarm {
-    links: Vec<TcpLink>,
+    links: Vec<Link>,
     _seeders: Vec<Seeder>,
+}
+
+enum Link {
+    Tcp(TcpLink),
+    Udp(UdpLink),
 }
 
 impl Swarm {
@@ -29,18 +34,29 @@ impl Swarm {
         let (down, up) = (Road::new(RATE), Road::new(RATE));
         let seeders = shapes.iter().map(|_| Seeder::libtorrent(plan)).collect::<Result<Vec<_>, _>>()?;
         let links = seeders.iter().zip(shapes).map(|(seeder, shape)| {
-            TcpLink::open(seeder.address, Shape { delay: ROUND_TRIP / 2, ..*shape }, &down, &up)
+            TcpLink::open(seeder.address, Shape { delay: ROUND_TRIP / 2, ..*shape }, &down, &up).map(Link::Tcp)
         });
         Ok(Self { links: links.collect::<Result<_, _>>().map_err(|error| error.to_string())?, _seeders: seeders })
     }
 
+    /// A seeder that is met by uTP only, behind a link of that shape, which gets the delay.
+    pub fn by_utp(seeder: Seeder, shape: Shape) -> Result<Self, String> {
+        check_emulator()?;
+        let (down, up) = (Road::new(RATE), Road::new(RATE));
+        let link = UdpLink::open(seeder.address, Shape { delay: ROUND_TRIP / 2, ..shape }, &down, &up);
+        Ok(Self { links: vec![link.map(Link::Udp).map_err(|error| error.to_string())?], _seeders: vec![seeder] })
+    }
+
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
-        self.links.iter().map(|link| link.address().to_string())
+        self.links.iter().map(|link| match link {
+            Link::Tcp(link) => link.address().to_string(),
+            Link::Udp(link) => link.address().to_string(),
+        })
     }
 }
 
 /// No figure comes from a machine that is too busy to emulate the link.
-fn check_emulator() -> Result<(), String> {
+pub fn check_emulator() -> Result<(), String> {
     let mut off = f64::NAN;
     for _ in 0..TRIES {
         off = inaccuracy()?;

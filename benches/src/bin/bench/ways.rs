@@ -1,6 +1,5 @@
 //! The ways to a peer: uTP and encryption, beside libtorrent by the same way.
 
-use std::path::Path;
 use std::process::Command;
 
 use crate::Plan;
@@ -23,13 +22,13 @@ const PIECE_LENGTH: u64 = 1 << 20;
 const REACH_BYTES: u64 = 64 << 20;
 
 /// One way, as ours and libtorrent are told to go it.
-struct Way {
-    ours: &'static str,
-    libtorrent: &'static [&'static str],
+pub struct Way {
+    pub ours: &'static str,
+    pub libtorrent: &'static [&'static str],
 }
 
 const TCP: Way = Way { ours: "enable_incoming_utp=false,enable_outgoing_utp=false", libtorrent: &[] };
-const UTP: Way = Way {
+pub const UTP: Way = Way {
     ours: "enable_incoming_tcp=false,enable_outgoing_tcp=false",
     libtorrent: &["enable_outgoing_utp=true", "enable_outgoing_tcp=false"],
 };
@@ -76,11 +75,10 @@ fn to_ourselves(plan: &Plan, results: &mut Results) {
     if !results.wants(&SELF) {
         return;
     }
-    let seeder =
-        match Seeder::plain(plan, PIECE_LENGTH, true).and_then(|_| ours_seeds(plan, &torrent(plan), &plan.scratch)) {
-            Ok(seeder) => seeder,
-            Err(reason) => return results.skip(&SELF, &reason),
-        };
+    let seeder = match Seeder::plain(plan, PIECE_LENGTH, true).and_then(|_| ours_seeds(plan, "")) {
+        Ok(seeder) => seeder,
+        Err(reason) => return results.skip(&SELF, &reason),
+    };
     let peer = &seeder.address.to_string();
     let by = |way: &Way| ours(plan, peer, plan.size, &[torrent(plan)], way.ours);
     let clients = [
@@ -96,14 +94,9 @@ fn reach(plan: &Plan, results: &mut Results) {
     if !results.wants(&REACH) {
         return;
     }
-    let small =
-        Plan { size: REACH_BYTES, target: plan.target.clone(), scratch: plan.scratch.clone(), pairs: plan.pairs };
-    let seeders = Seeder::plain(&small, PIECE_LENGTH, true).and_then(|_| {
-        Ok((
-            ours_seeds(&small, &torrent(&small), &small.scratch)?,
-            Seeder::libtorrent_by(&small, &["--transport", "both"])?,
-        ))
-    });
+    let small = plan.smaller(REACH_BYTES);
+    let seeders = Seeder::plain(&small, PIECE_LENGTH, true)
+        .and_then(|_| Ok((ours_seeds(&small, "")?, Seeder::libtorrent_by(&small, &["--transport", "both"])?)));
     let (ours, theirs) = match seeders {
         Ok(seeders) => seeders,
         Err(reason) => return results.skip(&REACH, &reason),
@@ -118,8 +111,9 @@ fn reach(plan: &Plan, results: &mut Results) {
     ratio(results, &REACH, &ours, &theirs, Measured::wall);
 }
 
-/// Ours, seeding what lies in a directory.
-fn ours_seeds(plan: &Plan, torrent: &Path, directory: &Path) -> Result<Seeder, String> {
+/// Ours, seeding what lies in a directory. `settings`: what else is set.
+pub fn ours_seeds(plan: &Plan, settings: &str) -> Result<Seeder, String> {
     let mut command: Command = c_program(plan, "seed")?;
-    Seeder::start("ours seeding", command.arg(MEMORY_LIMIT.to_string()).arg(torrent).arg(directory))
+    command.env("BENCH_SETTINGS", settings);
+    Seeder::start("ours seeding", command.arg(MEMORY_LIMIT.to_string()).arg(torrent(plan)).arg(&plan.scratch))
 }
