@@ -265,7 +265,7 @@ mod tests {
     async fn what_is_read_of_a_handshake_is_acknowledged_at_once() {
         use std::io::{Read, Write};
 
-        const ROUNDS: u32 = 10;
+        const ROUNDS: u32 = 20;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let peer = std::thread::spawn(move || {
@@ -278,15 +278,17 @@ mod tests {
         });
         let tcp = tokio::net::TcpStream::connect(address).await.expect("connected");
         let mut stream = PeerStream::plain(Transport::Tcp(tcp), Carrier::Tcp);
-        let began = std::time::Instant::now();
+        let mut took = Vec::new();
         for _ in 0..ROUNDS {
+            let began = std::time::Instant::now();
             stream.write_all(&[0; 8]).await.expect("sent");
             let mut answer = [0; 16];
             stream.read_exact(&mut answer).await.expect("an answer");
+            took.push(began.elapsed());
         }
         peer.join().expect("no panic");
-        // Linux waits 40 ms at least.
-        let took = began.elapsed();
-        assert!(took.as_millis() < 20 * u128::from(ROUNDS), "{took:?}");
+        took.sort_unstable();
+        // Linux waits 40 ms at least. Some may be late for other reasons.
+        assert!(took[took.len() / 2].as_millis() < 30, "{took:?}");
     }
 }
