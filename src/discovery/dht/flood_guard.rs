@@ -28,6 +28,11 @@ pub struct FloodGuard {
 }
 
 impl FloodGuard {
+    /// Is it not to be answered, whatever it says?
+    pub fn is_blocked(&self, now: Time, ip: IpAddr) -> bool {
+        self.counts.get(&household(ip)).is_some_and(|count| count.blocked_until > now)
+    }
+
     /// May it be answered? `rate`: queries a second of one address. This host's own are not counted.
     pub fn admits(&mut self, now: Time, ip: IpAddr, rate: u32) -> bool {
         if ip.is_loopback() {
@@ -98,6 +103,7 @@ mod tests {
         let (noisy, calm) = (IpAddr::from([9, 9, 9, 9]), IpAddr::from([8, 8, 8, 8]));
         let answered = (0..1000).filter(|_| guard.admits(NOW, noisy, 5)).count();
         assert_eq!(answered, 50);
+        assert!(guard.is_blocked(NOW, noisy) && !guard.is_blocked(NOW, calm));
         assert!(guard.admits(NOW, calm, 5));
         assert!(!guard.admits(NOW + Duration::from_secs(290), noisy, 5));
         assert!(guard.admits(NOW + Duration::from_secs(301), noisy, 5));

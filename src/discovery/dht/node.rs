@@ -311,6 +311,10 @@ impl Node {
         self.family(false).table.closest(target, super::routing_table::K)
     }
 
+    pub fn has_output(&self) -> bool {
+        !self.output.packets.is_empty() || !self.output.events.is_empty()
+    }
+
     pub fn take_output(&mut self) -> Output {
         std::mem::take(&mut self.output)
     }
@@ -339,7 +343,8 @@ impl Node {
 
     /// A packet came. What is to be answered, at once and by the way that it came.
     pub fn hear(&mut self, now: Time, from: SocketAddr, packet: &[u8]) -> Option<Vec<u8>> {
-        if !self.family(from.is_ipv6()).enabled || !compact::is_usable(&from) {
+        let is_heard = self.family(from.is_ipv6()).enabled && compact::is_usable(&from);
+        if !is_heard || self.guard.is_blocked(now, from.ip()) {
             return None;
         }
         let Message { transaction, body } = Message::parse(packet)?;

@@ -207,8 +207,11 @@ impl Inner {
 
     /// Has the node do something. What comes of it is sent and told by its task.
     fn with<T>(&self, act: impl FnOnce(&mut Node, Time) -> T) -> T {
-        let result = act(&mut self.node.lock(), self.now());
-        self.wake.notify_one();
+        let mut node = self.node.lock();
+        let result = act(&mut node, self.now());
+        if node.has_output() {
+            self.wake.notify_one();
+        }
         result
     }
 

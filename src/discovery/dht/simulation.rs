@@ -1,214 +1,16 @@
-//! A network of nodes on a simulated clock: with delays, losses, nodes that come and go, and liars.
+//! Nodes in a network with delays, losses, nodes that come and go, and liars.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::net::{Ipv4Addr, SocketAddr};
+mod world;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::world::{CONFIG, SECOND, World, address};
 use super::krpc::{self, Body, Message, Query, Reply};
-use super::lookup::LookupLimits;
 use super::node::{Announcement, Event, Node, NodeConfig, SearchId, To};
 use super::node_id::{NodeAddr, NodeId};
-use super::peer_store::StoreLimits;
-use super::state::DhtState;
 use crate::base::time::Time;
 use crate::metainfo::info_hash::Sha1Hash;
-
-pub const CONFIG: NodeConfig = NodeConfig {
-    lookups: LookupLimits { branching: 5, restrict_ips: true },
-    restrict_routing_ips: true,
-    enforce_node_id: false,
-    read_only: false,
-    upload_rate: 8000,
-    block_rate: 5,
-    store: StoreLimits { torrents: 2000, peers: 500 },
-};
-const SECOND: Duration = Duration::from_secs(1);
-
-enum Member {
-    Honest(Box<Node>),
-    /// Tells of nodes that are nowhere, as near as can be, and of peers that are none.
-    Liar(NodeId),
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
-    Packet { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
-    Wake(SocketAddr),
-}
-
-struct World {
-    now: Time,
-    rng: fastrand::Rng,
-    members: HashMap<SocketAddr, Member>,
-    wakes: HashMap<SocketAddr, Time>,
-    queue: BinaryHeap<Reverse<(Time, u64, Happening)>>,
-    count: u64,
-    loss: f64,
-    /// Nobody reaches anybody.
-    cut: bool,
-    found: HashMap<SearchId, Vec<(Time, SocketAddr)>>,
-    over: Vec<(Time, SocketAddr, SearchId)>,
-    events: HashMap<SocketAddr, Vec<Event>>,
-    packets: u64,
-}
-
-fn address(n: u32) -> SocketAddr {
-    // A network each, none of them private.
-    SocketAddr::from((Ipv4Addr::from(0x5000_0001 + (n << 8)), 6881))
-}
-
-impl World {
-    fn new(seed: u64) -> Self {
-        Self {
-            now: Time::BEGINNING,
-            rng: fastrand::Rng::with_seed(seed),
-            members: HashMap::new(),
-            wakes: HashMap::new(),
-            queue: BinaryHeap::new(),
-            count: 0,
-            loss: 0.0,
-            cut: false,
-            found: HashMap::new(),
-            over: Vec::new(),
-            events: HashMap::new(),
-            packets: 0,
-        }
-    }
-
-    fn push(&mut self, at: Time, what: Happening) {
-        self.count += 1;
-        self.queue.push(Reverse((at, self.count, what)));
-    }
-
-    fn join(&mut self, at: SocketAddr, state: Option<DhtState>, routers: &[SocketAddr]) {
-        let state = state.unwrap_or_else(|| DhtState::fresh(&mut self.rng));
-        let mut key = [0; 20];
-        self.rng.fill(&mut key);
-        let mut node = Node::new(self.now, CONFIG, &state, key, self.rng.fork());
-        node.set_families(self.now, true, false);
-        node.set_routers(self.now, routers.to_vec(), Vec::new());
-        self.members.insert(at, Member::Honest(Box::new(node)));
-        self.flush(at);
-    }
-
-    fn node(&mut self, at: SocketAddr) -> &mut Node {
-        match self.members.get_mut(&at) {
-            Some(Member::Honest(node)) => node,
-            _ => panic!("no honest node at {at}"),
-        }
-    }
-
-    fn search(&mut self, at: SocketAddr, hash: Sha1Hash, announcement: Option<Announcement>) -> SearchId {
-        let now = self.now;
-        let search = self.node(at).search(now, hash, announcement);
-        self.flush(at);
-        search
-    }
-
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
-        self.packets += 1;
-        if self.cut || self.rng.f64() < self.loss {
-            return;
-        }
-        let delay = Duration::from_millis(self.rng.u64(10..100));
-        self.push(self.now + delay, Happening::Packet { from, to, bytes });
-    }
-
-    fn flush(&mut self, at: SocketAddr) {
-        let now = self.now;
-        let Some(Member::Honest(node)) = self.members.get_mut(&at) else { return };
-        let output = node.take_output();
-        let due = node.due(now).max(now + Duration::from_millis(1));
-        for (to, bytes) in output.packets {
-            if let To::Address(to) = to {
-                self.send(at, to, bytes);
-            }
-        }
-        for event in output.events {
-            match event {
-                Event::Peers { search, peers } => {
-                    self.found.entry(search).or_default().extend(peers.into_iter().map(|peer| (now, peer)));
-                }
-                Event::SearchOver { search } => self.over.push((now, at, search)),
-                event => self.events.entry(at).or_default().push(event),
-            }
-        }
-        if self.wakes.get(&at).is_none_or(|wake| *wake <= now || *wake > due) {
-            self.wakes.insert(at, due);
-            self.push(due, Happening::Wake(at));
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let end = self.now + time;
-        while self.queue.peek().is_some_and(|Reverse((at, ..))| *at <= end) {
-            let Some(Reverse((at, _, what))) = self.queue.pop() else { break };
-            self.now = at;
-            match what {
-                Happening::Wake(who) => {
-                    if self.wakes.get(&who) == Some(&at) {
-                        self.wakes.remove(&who);
-                        if let Some(Member::Honest(node)) = self.members.get_mut(&who) {
-                            node.keep_time(at);
-                        }
-                        self.flush(who);
-                    }
-                }
-                Happening::Packet { from, to, bytes } => {
-                    let answer = match self.members.get_mut(&to) {
-                        Some(Member::Honest(node)) => node.hear(at, from, &bytes),
-                        Some(Member::Liar(id)) => lie(*id, from, &bytes, &mut self.rng),
-                        None => None,
-                    };
-                    if let Some(answer) = answer {
-                        self.send(to, from, answer);
-                    }
-                    self.flush(to);
-                }
-            }
-        }
-        self.now = end;
-    }
-
-    /// A network of so many, of whom some lie; they come within ten minutes, by the first few.
-    fn network(&mut self, members: u32, liars: f64) -> Vec<SocketAddr> {
-        let routers: Vec<SocketAddr> = (0..3).map(address).collect();
-        let mut honest = Vec::new();
-        for n in 0..members {
-            let at = address(n);
-            if n >= 3 && self.rng.f64() < liars {
-                let id = NodeId::random(&mut self.rng);
-                self.members.insert(at, Member::Liar(id));
-            } else {
-                self.join(at, None, &routers);
-                honest.push(at);
-            }
-            self.run(Duration::from_secs(600) / members);
-        }
-        honest
-    }
-}
-
-fn lie(id: NodeId, from: SocketAddr, packet: &[u8], rng: &mut fastrand::Rng) -> Option<Vec<u8>> {
-    let message = Message::parse(packet)?;
-    let Body::Query { query, .. } = message.body else { return None };
-    let near = |target: NodeId, rng: &mut fastrand::Rng| -> Vec<NodeAddr> {
-        let at = |rng: &mut fastrand::Rng| address(rng.u32(100_000..200_000));
-        (0..8).map(|_| NodeAddr { id: target.beside(rng.usize(20..60), rng), addr: at(rng) }).collect()
-    };
-    let reply = match query {
-        Query::Ping | Query::Announce(_) => Reply::default(),
-        Query::FindNode(target) | Query::About(target) => Reply { nodes: near(target, rng), ..Reply::default() },
-        Query::GetPeers { info_hash, .. } => Reply {
-            nodes: near(NodeId(info_hash.0), rng),
-            peers: vec![address(rng.u32(200_000..300_000))],
-            token: Some(b"lie".to_vec()),
-            filters: None,
-        },
-    };
-    Some(krpc::encode_reply(&message.transaction, id, from, &reply))
-}
 
 fn hash(rng: &mut fastrand::Rng) -> Sha1Hash {
     Sha1Hash(NodeId::random(rng).0)
@@ -445,6 +247,25 @@ fn the_id_follows_the_address() {
     };
     assert!(code(&mut world, id, at));
     assert!(!code(&mut world, NodeId([7; 20]), at));
+}
+
+/// Of this host and its network only those tell who are of it: nobody else leads us there.
+#[test]
+fn nobody_far_away_leads_us_to_who_is_near() {
+    let mut world = World::new(11);
+    let (at, router) = (address(1), address(2));
+    world.join(at, None, &[router]);
+    let now = world.now;
+    let near = ["127.0.0.1:1", "192.168.1.1:80", "10.0.0.1:53", "169.254.1.1:1"].map(|addr| {
+        let addr: SocketAddr = addr.parse().expect("an address");
+        NodeAddr { id: NodeId([addr.port() as u8; 20]), addr }
+    });
+    let reply = Reply { nodes: near.to_vec(), peers: near.iter().map(|node| node.addr).collect(), ..Reply::default() };
+    let packet = krpc::encode_reply(&world.transaction(), NodeId([3; 20]), at, &reply);
+    world.node(at).hear(now, router, &packet);
+    let sent = world.node(at).take_output().packets;
+    assert!(!sent.iter().any(|(to, _)| near.iter().any(|node| *to == To::Address(node.addr))), "{sent:?}");
+    assert_eq!(world.node(at).node_count(), 1);
 }
 
 /// Who floods is not answered; what is forged is not believed.

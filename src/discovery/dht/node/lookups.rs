@@ -18,7 +18,7 @@ const BOOTSTRAP_MAX: Duration = Duration::from_secs(60);
 /// Nodes that a lookup begins by.
 const FIRST_CANDIDATES: usize = 50;
 /// Of one search.
-const MAX_PEERS: usize = 5000;
+const MAX_PEERS: usize = 2000;
 
 impl Node {
     /// Looks for a torrent's peers, once. With an announcement the nodes nearest to it are told of us.

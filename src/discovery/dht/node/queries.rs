@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{BOOTSTRAP_MIN, Event, FILLING, MAX_ENTRIES, Node, Pending, Purpose, Running, To};
+use crate::base::address::is_of_local_network;
 use crate::base::time::Time;
 use crate::discovery::dht::krpc::{self, Query, Reply, TRANSACTION_BYTES, Transaction, Want};
 use crate::discovery::dht::node_id::{NodeAddr, NodeId};
@@ -25,7 +26,7 @@ impl Node {
         from: SocketAddr,
         transaction: &[u8],
         id: NodeId,
-        reply: Reply,
+        mut reply: Reply,
         our_ip: Option<IpAddr>,
     ) {
         let Some(pending) = self.take_pending(from, transaction) else { return };
@@ -33,6 +34,13 @@ impl Node {
         if self.config.enforce_node_id && !id.fits(from.ip()) {
             return self.has_failed(now, from, pending.lookup, true);
         }
+        if !is_of_local_network(from.ip()) {
+            // Nobody far away knows who is near.
+            reply.nodes.retain(|node| !is_of_local_network(node.addr.ip()));
+            reply.peers.retain(|peer| !is_of_local_network(peer.ip()));
+        }
+        let ours = [false, true].map(|v6| self.family(v6).table.id());
+        reply.nodes.retain(|node| !ours.contains(&node.id));
         if let Some(ip) = our_ip {
             self.output.events.push(Event::OurIp { by: from.ip(), ip });
         }
