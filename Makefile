@@ -162,7 +162,7 @@ bench: stage bench-peers ## ours beside libtorrent, librqbit and anacrolix: down
 	$(CARGO) build --release -p elementum-bench --features rqbit,engine
 	$(TARGET)/release/bench $(BENCH)
 
-bench-stream: stage bench-peers ## start, seeks and playing through a link emulator, beside libtorrent and librqbit, about 30 minutes; the same file
+bench-stream: stage bench-peers ## start, seeks, playing, uTP and encryption through a link emulator, beside libtorrent and librqbit, about 50 minutes; the same file
 	tests/install-packages.sh unshare=util-linux ip=iproute2
 	$(CARGO) build --release -p elementum-bench --features rqbit,engine
 	benches/own-network.sh $(TARGET)/release/bench --stream $(BENCH)
