@@ -30,6 +30,7 @@ const (
 	TypePeerBan             AlertType = capi.AlertPeerBan
 	TypePeerSnubbed         AlertType = capi.AlertPeerSnubbed
 	TypePeerUnsnubbed       AlertType = capi.AlertPeerUnsnubbed
+	TypePeerBlocked         AlertType = capi.AlertPeerBlocked
 	TypeTrackerAnnounce     AlertType = capi.AlertTrackerAnnounce
 	TypeTrackerReply        AlertType = capi.AlertTrackerReply
 	TypeTrackerWarning      AlertType = capi.AlertTrackerWarning
@@ -39,6 +40,7 @@ const (
 	TypeListenSucceeded     AlertType = capi.AlertListenSucceeded
 	TypeListenFailed        AlertType = capi.AlertListenFailed
 	TypeExternalIP          AlertType = capi.AlertExternalIp
+	TypeUDPError            AlertType = capi.AlertUdpError
 	TypeSocks5              AlertType = capi.AlertSocks5
 	TypePerformance         AlertType = capi.AlertPerformance
 	TypeReaderReady         AlertType = capi.AlertReaderReady
@@ -72,6 +74,7 @@ var alertKinds = map[AlertType]func() decoder{
 	TypePeerBan:             func() decoder { return new(PeerBan) },
 	TypePeerSnubbed:         func() decoder { return new(PeerSnubbed) },
 	TypePeerUnsnubbed:       func() decoder { return new(PeerUnsnubbed) },
+	TypePeerBlocked:         func() decoder { return new(PeerBlocked) },
 	TypeTrackerAnnounce:     func() decoder { return new(TrackerAnnounce) },
 	TypeTrackerReply:        func() decoder { return new(TrackerReply) },
 	TypeTrackerWarning:      func() decoder { return new(TrackerWarning) },
@@ -81,6 +84,7 @@ var alertKinds = map[AlertType]func() decoder{
 	TypeListenSucceeded:     func() decoder { return new(ListenSucceeded) },
 	TypeListenFailed:        func() decoder { return new(ListenFailed) },
 	TypeExternalIP:          func() decoder { return new(ExternalIP) },
+	TypeUDPError:            func() decoder { return new(UDPError) },
 	TypeSocks5:              func() decoder { return new(Socks5) },
 	TypePerformance:         func() decoder { return new(Performance) },
 	TypeReaderReady:         func() decoder { return new(ReaderReady) },
@@ -362,6 +366,22 @@ func (a *PeerUnsnubbed) decode(record capi.Record) {
 	a.PeerID = r.Id
 }
 
+// PeerBlocked tells that a peer is not dialled, is disconnected, or is not let in, for what the settings or [Session.SetPortFilter] say. It comes
+// for those that a tracker, the DHT, other peers or the program name, and for those that come; not for each: ten a second and a hundred at once at
+// most of a session, and fifty of one answer. A banned peer has a PeerBan instead.
+type PeerBlocked struct {
+	AlertBase
+	Endpoint netip.AddrPort
+	Reason   BlockedReason
+}
+
+func (a *PeerBlocked) decode(record capi.Record) {
+	r := capi.View[capi.PeerBlockedAlert](record)
+	a.record = record
+	a.Endpoint = endpoint(&r.Endpoint)
+	a.Reason = BlockedReason(r.Reason)
+}
+
 // TrackerAnnounce tells that a tracker is being told of us.
 type TrackerAnnounce struct {
 	AlertBase
@@ -491,6 +511,22 @@ type Socks5 struct {
 func (a *Socks5) decode(record capi.Record) {
 	r := capi.View[capi.Socks5Alert](record)
 	a.record = record
+	a.Err = alertError(record, &r.Error)
+}
+
+// UDPError tells that a UDP socket of the session's (uTP and UDP trackers) cannot send, or receive. It comes once a second and socket at most. That
+// nobody is at an address, or no route leads to it, is no such error.
+type UDPError struct {
+	AlertBase
+	// To whom it was to be sent; the socket's own where receiving failed.
+	Endpoint netip.AddrPort
+	Err      error
+}
+
+func (a *UDPError) decode(record capi.Record) {
+	r := capi.View[capi.UDPErrorAlert](record)
+	a.record = record
+	a.Endpoint = endpoint(&r.Endpoint)
 	a.Err = alertError(record, &r.Error)
 }
 

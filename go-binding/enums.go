@@ -129,6 +129,7 @@ const (
 	CloseDuplicatePeerID         CloseReason = capi.CloseDuplicatePeerId
 	CloseTorrentRemoved          CloseReason = capi.CloseTorrentRemoved
 	CloseNoMemory                CloseReason = capi.CloseNoMemory
+	ClosePortBlocked             CloseReason = capi.ClosePortBlocked
 	CloseBlocked                 CloseReason = capi.CloseBlocked
 	CloseUploadToUpload          CloseReason = capi.CloseUploadToUpload
 	CloseNotInterestedUploadOnly CloseReason = capi.CloseNotInterestedUploadOnly
@@ -155,6 +156,7 @@ var closeReasonNames = map[CloseReason]string{
 	CloseDuplicatePeerID:         "duplicate_peer_id",
 	CloseTorrentRemoved:          "torrent_removed",
 	CloseNoMemory:                "no_memory",
+	ClosePortBlocked:             "port_blocked",
 	CloseBlocked:                 "blocked",
 	CloseUploadToUpload:          "upload_to_upload",
 	CloseNotInterestedUploadOnly: "not_interested_upload_only",
@@ -233,6 +235,30 @@ var announceEventNames = map[AnnounceEvent]string{
 }
 
 func (v AnnounceEvent) String() string { return enumName(v, announceEventNames) }
+
+// BlockedReason is why a peer is blocked. The numbers are libtorrent's.
+type BlockedReason int32
+
+// The reasons.
+const (
+	// [Session.SetPortFilter] blocks its port.
+	BlockedPortFilter BlockedReason = capi.BlockedPortFilter
+	// Its port is below 1024, and the setting "no_connect_privileged_ports" is on.
+	BlockedPrivilegedPorts BlockedReason = capi.BlockedPrivilegedPorts
+	// It came by uTP, and the setting "enable_incoming_utp" is off.
+	BlockedUTPDisabled BlockedReason = capi.BlockedUtpDisabled
+	// It came by TCP in the moment in which the setting "enable_incoming_tcp" was switched off.
+	BlockedTCPDisabled BlockedReason = capi.BlockedTcpDisabled
+)
+
+var blockedReasonNames = map[BlockedReason]string{
+	BlockedPortFilter:      "port_filter",
+	BlockedPrivilegedPorts: "privileged_ports",
+	BlockedUTPDisabled:     "utp_disabled",
+	BlockedTCPDisabled:     "tcp_disabled",
+}
+
+func (v BlockedReason) String() string { return enumName(v, blockedReasonNames) }
 
 // PerformanceWarning is what slows the session down.
 type PerformanceWarning int32

@@ -89,6 +89,7 @@ func TestErrorsOfAnyArgumentsSpeakGo(t *testing.T) {
 		reflect.TypeFor[[]torrent.PieceIndex]():    {[]torrent.PieceIndex(nil), []torrent.PieceIndex{-1}, []torrent.PieceIndex{0, 7}},
 		reflect.TypeFor[torrent.AlertCategories](): {torrent.CategoryAll, torrent.AlertCategories(math.MaxUint64)},
 		reflect.TypeFor[[]torrent.TrackerEntry]():  {[]torrent.TrackerEntry(nil), []torrent.TrackerEntry{{URL: "http://127.0.0.1:1/", Tier: 1 << 32}}},
+		reflect.TypeFor[[]torrent.PortRule]():      {[]torrent.PortRule(nil), []torrent.PortRule{{First: 2, Last: 1}}, make([]torrent.PortRule, 9)},
 		reflect.TypeFor[torrent.Settings]():        {torrent.Settings(nil), torrent.Settings{"\x00": 1}, torrent.Settings{"": 1}, torrent.Settings{"num_want": nil}},
 		reflect.TypeFor[torrent.AddTorrentParams](): {torrent.AddTorrentParams{Magnet: magnet}, torrent.AddTorrentParams{},
 			torrent.AddTorrentParams{Torrent: []byte("de")}, torrent.AddTorrentParams{Magnet: magnet, Storage: -1}, torrent.AddTorrentParams{Magnet: magnet, Flags: 1 << 63},

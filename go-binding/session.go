@@ -271,6 +271,27 @@ func (s *Session) AddDHTNode(host string, port uint16) error {
 	return wrap("Session.AddDHTNode", s.raw.AddDHTNode(host, int32(port)))
 }
 
+// A PortRule says of the ports from First to Last whether peers are dialled there.
+type PortRule struct {
+	First, Last uint16
+	Blocked     bool
+}
+
+// SetPortFilter sets the ports at which no peer is dialled, in place of those that were set before. Where two rules name a port the later one
+// holds; a port that none of them names is allowed; without rules all are. At once those who are blocked now leave the lists of all torrents, and
+// connections with them end ([ClosePortBlocked]): with those that we dialled at such a port, and those that told that they listen at one. Whoever
+// comes later is let in, whatever its port. [PeerBlocked] tells. It is not part of [Session.SaveState].
+func (s *Session) SetPortFilter(rules ...PortRule) error {
+	raw := make([]capi.PortRule, len(rules))
+	for i, rule := range rules {
+		raw[i] = capi.PortRule{First: rule.First, Last: rule.Last}
+		if rule.Blocked {
+			raw[i].Access = capi.PortBlocked
+		}
+	}
+	return wrap("Session.SetPortFilter", s.raw.SetPortFilter(raw))
+}
+
 // SessionStats are counters of a session.
 type SessionStats struct {
 	Torrents, Readers uint32

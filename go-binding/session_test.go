@@ -1,13 +1,17 @@
 package torrent_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -383,6 +387,36 @@ func callAll(t *testing.T, of any, want error, skipped map[string]bool) {
 }
 
 // Everything at once, with the end in the middle of it.
+func TestPortFilter(t *testing.T) {
+	session := open(t, torrent.Settings{"alert_mask": torrent.CategoryAll})
+	added, err := session.AddTorrent(torrent.AddTorrentParams{Torrent: newFilm(20_000, 16_384).torrent})
+	must(t, err)
+	const port = 6881
+	must(t, session.SetPortFilter(torrent.PortRule{First: port, Last: port, Blocked: true}))
+	must(t, added.ConnectPeer(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var told []string
+	for alert := range session.Alerts(ctx) {
+		switch a := alert.(type) {
+		case *torrent.PeerBlocked:
+			told = append(told, fmt.Sprint(a.Endpoint.Port() == port, a.Reason))
+		case *torrent.PeerDisconnected:
+			told = append(told, fmt.Sprint(a.Reason))
+		}
+		if len(told) == 2 {
+			break
+		}
+	}
+	if want := []string{"true port_filter", "port_blocked"}; !slices.Equal(told, want) {
+		t.Errorf("%q, not %q", told, want)
+	}
+	if err := session.SetPortFilter(torrent.PortRule{First: 2, Last: 1}); !errors.Is(err, torrent.ErrInvalidArgument) {
+		t.Error(err)
+	}
+	must(t, session.SetPortFilter())
+}
+
 func TestRacing(t *testing.T) {
 	f := newFilm(1<<20, 32<<10)
 	_, peer := seed(t, f, nil)

@@ -361,6 +361,33 @@ typedef uint64_t et_storage_index;
 typedef uint32_t et_remove_flags;
 
 /**
+ * What holds for ports: `ET_PORT_*` bits, in `et_port_rule`.
+ */
+typedef uint32_t et_port_access;
+
+/**
+ * What holds for a range of ports.
+ */
+typedef struct et_port_rule {
+    /**
+     * sizeof(et_port_rule).
+     */
+    size_t struct_size;
+    /**
+     * The first port of the range.
+     */
+    uint16_t first;
+    /**
+     * The last one.
+     */
+    uint16_t last;
+    /**
+     * `ET_PORT_BLOCKED`, or 0: allowed.
+     */
+    et_port_access access;
+} et_port_rule;
+
+/**
  * Counters of a session; see `et_session_stats`.
  */
 typedef struct et_session_stats_info {
@@ -1182,6 +1209,11 @@ typedef int32_t et_performance_warning;
 typedef int32_t et_close_reason;
 
 /**
+ * Why a peer is blocked: `ET_BLOCKED_*`.
+ */
+typedef int32_t et_blocked_reason;
+
+/**
  * What a peer is doing: `ET_PEER_*` bits.
  */
 typedef uint32_t et_peer_flags;
@@ -1491,6 +1523,37 @@ typedef struct et_peer_unsnubbed_alert {
     uint8_t peer_id[20];
     uint32_t reserved;
 } et_peer_unsnubbed_alert;
+
+/**
+ * `ET_ALERT_PEER_BLOCKED`: a peer is not dialled, is disconnected, or is not let in, for what the settings or `et_session_set_port_filter` say.
+ * Told of those that a tracker, the DHT, other peers or the program name, and of those that come. Not of each: ten a second and a hundred at once
+ * at most of a session, and fifty of one answer. A banned peer has an `et_peer_ban_alert` instead.
+ */
+typedef struct et_peer_blocked_alert {
+    struct et_alert base;
+    struct et_endpoint endpoint;
+    /**
+     * `ET_BLOCKED_*`.
+     */
+    et_blocked_reason reason;
+    uint32_t reserved;
+} et_peer_blocked_alert;
+
+/**
+ * `ET_ALERT_UDP_ERROR`: a UDP socket of the session's (uTP and UDP trackers) cannot send, or receive. Once a second and socket at most. That
+ * nobody is at an address, or no route leads to it, is no such error.
+ */
+typedef struct et_udp_error_alert {
+    struct et_alert base;
+    /**
+     * To whom it was to be sent; the socket's own where receiving failed.
+     */
+    struct et_endpoint endpoint;
+    /**
+     * Its operation is `ET_OPERATION_SOCK_WRITE` or `ET_OPERATION_SOCK_READ`.
+     */
+    struct et_alert_error error;
+} et_udp_error_alert;
 
 /**
  * `ET_ALERT_TRACKER_ANNOUNCE`: a tracker is being told of us.
@@ -2195,6 +2258,11 @@ typedef struct et_partial_piece_info {
 
 #define ET_CLOSE_NO_MEMORY 3
 
+/**
+ * It is at a port that `et_session_set_port_filter` blocks.
+ */
+#define ET_CLOSE_PORT_BLOCKED 4
+
 #define ET_CLOSE_BLOCKED 5
 
 #define ET_CLOSE_UPLOAD_TO_UPLOAD 6
@@ -2241,6 +2309,31 @@ typedef struct et_partial_piece_info {
  * The peer sent data that fails its hash.
  */
 #define ET_CLOSE_CORRUPT_DATA 1000
+
+/**
+ * `et_session_set_port_filter` blocks its port.
+ */
+#define ET_BLOCKED_PORT_FILTER 1
+
+/**
+ * Its port is below 1024, and `no_connect_privileged_ports` is on.
+ */
+#define ET_BLOCKED_PRIVILEGED_PORTS 3
+
+/**
+ * It came by uTP, and `enable_incoming_utp` is off.
+ */
+#define ET_BLOCKED_UTP_DISABLED 4
+
+/**
+ * It came by TCP in the moment in which `enable_incoming_tcp` was switched off. After that nothing listens, and nobody comes.
+ */
+#define ET_BLOCKED_TCP_DISABLED 5
+
+/**
+ * Nobody is dialled there.
+ */
+#define ET_PORT_BLOCKED 1
 
 /**
  * Not fetched, unless a reader or a deadline wants it.
@@ -2500,11 +2593,15 @@ typedef struct et_partial_piece_info {
 
 #define ET_ALERT_METADATA_RECEIVED 45
 
+#define ET_ALERT_UDP_ERROR 46
+
 #define ET_ALERT_EXTERNAL_IP 47
 
 #define ET_ALERT_LISTEN_FAILED 48
 
 #define ET_ALERT_LISTEN_SUCCEEDED 49
+
+#define ET_ALERT_PEER_BLOCKED 54
 
 #define ET_ALERT_DHT_BOOTSTRAP 62
 
@@ -2950,6 +3047,20 @@ et_status et_session_add_dht_node(struct et_session *session,
                                   size_t host_len,
                                   int32_t port,
                                   struct et_error *error);
+
+/**
+ * Sets the ports at which no peer is dialled, in place of those that were set before.
+ *
+ * rules, rules_len: where two of them name a port the later one holds; a port that none of them names is allowed; {NULL, 0} allows all. At once
+ * those who are blocked now leave the lists of all torrents, and connections with them end (`ET_CLOSE_PORT_BLOCKED`): with those that we dialled
+ * at such a port, and those that told that they listen at one. Whoever comes later is let in, whatever its port: nobody is dialled for it.
+ * `et_peer_blocked_alert` tells. It is not part of `et_session_save_state`.
+ * Errors: `ET_ERR_INVALID_ARGUMENT` for a range whose last port is before its first. Any thread.
+ */
+et_status et_session_set_port_filter(struct et_session *session,
+                                     const struct et_port_rule *rules,
+                                     size_t rules_len,
+                                     struct et_error *error);
 
 /**
  * Gives the session's counters. Any thread.

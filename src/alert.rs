@@ -94,6 +94,11 @@ pub enum Alert {
         endpoint: SocketAddr,
         peer_id: [u8; 20],
     },
+    /// A peer is not dialled, or not let in, for what the settings say.
+    PeerBlocked {
+        endpoint: SocketAddr,
+        reason: BlockedReason,
+    },
     // trackers and DHT
     TrackerAnnounce {
         url: String,
@@ -122,6 +127,11 @@ pub enum Alert {
         error: Error,
     },
     // session
+    /// A UDP socket cannot send, or receive.
+    UdpError {
+        endpoint: SocketAddr,
+        error: Error,
+    },
     ListenSucceeded {
         address: IpAddr,
         port: u16,
@@ -212,6 +222,16 @@ pub enum PerformanceWarning {
     MemoryLimitTooLow = 1000,
 }
 
+/// libtorrent's `peer_blocked_alert::reason_t`, those that there are here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum BlockedReason {
+    PortFilter = 1,
+    PrivilegedPorts = 3,
+    UtpDisabled = 4,
+    TcpDisabled = 5,
+}
+
 /// libtorrent's `close_reason_t`: why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(i32)]
@@ -221,6 +241,7 @@ pub enum CloseReason {
     DuplicatePeerId = 1,
     TorrentRemoved = 2,
     NoMemory = 3,
+    PortBlocked = 4,
     Blocked = 5,
     UploadToUpload = 6,
     NotInterestedUploadOnly = 7,

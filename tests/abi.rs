@@ -412,6 +412,7 @@ fn rust_has_the_same_sizes() {
         ffi::files: et_file_info;
         ffi::download_queue: et_partial_piece_info;
         ffi::peers: et_peer_info;
+        ffi::port_filter: et_port_rule;
         ffi::trackers: et_tracker_info et_tracker_entry et_web_seed_info;
         ffi::storage: et_storage_stats_info et_lookbehind_info;
         ffi::reader: et_reader_options;
@@ -423,7 +424,7 @@ fn rust_has_the_same_sizes() {
             et_torrent_finished_alert et_torrent_error_alert et_file_error_alert et_metadata_received_alert
             et_metadata_failed_alert et_file_completed_alert et_piece_finished_alert et_hash_failed_alert
             et_piece_evicted_alert et_peer_connect_alert et_peer_disconnected_alert et_peer_ban_alert
-            et_peer_snubbed_alert et_peer_unsnubbed_alert et_tracker_announce_alert et_tracker_reply_alert
+            et_peer_snubbed_alert et_peer_unsnubbed_alert et_peer_blocked_alert et_udp_error_alert et_tracker_announce_alert et_tracker_reply_alert
             et_tracker_warning_alert et_tracker_error_alert et_dht_reply_alert et_dht_bootstrap_alert
             et_listen_succeeded_alert et_listen_failed_alert et_external_ip_alert et_socks5_alert et_performance_alert
             et_reader_ready_alert et_reader_stalled_alert et_prebuffer_progress_alert et_memory_pressure_alert

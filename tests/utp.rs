@@ -2,6 +2,10 @@
 
 mod common;
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::network::{in_own_network, ip};
 use common::ours::{self, Alerts, CLOSE};
 use common::peers::{Source, Torrent};
 use elementum_torrent::session::{PeerFlags, Session, StorageIndex};
@@ -34,6 +38,31 @@ fn two_of_ours_meet_by_utp() {
     ours::stream_all(&session, index, &torrent);
     session.close(CLOSE).unwrap();
     seed.close(CLOSE).unwrap();
+}
+
+/// What it may not send it tells, and not often. That somebody cannot be reached is none of its faults.
+#[test]
+fn a_socket_that_may_not_send_says_so() {
+    in_own_network("a_socket_that_may_not_send_says_so", &[("out0", 7)], |_capture| {
+        ip("route add prohibit 192.0.2.0/24");
+        ip("route add unreachable 198.51.100.0/24");
+        let session = ours::open_with(|s| {
+            s.set_str("listen_interfaces", "0.0.0.0:0").unwrap();
+            s.set_bool("enable_outgoing_tcp", false).unwrap();
+        });
+        let torrent = Torrent::make("not sent", 200_000, 1, &[]);
+        let mut params = ours::params(&torrent, Source::File);
+        let far = |a: u8, b, c| (1..20).map(move |n| SocketAddr::from(([a, b, c, n], 6881)));
+        params.peers = far(192, 0, 2).chain(far(198, 51, 100)).collect();
+        session.add_torrent(params).unwrap();
+        let mut alerts = Alerts::default();
+        let told = alerts.wait(&session, "udp_error", " endpoint=192.0.2.");
+        assert!(told.contains("Permission denied"), "{told}");
+        std::thread::sleep(Duration::from_secs(3));
+        assert!((2..=5).contains(&alerts.count(&session, "udp_error", "")), "{:#?}", alerts.heard);
+        assert_eq!(alerts.count(&session, "udp_error", "198.51."), 0);
+        session.close(CLOSE).unwrap();
+    });
 }
 
 /// A packet of uTP without payload.

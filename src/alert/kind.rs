@@ -83,9 +83,11 @@ kinds! {
     FILE_ERROR = high(43, c"file_error", category::STATUS | category::ERROR | category::STORAGE);
     METADATA_FAILED = normal(44, c"metadata_failed", category::ERROR);
     METADATA_RECEIVED = normal(45, c"metadata_received", category::STATUS);
+    UDP_ERROR = normal(46, c"udp_error", category::ERROR);
     EXTERNAL_IP = normal(47, c"external_ip", category::STATUS);
     LISTEN_FAILED = critical(48, c"listen_failed", category::STATUS | category::ERROR);
     LISTEN_SUCCEEDED = Kind { always: false, ..critical(49, c"listen_succeeded", category::STATUS) };
+    PEER_BLOCKED = normal(54, c"peer_blocked", category::IP_BLOCK);
     DHT_BOOTSTRAP = normal(62, c"dht_bootstrap", category::DHT);
     TORRENT_ERROR = high(64, c"torrent_error", category::STATUS | category::ERROR);
     ADD_TORRENT = critical(67, c"add_torrent", category::STATUS);
@@ -153,6 +155,8 @@ impl Alert {
             Self::PeerBan { .. } => &PEER_BAN,
             Self::PeerSnubbed { .. } => &PEER_SNUBBED,
             Self::PeerUnsnubbed { .. } => &PEER_UNSNUBBED,
+            Self::PeerBlocked { .. } => &PEER_BLOCKED,
+            Self::UdpError { .. } => &UDP_ERROR,
             Self::TrackerAnnounce { .. } => &TRACKER_ANNOUNCE,
             Self::TrackerReply { .. } => &TRACKER_REPLY,
             Self::TrackerWarning { .. } => &TRACKER_WARNING,

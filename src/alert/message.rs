@@ -181,6 +181,16 @@ impl Fields<'_, '_, '_> {
             6 => self.read::<et_file_completed_alert>().and_then(|r| self.number("file", r.file)),
             18 | 27 | 1003 => self.read::<et_piece_finished_alert>().and_then(|r| self.number("piece", r.piece)),
             19..=24 => self.peer(id),
+            46 => {
+                let r: et_udp_error_alert = self.read()?;
+                self.endpoint(r.endpoint)?;
+                self.error(r.error)
+            }
+            54 => {
+                let r: et_peer_blocked_alert = self.read()?;
+                self.endpoint(r.endpoint)?;
+                self.word("by", blocked(r.reason))
+            }
             11 | 12 | 15 | 17 => self.tracker(id),
             16 => self.read::<et_dht_reply_alert>().and_then(|r| self.number("peers", r.num_peers)),
             47 => self.read::<et_external_ip_alert>().and_then(|r| self.endpoint(r.endpoint)),
@@ -283,6 +293,16 @@ fn event(number: i32) -> &'static str {
     }
 }
 
+fn blocked(reason: i32) -> &'static str {
+    match reason {
+        1 => "port_filter",
+        3 => "privileged_ports",
+        4 => "utp_disabled",
+        5 => "tcp_disabled",
+        _ => "?",
+    }
+}
+
 /// What a connection runs over.
 fn carrier(socket_type: et_socket_type) -> &'static str {
     match socket_type {
@@ -300,7 +320,7 @@ mod tests {
 
     use super::*;
     use crate::alert::pack::{Stamp, pack};
-    use crate::alert::{Alert, TorrentState};
+    use crate::alert::{Alert, BlockedReason, TorrentState};
     use crate::base::error::{Error, Status};
 
     fn line(torrent: u64, alert: &Alert) -> String {
@@ -314,6 +334,9 @@ mod tests {
         let changed = Alert::StateChanged { state: TorrentState::Seeding, prev_state: TorrentState::Downloading };
         assert_eq!(line(0x1_0000_0001, &changed), "state_changed torrent=4294967297 from=downloading to=seeding");
         assert_eq!(line(0, &Alert::DhtBootstrap), "dht_bootstrap");
+        let endpoint = "192.0.2.1:25".parse().expect("an address");
+        let blocked = Alert::PeerBlocked { endpoint, reason: BlockedReason::PortFilter };
+        assert_eq!(line(0, &blocked), "peer_blocked endpoint=192.0.2.1:25 by=port_filter");
         let failed = Alert::TrackerError {
             url: "http://t.example/secret/announce".into(),
             times_in_row: 2,

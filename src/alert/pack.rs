@@ -184,6 +184,17 @@ pub fn pack(out: &mut Vec<u8>, stamp: Stamp, alert: &Alert) {
             peer_id: *peer_id,
             reserved: 0,
         }),
+        Alert::PeerBlocked { endpoint, reason } => record(out, stamp, kind, |base, _| et_peer_blocked_alert {
+            base,
+            endpoint: endpoint.into(),
+            reason: *reason as i32,
+            reserved: 0,
+        }),
+        Alert::UdpError { endpoint, error } => record(out, stamp, kind, |base, s| et_udp_error_alert {
+            base,
+            endpoint: endpoint.into(),
+            error: s.error(error),
+        }),
         Alert::TrackerAnnounce { .. }
         | Alert::TrackerReply { .. }
         | Alert::TrackerWarning { .. }

@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::record::{et_alert, et_alert_error, et_endpoint, et_info_hashes, et_text};
 use super::types::{
-    et_announce_event, et_close_reason, et_direction, et_file_index, et_operation, et_performance_warning,
-    et_piece_index, et_socket_type, et_torrent_state,
+    et_announce_event, et_blocked_reason, et_close_reason, et_direction, et_file_index, et_operation,
+    et_performance_warning, et_piece_index, et_socket_type, et_torrent_state,
 };
 
 /// `ET_ALERT_ADD_TORRENT`: a torrent was added, or could not be. Every call of `et_session_add_torrent` on an open session has one;
@@ -230,6 +230,31 @@ pub struct et_peer_unsnubbed_alert {
     pub endpoint: et_endpoint,
     pub peer_id: [u8; 20],
     pub reserved: u32,
+}
+
+/// `ET_ALERT_PEER_BLOCKED`: a peer is not dialled, is disconnected, or is not let in, for what the settings or `et_session_set_port_filter` say.
+/// Told of those that a tracker, the DHT, other peers or the program name, and of those that come. Not of each: ten a second and a hundred at once
+/// at most of a session, and fifty of one answer. A banned peer has an `et_peer_ban_alert` instead.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct et_peer_blocked_alert {
+    pub base: et_alert,
+    pub endpoint: et_endpoint,
+    /// `ET_BLOCKED_*`.
+    pub reason: et_blocked_reason,
+    pub reserved: u32,
+}
+
+/// `ET_ALERT_UDP_ERROR`: a UDP socket of the session's (uTP and UDP trackers) cannot send, or receive. Once a second and socket at most. That
+/// nobody is at an address, or no route leads to it, is no such error.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct et_udp_error_alert {
+    pub base: et_alert,
+    /// To whom it was to be sent; the socket's own where receiving failed.
+    pub endpoint: et_endpoint,
+    /// Its operation is `ET_OPERATION_SOCK_WRITE` or `ET_OPERATION_SOCK_READ`.
+    pub error: et_alert_error,
 }
 
 /// `ET_ALERT_TRACKER_ANNOUNCE`: a tracker is being told of us.

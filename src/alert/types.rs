@@ -22,6 +22,9 @@ pub type et_operation = i32;
 /// Why a connection ended: `ET_CLOSE_*`.
 pub type et_close_reason = i32;
 
+/// Why a peer is blocked: `ET_BLOCKED_*`.
+pub type et_blocked_reason = i32;
+
 /// What a tracker is told: `ET_EVENT_*`.
 pub type et_announce_event = i32;
 

@@ -71,6 +71,7 @@
 #[cfg(any(test, feature = "audit"))]
 pub mod audit;
 pub mod bandwidth;
+mod blocked_peers;
 pub mod cache;
 pub mod config;
 pub mod content;

@@ -18,7 +18,7 @@ use super::swarm::turnover::{Need, Newcomer, PeerRank, Why};
 use super::swarm::urgency::Urgency;
 use super::swarm::{Swarm, pex};
 use super::torrent::Torrent;
-use crate::alert::{Alert, CloseReason, SocketType};
+use crate::alert::{Alert, BlockedReason, CloseReason, SocketType};
 use crate::base::error::{Error, Operation};
 use crate::base::time::Time;
 use crate::memory::credits::Credits;
@@ -103,6 +103,9 @@ impl Torrent {
             Some(CloseReason::TorrentRemoved)
         } else if self.swarm.list().is_banned(address) || !incoming && self.is_stranger(address) {
             Some(CloseReason::Blocked)
+        } else if let Some(blocked) = self.blocked(address).filter(|_| !incoming) {
+            // It was not when the dial began.
+            Some(blocked.closes_with())
         } else if *peer_id == self.config.peer_id {
             Some(CloseReason::SelfConnection)
         } else if self.is_duplicate(now, address, peer_id) {
@@ -123,7 +126,7 @@ impl Torrent {
             // Through no fault of its own.
             CloseReason::TorrentRemoved | CloseReason::TooManyConnections => {
                 let rest = if self.a_read_waits() { SOON.min(limits.min_reconnect) } else { limits.min_reconnect };
-                self.swarm.list_mut().dial_deferred(now + rest, address);
+                self.swarm.list_mut().dial_deferred(now + rest, address, &limits);
             }
             _ => self.swarm.list_mut().dial_failed(now, address, &limits),
         }
@@ -171,17 +174,19 @@ impl Torrent {
     /// Takes in who was named; how many are new candidates.
     fn hear_of_peers(&mut self, now: Time, source: PeerSource, addresses: &[SocketAddr]) -> u32 {
         let limits = self.swarm_limits();
+        self.tell_blocked_of(addresses);
         self.swarm.list_mut().add_answer(now, addresses, source, &limits) as u32
     }
 
     /// A caller names a peer, and is told by an alert how the dial went. Of one that is here already nothing is told.
     pub fn connect_peer(&mut self, now: Time, address: SocketAddr) {
-        let limits = self.swarm_limits();
+        self.hear_of_peers(now, PeerSource::MANUAL, &[address]);
+        let (blocked, limits) = (self.blocked(address), self.swarm_limits());
         let list = self.swarm.list_mut();
-        let allowed = limits.allow(address) && !list.is_banned(address);
-        list.add(now, address, PeerSource::MANUAL, &limits);
+        let allowed = blocked.is_none() && limits.allow(address) && !list.is_banned(address);
         if !allowed || !list.await_dial(now, address) {
-            let reason = if allowed { CloseReason::TooManyConnections } else { CloseReason::Blocked };
+            let refused = blocked.map_or(CloseReason::Blocked, BlockedReason::closes_with);
+            let reason = if allowed { CloseReason::TooManyConnections } else { refused };
             self.tell_dial(address, DialFailure { reason, error: None });
         }
         self.dial(now);
@@ -208,7 +213,8 @@ impl Torrent {
     }
 
     pub fn dial_deferred(&mut self, now: Time, address: SocketAddr) {
-        self.swarm.list_mut().dial_deferred(now + DEFERRED, address);
+        let limits = self.swarm_limits();
+        self.swarm.list_mut().dial_deferred(now + DEFERRED, address, &limits);
     }
 
     /// Dials what may be dialled.
@@ -234,7 +240,7 @@ impl Torrent {
         }
     }
 
-    fn tell_dial(&mut self, endpoint: SocketAddr, DialFailure { reason, error }: DialFailure) {
+    pub(super) fn tell_dial(&mut self, endpoint: SocketAddr, DialFailure { reason, error }: DialFailure) {
         let operation = error.as_ref().map_or(Operation::Connect, |e: &Error| e.operation);
         let socket_type = SocketType::Tcp;
         self.alert(Alert::PeerDisconnected { endpoint, peer_id: [0; 20], socket_type, operation, reason, error });

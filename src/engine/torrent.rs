@@ -205,7 +205,11 @@ impl Torrent {
         if Arc::ptr_eq(&self.config.settings, &settings) {
             return;
         }
+        let blocks_more = settings.no_connect_privileged_ports && !self.config.settings.no_connect_privileged_ports;
         self.config.settings = settings;
+        if blocks_more {
+            self.drop_blocked(now);
+        }
         self.choker.rules_changed(now, &self.choker_rules());
         self.part_with_surplus(now);
         self.requests.demand_changed();

@@ -2,8 +2,8 @@
 
 use crate::alert::record::et_storage_index;
 use crate::alert::types::{
-    et_alert_categories, et_alert_type, et_announce_event, et_close_reason, et_direction, et_info_hash_versions,
-    et_operation, et_performance_warning, et_socket_type, et_torrent_state,
+    et_alert_categories, et_alert_type, et_announce_event, et_blocked_reason, et_close_reason, et_direction,
+    et_info_hash_versions, et_operation, et_performance_warning, et_socket_type, et_torrent_state,
 };
 
 /// No torrent. Never a torrent's storage index.
@@ -80,6 +80,8 @@ pub const ET_CLOSE_NONE: et_close_reason = 0;
 pub const ET_CLOSE_DUPLICATE_PEER_ID: et_close_reason = 1;
 pub const ET_CLOSE_TORRENT_REMOVED: et_close_reason = 2;
 pub const ET_CLOSE_NO_MEMORY: et_close_reason = 3;
+/// It is at a port that `et_session_set_port_filter` blocks.
+pub const ET_CLOSE_PORT_BLOCKED: et_close_reason = 4;
 pub const ET_CLOSE_BLOCKED: et_close_reason = 5;
 pub const ET_CLOSE_UPLOAD_TO_UPLOAD: et_close_reason = 6;
 pub const ET_CLOSE_NOT_INTERESTED_UPLOAD_ONLY: et_close_reason = 7;
@@ -102,6 +104,20 @@ pub const ET_CLOSE_MESSAGE_TOO_BIG: et_close_reason = 261;
 pub const ET_CLOSE_INVALID_MESSAGE: et_close_reason = 262;
 /// The peer sent data that fails its hash.
 pub const ET_CLOSE_CORRUPT_DATA: et_close_reason = 1000;
+
+/// `et_session_set_port_filter` blocks its port.
+pub const ET_BLOCKED_PORT_FILTER: et_blocked_reason = 1;
+/// Its port is below 1024, and `no_connect_privileged_ports` is on.
+pub const ET_BLOCKED_PRIVILEGED_PORTS: et_blocked_reason = 3;
+/// It came by uTP, and `enable_incoming_utp` is off.
+pub const ET_BLOCKED_UTP_DISABLED: et_blocked_reason = 4;
+/// It came by TCP in the moment in which `enable_incoming_tcp` was switched off. After that nothing listens, and nobody comes.
+pub const ET_BLOCKED_TCP_DISABLED: et_blocked_reason = 5;
+
+/// What holds for ports: `ET_PORT_*` bits, in `et_port_rule`.
+pub type et_port_access = u32;
+/// Nobody is dialled there.
+pub const ET_PORT_BLOCKED: et_port_access = 0x1;
 
 /// A priority of a piece or a file: 0 to 7.
 pub type et_priority = u8;
@@ -243,9 +259,11 @@ pub const ET_ALERT_TORRENT_CHECKED: et_alert_type = 41;
 pub const ET_ALERT_FILE_ERROR: et_alert_type = 43;
 pub const ET_ALERT_METADATA_FAILED: et_alert_type = 44;
 pub const ET_ALERT_METADATA_RECEIVED: et_alert_type = 45;
+pub const ET_ALERT_UDP_ERROR: et_alert_type = 46;
 pub const ET_ALERT_EXTERNAL_IP: et_alert_type = 47;
 pub const ET_ALERT_LISTEN_FAILED: et_alert_type = 48;
 pub const ET_ALERT_LISTEN_SUCCEEDED: et_alert_type = 49;
+pub const ET_ALERT_PEER_BLOCKED: et_alert_type = 54;
 pub const ET_ALERT_DHT_BOOTSTRAP: et_alert_type = 62;
 pub const ET_ALERT_TORRENT_ERROR: et_alert_type = 64;
 pub const ET_ALERT_ADD_TORRENT: et_alert_type = 67;
@@ -271,7 +289,7 @@ mod tests {
     use super::*;
     use crate::alert::category;
     use crate::alert::kind;
-    use crate::alert::{AnnounceEvent, CloseReason, PerformanceWarning, SocketType, TorrentState};
+    use crate::alert::{AnnounceEvent, BlockedReason, CloseReason, PerformanceWarning, SocketType, TorrentState};
     use crate::base::error::Operation;
     use crate::metainfo::FileFlags;
     use crate::session::{PeerFlags, PeerSource, RemoveFlags, TorrentFlags};
@@ -401,6 +419,7 @@ mod tests {
                     (&C::DuplicatePeerId, C::DuplicatePeerId as i32),
                     (&C::TorrentRemoved, C::TorrentRemoved as i32),
                     (&C::NoMemory, C::NoMemory as i32),
+                    (&C::PortBlocked, C::PortBlocked as i32),
                     (&C::Blocked, C::Blocked as i32),
                     (&C::UploadToUpload, C::UploadToUpload as i32),
                     (&C::NotInterestedUploadOnly, C::NotInterestedUploadOnly as i32),
@@ -448,6 +467,15 @@ mod tests {
                     (&AnnounceEvent::Completed, AnnounceEvent::Completed as i32),
                     (&AnnounceEvent::Started, AnnounceEvent::Started as i32),
                     (&AnnounceEvent::Stopped, AnnounceEvent::Stopped as i32),
+                ],
+            ),
+            (
+                "BLOCKED",
+                &[
+                    (&BlockedReason::PortFilter, BlockedReason::PortFilter as i32),
+                    (&BlockedReason::PrivilegedPorts, BlockedReason::PrivilegedPorts as i32),
+                    (&BlockedReason::UtpDisabled, BlockedReason::UtpDisabled as i32),
+                    (&BlockedReason::TcpDisabled, BlockedReason::TcpDisabled as i32),
                 ],
             ),
             ("PERFORMANCE", &[(&PerformanceWarning::MemoryLimitTooLow, PerformanceWarning::MemoryLimitTooLow as i32)]),

@@ -22,6 +22,7 @@ pub mod files;
 pub mod info_hash;
 pub mod peers;
 pub mod pieces;
+pub mod port_filter;
 pub mod priorities;
 pub mod reader;
 pub mod reader_status;

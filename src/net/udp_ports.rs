@@ -17,6 +17,7 @@ use super::egress::route::Traffic;
 use super::egress::{Egress, any_source};
 use super::open_sockets::{Open, OpenSockets};
 use super::udp_port::{Datagram, UdpPort};
+use super::utp::notices::{Noticed, Notices};
 use super::utp::socket::UtpSocket;
 use super::utp::stream::UtpStream;
 use crate::base::address::{canonical, is_of_local_network};
@@ -87,6 +88,7 @@ pub struct UdpPorts {
     relayed: tokio::sync::Mutex<Relayed>,
     others: RwLock<Others>,
     rng: Mutex<fastrand::Rng>,
+    noticed: Noticed,
 }
 
 impl Reach {
@@ -105,12 +107,14 @@ impl Reach {
 }
 
 impl UdpPorts {
-    pub fn new(rng: fastrand::Rng) -> Arc<Self> {
+    /// `noticed`: what its sockets have to tell goes there.
+    pub fn new(rng: fastrand::Rng, noticed: Noticed) -> Arc<Self> {
         Arc::new(Self {
             places: Mutex::default(),
             relayed: Default::default(),
             others: RwLock::default(),
             rng: Mutex::new(rng),
+            noticed,
         })
     }
 
@@ -243,7 +247,7 @@ impl UdpPorts {
         let (stop, open) = (CancellationToken::new(), Arc::new(OpenSockets::default()));
         // Not of this thread, which may be a caller's: nothing of ours is to be left behind in it.
         let rng = self.rng.lock().fork();
-        let (socket, asked) = UtpSocket::over(port, accepts, rng, stop.clone());
+        let (socket, asked) = UtpSocket::over(port, accepts, rng, stop.clone(), Notices::new(self.noticed.clone()));
         let (ports, running, is_open) = (Arc::downgrade(self), socket.clone(), Open::new(&open));
         tokio::spawn(async move {
             let others = |datagram: Datagram<'_>| {
@@ -301,6 +305,7 @@ impl UdpPorts {
 mod tests {
     use super::*;
     use crate::net::egress;
+    use crate::net::utp::notices;
 
     #[test]
     fn a_socket_reaches_those_of_its_family_and_kind() {
@@ -325,7 +330,7 @@ mod tests {
 
     #[tokio::test]
     async fn sockets_are_shared_and_a_spare_one_is_opened_where_none_leads() {
-        let (egress, ports) = (egress::direct(), UdpPorts::new(fastrand::Rng::with_seed(1)));
+        let (egress, ports) = (egress::direct(), UdpPorts::new(fastrand::Rng::with_seed(1), notices::channel().0));
         let here = Source::from("127.0.0.1".parse::<IpAddr>().expect("an address"));
         let port = egress.udp_port(Traffic::Peers, &here, 0).expect("bound");
         let (listens, _) = ports.listen(port, Reach::of(&here, false, None), true);

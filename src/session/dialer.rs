@@ -13,7 +13,7 @@ use super::peer_io::LetIn;
 use super::shared::{Freed, ROOM_PAUSE, Shared};
 use super::ways::{seconds, timed_out};
 use super::{greeting, peer_io, ways};
-use crate::alert::CloseReason;
+use crate::alert::{BlockedReason, CloseReason};
 use crate::base::error::Operation;
 use crate::engine::swarm::dial::{DIAL_ASKED_AGAIN, DIAL_PATIENCE, Dial};
 use crate::engine::swarm::urgency::Urgency;
@@ -101,6 +101,15 @@ async fn meet(driver: Arc<Driver>, dial: Dial, mut permit: ConnectionPermit) {
 
 /// A connection came, by whichever way. It is noted now, in the order of coming: else those before it could crowd out one that came last.
 pub fn accept(session: &Arc<Shared>, transport: Transport, address: SocketAddr) {
+    let settings = session.settings();
+    let (accepted, blocked) = match transport {
+        Transport::Tcp(_) => (settings.enable_incoming_tcp, BlockedReason::TcpDisabled),
+        Transport::Utp(_) => (settings.enable_incoming_utp, BlockedReason::UtpDisabled),
+    };
+    // It came in the moment in which that was changed.
+    if !accepted {
+        return session.tell_blocked(address, blocked);
+    }
     let guest = session.half_open.enter(address.ip());
     let accepting = session.clone();
     let carrier = if matches!(transport, Transport::Utp(_)) { Carrier::Utp } else { Carrier::Tcp };

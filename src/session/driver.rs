@@ -224,6 +224,8 @@ impl Driver {
         // One that is removed meanwhile need not.
         let _ = self.command(|core, now| {
             core.set_listen_port(self.session.listening.port());
+            let ports = self.session.port_filter.read().clone();
+            core.set_port_filter(now, &ports);
             self.tell_limit(core);
             core.set_settings(now, self.session.settings());
             core.set_session_paused(now, self.session.paused.load(Ordering::Acquire));
@@ -264,7 +266,7 @@ impl Driver {
         output.urgency_changed = self.waiters.set(core.urgency());
         self.gives_way.store(core.gives_way(), Ordering::Relaxed);
         let silent = self.silent.load(Ordering::Acquire);
-        for alert in output.alerts.drain(..).filter(|_| !silent) {
+        for alert in output.alerts.drain(..).filter(|alert| !silent && self.session.is_news(alert)) {
             match &alert {
                 Alert::TorrentFinished => core.set_completed_time(unix_now()),
                 Alert::MetadataReceived => self.session.torrents.lock().name(self.index, &core.info_hashes()),

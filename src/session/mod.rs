@@ -20,6 +20,7 @@ mod hash_batch;
 mod host_addresses;
 mod listen_sockets;
 mod listening;
+mod news_limit;
 pub mod params;
 mod peer_io;
 mod reader;
@@ -53,6 +54,7 @@ pub use crate::engine::readers::reader::ReaderOptions;
 pub use crate::engine::readers::status::ReaderStatus;
 pub use crate::engine::status::{PartialPiece, PeerFlags, PeerInfo, TorrentStatus};
 pub use crate::engine::swarm::peer_list::PeerSource;
+pub use crate::engine::swarm::port_filter::{PortAccess, PortFilter, PortRule};
 pub use crate::engine::trackers::TrackerStatus;
 pub use crate::session::params::{AddTorrentError, AddTorrentParams, RemoveFlags, TorrentSource};
 pub use crate::session::reader::{Reader, Whence};
@@ -386,6 +388,14 @@ impl Session {
     pub fn add_dht_node(&self, host: &str, port: u16) -> Result<()> {
         check_open(&self.shared)?;
         dht_search::add_node(&self.shared, host, port)
+    }
+
+    /// Sets the ports at which no peer is dialled, of all torrents.
+    pub fn set_port_filter(&self, rules: &[PortRule]) -> Result<()> {
+        check_open(&self.shared)?;
+        *self.shared.port_filter.write() = Arc::new(PortFilter::of(rules));
+        self.shared.drivers().iter().for_each(Driver::keep_up);
+        Ok(())
     }
 
     /// Changes the memory limit, also downwards: then pieces are evicted until it holds.

@@ -16,12 +16,13 @@ use super::deletions::Deletions;
 use super::driver::Driver;
 use super::hash_batch::HashBatch;
 use super::listen_sockets::Listening;
+use super::news_limit::NewsLimit;
 use super::receive_buffers::ReceiveBuffers;
 use super::registry::Registry;
 use super::runtime::SignalsBlocked;
 use super::session_dht::SessionDht;
 use super::session_totals::SessionTotals;
-use crate::alert::Alert;
+use crate::alert::{Alert, BlockedReason};
 use crate::base::error::{Error, Operation, Result, Status};
 use crate::base::storage_index::StorageIndex;
 use crate::base::time::Time;
@@ -31,6 +32,7 @@ use crate::disk::file_pool::FilePool;
 use crate::engine::Torrent;
 use crate::engine::cache::share::Shares;
 use crate::engine::swarm::external_ip::{ExternalIp, Voter};
+use crate::engine::swarm::port_filter::PortFilter;
 use crate::engine::swarm::turnover::{Need, Newcomer};
 use crate::memory::pool::{BLOCK_SIZE, Pool};
 use crate::net::connection_limit::{ConnectionLimit, Kind};
@@ -40,6 +42,7 @@ use crate::net::egress::{Egress, ProxyFailure};
 use crate::net::half_open::HalfOpen;
 use crate::net::rate_limit::RateLimiter;
 use crate::net::udp_ports::UdpPorts;
+use crate::net::utp::notices::{self, Notice};
 use crate::settings::Settings;
 use crate::wire::Handshake;
 
@@ -67,6 +70,9 @@ pub struct Shared {
     runtime: Handle,
     settings: RwLock<Arc<Settings>>,
     changing: Mutex<()>,
+    /// Whom no torrent dials.
+    pub port_filter: RwLock<Arc<PortFilter>>,
+    blocked_news: NewsLimit,
     pub alerts: AlertQueue,
     pub pool: Arc<Pool>,
     pub shares: Arc<Shares>,
@@ -116,7 +122,8 @@ impl Shared {
         let rate = |limit: i64| RateLimiter::new(u32::try_from(limit).unwrap_or(0));
         let (egress, failures) = Egress::new(Route::of(&settings), SocketOptions::of(&settings));
         let egress = Arc::new(egress);
-        let udp_ports = UdpPorts::new(rng.fork());
+        let (noticed, notices) = notices::channel();
+        let udp_ports = UdpPorts::new(rng.fork(), noticed);
         let trackers = {
             let _context = runtime.enter();
             TrackerClient::new(&tracker_options(&settings), egress.clone(), udp_ports.clone())?
@@ -135,6 +142,8 @@ impl Shared {
             udp_announce_slots: AnnounceSlots::new(MAX_UDP_ANNOUNCES),
             totals: Mutex::new(SessionTotals::default()),
             changing: Mutex::new(()),
+            port_filter: RwLock::default(),
+            blocked_news: NewsLimit::default(),
             connections: ConnectionLimit::new(connections(&settings)),
             half_open: Arc::default(),
             deletions: Arc::default(),
@@ -157,6 +166,7 @@ impl Shared {
             settings: RwLock::new(Arc::new(settings)),
         });
         session.follow_proxy(&session.egress(), failures);
+        session.hear_sockets(notices);
         Ok(session)
     }
 
@@ -190,6 +200,39 @@ impl Shared {
                 }
             }
         });
+    }
+
+    /// Posts what UDP sockets tell, as long as there are any.
+    fn hear_sockets(self: &Arc<Self>, mut notices: Receiver<Notice>) {
+        let session = Arc::downgrade(self);
+        self.spawn(async move {
+            while let Some(notice) = notices.recv().await {
+                let Some(session) = session.upgrade() else { return };
+                match notice {
+                    Notice::Failed { endpoint, error } => {
+                        session.alerts.post(StorageIndex::INVALID, &Alert::UdpError { endpoint, error });
+                    }
+                    // Others let nobody in for other reasons: nobody listens by them.
+                    Notice::Refused(from) if !session.settings().enable_incoming_utp => {
+                        session.tell_blocked(from, BlockedReason::UtpDisabled);
+                    }
+                    Notice::Refused(_) => {}
+                }
+            }
+        });
+    }
+
+    /// One that came, and is not let in.
+    pub fn tell_blocked(&self, endpoint: SocketAddr, reason: BlockedReason) {
+        let alert = Alert::PeerBlocked { endpoint, reason };
+        if self.is_news(&alert) {
+            self.alerts.post(StorageIndex::INVALID, &alert);
+        }
+    }
+
+    /// Is it to be posted? Of some there may be any number.
+    pub fn is_news(&self, alert: &Alert) -> bool {
+        !matches!(alert, Alert::PeerBlocked { .. }) || self.blocked_news.allows(self.now())
     }
 
     /// When a proxy works again that failed, what failed by it is tried anew.

@@ -119,6 +119,7 @@ static void of_sessions(et_session *s)
     et_info_hashes unknown = { .has = ET_INFO_HASH_V1, .v1 = { 1 } };
     et_alert_batch batch = { .struct_size = sizeof batch };
     et_torrent_status_info status;
+    et_port_rule ports = { sizeof ports, 2, 1, ET_PORT_BLOCKED };
     struct rlimit before;
     int32_t fd = -7;
 
@@ -135,6 +136,7 @@ static void of_sessions(et_session *s)
     GETS(ET_ERR_BUFFER_TOO_SMALL, et_session_torrents, s, &index, 1, &len);
     GETS(ET_ERR_NOT_FOUND, et_session_find_torrent, s, &unknown, &index);
     GETS(ET_ERR_INVALID_ARGUMENT, et_session_add_dht_node, s, KEY("localhost"), 65536);
+    GETS(ET_ERR_INVALID_ARGUMENT, et_session_set_port_filter, s, &ports, 1);
     GETS(ET_ERR_BUFFER_TOO_SMALL, et_session_pop_alerts, s, room, 8, &batch);
     GETS(ET_ERR_BUFFER_TOO_SMALL, et_torrent_statuses, s, &status, sizeof status, 1, &len);
     GETS(ET_ERR_INVALID_ARGUMENT, et_storage_set_limit, s, 262143);

@@ -33,6 +33,7 @@ static void session_calls(et_session *s, et_status expected)
     STATUS(expected, et_session_find_torrent(s, &hashes, &index, NULL));
     STATUS(expected, et_session_listen_port(s, &port, NULL));
     STATUS(expected, et_session_add_dht_node(s, KEY("localhost"), 1, NULL));
+    STATUS(expected, et_session_set_port_filter(s, NULL, 0, NULL));
     STATUS(expected, et_session_pop_alerts(s, room, sizeof room, &batch, NULL));
     STATUS(expected, et_session_wait_alerts(s, 0, NULL));
     STATUS(expected, et_session_wait_alerts(s, -1, NULL));
@@ -156,6 +157,7 @@ static void null_outputs(et_session *s, et_storage_index t, et_reader *r)
     STATUS(null, et_session_find_torrent(s, NULL, NULL, NULL));
     STATUS(null, et_session_listen_port(s, NULL, NULL));
     STATUS(null, et_session_add_dht_node(s, NULL, 3, 1, NULL));
+    STATUS(null, et_session_set_port_filter(s, NULL, 3, NULL));
     STATUS(null, et_session_pop_alerts(s, NULL, 0, NULL, NULL));
     STATUS(null, et_session_alert_fd(s, NULL, NULL));
     STATUS(null, et_torrent_status(s, t, NULL, NULL));
@@ -218,6 +220,7 @@ static void out_of_range(et_session *s, et_storage_index t, et_reader *r)
     et_add_torrent_params params = { .struct_size = sizeof params };
     et_storage_index index = 0;
     et_tracker_entry tracker = { .struct_size = sizeof tracker, .url = { KEY("udp://127.0.0.1:1/x") }, .tier = 256 };
+    et_port_rule ports = { sizeof ports, 81, 80, ET_PORT_BLOCKED };
 
     for (i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         et_piece_index piece = pieces[i];
@@ -252,6 +255,12 @@ static void out_of_range(et_session *s, et_storage_index t, et_reader *r)
     STATUS(invalid, et_session_remove_torrent(s, t, 0x10, NULL));
     STATUS(invalid, et_session_add_dht_node(s, KEY("localhost"), 0, NULL));
     STATUS(invalid, et_session_add_dht_node(s, KEY("localhost"), 65536, NULL));
+    STATUS(invalid, et_session_set_port_filter(s, &ports, 1, &error));
+    CHECK(strstr(error.message, "81") != NULL && strstr(error.message, "80") != NULL);
+    ports.last = 81;
+    ports.access = 2;
+    STATUS(invalid, et_session_set_port_filter(s, &ports, 1, &error));
+    CHECK(strstr(error.message, "0x2") != NULL);
     STATUS(invalid, et_storage_set_limit(s, 1, NULL));
     STATUS(invalid, et_storage_read(s, t, 0, 16385, buf, sizeof buf, &len, NULL));
     STATUS(invalid, et_reader_open(s, t, 0, &options, &reader, NULL));

@@ -97,6 +97,8 @@ func swarmPhrase(alert torrent.Alert, what string) string {
 		return fmt.Sprintf("peer %s does not send what it was asked for", a.Endpoint)
 	case *torrent.PeerUnsnubbed:
 		return fmt.Sprintf("peer %s sends again", a.Endpoint)
+	case *torrent.PeerBlocked:
+		return fmt.Sprintf("peer %s is blocked (%s)", a.Endpoint, a.Reason)
 	case *torrent.TrackerAnnounce:
 		return fmt.Sprintf("tracker %s is asked for peers of %s", trackerHost(a.URL), what)
 	case *torrent.TrackerReply:
@@ -122,6 +124,8 @@ func sessionPhrase(alert torrent.Alert) string {
 		return fmt.Sprintf("peers cannot connect to %s, and so fewer may be found: %s", plain(a.Interface), reason(a.Err))
 	case *torrent.Socks5:
 		return fmt.Sprintf("the proxy does not work, and nobody is reached without it: %s", reason(a.Err))
+	case *torrent.UDPError:
+		return fmt.Sprintf("nothing can be sent to %s by UDP: %s", a.Endpoint, reason(a.Err))
 	case *torrent.ExternalIP:
 		return fmt.Sprintf("peers see this service at %s", a.Endpoint.Addr())
 	case *torrent.Performance:

@@ -52,6 +52,12 @@ type AddTorrentParams struct {
 	MaxUploads      uint32
 }
 
+// PortRule is et_port_rule in Go's types.
+type PortRule struct {
+	First, Last uint16
+	Access      uint32
+}
+
 // TrackerEntry is et_tracker_entry in Go's types.
 type TrackerEntry struct {
 	URL  string

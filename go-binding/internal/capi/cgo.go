@@ -463,6 +463,22 @@ func (s *Session) AddDHTNode(host string, port int32) *Error {
 	})
 }
 
+// SetPortFilter is et_session_set_port_filter.
+func (s *Session) SetPortFilter(rules []PortRule) *Error {
+	raw := make([]C.et_port_rule, len(rules))
+	for i, rule := range rules {
+		raw[i] = C.et_port_rule{
+			struct_size: C.sizeof_et_port_rule,
+			first:       C.uint16_t(rule.First),
+			last:        C.uint16_t(rule.Last),
+			access:      C.et_port_access(rule.Access),
+		}
+	}
+	return s.call(func(p *C.et_session, e *C.et_error) C.et_status {
+		return C.et_session_set_port_filter(p, unsafe.SliceData(raw), C.size_t(len(raw)), e)
+	})
+}
+
 // Stats is et_session_stats.
 func (s *Session) Stats(out *SessionStatsInfo) *Error {
 	if !s.enter() {

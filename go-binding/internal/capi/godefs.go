@@ -58,6 +58,8 @@ type (
 	ListenSucceededAlert     C.et_listen_succeeded_alert
 	ListenFailedAlert        C.et_listen_failed_alert
 	ExternalIPAlert          C.et_external_ip_alert
+	PeerBlockedAlert         C.et_peer_blocked_alert
+	UDPErrorAlert            C.et_udp_error_alert
 	Socks5Alert              C.et_socks5_alert
 	PerformanceAlert         C.et_performance_alert
 	ReaderReadyAlert         C.et_reader_ready_alert
@@ -150,6 +152,7 @@ const (
 	CloseDuplicatePeerId            = C.ET_CLOSE_DUPLICATE_PEER_ID
 	CloseTorrentRemoved             = C.ET_CLOSE_TORRENT_REMOVED
 	CloseNoMemory                   = C.ET_CLOSE_NO_MEMORY
+	ClosePortBlocked                = C.ET_CLOSE_PORT_BLOCKED
 	CloseBlocked                    = C.ET_CLOSE_BLOCKED
 	CloseUploadToUpload             = C.ET_CLOSE_UPLOAD_TO_UPLOAD
 	CloseNotInterestedUploadOnly    = C.ET_CLOSE_NOT_INTERESTED_UPLOAD_ONLY
@@ -169,6 +172,11 @@ const (
 	CloseMessageTooBig              = C.ET_CLOSE_MESSAGE_TOO_BIG
 	CloseInvalidMessage             = C.ET_CLOSE_INVALID_MESSAGE
 	CloseCorruptData                = C.ET_CLOSE_CORRUPT_DATA
+	BlockedPortFilter               = C.ET_BLOCKED_PORT_FILTER
+	BlockedPrivilegedPorts          = C.ET_BLOCKED_PRIVILEGED_PORTS
+	BlockedUtpDisabled              = C.ET_BLOCKED_UTP_DISABLED
+	BlockedTcpDisabled              = C.ET_BLOCKED_TCP_DISABLED
+	PortBlocked                     = C.ET_PORT_BLOCKED
 	PriorityDontDownload            = C.ET_PRIORITY_DONT_DOWNLOAD
 	PriorityLow                     = C.ET_PRIORITY_LOW
 	PriorityDefault                 = C.ET_PRIORITY_DEFAULT
@@ -254,6 +262,8 @@ const (
 	AlertFileError                  = C.ET_ALERT_FILE_ERROR
 	AlertMetadataFailed             = C.ET_ALERT_METADATA_FAILED
 	AlertMetadataReceived           = C.ET_ALERT_METADATA_RECEIVED
+	AlertUdpError                   = C.ET_ALERT_UDP_ERROR
+	AlertPeerBlocked                = C.ET_ALERT_PEER_BLOCKED
 	AlertExternalIp                 = C.ET_ALERT_EXTERNAL_IP
 	AlertListenFailed               = C.ET_ALERT_LISTEN_FAILED
 	AlertListenSucceeded            = C.ET_ALERT_LISTEN_SUCCEEDED

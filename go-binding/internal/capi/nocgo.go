@@ -50,6 +50,7 @@ func (*Session) Torrents() ([]uint64, *Error)                                { r
 func (*Session) FindTorrent(hashes *InfoHashes) (uint64, *Error)             { return 0, unsupported() }
 func (*Session) ListenPort() (uint16, *Error)                                { return 0, unsupported() }
 func (*Session) AddDHTNode(host string, port int32) *Error                   { return unsupported() }
+func (*Session) SetPortFilter(rules []PortRule) *Error                       { return unsupported() }
 func (*Session) Stats(out *SessionStatsInfo) *Error                          { return unsupported() }
 func (*Session) PopAlerts(buffer Buffer, out *AlertBatch) *Error             { return unsupported() }
 func (*Session) AlertFD() (int, *Error)                                      { return 0, unsupported() }

@@ -419,6 +419,17 @@ type (
 		Base     Alert
 		Endpoint Endpoint
 	}
+	PeerBlockedAlert struct {
+		Base     Alert
+		Endpoint Endpoint
+		Reason   int32
+		Reserved uint32
+	}
+	UDPErrorAlert struct {
+		Base     Alert
+		Endpoint Endpoint
+		Error    AlertError
+	}
 	Socks5Alert struct {
 		Base  Alert
 		Error AlertError
@@ -613,6 +624,7 @@ const (
 	CloseDuplicatePeerId            = 0x1
 	CloseTorrentRemoved             = 0x2
 	CloseNoMemory                   = 0x3
+	ClosePortBlocked                = 0x4
 	CloseBlocked                    = 0x5
 	CloseUploadToUpload             = 0x6
 	CloseNotInterestedUploadOnly    = 0x7
@@ -632,6 +644,11 @@ const (
 	CloseMessageTooBig              = 0x105
 	CloseInvalidMessage             = 0x106
 	CloseCorruptData                = 0x3e8
+	BlockedPortFilter               = 0x1
+	BlockedPrivilegedPorts          = 0x3
+	BlockedUtpDisabled              = 0x4
+	BlockedTcpDisabled              = 0x5
+	PortBlocked                     = 0x1
 	PriorityDontDownload            = 0x0
 	PriorityLow                     = 0x1
 	PriorityDefault                 = 0x4
@@ -717,6 +734,8 @@ const (
 	AlertFileError                  = 0x2b
 	AlertMetadataFailed             = 0x2c
 	AlertMetadataReceived           = 0x2d
+	AlertUdpError                   = 0x2e
+	AlertPeerBlocked                = 0x36
 	AlertExternalIp                 = 0x2f
 	AlertListenFailed               = 0x30
 	AlertListenSucceeded            = 0x31

@@ -50,7 +50,7 @@ impl TrackerClient {
     /// As without any settings.
     #[cfg(test)]
     fn direct(options: &TrackerOptions) -> Self {
-        let ports = UdpPorts::new(fastrand::Rng::new());
+        let ports = UdpPorts::new(fastrand::Rng::new(), crate::net::utp::notices::channel().0);
         Self::new(options, crate::net::egress::direct(), ports).expect("a client")
     }
 

@@ -8,6 +8,7 @@ pub mod external_ip;
 mod parting;
 pub mod peer_list;
 pub mod pex;
+pub mod port_filter;
 pub mod shortage;
 pub mod smart_ban;
 pub mod torrent_view;
@@ -85,7 +86,9 @@ impl Swarm {
             self.list.set_seed(peer.address(), true);
         }
         let listens = peer.listens();
-        if let Some(address) = listens.filter(|_| parting == Parting::Fair && peer.activity().has_served()) {
+        let may_be_dialled = |address: &SocketAddr| self.list.blocked(*address, limits).is_none();
+        let served = parting == Parting::Fair && peer.activity().has_served();
+        if let Some(address) = listens.filter(|_| served).filter(may_be_dialled) {
             self.list.remember(address);
         }
         self.list.disconnected(now, peer.address(), parting, limits);

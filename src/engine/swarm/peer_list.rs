@@ -16,15 +16,18 @@
 //! Answers that name peers are of any length, and most of what they name may be dead. They take turns, as many of each at a time as an
 //! ordinary one has, and of a longer one at random: in that order they are kept and dialled. Who is named again comes before them.
 
+mod blocked;
 mod noted;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::noted::Noted;
 use super::dial::Dial;
+use super::port_filter::PortFilter;
 use crate::base::address::canonical;
 use crate::base::time::Time;
 use crate::wire::stream_kind::StreamKind;
@@ -178,8 +181,8 @@ impl SwarmLimits {
     pub fn allow(&self, address: SocketAddr) -> bool {
         let ip = address.ip();
         let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-        let least_port = if self.no_privileged_ports { 1024 } else { 1 };
-        address.port() >= least_port && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+        let port = address.port();
+        port != 0 && !self.blocks_port(port) && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
     }
 }
 
@@ -189,6 +192,8 @@ pub struct PeerList {
     peers: HashMap<SocketAddr, KnownPeer>,
     /// Port 0 stands for the whole address.
     banned: HashSet<SocketAddr>,
+    /// Nobody is dialled at these.
+    ports: Arc<PortFilter>,
     dialling: usize,
     connected: usize,
     /// Since when nobody is connected, and when that was last forgiven.
@@ -208,6 +213,7 @@ impl PeerList {
         Self {
             peers: HashMap::new(),
             banned: HashSet::new(),
+            ports: Arc::default(),
             dialling: 0,
             connected: 0,
             alone_since: now,
@@ -245,7 +251,7 @@ impl PeerList {
         let mut new = 0;
         let (mut room, mut room_again) = (MOST_DROPPED, MOST_DROPPED);
         for (at, address) in addresses.into_iter().enumerate() {
-            if !limits.allow(address) || self.is_banned(address) {
+            if !self.admits(address, limits) {
                 continue;
             }
             if let Some(known) = self.peers.get_mut(&address) {
@@ -360,23 +366,22 @@ impl PeerList {
     }
 
     /// A dial was put off, through no fault of the peer.
-    pub fn dial_deferred(&mut self, until: Time, address: SocketAddr) {
+    pub fn dial_deferred(&mut self, until: Time, address: SocketAddr, limits: &SwarmLimits) {
         if let Some(p) = self.peers.get_mut(&canonical(address))
             && std::mem::take(&mut p.dialling)
         {
             self.dialling -= 1;
             p.not_before = until;
+            self.drop_unwanted(address, limits);
         }
     }
 
-    /// A try ended: the peer is left alone for a while, or, if it was banned meanwhile, for good.
+    /// A try ended: the peer is left alone for a while, or, if it was banned or blocked meanwhile, for good.
     fn rest(&mut self, now: Time, address: SocketAddr, parting: Parting, limits: &SwarmLimits) {
-        let banned = self.is_banned(address);
-        let Some(p) = self.peers.get_mut(&address) else { return };
-        if banned && p.is_idle() {
-            self.peers.remove(&address);
+        if self.drop_unwanted(address, limits) {
             return;
         }
+        let Some(p) = self.peers.get_mut(&address) else { return };
         (p.fails, p.idle_ends) = match parting {
             Parting::Fair => (0, 0),
             Parting::Idle => (0, p.idle_ends.saturating_add(1)),
@@ -542,7 +547,8 @@ impl PeerList {
 
     /// Nobody is connected or being dialled any more.
     pub fn forget_connections(&mut self) {
-        self.peers.retain(|_, p| !p.is_passing() && !p.source.is_empty());
+        let ports = &self.ports;
+        self.peers.retain(|a, p| !p.is_passing() && !p.source.is_empty() && !ports.blocks(a.port()));
         self.peers.values_mut().for_each(|p| (p.connected, p.dialling, p.beside) = (false, false, false));
         (self.connected, self.dialling) = (0, 0);
     }

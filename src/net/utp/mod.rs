@@ -6,6 +6,7 @@ mod budget;
 mod congestion;
 pub mod connection;
 mod delay;
+pub mod notices;
 pub mod packet;
 mod path_mtu;
 mod reassembly;

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
 use super::connection::Connection;
+use super::notices::Notices;
 use super::packet::{Header, Packet, PacketType, SeqNr};
 use super::stream::{Shared, UtpStream};
 use super::syn_cookie::{Begin, SynCookies};
 use crate::base::address::canonical;
+use crate::base::error::Operation;
 use crate::base::time::Time;
 use crate::net::egress::proxy::Destination;
 use crate::net::udp_port::{Datagram, Trains, UdpPort};
@@ -45,6 +47,7 @@ pub struct UtpSocket {
     asked: mpsc::Sender<UtpStream>,
     /// All ends.
     stop: CancellationToken,
+    notices: Notices,
 }
 
 #[derive(Debug)]
@@ -63,6 +66,7 @@ impl UtpSocket {
         accepts: bool,
         rng: fastrand::Rng,
         stop: CancellationToken,
+        notices: Notices,
     ) -> (Arc<Self>, mpsc::Receiver<UtpStream>) {
         let (asked, incoming) = mpsc::channel(MOST_WAITING);
         let streams = Streams { by_id: HashMap::new(), rng, resets: 0, resets_since: Time::ZERO };
@@ -75,6 +79,7 @@ impl UtpSocket {
             cookies: SynCookies::default(),
             asked,
             stop,
+            notices,
         };
         (Arc::new(socket), incoming)
     }
@@ -93,10 +98,11 @@ impl UtpSocket {
 
     /// Sends a packet that is not of uTP. One that the system has no room for is lost, as others are on the way.
     pub fn send_other(&self, to: Destination<'_>, packet: &[u8]) -> io::Result<()> {
-        match to {
-            Destination::Address(to) => self.port.send(to, None, packet, packet.len()).map(drop),
-            Destination::Name(name, port) => self.port.send_by_name(name, port, packet),
-        }
+        let (sent, endpoint) = match to {
+            Destination::Address(to) => (self.port.send(to, None, packet, packet.len()).map(drop), to),
+            Destination::Name(name, port) => (self.port.send_by_name(name, port, packet), self.local()),
+        };
+        sent.inspect_err(|e| self.send_failed(endpoint, e))
     }
 
     /// Answers a packet that is not of uTP, from where it came to.
@@ -151,7 +157,10 @@ impl UtpSocket {
             match received {
                 Ok(()) => self.take_in(&trains, &others),
                 // About an earlier packet, or one that stays.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(e) => {
+                    self.notices.failed(self.now(), self.local(), Operation::SockRead, &e);
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
             }
         }
     }
@@ -211,7 +220,8 @@ impl UtpSocket {
             PacketType::Syn if self.accepts.load(Ordering::Relaxed) => {
                 self.answer(datagram, &self.cookies.answer(self.now(), datagram.from, &packet.header));
             }
-            PacketType::Syn | PacketType::Reset => {}
+            PacketType::Syn => self.notices.refused(datagram.from),
+            PacketType::Reset => {}
             PacketType::Data | PacketType::Fin | PacketType::State => {
                 match self.cookies.check(datagram.from, &packet.header) {
                     Some(begin) => self.accept(datagram, packet, begin),
@@ -236,7 +246,14 @@ impl UtpSocket {
     fn answer(&self, datagram: &Datagram<'_>, header: &Header) {
         let mut bytes = Vec::new();
         header.encode(&[], 0, &mut bytes);
-        let _ = self.port.send(datagram.from, datagram.to, &bytes, bytes.len());
+        if let Err(e) = self.port.send(datagram.from, datagram.to, &bytes, bytes.len()) {
+            self.send_failed(datagram.from, &e);
+        }
+    }
+
+    /// A packet is lost here, and not on the way.
+    pub(super) fn send_failed(&self, to: SocketAddr, error: &io::Error) {
+        self.notices.failed(self.now(), to, Operation::SockWrite, error);
     }
 
     fn reset(&self, datagram: &Datagram<'_>, header: &Header) {

@@ -147,7 +147,7 @@ impl State {
                 }
                 Err(e) if quinn_udp::is_msg_size_err(&e) => self.connection.refused(packet),
                 // They are lost, as on the way.
-                Err(_) => {}
+                Err(e) => socket.send_failed(shared.remote, &e),
             }
         }
     }

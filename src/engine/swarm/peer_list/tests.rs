@@ -27,7 +27,7 @@ fn fail_once(swarm: &mut PeerList, now: Time, n: u8) -> Time {
     // Others whose time it is are put off.
     let dials = swarm.next_dials(now, 9, false);
     assert!(dials.contains(&addr(n)));
-    dials.into_iter().filter(|a| *a != addr(n)).for_each(|a| swarm.dial_deferred(now, a));
+    dials.into_iter().filter(|a| *a != addr(n)).for_each(|a| swarm.dial_deferred(now, a, &LIMITS));
     swarm.dial_failed(now, addr(n), &LIMITS);
     now
 }
