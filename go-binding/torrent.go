@@ -405,8 +405,13 @@ func (t *Torrent) WebSeeds() ([]string, error) {
 
 // A Peer is a connection of a torrent.
 type Peer struct {
+	// With no address, but a port, where only the host's name is known.
 	Endpoint netip.AddrPort
-	ID       [20]byte
+	// The host's name by which it is dialled, at the proxy; empty where it is known by its address.
+	Host string
+	// What the connection runs over, a proxy among that.
+	SocketType SocketType
+	ID         [20]byte
 	// Its name and version for itself.
 	Client string
 	Flags  PeerFlags
@@ -441,8 +446,14 @@ type Peer struct {
 func (t *Torrent) Peers() ([]Peer, error) {
 	s, index := t.raw()
 	return list("Torrent.Peers", index, s.Peers, func(record capi.Record, raw *capi.PeerInfo) Peer {
+		at, host := endpoint(&raw.Endpoint), record.Text(raw.Host)
+		if host != "" {
+			at = netip.AddrPortFrom(netip.Addr{}, raw.Endpoint.Port)
+		}
 		return Peer{
-			Endpoint:            endpoint(&raw.Endpoint),
+			Endpoint:            at,
+			Host:                host,
+			SocketType:          SocketType(raw.Socket_type),
 			ID:                  raw.Peer_id,
 			Client:              record.Text(raw.Client),
 			Flags:               PeerFlags(raw.Flags),

@@ -81,7 +81,8 @@ func TestATorrentTellsTheTruth(t *testing.T) {
 	must(t, err)
 	if len(peers) != 1 || peers[0].Endpoint.String() != peer || peers[0].Progress != 1 || peers[0].NumPieces != 17 ||
 		peers[0].Flags&(torrent.PeerFlagSeed|torrent.PeerFlagOutgoing) != torrent.PeerFlagSeed|torrent.PeerFlagOutgoing ||
-		peers[0].Source&torrent.SourceManual == 0 || peers[0].Download < 1<<20 || peers[0].Client == "" {
+		peers[0].Source&torrent.SourceManual == 0 || peers[0].Download < 1<<20 || peers[0].Client == "" || peers[0].Host != "" ||
+		peers[0].SocketType != torrent.SocketTcp {
 		t.Errorf("%+v", peers)
 	}
 	into := make([]byte, 6000)

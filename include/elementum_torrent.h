@@ -285,7 +285,7 @@ typedef struct et_endpoint {
      */
     uint8_t address[16];
     /**
-     * 4, 6, or 0 where there is no address.
+     * 4, 6, or 0 where there is no address: of a peer, where only its host's name is known (`et_peer_info`).
      */
     uint16_t family;
     /**
@@ -1915,6 +1915,15 @@ typedef struct et_peer_info {
      * Its name and version for itself.
      */
     struct et_text client;
+    /**
+     * What the connection runs over, a proxy among that: `ET_SOCKET_*`.
+     */
+    et_socket_type socket_type;
+    uint32_t reserved;
+    /**
+     * The host's name by which it is dialled, at the proxy; empty where it is known by its address. `endpoint` has no address then.
+     */
+    struct et_text host;
 } et_peer_info;
 
 /**

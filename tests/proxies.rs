@@ -183,6 +183,54 @@ fn names_are_looked_up_by_whoever_is_to() {
     seed.close(CLOSE).unwrap();
 }
 
+/// Peers that a magnet names by host: the proxy looks them up, and who is told of them hears of no address. Without a proxy we do, later too.
+#[test]
+fn peers_with_names_are_dialled_by_them() {
+    let torrent = Torrent::make("by name.bin", 1_000_000, 1, &[]);
+    let (seed, seeded) = ours::seed(&torrent);
+    let link = format!("{}&x.pe=localhost:{}", torrent.magnet, seed.listen_port().unwrap());
+    let add = |session: &Session| {
+        session.add_torrent(AddTorrentParams::new(TorrentSource::Magnet(Magnet::parse(&link).unwrap()))).unwrap()
+    };
+    for (program, kind) in [(Program::Dante, SOCKS5), (Program::Tinyproxy, HTTP)] {
+        let proxy = Proxy::start(program, false);
+        let session = ours::open_with(|s| {
+            proxy.set(s, kind);
+            s.set_bool("force_proxy", true).unwrap();
+        });
+        let index = add(&session);
+        let mut alerts = Alerts::default();
+        let met = alerts.wait(&session, "peer_connect", "direction=out");
+        assert!(!met.contains("endpoint"), "{met}");
+        alerts.wait(&session, "metadata_received", "");
+        ours::stream_all(&session, index, &torrent);
+        let peers = session.torrent(index).unwrap().peers().unwrap();
+        assert!(peers.len() == 1 && peers[0].host == "localhost", "{peers:?}");
+        let seen = seed.torrent(seeded).unwrap().peers().unwrap();
+        assert!(seen.iter().all(|p| p.endpoint.ip() == proxy.goes_out_from), "{program:?} {kind}: {seen:?}");
+        session.close(CLOSE).unwrap();
+        ours::until("it is gone", || ours::status(&seed, seeded).num_peers == 0);
+    }
+    // dante knows no 4a.
+    let relay = TcpListener::bind("127.0.0.1:0").unwrap();
+    let session = ours::open_with(|s| {
+        s.set_int("proxy_type", SOCKS4).unwrap();
+        s.set_str("proxy_hostname", "127.0.0.1").unwrap();
+        s.set_int("proxy_port", i64::from(relay.local_addr().unwrap().port())).unwrap();
+    });
+    add(&session);
+    let mut asked = [0; 19];
+    relay.accept().unwrap().0.read_exact(&mut asked).unwrap();
+    assert!(asked.starts_with(&[4, 1]) && asked.ends_with(b"\0\0\0\x01\0localhost\0"), "{asked:?}");
+    session.close(CLOSE).unwrap();
+    // Where no proxy is there, and none is to be gone round, nobody is looked up, and dialled.
+    let session = ours::open_with(|s| s.set_bool("force_proxy", true).unwrap());
+    let index = add(&session);
+    assert!(!ours::within(Duration::from_secs(2), || ours::status(&session, index).num_peers > 0));
+    change(&session, |s| s.set_bool("force_proxy", false).unwrap());
+    ours::until("it is allowed", || ours::status(&session, index).num_peers > 0);
+}
+
 /// What it is not to carry goes directly, and what it cannot carry does not go.
 #[test]
 fn a_proxy_for_trackers_alone_leaves_peers_as_they_are() {

@@ -9,6 +9,7 @@ use super::kind;
 use super::kind::Kind;
 use super::record::{et_alert, et_alert_error, et_dropped_count, et_endpoint, et_info_hashes, et_text};
 use super::records::*;
+use crate::base::address::is_of_name;
 use crate::base::error::Error;
 use crate::base::text::cut;
 use crate::metainfo::info_hash::InfoHashes;
@@ -374,6 +375,9 @@ impl From<&InfoHashes> for et_info_hashes {
 impl From<&SocketAddr> for et_endpoint {
     fn from(addr: &SocketAddr) -> Self {
         let mut address = [0; 16];
+        if is_of_name(addr.ip()) {
+            return Self { address, family: 0, port: addr.port(), scope: 0 };
+        }
         let (family, scope) = match addr {
             SocketAddr::V4(v4) => {
                 address[..4].copy_from_slice(&v4.ip().octets());

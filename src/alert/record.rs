@@ -56,7 +56,7 @@ pub struct et_info_hashes {
 pub struct et_endpoint {
     /// In network order; IPv4 takes the first 4 bytes, the rest is 0.
     pub address: [u8; 16],
-    /// 4, 6, or 0 where there is no address.
+    /// 4, 6, or 0 where there is no address: of a peer, where only its host's name is known (`et_peer_info`).
     pub family: u16,
     /// In the machine's order.
     pub port: u16,

@@ -22,3 +22,24 @@ pub fn is_of_local_network(ip: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
 }
+
+/// IPv6's addresses to which nothing is sent (RFC 6666): each stands for a host's name here.
+const NAMES: u128 = 0x0100 << 112;
+
+/// The address that stands for the name of that number.
+pub fn of_name(number: u16, port: u16) -> SocketAddr {
+    SocketAddr::new(Ipv6Addr::from_bits(NAMES | u128::from(number)).into(), port)
+}
+
+/// Of the address that stands for a name its number.
+pub fn number_of_name(ip: IpAddr) -> Option<u16> {
+    match ip {
+        IpAddr::V6(v6) => u16::try_from(v6.to_bits() ^ NAMES).ok(),
+        IpAddr::V4(_) => None,
+    }
+}
+
+/// Does it stand for a name? Others are not told of it.
+pub fn is_of_name(ip: IpAddr) -> bool {
+    number_of_name(ip).is_some()
+}

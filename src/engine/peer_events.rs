@@ -17,6 +17,7 @@ use super::swarm::choker::ChokerRules;
 use super::swarm::peer_list::PeerSource;
 use super::torrent::Torrent;
 use crate::alert::CloseReason;
+use crate::base::address::is_of_name;
 use crate::base::error::{Error, Operation, Status};
 use crate::base::time::Time;
 use crate::memory::pool::Block;
@@ -165,6 +166,7 @@ impl Torrent {
             Message::Port(port) => {
                 if let Some(peer) = self.peers.get_mut(&key)
                     && peer.extensions.hear_dht_port(port)
+                    && !is_of_name(peer.address().ip())
                 {
                     self.out.dht_nodes.push(SocketAddr::new(peer.address().ip(), port));
                 }

@@ -6,9 +6,10 @@ use super::cache::stats::{LookbehindStats, StorageStats};
 use super::config::{StorageKind, TorrentFlags};
 use super::content::pieces::{PeerKey, Stage};
 use super::swarm::peer_list::PeerSource;
+use super::swarm_events::socket_type;
 use super::torrent::Torrent;
 use super::traffic::{Counters, Tally};
-use crate::alert::TorrentState;
+use crate::alert::{SocketType, TorrentState};
 use crate::base::error::{Error, Result};
 use crate::base::time::Time;
 use crate::memory::pool::BLOCK_SIZE;
@@ -113,6 +114,10 @@ pub struct TorrentStatus {
 #[derive(Debug, Clone)]
 pub struct PeerInfo {
     pub endpoint: SocketAddr,
+    /// The name by which it is dialled, empty where it has an address: then nothing is at `endpoint`. The torrent knows no names.
+    pub host: String,
+    /// What the connection runs over.
+    pub socket_type: SocketType,
     pub peer_id: [u8; 20],
     pub client: String,
     pub flags: PeerFlags,
@@ -284,6 +289,8 @@ impl Torrent {
                 let receiving = p.activity().receiving().map(|(piece, begin, got)| (piece, begin / BLOCK_SIZE, got));
                 PeerInfo {
                     endpoint: p.address(),
+                    host: String::new(),
+                    socket_type: socket_type(p.kind()),
                     peer_id: p.peer_id(),
                     client: p.extensions.client().to_owned(),
                     flags,

@@ -14,7 +14,7 @@ use super::record::Records;
 use super::session::et_session;
 use super::torrent::torrent_of;
 use crate::alert::record::{et_endpoint, et_storage_index, et_text};
-use crate::alert::types::et_piece_index;
+use crate::alert::types::{et_piece_index, et_socket_type};
 use crate::base::error::{Error, Result};
 use crate::session::PeerInfo;
 
@@ -65,6 +65,11 @@ pub struct et_peer_info {
     pub downloading_total: u32,
     /// Its name and version for itself.
     pub client: et_text,
+    /// What the connection runs over, a proxy among that: `ET_SOCKET_*`.
+    pub socket_type: et_socket_type,
+    pub reserved: u32,
+    /// The host's name by which it is dialled, at the proxy; empty where it is known by its address. `endpoint` has no address then.
+    pub host: et_text,
 }
 
 /// Gives a torrent's connections as records: `et_peer_info`, walked with `et_record_next`, in no order.
@@ -114,6 +119,9 @@ fn peers(peers: &[PeerInfo]) -> Records {
             downloading_progress: p.downloading_progress,
             downloading_total: p.downloading_total,
             client: s.text(&p.client),
+            socket_type: p.socket_type as i32,
+            reserved: 0,
+            host: s.text(&p.host),
         });
     }
     records

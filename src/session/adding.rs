@@ -99,7 +99,7 @@ pub fn tell_dht(driver: &Driver, nodes: &[(String, u16)]) {
     }
 }
 
-/// Peers that a magnet names by host.
+/// Peers that a magnet names by host. What is to be looked up by the proxy is looked up by nobody else: such a peer is dialled by its name.
 pub fn look_up_peers(driver: &Arc<Driver>, peers: Vec<(String, u16)>) {
     if peers.is_empty() {
         return;
@@ -108,11 +108,24 @@ pub fn look_up_peers(driver: &Arc<Driver>, peers: Vec<(String, u16)>) {
     driver.spawn(async move {
         for (host, port) in peers {
             let egress = looking.session.egress();
-            let lookup = egress.resolve(Traffic::Peers, &host, port);
-            if let Ok(Ok(mut found)) = tokio::time::timeout(LOOKUP_TIMEOUT, lookup).await {
-                found.truncate(MAX_LOOKUP_ADDRESSES);
-                looking.run(|core, now| core.add_peers(now, PeerSource::MANUAL, &found));
-            }
+            let found = if egress.route().resolves(Traffic::Peers) {
+                let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, egress.resolve(Traffic::Peers, &host, port)).await;
+                lookup.ok().and_then(std::result::Result::ok)
+            } else {
+                None
+            };
+            let found = match found {
+                Some(mut found) => {
+                    found.truncate(MAX_LOOKUP_ADDRESSES);
+                    found
+                }
+                // There is another way out meanwhile, or there was none to ask by.
+                None if egress.is_ended() || !egress.route().resolves(Traffic::Peers) => {
+                    looking.named_peers.note(&host, port).into_iter().collect()
+                }
+                None => Vec::new(),
+            };
+            looking.run(|core, now| core.add_peers(now, PeerSource::MANUAL, &found));
         }
     });
 }

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::named_peers::NamedPeers;
 use super::runtime;
 use super::shared::Shared;
 use super::sole_task::SoleTask;
@@ -86,6 +87,8 @@ pub struct Driver {
     reader_fds: Mutex<HashMap<ReaderId, Arc<EventFd>>>,
     pub download_limit: Arc<RateLimiter>,
     pub upload_limit: Arc<RateLimiter>,
+    /// Peers that have no address here.
+    pub named_peers: NamedPeers,
     /// Its search for peers in the DHT.
     pub dht: SoleTask,
     /// Who waits for its announces.
@@ -129,6 +132,7 @@ impl Driver {
             reader_fds: Mutex::new(HashMap::new()),
             download_limit: RateLimiter::new(limits.0),
             upload_limit: RateLimiter::new(limits.1),
+            named_peers: NamedPeers::default(),
             dht: SoleTask::default(),
             waiters: Arc::default(),
             gives_way: AtomicBool::new(false),

@@ -20,6 +20,7 @@ mod hash_batch;
 mod host_addresses;
 mod listen_sockets;
 mod listening;
+mod named_peers;
 mod news_limit;
 pub mod params;
 mod peer_io;

@@ -160,7 +160,11 @@ impl TorrentHandle {
     }
 
     pub fn peers(&self) -> Result<Vec<PeerInfo>> {
-        self.driver.look(|core, now| core.peers(now))
+        let mut peers = self.driver.look(|core, now| core.peers(now))?;
+        for peer in &mut peers {
+            peer.host = self.driver.named_peers.find(peer.endpoint).map_or_else(String::new, |(host, _)| host);
+        }
+        Ok(peers)
     }
 
     pub fn connect_peer(&self, address: SocketAddr) -> Result<()> {

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -18,6 +19,7 @@ use super::driver::Driver;
 use super::encryption_policy::EncryptionPolicy;
 use super::greeting::{self, Word};
 use crate::alert::CloseReason;
+use crate::base::address::is_of_name;
 use crate::base::error::Operation;
 use crate::engine::swarm::dial::{Dial, DialFailure};
 use crate::net::egress::proxy::Destination;
@@ -33,6 +35,9 @@ const OTHER_TRANSPORT_AFTER: Duration = Duration::from_millis(250);
 
 /// Who lets uTP through answers within that: libtorrent's utp_connect_timeout.
 const UTP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Of a name's addresses so many are tried.
+const MAX_ADDRESSES: usize = 4;
 
 /// Why a way led nowhere.
 struct Blocked {
@@ -55,7 +60,9 @@ pub async fn reach(driver: &Driver, dial: Dial) -> Result<Met, DialFailure> {
     let settings = driver.session.settings();
     let by_udp = driver.session.egress().route().carries_udp(Traffic::Peers);
     let (first, second) = if dial.utp { (Protocol::Utp, Protocol::Tcp) } else { (Protocol::Tcp, Protocol::Utp) };
-    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && by_udp);
+    // Packets from a host that is known by its name alone could not be told to be its.
+    let named = is_of_name(dial.address.ip());
+    let (tcp, utp) = (settings.enable_outgoing_tcp, settings.enable_outgoing_utp && by_udp && !named);
     if !(tcp && utp) {
         let only = if tcp { Protocol::Tcp } else { Protocol::Utp };
         return by(driver, dial, only, &Notify::new(), &Word::new()).await.map_err(|b| b.failure);
@@ -193,6 +200,8 @@ async fn go(
 
 async fn connect(driver: &Driver, address: SocketAddr, protocol: Protocol) -> std::io::Result<Transport> {
     match protocol {
+        _ if is_of_name(address.ip()) && protocol == Protocol::Utp => Err(std::io::ErrorKind::Unsupported.into()),
+        Protocol::Tcp if is_of_name(address.ip()) => connect_by_name(driver, address).await.map(Transport::Tcp),
         Protocol::Tcp => {
             let egress = driver.session.egress();
             let connected = egress.connect(Traffic::Peers, Destination::Address(address)).await;
@@ -205,6 +214,23 @@ async fn connect(driver: &Driver, address: SocketAddr, protocol: Protocol) -> st
             connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map(Transport::Utp)
         }
     }
+}
+
+/// To a peer of which only a host's name is known: the proxy looks it up, or we, if there is none any more.
+async fn connect_by_name(driver: &Driver, address: SocketAddr) -> std::io::Result<TcpStream> {
+    let (host, port) = driver.named_peers.find(address).ok_or(std::io::ErrorKind::NotFound)?;
+    let egress = driver.session.egress();
+    if !egress.route().resolves(Traffic::Peers) {
+        return egress.connect(Traffic::Peers, Destination::Name(&host, port)).await;
+    }
+    let mut last = std::io::ErrorKind::NotFound.into();
+    for found in egress.resolve(Traffic::Peers, &host, port).await?.into_iter().take(MAX_ADDRESSES) {
+        match egress.connect(Traffic::Peers, Destination::Address(found)).await {
+            Err(e) => last = e,
+            connected => return connected,
+        }
+    }
+    Err(last)
 }
 
 pub fn timed_out(operation: Operation, reason: CloseReason) -> DialFailure {

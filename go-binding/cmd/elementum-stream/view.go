@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/base64"
 	"errors"
+	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -217,6 +219,8 @@ type fileView struct {
 
 type peerView struct {
 	Address      string   `json:"address"`
+	Connection   string   `json:"connection"`
+	Encryption   string   `json:"encryption"`
 	Client       string   `json:"client"`
 	Flags        []string `json:"flags"`
 	Source       []string `json:"source"`
@@ -240,7 +244,9 @@ func peerViews(t *torrent.Torrent) ([]peerView, error) {
 	views := make([]peerView, len(peers))
 	for i, peer := range peers {
 		views[i] = peerView{
-			Address:      peer.Endpoint.String(),
+			Address:      peerAddress(peer),
+			Connection:   peer.SocketType.String(),
+			Encryption:   encryption(peer.Flags),
 			Client:       peer.Client,
 			Flags:        flagNames(peer.Flags.String()),
 			Source:       flagNames(peer.Source.String()),
@@ -255,6 +261,24 @@ func peerViews(t *torrent.Torrent) ([]peerView, error) {
 		}
 	}
 	return views, nil
+}
+
+// peerAddress is where a peer is, by its name where that is all that is known.
+func peerAddress(peer torrent.Peer) string {
+	if peer.Host != "" {
+		return net.JoinHostPort(peer.Host, strconv.Itoa(int(peer.Endpoint.Port())))
+	}
+	return peer.Endpoint.String()
+}
+
+func encryption(flags torrent.PeerFlags) string {
+	switch {
+	case flags&torrent.PeerFlagRC4Encrypted != 0:
+		return "rc4"
+	case flags&torrent.PeerFlagPlaintextEncrypted != 0:
+		return "handshake"
+	}
+	return "none"
 }
 
 // flagNames takes the names of flags apart; no flag has none.

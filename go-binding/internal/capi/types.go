@@ -513,6 +513,9 @@ type (
 		Downloading_progress   uint32
 		Downloading_total      uint32
 		Client                 Text
+		Socket_type            int32
+		Reserved               uint32
+		Host                   Text
 	}
 	TrackerInfo struct {
 		Size              uint32

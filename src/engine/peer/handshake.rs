@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::extensions::{LT_DONTHAVE, UT_PEX};
 use super::wire_peer::Peer;
+use crate::base::address::is_of_name;
 use crate::base::time::Time;
 use crate::engine::config::{Config, TorrentFlags};
 use crate::engine::content::Content;
@@ -93,7 +94,7 @@ impl Peer {
             p: Some(config.told_port()).filter(|port| *port != 0),
             reqq: u32::try_from(config.settings.max_allowed_in_request_queue).ok(),
             metadata_size: open.and_then(|c| u32::try_from(c.info().bytes.len()).ok()),
-            yourip: Some(self.address().ip().to_canonical()),
+            yourip: Some(self.address().ip().to_canonical()).filter(|ip| !is_of_name(*ip)),
             upload_only: content.map(Content::has_all),
             ..Default::default()
         };

@@ -28,7 +28,7 @@ use std::time::Duration;
 use self::noted::Noted;
 use super::dial::Dial;
 use super::port_filter::PortFilter;
-use crate::base::address::canonical;
+use crate::base::address::{canonical, is_of_name};
 use crate::base::time::Time;
 use crate::wire::stream_kind::StreamKind;
 
@@ -251,7 +251,8 @@ impl PeerList {
         let mut new = 0;
         let (mut room, mut room_again) = (MOST_DROPPED, MOST_DROPPED);
         for (at, address) in addresses.into_iter().enumerate() {
-            if !self.admits(address, limits) {
+            let foreign = is_of_name(address.ip()) && !source.contains(PeerSource::MANUAL);
+            if foreign || !self.admits(address, limits) {
                 continue;
             }
             if let Some(known) = self.peers.get_mut(&address) {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use crate::base::address::{canonical, is_of_name};
 use crate::base::time::Time;
 use crate::engine::content::pieces::PeerKey;
 use crate::engine::peer::Peer;
@@ -61,5 +62,6 @@ pub(in crate::engine) fn send(now: Time, peers: &mut Peers, most: usize, woken: 
 /// The address at which others can dial the peer: of one that came to us with the port that it told.
 fn known_by(peer: &Peer) -> Option<SocketAddr> {
     let address = if peer.is_incoming() { peer.listens()? } else { peer.address() };
-    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    let address = canonical(address);
+    (!is_of_name(address.ip())).then_some(address)
 }

@@ -26,6 +26,9 @@ function table(tab, columns, values, empty) {
   values.forEach((value, i) => columns.forEach(([, text], c) => put(body.children[i].children[c], text(value))));
 }
 
+const connections = { tcp: "TCP", socks5: "SOCKS proxy", http: "HTTP proxy", utp: "uTP" };
+const encryptions = { rc4: "encrypted", handshake: "encrypted handshake" };
+
 export async function loadPeers(index) {
   const { peers } = await api("GET", `/torrents/${index}/peers`);
   if (index !== view.selected) return;
@@ -38,7 +41,7 @@ export async function loadPeers(index) {
     ["Asked for", (p) => String(p.requests), true],
     ["Delay", (p) => (p.rtt_ms ? `${p.rtt_ms} ms` : "–"), true],
     ["From", (p) => p.source.join(", ")],
-    ["By", (p) => [p.flags.includes("utp_socket") ? "uTP" : "TCP", p.flags.includes("rc4_encrypted") && "encrypted"].filter(Boolean).join(", ")],
+    ["By", (p) => [connections[p.connection] ?? p.connection, encryptions[p.encryption]].filter(Boolean).join(", ")],
     ["Flags", (p) => p.flags.filter((f) => ["remote_choked", "snubbed", "seed", "on_parole"].includes(f)).join(", ").replaceAll("_", " ")],
   ], peers, "No peers are connected.");
 }
