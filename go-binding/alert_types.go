@@ -501,7 +501,7 @@ func (a *ListenFailed) decode(record capi.Record) {
 	a.Err = alertError(record, &r.Error)
 }
 
-// Socks5 tells that the proxy, of whichever proxy_type, does not work: it cannot be reached, or refuses us. It is tried again, after half a
+// Socks5 tells that the proxy, of whichever proxy_type, does not work: it cannot be reached, refuses us, or is set without what it needs. It is tried again, after half a
 // second and then ever less often, up to each five seconds, and nothing goes out round it. Told once until it works again.
 type Socks5 struct {
 	AlertBase

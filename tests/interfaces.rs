@@ -90,6 +90,25 @@ fn udp_trackers_and_peers_share_a_port() {
     assert!(open.contains(&ours), "{ours} in {open}");
 }
 
+/// An address of a link, with the device that it is on.
+#[test]
+fn a_links_address_is_listened_on_with_its_device() {
+    in_own_network("a_links_address_is_listened_on_with_its_device", WAYS, |_capture| {
+        let host = Host::at("va", "10.9.0.1", "10.9.0.2");
+        ip("addr add fe80::7/64 dev va nodad");
+        let session = ours::open_with(|s| s.set_str("listen_interfaces", "[fe80::7%va]:6881").unwrap());
+        let mut alerts = Alerts::default();
+        alerts.wait(&session, "listen_succeeded", "[fe80::7]:6881");
+        assert_eq!(session.listen_port().unwrap(), 6881);
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", "import socket; socket.create_connection(('fe80::7%there', 6881), 5)"]);
+        let meets = || host.there(&python).status().unwrap().success();
+        assert!(ours::within(Duration::from_secs(10), meets), "nobody listens there");
+        set(&session, "listen_interfaces", "[fe80::7%nowhere]:6881");
+        alerts.wait(&session, "listen_failed", "[fe80::7%nowhere]:6881");
+    });
+}
+
 const WAYS: &[(&str, u8)] = &[("out0", 9), ("tun0", 8)];
 
 fn by<'a>(device: &str, seen: &'a [String]) -> Vec<&'a str> {

@@ -283,6 +283,32 @@ fn a_wrong_password_is_told_and_can_be_mended() {
     }
 }
 
+/// A proxy that lacks something is told of at once, and is none: nothing goes round it.
+#[test]
+fn a_proxy_that_lacks_something_is_told_of() {
+    for (kind, host, port, what) in [
+        (SOCKS5, "", 1080, "proxy_hostname is empty"),
+        (HTTP, "127.0.0.1", 0, "proxy_port is 0"),
+        (SOCKS5_PASSWORD, "127.0.0.1", 1080, "proxy_username is empty"),
+    ] {
+        let set = |s: &mut Settings| {
+            s.set_int("proxy_type", kind).unwrap();
+            s.set_str("proxy_hostname", host).unwrap();
+            s.set_int("proxy_port", port).unwrap();
+        };
+        let session = ours::open_with(set);
+        let mut alerts = Alerts::default();
+        alerts.wait(&session, "socks5", what);
+        want_everything(&session, 0);
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(alerts.count(&session, "socks5", ""), 1);
+        // So it is of one that is set later.
+        let later = ours::open();
+        change(&later, set);
+        Alerts::default().wait(&later, "socks5", what);
+    }
+}
+
 /// The proxy is not there at the start, comes, goes while something is read, and is back: nothing goes round it meanwhile.
 #[test]
 fn a_proxy_that_comes_and_goes() {

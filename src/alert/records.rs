@@ -125,7 +125,7 @@ pub struct et_metadata_failed_alert {
     pub error: et_alert_error,
 }
 
-/// `ET_ALERT_SOCKS5`: the proxy, of whichever `proxy_type`, does not work: it cannot be reached, or refuses us. It is tried again, after
+/// `ET_ALERT_SOCKS5`: the proxy, of whichever `proxy_type`, does not work: it cannot be reached, refuses us, or is set without what it needs. It is tried again, after
 /// half a second and then ever less often, up to each five seconds, and nothing goes out round it. Told once until it works again.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

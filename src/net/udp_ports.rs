@@ -102,8 +102,14 @@ impl Reach {
         self.from.is_ipv4() == to.is_ipv4()
             && (self.from.is_unspecified() || self.from.is_loopback() == here)
             && (here || !self.stays)
+            && (!is_of_link(self.from) || is_of_link(to))
             && (!self.local || is_of_local_network(to))
     }
+}
+
+/// Is it of a link alone? Nothing beyond that is reached from it.
+fn is_of_link(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 impl UdpPorts {
@@ -323,6 +329,7 @@ mod tests {
         assert_eq!(to(reach("192.168.0.1", false, None)), [0, 1, 1, 0, 0, 0]);
         assert_eq!(to(reach("127.0.0.1", false, None)), [1, 0, 0, 0, 0, 0]);
         assert_eq!(to(reach("192.168.0.1", true, None)), [0, 1, 0, 0, 0, 0]);
+        assert_eq!(to(reach("fe80::1", false, None)), [0; 6]);
         assert_eq!(to(reach("0.0.0.0", false, Some(&[]))), [1, 0, 0, 0, 0, 0]);
         assert_eq!(to(reach("192.0.2.1", false, Some(&["192.0.2.1"]))), [0, 1, 1, 0, 0, 0]);
         assert_eq!(to(reach("127.0.0.1", false, Some(&["192.0.2.1"]))), [1, 0, 0, 0, 0, 0]);

@@ -188,6 +188,7 @@ impl Shared {
         if egress.route().proxy().is_none() {
             return;
         }
+        egress.look_at_proxy();
         let (session, failed) = (Arc::downgrade(self), Arc::new(Notify::new()));
         self.spawn(Self::look_after_proxy(self.clone(), egress.clone(), failed.clone()));
         self.spawn(async move {

@@ -1,6 +1,6 @@
 //! Settings that are lists in a string: interfaces to listen on, hosts with ports.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::base::error::{Error, Result, Status};
 
@@ -8,6 +8,8 @@ use crate::base::error::{Error, Result, Status};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Interface {
     Address(IpAddr),
+    /// An address of IPv6 that is one device's alone (RFC 4007).
+    Scoped(Ipv6Addr, String),
     Device(String),
 }
 
@@ -25,7 +27,13 @@ pub struct ListenInterface {
 
 impl Interface {
     fn of(host: &str) -> Self {
-        host.parse().map_or_else(|_| Self::Device(host.to_owned()), Self::Address)
+        let scoped = host.split_once('%').filter(|(_, device)| !device.is_empty() && !device.contains('%'));
+        let scoped = scoped.and_then(|(address, device)| Some((address.parse().ok()?, device)));
+        match (host.parse(), scoped) {
+            (Ok(address), _) => Self::Address(address),
+            (_, Some((address, device))) => Self::Scoped(address, device.to_owned()),
+            _ => Self::Device(host.to_owned()),
+        }
     }
 }
 
@@ -62,6 +70,10 @@ pub fn parse_outgoing_interfaces(text: &str) -> Result<Vec<Interface>> {
             match &interface {
                 Interface::Address(ip) if ip.is_unspecified() => {
                     Err(Error::invalid(format!("{entry:?}: leave outgoing_interfaces empty for any")))
+                }
+                // Nothing beyond the link is reached from it.
+                Interface::Scoped(ip, _) if ip.is_unicast_link_local() || ip.is_unspecified() => {
+                    Err(Error::invalid(format!("{entry:?} leads nowhere: name the device alone")))
                 }
                 Interface::Device(name)
                     if name.len() > 255 || name.contains(|c: char| c.is_whitespace() || "[]/@:".contains(c)) =>
@@ -128,6 +140,9 @@ mod tests {
         ];
         assert_eq!(flat, wanted);
         assert_eq!(parsed[3].entry, "127.0.0.1:7000l");
+        let scoped = parse_listen_interfaces("[fe80::1%va]:6881").expect("valid");
+        let link = "fe80::1".parse().expect("an address");
+        assert_eq!((&scoped[0].interface, scoped[0].port), (&Interface::Scoped(link, "va".into()), 6881));
         assert_eq!(parse_listen_interfaces("").expect("empty is allowed"), []);
     }
 
@@ -149,7 +164,7 @@ mod tests {
             [Interface::Device("tun0".into()), address("192.0.2.1"), address("2001:db8::1"), address("2001:db8::2")];
         assert_eq!(parsed, wanted);
         assert_eq!(parse_outgoing_interfaces("").expect("any"), []);
-        for bad in ["0.0.0.0", "::", "tun 0", "tun0:1", "tun0/24", "192.0.2.1:80", "[tun0]x"] {
+        for bad in ["0.0.0.0", "::", "tun 0", "tun0:1", "tun0/24", "192.0.2.1:80", "[tun0]x", "[fe80::1%tun0]"] {
             assert_eq!(parse_outgoing_interfaces(bad).expect_err(bad).status, Status::InvalidArgument, "{bad}");
         }
     }

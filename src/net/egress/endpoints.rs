@@ -1,6 +1,6 @@
 //! Where a session's sockets are to be: what `listen_interfaces` and `outgoing_interfaces` say, and the addresses that there are.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::interfaces::{Interfaces, Source};
 use crate::settings::{Interface, ListenInterface};
@@ -50,6 +50,9 @@ pub fn endpoints(
             }
             // One that is not there is tried: there are addresses that no device has.
             (Interface::Address(address), _) => (vec![(*address).into()], ""),
+            (Interface::Scoped(address, device), _) => {
+                (vec![Source { address: (*address).into(), device: Some(device.clone()) }], "")
+            }
             (device @ Interface::Device(_), _) => {
                 (present.sources(device).collect(), "there is no such network device, or it has no address")
             }
@@ -58,13 +61,19 @@ pub fn endpoints(
             absent.push(Absent { entry: entry.clone(), why });
         }
         for source in sources {
-            let known = places.iter().any(|p| p.source.address == source.address && p.port == *port);
+            // Two devices may have the same address of their links.
+            let same = |known: &Source| known.address == source.address && (!is_of_link(known) || *known == source);
+            let known = places.iter().any(|p| same(&p.source) && p.port == *port);
             if !known {
                 places.push(Endpoint { entry: entry.clone(), source, port: *port, local: *local });
             }
         }
     }
     (places, absent)
+}
+
+fn is_of_link(source: &Source) -> bool {
+    matches!(source.address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 #[cfg(test)]
@@ -99,6 +108,12 @@ mod tests {
         let (places, absent) = planned("0.0.0.0:1,[::]:1,eth0:2l,203.0.113.1:3,wlan0:4,eth0:2", "", &present());
         let wanted = ["0.0.0.0:1", "[::]:1", "198.51.100.1:2%eth0l", "[2001:db8::1]:2%eth0l", "203.0.113.1:3"];
         assert_eq!((places, absent), (wanted.map(str::to_owned).to_vec(), vec!["wlan0:4".to_owned()]));
+    }
+
+    #[test]
+    fn an_address_of_a_link_is_on_its_device() {
+        let (places, absent) = planned("[fe80::1%va]:1,[fe80::1%vb]:1,[fe80::1%va]:1", "", &present());
+        assert_eq!((places, absent.len()), (vec!["[fe80::1]:1%va".to_owned(), "[fe80::1]:1%vb".to_owned()], 0));
     }
 
     #[test]

@@ -49,6 +49,9 @@ impl Interfaces {
             Interface::Device(device) => {
                 (device == name).then(|| Source { address: *ip, device: Some(device.clone()) })
             }
+            Interface::Scoped(address, device) => {
+                (device == name && address == ip).then(|| Source { address: *ip, device: Some(device.clone()) })
+            }
             Interface::Address(address) => {
                 (address == ip || is_looped_back(*address, *ip)).then_some(Source { address: *address, device: None })
             }

@@ -208,6 +208,9 @@ impl Egress {
 
     /// A connection with the proxy itself.
     pub async fn connect_proxy(&self, proxy: &Proxy) -> io::Result<TcpStream> {
+        if let Some(what) = proxy.lacks() {
+            return Err(self.proxy_failed(ProxyError::of_proxy(what).into(), None));
+        }
         if !self.health.lock().may_try(self.now()) {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the proxy failed a moment ago"));
         }
@@ -224,7 +227,7 @@ impl Egress {
     /// Waits until the proxy takes connections again, and greets us. Another way out ends the wait: false.
     pub async fn until_proxy_works(&self) -> bool {
         let works = async {
-            let Some(proxy) = self.route.proxy() else { return false };
+            let Some(proxy) = self.route.proxy().filter(|proxy| proxy.lacks().is_none()) else { return false };
             loop {
                 sleep(LOOK_AGAIN).await;
                 let Ok(stream) = self.reach(proxy).await else { continue };
@@ -236,6 +239,13 @@ impl Egress {
             }
         };
         self.while_it_lasts(works).await.unwrap_or(false)
+    }
+
+    /// The proxy is set in a way that leads to none: that is told before anybody asks for it.
+    pub fn look_at_proxy(&self) {
+        if let Some(what) = self.route.proxy().and_then(Proxy::lacks) {
+            self.proxy_failed(ProxyError::of_proxy(what).into(), None);
+        }
     }
 
     /// It answered what was asked on such a connection.

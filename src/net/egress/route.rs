@@ -92,6 +92,24 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// What its settings lack, if they lack anything: no proxy is ever reached with them.
+    pub fn lacks(&self) -> Option<&'static str> {
+        let logs_in = self.kind == ProxyType::Socks5Password;
+        match self {
+            Self { host, .. } if host.is_empty() => Some("proxy_hostname is empty"),
+            Self { port: 0, .. } => Some("proxy_port is 0"),
+            Self { username, .. } if logs_in && username.is_empty() => {
+                Some("proxy_username is empty, and proxy_type 3 needs one")
+            }
+            Self { password, .. } if logs_in && password.is_empty() => {
+                Some("proxy_password is empty, and proxy_type 3 needs one")
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Route {
     pub fn of(settings: &Settings) -> Self {
         Self {
@@ -206,6 +224,23 @@ mod tests {
             (direct(&forced), through(&forced), forced.resolves(Trackers)),
             (vec![], vec![Peers, Trackers, Dht], false)
         );
+    }
+
+    #[test]
+    fn what_a_proxy_lacks_is_told() {
+        let lacks = |kind, host: &str, port, name: &str, password: &str| {
+            let route = route(|s| {
+                (s.proxy_type, s.proxy_hostname, s.proxy_port) = (kind, host.into(), port);
+                (s.proxy_username, s.proxy_password) = (name.into(), password.into());
+            });
+            route.proxy().and_then(Proxy::lacks).map(|what| what.split(' ').next().unwrap_or_default())
+        };
+        assert_eq!(lacks(2, "", 1080, "", ""), Some("proxy_hostname"));
+        assert_eq!(lacks(4, "h", 0, "", ""), Some("proxy_port"));
+        assert_eq!(lacks(3, "h", 1080, "", "secret"), Some("proxy_username"));
+        assert_eq!(lacks(3, "h", 1080, "me", ""), Some("proxy_password"));
+        assert!([1, 2, 4, 5].iter().all(|kind| lacks(*kind, "h", 1080, "", "").is_none()));
+        assert_eq!(lacks(0, "", 0, "", ""), None, "there is none");
     }
 
     #[test]
