@@ -107,11 +107,26 @@ const CASES: &[Case] = &[
     case(Client::Aria2, SEEDS, "tcp", "handshake", Ours::Usual),
     case(Client::Aria2, SEEDS, "tcp", "rc4", Ours::Usual),
     case(Client::Aria2, LEECHES, "tcp", "rc4", Ours::Usual),
+    case(Client::Qbittorrent, SEEDS, "tcp", "usual", Ours::Usual),
+    case(Client::Qbittorrent, SEEDS, "tcp", "rc4", Ours::Forced),
+    case(Client::Qbittorrent, SEEDS, "utp", "usual", Ours::Usual),
+    case(Client::Qbittorrent, LEECHES, "tcp", "usual", Ours::Usual),
+    case(Client::Qbittorrent, LEECHES, "utp", "usual", Ours::Usual),
+    case(Client::Rqbit, SEEDS, "tcp", "usual", Ours::Usual),
+    case(Client::Rqbit, SEEDS, "utp", "usual", Ours::Usual),
+    case(Client::Rqbit, SEEDS, "both", "usual", Ours::OnlyUtp),
+    case(Client::Rqbit, LEECHES, "tcp", "usual", Ours::Usual),
+    case(Client::Rqbit, LEECHES, "utp", "usual", Ours::Usual),
 ];
 
 impl Case {
-    fn options(&self) -> [&'static str; 4] {
-        ["--transport", self.transport, "--encryption", self.encryption]
+    fn options(&self) -> Vec<&'static str> {
+        let mut options = vec!["--transport", self.transport];
+        // librqbit has none to choose.
+        if self.client != Client::Rqbit {
+            options.extend(["--encryption", self.encryption]);
+        }
+        options
     }
 
     /// The client seeds to us.
@@ -162,7 +177,10 @@ impl Case {
             _ => "",
         };
         let it = if self.seeds { "seeds" } else { "downloads" };
-        let client = format!("{:?}", self.client).to_lowercase();
+        let client = match self.client {
+            Client::Rqbit => "librqbit".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
         format!("| {client} | {it} | {transport}{encryption} | {} | {way} |", self.ours.words())
     }
 }

@@ -147,6 +147,7 @@ pub enum Client {
     Transmission,
     Aria2,
     Rqbit,
+    Qbittorrent,
 }
 
 /// What a leecher starts from.
@@ -171,6 +172,7 @@ impl Client {
             Self::Transmission => python("transmission_peer.py"),
             Self::Aria2 => python("aria2_peer.py"),
             Self::Rqbit => bench_program("rqbit-peer"),
+            Self::Qbittorrent => python("qbittorrent_peer.py"),
         }
     }
 

@@ -63,7 +63,7 @@ def client_arguments(description, libtorrent=False):
         "--transport",
         choices=("tcp", "utp", "both"),
         default="tcp",
-        help="what connections are made and taken over; libtorrent and transmission only",
+        help="what connections are made and taken over; not aria2",
     )
     parser.add_argument("--verbose", action="store_true", help="the client's log on the standard error")
     if libtorrent:

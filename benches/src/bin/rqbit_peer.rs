@@ -29,14 +29,14 @@ use librqbit_dualstack_sockets::{BindOpts, TcpListener};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 
-const USAGE: &str = "rqbit-peer seed --torrent PATH --data DIR [--peer IP:PORT]... [--port N]
-       rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--trackers] [--measure]
+const USAGE: &str = "rqbit-peer seed --torrent PATH --data DIR [--peer IP:PORT]... [--port N] [--transport tcp|utp|both]
+       rqbit-peer leech (--torrent PATH | --magnet URI) --data DIR [--peer IP:PORT]... [--port N] [--transport tcp|utp|both] [--trackers] [--measure]
        rqbit-peer serve --torrent PATH --data DIR [--peer IP:PORT]...
        rqbit-peer stream --torrent PATH --data DIR --content PATH [--peer IP:PORT]... 
               ([--seeks OFFSET,...] [--length BYTES] | --bitrate BYTES_A_SECOND --seconds N)";
 
 const VALUED: &[&str] =
-    &["torrent", "magnet", "data", "peer", "port", "content", "seeks", "length", "bitrate", "seconds"];
+    &["torrent", "magnet", "data", "peer", "port", "transport", "content", "seeks", "length", "bitrate", "seconds"];
 
 /// A player of `benches/c/play.c`: bytes, and how long it may still fill up.
 const CHUNK: usize = 256 << 10;
@@ -128,6 +128,12 @@ fn peers(args: &Args) -> Result<Vec<SocketAddr>> {
 /// Alone but for the peers that it is told of.
 async fn session(data: &str, args: &Args) -> Result<Arc<Session>> {
     let port = args.number("port", 0u16).map_err(|message| anyhow!(message))?;
+    let (mode, enable_tcp) = match args.text("transport").unwrap_or("tcp") {
+        "tcp" => (ListenerMode::TcpOnly, true),
+        "utp" => (ListenerMode::UtpOnly, false),
+        "both" => (ListenerMode::TcpAndUtp, true),
+        other => return Err(anyhow!("--transport {other}")),
+    };
     let session = Session::new_with_opts(
         data.into(),
         SessionOptions {
@@ -137,12 +143,12 @@ async fn session(data: &str, args: &Args) -> Result<Arc<Session>> {
             disable_local_service_discovery: true,
             ipv4_only: true,
             listen: Some(ListenerOptions {
-                mode: ListenerMode::TcpOnly,
+                mode,
                 listen_addr: (Ipv4Addr::LOCALHOST, port).into(),
                 ipv4_only: true,
                 ..Default::default()
             }),
-            connect: Some(ConnectionOptions { enable_tcp: true, ..Default::default() }),
+            connect: Some(ConnectionOptions { enable_tcp, ..Default::default() }),
             ..Default::default()
         },
     )
