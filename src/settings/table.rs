@@ -256,7 +256,7 @@ settings! {
     ), Check::HostPorts, live,
         "Comma-separated host:port pairs to enter the DHT by. (libtorrent: the first of ours alone.)";
     dht_announce_interval: Int(900), Check::Range(10, SECONDS_A_DAY), live,
-        "Seconds from one search of a torrent in the DHT, which announces it, to the next. After the first one it is 20 and 60 seconds.";
+        "Seconds from one search of a torrent in the DHT, which announces it, to the next. After the first one it is 5, 15 and 40 seconds.";
     dht_search_branching: Int(5), Check::Range(1, 100), live,
         "Nodes that a DHT lookup asks at once.";
     dht_upload_rate_limit: Int(8000), Check::Range(0, 1 << 30), live,

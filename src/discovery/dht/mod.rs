@@ -31,7 +31,7 @@ pub type Wait<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A session's DHT. Its methods may be called from any thread.
 pub trait Dht: Send + Sync {
-    /// Looks for a torrent's peers until the receiver is dropped: at once, twice again within a minute, then at the announce interval. Batches
+    /// Looks for a torrent's peers until the receiver is dropped: at once, three times again within about a minute, then at the announce interval. Batches
     /// may repeat peers of earlier ones. With an announcement those who look for the torrent are told of us, too. It ends when the DHT does.
     fn get_peers(&self, info_hash: Sha1Hash, announcement: Option<Announcement>) -> mpsc::Receiver<Vec<SocketAddr>>;
 

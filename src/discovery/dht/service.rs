@@ -34,9 +34,9 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
 const MAX_ADDRESSES: usize = 8;
 /// Names that are looked up at once, at most, for whoever names them.
 const MAX_NAMES: usize = 64;
-/// A torrent is looked for again so soon after it was added, and then each announce interval: the first answers come of a table that is being
+/// A torrent is looked for again so soon after the first time, and then each announce interval: the first answers come of a table that is being
 /// filled.
-const FIRST_PAUSES: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
+const FIRST_PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(40)];
 /// Batches of peers that a search may have in store.
 const MAX_BATCHES: usize = 64;
 /// With no way out packets are dropped, and it is tried again so late.
@@ -368,22 +368,24 @@ async fn search(
     let mut interval = inner.announce_interval.subscribe();
     let mut pauses = FIRST_PAUSES.into_iter();
     loop {
-        let (begun, first_pause) = (Instant::now(), pauses.next());
-        let (_searching, mut found) = Searching::begin(&inner, info_hash, announcement);
-        let (mut is_over, mut is_due) = (false, false);
-        let mut rest = std::pin::pin!(rest_of_pause(begun, first_pause, &mut interval));
-        // One that waits for the first node goes on as long as it takes.
-        while !(is_over && is_due) {
+        let (searching, mut found) = Searching::begin(&inner, info_hash, announcement);
+        // Where no node is known it goes on as long as it takes.
+        loop {
             tokio::select! {
                 biased;
                 () = out.closed() => return,
                 () = inner.stop.cancelled() => return,
-                what = found.recv(), if !is_over => match what {
+                what = found.recv() => match what {
                     Some(peers) => drop(out.try_send(peers)),
-                    None => is_over = true,
+                    None => break,
                 },
-                () = &mut rest, if !is_due => is_due = true,
             }
+        }
+        drop(searching);
+        tokio::select! {
+            () = out.closed() => return,
+            () = inner.stop.cancelled() => return,
+            () = rest_of_pause(Instant::now(), pauses.next(), &mut interval) => {}
         }
     }
 }

@@ -162,7 +162,7 @@ fn whoever_is_named_later_leads_in() {
     world.run(SECOND * 7200);
     assert!(!world.found.contains_key(&search));
     let asked = world.events[&late].iter().filter(|event| **event == Event::Lost).count();
-    assert!((60..150).contains(&asked), "ever more rarely: {asked}");
+    assert!((800..1000).contains(&asked), "each eight seconds, since somebody searches: {asked}");
     world.search(honest[9], announced, Some(SEED));
     world.run(SECOND * 10);
     let now = world.now;
@@ -172,6 +172,36 @@ fn whoever_is_named_later_leads_in() {
     assert!(world.found[&search].iter().any(|(_, peer)| peer.port() == 7000), "at once, by the search that waited");
     world.run(SECOND * 60);
     assert!(world.node(late).node_count() >= 20);
+}
+
+/// Who comes to be known while a search is under way is asked by it, before the dead node is given up by which it began.
+#[test]
+fn a_search_under_way_hears_of_who_comes_to_be_known() {
+    let mut world = World::new(12);
+    let honest = world.network(30, 0.0);
+    let announced = hash(&mut world.rng);
+    world.search(honest[9], announced, Some(SEED));
+    world.run(SECOND * 10);
+    let late = address(900);
+    world.join(late, None, &[address(5000)]);
+    let search = world.search(late, announced, None);
+    world.run(SECOND);
+    let now = world.now;
+    world.node(late).set_routers(now, vec![honest[3]], Vec::new());
+    world.flush(late);
+    world.run(SECOND);
+    assert!(world.found[&search].iter().any(|(_, peer)| peer.port() == 7000));
+}
+
+/// With nobody who searches the way in is tried ever more rarely.
+#[test]
+fn nobody_is_asked_often_for_nothing() {
+    let mut world = World::new(13);
+    let alone = address(900);
+    world.join(alone, None, &[address(5000)]);
+    world.run(SECOND * 7200);
+    let asked = world.events[&alone].iter().filter(|event| **event == Event::Lost).count();
+    assert!((100..150).contains(&asked), "{asked}");
 }
 
 /// Announced peers are stored where they are looked for, each at the port that it named, or that its packets come from.

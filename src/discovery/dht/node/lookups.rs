@@ -15,6 +15,8 @@ use crate::metainfo::info_hash::Sha1Hash;
 /// Lookups at once for the sake of searches, of each family. Others wait.
 const MAX_LOOKUPS: usize = 32;
 const BOOTSTRAP_MAX: Duration = Duration::from_secs(60);
+/// While a torrent waits for its peers.
+const BOOTSTRAP_MAX_SEARCHING: Duration = Duration::from_secs(8);
 /// Nodes that a lookup begins by.
 const FIRST_CANDIDATES: usize = 50;
 /// Of one search.
@@ -59,11 +61,12 @@ impl Node {
 
     /// Tries the way in, where no node answers and it is time.
     pub(super) fn bootstrap(&mut self, now: Time, v6: bool) {
+        let most = if self.searches.is_empty() { BOOTSTRAP_MAX } else { BOOTSTRAP_MAX_SEARCHING };
         let family = self.family_mut(v6);
         if !family.enabled || !family.is_lost() || now < family.bootstrap_at {
             return;
         }
-        family.bootstrap_at = now + family.bootstrap_pause;
+        family.bootstrap_at = now + family.bootstrap_pause.min(most);
         if family.bootstrap_pause > BOOTSTRAP_MIN {
             // Not at once: the names are being looked up.
             self.output.events.push(Event::Lost);

@@ -40,6 +40,10 @@ impl Node {
             reply.peers.retain(|peer| !is_of_local_network(peer.ip()));
         }
         let ours = [false, true].map(|v6| self.family(v6).table.id());
+        if ours.contains(&id) {
+            // Somebody led us to ourselves.
+            return self.has_failed(now, from, pending.lookup, true);
+        }
         reply.nodes.retain(|node| !ours.contains(&node.id));
         if let Some(ip) = our_ip {
             self.output.events.push(Event::OurIp { by: from.ip(), ip });
@@ -52,6 +56,7 @@ impl Node {
         if !is_router || family.table.len() < K {
             family.table.answered(now, node);
         }
+        let knows_few = family.table.len() <= K;
         if was_lost && !self.family(v6).is_lost() {
             self.is_found(now, v6);
         }
@@ -71,7 +76,16 @@ impl Node {
                 self.found(search, reply.peers);
             }
         }
-        if let Some(lookup) = pending.lookup {
+        if knows_few {
+            // Lookups that began when nobody knew of it.
+            let running: Vec<u64> = self.lookups.keys().copied().collect();
+            for key in running {
+                if let Some(running) = self.lookups.get_mut(&key).filter(|running| running.v6 == v6) {
+                    running.lookup.add(node, &limits);
+                }
+                self.go_on(now, key);
+            }
+        } else if let Some(lookup) = pending.lookup {
             self.go_on(now, lookup);
         }
     }
