@@ -47,7 +47,7 @@ pub struct Output {
     pub shares_changed: bool,
     /// Start the check of what is on disk, of this generation.
     pub check: Option<u64>,
-    /// Look for peers in the DHT now.
+    /// The search in the DHT ends, and begins anew where it may.
     pub search_dht: bool,
 }
 

@@ -413,6 +413,8 @@ impl Torrent {
         let keys: Vec<PeerKey> = strangers.map(|p| p.key()).collect();
         self.close_each(now, &keys, CloseReason::Blocked);
         if self.is_private() {
+            // Its search in the DHT ends before it announces anybody.
+            self.out.search_dht = true;
             self.swarm.list_mut().keep_only(PeerSource::OF_PRIVATE);
         }
     }

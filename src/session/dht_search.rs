@@ -139,7 +139,8 @@ fn announcement(driver: &Driver) -> Option<Announcement> {
     let session = &driver.session;
     let (settings, port) = (session.settings(), session.told_port());
     let seed = driver.look(|core, now| core.status(now).is_seeding).unwrap_or(false);
-    // The DHT's packets come from the port of uTP. One that was set is meant.
-    let implied_port = settings.enable_incoming_utp && settings.announce_port == 0;
+    // The DHT's packets come from the port of uTP, unless that was taken. One that was set is meant.
+    let shares_port = session.udp_ports.addresses().iter().any(|at| at.port() == port);
+    let implied_port = settings.enable_incoming_utp && settings.announce_port == 0 && shares_port;
     (port != 0).then_some(Announcement { port, implied_port, seed })
 }

@@ -277,7 +277,9 @@ impl Node {
 
     /// A node that somebody names. It is asked for its id.
     pub fn add_node(&mut self, now: Time, addr: SocketAddr) {
-        let knows = self.family(addr.is_ipv6()).table.nodes().iter().any(|node| node.addr == addr);
+        let family = self.family(addr.is_ipv6());
+        // Where nobody answers it may be there again.
+        let knows = !family.is_lost() && family.table.nodes().iter().any(|node| node.addr == addr);
         if compact::is_usable(&addr) && !knows {
             self.ping(now, addr);
         }

@@ -193,6 +193,25 @@ fn a_search_under_way_hears_of_who_comes_to_be_known() {
     assert!(world.found[&search].iter().any(|(_, peer)| peer.port() == 7000));
 }
 
+/// Where nobody answered for long, a node that is named again is asked at once: whoever names it knows more.
+#[test]
+fn a_node_that_is_named_again_is_asked_at_once() {
+    let mut world = World::new(14);
+    let honest = world.network(20, 0.0);
+    let at = honest[10];
+    world.cut = true;
+    world.run(SECOND * 1000);
+    world.run(SECOND * 2);
+    world.cut = false;
+    let (now, packets) = (world.now, world.packets);
+    world.node(at).take_output();
+    world.node(at).add_node(now, honest[3]);
+    world.flush(at);
+    assert_eq!(world.packets, packets + 1);
+    world.run(SECOND / 2);
+    assert!(world.packets > packets + 10, "it leads in");
+}
+
 /// With nobody who searches the way in is tried ever more rarely.
 #[test]
 fn nobody_is_asked_often_for_nothing() {
