@@ -179,11 +179,11 @@ settings! {
     proxy_type: Int(0), Check::ProxyType, live,
         "0: no proxy; 1: SOCKS4, with names as in 4a; 2: SOCKS5; 3: SOCKS5 with user name and password; 4: HTTP (CONNECT); 5: HTTP with both. By SOCKS5 goes UDP, too. What it is to carry and cannot (UDP otherwise, with peers the DHT) does not go out.";
     proxy_hostname: Str(""), Check::Text(253), live,
-        "Name or address of the proxy. An address is not looked up in the DNS. Without one the proxy does not work: et_socks5_alert tells so at once.";
+        "Name or address of the proxy. An address is not looked up in the DNS. Without one the proxy does not work: the alert socks5 tells so at once.";
     proxy_port: Int(0), Check::Range(0, 65_535), live,
-        "Its port. With 0 the proxy does not work: et_socks5_alert tells so at once.";
+        "Its port. With 0 the proxy does not work: the alert socks5 tells so at once.";
     proxy_username: Str(""), Check::Text(255), live,
-        "User name for proxy_type 1, 3 and 5. proxy_type 3 does not work without one, and without a password: et_socks5_alert tells so at once.";
+        "User name for proxy_type 1, 3 and 5. proxy_type 3 does not work without one, and without a password: the alert socks5 tells so at once.";
     proxy_password: Str(""), Check::Text(255), live,
         "Password for proxy_type 3 and 5. It is part of the saved state, as it is.";
     proxy_peer_connections: Bool(true), Check::Any, live,

@@ -112,6 +112,7 @@ fn strangers_leave_a_torrent_that_turns_out_private() {
         assert_eq!(here, if private { vec![1, 2, 6, 9] } else { vec![1, 2, 3, 4, 5, 6, 9] });
         assert_eq!(torrent.swarm.list().len(), if private { 4 } else { 9 });
         assert_eq!(torrent.swarm.list().num_dialling(), usize::from(!private));
+        assert_eq!(torrent.take_output().search_dht, private, "its search ends");
         assert_eq!(join(&mut torrent, 8, false).is_ok(), !private, "it was being dialled");
     }
 }
