@@ -112,6 +112,13 @@ fn is_of_link(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
+/// The one that leads to an address; one for the local network alone only if need be, and if it may.
+fn leading<'a>(places: impl Iterator<Item = &'a Place> + Clone, to: IpAddr, local: bool) -> Option<&'a Place> {
+    let mut leading = places.filter(|place| place.reach.reaches(to));
+    let everywhere = leading.clone().find(|place| !place.reach.local);
+    everywhere.or_else(|| leading.find(|_| local))
+}
+
 impl UdpPorts {
     /// `noticed`: what its sockets have to tell goes there.
     pub fn new(rng: fastrand::Rng, noticed: Noticed) -> Arc<Self> {
@@ -161,10 +168,8 @@ impl UdpPorts {
     ) -> io::Result<Arc<UtpSocket>> {
         let to = canonical(address).ip();
         let mut places = self.places.lock();
-        // One for the local network is told to no tracker, and to peers there only if need be.
-        let mut leading = places.iter().filter(|place| place.reach.reaches(to));
-        let all = leading.clone().find(|place| !place.reach.local);
-        if let Some(known) = all.or_else(|| leading.find(|_| traffic == Traffic::Peers)) {
+        // One for the local network is told to no tracker.
+        if let Some(known) = leading(places.iter(), to, traffic == Traffic::Peers) {
             return Ok(known.socket.clone());
         }
         let sources = egress.sources();
@@ -190,8 +195,7 @@ impl UdpPorts {
         let is_listened_on = {
             let places = self.places.lock();
             let mut listened = places.iter().filter(|place| !place.spare);
-            let leading = || listened.clone().filter(|place| place.reach.reaches(to));
-            if let Some(known) = leading().find(|place| !place.reach.local).or_else(|| leading().next()) {
+            if let Some(known) = leading(listened.clone(), to, true) {
                 return Ok(known.socket.clone());
             }
             listened.next().is_some()

@@ -338,8 +338,7 @@ impl Node {
         for v6 in [false, true] {
             self.bootstrap(now, v6);
         }
-        let running: Vec<u64> = self.lookups.keys().copied().collect();
-        running.into_iter().for_each(|lookup| self.go_on(now, lookup));
+        self.go_on_with_all(now);
         self.begin_waiting(now);
     }
 

@@ -72,9 +72,13 @@ impl RoutingTable {
 
     /// All nodes, those that answered last first.
     pub fn nodes(&self) -> Vec<NodeAddr> {
+        self.best_first().into_iter().map(|entry| entry.node).collect()
+    }
+
+    fn best_first(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries().collect();
         entries.sort_by_key(|entry| (entry.fails, std::cmp::Reverse(entry.answered)));
-        entries.into_iter().map(|entry| entry.node).collect()
+        entries
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -84,10 +88,8 @@ impl RoutingTable {
     /// The same nodes round another id.
     pub fn moved(&self, id: NodeId) -> Self {
         let mut moved = Self::new(id, self.restrict_ips);
-        let mut entries: Vec<Entry> = self.entries().cloned().collect();
-        entries.sort_by_key(|entry| (entry.fails, std::cmp::Reverse(entry.answered)));
-        entries.into_iter().for_each(|entry| {
-            moved.insert(entry);
+        self.best_first().into_iter().for_each(|entry| {
+            moved.insert(entry.clone());
         });
         moved
     }

@@ -135,6 +135,11 @@ impl Node {
         }
     }
 
+    pub(super) fn go_on_with_all(&mut self, now: Time) {
+        let running: Vec<u64> = self.lookups.keys().copied().collect();
+        running.into_iter().for_each(|lookup| self.go_on(now, lookup));
+    }
+
     /// Asks whom a lookup has to ask, and ends it where it is over.
     pub(super) fn go_on(&mut self, now: Time, key: u64) {
         let limits = self.config.lookups;

@@ -78,13 +78,9 @@ impl Node {
         }
         if knows_few {
             // Lookups that began when nobody knew of it.
-            let running: Vec<u64> = self.lookups.keys().copied().collect();
-            for key in running {
-                if let Some(running) = self.lookups.get_mut(&key).filter(|running| running.v6 == v6) {
-                    running.lookup.add(node, &limits);
-                }
-                self.go_on(now, key);
-            }
+            let of_family = self.lookups.values_mut().filter(|running| running.v6 == v6);
+            of_family.for_each(|running| running.lookup.add(node, &limits));
+            self.go_on_with_all(now);
         } else if let Some(lookup) = pending.lookup {
             self.go_on(now, lookup);
         }
